@@ -1,0 +1,1 @@
+"""Nouns: frozen structs in the field's words. No I/O, no clock, no randomness."""

@@ -1,0 +1,71 @@
+"""The collections that Weft serves: their names in URLs, which prefix they stand under, their struct, their children.
+
+One table, read by the API (routes, answers, OpenAPI), the store (decoding rows), apply (order) and the CLI (names).
+"""
+
+from typing import Any
+
+import msgspec
+
+from weft.model import fabric, tenancy, workload
+from weft.model.resources import Resource
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A collection of top-level resources or of children."""
+
+    name: str
+    """As in URLs and in files: macPools, subnets ..."""
+    type: Any
+    """The Resource[...] struct."""
+    prefix: str = "networking"
+    """`networking` or `weft`: which half of the API it is served under."""
+    children: tuple["Kind", ...] = ()
+    member: str = ""
+    """For a child: the field of the parent's properties that holds it (snake_case)."""
+    singleton: str = ""
+    """For a singleton: its one resource id."""
+    child_actions: bool = True
+    """Whether PUT and DELETE of a child alone are served; physical adapters can only be read."""
+
+
+IP_POOLS = Kind("ipPools", Resource[fabric.IpPoolProperties], member="ip_pools")
+LOGICAL_ROUTES = Kind("routes", Resource[fabric.LogicalRouteProperties], member="routes")
+LOGICAL_SUBNETS = Kind(
+    "subnets", Resource[fabric.LogicalSubnetProperties], member="subnets", children=(IP_POOLS, LOGICAL_ROUTES)
+)
+VIRTUAL_SUBNETS = Kind("subnets", Resource[tenancy.VirtualSubnetProperties], member="subnets")
+IP_CONFIGURATIONS = Kind("ipConfigurations", Resource[workload.IpConfigurationProperties], member="ip_configurations")
+SERVER_INTERFACES = Kind(
+    "networkInterfaces", Resource[fabric.ServerInterfaceProperties], member="network_interfaces", child_actions=False
+)
+
+MAC_POOLS = Kind("macPools", Resource[fabric.MacPoolProperties])
+LOGICAL_NETWORKS = Kind("logicalNetworks", Resource[fabric.LogicalNetworkProperties], children=(LOGICAL_SUBNETS,))
+VIRTUAL_NETWORK_MANAGER = Kind(
+    "virtualNetworkManager", Resource[fabric.VirtualNetworkManagerProperties], singleton="configuration"
+)
+SERVERS = Kind("servers", Resource[fabric.ServerProperties], children=(SERVER_INTERFACES,))
+VIRTUAL_NETWORKS = Kind("virtualNetworks", Resource[tenancy.VirtualNetworkProperties], children=(VIRTUAL_SUBNETS,))
+NETWORK_INTERFACES = Kind(
+    "networkInterfaces", Resource[workload.NetworkInterfaceProperties], children=(IP_CONFIGURATIONS,)
+)
+VIRTUAL_MACHINES = Kind("virtualMachines", Resource[workload.VirtualMachineProperties], prefix="weft")
+
+KINDS: tuple[Kind, ...] = (
+    VIRTUAL_NETWORK_MANAGER,
+    MAC_POOLS,
+    LOGICAL_NETWORKS,
+    SERVERS,
+    VIRTUAL_NETWORKS,
+    NETWORK_INTERFACES,
+    VIRTUAL_MACHINES,
+)
+"""In the order in which they refer to each other: a file is applied in it and deleted in reverse."""
+
+BY_NAME: dict[str, Kind] = {kind.name.lower(): kind for kind in KINDS}
+
+
+def resource_ref(kind: Kind, resource_id: str) -> str:
+    """The resourceRef of a top-level resource; those of /weft/v1 begin with /weft."""
+    return f"/weft/{kind.name}/{resource_id}" if kind.prefix == "weft" else f"/{kind.name}/{resource_id}"

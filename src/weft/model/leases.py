@@ -1,0 +1,48 @@
+"""Who holds an address and why (the ledger's rows).
+
+An address that has no lease is free, unless it is excluded or stands in the table of forbidden addresses.
+"""
+
+import msgspec
+
+MAC_SCOPE = "mac"
+VSID_SCOPE = "vsid"
+RDID_SCOPE = "rdid"
+
+ASSIGNED = "assigned"
+RETAINED = "retained"
+COOLING = "cooling"
+RESERVED = "reserved"
+FOREIGN = "foreign"
+FREE = "free"
+
+
+def ip_scope(network_ref: str, version: int) -> str:
+    """Uniqueness scope of IP addresses: one routing domain or logical network, per family. Lower case."""
+    return f"ip{version}{network_ref.lower()}"
+
+
+class Holder(msgspec.Struct, frozen=True, array_like=True):
+    """One reason why an address is not free."""
+
+    kind: str
+    """networkInterface, server, virtualSubnet, virtualNetwork; later checkpoint, template, export, port."""
+    ref: str
+    """resourceRef of the holder."""
+    domain: str = ""
+    """L2 domain in which the holder can meet others: the virtual or logical subnet's ref, lower case; empty if none."""
+    granted: bool = False
+    """Picked by Weft, so unique in the whole installation; otherwise asked for by the client."""
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True):
+    """An address that is not free. Key: (scope, address)."""
+
+    scope: str
+    address: int
+    state: str
+    holders: tuple[Holder, ...] = ()
+    until: float = 0.0
+    """Ledger seconds at which a cooling ends; 0 otherwise."""
+    reason: str = ""
+    """Why it is reserved or cooling; while cooling, `last` holders stay in `holders`."""

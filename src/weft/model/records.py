@@ -1,0 +1,148 @@
+"""What a host is told, as Hyper-V Network Virtualization names it. Two kinds of stream carry these records:
+
+* one stream per virtual network (routing domain), the same bytes for every host that needs it:
+  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord;
+* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine.
+
+A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
+(endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
+Encoded as MessagePack arrays whose first element is the tag.
+"""
+
+import msgspec
+
+from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid
+
+RecordKey = tuple[int | bytes, ...]
+"""Tag first, then what identifies the record in its stream (names as UTF-8 bytes)."""
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """How packets of this routing domain travel: `nvgre` (RFC 7637) or `vxlan` (RFC 7348)."""
+
+    rdid: Rdid
+    encapsulation: str
+    resource_ref: str
+
+    @property
+    def key(self) -> RecordKey:
+        return (1,)
+
+
+class SubnetRecord(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """A virtual subnet's prefix; the gateway address belongs to the distributed router on every host."""
+
+    vsid: Vsid
+    prefix: PackedIp
+    prefix_length: int
+    gateway: PackedIp
+
+    @property
+    def key(self) -> RecordKey:
+        return (2, self.vsid, self.prefix)
+
+
+class CustomerRoute(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A route of the routing domain; next hop all zeros means on link (metric 255, as New-NetVirtualizationCustomerRoute)."""
+
+    vsid: Vsid
+    prefix: PackedIp
+    prefix_length: int
+    next_hop: PackedIp
+    metric: int
+
+    @property
+    def key(self) -> RecordKey:
+        return (3, self.vsid, self.prefix, self.prefix_length)
+
+
+class TunnelEndpoint(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """A provider address that may send tunnelled packets of this routing domain: every host with a port in it."""
+
+    provider_address: PackedIp
+
+    @property
+    def key(self) -> RecordKey:
+        return (4, self.provider_address)
+
+
+class LookupRecord(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Where a customer address is: exists for the running holder only. Key is (VSID, customer address)."""
+
+    vsid: Vsid
+    customer_address: PackedIp
+    mac: Mac
+    provider_address: PackedIp
+
+    @property
+    def key(self) -> RecordKey:
+        return (5, self.vsid, self.customer_address)
+
+
+NetworkRecord = NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord
+
+
+class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """The host's own tunnel address; `gateway` empty where its subnet names none."""
+
+    address: PackedIp
+    prefix_length: int
+    gateway: PackedIp
+    logical_network: str
+
+    @property
+    def key(self) -> RecordKey:
+        return (11, self.address)
+
+
+class NeededNetwork(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """The host has, or is about to have, a port in this routing domain: its stream follows."""
+
+    rdid: Rdid
+    resource_ref: str
+
+    @property
+    def key(self) -> RecordKey:
+        return (12, self.rdid)
+
+
+class PortBinding(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """An interface that this host has a port for. The port is found by iface-id = instance_id and attached-mac = mac."""
+
+    instance_id: InstanceId
+    network_interface: str
+    rdid: Rdid
+    vsid: Vsid
+    mac: Mac
+    addresses: tuple[PackedIp, ...]
+    provider_address: PackedIp
+    """This host's address for its tunnels."""
+    forward_to: PackedIp = PackedIp(b"")
+    """While the machine moves away: where strays go once the port is no longer here; empty otherwise."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (13, self.instance_id.encode())
+
+
+class Machine(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """What this host's hypervisor should make of a machine. A machine that is no longer named is removed from it."""
+
+    machine: str
+    """resourceId of the virtualMachine."""
+    power: str
+    """Off, Running or Saved; Incoming on the destination of a move, before it runs there."""
+    instance_ids: tuple[InstanceId, ...]
+    """Its interfaces in order: eth0, eth1 ..."""
+    hypervisor_id: str
+    move_to: str = ""
+    """Server to move the machine to now; empty unless the move is in phase `switching` and this is its source."""
+    generation: int = 0
+
+    @property
+    def key(self) -> RecordKey:
+        return (14, self.machine.encode())
+
+
+HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine
+Record = NetworkRecord | HostRecord

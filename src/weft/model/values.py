@@ -1,0 +1,131 @@
+"""The numbers and names of the field, each with its own type, bounds, parser and printer.
+
+Addresses have two forms. In resources (what clients send and read) they are canonical text; in the ledger and in
+flows they are integers; in records that cross the network IP addresses are packed bytes (4 or 16), since
+MessagePack has no 128-bit integer.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NewType, Protocol
+
+import msgspec
+
+from weft.model.errors import InvalidMacAddress, InvalidResourceName
+
+Mac = NewType("Mac", int)
+"""A 48-bit EUI-48 address, first octet most significant."""
+
+Vsid = NewType("Vsid", int)
+"""Virtual subnet id: the 24-bit TNI of RFC 7637 or VNI of RFC 7348. Granted from 4096..16777214."""
+
+Rdid = NewType("Rdid", int)
+"""Routing domain number, 32 bit, stored with its virtual network: the flow register's short form of the RDID GUID."""
+
+Revision = NewType("Revision", int)
+"""Dense number of a committed transaction; 0 is the empty store."""
+
+PackedIp = NewType("PackedIp", bytes)
+"""An IP address in network order: 4 bytes for IPv4, 16 for IPv6."""
+
+InstanceId = NewType("InstanceId", str)
+"""Server-made GUID of a resource, lower case, without braces. A virtual network's is its RDID."""
+
+VSID_MIN = Vsid(4096)
+VSID_MAX = Vsid(16_777_214)
+"""RFC 7637 section 3.2 reserves 0..0xFFF and 0xFFFFFF."""
+
+MAC_BITS = 48
+GROUP_BIT = 1 << 40
+"""The I/G bit: least significant bit of the first octet (IEEE 802)."""
+
+ROUTER_MAC = Mac(0x025745465401)
+"""The distributed router's address in every virtual subnet; locally administered, SLAP quadrant AAI."""
+
+GATEWAY_DUMMY_PROVIDER_ADDRESS = PackedIp(bytes((169, 254, 254, 254)))
+"""Provider address shown on a distributed gateway's lookup record; never sent to the wire."""
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpPrefix = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAC_FORMS = re.compile(
+    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$",
+    re.IGNORECASE,
+)
+_RESOURCE_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_SEPARATORS = str.maketrans("", "", "-:.")
+
+
+class Now(msgspec.Struct, frozen=True):
+    """The two times of a decision."""
+
+    ledger: float
+    """Seconds of the ledger's own time: never jumps, never goes back; cool-downs and expiries count in it."""
+    wall: float
+    """Unix seconds, for display only."""
+
+
+class Rng(Protocol):
+    """Source of randomness handed to pure code."""
+
+    def randrange(self, stop: int, /) -> int: ...
+
+
+NewId = Callable[[], str]
+"""Makes a fresh GUID in lower case."""
+
+
+def parse_mac(text: str) -> Mac:
+    """Read a MAC address in any usual notation: 12 bare digits, dashes, colons or Cisco dots, any case.
+
+    Raises InvalidMacAddress. Group and reserved addresses parse; whether one may be used is the ledger's question.
+    """
+    if not _MAC_FORMS.match(text):
+        raise InvalidMacAddress(text)
+    return Mac(int(text.translate(_SEPARATORS), 16))
+
+
+def mac_digits(mac: int) -> str:
+    """Print as a networkInterface has it: 12 upper-case digits."""
+    return f"{mac:012X}"
+
+
+def mac_dashes(mac: int) -> str:
+    """Print as AA-BB-CC-DD-EE-FF (macPools and everything under /weft/v1)."""
+    d = f"{mac:012X}"
+    return f"{d[0:2]}-{d[2:4]}-{d[4:6]}-{d[6:8]}-{d[8:10]}-{d[10:12]}"
+
+
+def mac_colons(mac: int) -> str:
+    """Print as aa:bb:cc:dd:ee:ff, the form of Linux and Open vSwitch."""
+    d = f"{mac:012x}"
+    return f"{d[0:2]}:{d[2:4]}:{d[4:6]}:{d[6:8]}:{d[8:10]}:{d[10:12]}"
+
+
+def pack_ip(text: str) -> PackedIp:
+    """Text to packed form. Raises ValueError."""
+    return PackedIp(ipaddress.ip_address(text).packed)
+
+
+def ip_text(packed: bytes) -> str:
+    """Packed form to canonical text."""
+    return str(ipaddress.ip_address(packed))
+
+
+def gateway_of(prefix: IpPrefix) -> IpAddress:
+    """The lowest host address of a virtual subnet, owned by the distributed router."""
+    return prefix.network_address + 1
+
+
+def check_resource_id(text: str) -> str:
+    """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName."""
+    if not _RESOURCE_ID.match(text):
+        raise InvalidResourceName(text)
+    return text
+
+
+def wall_text(wall: float) -> str:
+    """RFC 3339 UTC, whole microseconds."""
+    return datetime.fromtimestamp(wall, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,90 @@
+"""Machines and their network interfaces (MS-NCNBI 3.1.5.11; virtualMachines are ours)."""
+
+import msgspec
+
+from weft.model.resources import Ref, Resource
+
+
+class _Properties(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """See weft.model.fabric."""
+
+
+class IpConfigurationProperties(_Properties, frozen=True):
+    """MS-NCNBI 3.1.5.11.2. Dynamic: granted at PUT and answered in `private_ip_address`."""
+
+    private_ip_address: str | None = msgspec.field(default=None, name="privateIPAddress")
+    private_ip_allocation_method: str = msgspec.field(default="Dynamic", name="privateIPAllocationMethod")
+    subnet: Ref | None = None
+    is_primary: bool | None = None
+
+
+class DnsSettings(_Properties, frozen=True):
+    dns_servers: tuple[str, ...] = ()
+
+
+class QosSettings(_Properties, frozen=True, omit_defaults=True):
+    outbound_reserved_value: int | None = None
+    outbound_maximum_mbps: int | None = None
+    inbound_maximum_mbps: int | None = None
+    enable_hardware_limits: bool | None = None
+
+
+class PortSettings(_Properties, frozen=True):
+    """Stored and answered; what is not served yet is refused at PUT, never silently ignored."""
+
+    mac_spoofing_enabled: str = "Disabled"
+    arp_guard_enabled: str = "Disabled"
+    dhcp_guard_enabled: str = "Disabled"
+    storm_limit: int = 0
+    port_flow_limit: int = 0
+    vmq_weight: int = 100
+    iov_weight: int = 0
+    iov_interrupt_moderation: str = "Off"
+    iov_queue_pairs_requested: int = 0
+    qos_settings: QosSettings | None = None
+
+
+class NetworkInterfaceProperties(_Properties, frozen=True):
+    """MS-NCNBI 3.1.5.11. `private_mac_address` is 12 upper-case digits as stored, whatever notation came in."""
+
+    private_mac_address: str | None = None
+    private_mac_allocation_method: str = ""
+    ip_configurations: tuple[Resource[IpConfigurationProperties], ...] = ()
+    dns_settings: DnsSettings | None = None
+    is_primary: bool = True
+    is_host_virtual_network_interface: bool = False
+    is_multitenant_stack: bool = False
+    internal_dns_name_label: str | None = None
+    port_settings: PortSettings | None = None
+
+
+class HypervisorIdentity(_Properties, frozen=True):
+    """How the hypervisor knows the machine; `type` is lab, libvirt or hyperv."""
+
+    type: str = ""
+    id: str = ""
+
+
+class Move(_Properties, frozen=True):
+    """A migration under way, kept with its machine so that a crash resumes it. Phases in order; failed ends it too.
+
+    preparing: destination, source and peers are told, the machine still runs at `source`.
+    switching: all have acked; the hypervisor is asked to move it.
+    switched: it runs at `destination` and records point there; the source forwards strays until all peers acked.
+    """
+
+    source: str = ""
+    destination: str = ""
+    phase: str = "preparing"
+    generation: int = 0
+    """Revision at which the move began: an older one never overtakes a newer."""
+
+
+class VirtualMachineProperties(_Properties, frozen=True):
+    """A machine bound to a server. `power_state` is Off, Running or Saved; read-only but for creation."""
+
+    server: Ref | None = None
+    network_interfaces: tuple[Ref, ...] = ()
+    hypervisor: HypervisorIdentity | None = None
+    power_state: str = "Off"
+    move: Move | None = None

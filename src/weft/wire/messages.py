@@ -1,0 +1,138 @@
+"""The feed between controller and agent: MessagePack over one WebSocket, /weft/v1/feed.
+
+The agent opens with Hello; the controller answers Welcome or Refused, then sends the host stream and one stream per
+network that the host needs. A frame of a network stream is encoded once and sent as the same bytes to every host.
+Each stream counts its frames (`sequence`, dense): a gap means loss, and the agent asks for that stream anew.
+
+Protocol versions
+    1   first
+"""
+
+import msgspec
+
+from weft.model.records import HostRecord, NetworkRecord, RecordKey
+
+PROTOCOL = 1
+
+HOST_STREAM = 0
+"""Stream number of the host's own records; a network's stream number is its rdid."""
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """How far the agent has a stream: all records up to this revision of this generation of the store."""
+
+    stream: int
+    revision: int
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    protocol: int
+    server: str
+    agent: str
+    """Random id of this agent process: tells a reconnect from a second agent of the same name."""
+    generation: str
+    """Of the store that the cursors belong to; empty if the agent has none."""
+    cursors: tuple[Cursor, ...] = ()
+    hypervisor: str = ""
+    """lab, libvirt, hyperv, or empty where the agent carries out no machine verbs."""
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
+    protocol: int
+    generation: str
+    server: str
+    """The server's resource id as the controller spells it."""
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+    """Unknown server, second agent, protocol too old. The agent keeps its data plane as it is."""
+
+    reason: str
+    retry: bool
+    """True if it may pass by itself (the other agent may go away)."""
+
+
+class Full(msgspec.Struct, frozen=True, array_like=True, tag="full"):
+    """All records of a stream; what is not in it is gone."""
+
+    stream: int
+    sequence: int
+    revision: int
+    records: tuple[NetworkRecord | HostRecord, ...]
+
+
+class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
+    """What changed in a stream. The first frame after a resume carries the sequence that the next one follows."""
+
+    stream: int
+    sequence: int
+    revision: int
+    puts: tuple[NetworkRecord | HostRecord, ...]
+    removes: tuple[RecordKey, ...] = ()
+    resumed: bool = False
+    """True on the first delta after a resume: it counts from the agent's cursor, whatever its sequence."""
+
+
+class Dropped(msgspec.Struct, frozen=True, array_like=True, tag="dropped"):
+    """The host no longer needs this network's stream."""
+
+    stream: int
+
+
+class Resend(msgspec.Struct, frozen=True, array_like=True, tag="resend"):
+    """Agent to controller: a gap was seen, send this stream in full."""
+
+    stream: int
+
+
+class Ack(msgspec.Struct, frozen=True, array_like=True, tag="ack"):
+    """Agent to controller: applied on the switch, up to these frames."""
+
+    applied: tuple[tuple[int, int, int], ...]
+    """(stream, sequence, revision)."""
+
+
+class MachineFact(msgspec.Struct, frozen=True, array_like=True):
+    """What the hypervisor says of a machine on this host."""
+
+    machine: str
+    power: str
+    generation: int = 0
+    """Of the last Machine record that this answers."""
+    failure: str = ""
+    """Why the last verb failed; empty if it did not."""
+
+
+class PortFact(msgspec.Struct, frozen=True, array_like=True):
+    """What the switch says of a port binding: `state` is bound, absent, closed; `reason` says why it is not bound."""
+
+    instance_id: str
+    state: str
+    reason: str = ""
+
+
+class Problem(msgspec.Struct, frozen=True, array_like=True):
+    """Something that keeps the host from its policy; `code` is a configurationState code of MS-NCNBI 2.2.4."""
+
+    code: str
+    message: str
+    instance_id: str = ""
+    """Interface it concerns; empty for the whole host."""
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
+    """Agent to controller: the host as it is now, whole, whenever it changes."""
+
+    machines: tuple[MachineFact, ...] = ()
+    ports: tuple[PortFact, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    drift: tuple[str, ...] = ()
+    """What was found changed by another hand and repaired, newest last, at most 50."""
+    drops: dict[str, int] = {}
+    """Packets dropped, by reason, since the switch started."""
+    foreign: tuple[str, ...] = ()
+    """Ports and flows found that are not ours and not repaired, in words."""
+
+
+ToAgent = Welcome | Refused | Full | Delta | Dropped
+ToController = Hello | Resend | Ack | Facts
