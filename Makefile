@@ -1,0 +1,59 @@
+# Every target but help and clean starts with setup, which does nothing when there is nothing to do.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast soak coverage bench lint format lock clean
+
+PY := .venv/bin/python
+# bench: which ones by name (all if empty), and a size: make bench BENCH="P1 P6" SIZE=small
+BENCH ?=
+SIZE ?=
+# extra arguments for pytest: make test ARGS="-k ledger"
+ARGS ?=
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install all that demo and tests need (Debian packages when root, .venv)
+	@scripts/setup
+
+demo: setup ## run the main job in network namespaces; on the fake switch where that cannot be
+	@if [ "$$(id -u)" -eq 0 ] && [ -e /etc/debian_version ] && PATH="$$PATH:/usr/sbin:/sbin" command -v ovs-vswitchd >/dev/null; then \
+	    exec .venv/bin/weft demo; \
+	else \
+	    exec .venv/bin/weft demo --simulated; \
+	fi
+
+test: lint ## lint, then all tests
+	@$(PY) -m pytest $(ARGS)
+
+test-fast: setup ## unit and property tests, under a minute
+	@$(PY) -m pytest -n 2 tests/unit tests/property $(ARGS)
+
+soak: setup ## property tests with many more and random examples, and the tests marked soak
+	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests/property -m "soak or not soak" $(ARGS)
+	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests -m soak $(ARGS)
+
+coverage: setup ## branch coverage of model and core; fails under 100 %
+	@$(PY) -m pytest -n 2 tests/unit tests/property --cov --cov-report=term-missing $(ARGS)
+
+bench: setup ## measure: make bench [BENCH="P1 P6"] [SIZE=small]
+	@$(PY) -m weft.bench $(BENCH) $(if $(SIZE),--size $(SIZE))
+
+lint: setup ## ruff, mypy, import contracts; names files over 400 lines
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@find src tests -name '*.py' -exec awk 'END { if (NR > 400) printf "over 400 lines: %s (%d)\n", FILENAME, NR }' {} \;
+
+format: setup ## let ruff write the format and the fixes it is sure of
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+lock: ## resolve newest allowed versions into requirements.lock
+	@scripts/lock
+
+clean: ## remove what builds and tests left, .venv too
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis .coverage .coverage.* htmlcov
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,37 @@
+"""Hypothesis profiles and the two markers that skip. Fixtures live beside the tests that use them.
+
+`ci`, the default, runs the same examples every time, so a red build is red again on any desk. `soak` runs many random
+ones and is chosen by `make soak` through WEFT_HYPOTHESIS_PROFILE.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", max_examples=5_000, stateful_step_count=200, deadline=None, print_blob=True)
+PROFILE = os.environ.get("WEFT_HYPOTHESIS_PROFILE", "ci")
+settings.load_profile(PROFILE)
+
+
+@functools.cache
+def why_no_lab() -> str:
+    """Return what is missing to run a lab in network namespaces here; empty if nothing is."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("ovs-vswitchd") is None:
+        return "needs Open vSwitch: run make setup"
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
+        return "network namespaces cannot be made here"
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and why_no_lab():
+        pytest.skip(why_no_lab())
+    if item.get_closest_marker("soak") and PROFILE != "soak":
+        pytest.skip("runs only in make soak")
