@@ -41,11 +41,12 @@ bench: setup ## measure: make bench [BENCH="P1 P6"] [SIZE=small]
 	@$(PY) -m weft.bench $(BENCH) $(if $(SIZE),--size $(SIZE))
 
 lint: setup ## ruff, mypy, import contracts; names files over 400 lines
-	@.venv/bin/ruff check .
-	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
-	@find src tests -name '*.py' -exec awk 'END { if (NR > 400) printf "over 400 lines: %s (%d)\n", FILENAME, NR }' {} \;
+	@failed=""; \
+	for step in "ruff check ." "ruff format --check ." mypy lint-imports; do \
+	    .venv/bin/$$step || failed="$$failed [$$step]"; \
+	done; \
+	find src tests -name '*.py' -exec awk 'END { if (NR > 400) printf "over 400 lines: %s (%d)\n", FILENAME, NR }' {} \; ; \
+	if [ -n "$$failed" ]; then echo "lint: failed:$$failed"; exit 1; fi
 
 format: setup ## let ruff write the format and the fixes it is sure of
 	@.venv/bin/ruff format .
