@@ -51,10 +51,10 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpPrefix = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAC_FORMS = re.compile(
-    r"^(?:[0-9a-f]{12}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})$",
+    r"[0-9a-f]{12}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}",
     re.IGNORECASE,
 )
-_RESOURCE_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+_RESOURCE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SEPARATORS = str.maketrans("", "", "-:.")
 
 
@@ -82,7 +82,7 @@ def parse_mac(text: str) -> Mac:
 
     Raises InvalidMacAddress. Group and reserved addresses parse; whether one may be used is the ledger's question.
     """
-    if not _MAC_FORMS.match(text):
+    if not _MAC_FORMS.fullmatch(text):
         raise InvalidMacAddress(text)
     return Mac(int(text.translate(_SEPARATORS), 16))
 
@@ -121,7 +121,7 @@ def gateway_of(prefix: IpPrefix) -> IpAddress:
 
 def check_resource_id(text: str) -> str:
     """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName."""
-    if not _RESOURCE_ID.match(text):
+    if not _RESOURCE_ID.fullmatch(text):
         raise InvalidResourceName(text)
     return text
 
