@@ -84,7 +84,7 @@ class InUse(Conflict):
 
 
 class AddressInUse(Conflict):
-    """The address is held or cooling; the message names the holder. Code set by the caller (PrivateIPAddressInUse ...)."""
+    """The address is held or cooling; the message names the holder. IP addresses have a code of their own."""
 
     code = "PrivateMacAddressInUse"
 

@@ -88,7 +88,7 @@ class ServerInterfaceProperties(_Properties, frozen=True):
 
 
 class ServerProperties(_Properties, frozen=True):
-    """MS-NCNBI 3.1.5.15. `provider_addresses` is our extension: asked for in a PUT, else granted; text without length."""
+    """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
     connections: tuple[ServerConnection, ...] = ()
     certificate: str | None = None

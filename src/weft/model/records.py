@@ -43,7 +43,7 @@ class SubnetRecord(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class CustomerRoute(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """A route of the routing domain; next hop all zeros means on link (metric 255, as New-NetVirtualizationCustomerRoute)."""
+    """A route of the routing domain; next hop all zeros means on link, whose metric is 255 as in HNV."""
 
     vsid: Vsid
     prefix: PackedIp
@@ -107,7 +107,7 @@ class NeededNetwork(msgspec.Struct, frozen=True, array_like=True, tag=12):
 
 
 class PortBinding(msgspec.Struct, frozen=True, array_like=True, tag=13):
-    """An interface that this host has a port for. The port is found by iface-id = instance_id and attached-mac = mac."""
+    """An interface that this host has a port for: found by iface-id = instance_id and attached-mac = mac."""
 
     instance_id: InstanceId
     network_interface: str

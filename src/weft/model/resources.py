@@ -8,7 +8,7 @@ P = TypeVar("P")
 
 
 class Ref(msgspec.Struct, frozen=True, rename="camel"):
-    """A reference to another resource: relative path without /networking/vN, such as /virtualNetworks/blue/subnets/web."""
+    """A reference: relative path without /networking/vN, such as /virtualNetworks/blue/subnets/web."""
 
     resource_ref: str = ""
 
