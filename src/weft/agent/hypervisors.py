@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from weft.model.records import Machine, PortBinding
+from weft.model.records import Machine, PortBinding, SubnetRecord
 
 
 class MachineState(msgspec.Struct, frozen=True):
@@ -23,6 +23,10 @@ class Start(msgspec.Struct, frozen=True):
 
     machine: Machine
     ports: tuple[PortBinding, ...]
+    subnets: tuple[SubnetRecord, ...] = ()
+    """Of the ports' VSIDs: prefix length and gateway for a driver that sets up the guest's own stack, as the lab's does."""
+    mtu: int = 1458
+    """Largest inner packet that the tunnel carries: 1458 with NVGRE, 1450 with VXLAN inside a 1500-byte provider network."""
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -32,7 +36,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Prepare(msgspec.Struct, frozen=True):
-    """Make the ports of a machine that will move here, so that they can be bound before it comes."""
+    """Make the ports of a machine that will start here or move here, so that they can be bound before it comes."""
 
     machine: Machine
     ports: tuple[PortBinding, ...]
