@@ -1,0 +1,78 @@
+"""Runs ip, tc, ovs-vsctl and the like, and says plainly what failed. Used by the lab's verbs (synchronous side)."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from weft.lab.state import LabFailure
+
+PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+"""Debian keeps ip and ovs-vswitchd out of a plain user's path."""
+
+PACKAGES = {
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "ethtool": "ethtool",
+    "ping": "iputils-ping",
+    "nsenter": "util-linux",
+    "ovs-vswitchd": "openvswitch-switch",
+    "ovsdb-server": "openvswitch-switch",
+    "ovs-vsctl": "openvswitch-common",
+    "ovsdb-tool": "openvswitch-common",
+}
+"""What the lab runs, and the Debian package that brings it."""
+
+
+def missing() -> str:
+    """Why the lab cannot run on this machine, with the command that helps; empty if it can."""
+    absent = [tool for tool in PACKAGES if shutil.which(tool, path=PATH) is None]
+    if not hasattr(os, "geteuid"):
+        return "The lab needs Linux with network namespaces. On this system: weft demo --simulated"
+    if absent:
+        packages = " ".join(sorted({PACKAGES[tool] for tool in absent}))
+        return f"The lab needs {', '.join(absent)}, not found here. Install: sudo apt-get install {packages}"
+    if os.geteuid() != 0:
+        return "The lab makes network namespaces, which needs root: run the same command with sudo in front."
+    return ""
+
+
+def check_machine() -> None:
+    """Raises LabFailure with the command that helps."""
+    if reason := missing():
+        raise LabFailure(reason)
+
+
+def run(command: Sequence[str], text: str = "", *, check: bool = True, timeout: float = 30) -> str:
+    """Run to its end with `text` as input; return its output. Raises LabFailure with its last words."""
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "PATH": PATH},
+        )
+    except FileNotFoundError:
+        raise LabFailure(f"{command[0]} is not installed: make setup installs what the lab needs.") from None
+    except subprocess.TimeoutExpired:
+        raise LabFailure(f"{' '.join(command)}: no end after {timeout:g} s.") from None
+    if check and done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines()
+        raise LabFailure(f"{' '.join(command)}: {' / '.join(words[-3:]) or f'exit code {done.returncode}'}")
+    return done.stdout
+
+
+def ip_batch(namespace: str, lines: Sequence[str]) -> None:
+    """Run many `ip` commands inside a namespace by one process."""
+    run(["ip", "-n", namespace, "-batch", "-"], "\n".join(lines) + "\n")
+
+
+def within(namespace: str, command: Sequence[str]) -> list[str]:
+    """The command, run in a network namespace and nothing else changed: namespaces made inside stay visible outside."""
+    return ["nsenter", f"--net=/run/netns/{namespace}", "--", *command]
+
+
+def sysctl(namespace: str, settings: dict[str, str | int]) -> None:
+    run(within(namespace, ["sysctl", "-qw", *(f"{key}={value}" for key, value in settings.items())]))

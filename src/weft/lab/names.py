@@ -1,0 +1,74 @@
+"""What everything in a lab is called. Pure; used by every other file of the lab.
+
+Namespaces are LAB-NAME, so a lab's name has no dash and no two labs can meet. Those that no resource names carry an
+`@`, which no resource id may contain. Links live inside namespaces only: their names are short numbers (Linux allows
+15 characters) and need not differ between labs.
+"""
+
+import re
+
+from weft.model.errors import Invalid
+
+_LAB = re.compile(r"^[A-Za-z0-9_]{1,16}$")
+
+DEFAULT_LAB = "weft"
+NIC = "phy0"
+"""A host's physical adapter, port of br-phy."""
+PROVIDER_BRIDGE = "br-phy"
+INTEGRATION_BRIDGE = "br-int"
+
+
+def check_lab_name(name: str) -> str:
+    """Accept 1 to 16 letters, digits and underscores. Raises Invalid."""
+    if not _LAB.match(name):
+        raise Invalid(f"'{name}' is no name for a lab: use 1 to 16 letters, digits and underscores.", target="--name")
+    return name
+
+
+def namespace(lab: str, name: str) -> str:
+    """Of a host or a guest."""
+    return f"{lab}-{name}"
+
+
+def router_namespace(lab: str) -> str:
+    return f"{lab}-@router"
+
+
+def plug_namespace(lab: str) -> str:
+    """Where the guests' cables end and are redirected to the host that each guest runs on."""
+    return f"{lab}-@plugs"
+
+
+def mark(lab: str) -> str:
+    """Alias of `lo` in every namespace that the lab made: so it is known as ours without any file."""
+    return f"weft lab {lab}"
+
+
+def guest_plug(guest: int, port: int) -> str:
+    """The plug namespace's end of a guest's eth{port}."""
+    return f"g{guest}.{port}"
+
+
+def leg_plug(guest: int, port: int, host: int) -> str:
+    """The plug namespace's end of the leg to a host."""
+    return f"l{guest}.{port}.{host}"
+
+
+def leg_port(guest: int, port: int) -> str:
+    """The host's end of a leg: the port of br-int."""
+    return f"v{guest}.{port}"
+
+
+def router_port(host: int) -> str:
+    """The router's end of a host's physical cable."""
+    return f"h{host}"
+
+
+def nic_mac(host: int) -> str:
+    """Of br-phy. Fixed, so that it survives a restart of the switch and peers' neighbour caches stay true."""
+    return f"02:57:46:01:{host >> 8:02x}:{host & 255:02x}"
+
+
+def router_mac(subnet: int) -> str:
+    """Of the router on one provider subnet."""
+    return f"02:57:46:02:{subnet >> 8:02x}:{subnet & 255:02x}"

@@ -1,0 +1,111 @@
+"""Processes of the lab: started, known again by PID and start time, ended. Never ends a process that is not its own.
+
+A PID alone may have gone to a stranger; with the time at which the kernel started it, it cannot.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+
+class Process(msgspec.Struct, frozen=True):
+    pid: int
+    started: int
+    """Clock ticks from boot to its start: field 22 of /proc/PID/stat."""
+
+
+def boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a process of its own session whose output goes to `log`; it outlives the caller."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
+    child.returncode = 0  # it is not ours to wait for: no ResourceWarning when this value goes
+    return Process(pid=child.pid, started=_started(child.pid) or 0)
+
+
+def alive(process: Process | None) -> bool:
+    """True if it runs; a zombie does not."""
+    return process is not None and _started(process.pid) == process.started
+
+
+def kill(process: Process | None, *, wait: float = 5.0) -> bool:
+    """End it with SIGKILL and wait until it is gone. False if it did not run."""
+    if process is None or not alive(process):
+        return False
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    until = time.monotonic() + wait
+    while alive(process) and time.monotonic() < until:
+        time.sleep(0.005)
+    _reap(process.pid)
+    return True
+
+
+def inside(namespaces: Iterable[str]) -> list[Process]:
+    """All processes that run in these network namespaces."""
+    places = set()
+    for name in namespaces:
+        try:
+            found = os.stat(f"/run/netns/{name}")
+        except OSError:
+            continue
+        places.add((found.st_dev, found.st_ino))
+    if not places:
+        return []
+    return [process for process in _all() if _place(process.pid) in places]
+
+
+def _all() -> list[Process]:
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (started := _started(int(entry))) is not None:
+            found.append(Process(pid=int(entry), started=started))
+    return found
+
+
+def _place(pid: int) -> tuple[int, int] | None:
+    try:
+        found = os.stat(f"/proc/{pid}/ns/net")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _started(pid: int) -> int | None:
+    """None if there is no such process, or only its zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    if len(fields) < 20 or fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def _reap(pid: int) -> None:
+    """Collect it if it is our child; if not, init does."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except (ChildProcessError, OSError):
+        pass
