@@ -1,0 +1,183 @@
+"""Every packet field, register, table, priority and cookie bit that our flows use, each named once.
+
+Called by the flow builders, the text printer, the OpenFlow codec and the fake switch. Pure. A field's value is always
+an int of `bits` bits, most significant bit first, also for addresses; a mask of all ones means an exact match.
+"""
+
+import enum
+from dataclasses import dataclass
+
+_BASIC, _NX, _NXM, _ERICSSON = 0x8000, 0x0001, 0x0000, 0x1000
+"""OXM classes: OpenFlow 1.3 section 7.2.3.2, Nicira's and NXM's own (Open vSwitch lib/meta-flow)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Field:
+    """A field of packet, tunnel or pipeline. Compared by identity: there is exactly one object per field."""
+
+    name: str
+    """As ovs-ofctl writes it."""
+    bits: int
+    form: str
+    """How ovs-ofctl prints a value: dec, hex, mac, ipv4 or ipv6."""
+    oxm: tuple[int, int]
+    """OXM class and field number."""
+
+    @property
+    def all_ones(self) -> int:
+        return (1 << self.bits) - 1
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+IN_PORT = Field("in_port", 32, "dec", (_BASIC, 0))
+ETH_DST = Field("eth_dst", 48, "mac", (_BASIC, 3))
+ETH_SRC = Field("eth_src", 48, "mac", (_BASIC, 4))
+ETH_TYPE = Field("eth_type", 16, "hex", (_BASIC, 5))
+VLAN_TCI = Field("vlan_tci", 16, "hex", (_NXM, 4))
+"""802.1Q TCI; bit 12 (0x1000) is set by Open vSwitch if and only if there is a tag."""
+IP_PROTO = Field("ip_proto", 8, "dec", (_BASIC, 10))
+IP_TTL = Field("nw_ttl", 8, "dec", (_NX, 29))
+"""TTL of IPv4 or hop limit of IPv6; exact match only."""
+IP_SRC = Field("ip_src", 32, "ipv4", (_BASIC, 11))
+IP_DST = Field("ip_dst", 32, "ipv4", (_BASIC, 12))
+UDP_SRC = Field("udp_src", 16, "dec", (_BASIC, 15))
+UDP_DST = Field("udp_dst", 16, "dec", (_BASIC, 16))
+ICMP_TYPE = Field("icmp_type", 8, "dec", (_BASIC, 19))
+ICMP_CODE = Field("icmp_code", 8, "dec", (_BASIC, 20))
+ARP_OP = Field("arp_op", 16, "dec", (_BASIC, 21))
+ARP_SPA = Field("arp_spa", 32, "ipv4", (_BASIC, 22))
+ARP_TPA = Field("arp_tpa", 32, "ipv4", (_BASIC, 23))
+ARP_SHA = Field("arp_sha", 48, "mac", (_BASIC, 24))
+ARP_THA = Field("arp_tha", 48, "mac", (_BASIC, 25))
+IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
+IPV6_DST = Field("ipv6_dst", 128, "ipv6", (_BASIC, 27))
+ICMPV6_TYPE = Field("icmpv6_type", 8, "dec", (_BASIC, 29))
+ICMPV6_CODE = Field("icmpv6_code", 8, "dec", (_BASIC, 30))
+ND_TARGET = Field("nd_target", 128, "ipv6", (_BASIC, 31))
+ND_SLL = Field("nd_sll", 48, "mac", (_BASIC, 32))
+"""Source link-layer option of a neighbour solicitation; 0 where the option is missing."""
+ND_TLL = Field("nd_tll", 48, "mac", (_BASIC, 33))
+ND_RESERVED = Field("nd_reserved", 32, "hex", (_ERICSSON, 1))
+"""Second word of a neighbour advertisement: R, S and O in the top three bits (RFC 4861 section 4.4)."""
+ND_OPTIONS_TYPE = Field("nd_options_type", 8, "dec", (_ERICSSON, 2))
+TUN_ID = Field("tun_id", 64, "hex", (_BASIC, 38))
+"""GRE key (VSID in bits 8..31, FlowID in bits 0..7: RFC 7637 section 3.2) or VXLAN's VNI."""
+TUN_SRC = Field("tun_src", 32, "ipv4", (_NX, 31))
+TUN_DST = Field("tun_dst", 32, "ipv4", (_NX, 32))
+TUN_IPV6_SRC = Field("tun_ipv6_src", 128, "ipv6", (_NX, 109))
+TUN_IPV6_DST = Field("tun_ipv6_dst", 128, "ipv6", (_NX, 110))
+
+VSID = Field("reg0", 32, "hex", (_NX, 0))
+"""Virtual subnet the packet is in; the destination's once it has been routed."""
+RDID = Field("reg1", 32, "hex", (_NX, 1))
+"""Routing domain of the packet; never changes on its way."""
+REASON = Field("reg3", 32, "hex", (_NX, 3))
+"""Why the packet is dropped: a DropReason, read by table DROP only."""
+NEXT_HOP = Field("reg4", 32, "hex", (_NX, 4))
+"""IPv4 address of the next hop, set by table ROUTE."""
+NEXT_HOP6 = Field("xxreg1", 128, "hex", (_NX, 112))
+"""IPv6 address of the next hop (reg4 to reg7), set by table ROUTE."""
+
+FIELDS: tuple[Field, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Field))
+
+ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+PROTO_ICMP, PROTO_IGMP, PROTO_UDP, PROTO_ICMPV6 = 1, 2, 17, 58
+VLAN_PRESENT = 0x1000
+GROUP_BIT = 1 << 40
+
+LOCAL_PORT = 0xFFFFFFFE
+"""OFPP_LOCAL: the bridge's own interface."""
+IN_PORT_NUMBER = 0xFFFFFFF8
+"""OFPP_IN_PORT: send back where it came from, which plain output refuses."""
+
+
+class Table(enum.IntEnum):
+    """The pipeline in the order a packet can take it; a packet only ever goes to a higher number."""
+
+    CLASSIFY = 0
+    """Which virtual subnet and routing domain is it in? Untagged, and with the port's MAC."""
+    SECURITY = 1
+    """Does the guest speak for itself only?"""
+    RESPOND = 2
+    """ARP and neighbour discovery, answered from policy."""
+    RESPOND_ND = 3
+    """Second half of a neighbour advertisement: its option can be written once the type is 136."""
+    ROUTE = 4
+    """Frames for the router's MAC: longest prefix of the routing domain; the gateway answers ping."""
+    NEIGHBOUR = 5
+    """Next hop to MAC address, TTL."""
+    OUTPUT = 6
+    """Destination MAC to a local port or a tunnel."""
+    TUNNEL_SOURCE = 7
+    """From a tunnel: is the outer source a host of this routing domain?"""
+    DECAP = 8
+    """From a tunnel: destination MAC to a local port, or onward if its machine has moved away."""
+    DROP = 9
+    """One counter per reason."""
+
+
+class DropReason(enum.IntEnum):
+    """Why a packet was dropped; the names, in lower case, are the keys of Facts.drops."""
+
+    UNKNOWN_PORT = 0
+    """The port belongs to no interface that this host was told of, or has the wrong MAC."""
+    VLAN_TAGGED = 1
+    SPOOFED_MAC = 2
+    SPOOFED_ARP = 3
+    SPOOFED_IPV4 = 4
+    SPOOFED_IPV6 = 5
+    SPOOFED_ND = 6
+    ROUTER_ADVERTISEMENT = 7
+    """Router advertisements and redirects from a guest."""
+    ETHERTYPE = 8
+    """Neither ARP, IPv4 nor IPv6."""
+    DHCP = 9
+    """A client's DHCP request; nothing answers it yet."""
+    MULTICAST_REPORT = 10
+    """IGMP, MLD: subnet multicast goes to everyone anyway."""
+    ROUTER_SOLICITATION = 11
+    OWN_ADDRESS = 12
+    """The guest asks for its own address (duplicate detection, gratuitous ARP): silence is the right answer."""
+    ARP_UNKNOWN = 13
+    """An ARP request for an address without a lookup record, or an ARP reply that nobody asked for."""
+    ND_UNKNOWN = 14
+    NO_ROUTE = 15
+    NO_RECORD = 16
+    """The address lies in a routed subnet but no running machine has it."""
+    TTL_EXPIRED = 17
+    FOR_ROUTER = 18
+    """To a gateway address, but no ping."""
+    UNKNOWN_MAC = 19
+    """No record for the destination MAC in this virtual subnet."""
+    UNKNOWN_VSID = 20
+    """From a tunnel, with a VSID that this host has no policy for."""
+    WRONG_SOURCE = 21
+    """From a tunnel, with an outer source that is no host of the routing domain."""
+    NO_SUCH_PORT = 22
+    """From a tunnel, for a MAC that is not on this host."""
+    LOOP = 23
+    """From a tunnel, for a machine that has moved to the very host that sent it here."""
+
+
+COOKIE_MARK = 0x5745 << 48
+"""Top 16 bits of every flow of ours ("WE"): how a fresh agent knows its flows."""
+COOKIE_MARK_MASK = 0xFFFF << 48
+COOKIE_DROPS = COOKIE_MARK | 0xDEAD << 16
+"""Counters: the reason stands in the low 16 bits."""
+COOKIE_DROPS_MASK = COOKIE_MARK_MASK | 0xFFFF_FFFF_0000
+
+
+class Category(enum.IntEnum):
+    """Bits 40..47 of a cookie: what the flow was made from; bits 0..31 hold its VSID, RDID or port number."""
+
+    FIXED = 0x01
+    NETWORK = 0x02
+    LOOKUP = 0x03
+    PORT = 0x04
+
+
+def cookie(category: Category, subject: int = 0) -> int:
+    """The cookie of a flow of this category about `subject` (32 bits)."""
+    return COOKIE_MARK | category << 40 | subject

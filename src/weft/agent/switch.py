@@ -1,0 +1,113 @@
+"""What the agent asks of a virtual switch. Drivers: Open vSwitch (ovs_switch.py) and the behaving fake.
+
+Facts first, changes second: whoever calls compares and asks again, level not edge. All values; no I/O here.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from weft.agent.flow import Flow, FlowKey
+from weft.model.values import Mac, PackedIp
+
+
+class Tunnel(msgspec.Struct, frozen=True):
+    """A tunnel port: one per kind and local provider address; the remote end and the key come from the flow."""
+
+    kind: str
+    """gre (NVGRE) or vxlan."""
+    local: PackedIp
+
+
+class SwitchPort(msgspec.Struct, frozen=True):
+    """A port of the integration bridge as the switch has it now. The bridge's own port is not listed."""
+
+    name: str
+    ofport: int
+    """OpenFlow port number; valid until the port goes, not longer. 0 or less: the switch could not open it (yet)."""
+    iface_id: str = ""
+    """external_ids:iface-id, in lower case; empty if none."""
+    attached_mac: Mac | None = None
+    """external_ids:attached-mac; None if none or unreadable."""
+    mtu: int = 0
+    """0 if unknown."""
+    tunnel: Tunnel | None = None
+    """Set if and only if it is a tunnel port that bears our mark."""
+
+
+class SwitchFacts(msgspec.Struct, frozen=True):
+    """The switch now."""
+
+    ports: tuple[SwitchPort, ...] = ()
+    provider_mtu: int = 1500
+    """MTU of the interface that carries the tunnels."""
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A provider address that tunnels from `local` must be able to reach from the first packet on."""
+
+    local: PackedIp
+    remote: PackedIp
+
+
+class SwitchChange(msgspec.Struct, frozen=True):
+    """What to do, carried out in the order of the fields; flows (puts and removes together) all or nothing.
+
+    Everything is idempotent: putting what is there and removing what is not there are no errors.
+    """
+
+    tunnels_add: tuple[Tunnel, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    mtus: tuple[tuple[str, int], ...] = ()
+    """(port name, MTU)."""
+    puts: tuple[Flow, ...] = ()
+    removes: tuple[FlowKey, ...] = ()
+    """Strict: exactly this flow, and only if it bears our mark."""
+    tunnels_remove: tuple[Tunnel, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.tunnels_add, self.peers, self.mtus, self.puts, self.removes, self.tunnels_remove))
+
+
+class StepFailure(msgspec.Struct, frozen=True):
+    """One step of a change that could not be carried out; the others were. Ask again later."""
+
+    step: str
+    """tunnel, peer, mtu or flows."""
+    subject: str
+    """What it concerns, in words."""
+    message: str
+    peer: Peer | None = None
+    """The peer, where step is `peer`."""
+
+
+class SwitchDump(msgspec.Struct, frozen=True):
+    """What is in the switch, whole."""
+
+    flows: tuple[Flow, ...] = ()
+    """Flows that bear our mark."""
+    drops: dict[str, int] = {}
+    """Packets counted per DropReason, by its name in lower case; reasons that never occurred may be missing."""
+    foreign: tuple[str, ...] = ()
+    """Flows without our mark, in words."""
+
+
+class SwitchUnavailable(Exception):
+    """The switch does not answer (restarting, socket gone): try again; nothing is known of what was asked."""
+
+
+class Switch(Protocol):
+    """Every method raises SwitchUnavailable. Calls are not made concurrently, except that events() runs beside them."""
+
+    async def facts(self) -> SwitchFacts: ...
+
+    async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
+        """Returns when the switch has confirmed (barrier): packets that come later meet the new flows."""
+        ...
+
+    async def dump(self) -> SwitchDump: ...
+
+    def events(self) -> AsyncIterator[None]:
+        """Yields whenever facts() may have changed, and after the switch came back (its flows may be gone)."""
+        ...
