@@ -1,0 +1,157 @@
+"""Opens the SQLite file: lock, integrity, migrations. Called by weft.store.store alone.
+
+Order matters: the lock first (nobody else looks at the file), then a check that reads only, and only then anything
+that writes. A new file is made beside its final name and renamed once its schema is whole, so a file under the final
+name that is empty or foreign is damage, never a fresh start.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from weft.model.errors import StoreCorrupt, StoreLocked, StoreTooNew
+from weft.model.values import NewId
+from weft.store.schema import SCHEMA
+
+FILE = "weft.db"
+LOCK = "weft.lock"
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def take_lock(folder: Path) -> int:
+    """Hold the folder for this process; the kernel lets go when the process ends, however it ends.
+
+    Returns the descriptor to keep open. Raises StoreLocked.
+    """
+    path = folder / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreLocked(
+            f"{folder} is in use by another controller, process {holder} (lock file {path}). "
+            "Stop that one first, or give this one its own --data folder."
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that begins and commits only when told to."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA busy_timeout=2000")
+    return connection
+
+
+def engine_on(connection: sqlite3.Connection) -> Engine:
+    """SQLAlchemy on that one connection, for migrations and reads."""
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    @event.listens_for(engine, "begin")
+    def begin(started) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        started.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def schema_of(connection: sqlite3.Connection, path: Path) -> str:
+    """Check the file without writing to it and return its schema mark. Raises StoreCorrupt."""
+    try:
+        result = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if result != ("ok",):
+            raise StoreCorrupt(_damaged(path, str(result[0])))
+        marks = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        if len(marks) != 1 or connection.execute("SELECT count(*) FROM head").fetchone() != (1,):
+            raise StoreCorrupt(_damaged(path, "its schema mark or its head row is missing"))
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            raise StoreCorrupt(_damaged(path, "it is no database of Weft's")) from None
+        raise StoreCorrupt(_damaged(path, str(error))) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreCorrupt(_damaged(path, str(error))) from error
+    return str(marks[0][0])
+
+
+def _damaged(path: Path, why: str) -> str:
+    return (
+        f"{path} cannot be used: {why}. Nothing was written to it. "
+        "Restore it from a backup (with its -wal file, if there is one), or move it away to begin with an empty store."
+    )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up to SCHEMA in one transaction: wholly or not at all. Raises StoreTooNew."""
+    # Alembic takes a third of a second to import and is needed only here
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    engine = engine_on(connection)
+    try:
+        with engine.begin() as transaction:
+            config.attributes["connection"] = transaction
+            command.upgrade(config, "head")
+    except CommandError as error:
+        known = ", ".join(s.revision for s in ScriptDirectory.from_config(config).walk_revisions())
+        raise StoreTooNew(
+            f"The store was written by a newer Weft: {error}. This one knows the schemas {known}. "
+            "Run the newer version, or restore a backup made before the upgrade."
+        ) from error
+
+
+def _create(folder: Path, new_id: NewId) -> None:
+    fresh = folder / f"{FILE}.new"
+    for leftover in folder.glob(f"{FILE}.new*"):
+        leftover.unlink()
+    connection = connect(fresh)
+    try:
+        migrate(connection)
+        connection.execute("INSERT INTO head (one, generation, revision, ledger) VALUES (1, ?, 0, 0.0)", (new_id(),))
+    finally:
+        connection.close()
+    _sync(fresh)
+    fresh.rename(folder / FILE)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_file(folder: Path, new_id: NewId) -> sqlite3.Connection:
+    """The store's connection, checked and migrated; makes the file if there is none. Caller holds the lock.
+
+    Raises StoreCorrupt or StoreTooNew; in both cases the file is as it was.
+    """
+    path = folder / FILE
+    if not path.exists():
+        _create(folder, new_id)
+    connection = connect(path)
+    try:
+        mark = schema_of(connection, path)
+        if mark != SCHEMA:
+            migrate(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

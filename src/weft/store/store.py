@@ -1,0 +1,309 @@
+"""The embedded store: one SQLite file, one process, one write transaction per revision.
+
+Called by weft.control on its event loop; every call blocks for as long as the disk takes and none is thread-safe.
+commit() is all or nothing. Another database would offer the same functions; no SQL stands outside this package.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, bindparam, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import insert
+
+from weft.core.changes import Change, Commit, LeaseChange, ResourceChange
+from weft.model.errors import Compacted, StoreUnavailable
+from weft.model.leases import Lease
+from weft.model.values import NewId
+from weft.store import rows, schema
+from weft.store.opening import engine_on, open_file, take_lock
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What was answered to a request id: a retry gets it again, byte for byte."""
+
+    request_id: str
+    status: int
+    body: bytes
+    etag: str = ""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Everything at the newest revision. Resources come as (kind name, resource)."""
+
+    generation: str
+    revision: int
+    ledger: float
+    resources: list[tuple[str, Any]]
+    leases: list[Lease]
+    cursors: dict[str, int]
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One event in the life of an address, oldest first where several are answered."""
+
+    scope: str
+    address: int
+    revision: int
+    wall: float
+    event: str
+    holder: str
+    machine: str
+    host: str
+    actor: str
+    reason: str
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """A managed server: its agent has connected at least once."""
+
+    server: str
+    hypervisor: str
+    first_seen: float
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """Bounds of what is kept. `history_s` None keeps address history for ever; else it counts wall seconds."""
+
+    log_s: float = 86_400.0
+    log_revisions: int = 1_000_000
+    requests_s: float = 86_400.0
+    history_s: float | None = None
+
+
+def _sql(statement: Any) -> str:
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
+def _upsert(table: Table) -> str:
+    statement = insert(table).values({column.name: bindparam(column.name) for column in table.columns})
+    keys = [column.name for column in table.primary_key]
+    rest = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    return _sql(statement.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
+def _append(table: Table, columns: Sequence[str]) -> str:
+    return _sql(insert(table).values({name: bindparam(name) for name in columns}))
+
+
+_HISTORY = [column.name for column in schema.history.columns if column.name != "number"]
+_PUT_RESOURCE = _upsert(schema.resources)
+_PUT_LEASE = _upsert(schema.leases)
+_PUT_CURSOR = _upsert(schema.cursors)
+_PUT_REQUEST = _upsert(schema.requests)
+_PUT_AGENT = _upsert(schema.agents)
+_ADD_LOG = _append(schema.log, [column.name for column in schema.log.columns])
+_ADD_HISTORY = _append(schema.history, _HISTORY)
+_DROP_RESOURCE = "DELETE FROM resources WHERE kind = ? AND id = ?"
+_DROP_LEASE = "DELETE FROM leases WHERE scope = ? AND address = ?"
+_DROP_AGENT = "DELETE FROM agents WHERE server = ?"
+_RAISE_HEAD = "UPDATE head SET revision = ?, ledger = ? WHERE one = 1"
+_FIND_ANSWER = "SELECT request_id, status, body, etag FROM requests WHERE request_id = ?"
+
+
+class Store:
+    """Use Store.open. Public: load, commit, log, history, answer_of, agents, remember_agent, forget_agent, compact."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
+        self._connection = connection
+        self._engine = engine_on(connection)
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path, new_id: NewId) -> "Store":
+        """Open or make the store in `folder`. Raises StoreLocked, StoreCorrupt, StoreTooNew."""
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(folder)
+        try:
+            return cls(open_file(folder, new_id), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        self._engine.dispose()
+        self._connection.close()
+        os.close(self._lock)
+
+    def load(self) -> Loaded:
+        """Everything, for State.load. A hundred thousand interfaces take a few seconds."""
+        with self._engine.connect() as reader:
+            head = reader.execute(select(schema.head)).one()
+            columns = (schema.resources.c.kind, schema.resources.c.body)
+            resources = [(kind, rows.decode_body(kind, body)) for kind, body in reader.execute(select(*columns))]
+            leases = [rows.lease_of(row) for row in reader.execute(select(schema.leases))]
+            found = reader.execute(select(schema.cursors))
+            cursors = {pool: rows.unpack_number(position) for pool, position in found}
+        return Loaded(head.generation, head.revision, head.ledger, resources, leases, cursors)
+
+    def commit(self, commit: Commit, actors: Sequence[str], answers: Sequence[Answer] = ()) -> None:
+        """Write one revision in one transaction: final rows, log, history, answers, head.
+
+        `actors` has one name per change. A commit without changes writes no log and must carry the revision that the
+        head already has: it records the ledger's time and answers only. Raises StoreUnavailable, then nothing is kept.
+        """
+        write = self._connection
+        try:
+            write.execute("BEGIN IMMEDIATE")
+            if commit.changes:
+                self._write_rows(commit)
+                line = (commit.revision, commit.wall, commit.ledger, rows.encode_changes(commit.changes))
+                write.execute(_ADD_LOG, (*line, ",".join(commit.actors)))
+                write.executemany(_ADD_HISTORY, _history_rows(commit, actors))
+            if answers:
+                times = (commit.ledger, commit.wall)
+                write.executemany(_PUT_REQUEST, [(a.request_id, *times, a.status, a.etag, a.body) for a in answers])
+            write.execute(_RAISE_HEAD, (commit.revision, commit.ledger))
+            write.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise StoreUnavailable(f"The store refused to write: {error}. Nothing was changed; try again.") from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _write_rows(self, commit: Commit) -> None:
+        """A row that several changes touch is written once, as the last leaves it."""
+        resources, leases, cursors = _final(commit.changes)
+        write = self._connection
+        put = [(k, i, rows.encode_body(r), commit.revision) for (k, i), r in resources.items() if r is not None]
+        write.executemany(_PUT_RESOURCE, put)
+        write.executemany(_DROP_RESOURCE, [key for key, resource in resources.items() if resource is None])
+        packed = [(scope, rows.pack_address(scope, number), lease) for (scope, number), lease in leases.items()]
+        write.executemany(_PUT_LEASE, [rows.lease_row(lease, key) for _, key, lease in packed if lease is not None])
+        write.executemany(_DROP_LEASE, [(scope, key) for scope, key, lease in packed if lease is None])
+        write.executemany(_PUT_CURSOR, [(pool, rows.pack_number(position)) for pool, position in cursors.items()])
+
+    def log(self, after: int, limit: int = 1000) -> list[Commit]:
+        """The commits that follow revision `after`, oldest first, at most `limit`; empty at the head.
+
+        Raises Compacted if the log no longer reaches back, or has never been so far.
+        """
+        table = schema.log
+        with self._engine.connect() as reader:
+            newest = reader.execute(select(schema.head.c.revision)).scalar_one()
+            found = reader.execute(
+                select(table).where(table.c.revision > after).order_by(table.c.revision).limit(limit)
+            ).all()
+        if after > newest or (after < newest and (not found or found[0].revision != after + 1)):
+            raise Compacted(f"Changes after revision {after} are no longer kept: read everything anew, then watch.")
+        return [
+            Commit(row.revision, row.wall, row.ledger, rows.decode_changes(row.changes), _names(row.actors))
+            for row in found
+        ]
+
+    def history(self, scope: str, address: int, limit: int = 1000) -> list[HistoryRow]:
+        """What happened to an address in one scope, oldest first; of more than `limit` events the newest."""
+        table = schema.history
+        packed = rows.pack_address(scope, address)
+        wanted = (table.c.address == packed) & (table.c.scope == scope)
+        with self._engine.connect() as reader:
+            found = reader.execute(
+                select(*(table.c[name] for name in _HISTORY)).where(wanted).order_by(table.c.number.desc()).limit(limit)
+            ).all()
+        return [HistoryRow(row[0], address, *row[2:]) for row in reversed(found)]
+
+    def scopes_of(self, packed: bytes) -> list[str]:
+        """Every scope in which an address (6, 4 or 16 bytes) has a history."""
+        table = schema.history
+        with self._engine.connect() as reader:
+            return list(reader.execute(select(table.c.scope).where(table.c.address == packed).distinct()).scalars())
+
+    def answer_of(self, request_id: str) -> Answer | None:
+        """The answer that was committed for a request id; the writer asks for every command that carries one."""
+        row = self._connection.execute(_FIND_ANSWER, (request_id,)).fetchone()
+        return None if row is None else Answer(*row)
+
+    def agents(self) -> list[Agent]:
+        with self._engine.connect() as reader:
+            return [Agent(*row) for row in reader.execute(select(schema.agents))]
+
+    def remember_agent(self, agent: Agent) -> None:
+        """Durable at return; the time of the first call for a server is kept. Raises StoreUnavailable."""
+        known = {one.server: one for one in self.agents()}.get(agent.server)
+        first = agent.first_seen if known is None else known.first_seen
+        self._one(_PUT_AGENT, (agent.server, agent.hypervisor, first))
+
+    def forget_agent(self, server: str) -> None:
+        self._one(_DROP_AGENT, (server,))
+
+    def _one(self, sql: str, values: tuple[Any, ...]) -> None:
+        try:
+            self._connection.execute(sql, values)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"The store refused to write: {error}. Nothing was changed; try again.") from error
+
+    def compact(self, ledger: float, wall: float, keep: Retention, limit: int = 5000) -> int:
+        """Delete what is older than `keep` allows, at most `limit` rows of each table; returns how many went.
+
+        Call it now and then until it returns 0. Raises StoreUnavailable.
+        """
+        total = 0
+        total += self._delete(_OLD_LOG, (ledger - keep.log_s, keep.log_revisions, limit))
+        total += self._delete(_OLD_REQUESTS, (ledger - keep.requests_s, limit))
+        if keep.history_s is not None:
+            total += self._delete(_OLD_HISTORY, (wall - keep.history_s, limit))
+        return total
+
+    def _delete(self, sql: str, values: tuple[Any, ...]) -> int:
+        try:
+            return self._connection.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"The store refused to compact: {error}.") from error
+
+
+# Each looks only at its oldest rows, by an index, so a call costs what it deletes and not what is kept.
+_OLD_LOG = """
+DELETE FROM log WHERE revision IN (
+  SELECT revision FROM (SELECT revision, ledger FROM log ORDER BY revision LIMIT ?3)
+  WHERE ledger < ?1 OR revision <= (SELECT revision FROM head) - ?2)
+"""
+_OLD_REQUESTS = """
+DELETE FROM requests WHERE request_id IN (
+  SELECT request_id FROM requests WHERE ledger < ?1 ORDER BY ledger LIMIT ?2)
+"""
+_OLD_HISTORY = """
+DELETE FROM history WHERE number IN (
+  SELECT number FROM (SELECT number, wall FROM history ORDER BY number LIMIT ?2) WHERE wall < ?1)
+"""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
+
+
+def _final(
+    changes: Sequence[Change],
+) -> tuple[dict[tuple[str, str], Any], dict[tuple[str, int], Lease | None], dict[str, int]]:
+    resources: dict[tuple[str, str], Any] = {}
+    leases: dict[tuple[str, int], Lease | None] = {}
+    cursors: dict[str, int] = {}
+    for change in changes:
+        if isinstance(change, LeaseChange):
+            leases[change.scope, change.address] = change.after
+        elif isinstance(change, ResourceChange):
+            resources[change.kind, change.id] = change.after
+        else:
+            cursors[change.pool] = change.after
+    return resources, leases, cursors
+
+
+def _history_rows(commit: Commit, actors: Sequence[str]) -> list[tuple[Any, ...]]:
+    revision, wall = commit.revision, commit.wall
+    found: list[tuple[Any, ...]] = []
+    for change, actor in zip(commit.changes, actors, strict=True):
+        if isinstance(change, LeaseChange):
+            c = change
+            packed = rows.pack_address(c.scope, c.address)
+            holder = rows.concerned_holder(c)
+            row = (c.scope, packed, revision, wall, c.event, holder, c.machine, c.host, actor, c.reason)
+            found.append(row)
+    return found
