@@ -227,7 +227,8 @@ def error_of(status: int, body: Any) -> WeftError:
     said = said if isinstance(said, dict) else {}
     family = _FAMILIES.get(status) or (Refusal if status < 500 else WeftError)
     details = [d.get("message", "") for d in said.get("details") or () if isinstance(d, dict)]
-    message = "; ".join([str(said.get("message") or f"the controller answered {status}"), *details])
+    said_first = str(said.get("message") or f"the controller answered {status}")
+    message = "; ".join([said_first, *(detail for detail in details if detail != said_first)])
     error = family(message, code=said.get("code") or f"Http{status}", target=said.get("target"))
     error.status = status
     return error

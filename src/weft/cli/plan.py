@@ -1,0 +1,136 @@
+"""Whole desired state: what of a file is new, what differs, what is there already; and carrying it out as one batch.
+
+Promises: a second apply of the same file sends nothing. Faults and refusals leave the controller as it was.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from weft.cli.compare import Difference, compare
+from weft.cli.documents import Document, Documents
+from weft.cli.faults import BadFile
+from weft.cli.references import dangling, normal_ref
+from weft.model.errors import WeftError
+from weft.model.kinds import KINDS
+from weft.wire.client import Client, Write, path_of
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What happens to one document: `action` is create, change or unchanged."""
+
+    document: Document
+    action: str
+    differences: tuple[Difference, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """In the order in which the kinds refer to each other. `done` once it was carried out."""
+
+    steps: tuple[Step, ...]
+    done: bool = False
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The steps that change something."""
+        return tuple(step for step in self.steps if step.action != "unchanged")
+
+    def count(self, action: str) -> int:
+        return sum(step.action == action for step in self.steps)
+
+
+class RefusedDocument(WeftError):
+    """The controller refused one document of a file; the message begins with its FILE:LINE. Nothing was applied."""
+
+    def __init__(self, document: Document, refusal: WeftError) -> None:
+        place = _place_of(document, refusal.target)
+        super().__init__(
+            f"{document.file}:{document.line(place)}: {document.name}: {refusal.message}",
+            code=refusal.code,
+            target=refusal.target,
+        )
+        self.status = refusal.status
+        self.refusal = refusal
+
+
+async def apply(client: Client, documents: Documents, dry_run: bool = False, wait_s: float = 0.0) -> Plan:
+    """Make the controller's state what the file says. Raises BadFile, RefusedDocument, or what the client raises.
+
+    With `dry_run` the controller decides the same batch and keeps nothing, so its refusals show too.
+    """
+    plan = await make_plan(client, documents)
+    if plan.work:
+        write = Write(dry_run=dry_run, wait_s=0.0 if dry_run else wait_s)
+        requests = [request("PUT", step.document) for step in plan.work]
+        await send(client, requests, [step.document for step in plan.work], write)
+    return Plan(plan.steps, done=not dry_run)
+
+
+async def make_plan(client: Client, documents: Documents) -> Plan:
+    """Compare with the controller; changes nothing. Raises BadFile for references to nothing."""
+    faults = await dangling(client, documents)
+    if faults:
+        raise BadFile(faults)
+    return Plan(tuple([await _step(client, document) for document in in_order(documents)]))
+
+
+def in_order(documents: Documents) -> list[Document]:
+    """By kind as they refer to each other, within a kind as in the file."""
+    rank = {kind.name: i for i, kind in enumerate(KINDS)}
+    return sorted(documents.resources, key=lambda document: rank[document.kind.name])
+
+
+def request(method: str, document: Document) -> dict[str, Any]:
+    """An element of a batch."""
+    element: dict[str, Any] = {"method": method, "path": path_of(document.ref)}
+    return element | ({"body": document.body} if method == "PUT" else {})
+
+
+async def send(client: Client, requests: list[dict[str, Any]], documents: Iterable[Document], write: Write) -> None:
+    """One atomic batch; a refusal is brought back to the document that caused it."""
+    try:
+        await client.batch(requests, write)
+    except WeftError as refusal:
+        document = _culprit(list(documents), refusal)
+        if document is None or refusal.status >= 500:
+            raise
+        raise RefusedDocument(document, refusal) from refusal
+
+
+def _culprit(documents: list[Document], refusal: WeftError) -> Document | None:
+    """The document that a batch's refusal names: `requests[3]`, `requests/3`, or its resourceRef in the target."""
+    target = refusal.target or ""
+    index = re.match(r"requests?[\[/](\d+)", target)
+    if index and int(index[1]) < len(documents):
+        return documents[int(index[1])]
+    for document in documents:
+        if normal_ref(target).startswith(normal_ref(document.ref)):
+            return document
+    return documents[0] if len(documents) == 1 else None
+
+
+def _place_of(document: Document, target: str | None) -> tuple[str | int, ...]:
+    """Line of the member that a target such as `requests[3].properties.subnets[0].properties.x` ends in."""
+    parts = [int(p) if p.isdigit() else p for p in re.split(r"[./\[\]]+", target or "") if p]
+    for start in range(len(parts)):
+        for tail in (tuple(parts[start:]), ("properties", *parts[start:])):
+            if tail in document.lines:
+                return tail
+    last = str(parts[-1]).lower() if parts else ""
+    named = [place for place in document.lines if place and str(place[-1]).lower() == last]
+    return named[0] if len(named) == 1 else ()
+
+
+async def _step(client: Client, document: Document) -> Step:
+    present = await client.find(path_of(document.ref))
+    if present is None:
+        return Step(document, "create")
+    differences = tuple(compare(document, present))
+    return Step(document, "change" if differences else "unchanged", differences)
+
+
+def deletion_order(documents: Documents) -> list[Document]:
+    """Who refers first, what is referred to last; singletons cannot be deleted."""
+    return [document for document in reversed(in_order(documents)) if not document.kind.singleton]

@@ -1,0 +1,281 @@
+"""What can be seen wrong in documents without a controller: addresses, ranges, overlaps, doubles. Pure.
+
+The controller has the same rules and the last word; these find all faults of a file at once, with their lines.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from weft.cli.documents import Document, Documents
+from weft.cli.faults import Fault
+from weft.cli.shapes import Place
+from weft.model.errors import InvalidMacAddress
+from weft.model.values import IpAddress, IpPrefix, mac_dashes, parse_mac
+
+Range = tuple[int, int]
+
+
+class Check:
+    """Gathers the faults of one document; each reader answers the value, or None where it is absent or wrong."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.faults: list[Fault] = []
+
+    def fault(self, place: Place, message: str) -> None:
+        self.faults.append(self.document.fault(place, message))
+
+    def at(self, place: Place) -> Any:
+        value: Any = self.document.body
+        for part in place:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def required(self, place: Place, example: str) -> Any:
+        value = self.at(place)
+        if value in (None, "", {}) and place not in self.document.lines:
+            self.fault(place[:-1], f"{place[-1]} is missing; write {place[-1]}: {example}")
+        return value
+
+    def items(self, *place: str | int) -> Iterator[Place]:
+        """The places of a list's children."""
+        for i in range(len(self.at(place) or ())):
+            yield (*place, i)
+
+    def mac(self, place: Place) -> int | None:
+        text = self.at(place)
+        if not text:
+            return None
+        try:
+            return parse_mac(text)
+        except InvalidMacAddress:
+            self.fault(place, f"'{text}' is not a MAC address; write six octets such as 00-1D-D8-B7-1C-00")
+            return None
+
+    def address(self, place: Place) -> IpAddress | None:
+        text = self.at(place)
+        if not text:
+            return None
+        try:
+            return ipaddress.ip_address(text)
+        except ValueError:
+            self.fault(place, f"'{text}' is not an IP address; write one such as 10.1.1.11")
+            return None
+
+    def prefix(self, place: Place) -> IpPrefix | None:
+        text = self.at(place)
+        if not text:
+            return None
+        try:
+            return ipaddress.ip_network(text)
+        except ValueError:
+            self.fault(place, f"'{text}' is not a prefix; {_right_prefix(text)}")
+            return None
+
+
+def faults_of(documents: Documents) -> list[Fault]:
+    """Every fault of every document, and those between them."""
+    found: list[Fault] = []
+    for document in documents.resources:
+        check = Check(document)
+        rule = _RULES.get(document.kind.name)
+        if rule is not None:
+            rule(check)
+        found += check.faults
+    return found + list(_doubles(documents)) + _between(documents)
+
+
+def _right_prefix(text: str) -> str:
+    try:
+        return f"its host bits are set: write {ipaddress.ip_network(text, strict=False)}"
+    except ValueError:
+        return "write one such as 10.1.1.0/24"
+
+
+def _mac_pool(check: Check) -> None:
+    first, last = ("properties", "startMacAddress"), ("properties", "endMacAddress")
+    check.required(first, "00-1D-D8-B7-1C-00")
+    check.required(last, "00-1D-D8-F4-1F-FF")
+    start, end = check.mac(first), check.mac(last)
+    if start is not None and end is not None and end < start:
+        check.fault(last, f"the end {mac_dashes(end)} lies before the start {mac_dashes(start)}; swap the two")
+
+
+def _logical_network(check: Check) -> None:
+    subnets: list[tuple[Place, IpPrefix]] = []
+    pools: list[tuple[Place, IpAddress, IpAddress]] = []
+    for place in check.items("properties", "subnets"):
+        at = (*place, "properties", "addressPrefix")
+        check.required(at, "192.168.1.0/24")
+        prefix = check.prefix(at)
+        vlan = check.at((*place, "properties", "vlanID"))
+        if isinstance(vlan, int) and not 0 <= vlan <= 4095:
+            check.fault((*place, "properties", "vlanID"), f"VLAN {vlan} does not exist; write 0 (untagged) to 4095")
+        if prefix is not None:
+            subnets.append((at, prefix))
+        for pool in check.items(*place, "properties", "ipPools"):
+            _ip_pool(check, pool, prefix, pools)
+        for i, _ in enumerate(check.at((*place, "properties", "defaultGateways")) or ()):
+            check.address((*place, "properties", "defaultGateways", i))
+    _overlaps(check, subnets)
+
+
+def _ip_pool(
+    check: Check, place: Place, prefix: IpPrefix | None, pools: list[tuple[Place, IpAddress, IpAddress]]
+) -> None:
+    """Both ends, in order, inside the subnet, apart from the other pools of the network."""
+    first, last = (*place, "properties", "startIpAddress"), (*place, "properties", "endIpAddress")
+    check.required(first, "192.168.1.10")
+    check.required(last, "192.168.1.250")
+    start, end = check.address(first), check.address(last)
+    for at, address in ((first, start), (last, end)):
+        if address is not None and prefix is not None and address not in prefix:
+            check.fault(at, f"{address} is not inside the subnet {prefix}; choose one of its addresses")
+    if start is None or end is None:
+        return
+    if start.version != end.version or int(end) < int(start):
+        check.fault(last, f"the end {end} lies before the start {start}; swap the two")
+        return
+    for other, low, high in pools:
+        if low.version == start.version and int(start) <= int(high) and int(low) <= int(end):
+            line = check.document.line(other)
+            check.fault(first, f"{start} to {end} overlaps the pool {low} to {high} of line {line}; make them disjoint")
+    pools.append((first, start, end))
+
+
+def _overlaps(check: Check, subnets: list[tuple[Place, IpPrefix]]) -> None:
+    for i, (place, prefix) in enumerate(subnets):
+        for other, earlier in subnets[:i]:
+            if prefix.version == earlier.version and prefix.overlaps(earlier):
+                line = check.document.line(other)
+                check.fault(place, f"{prefix} overlaps {earlier} of line {line}; choose disjoint subnets")
+
+
+def _virtual_network(check: Check) -> None:
+    check.required(("properties", "logicalNetwork"), "{resourceRef: /logicalNetworks/NAME}")
+    spaces = ("properties", "addressSpace", "addressPrefixes")
+    if not check.at(spaces) and spaces not in check.document.lines:
+        check.fault(("properties",), "addressSpace is missing; write addressSpace: {addressPrefixes: [10.1.0.0/16]}")
+    space = [prefix for i in check.items(*spaces) if (prefix := check.prefix(i)) is not None]
+    subnets: list[tuple[Place, IpPrefix]] = []
+    for place in check.items("properties", "subnets"):
+        at = (*place, "properties", "addressPrefix")
+        check.required(at, "10.1.1.0/24")
+        prefix = check.prefix(at)
+        _vsid(check, (*place, "properties", "virtualSubnetId"))
+        if prefix is None:
+            continue
+        inside = [s for s in space if s.version == prefix.version and prefix.subnet_of(s)]  # type: ignore[arg-type]
+        if space and not inside:
+            shown = ", ".join(str(s) for s in space)
+            check.fault(at, f"{prefix} is outside the address space {shown}; widen addressSpace or choose another")
+        subnets.append((at, prefix))
+    _overlaps(check, subnets)
+
+
+def _vsid(check: Check, place: Place) -> None:
+    """RFC 7637 section 3.2 reserves 0..0xFFF and 0xFFFFFF; 0 and absent ask for a grant."""
+    vsid = check.at(place)
+    if isinstance(vsid, int) and vsid and not 4096 <= vsid <= 16_777_214:
+        check.fault(place, f"VSID {vsid} is reserved; write 4096 to 16777214, or leave it out to be granted one")
+
+
+def _network_interface(check: Check) -> None:
+    mac = ("properties", "privateMacAddress")
+    check.mac(mac)
+    method = check.at(("properties", "privateMacAllocationMethod"))
+    _method(check, ("properties", "privateMacAllocationMethod"), ("Static", "Dynamic"))
+    if str(method).lower() == "static" and not check.at(mac) and mac not in check.document.lines:
+        check.fault(
+            ("properties",), "a Static interface has no privateMacAddress; write one, or Dynamic to be granted one"
+        )
+    for place in check.items("properties", "ipConfigurations"):
+        properties = (*place, "properties")
+        check.address((*properties, "privateIPAddress"))
+        at = (*properties, "privateIPAllocationMethod")
+        _method(check, at, ("Static", "Dynamic", "Unmanaged"))
+        if str(check.at(at)).lower() == "static" and (*properties, "privateIPAddress") not in check.document.lines:
+            check.fault(at, "a Static address is not given; write privateIPAddress, or Dynamic to be granted one")
+
+
+def _method(check: Check, place: Place, allowed: tuple[str, ...]) -> None:
+    word = check.at(place)
+    if word and str(word).lower() not in [a.lower() for a in allowed]:
+        check.fault(place, f"'{word}' is no allocation method; write {' or '.join(allowed)}")
+
+
+def _server(check: Check) -> None:
+    for i in check.items("properties", "providerAddresses"):
+        check.address(i)
+
+
+_RULES: dict[str, Callable[[Check], None]] = {
+    "macPools": _mac_pool,
+    "logicalNetworks": _logical_network,
+    "virtualNetworks": _virtual_network,
+    "networkInterfaces": _network_interface,
+    "servers": _server,
+}
+
+
+def _doubles(documents: Documents) -> Iterator[Fault]:
+    """One resource twice in a file."""
+    first: dict[tuple[str, str], Document] = {}
+    for document in documents.resources:
+        earlier = first.setdefault((document.kind.name, document.id.lower()), document)
+        if earlier is not document and document.id:
+            where = f"line {earlier.line()}" if earlier.file == document.file else f"{earlier.file}:{earlier.line()}"
+            yield document.fault(
+                ("resourceId",), f"{document.name} is already in {where}; give each its own resourceId"
+            )
+
+
+def _between(documents: Documents) -> list[Fault]:
+    """What two resources of a file may not both have: a VSID, an interface, a place in a MAC range."""
+    found: list[Fault] = []
+    taken: dict[tuple[str, Any], tuple[Document, Place]] = {}
+    for document in documents.resources:
+        for what, value, place in _claims(document):
+            earlier, at = taken.setdefault((what, value), (document, place))
+            if (earlier, at) != (document, place):
+                who = f"{earlier.name}, line {earlier.line(at)}"
+                found.append(document.fault(place, f"{what} {value} is already taken by {who}; choose another"))
+    return found + _mac_pool_overlaps(documents)
+
+
+def _claims(document: Document) -> Iterator[tuple[str, Any, Place]]:
+    properties = document.body["properties"]
+    if document.kind.name == "virtualNetworks":
+        for i, subnet in enumerate(properties.get("subnets", ())):
+            vsid = subnet.get("properties", {}).get("virtualSubnetId")
+            if vsid:
+                yield "VSID", vsid, ("properties", "subnets", i, "properties", "virtualSubnetId")
+    if document.kind.name == "virtualMachines":
+        for i, ref in enumerate(properties.get("networkInterfaces", ())):
+            if ref.get("resourceRef"):
+                place = ("properties", "networkInterfaces", i, "resourceRef")
+                yield "the interface", ref["resourceRef"].lower(), place
+
+
+def _mac_pool_overlaps(documents: Documents) -> list[Fault]:
+    found: list[Fault] = []
+    pools: list[tuple[Document, Range]] = []
+    for document in documents.resources:
+        if document.kind.name != "macPools":
+            continue
+        check = Check(document)
+        start = check.mac(("properties", "startMacAddress"))
+        end = check.mac(("properties", "endMacAddress"))
+        if start is None or end is None:
+            continue
+        for other, (low, high) in pools:
+            if start <= high and low <= end:
+                where = f"{other.name}, line {other.line(('properties', 'startMacAddress'))}"
+                message = f"{mac_dashes(start)} to {mac_dashes(end)} overlaps {where}; make the pools disjoint"
+                found.append(document.fault(("properties", "startMacAddress"), message))
+        pools.append((document, (start, end)))
+    return found
