@@ -1,0 +1,282 @@
+"""A behaving Open vSwitch: keeps flows by the OpenFlow rules and says where a packet comes out.
+
+Implements agent.switch.Switch; held to the real thing by the contract suite. On its other side tests and the fake
+hypervisor plug ports, inject packets, pull cables and make it fail. State lives as long as the object: `restart` is
+what a restarted vswitchd would be (ports come back under other numbers, flows are gone).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+
+from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, DropReason
+from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.switch import (
+    Peer,
+    StepFailure,
+    SwitchChange,
+    SwitchDump,
+    SwitchFacts,
+    SwitchPort,
+    SwitchUnavailable,
+    Tunnel,
+)
+from weft.fakes.network import Delivery, Outer, ProviderNetwork
+from weft.fakes.openflow import Passage, Refused, Sent, check
+from weft.fakes.packet import Packet
+from weft.model.values import Mac, PackedIp
+
+_KEY_BITS = {"gre": 32, "vxlan": 24}
+
+Identity = tuple[int, int, frozenset[object]]
+"""Table, priority and the terms of the match, whose order does not matter to a switch."""
+
+
+class Faults:
+    """What goes wrong, until switched off again. All off at first."""
+
+    def __init__(self) -> None:
+        self.unavailable = False
+        """Every call raises SwitchUnavailable."""
+        self.die_after: int | None = None
+        """The next apply raises SwitchUnavailable after this many steps, which stay done."""
+        self.failing_steps: set[str] = set()
+        """Steps (tunnel, peer, mtu, flows) that fail, the others are done."""
+        self.apply_seconds = 0.0
+        """How long an apply takes."""
+
+
+class FakeSwitch:
+    """One host's integration bridge. `addresses` are the host's provider addresses on `network`."""
+
+    def __init__(self, host: str, network: ProviderNetwork, addresses: Iterable[PackedIp] = ()) -> None:
+        self.host = host
+        self.faults = Faults()
+        self.applied: list[SwitchChange] = []
+        self._network = network
+        self._ports: dict[str, SwitchPort] = {}
+        self._next_port = 1
+        self._flows: dict[Identity, Flow] = {}
+        self._tables: dict[int, list[Flow]] = defaultdict(list)
+        self._counts: dict[Identity, int] = {}
+        self._peers: set[Peer] = set()
+        self._listeners: list[asyncio.Event] = []
+        for address in addresses:
+            network.join(address, self)
+
+    # What the agent sees.
+
+    async def facts(self) -> SwitchFacts:
+        self._answer()
+        return SwitchFacts(tuple(self._ports.values()), self._network.mtu)
+
+    async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
+        self._answer()
+        if self.faults.apply_seconds:
+            await asyncio.sleep(self.faults.apply_seconds)
+        budget, self.faults.die_after = self.faults.die_after, None
+        failures: list[StepFailure] = []
+        for done, (step, subject, value) in enumerate(_steps(change)):
+            if budget is not None and done >= budget:
+                raise SwitchUnavailable(f"{self.host}: the switch went away after {done} steps")
+            message = f"{step} was told to fail" if step in self.faults.failing_steps else self._carry_out(step, value)
+            if message:
+                peer = value if isinstance(value, Peer) else None
+                failures.append(StepFailure(step, subject, message, peer))
+        self.applied.append(change)
+        return tuple(failures)
+
+    async def dump(self) -> SwitchDump:
+        self._answer()
+        ours = [flow for flow in self._flows.values() if _is_ours(flow)]
+        drops: dict[str, int] = defaultdict(int)
+        for identity, flow in self._flows.items():
+            if flow.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and self._counts.get(identity):
+                drops[DropReason(flow.cookie & 0xFFFF).name.lower()] += self._counts[identity]
+        foreign = tuple(flow_text(flow) for flow in self._flows.values() if not _is_ours(flow))
+        return SwitchDump(tuple(ours), dict(drops), foreign)
+
+    async def events(self) -> AsyncIterator[None]:
+        changed = asyncio.Event()
+        self._listeners.append(changed)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                yield None
+        finally:
+            self._listeners.remove(changed)
+
+    def _answer(self) -> None:
+        if self.faults.unavailable:
+            raise SwitchUnavailable(f"{self.host}: the switch does not answer")
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener.set()
+
+    def _carry_out(self, step: str, value: object) -> str:
+        """One step of a change; why it failed, or nothing."""
+        match step, value:
+            case "tunnel", (Tunnel() as tunnel, bool(wanted)):
+                self._set_tunnel(tunnel, wanted)
+            case "peer", Peer() as peer:
+                self._peers.add(peer)
+            case "mtu", (str(name), int(mtu)):
+                if name not in self._ports:
+                    return f"there is no port {name}"
+                self._ports[name] = msgspec.structs.replace(self._ports[name], mtu=mtu)
+            case "flows", SwitchChange() as change:
+                return self._bundle(change)
+        return ""
+
+    def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> None:
+        name = f"{tunnel.kind}-{tunnel.local.hex()}"
+        if wanted and name not in self._ports:
+            self._ports[name] = SwitchPort(name, self._number(), tunnel=tunnel)
+            self._changed()
+        elif not wanted and self._ports.pop(name, None) is not None:
+            self._changed()
+
+    def _bundle(self, change: SwitchChange) -> str:
+        """Puts and removes, all or nothing. Removes go first: what is removed and put again stays."""
+        try:
+            for flow in change.puts:
+                check(flow)
+        except Refused as refusal:
+            return f"{refusal}: {flow_text(flow)}"
+        for key in change.removes:
+            found = self._flows.get(_identity(key))
+            if found is not None and _is_ours(found):
+                self.take_flow(key)
+        for flow in change.puts:
+            self.put_flow(flow)
+        return ""
+
+    # What happens on the host, and what tests do to it.
+
+    def put_flow(self, flow: Flow) -> None:
+        """As by another hand's ovs-ofctl add-flow; an equal flow keeps its counter."""
+        check(flow)
+        identity = _identity(flow.key)
+        if self._flows.get(identity) == flow:
+            return
+        self.take_flow(flow.key)
+        self._flows[identity] = flow
+        self._counts[identity] = 0
+        self._tables[int(flow.table)].append(flow)
+
+    def take_flow(self, key: FlowKey) -> None:
+        found = self._flows.pop(_identity(key), None)
+        if found is not None:
+            self._tables[int(found.table)].remove(found)
+            self._counts.pop(_identity(key), None)
+
+    def flows(self) -> tuple[Flow, ...]:
+        return tuple(self._flows.values())
+
+    def packets(self, flow: Flow) -> int:
+        """n_packets of a flow."""
+        return self._counts.get(_identity(flow.key), 0)
+
+    def plug(self, name: str, iface_id: str = "", mac: Mac | None = None, mtu: int = 1500) -> SwitchPort:
+        """A port appears with these external_ids, or has them changed; a new port gets a new number."""
+        old = self._ports.get(name)
+        number = old.ofport if old is not None else self._number()
+        self._ports[name] = SwitchPort(name, number, iface_id.lower(), mac, mtu)
+        self._changed()
+        return self._ports[name]
+
+    def unplug(self, name: str) -> None:
+        if self._ports.pop(name, None) is not None:
+            self._changed()
+
+    def port(self, name: str) -> SwitchPort | None:
+        return self._ports.get(name)
+
+    def restart(self) -> None:
+        """vswitchd starts anew: the ports of the database under other numbers, no flow, no neighbour known."""
+        self._flows.clear()
+        self._tables.clear()
+        self._counts.clear()
+        self._peers.clear()
+        self._next_port += 100
+        for name, port in self._ports.items():
+            self._ports[name] = msgspec.structs.replace(port, ofport=self._number())
+        self._changed()
+
+    def inject(self, name: str, packet: Packet) -> list[Delivery]:
+        """A guest sends a packet into its port: where it comes out, on whatever host. Nothing if the port is gone."""
+        port = self._ports.get(name)
+        return self._forward(port, packet, {}, 0) if port is not None else []
+
+    def receive(self, outer: Outer, hops: int = 0) -> list[Delivery]:
+        """An encapsulated packet arrives from the provider network."""
+        local = Tunnel(outer.kind, outer.destination)
+        port = next((one for one in self._ports.values() if one.tunnel == local), None)
+        if port is None:
+            return []
+        family = "tun_ipv6_" if len(outer.source) == 16 else "tun_"
+        ends = {family + "src": int.from_bytes(outer.source), family + "dst": int.from_bytes(outer.destination)}
+        return self._forward(port, outer.inner, {"tun_id": outer.key, **ends}, hops)
+
+    def _forward(self, port: SwitchPort, packet: Packet, tunnel: dict[str, int], hops: int) -> list[Delivery]:
+        passage = Passage(packet, port.ofport, tunnel)
+        table: int | None = 0
+        while table is not None and not passage.dead:
+            flow = passage.meet(self._tables[table])
+            if flow is None:
+                break
+            self._counts[_identity(flow.key)] += 1
+            table = passage.carry_out(flow.actions)
+        return [delivery for sent in passage.sent for delivery in self._emit(sent, hops)]
+
+    def _emit(self, sent: Sent, hops: int) -> list[Delivery]:
+        port = next((one for one in self._ports.values() if one.ofport == sent.port), None)
+        if port is None:
+            return []
+        if port.tunnel is None:
+            return [Delivery(self.host, port.name, sent.packet)]
+        remote = self._remote(port.tunnel, sent)
+        if remote is None:
+            return []
+        key = sent.tunnel["tun_id"] & ((1 << _KEY_BITS[port.tunnel.kind]) - 1)
+        return self._network.carry(Outer(port.tunnel.kind, port.tunnel.local, remote, key, sent.packet), hops)
+
+    def _remote(self, tunnel: Tunnel, sent: Sent) -> PackedIp | None:
+        """The outer destination; the first packet to one that is no peer is lost while its neighbour is looked up."""
+        size = len(tunnel.local)
+        value = sent.tunnel["tun_ipv6_dst" if size == 16 else "tun_dst"]
+        if not value:
+            return None
+        peer = Peer(tunnel.local, PackedIp(value.to_bytes(size)))
+        known = peer in self._peers
+        self._peers.add(peer)
+        return peer.remote if known else None
+
+    def _number(self) -> int:
+        self._next_port += 1
+        return self._next_port - 1
+
+
+def _identity(key: FlowKey) -> Identity:
+    table, priority, match = key
+    return int(table), priority, frozenset(term for term in match if term[2])
+
+
+def _is_ours(flow: Flow) -> bool:
+    return flow.cookie & COOKIE_MARK_MASK == COOKIE_MARK
+
+
+def _steps(change: SwitchChange) -> list[tuple[str, str, object]]:
+    """The change as steps in the order in which they are carried out: (step, subject, value)."""
+    steps: list[tuple[str, str, object]] = []
+    steps += [("tunnel", f"add {one.kind}", (one, True)) for one in change.tunnels_add]
+    steps += [("peer", one.remote.hex(), one) for one in change.peers]
+    steps += [("mtu", name, (name, mtu)) for name, mtu in change.mtus]
+    if change.puts or change.removes:
+        steps.append(("flows", f"{len(change.puts)} to put, {len(change.removes)} to remove", change))
+    steps += [("tunnel", f"remove {one.kind}", (one, False)) for one in change.tunnels_remove]
+    return steps
