@@ -1,1 +1,8 @@
-"""The small datacenter in network namespaces: hosts with their Open vSwitch, guests, a router between (`weft lab`, `weft demo`)."""
+"""The small datacenter in network namespaces: hosts with their Open vSwitch, guests, a router.
+
+Importing it works on any system: what needs Linux is imported where it is used.
+"""
+
+from weft.lab.verbs import app
+
+__all__ = ["app"]

@@ -15,7 +15,7 @@ def exists(namespace: str) -> bool:
 
 
 def make(lab: str, namespace: str, settings: dict[str, str | int]) -> bool:
-    """Make it with these sysctl settings unless it is there. True if it was made now. Raises LabFailure for a stranger's."""
+    """Make it with these sysctl settings unless it is there; True if made now. Raises LabFailure for a stranger's."""
     if exists(namespace):
         if not _ours(lab, namespace):
             raise LabFailure(

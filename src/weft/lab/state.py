@@ -1,4 +1,4 @@
-"""What a lab is, on disk: lab.json in the lab's folder, written before anything is made, so that nothing is ever unknown.
+"""What a lab is, on disk: lab.json in the lab's folder, written before anything is made, so that all of it is known.
 
 All verbs work from it, also while the controller is dead. One verb that changes a lab runs at a time (`lock`).
 Guests have files of their own (weft.lab.guests), since the agents write those.
@@ -164,7 +164,7 @@ def open_lab(name: str) -> LabFolder:
 
 @contextlib.contextmanager
 def locked(folder: Path, name: str) -> Iterator[None]:
-    """Hold a lab for one changing verb. Raises Conflict if another holds it. The lock file is outside the lab's folder."""
+    """Hold a lab for one changing verb. Raises Conflict if another does. The lock file is outside the lab's folder."""
     if sys.platform == "win32":
         raise LabFailure("The lab needs Linux; weft demo --simulated runs anywhere.")
     import fcntl  # only where it exists: the simulated demo imports this file on any desk

@@ -1,0 +1,180 @@
+"""The lab's controller and the feed's relay as processes, and what the lab asks of the controller's API."""
+
+import asyncio
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from weft.cli.documents import Document, Documents
+from weft.cli.plan import Plan, apply
+from weft.lab import relay
+from weft.lab.processes import alive, kill, spawn
+from weft.lab.state import LabFailure, LabFolder
+from weft.model.errors import WeftError
+from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path_of
+
+USUAL_PORT = 8470
+READY_SECONDS = 30.0
+CONNECT_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def ask(url: str, question: Callable[[Client], Awaitable[T]], patience: Patience | None = None) -> T:
+    """One conversation with the controller, from synchronous code."""
+
+    async def conversation() -> T:
+        async with Client.connect(url, new_id, patience) as client:
+            return await question(client)
+
+    return asyncio.run(conversation())
+
+
+def start_controller(folder: LabFolder) -> bool:
+    """Start it unless it runs; does not wait. False if it ran, or if the lab uses somebody else's."""
+    state = folder.read()
+    if not state.controller_own or alive(state.controller):
+        return False
+    port = _free_port(int(state.url.rpartition(":")[2]) if state.url else USUAL_PORT)
+    folder.data.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "weft", "serve", "--data", str(folder.data), "--listen", f"127.0.0.1:{port}"]
+    process = spawn(command, folder.log("controller"))
+    folder.change(
+        lambda old: msgspec.structs.replace(
+            old,
+            controller=process,
+            url=f"http://127.0.0.1:{port}",
+            controller_target=f"unix:{folder.data / 'weft.sock'}",
+        )
+    )
+    return True
+
+
+def stop_controller(folder: LabFolder) -> bool:
+    """kill -9. False if it did not run. Raises LabFailure for a controller that is not the lab's."""
+    state = folder.read()
+    if not state.controller_own:
+        raise LabFailure(f"The controller at {state.url} is not the lab's: it was named with --controller.")
+    ended = kill(state.controller)
+    folder.change(lambda old: msgspec.structs.replace(old, controller=None))
+    return ended
+
+
+def start_relay(folder: LabFolder) -> bool:
+    """False if it ran."""
+    state = folder.read()
+    if alive(state.relay):
+        return False
+    command = [sys.executable, relay.__file__, str(folder.feed_socket), state.controller_target]
+    process = spawn([*command, str(folder.delay)], folder.log("relay"))
+    folder.change(lambda old: msgspec.structs.replace(old, relay=process))
+    return True
+
+
+def await_ready(folder: LabFolder) -> None:
+    """Until /readyz says so. Raises LabFailure with what the controller said last."""
+    state = folder.read()
+
+    async def ready(client: Client) -> bool:
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until:
+            try:
+                await client.get("/readyz")
+                return True
+            except WeftError:
+                if state.controller_own and not alive(folder.read().controller):
+                    return False
+            await asyncio.sleep(0.03)
+        return False
+
+    if not ask(state.url, ready, Patience(tries=1)):
+        raise LabFailure(f"The controller at {state.url} is not ready: {last_words(folder, 'controller')}")
+
+
+def last_words(folder: LabFolder, what: str) -> str:
+    try:
+        lines = folder.log(what).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return " / ".join(lines[-3:]) or "it said nothing"
+
+
+def apply_resources(folder: LabFolder, resources: Sequence[Document]) -> Plan:
+    """As `weft apply` does. Raises BadFile, RefusedDocument."""
+    return ask(folder.read().url, lambda client: apply(client, Documents(tuple(resources))))
+
+
+def await_agents(folder: LabFolder, servers: Sequence[str]) -> None:
+    """Until the agents of these servers are connected: only then are machines carried out on them."""
+
+    async def connected(client: Client) -> list[str]:
+        waiting, until = list(servers), time.monotonic() + CONNECT_SECONDS
+        while waiting and time.monotonic() < until:
+            states = await asyncio.gather(*(client.get(f"{WEFT}/servers/{name}/state") for name in waiting))
+            waiting = [name for name, state in zip(waiting, states, strict=True) if not state.get("connected")]
+            if waiting:
+                await asyncio.sleep(0.05)
+        return waiting
+
+    if waiting := ask(folder.read().url, connected):
+        host = folder.host(waiting[0])
+        raise LabFailure(
+            f"No agent connected in {CONNECT_SECONDS:g} s from {', '.join(waiting)}: "
+            f"{last_words(folder, f'agent-{host.number}')}"
+        )
+
+
+def start_machines(folder: LabFolder, machines: Sequence[str]) -> list[str]:
+    """Start those that do not run, all at once; their names. Raises the first refusal."""
+
+    async def start(client: Client) -> list[str]:
+        found = await asyncio.gather(*(client.get(f"{WEFT}/virtualMachines/{name}") for name in machines))
+        off = [
+            name
+            for name, machine in zip(machines, found, strict=True)
+            if machine["properties"].get("powerState") != "Running"
+        ]
+        await asyncio.gather(*(client.post(f"{WEFT}/virtualMachines/{name}/start", {}) for name in off))
+        return off
+
+    return ask(folder.read().url, start)
+
+
+def get(folder: LabFolder, ref: str) -> Any:
+    """A resource by its resourceRef."""
+    return ask(folder.read().url, lambda client: client.get(path_of(ref)))
+
+
+def answers(url: str) -> bool:
+    """Whether a controller answers there now."""
+
+    async def healthy(client: Client) -> bool:
+        await client.get("/healthz")
+        return True
+
+    try:
+        return ask(url, healthy, Patience(tries=1, answer_s=2.0))
+    except (ControllerUnreachable, WeftError):
+        return False
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port of loopback, or another where that is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise LabFailure("No port of 127.0.0.1 is free for the controller.")

@@ -1,0 +1,114 @@
+"""What a lab file asks for: the hosts to make and the resources to apply. Pure."""
+
+import ipaddress
+from typing import Any
+
+import msgspec
+
+from weft.cli.documents import Document, Documents, LabDocument, document
+from weft.cli.faults import BadFile, Fault
+from weft.lab.state import HostState
+
+MOST_HOSTS = 250
+_HOST_MEMBERS = {"provideraddress": "providerAddress", "gateway": "gateway"}
+
+
+class LabPlan(msgspec.Struct, frozen=True):
+    hosts: tuple[HostState, ...]
+    """Numbered in the order of the file."""
+    resources: tuple[Document, ...]
+    """To apply, the hosts' servers included."""
+    running: tuple[str, ...]
+    """Machines to start, unless the file says powerState Off."""
+    remarks: tuple[str, ...] = ()
+
+
+def plan(documents: Documents) -> LabPlan:
+    """Raises BadFile with every fault of the lab's own documents."""
+    faults: list[Fault] = []
+    hosts: list[HostState] = []
+    remarks: list[str] = []
+    for doc in documents.lab:
+        if doc.kind == "lab/external":
+            remarks.append(f"{doc.file}:{doc.line}: lab/external {doc.id} is not made yet: gateways come later")
+            continue
+        found = _host(doc, len(hosts), faults)
+        if found is not None:
+            hosts.append(found)
+    faults += _clashes(documents, hosts)
+    if not hosts and not faults:
+        file = documents.resources[0].file if documents.resources else "-"
+        faults.append(Fault(file, 1, "has no lab/host; a lab needs at least one host to run machines on"))
+    if faults:
+        raise BadFile(faults)
+    resources, running = _resources(documents, hosts)
+    return LabPlan(tuple(hosts), tuple(resources), tuple(running), tuple(remarks))
+
+
+def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | None:
+    def fault(message: str) -> None:
+        faults.append(Fault(doc.file, doc.line, f"lab/host {doc.id}: {message}"))
+
+    said = {}
+    for name, value in doc.properties.items():
+        if name.lower() not in _HOST_MEMBERS:
+            fault(f"unknown member {name}; write providerAddress and, where there is a router, gateway")
+        else:
+            said[name.lower()] = str(value)
+    text = said.get("provideraddress", "")
+    if "/" not in text:
+        fault(f"providerAddress is '{text}'; write address and prefix length, such as 192.168.1.10/24")
+        return None
+    try:
+        address = ipaddress.ip_interface(text)
+        gateway = ipaddress.ip_address(said["gateway"]) if said.get("gateway") else None
+    except ValueError as error:
+        fault(f"{error}; write providerAddress: 192.168.1.10/24 and gateway: 192.168.1.1")
+        return None
+    if gateway is not None and (gateway not in address.network or gateway == address.ip):
+        fault(f"gateway {gateway} is not another address of {address.network}; name the router's address there")
+        return None
+    return HostState(name=doc.id, number=number, provider_address=str(address), gateway=str(gateway or ""))
+
+
+def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
+    """Two hosts of one name or address, or a machine named as a host: their namespaces would be one."""
+    lines = {doc.id: doc for doc in documents.lab}
+    seen: dict[str, str] = {}
+    faults = []
+    for host in hosts:
+        doc = lines[host.name]
+        for what in (host.name.lower(), host.provider_address.partition("/")[0]):
+            if what in seen:
+                faults.append(
+                    Fault(doc.file, doc.line, f"lab/host {host.name}: {what} is {seen[what]}'s; choose another")
+                )
+            seen[what] = host.name
+    names = {host.name.lower() for host in hosts}
+    for resource in documents.resources:
+        if resource.kind.name == "virtualMachines" and resource.id.lower() in names:
+            text = f"machine {resource.id} is named as a host; their namespaces would clash: rename one"
+            faults.append(resource.fault(("resourceId",), text))
+    if len(hosts) > MOST_HOSTS:
+        faults.append(Fault(documents.lab[0].file, 1, f"{len(hosts)} hosts; a lab has at most {MOST_HOSTS}"))
+    return faults
+
+
+def _resources(documents: Documents, hosts: list[HostState]) -> tuple[list[Document], list[str]]:
+    """Servers get the provider address of their host; machines are applied as they are and started afterwards."""
+    addresses = {host.name.lower(): [host.provider_address.partition("/")[0]] for host in hosts}
+    resources: list[Document] = []
+    running: list[str] = []
+    for resource in documents.resources:
+        properties: dict[str, Any] = dict(resource.body.get("properties") or {})
+        if resource.kind.name == "servers" and (given := addresses.pop(resource.id.lower(), None)):
+            properties.setdefault("providerAddresses", given)
+        if resource.kind.name == "virtualMachines":
+            power = str(properties.pop("powerState", "Running"))
+            if power.lower() == "running":
+                running.append(resource.id)
+        resources.append(msgspec.structs.replace(resource, body={**resource.body, "properties": properties}))
+    for host in hosts:
+        if given := addresses.get(host.name.lower()):
+            resources.append(document("servers", host.name, {"providerAddresses": given}))
+    return resources, running

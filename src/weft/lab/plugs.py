@@ -1,0 +1,109 @@
+"""The lines that ip and tc are given for a guest: pure, so that a move can be read and tested without a kernel.
+
+A guest's cable ends in the plug namespace. What arrives there from the guest is redirected to the leg of the host it
+runs on; what arrives on any leg is redirected to the guest. A move adds a redirect to the new leg at a lower priority
+number, which the kernel looks at first, and then deletes the old: no packet finds neither.
+`u32 match u32 0 0` matches everything; matchall and flower are not in every kernel.
+"""
+
+import ipaddress
+import json
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from weft.agent.hypervisors import Start
+from weft.lab import names
+from weft.lab.guests import Guest
+from weft.model.records import PortBinding, SubnetRecord
+from weft.model.values import PackedIp, ip_text, mac_colons
+
+FIRST_PRIORITY = 50_000
+"""Of the redirect before the first move; each move takes one less."""
+
+
+class Redirect(msgspec.Struct, frozen=True):
+    priority: int
+    device: str
+    """Empty or `*` if the device is gone."""
+
+
+def guest_lines(guest: Guest, there: Iterable[str], mtu: int) -> list[str]:
+    """`ip` lines, in the plug namespace, that give the guest its cables."""
+    lines = []
+    for number, port in enumerate(guest.ports):
+        plug = names.guest_plug(guest.number, number)
+        if plug not in there:
+            eth = f"peer name eth{number} address {mac_colons(port.mac)} mtu {mtu} netns {guest.namespace}"
+            lines += [f"link add name {plug} type veth {eth}", f"link set dev {plug} up"]
+    return lines
+
+
+def stack_lines(start: Start) -> list[str]:
+    """`ip` lines inside the guest: its addresses and a default route per family."""
+    lines: list[str] = []
+    gateways: dict[int, str] = {}
+    for number, binding in enumerate(start.ports):
+        lines.append(f"link set dev eth{number} mtu {start.mtu} up")
+        for address in binding.addresses:
+            subnet = subnet_of(binding, address, start.subnets)
+            length = subnet.prefix_length if subnet else 8 * len(address)
+            quick = " nodad" if len(address) == 16 else ""
+            lines.append(f"addr replace {ip_text(address)}/{length} dev eth{number}{quick}")
+            if subnet and subnet.gateway and len(address) not in gateways:
+                gateways[len(address)] = f"route replace default via {ip_text(subnet.gateway)} dev eth{number}"
+    return lines + list(gateways.values())
+
+
+def subnet_of(binding: PortBinding, address: PackedIp, subnets: Sequence[SubnetRecord]) -> SubnetRecord | None:
+    """The subnet of the port's VSID that holds the address (a VSID may have one per family)."""
+    wanted = ipaddress.ip_address(address)
+    for subnet in subnets:
+        if subnet.vsid == binding.vsid and len(subnet.prefix) == len(address):
+            if wanted in ipaddress.ip_network(
+                (ipaddress.ip_address(subnet.prefix), subnet.prefix_length), strict=False
+            ):
+                return subnet
+    return None
+
+
+def leg_lines(guest: Guest, host: int, host_space: str, there: Iterable[str]) -> list[str]:
+    """`ip` lines, in the plug namespace, that give the guest a leg per port to one host."""
+    lines = []
+    for number in range(len(guest.ports)):
+        leg = names.leg_plug(guest.number, number, host)
+        if leg not in there:
+            port = names.leg_port(guest.number, number)
+            lines += [f"link add name {leg} type veth peer name {port} netns {host_space}", f"link set dev {leg} up"]
+    return lines
+
+
+def arrival_lines(leg: str, plug: str) -> list[str]:
+    """`tc` lines: whatever comes from a host goes to the guest. Made anew, since the guest's cable may be new."""
+    return [
+        f"qdisc replace dev {leg} clsact",
+        f"filter del dev {leg} ingress",
+        f"filter add dev {leg} ingress prio 1 protocol all u32 match u32 0 0 action mirred egress redirect dev {plug}",
+    ]
+
+
+def departure_lines(plug: str, leg: str, present: Sequence[Redirect]) -> list[str]:
+    """`tc` lines: what the guest sends goes to `leg`, from now on, without a packet in between. Empty if it does."""
+    if len(present) == 1 and present[0].device == leg:
+        return []
+    priority = min((redirect.priority for redirect in present), default=FIRST_PRIORITY) - 1
+    add = f"filter add dev {plug} ingress prio {priority} protocol all u32 match u32 0 0"
+    return [
+        f"{add} action mirred egress redirect dev {leg}",
+        *(f"filter del dev {plug} ingress prio {redirect.priority}" for redirect in present),
+    ]
+
+
+def redirects(shown: str) -> list[Redirect]:
+    """What `tc -j filter show dev DEVICE ingress` says."""
+    found = []
+    for entry in json.loads(shown or "[]"):
+        for action in entry.get("options", {}).get("actions", ()):
+            if action.get("kind") == "mirred":
+                found.append(Redirect(entry["pref"], action.get("to_dev", "")))
+    return found

@@ -1,0 +1,151 @@
+"""Makes a lab what its file says, and takes it away. Both can be run again after a crash at any point."""
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from weft.cli.documents import Documents
+from weft.lab import control, hosts, namespaces, router
+from weft.lab.guests import GuestFiles
+from weft.lab.plan import LabPlan, plan
+from weft.lab.processes import alive, boot_id, inside, kill
+from weft.lab.state import HostState, LabFailure, LabFolder, LabState
+from weft.model.errors import NotFound, WeftError
+
+Say = Callable[[str], None]
+AT_ONCE = 6
+"""Hosts made at the same time."""
+
+
+def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say) -> None:
+    """Everything, in the order that waits least. The caller holds the lab's lock. Raises what stands in the way."""
+    asked = plan(documents)
+    for remark in asked.remarks:
+        say(remark)
+    state = _begin(folder, asked, controller)
+    if control.start_controller(folder):
+        say(f"controller: {folder.read().url}")
+    control.start_relay(folder)
+    _make_hosts(folder, state, say)
+    control.await_ready(folder)
+    done = control.apply_resources(folder, asked.resources)
+    if done.work:
+        say(f"applied: {done.count('create')} created, {done.count('change')} changed")
+    started = [host.name for host in state.hosts.values() if hosts.start_agent(folder, folder.host(host.name))]
+    control.await_agents(folder, [host.name for host in state.hosts.values()])
+    if started:
+        say(f"agents connected: {', '.join(started)}")
+    if machines := control.start_machines(folder, asked.running):
+        say(f"machines running: {', '.join(machines)}")
+
+
+def bring_down(folder: LabFolder) -> bool:
+    """Processes first, then namespaces, then the folder. True if there was anything. Never raises for what is gone."""
+    spaces = namespaces.of_lab(folder.name)
+    there = bool(spaces) or folder.path.exists()
+    with contextlib.suppress(WeftError):  # no or unreadable state: what carries the mark goes all the same
+        state = folder.read()
+        # agents first: they would make guests anew
+        for host in state.hosts.values():
+            kill(host.agent)
+        for process in (state.controller, state.relay):
+            kill(process)
+        for host in state.hosts.values():
+            kill(host.switch)
+            kill(host.database)
+    for process in inside(spaces):
+        kill(process)
+    # guests and the plugs before the hosts: deleting a namespace takes its cables' other ends along
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        list(workers.map(namespaces.delete, spaces))
+    folder.remove()
+    return there
+
+
+def delay_feed(folder: LabFolder, seconds: float) -> None:
+    folder.read()
+    folder.delay.write_text(f"{seconds}\n")
+
+
+def running(folder: LabFolder, machine: str) -> str:
+    """Namespace of a machine that runs. Raises NotFound, saying what there is."""
+    folder.read()
+    files = GuestFiles(folder.guests)
+    guest = files.read(machine)
+    if guest is not None and guest.running and namespaces.exists(guest.namespace):
+        return guest.namespace
+    known = ", ".join(other.machine for other in files.all() if other.running) or "none"
+    raise NotFound(f"Machine '{machine}' does not run in lab '{folder.name}'; running: {known}.")
+
+
+def _begin(folder: LabFolder, asked: LabPlan, controller: str) -> LabState:
+    """The state with the file's hosts in it, written before any of them is made."""
+    if not folder.exists():
+        folder.create()
+    if folder.read().boot != boot_id():  # the machine was booted since: nothing of it is left but files
+        folder.change(lambda old: LabState(name=old.name, boot=boot_id(), url=old.url, hosts=_unmade(old)))
+
+    def begin(old: LabState) -> LabState:
+        present = dict(old.hosts)
+        for host in asked.hosts:
+            present[host.name.lower()] = _merge(old, present, host)
+        if not controller:
+            return msgspec.structs.replace(old, hosts=present)
+        return msgspec.structs.replace(
+            old, hosts=present, controller_own=False, url=controller, controller_target=controller
+        )
+
+    return folder.change(begin)
+
+
+def _merge(old: LabState, present: dict[str, HostState], asked: HostState) -> HostState:
+    """A host that is there keeps its number and processes; another address would need it made anew."""
+    if (host := present.get(asked.name.lower())) is None:
+        taken = {other.number for other in present.values()}
+        return msgspec.structs.replace(asked, number=next(n for n in range(len(taken) + 1) if n not in taken))
+    if (host.provider_address, host.gateway) != (asked.provider_address, asked.gateway):
+        raise LabFailure(
+            f"Host {host.name} is up with {host.provider_address}, the file says {asked.provider_address}: "
+            f"weft lab --name {old.name} down first"
+        )
+    return host
+
+
+def _unmade(state: LabState) -> dict[str, HostState]:
+    return {
+        name: HostState(host.name, host.number, host.provider_address, host.gateway)
+        for name, host in state.hosts.items()
+    }
+
+
+def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
+    router.ensure_router(state)
+    router.ensure_plug_space(folder.name)
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        made = workers.map(lambda name: (name, hosts.ensure_host(folder, state, name)), state.hosts)
+        names = [state.hosts[name].name for name, new in made if new]
+    if names:
+        say(f"hosts with Open vSwitch: {', '.join(names)}")
+
+
+def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
+    """(what, name, how it is) of everything in the lab."""
+    state = folder.read()
+
+    def word(up: bool) -> str:
+        return "running" if up else "dead"
+
+    rows = []
+    own = state.controller_own
+    rows.append(("controller", state.url, word(alive(state.controller) if own else control.answers(state.url))))
+    rows.append(("relay", str(folder.feed_socket), word(alive(state.relay))))
+    for host in state.hosts.values():
+        switch = alive(host.switch) and alive(host.database)
+        how = f"{host.provider_address}, switch {word(switch)}, agent {word(alive(host.agent))}"
+        rows.append(("host", host.name, how))
+    for guest in GuestFiles(folder.guests).all():
+        up = guest.running and namespaces.exists(guest.namespace)
+        rows.append(("machine", guest.machine, f"running on {guest.host}" if up else "off"))
+    return rows

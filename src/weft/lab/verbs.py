@@ -1,0 +1,201 @@
+"""`weft lab VERB`: the lab's commands. Errors are one plain line with the command that helps, exit code 1."""
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weft.cli.files import read_stream
+from weft.lab import control, hosts, names, up
+from weft.lab.commands import PATH, check_machine, within
+from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
+from weft.model.errors import Invalid, WeftError
+
+app = typer.Typer(
+    name="lab",
+    no_args_is_help=True,
+    help="A small datacenter in network namespaces: hosts with their own Open vSwitch, guests, a router between.",
+)
+PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+Part = Annotated[str, typer.Argument(metavar="controller|agent|switch")]
+HostName = Annotated[str, typer.Argument(metavar="[HOST]")]
+Words = Annotated[list[str], typer.Argument(metavar="-- COMMAND")]
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """What a person can do about, as one line; anything else is a defect and shows its trace."""
+    try:
+        yield
+    except WeftError as error:
+        typer.echo(f"weft lab: {error.message}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="Which lab: several can be up beside each other.")] = names.DEFAULT_LAB,
+) -> None:
+    with plainly():
+        context.obj = open_lab(name)
+
+
+def _lab(context: typer.Context) -> LabFolder:
+    found: LabFolder = context.obj
+    return found
+
+
+@contextlib.contextmanager
+def _changing(context: typer.Context) -> Iterator[LabFolder]:
+    """A verb that changes the lab: on a machine that can, one at a time."""
+    with plainly():
+        check_machine()
+        lab = _lab(context)
+        with locked(labs_folder(), lab.name):
+            yield lab
+
+
+@app.command("up")
+def up_(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(help="YAML: lab/host documents and resources; - for standard input.")],
+    controller: Annotated[str, typer.Option(help="Use this controller (http://... or unix:PATH).")] = "",
+) -> None:
+    """Make the lab what FILE says; again after a change or a crash."""
+    with _changing(context) as lab:
+        up.bring_up(lab, read_stream(file), controller, typer.echo)
+        typer.echo(f"lab '{lab.name}' is up: {lab.read().url}")
+
+
+@app.command()
+def url(context: typer.Context) -> None:
+    """Print the controller's URL and nothing else."""
+    with plainly():
+        typer.echo(_lab(context).read().url)
+
+
+@app.command()
+def ping(
+    context: typer.Context,
+    machine: Annotated[str, typer.Argument(metavar="VM")],
+    address: str,
+    count: Annotated[int, typer.Option("-c", min=1, help="How many.")] = 3,
+    interval: Annotated[float, typer.Option("-i", min=0.001, help="Seconds between two.")] = 1.0,
+) -> None:
+    """Ping from inside a machine; exit code 0 when every ping came back."""
+    with plainly():
+        check_machine()
+        space = up.running(_lab(context), machine)
+    command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
+    received = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": PATH}) as running:
+        for line in running.stdout or ():
+            typer.echo(line, nl=False)
+            if found := re.search(r"(\d+) received", line):
+                received = int(found[1])
+    typer.echo(f"{count} sent, {received} received")
+    raise typer.Exit(0 if received == count else 1)
+
+
+@app.command("exec", context_settings=PASS_ON)
+def exec_(context: typer.Context, machine: Annotated[str, typer.Argument(metavar="VM")], command: Words) -> None:
+    """Run a command inside a machine."""
+    with plainly():
+        check_machine()
+        space = up.running(_lab(context), machine)
+    _become(["ip", "netns", "exec", space, *_words(command)], {"PATH": PATH})
+
+
+@app.command(context_settings=PASS_ON)
+def host(context: typer.Context, name: Annotated[str, typer.Argument(metavar="HOST")], command: Words) -> None:
+    """Run a command in a host's namespace, where ovs-vsctl and the like find its switch."""
+    with plainly():
+        check_machine()
+        lab = _lab(context)
+        found = lab.host(name)
+    environment = hosts.switch_environment(lab.rundir(found))
+    _become(within(hosts.host_namespace(lab, found), _words(command)), environment)
+
+
+@app.command("kill")
+def kill_(context: typer.Context, part: Part, name: HostName = "") -> None:
+    """kill -9 of the controller, or of a host's agent or switch."""
+    with _changing(context) as lab:
+        what, target = _target(lab, part, name)
+        if what == "controller":
+            ended = control.stop_controller(lab)
+        else:
+            stop = hosts.stop_agent if what == "agent" else hosts.stop_switch
+            ended = stop(lab, lab.host(target))
+        typer.echo(f"{what}{f' of {target}' if target else ''}: {'killed' if ended else 'was dead'}")
+
+
+@app.command()
+def start(context: typer.Context, part: Part, name: HostName = "") -> None:
+    """Start the controller, or a host's agent or switch, again."""
+    with _changing(context) as lab:
+        what, target = _target(lab, part, name)
+        if what == "controller":
+            begun = control.start_controller(lab)
+            control.await_ready(lab)
+        elif what == "agent":
+            begun = hosts.start_agent(lab, lab.host(target))
+            if control.answers(lab.read().url):
+                control.await_agents(lab, [lab.host(target).name])
+        else:
+            begun = hosts.start_switch(lab, lab.host(target))
+        typer.echo(f"{what}{f' of {target}' if target else ''}: {'started' if begun else 'was running'}")
+
+
+@app.command("delay-feed")
+def delay_feed(context: typer.Context, seconds: Annotated[float, typer.Argument(min=0, max=600)]) -> None:
+    """Hold back everything that the controller tells the agents; 0 ends it."""
+    with plainly():
+        up.delay_feed(_lab(context), seconds)
+
+
+@app.command()
+def status(context: typer.Context) -> None:
+    """What is there and whether it runs."""
+    with plainly():
+        rows = up.summary(_lab(context))
+    width = max(len(name) for _, name, _ in rows)
+    for kind, name, how in rows:
+        typer.echo(f"{kind:<11} {name:<{width}}  {how}")
+
+
+@app.command()
+def down(context: typer.Context) -> None:
+    """Take the lab away: processes, namespaces, files."""
+    with _changing(context) as lab:
+        there = up.bring_down(lab)
+        typer.echo(f"lab '{lab.name}': {'gone' if there else 'was not up'}")
+
+
+def _target(lab: LabFolder, part: str, name: str) -> tuple[str, str]:
+    """Raises Invalid with the form to write."""
+    if part == "controller" and not name:
+        return part, ""
+    if part in ("agent", "switch") and name:
+        return part, lab.host(name).name
+    raise Invalid("write: controller, agent HOST or switch HOST")
+
+
+def _words(command: list[str]) -> list[str]:
+    """click leaves the `--` in where options may be passed on."""
+    return command[1:] if command[:1] == ["--"] else command
+
+
+def _become(command: list[str], environment: dict[str, str]) -> None:
+    """Replace this process, so that signals, terminal and exit code are the command's own."""
+    merged = {**os.environ, **environment}
+    program = next((p for d in PATH.split(os.pathsep) if (p := Path(d) / command[0]).exists()), None)
+    if program is None:
+        raise LabFailure(f"{command[0]} is not installed")
+    os.execve(program, command, merged)
