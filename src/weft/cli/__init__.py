@@ -1,1 +1,14 @@
-"""The command line: everything a person does with a controller, over its public API only."""
+"""The command line: everything a person does with a controller, over its public API only. `app` joins its commands."""
+
+import typer
+
+from weft.cli import ledger, look, nic, resources, vm
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(resources.app)
+app.add_typer(nic.app, name="nic")
+app.add_typer(vm.app, name="vm")
+app.add_typer(ledger.pool, name="pool")
+app.add_typer(ledger.app)
+app.add_typer(look.app)
+app.add_typer(look.host, name="host")

@@ -1,0 +1,69 @@
+"""Shell completion of kinds and names. Silent and quick: without a controller it offers kinds and nothing else."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from weft.cli.desk import desk_of
+from weft.model.errors import WeftError
+from weft.model.kinds import BY_NAME, KINDS
+from weft.wire.client import DEFAULT_URL, Patience, path_of
+
+_QUICK = Patience(tries=1, answer_s=1.0)
+
+
+def kinds(incomplete: str) -> Iterator[str]:
+    yield from (kind.name for kind in KINDS if kind.name.lower().startswith(incomplete.lower()))
+
+
+def names(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """Resources of the kind that stands before."""
+    kind = BY_NAME.get(str(ctx.params.get("kind") or "").lower())
+    return _named(ctx, kind.name, incomplete) if kind is not None else iter(())
+
+
+def interfaces(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    return _named(ctx, "networkInterfaces", incomplete)
+
+
+def machines(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    return _named(ctx, "virtualMachines", incomplete)
+
+
+def servers(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    return _named(ctx, "servers", incomplete)
+
+
+def mac_pools(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    return _named(ctx, "macPools", incomplete)
+
+
+def subnets(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """As blue/web."""
+    for network in _resources(ctx, "virtualNetworks"):
+        for subnet in network["properties"].get("subnets") or ():
+            name: str = f"{network['resourceId']}/{subnet['resourceId']}"
+            if name.lower().startswith(incomplete.lower()):
+                yield name
+
+
+def _named(ctx: typer.Context, kind: str, incomplete: str) -> Iterator[str]:
+    for resource in _resources(ctx, kind):
+        if resource["resourceId"].lower().startswith(incomplete.lower()):
+            yield resource["resourceId"]
+
+
+def _resources(ctx: typer.Context, kind: str) -> list[Any]:
+    url = str(ctx.params.get("controller") or os.environ.get("WEFT_CONTROLLER") or DEFAULT_URL)
+
+    async def ask() -> list[Any]:
+        async with desk_of(ctx).connect(url, None, _QUICK) as client:
+            return await client.list_all(path_of(f"/{kind}"))
+
+    with contextlib.suppress(WeftError):
+        return asyncio.run(ask())
+    return []

@@ -1,0 +1,176 @@
+"""`weft trace`, `policy`, `host state`, `watch`: what the controller has told the hosts, and what they say."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from weft.cli import complete, show
+from weft.cli.desk import EPILOG, Controller, run
+from weft.cli.names import end_of_trace, interface_ref
+from weft.cli.show import Format, Output
+from weft.wire.client import WEFT, Client
+
+app = typer.Typer()
+host = typer.Typer(help="Hosts.", no_args_is_help=True)
+
+Host = Annotated[str, typer.Argument(metavar="HOST", help="The server.", autocompletion=complete.servers)]
+
+
+@app.command("trace", epilog=EPILOG)
+def trace(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="An interface.", autocompletion=complete.interfaces)],
+    to: Annotated[
+        str, typer.Argument(metavar="TO", help="An address or interface.", autocompletion=complete.interfaces)
+    ],
+    protocol: Annotated[str, typer.Option("--protocol", help="icmp, icmpv6, tcp or udp.")] = "",
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Destination port of tcp and udp.")
+    ] = None,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
+    """Follow a packet through the records: would it arrive, and if not, what is missing?
+
+    \b
+    weft trace web1-eth0 10.1.1.12
+    weft trace web1-eth0 db1-eth0 --protocol tcp --port 5432
+    """
+    asked: dict[str, Any] = {"from": interface_ref(source), "to": end_of_trace(to)}
+    asked |= {"protocol": protocol.lower()} if protocol else {}
+    asked |= {"port": port} if port is not None else {}
+
+    async def work(client: Client) -> None:
+        found = (await client.post(f"{WEFT}/trace", asked)).body
+        if output is not Format.table:
+            show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
+            return
+        _print_trace(found)
+
+    run(ctx, controller, work)
+
+
+def _print_trace(found: Any) -> None:
+    steps = [s if isinstance(s, dict) else {"text": str(s)} for s in found.get("path") or ()]
+    if steps:
+        show.table(
+            ["host", "stage", "what happens", "record"],
+            [[s.get(m) for m in ("host", "stage", "text", "record")] for s in steps],
+        )
+        print()
+    print(("delivered" if found.get("delivered") else "not delivered") + f": {show.clean(found.get('reason'))}")
+    if found.get("decidedBy"):
+        print(f"decided by: {show.clean(found['decidedBy'])}")
+    if found.get("missing"):
+        print("missing: " + ", ".join(f"{name} {show.clean(value)}" for name, value in found["missing"].items()))
+
+
+@app.command("policy", epilog=EPILOG)
+def policy(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
+    """Show every record that a host has been told.
+
+    \b
+    weft policy host1
+    weft policy host1 -o json
+    """
+
+    async def work(client: Client) -> None:
+        found = await client.get(f"{WEFT}/servers/{_id(server)}/policy")
+        if output is not Format.table:
+            show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
+            return
+        for i, (title, records) in enumerate(_tables("", found)):
+            print(("\n" if i else "") + title)
+            heads = list(dict.fromkeys(member for record in records for member in record))
+            show.table(heads, [[_cell(record.get(head)) for head in heads] for record in records])
+
+    run(ctx, controller, work)
+
+
+def _tables(path: str, value: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Every list of records in the policy with the path that leads to it."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _tables(f"{path}/{name}".strip("/"), below)
+    elif isinstance(value, list) and value and all(isinstance(record, dict) for record in value):
+        flat = [{k: v for k, v in record.items() if not _is_records(v)} for record in value]
+        yield path, flat
+        for record in value:
+            named = str(record.get("resourceRef") or record.get("virtualNetwork") or record.get("rdid") or "")
+            for name, below in record.items():
+                if _is_records(below):
+                    yield from _tables(f"{path} {named} {name}", below)
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(record, dict) for record in value)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_cell(v) for v in value)
+    return json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
+
+
+@host.command("state", epilog=EPILOG)
+def state(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
+    """Show whether a host is connected, what it has applied, its drift and last error.
+
+    \b
+    weft host state host1
+    """
+
+    async def work(client: Client) -> None:
+        found = await client.get(f"{WEFT}/servers/{_id(server)}/state")
+        if output is not Format.table:
+            show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
+            return
+        show.table(["what", "value"], [[name, _cell(value)] for name, value in found.items()])
+
+    run(ctx, controller, work)
+
+
+def _id(server: str) -> str:
+    return server.strip("/").split("/")[-1]
+
+
+@app.command("watch", epilog=EPILOG)
+def watch(
+    ctx: typer.Context,
+    after: Annotated[
+        str, typer.Option("--after", metavar="GENERATION:REVISION", help="From here on; else from now.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Stop after so many revisions; 0 never.")] = 0,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
+    """Print every change as it happens, one per line, until Ctrl-C.
+
+    \b
+    weft watch
+    weft watch -o json | jq .
+    """
+
+    async def work(client: Client) -> None:
+        seen = 0
+        async for cursor, event in client.watch(after):
+            if output is Format.table:
+                for line in _event_lines(event):
+                    print(show.clean(line), flush=True)
+            else:
+                print(json.dumps({"cursor": cursor, **event}), flush=True)
+            seen += 1
+            if seen == limit:
+                return
+
+    run(ctx, controller, work)
+
+
+def _event_lines(event: Any) -> Iterator[str]:
+    """`12 created /virtualNetworks/blue`, `12 granted 00-1D-D8-B7-1C-07 /networkInterfaces/web1-eth0`."""
+    for change in event.get("changes") or ():
+        what = change.get("resourceRef") or change.get("address")
+        holders = " ".join(change.get("holders") or ())
+        yield f"{event.get('revision'):>8}  {change.get('action', ''):<9}  {what}  {holders}".rstrip()

@@ -1,0 +1,108 @@
+"""What people type for kinds and resources, in any case: virtualNetworks/blue, nic web1-eth0, blue/web. Pure."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from weft.cli.desk import Misuse
+from weft.cli.faults import meant
+from weft.cli.references import normal_ref
+from weft.model.errors import InvalidMacAddress
+from weft.model.kinds import BY_NAME, KINDS, NETWORK_INTERFACES, VIRTUAL_MACHINES, VIRTUAL_NETWORKS, Kind, resource_ref
+from weft.model.values import mac_dashes, parse_mac
+
+_SHORT = {"nic": NETWORK_INTERFACES, "vm": VIRTUAL_MACHINES, "vnet": VIRTUAL_NETWORKS}
+"""Beside the full names, which may also be written in the singular."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A collection or one resource. `ref` is its resourceRef, of a collection the path without an id."""
+
+    kind: Kind
+    ref: str
+    one: bool
+
+
+def kind_of(word: str) -> Kind:
+    """A top-level kind. Raises Misuse with the nearest name."""
+    lower = word.lower()
+    singular = _SHORT.get(lower.removesuffix("s"))
+    kind = singular or BY_NAME.get(lower) or BY_NAME.get(f"{lower}s")
+    if kind is None:
+        known = [kind.name for kind in KINDS]
+        raise Misuse(f"unknown kind '{word}'; {meant(word, known, 'kinds are ' + ', '.join(known))}")
+    return kind
+
+
+def target_of(words: Sequence[str], of: str = "") -> Target:
+    """`virtualNetworks`, `virtualNetworks blue`, `virtualNetworks/blue/subnets`, `subnets` of virtualNetworks/blue."""
+    text = "/".join([*([of] if of else []), *words])
+    parts = [part for part in _spelled(text).split("/") if part]
+    if not parts:
+        raise Misuse(f"no kind is given; kinds are {', '.join(kind.name for kind in KINDS)}")
+    kind = kind_of(parts[0])
+    if len(parts) == 1:
+        return Target(kind, resource_ref(kind, ""), False) if not kind.singleton else _singleton(kind)
+    ref = resource_ref(kind, parts[1])
+    for i in range(2, len(parts), 2):
+        kind = _child_of(kind, parts[i])
+        ref += "/" + "/".join([kind.name, *parts[i + 1 : i + 2]])
+    return Target(kind, ref, len(parts) % 2 == 0)
+
+
+def _singleton(kind: Kind) -> Target:
+    return Target(kind, resource_ref(kind, kind.singleton), True)
+
+
+def _spelled(text: str) -> str:
+    """Without the prefixes that a resourceRef or an address bar has; case kept."""
+    bare = normal_ref(text)
+    return text.strip("/")[-len(bare) + 1 :] if len(bare) > 1 else ""
+
+
+def _child_of(parent: Kind, word: str) -> Kind:
+    for child in parent.children:
+        if word.lower() in (child.name.lower(), child.name.lower().removesuffix("s")):
+            return child
+    known = [child.name for child in parent.children]
+    raise Misuse(f"{parent.name} have no '{word}'; {meant(word, known, 'they have ' + (', '.join(known) or 'none'))}")
+
+
+def subnet_ref(text: str) -> str:
+    """`blue/web` (a virtual network's) or a full reference. Raises Misuse."""
+    parts = text.strip("/").split("/")
+    if len(parts) == 2 and all(parts):
+        return f"/virtualNetworks/{parts[0]}/subnets/{parts[1]}"
+    target = target_of([text])
+    if target.kind.name != "subnets" or not target.one:
+        raise Misuse(f"'{text}' is no subnet; write NETWORK/SUBNET such as blue/web, or its resourceRef")
+    return target.ref
+
+
+def pool_ref(text: str) -> str:
+    """Something with addresses: a MAC pool by its name, `blue/web`, or a full reference."""
+    parts = text.strip("/").split("/")
+    if len(parts) == 1:
+        return f"/macPools/{parts[0]}"
+    if len(parts) == 2 and BY_NAME.get(parts[0].lower()) is None:
+        return subnet_ref(text)
+    return target_of([text]).ref
+
+
+def interface_ref(text: str) -> str:
+    """A network interface by name or reference."""
+    return f"/networkInterfaces/{text.strip('/').split('/')[-1]}"
+
+
+def end_of_trace(text: str) -> str:
+    """An IP address as it is, anything else as an interface."""
+    looks_like_address = ":" in text or text.replace(".", "").isdecimal()
+    return text if looks_like_address else interface_ref(text)
+
+
+def address_word(text: str) -> str:
+    """A MAC in any notation as dashes, so that it can stand in a path; an IP address as it is."""
+    try:
+        return mac_dashes(parse_mac(text))
+    except InvalidMacAddress:
+        return text
