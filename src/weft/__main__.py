@@ -1,0 +1,93 @@
+"""The `weft` command: joins what the rooms offer. The one place that makes the clock, the randomness and the ids.
+
+The service and the agent are imported when they are called, so that `weft get` on a desk starts quickly.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+import uuid
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from weft import __version__
+from weft.cli import app
+from weft.lab import app as lab
+from weft.model.errors import WeftError
+
+app.add_typer(lab, name="lab")
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+
+def new_id() -> str:
+    """A fresh GUID in lower case."""
+    return str(uuid.uuid4())
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"weft {__version__}")
+
+
+@app.command()
+def serve(
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the embedded store; made if it is not there.")],
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Loopback only, as long as there is no certificate.")
+    ] = "127.0.0.1:8470",
+    verbose: Annotated[bool, typer.Option(help="Log every agent's comings and goings.")] = False,
+) -> None:
+    """Run the controller: API, address ledger, policy and feed, on an embedded store."""
+    _log_to_stderr(verbose)
+    _run(_serve(data, listen))
+
+
+async def _serve(data: Path, listen: str) -> None:
+    from weft.api.serve import serve as listen_and_serve
+    from weft.control.controller import Controller
+
+    controller = Controller.open(data, SystemClock(), new_id)
+    try:
+        async with controller.running():
+            await listen_and_serve(controller, listen, data / "weft.sock", new_id)
+    finally:
+        controller.close()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to its end; what a person can mend is one line and exit code 1, Ctrl-C is quiet."""
+    try:
+        asyncio.run(work)
+    except WeftError as failure:
+        typer.echo(f"weft: {failure.code}: {failure.message}", err=True)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def main() -> None:
+    """Entry point of the `weft` script."""
+    app(prog_name="weft")
+
+
+if __name__ == "__main__":
+    main()
