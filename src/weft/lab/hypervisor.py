@@ -61,11 +61,11 @@ class LabHypervisor:
         self._guests = GuestFiles(lab.guests)
 
     async def facts(self) -> tuple[MachineState, ...]:
-        """The machines that run here or ran here last."""
+        """The machines that have ports here; those that run on another host are Off here."""
         return tuple(
-            MachineState(guest.machine, "Running" if guest.running and self._is_up(guest) else "Off")
+            MachineState(guest.machine, "Running" if self._runs_here(guest) else "Off")
             for guest in self._guests.all()
-            if guest.host == self._host.name
+            if self._host.name in guest.legs
         )
 
     async def events(self) -> AsyncIterator[None]:
@@ -102,7 +102,13 @@ class LabHypervisor:
     def _is_up(self, guest: Guest) -> bool:
         return (NETNS / guest.namespace).exists()
 
+    def _runs_here(self, guest: Guest) -> bool:
+        return guest.running and guest.host == self._host.name and self._is_up(guest)
+
     async def _start(self, start: Start) -> None:
+        guest = self._guests.read(start.machine.machine)
+        if guest is not None and guest.running and guest.host != self._host.name and self._is_up(guest):
+            raise HypervisorFailure(f"{guest.machine} already runs on {guest.host}")
         guest = await self._prepare(start.machine.machine, start.ports)
         if not self._is_up(guest):
             await self._boot(guest)
@@ -193,7 +199,7 @@ class LabHypervisor:
     async def _stop(self, machine: str) -> None:
         """The guest's cables first, which silences it at once; then its processes and namespace."""
         guest = self._guests.read(machine)
-        if guest is None or guest.host not in ("", self._host.name):
+        if guest is None or guest.host != self._host.name:
             return
         self._guests.write(msgspec.structs.replace(guest, running=False))
         await self._halt(guest)
@@ -210,19 +216,20 @@ class LabHypervisor:
 
     async def _migrate(self, verb: Migrate) -> None:
         guest = self._guests.read(verb.machine)
-        if guest is None:
-            raise HypervisorFailure(f"{verb.machine}: not on this host")
         destination = self._lab.host(verb.server)
+        if guest is not None and guest.running and guest.host == destination.name:
+            return
+        if guest is None or not self._runs_here(guest):
+            raise HypervisorFailure(f"{verb.machine} does not run on {self._host.name}")
         if destination.name not in guest.legs:
-            raise HypervisorFailure(f"{verb.machine}: {destination.name} has no port for it yet")
-        if guest.running:
-            await self._connect(guest, destination)
-            await self._switch_to(guest, destination)
+            raise HypervisorFailure(f"{destination.name} is not prepared for {verb.machine}")
+        await self._connect(guest, destination)
+        await self._switch_to(guest, destination)
         self._guests.write(msgspec.structs.replace(guest, host=destination.name))
 
     async def _remove(self, machine: str) -> None:
         guest = self._guests.read(machine)
-        if guest is None or (self._host.name not in guest.legs and guest.host != self._host.name):
+        if guest is None or self._host.name not in guest.legs:
             return
         legs = tuple(host for host in guest.legs if host != self._host.name)
         if guest.host == self._host.name or not legs:

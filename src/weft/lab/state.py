@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -165,14 +166,36 @@ def open_lab(name: str) -> LabFolder:
 @contextlib.contextmanager
 def locked(folder: Path, name: str) -> Iterator[None]:
     """Hold a lab for one changing verb. Raises Conflict if another does. The lock file is outside the lab's folder."""
+    handle = None
+    while handle is None:
+        handle = _take(folder / f".{name}.lock", name)
+    with handle:
+        try:
+            yield
+        finally:
+            if not (folder / name).exists():  # the lab is gone: nothing of it stays, this file neither
+                os.unlink(handle.name)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def _take(lock: Path, name: str) -> IO[str] | None:
+    """The locked file; None if the one who held it deleted it meanwhile. Raises Conflict if it is held."""
     if sys.platform == "win32":
         raise LabFailure("The lab needs Linux; weft demo --simulated runs anywhere.")
     import fcntl  # only where it exists: the simulated demo imports this file on any desk
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{name}.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(f"Another weft lab command is changing lab '{name}': wait for it to end.") from None
-        yield
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = lock.open("w")
+    except FileNotFoundError:  # the folder went with its last lab
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise Conflict(f"Another weft lab command is changing lab '{name}': wait for it to end.") from None
+    if lock.exists() and lock.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+        return handle
+    handle.close()
+    return None

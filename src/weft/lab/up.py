@@ -19,8 +19,11 @@ AT_ONCE = 6
 """Hosts made at the same time."""
 
 
-def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say) -> None:
-    """Everything, in the order that waits least. The caller holds the lab's lock. Raises what stands in the way."""
+def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say, *, start: bool = True) -> None:
+    """Everything, in the order that waits least; machines run at the end if `start`.
+
+    The caller holds the lab's lock. Raises what stands in the way.
+    """
     asked = plan(documents)
     for remark in asked.remarks:
         say(remark)
@@ -37,7 +40,7 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say)
     control.await_agents(folder, [host.name for host in state.hosts.values()])
     if started:
         say(f"agents connected: {', '.join(started)}")
-    if machines := control.start_machines(folder, asked.running):
+    if start and (machines := control.start_machines(folder, asked.running)):
         say(f"machines running: {', '.join(machines)}")
 
 

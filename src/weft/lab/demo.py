@@ -1,0 +1,208 @@
+"""`weft demo`: the main job from end to end, each step seen for itself, and nothing left afterwards.
+
+On network namespaces with real Open vSwitch, or with --simulated on the fakes, on any desk. Live with rich on a
+terminal, plain lines when piped. The last line is `demo: N passed, M failed`; the exit code is 0 if and only if M is 0.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from weft.cli.documents import Documents
+from weft.cli.files import read_stream
+from weft.lab import commands, names, namespaces, up
+from weft.lab.demo_stage import NotSo, Stage
+from weft.lab.demo_steps import See, steps
+from weft.lab.processes import Process, alive
+from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
+from weft.model.errors import WeftError
+
+DEMO_LAB = "weft_demo"
+EXAMPLE = "two-tenants.yaml"
+STEP_SECONDS = 60.0
+INTERRUPTED = 130
+
+demo_app = typer.Typer(add_completion=False)
+
+
+class Show:
+    """What is true and how it was seen, as it happens; counts what held."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.passed = 0
+        self.failed = 0
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[See]:
+        """One step: passes unless its block raises what a step may raise; that is shown and not raised on."""
+        seen: list[str] = []
+        number = self.passed + self.failed + 1
+        began = time.monotonic()
+        waiting = self._console.status(Text(f"{number}. {title}")) if self._console.is_terminal else None
+        try:
+            with waiting or contextlib.nullcontext():
+                yield seen.append
+        except (NotSo, WeftError, TimeoutError, OSError) as error:
+            self.failed += 1
+            why = getattr(error, "message", "") or str(error) or f"not seen in {STEP_SECONDS:g} s"
+            self._tell(("FAILED", "bold red"), f"{number}. {title}", [*seen, f"but: {why}"], began)
+        else:
+            self.passed += 1
+            self._tell(("ok", "bold green"), f"{number}. {title}", seen, began)
+
+    def _tell(self, verdict: tuple[str, str], title: str, seen: list[str], began: float) -> None:
+        head = Text.assemble((f"{verdict[0]:<6} ", verdict[1]), (title, "bold"), f"  {time.monotonic() - began:.1f} s")
+        self._console.print(head, soft_wrap=True)
+        for line in seen:
+            self._console.print(Text(f"         {line}", "dim"), soft_wrap=True)
+
+    def end(self) -> int:
+        """The last line, and the exit code."""
+        self.say(f"took {time.monotonic() - self._began:.1f} s")
+        self.say(f"demo: {self.passed} passed, {self.failed} failed")
+        return 1 if self.failed or not self.passed else 0
+
+
+async def play(show: Show, stage: Stage) -> None:
+    """All steps; a failed one does not stop the others."""
+    for title, step in steps():
+        with show.step(title) as see:
+            async with asyncio.timeout(STEP_SECONDS):
+                await step(stage, see)
+
+
+def example() -> Documents:
+    """The demo's file, from the sources or from the installed package. Raises LabFailure."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "examples", here.parents[2] / "examples"):
+        if (folder / EXAMPLE).exists():
+            return read_stream(folder / EXAMPLE)
+    raise LabFailure(f"{EXAMPLE} is missing from this installation")
+
+
+def run_real(show: Show, name: str) -> int:
+    """In namespaces. Whatever happens, also Ctrl-C and SIGTERM, everything it made is taken away."""
+    from weft.lab.demo_real import real_stage
+
+    lab = open_lab(name)
+    with locked(labs_folder(), lab.name), _interruptible():
+        made: list[Process] = []
+        try:
+            up.bring_down(lab)  # what a killed demo left
+            ready = False
+            with show.step("two hosts with Open vSwitch, a router between, a controller on an embedded store") as see:
+                up.bring_up(lab, example(), "", see, start=False)
+                made += _processes(lab)
+                ready = True
+            if ready:
+                asyncio.run(_on(show, real_stage(lab)))
+                made += _processes(lab)
+        except KeyboardInterrupt:
+            show.say("demo: interrupted")
+            show.failed += 1
+        finally:
+            with _undisturbed():
+                up.bring_down(lab)
+        with show.step("everything the demo made is gone") as see:
+            _see_nothing(lab, made, see)
+    return show.end()
+
+
+async def _on(show: Show, staged: contextlib.AbstractAsyncContextManager[Stage]) -> None:
+    async with staged as stage:
+        await play(show, stage)
+
+
+def _processes(lab: LabFolder) -> list[Process]:
+    state = lab.read()
+    found = [state.controller, state.relay]
+    for host in state.hosts.values():
+        found += [host.database, host.switch, host.agent]
+    return [process for process in found if process is not None]
+
+
+def _see_nothing(lab: LabFolder, made: list[Process], see: See) -> None:
+    left = namespaces.of_lab(lab.name)
+    living = [process.pid for process in made if alive(process)]
+    if left or living or lab.path.exists():
+        raise NotSo(f"left are namespaces {left}, processes {living}, folder {lab.path.exists() and lab.path}")
+    see(f"no namespace {lab.name}-*, none of the {len(set(made))} processes it started, no {lab.path}")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C; within asyncio both cancel the main task."""
+
+    def as_interrupt(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    old = signal.signal(signal.SIGTERM, as_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """While things are taken away, a second Ctrl-C waits."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in kept.items():
+            signal.signal(number, old)
+
+
+def run_simulated(show: Show) -> int:
+    """On the fakes, in this process."""
+    from weft.lab.demo_simulated import simulated_stage
+
+    show.say(
+        "Simulated: the real controller, store, feed and agents, but switches, wire and machines are fakes in this"
+    )
+    show.say(
+        "process. The real one (weft demo, as root on Debian with Open vSwitch) adds: packets of a real kernel, flow"
+    )
+    show.say("tables of a real Open vSwitch, GRE as tcpdump sees it, kill -9 of real processes, and true times.")
+    try:
+        asyncio.run(_on(show, simulated_stage(example())))
+    except KeyboardInterrupt:
+        show.say("demo: interrupted")
+        return INTERRUPTED
+    return show.end()
+
+
+@demo_app.callback(invoke_without_command=True)
+def demo(
+    simulated: Annotated[bool, typer.Option("--simulated", help="On fake switches: any desk, no root.")] = False,
+    name: Annotated[str, typer.Option(help="Name of the lab that the demo makes and takes away.")] = DEMO_LAB,
+) -> None:
+    """Show the main job: two tenants with equal addresses on two hosts over NVGRE, a move, a killed controller."""
+    show = Show(Console(highlight=False))
+    try:
+        if simulated:
+            raise typer.Exit(run_simulated(show))
+        if reason := commands.missing():
+            typer.echo(f"weft demo: {reason}", err=True)
+            typer.echo("Without them: weft demo --simulated", err=True)
+            raise typer.Exit(1)
+        names.check_lab_name(name)
+        raise typer.Exit(run_real(show, name))
+    except WeftError as error:
+        typer.echo(f"weft demo: {error.message}", err=True)
+        raise typer.Exit(1) from None
