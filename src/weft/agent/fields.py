@@ -7,8 +7,8 @@ an int of `bits` bits, most significant bit first, also for addresses; a mask of
 import enum
 from dataclasses import dataclass
 
-_BASIC, _NX, _NXM, _ERICSSON = 0x8000, 0x0001, 0x0000, 0x1000
-"""OXM classes: OpenFlow 1.3 section 7.2.3.2, Nicira's and NXM's own (Open vSwitch lib/meta-flow)."""
+_BASIC, _NX, _ERICSSON = 0x8000, 0x0001, 0x1000
+"""OXM classes: OpenFlow 1.3 section 7.2.3.2, Nicira's and Ericsson's own (ovs-fields(7))."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -32,36 +32,6 @@ class Field:
 
 
 IN_PORT = Field("in_port", 32, "dec", (_BASIC, 0))
-ETH_DST = Field("eth_dst", 48, "mac", (_BASIC, 3))
-ETH_SRC = Field("eth_src", 48, "mac", (_BASIC, 4))
-ETH_TYPE = Field("eth_type", 16, "hex", (_BASIC, 5))
-VLAN_TCI = Field("vlan_tci", 16, "hex", (_NXM, 4))
-"""802.1Q TCI; bit 12 (0x1000) is set by Open vSwitch if and only if there is a tag."""
-IP_PROTO = Field("ip_proto", 8, "dec", (_BASIC, 10))
-IP_TTL = Field("nw_ttl", 8, "dec", (_NX, 29))
-"""TTL of IPv4 or hop limit of IPv6; exact match only."""
-IP_SRC = Field("ip_src", 32, "ipv4", (_BASIC, 11))
-IP_DST = Field("ip_dst", 32, "ipv4", (_BASIC, 12))
-UDP_SRC = Field("udp_src", 16, "dec", (_BASIC, 15))
-UDP_DST = Field("udp_dst", 16, "dec", (_BASIC, 16))
-ICMP_TYPE = Field("icmp_type", 8, "dec", (_BASIC, 19))
-ICMP_CODE = Field("icmp_code", 8, "dec", (_BASIC, 20))
-ARP_OP = Field("arp_op", 16, "dec", (_BASIC, 21))
-ARP_SPA = Field("arp_spa", 32, "ipv4", (_BASIC, 22))
-ARP_TPA = Field("arp_tpa", 32, "ipv4", (_BASIC, 23))
-ARP_SHA = Field("arp_sha", 48, "mac", (_BASIC, 24))
-ARP_THA = Field("arp_tha", 48, "mac", (_BASIC, 25))
-IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
-IPV6_DST = Field("ipv6_dst", 128, "ipv6", (_BASIC, 27))
-ICMPV6_TYPE = Field("icmpv6_type", 8, "dec", (_BASIC, 29))
-ICMPV6_CODE = Field("icmpv6_code", 8, "dec", (_BASIC, 30))
-ND_TARGET = Field("nd_target", 128, "ipv6", (_BASIC, 31))
-ND_SLL = Field("nd_sll", 48, "mac", (_BASIC, 32))
-"""Source link-layer option of a neighbour solicitation; 0 where the option is missing."""
-ND_TLL = Field("nd_tll", 48, "mac", (_BASIC, 33))
-ND_RESERVED = Field("nd_reserved", 32, "hex", (_ERICSSON, 1))
-"""Second word of a neighbour advertisement: R, S and O in the top three bits (RFC 4861 section 4.4)."""
-ND_OPTIONS_TYPE = Field("nd_options_type", 8, "dec", (_ERICSSON, 2))
 TUN_ID = Field("tun_id", 64, "hex", (_BASIC, 38))
 """GRE key (VSID in bits 8..31, FlowID in bits 0..7: RFC 7637 section 3.2) or VXLAN's VNI."""
 TUN_SRC = Field("tun_src", 32, "ipv4", (_NX, 31))
@@ -75,12 +45,48 @@ RDID = Field("reg1", 32, "hex", (_NX, 1))
 """Routing domain of the packet; never changes on its way."""
 REASON = Field("reg3", 32, "hex", (_NX, 3))
 """Why the packet is dropped: a DropReason, read by table DROP only."""
+
+ETH_TYPE = Field("eth_type", 16, "hex", (_BASIC, 5))
+ETH_SRC = Field("eth_src", 48, "mac", (_BASIC, 4))
+ETH_DST = Field("eth_dst", 48, "mac", (_BASIC, 3))
+VLAN_TCI = Field("vlan_tci", 16, "hex", (_BASIC, 6))
+"""802.1Q TCI; bit 12 (0x1000) is set by Open vSwitch if and only if there is a tag. On the wire it is
+OXM_OF_VLAN_VID, the same for the bits that our flows match."""
+IP_PROTO = Field("ip_proto", 8, "dec", (_BASIC, 10))
+IP_TTL = Field("nw_ttl", 8, "dec", (_NX, 29))
+"""TTL of IPv4 or hop limit of IPv6; exact match only."""
+IP_SRC = Field("ip_src", 32, "ipv4", (_BASIC, 11))
+IP_DST = Field("ip_dst", 32, "ipv4", (_BASIC, 12))
+IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
+IPV6_DST = Field("ipv6_dst", 128, "ipv6", (_BASIC, 27))
+UDP_SRC = Field("udp_src", 16, "dec", (_BASIC, 15))
+UDP_DST = Field("udp_dst", 16, "dec", (_BASIC, 16))
+ICMP_TYPE = Field("icmp_type", 8, "dec", (_BASIC, 19))
+ICMP_CODE = Field("icmp_code", 8, "dec", (_BASIC, 20))
+ARP_OP = Field("arp_op", 16, "dec", (_BASIC, 21))
+ARP_SHA = Field("arp_sha", 48, "mac", (_BASIC, 24))
+ARP_SPA = Field("arp_spa", 32, "ipv4", (_BASIC, 22))
+ARP_THA = Field("arp_tha", 48, "mac", (_BASIC, 25))
+ARP_TPA = Field("arp_tpa", 32, "ipv4", (_BASIC, 23))
+ICMPV6_TYPE = Field("icmpv6_type", 8, "dec", (_BASIC, 29))
+ICMPV6_CODE = Field("icmpv6_code", 8, "dec", (_BASIC, 30))
+ND_TARGET = Field("nd_target", 128, "ipv6", (_BASIC, 31))
+ND_SLL = Field("nd_sll", 48, "mac", (_BASIC, 32))
+"""Source link-layer option of a neighbour solicitation; 0 where the option is missing."""
+ND_TLL = Field("nd_tll", 48, "mac", (_BASIC, 33))
+ND_RESERVED = Field("nd_reserved", 32, "hex", (_ERICSSON, 1))
+"""Second word of a neighbour advertisement: R, S and O in the top three bits (RFC 4861 section 4.4)."""
+ND_OPTIONS_TYPE = Field("nd_options_type", 8, "dec", (_ERICSSON, 2))
+
 NEXT_HOP = Field("reg4", 32, "hex", (_NX, 4))
 """IPv4 address of the next hop, set by table ROUTE."""
 NEXT_HOP6 = Field("xxreg1", 128, "hex", (_NX, 112))
 """IPv6 address of the next hop (reg4 to reg7), set by table ROUTE."""
 
 FIELDS: tuple[Field, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Field))
+"""All of them, in the order that terms have in a match: prerequisites (eth_type, ip_proto) before what needs them."""
+
+FIELD_ORDER = {field: place for place, field in enumerate(FIELDS)}
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
 PROTO_ICMP, PROTO_IGMP, PROTO_UDP, PROTO_ICMPV6 = 1, 2, 17, 58

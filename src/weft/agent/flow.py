@@ -15,6 +15,7 @@ from weft.agent.fields import (
     ETH_IPV4,
     ETH_IPV6,
     ETH_TYPE,
+    FIELD_ORDER,
     ICMPV6_TYPE,
     IP_PROTO,
     PROTO_ICMPV6,
@@ -29,7 +30,7 @@ Term = tuple[Field, int, int]
 """Field, value, mask. Matches if packet & mask == value; value has no bit outside mask."""
 
 Match = tuple[Term, ...]
-"""All terms must match. Prerequisites (eth_type before ip_src ...) are terms like any other and come first."""
+"""All terms must match. In the order of fields.FIELDS, so that equal matches are equal tuples; tests check that."""
 
 FlowKey = tuple[int, int, Match]
 """Table, priority, match: what makes a flow the same flow."""
@@ -98,6 +99,11 @@ def prefixed(field: Field, value: int, length: int) -> Term:
     """The term `field=value/length`, an address prefix."""
     mask = ((1 << length) - 1) << (field.bits - length)
     return (field, value & mask, mask)
+
+
+def in_order(match: Match) -> Match:
+    """Bring terms into canonical order."""
+    return tuple(sorted(match, key=lambda term: FIELD_ORDER[term[0]]))
 
 
 IS_IPV4: Match = (exact(ETH_TYPE, ETH_IPV4),)

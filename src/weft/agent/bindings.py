@@ -1,0 +1,120 @@
+"""Which port of the switch belongs to which interface, and whether its machine is here, coming or gone. Pure.
+
+A port belongs to a binding if its external_ids:iface-id is the interface's instance id and its attached-mac the
+interface's MAC; anything else stays closed and is reported. virt-clone copies iface-id, so the MAC must agree too.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from weft.agent.hypervisors import MachineState
+from weft.agent.switch import SwitchFacts, SwitchPort
+from weft.model.records import Machine, PortBinding
+from weft.model.values import mac_dashes
+from weft.wire.messages import PortFact
+
+BOUND, ABSENT, CLOSED = "bound", "absent", "closed"
+
+
+class Role(enum.Enum):
+    """Where the machine of a bound interface is."""
+
+    HERE = 1
+    COMING = 2
+    """It will move here: the port takes what others send, but neighbours on this host still reach it elsewhere."""
+    GONE = 3
+    """It moved away: what still arrives goes on to `forward_to`."""
+
+
+class Local(msgspec.Struct, frozen=True):
+    """An interface that this host has a binding for."""
+
+    binding: PortBinding
+    port: SwitchPort | None
+    """Its port; None while there is none, or none that may be opened."""
+    role: Role
+    reason: str = ""
+    """Why it has no port although one is there."""
+
+    @property
+    def number(self) -> int | None:
+        return self.port.ofport if self.port else None
+
+    def fact(self) -> PortFact:
+        state = BOUND if self.port else CLOSED if self.reason else ABSENT
+        return PortFact(self.binding.instance_id, state, self.reason)
+
+
+def ports_by_interface(facts: SwitchFacts) -> dict[str, list[SwitchPort]]:
+    found: dict[str, list[SwitchPort]] = {}
+    for port in facts.ports:
+        if port.iface_id and port.tunnel is None:
+            found.setdefault(port.iface_id.lower(), []).append(port)
+    return found
+
+
+def bind(
+    bindings: Iterable[PortBinding],
+    machines: Iterable[Machine],
+    facts: SwitchFacts,
+    states: Mapping[str, MachineState] | None,
+) -> dict[str, Local]:
+    """Join what should be with what is. `states` is None on a host without hypervisor driver. Keys are instance ids."""
+    ports = ports_by_interface(facts)
+    machine_of = {instance: machine for machine in machines for instance in machine.instance_ids}
+    result: dict[str, Local] = {}
+    for binding in bindings:
+        port, reason = _port_of(binding, ports.get(binding.instance_id.lower(), []))
+        role = _role_of(binding, port, machine_of.get(binding.instance_id), states)
+        result[binding.instance_id] = Local(binding, port, role, reason)
+    return result
+
+
+def _port_of(binding: PortBinding, candidates: list[SwitchPort]) -> tuple[SwitchPort | None, str]:
+    if not candidates:
+        return None, ""
+    fitting = [port for port in candidates if port.attached_mac == binding.mac]
+    if not fitting:
+        port = candidates[0]
+        seen = "none" if port.attached_mac is None else mac_dashes(port.attached_mac)
+        return None, f"port {port.name} has attached-mac {seen}, the interface has {mac_dashes(binding.mac)}"
+    if len(fitting) > 1:
+        names = ", ".join(sorted(port.name for port in fitting))
+        return None, f"ports {names} all claim this interface"
+    if fitting[0].ofport <= 0:
+        return None, f"the switch could not open port {fitting[0].name}"
+    return fitting[0], ""
+
+
+def _role_of(
+    binding: PortBinding, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
+) -> Role:
+    running = machine is not None and states is not None and _runs(states.get(machine.machine))
+    if binding.forward_to and _has_left(port, machine, states is not None and not running):
+        return Role.GONE
+    if machine is not None and machine.power == "Incoming" and not running:
+        return Role.COMING
+    return Role.HERE
+
+
+def _has_left(port: SwitchPort | None, machine: Machine | None, stands_still: bool) -> bool:
+    """A moving machine has left once its port is gone, or it no longer runs here after it was told to move."""
+    if port is None or machine is None:
+        return True
+    return bool(machine.move_to) and stands_still
+
+
+def _runs(state: MachineState | None) -> bool:
+    return state is not None and state.power == "Running"
+
+
+def foreign_ports(bindings: Iterable[PortBinding], facts: SwitchFacts) -> tuple[str, ...]:
+    """Ports of the bridge that no binding claims, in words; they are closed."""
+    known = {binding.instance_id.lower() for binding in bindings}
+    return tuple(
+        f"port {port.name} (iface-id {port.iface_id or 'none'}) is no interface of this host: closed"
+        for port in sorted(facts.ports, key=lambda port: port.name)
+        if port.tunnel is None and port.iface_id.lower() not in known
+    )

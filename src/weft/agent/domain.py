@@ -1,0 +1,125 @@
+"""The records of one routing domain, indexed for the flow builders: which parts of the pipeline does a record touch?
+
+Called by flows.py. Pure; no flows here. `put` and `remove` return the parts to build again; both are idempotent.
+"""
+
+from collections import Counter
+
+from weft.model.records import (
+    CustomerRoute,
+    LookupRecord,
+    NetworkRecord,
+    NetworkSettings,
+    RecordKey,
+    SubnetRecord,
+    TunnelEndpoint,
+)
+from weft.model.values import Mac, PackedIp, Rdid, Vsid
+
+Part = tuple[str | int | bytes, ...]
+"""A part of the pipeline that is built as a whole; the first element says which builder. No two parts share a flow:
+
+("fixed",)  ("tunnel", port number)  ("port", instance id)
+("subnet", VSID)  ("gateway", VSID, prefix)  ("address", VSID, customer address)  ("mac", VSID, MAC)  ("group", VSID)
+("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
+"""
+
+
+class Domain:
+    """One routing domain as this host was told of it."""
+
+    def __init__(self, rdid: Rdid) -> None:
+        self.rdid = rdid
+        self.records: dict[RecordKey, NetworkRecord] = {}
+        self.settings: NetworkSettings | None = None
+        self.subnets_of: dict[Vsid, set[PackedIp]] = {}
+        """Prefixes per virtual subnet: two where it has both families."""
+        self.routes: dict[tuple[PackedIp, int], dict[Vsid, CustomerRoute]] = {}
+        self.addresses_of: dict[tuple[Vsid, Mac], tuple[PackedIp, ...]] = {}
+        """Customer addresses per MAC, lowest first."""
+        self.hosts_in: dict[Vsid, Counter[PackedIp]] = {}
+        """Provider addresses per virtual subnet, with the number of lookup records that point there."""
+
+    def lookup(self, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
+        record = self.records.get((5, vsid, address))
+        return record if isinstance(record, LookupRecord) else None
+
+    def endpoints(self) -> list[PackedIp]:
+        return [record.provider_address for record in self.records.values() if isinstance(record, TunnelEndpoint)]
+
+    def parts(self) -> set[Part]:
+        """Every part that any record here touches."""
+        return {part for record in self.records.values() for part in self._touched(record)}
+
+    def put(self, record: NetworkRecord) -> set[Part]:
+        """Take a record in, or in place of the one with its key."""
+        if self.records.get(record.key) == record:
+            return set()
+        touched = self.remove(record.key)
+        self.records[record.key] = record
+        self._index(record)
+        return touched | self._touched(record)
+
+    def remove(self, key: RecordKey) -> set[Part]:
+        record = self.records.pop(key, None)
+        if record is None:
+            return set()
+        touched = self._touched(record)
+        self._unindex(record)
+        return touched
+
+    def _touched(self, record: NetworkRecord) -> set[Part]:
+        match record:
+            case LookupRecord(vsid=vsid, customer_address=address, mac=mac, provider_address=host):
+                parts: set[Part] = {("address", vsid, address), ("mac", vsid, mac)}
+                if vsid not in self.hosts_in or self.hosts_in[vsid][host] <= 1:
+                    parts.add(("group", vsid))
+                return parts
+            case TunnelEndpoint(provider_address=address):
+                return {("endpoint", self.rdid, address)}
+            case SubnetRecord(vsid=vsid, prefix=prefix):
+                return {("subnet", vsid), ("gateway", vsid, prefix)}
+            case CustomerRoute(prefix=prefix, prefix_length=length):
+                return {("route", self.rdid, prefix, length)}
+            case NetworkSettings():
+                return set()
+
+    def _index(self, record: NetworkRecord) -> None:
+        match record:
+            case LookupRecord(vsid=vsid, customer_address=address, mac=mac, provider_address=host):
+                known = self.addresses_of.get((vsid, mac), ())
+                self.addresses_of[vsid, mac] = tuple(sorted((*known, address)))
+                self.hosts_in.setdefault(vsid, Counter())[host] += 1
+            case SubnetRecord(vsid=vsid, prefix=prefix):
+                self.subnets_of.setdefault(vsid, set()).add(prefix)
+            case CustomerRoute(prefix=prefix, prefix_length=length):
+                self.routes.setdefault((prefix, length), {})[record.vsid] = record
+            case NetworkSettings():
+                self.settings = record
+            case _:
+                pass
+
+    def _unindex(self, record: NetworkRecord) -> None:
+        match record:
+            case LookupRecord(vsid=vsid, customer_address=address, mac=mac, provider_address=host):
+                left = tuple(known for known in self.addresses_of[vsid, mac] if known != address)
+                if left:
+                    self.addresses_of[vsid, mac] = left
+                else:
+                    del self.addresses_of[vsid, mac]
+                hosts = self.hosts_in[vsid]
+                hosts[host] -= 1
+                if not hosts[host]:
+                    del hosts[host]
+            case SubnetRecord(vsid=vsid, prefix=prefix):
+                self.subnets_of[vsid].discard(prefix)
+                if not self.subnets_of[vsid]:
+                    del self.subnets_of[vsid]
+            case CustomerRoute(prefix=prefix, prefix_length=length):
+                del self.routes[prefix, length][record.vsid]
+                if not self.routes[prefix, length]:
+                    del self.routes[prefix, length]
+            case NetworkSettings():
+                self.settings = None
+            case _:
+                pass

@@ -1,0 +1,283 @@
+"""Policy and ports in, flows out. Keeps which record made which flows: one record changed builds only its own again.
+
+Called by reconcile.py. Pure, but not a function: FlowTable holds what it was told and what follows from it. It promises
+that after any series of puts and removes `flows` equals what a fresh FlowTable makes of the records that are left.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from weft.agent import flows_classify, flows_decap, flows_l2, flows_l3, flows_responder, flows_security
+from weft.agent.bindings import Local, Role
+from weft.agent.domain import Domain, Part
+from weft.agent.fields import IN_PORT
+from weft.agent.flow import Actions, Flow, FlowKey, exact
+from weft.agent.ways import Way, bound_port
+from weft.model.records import LookupRecord, NetworkRecord, RecordKey, SubnetRecord
+from weft.model.values import Mac, PackedIp, Rdid, Vsid
+
+
+class FlowTable:
+    """All flows that this host should have."""
+
+    def __init__(self) -> None:
+        self.flows: dict[FlowKey, Flow] = {}
+        self.changed: set[FlowKey] = set()
+        """Keys whose flow came, went or changed; whoever has brought them to the switch clears it."""
+        self.domains: dict[Rdid, Domain] = {}
+        self.built = 0
+        """Parts built so far: tests and metrics see that a small change stays small."""
+        self._domain_of: dict[Vsid, list[Domain]] = {}
+        """Domains that name a virtual subnet, newest (highest RDID) first; two only while it changes hands."""
+        self._ways: dict[Rdid, Way] = {}
+        self._tunnel_ports: frozenset[int] = frozenset()
+        self._locals: dict[str, Local] = {}
+        self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
+        self._made: dict[Part, tuple[FlowKey, ...]] = {}
+        self._dirty: set[Part] = {("fixed",)}
+
+    def put(self, rdid: Rdid, record: NetworkRecord) -> None:
+        domain = self.domains.get(rdid)
+        if domain is None:
+            domain = self.domains[rdid] = Domain(rdid)
+        self._touch(domain.put(record))
+        if isinstance(record, SubnetRecord):
+            self._note_subnets(record.vsid)
+
+    def remove(self, rdid: Rdid, key: RecordKey) -> None:
+        domain = self.domains.get(rdid)
+        if domain is None:
+            return
+        record = domain.records.get(key)
+        self._touch(domain.remove(key))
+        if isinstance(record, SubnetRecord):
+            self._note_subnets(record.vsid)
+
+    def drop_domain(self, rdid: Rdid) -> None:
+        """The host no longer needs this routing domain."""
+        domain = self.domains.get(rdid)
+        if domain is not None:
+            for key in list(domain.records):
+                self.remove(rdid, key)
+            del self.domains[rdid]
+
+    def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Iterable[int]) -> None:
+        """How each routing domain's packets travel now, and the numbers of all tunnel ports of ours."""
+        for rdid in self._ways.keys() | ways.keys():
+            if self._ways.get(rdid) != ways.get(rdid) and rdid in self.domains:
+                self._dirty |= self.domains[rdid].parts()
+                self._dirty |= {("group", vsid) for vsid in self.domains[rdid].hosts_in}
+        self._ways = dict(ways)
+        numbers = frozenset(tunnel_ports)
+        self._dirty |= {("tunnel", number) for number in numbers ^ self._tunnel_ports}
+        self._tunnel_ports = numbers
+        self._dirty_locals(self._locals.values())
+
+    def set_locals(self, local: Mapping[str, Local]) -> None:
+        """The interfaces with a binding here, by instance id."""
+        for instance in self._locals.keys() | local.keys():
+            before, after = self._locals.get(instance), local.get(instance)
+            if before != after:
+                self._dirty.add(("port", instance))
+                self._dirty_locals(one for one in (before, after) if one is not None)
+        self._locals = dict(local)
+        self._local_macs = {}
+        for instance in sorted(local):
+            one = local[instance]
+            place = (one.binding.vsid, one.binding.mac)
+            if place not in self._local_macs or (self._local_macs[place].port is None and one.port is not None):
+                self._local_macs[place] = one
+
+    def build(self) -> None:
+        """Bring `flows` up to date; the cost is that of what changed."""
+        dirty, self._dirty = self._dirty, set()
+        self.built += len(dirty)
+        left: set[FlowKey] = set()
+        made: dict[FlowKey, Flow] = {}
+        for part in dirty:
+            left.update(self._made.pop(part, ()))
+            flows = self._build(part)
+            if flows:
+                keys = tuple(flow.key for flow in flows)
+                self._made[part] = keys
+                made.update(zip(keys, flows, strict=True))
+        # removals of all parts first: a port number freed by one interface may already belong to the next
+        for key in left - made.keys():
+            self.flows.pop(key, None)
+            self.changed.add(key)
+        for key, flow in made.items():
+            if self.flows.get(key) != flow:
+                self.flows[key] = flow
+                self.changed.add(key)
+
+    def _touch(self, parts: set[Part]) -> None:
+        self._dirty |= parts
+        for part in parts:
+            # where a local machine is decides whether broadcasts go to its port or its host
+            match part:
+                case ("mac", int(vsid), int(mac)) if (vsid, mac) in self._local_macs:
+                    self._dirty.add(("group", vsid))
+
+    def _note_subnets(self, vsid: Vsid) -> None:
+        """A virtual subnet came or went; if it changed hands, all of it is built again."""
+        before = self._domain(vsid)
+        naming = [domain for domain in self.domains.values() if vsid in domain.subnets_of]
+        self._domain_of[vsid] = sorted(naming, key=lambda domain: -domain.rdid)
+        after = self._domain(vsid)
+        if before is not after:
+            for domain in (before, after):
+                if domain is not None:
+                    self._dirty |= {part for part in domain.parts() if len(part) > 1 and part[1] == vsid}
+                    self._dirty |= {("group", vsid)}
+        if not naming:
+            del self._domain_of[vsid]
+
+    def _domain(self, vsid: Vsid) -> Domain | None:
+        naming = self._domain_of.get(vsid)
+        return naming[0] if naming else None
+
+    def _dirty_locals(self, local: Iterable[Local]) -> None:
+        for one in local:
+            self._dirty.add(("mac", one.binding.vsid, one.binding.mac))
+            self._dirty.add(("group", one.binding.vsid))
+
+    def _build(self, part: Part) -> tuple[Flow, ...]:
+        match part:
+            case ("fixed",):
+                return _fixed()
+            case ("tunnel", int(number)):
+                known = number in self._tunnel_ports
+                return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if known else ()
+            case ("port", str(instance)):
+                return self._port(instance)
+            case ("endpoint", int(rdid), bytes(address)):
+                return self._endpoint(Rdid(rdid), PackedIp(address))
+            case ("route", int(rdid), bytes(prefix), int(length)):
+                return self._route(Rdid(rdid), PackedIp(prefix), length)
+            case (str(kind), int(vsid), *rest):
+                domain = self._domain(Vsid(vsid))
+                return self._in_subnet(kind, Vsid(vsid), domain, rest)
+        raise ValueError(f"no such part: {part}")
+
+    def _in_subnet(
+        self, kind: str, vsid: Vsid, domain: Domain | None, rest: list[str | int | bytes]
+    ) -> tuple[Flow, ...]:
+        match kind, rest:
+            case "mac", [int(mac)]:
+                return self._mac(domain, vsid, Mac(mac))
+            case "group", []:
+                return self._group(domain, vsid)
+        if domain is None:
+            return ()
+        match kind, rest:
+            case "subnet", []:
+                way = self._ways.get(domain.rdid)
+                return flows_classify.of_subnet(domain.rdid, vsid, way) if way else ()
+            case "gateway", [bytes(prefix)]:
+                subnet = domain.records.get((2, vsid, prefix))
+                if not isinstance(subnet, SubnetRecord):
+                    return ()
+                answer = flows_responder.of_gateway(vsid, subnet.gateway)
+                return (answer, *flows_l3.of_gateway(domain.rdid, subnet.gateway))
+            case "address", [bytes(address)]:
+                record = domain.lookup(vsid, PackedIp(address))
+                return _address(record) if record else ()
+        raise ValueError(f"no such part: {kind}")
+
+    def _port(self, instance: str) -> tuple[Flow, ...]:
+        local = self._locals.get(instance)
+        if local is None or local.number is None:
+            return ()
+        port = bound_port(local.binding, local.number)
+        builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
+        return tuple(flow for builder in builders for flow in builder(port))
+
+    def _endpoint(self, rdid: Rdid, address: PackedIp) -> tuple[Flow, ...]:
+        domain, way = self.domains.get(rdid), self._ways.get(rdid)
+        if domain is None or (4, address) not in domain.records or way is None or address == way.tunnel.local:
+            return ()
+        return (flows_decap.of_endpoint(rdid, address),)
+
+    def _route(self, rdid: Rdid, prefix: PackedIp, length: int) -> tuple[Flow, ...]:
+        domain = self.domains.get(rdid)
+        routes = domain.routes.get((prefix, length)) if domain else None
+        if not routes:
+            return ()
+        best = min(routes.values(), key=lambda route: (route.metric, route.vsid))
+        return (flows_l3.of_route(rdid, best),)
+
+    def _record_of_mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> LookupRecord | None:
+        addresses = domain.addresses_of.get((vsid, mac)) if domain else None
+        return domain.lookup(vsid, addresses[0]) if domain and addresses else None
+
+    def _mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> tuple[Flow, ...]:
+        local = self._local_macs.get((vsid, mac))
+        place = self._place(domain, vsid, mac, local)
+        flows = []
+        if isinstance(place, int):
+            flows.append(flows_l2.of_mac(vsid, mac, flows_l2.to_ports((place,))))
+        elif place:
+            way = self._way(domain, local)
+            flows += [flows_l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
+        if local is not None and self._gone(domain, local):
+            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, local.number)
+        elif local is not None and local.number is not None:
+            flows.append(flows_decap.of_local_mac(vsid, mac, local.number))
+        if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
+            flows.append(flows_responder.of_link_local(vsid, mac))
+        return tuple(flows)
+
+    def _way(self, domain: Domain | None, local: Local | None) -> Way | None:
+        rdid = domain.rdid if domain else local.binding.rdid if local else None
+        return self._ways.get(rdid) if rdid is not None else None
+
+    def _gone(self, domain: Domain | None, local: Local) -> bool:
+        """Has the machine left? Its record pointing to the new host says so too, where no hypervisor does."""
+        if not local.binding.forward_to:
+            return False
+        record = self._record_of_mac(domain, local.binding.vsid, local.binding.mac)
+        return local.role is Role.GONE or (record is not None and record.provider_address == local.binding.forward_to)
+
+    def _place(self, domain: Domain | None, vsid: Vsid, mac: Mac, local: Local | None) -> int | PackedIp | None:
+        """Where this host sends frames for a MAC: a port number, a provider address, or nowhere."""
+        record = self._record_of_mac(domain, vsid, mac)
+        told = record.provider_address if record else None
+        if local is None:
+            way = self._way(domain, None)
+            return told if way and told != way.tunnel.local else None
+        own = local.binding.provider_address
+        if self._gone(domain, local):
+            return told if told and told != own else local.binding.forward_to
+        if local.number is None or (local.role is Role.COMING and told is not None):
+            return local.number if told == own else told
+        return local.number
+
+    def _group(self, domain: Domain | None, vsid: Vsid) -> tuple[Flow, ...]:
+        numbers: set[int] = set()
+        hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
+        for (where, mac), local in self._local_macs.items():
+            if where == vsid:
+                place = self._place(domain, vsid, mac, local)
+                if isinstance(place, int):
+                    numbers.add(place)
+                elif place:
+                    hosts.add(place)
+        way = self._ways.get(domain.rdid) if domain else None
+        ports = flows_l2.to_ports(tuple(sorted(numbers)))
+        copies: Actions = way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
+        flows = [flows_l2.of_group(vsid, ports, copies)] if ports or copies else []
+        if ports:
+            flows.append(flows_decap.of_group(vsid, ports))
+        return tuple(flows)
+
+
+def _fixed() -> tuple[Flow, ...]:
+    modules = (flows_classify, flows_security, flows_responder, flows_l3, flows_l2, flows_decap)
+    return tuple(flow for module in modules for flow in module.of_fixed())
+
+
+def _address(record: LookupRecord) -> tuple[Flow, ...]:
+    """What every host knows of a customer address, wherever it is."""
+    return (
+        flows_responder.of_address(record.vsid, record.customer_address, record.mac),
+        flows_l3.of_neighbour(record.vsid, record.customer_address, record.mac),
+    )

@@ -1,0 +1,43 @@
+"""Table CLASSIFY: which virtual subnet and routing domain a packet is in, and whether it may come in at all. Pure.
+
+priority 110  a VLAN tag, from guest or tunnel: dropped (RFC 7637 section 3.2 forbids the inner tag)
+priority 100  a guest's MAC on its port, or a known VSID from a tunnel port
+priority  90  anything else from a guest's port (another MAC) or a tunnel port (another VSID)
+priority   0  a port that nobody told us of
+"""
+
+from weft.agent.fields import ETH_SRC, RDID, VLAN_PRESENT, VLAN_TCI, VSID, Category, DropReason, Table, cookie
+from weft.agent.flow import Flow, Goto, SetField, Term, dropped, exact
+from weft.agent.ways import BoundPort, Way
+
+_TAGGED: Term = (VLAN_TCI, VLAN_PRESENT, VLAN_PRESENT)
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    return (Flow(Table.CLASSIFY, 0, (), dropped(DropReason.UNKNOWN_PORT), cookie(Category.FIXED)),)
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    """Let a bound port's own frames in."""
+    mark = cookie(Category.PORT, port.number)
+    enter = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), Goto(Table.SECURITY))
+    return (
+        Flow(Table.CLASSIFY, 110, (port.in_port, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
+        Flow(Table.CLASSIFY, 100, (port.in_port, exact(ETH_SRC, port.mac)), enter, mark),
+        Flow(Table.CLASSIFY, 90, (port.in_port,), dropped(DropReason.SPOOFED_MAC), mark),
+    )
+
+
+def of_tunnel_port(number: Term) -> tuple[Flow, ...]:
+    """What comes out of a tunnel port but belongs to no VSID of ours."""
+    mark = cookie(Category.FIXED)
+    return (
+        Flow(Table.CLASSIFY, 110, (number, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
+        Flow(Table.CLASSIFY, 90, (number,), dropped(DropReason.UNKNOWN_VSID), mark),
+    )
+
+
+def of_subnet(rdid: int, vsid: int, way: Way) -> tuple[Flow, ...]:
+    """Let tunnelled packets of a virtual subnet in, in the form its network uses."""
+    enter = (SetField(VSID, vsid), SetField(RDID, rdid), Goto(Table.TUNNEL_SOURCE))
+    return (Flow(Table.CLASSIFY, 100, (way.in_port, way.key_is(vsid)), enter, cookie(Category.NETWORK, vsid)),)

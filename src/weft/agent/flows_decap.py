@@ -1,0 +1,47 @@
+"""Tables TUNNEL_SOURCE and DECAP: what comes out of a tunnel goes to a port of this host and VSID, or nowhere. Pure.
+
+DECAP
+priority 110  a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
+              else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL)
+priority 100  a MAC of this host; a machine that moved away: onward to its new host, from tunnel to tunnel
+priority   0  no such port
+"""
+
+from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
+from weft.agent.flow import Actions, Flow, Goto, InPort, Output, dropped, exact
+from weft.agent.flows_l2 import to_group, to_mac
+from weft.agent.ways import from_host, toward
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    fixed = cookie(Category.FIXED)
+    return (
+        Flow(Table.TUNNEL_SOURCE, 0, (), dropped(DropReason.WRONG_SOURCE), fixed),
+        Flow(Table.DECAP, 0, (), dropped(DropReason.NO_SUCH_PORT), fixed),
+        *(Flow(Table.DROP, 100, (exact(REASON, reason),), (), COOKIE_DROPS | reason) for reason in DropReason),
+    )
+
+
+def of_endpoint(rdid: int, provider_address: bytes) -> Flow:
+    """A host that may send packets of this routing domain."""
+    match = (from_host(provider_address), exact(RDID, rdid))
+    return Flow(Table.TUNNEL_SOURCE, 100, match, (Goto(Table.DECAP),), cookie(Category.NETWORK, rdid))
+
+
+def of_local_mac(vsid: int, mac: int, number: int) -> Flow:
+    return Flow(Table.DECAP, 100, to_mac(vsid, mac), (Output(number),), cookie(Category.LOOKUP, vsid))
+
+
+def of_group(vsid: int, local: Actions) -> Flow:
+    """A broadcast from another host: to the local ports only, never into a tunnel again."""
+    return Flow(Table.DECAP, 100, to_group(vsid), local, cookie(Category.NETWORK, vsid))
+
+
+def of_stray(vsid: int, mac: int, forward_to: bytes, number: int | None) -> tuple[Flow, ...]:
+    """A machine that has moved to `forward_to`; `number` is its port here while it still exists."""
+    mark = cookie(Category.LOOKUP, vsid)
+    stay: Actions = dropped(DropReason.LOOP) if number is None else (Output(number),)
+    return (
+        Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
+        Flow(Table.DECAP, 100, to_mac(vsid, mac), (toward(forward_to), InPort()), mark),
+    )

@@ -1,0 +1,33 @@
+"""Table OUTPUT: a MAC of the virtual subnet to its port or its host; broadcast as unicast copies. Pure.
+
+priority 100  a known MAC, or the group bit (broadcast and multicast reach every machine of the subnet, no other)
+priority   0  unknown MAC
+"""
+
+from weft.agent.fields import ETH_DST, GROUP_BIT, VSID, Category, DropReason, Table, cookie
+from weft.agent.flow import Actions, Flow, Match, Output, dropped, exact
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    return (Flow(Table.OUTPUT, 0, (), dropped(DropReason.UNKNOWN_MAC), cookie(Category.FIXED)),)
+
+
+def to_mac(vsid: int, mac: int) -> Match:
+    return (exact(VSID, vsid), exact(ETH_DST, mac))
+
+
+def to_group(vsid: int) -> Match:
+    return (exact(VSID, vsid), (ETH_DST, GROUP_BIT, GROUP_BIT))
+
+
+def of_mac(vsid: int, mac: int, actions: Actions) -> Flow:
+    return Flow(Table.OUTPUT, 100, to_mac(vsid, mac), actions, cookie(Category.LOOKUP, vsid))
+
+
+def of_group(vsid: int, local: Actions, remote: Actions) -> Flow:
+    """A guest's broadcast: to the local ports (the switch skips the sender's own), then a copy to each host."""
+    return Flow(Table.OUTPUT, 100, to_group(vsid), (*local, *remote), cookie(Category.NETWORK, vsid))
+
+
+def to_ports(numbers: tuple[int, ...]) -> Actions:
+    return tuple(Output(number) for number in numbers)

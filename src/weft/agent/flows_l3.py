@@ -1,0 +1,126 @@
+"""Tables ROUTE and NEIGHBOUR: the distributed router, the same on every host. Pure.
+
+ROUTE sees what guests send to the router's MAC: the longest prefix of the routing domain gives the virtual subnet and
+the next hop; NEIGHBOUR turns (VSID, next hop) into a MAC and lowers the TTL. An address is routed to only inside a
+CustomerRoute, and a lookup record does not depend on routes, so a changed record touches its own flows only.
+
+priority 300      ping for a gateway address: answered
+priority 290      anything else for a gateway address
+priority 280      link-local source; TTL 0 or 1
+priority 100+len  a route
+priority 50       no route
+priority 0        not for the router: OUTPUT
+"""
+
+from weft.agent.fields import (
+    ETH_DST,
+    ETH_SRC,
+    ICMP_CODE,
+    ICMP_TYPE,
+    ICMPV6_CODE,
+    ICMPV6_TYPE,
+    IP_DST,
+    IP_PROTO,
+    IP_TTL,
+    IPV6_SRC,
+    NEXT_HOP,
+    NEXT_HOP6,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    RDID,
+    VSID,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
+from weft.agent.flow import (
+    IS_IPV4,
+    IS_IPV6,
+    Actions,
+    DecTtl,
+    Flow,
+    Goto,
+    InPort,
+    Match,
+    Move,
+    SetField,
+    dropped,
+    exact,
+    in_order,
+    prefixed,
+)
+from weft.agent.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
+from weft.model.records import CustomerRoute
+from weft.model.values import ROUTER_MAC
+
+_TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
+_ECHO, _ECHO_REPLY = 8, 0
+_ECHO6, _ECHO_REPLY6 = 128, 129
+_HOPS = 64
+"""TTL of the router's own packets."""
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    fixed = cookie(Category.FIXED)
+    expired = dropped(DropReason.TTL_EXPIRED)
+    link_local = (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH))
+    return (
+        Flow(Table.ROUTE, 285, link_local, dropped(DropReason.NO_ROUTE), fixed),
+        *(
+            Flow(Table.ROUTE, 280, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
+            for family in (IS_IPV4, IS_IPV6)
+            for ttl in (0, 1)
+        ),
+        Flow(Table.ROUTE, 50, (_TO_ROUTER,), dropped(DropReason.NO_ROUTE), fixed),
+        Flow(Table.ROUTE, 0, (), (Goto(Table.OUTPUT),), fixed),
+        Flow(Table.NEIGHBOUR, 0, (), dropped(DropReason.NO_RECORD), fixed),
+    )
+
+
+def of_gateway(rdid: int, gateway: bytes) -> tuple[Flow, ...]:
+    """A subnet's gateway address: it answers ping from anywhere in its routing domain, and nothing else."""
+    family = family_of(gateway)
+    mark = cookie(Category.NETWORK, rdid)
+    own: Match = (exact(RDID, rdid), *family.only, _TO_ROUTER, exact(family.destination, int.from_bytes(gateway)))
+    if len(gateway) == 4:
+        ping: Match = (exact(IP_PROTO, PROTO_ICMP), exact(ICMP_TYPE, _ECHO), exact(ICMP_CODE, 0))
+        reply = SetField(ICMP_TYPE, _ECHO_REPLY)
+    else:
+        ping = (exact(IP_PROTO, PROTO_ICMPV6), exact(ICMPV6_TYPE, _ECHO6), exact(ICMPV6_CODE, 0))
+        reply = SetField(ICMPV6_TYPE, _ECHO_REPLY6)
+    answer: Actions = (
+        Move(ETH_SRC, ETH_DST),
+        SetField(ETH_SRC, ROUTER_MAC),
+        Move(family.source, family.destination),
+        SetField(family.source, int.from_bytes(gateway)),
+        reply,
+        SetField(IP_TTL, _HOPS),
+        InPort(),
+    )
+    return (
+        Flow(Table.ROUTE, 300, in_order((*own, *ping)), answer, mark),
+        Flow(Table.ROUTE, 290, own, dropped(DropReason.FOR_ROUTER), mark),
+    )
+
+
+def of_route(rdid: int, route: CustomerRoute) -> Flow:
+    """One prefix of the routing domain: into which virtual subnet, to which next hop (zeros: the destination)."""
+    family = family_of(route.prefix)
+    register = NEXT_HOP if family.destination is IP_DST else NEXT_HOP6
+    hop = int.from_bytes(route.next_hop)
+    aim = SetField(register, hop) if hop else Move(family.destination, register)
+    match: Match = (exact(RDID, rdid), *family.only, _TO_ROUTER)
+    if route.prefix_length:
+        match += (prefixed(family.destination, int.from_bytes(route.prefix), route.prefix_length),)
+    actions = (SetField(VSID, route.vsid), aim, Goto(Table.NEIGHBOUR))
+    return Flow(Table.ROUTE, 100 + route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+
+
+def of_neighbour(vsid: int, address: bytes, mac: int) -> Flow:
+    """The last step to one customer address."""
+    family = family_of(address)
+    register = NEXT_HOP if len(address) == 4 else NEXT_HOP6
+    match = (exact(VSID, vsid), *family.only, exact(register, int.from_bytes(address)))
+    actions = (SetField(ETH_SRC, ROUTER_MAC), SetField(ETH_DST, mac), DecTtl(), Goto(Table.OUTPUT))
+    return Flow(Table.NEIGHBOUR, 100, match, actions, cookie(Category.LOOKUP, vsid))

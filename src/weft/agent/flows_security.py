@@ -1,0 +1,115 @@
+"""Table SECURITY: a guest speaks for its own addresses only. The MAC was checked in CLASSIFY. Pure.
+
+priority 120  what is not worth a suspicion: dropped under its own reason (DHCP, IGMP and MLD, router solicitations),
+              and router advertisements and redirects, which no guest may send
+priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
+priority  95  other neighbour discovery: spoofed
+priority  90  IP from the port's own addresses to ROUTE
+priority  10  anything else, by protocol
+priority   0  neither ARP nor IP
+"""
+
+from weft.agent.fields import (
+    ARP_SHA,
+    ARP_SPA,
+    IP_PROTO,
+    IP_SRC,
+    IPV6_SRC,
+    ND_SLL,
+    ND_TARGET,
+    ND_TLL,
+    PROTO_IGMP,
+    PROTO_UDP,
+    UDP_DST,
+    UDP_SRC,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
+from weft.agent.flow import (
+    IS_ARP,
+    IS_IPV4,
+    IS_IPV6,
+    Actions,
+    Flow,
+    Goto,
+    Match,
+    dropped,
+    exact,
+    in_order,
+    is_icmpv6,
+)
+from weft.agent.ways import BoundPort, link_local_of
+
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
+_MULTICAST_LISTENER = (130, 131, 132, 143)
+"""MLD: RFC 2710, RFC 3810."""
+
+
+def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
+    return Flow(Table.SECURITY, priority, match, dropped(reason), cookie(Category.FIXED))
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    udp4, udp6 = (*IS_IPV4, exact(IP_PROTO, PROTO_UDP)), (*IS_IPV6, exact(IP_PROTO, PROTO_UDP))
+    return (
+        _fixed(120, (*udp4, exact(UDP_SRC, 68), exact(UDP_DST, 67)), DropReason.DHCP),
+        _fixed(120, (*udp6, exact(UDP_SRC, 546), exact(UDP_DST, 547)), DropReason.DHCP),
+        _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),
+        *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in _MULTICAST_LISTENER),
+        _fixed(120, is_icmpv6(ROUTER_SOLICITATION), DropReason.ROUTER_SOLICITATION),
+        _fixed(120, is_icmpv6(ROUTER_ADVERTISEMENT), DropReason.ROUTER_ADVERTISEMENT),
+        _fixed(120, is_icmpv6(REDIRECT), DropReason.ROUTER_ADVERTISEMENT),
+        _fixed(95, is_icmpv6(SOLICITATION), DropReason.SPOOFED_ND),
+        _fixed(95, is_icmpv6(ADVERTISEMENT), DropReason.SPOOFED_ND),
+        _fixed(10, IS_ARP, DropReason.SPOOFED_ARP),
+        _fixed(10, IS_IPV4, DropReason.SPOOFED_IPV4),
+        _fixed(10, IS_IPV6, DropReason.SPOOFED_IPV6),
+        _fixed(0, (), DropReason.ETHERTYPE),
+    )
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    """What this port may say."""
+    return (*_of_ipv4(port), *_of_ipv6(port))
+
+
+def _allow(port: BoundPort, priority: int, match: Match, actions: Actions) -> Flow:
+    mark = cookie(Category.PORT, port.number)
+    return Flow(Table.SECURITY, priority, in_order((port.in_port, *match)), actions, mark)
+
+
+def _of_ipv4(port: BoundPort) -> list[Flow]:
+    hardware = exact(ARP_SHA, port.mac)
+    # sender 0.0.0.0 is a probe (RFC 5227 section 2.1.1): the guest looks whether an address is free
+    askers = (*port.v4, 0) if port.v4 else ()
+    flows = [
+        _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, address)), (Goto(Table.RESPOND),)) for address in askers
+    ]
+    flows += [_allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), (Goto(Table.ROUTE),)) for address in port.v4]
+    return flows
+
+
+def _of_ipv6(port: BoundPort) -> list[Flow]:
+    link_local = link_local_of(port.mac)
+    own = (*port.v6, link_local) if port.v6 else ()
+    options = (port.mac, 0)
+    # duplicate address detection (RFC 4862 section 5.4) is also what a guest without IPv6 addresses does at boot
+    flows = [
+        _allow(
+            port,
+            100,
+            (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0), exact(ND_TARGET, address)),
+            dropped(DropReason.OWN_ADDRESS),
+        )
+        for address in (*port.v6, link_local)
+    ]
+    for address in own:
+        for option in options:
+            asks = (exact(IPV6_SRC, address), exact(ND_SLL, option))
+            tells = (exact(ND_TARGET, address), exact(ND_TLL, option))
+            flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),)))
+            flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),)))
+        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), (Goto(Table.ROUTE),)))
+    return flows

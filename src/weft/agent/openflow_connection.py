@@ -1,0 +1,149 @@
+"""One OpenFlow connection to a bridge, over its .mgmt unix socket, kept open.
+
+Called by ovs_switch.py. `change` is all or nothing and returns when the switch has confirmed; `dump` reads every flow.
+Calls are not made concurrently. Any failure of the connection raises SwitchUnavailable and closes it: open another.
+"""
+
+import asyncio
+import itertools
+import struct
+from collections.abc import Iterable, Sequence
+
+from weft.agent import openflow
+from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.openflow import Counted, SwitchError
+from weft.agent.switch import SwitchUnavailable
+
+WAIT_SECONDS = 60.0
+"""How long the switch may take for one answer; 500 k flows in one bundle take about 6."""
+_WRITE_BYTES = 1 << 18
+
+
+class FlowsRefused(Exception):
+    """The switch refused a change; none of it was done. The message names the flow."""
+
+
+class OpenflowConnection:
+    """Made by `connect`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._xids = itertools.count(1)
+        self._bundles = itertools.count(1)
+
+    @classmethod
+    async def connect(cls, path: str) -> "OpenflowConnection":
+        """Raises SwitchUnavailable."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(path)
+        except OSError as error:
+            raise SwitchUnavailable(f"{path}: {error.strerror or error}") from error
+        connection = cls(reader, writer)
+        try:
+            writer.write(openflow.message(openflow.HELLO, 0))
+            await connection._barrier([])
+        except SwitchUnavailable:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def change(self, puts: Sequence[Flow], removes: Sequence[FlowKey]) -> None:
+        """Removes first, then puts: a flow in both stays. Raises FlowsRefused, SwitchUnavailable."""
+        if len(puts) + len(removes) == 1:
+            xid = next(self._xids)
+            single = openflow.put_flow(puts[0], xid) if puts else openflow.remove_flow(removes[0], xid)
+            self._writer.write(single)
+            errors = await self._barrier([])
+            if errors:
+                raise FlowsRefused(_explain(errors[0], {xid: puts[0]} if puts else {}))
+            return
+        await self._bundle(puts, removes)
+
+    async def dump(self) -> list[Counted]:
+        """Every flow of every table with its packet count. Raises SwitchUnavailable."""
+        xid = next(self._xids)
+        self._writer.write(openflow.dump_request(xid))
+        entries: list[Counted] = []
+        while True:
+            kind, got, body = await self._receive()
+            if kind == openflow.MULTIPART_REPLY and got == xid:
+                some, more = openflow.dump_reply(body)
+                entries += some
+                if not more:
+                    return entries
+            elif kind == openflow.ERROR and got == xid:
+                raise SwitchUnavailable(str(openflow.error(body, got)))
+
+    async def _bundle(self, puts: Iterable[Flow], removes: Iterable[FlowKey]) -> None:
+        bundle = next(self._bundles)
+        flows: dict[int, Flow] = {}
+        await self._control(openflow.OPEN, bundle, flows)
+        waiting: list[bytes] = []
+        size = 0
+        for key in removes:
+            xid = next(self._xids)
+            waiting.append(openflow.bundle_add(openflow.remove_flow(key, xid), bundle, xid))
+        for flow in puts:
+            xid = next(self._xids)
+            flows[xid] = flow
+            waiting.append(openflow.bundle_add(openflow.put_flow(flow, xid), bundle, xid))
+            size += len(waiting[-1])
+            if size > _WRITE_BYTES:
+                await self._write(b"".join(waiting))
+                waiting, size = [], 0
+        await self._write(b"".join(waiting))
+        await self._control(openflow.COMMIT, bundle, flows)
+
+    async def _control(self, step: int, bundle: int, flows: dict[int, Flow]) -> None:
+        await self._write(openflow.bundle_control(step, bundle, next(self._xids)))
+        refusal: SwitchError | None = None
+        while True:
+            kind, xid, body = await self._receive()
+            if kind == openflow.EXPERIMENTER and openflow.bundle_reply(body) == (bundle, step):
+                if refusal is None:
+                    return
+                break
+            if kind == openflow.ERROR:
+                known = refusal is not None
+                refusal = refusal or openflow.error(body, xid)
+                if known or xid not in flows:
+                    break
+        raise FlowsRefused(_explain(refusal, flows))
+
+    async def _barrier(self, errors: list[SwitchError]) -> list[SwitchError]:
+        xid = next(self._xids)
+        await self._write(openflow.message(openflow.BARRIER_REQUEST, xid))
+        while True:
+            kind, got, body = await self._receive()
+            if kind == openflow.BARRIER_REPLY and got == xid:
+                return errors
+            if kind == openflow.ERROR:
+                errors.append(openflow.error(body, got))
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError as error:
+            raise SwitchUnavailable(f"the OpenFlow connection broke: {error}") from error
+
+    async def _receive(self) -> tuple[int, int, bytes]:
+        """Next message as (type, xid, body); answers echo requests by the way."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                version, kind, length, xid = struct.unpack("!BBHI", await self._reader.readexactly(8))
+                body = await self._reader.readexactly(length - 8)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            raise SwitchUnavailable(f"the OpenFlow connection broke: {error or 'no answer'}") from error
+        if kind == openflow.ECHO_REQUEST:
+            self._writer.write(openflow.message(openflow.ECHO_REPLY, xid, body))
+        return kind, xid, body
+
+
+def _explain(refusal: SwitchError, flows: dict[int, Flow]) -> str:
+    flow = flows.get(refusal.xid)
+    return f"{refusal}: {flow_text(flow)}" if flow else str(refusal)

@@ -1,0 +1,139 @@
+"""What the flow builders build from: a bound port, a way through a tunnel, addresses as flow fields. Pure values."""
+
+import msgspec
+
+from weft.agent.fields import (
+    ETH_IPV4,
+    ETH_IPV6,
+    ETH_TYPE,
+    IN_PORT,
+    IP_DST,
+    IP_SRC,
+    IPV6_DST,
+    IPV6_SRC,
+    TUN_DST,
+    TUN_ID,
+    TUN_IPV6_DST,
+    TUN_IPV6_SRC,
+    TUN_SRC,
+    Field,
+)
+from weft.agent.flow import Actions, FlowId, Match, Output, SetField, Term, exact
+from weft.agent.switch import Tunnel
+from weft.model.records import PortBinding
+from weft.model.values import Mac, Rdid, Vsid
+
+TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
+"""NetworkSettings.encapsulation to Tunnel.kind."""
+
+_HEADERS = {"nvgre": 22, "vxlan": 30}
+"""Bytes between outer and inner IP header: GRE with key (8), or UDP and VXLAN (16), and inner Ethernet (14)."""
+_OUTER_IP = {4: 20, 6: 40}
+
+
+def mtu_for(encapsulation: str, provider_mtu: int, family: int = 4) -> int:
+    """Largest inner IP packet that fits a provider network of this MTU; family (4, 6) of the provider addresses.
+
+    1500 carries 1458 with NVGRE (RFC 7637) and 1450 with VXLAN (RFC 7348) over IPv4.
+    """
+    return provider_mtu - _HEADERS[encapsulation] - _OUTER_IP[family]
+
+
+class BoundPort(msgspec.Struct, frozen=True):
+    """A port of the switch that belongs to a binding: open."""
+
+    number: int
+    rdid: Rdid
+    vsid: Vsid
+    mac: Mac
+    v4: tuple[int, ...]
+    v6: tuple[int, ...]
+
+    @property
+    def in_port(self) -> Term:
+        return exact(IN_PORT, self.number)
+
+
+def bound_port(binding: PortBinding, number: int) -> BoundPort:
+    """Join a binding with the port number that it has now."""
+    v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
+    v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
+    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6)
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How this host sends packets of a routing domain to others: through which tunnel port, and in which form."""
+
+    tunnel: Tunnel
+    number: int
+    """OpenFlow number of the tunnel port."""
+
+    @property
+    def in_port(self) -> Term:
+        return exact(IN_PORT, self.number)
+
+    def key_is(self, vsid: int) -> Term:
+        """Match a received VSID, whatever the sender's FlowID."""
+        if self.tunnel.kind == "gre":
+            return (TUN_ID, vsid << 8, 0xFFFF_FFFF_FFFF_FF00)
+        return exact(TUN_ID, vsid)
+
+    def key(self, vsid: int) -> SetField:
+        """The key to send; for NVGRE with FlowID 0."""
+        return SetField(TUN_ID, vsid << 8 if self.tunnel.kind == "gre" else vsid)
+
+    def to(self, vsid: int, provider_address: bytes) -> Actions:
+        """Tunnel the packet, with a FlowID where there is one (VXLAN has its entropy in the UDP source port)."""
+        spread: Actions = (FlowId(),) if self.tunnel.kind == "gre" else ()
+        return (self.key(vsid), toward(provider_address), *spread, Output(self.number))
+
+    def copy_to(self, vsid: int, provider_addresses: tuple[bytes, ...]) -> Actions:
+        """One copy to each; FlowID 0."""
+        if not provider_addresses:
+            return ()
+        return (
+            self.key(vsid),
+            *(action for address in provider_addresses for action in (toward(address), Output(self.number))),
+        )
+
+
+def toward(provider_address: bytes) -> SetField:
+    """Aim the tunnel."""
+    field = TUN_DST if len(provider_address) == 4 else TUN_IPV6_DST
+    return SetField(field, int.from_bytes(provider_address))
+
+
+def from_host(provider_address: bytes) -> Term:
+    """Match the outer source."""
+    field = TUN_SRC if len(provider_address) == 4 else TUN_IPV6_SRC
+    return exact(field, int.from_bytes(provider_address))
+
+
+class Family(msgspec.Struct, frozen=True):
+    """The fields of an address family."""
+
+    eth_type: int
+    source: Field
+    destination: Field
+
+    @property
+    def only(self) -> Match:
+        return (exact(ETH_TYPE, self.eth_type),)
+
+
+IPV4 = Family(ETH_IPV4, IP_SRC, IP_DST)
+IPV6 = Family(ETH_IPV6, IPV6_SRC, IPV6_DST)
+
+
+def family_of(packed: bytes) -> Family:
+    return IPV4 if len(packed) == 4 else IPV6
+
+
+LINK_LOCAL = 0xFE80 << 112
+LINK_LOCAL_LENGTH = 10
+
+
+def link_local_of(mac: int) -> int:
+    """The IPv6 link-local address that a guest with this MAC makes itself (RFC 4291 appendix A, modified EUI-64)."""
+    high, low = mac >> 24, mac & 0xFFFFFF
+    return LINK_LOCAL | ((high ^ 0x020000) << 40 | 0xFFFE << 24 | low)
