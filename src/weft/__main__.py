@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ import typer
 
 from weft import __version__
 from weft.cli import app
+from weft.cli.desk import Desk
 from weft.lab import app as lab
 from weft.model.errors import WeftError
 
@@ -73,10 +74,20 @@ async def _serve(data: Path, listen: str) -> None:
         controller.close()
 
 
+def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists: it answers about twice as many requests a second."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run to its end; what a person can mend is one line and exit code 1, Ctrl-C is quiet."""
     try:
-        asyncio.run(work)
+        with asyncio.Runner(loop_factory=_quick_loop()) as runner:
+            runner.run(work)
     except WeftError as failure:
         typer.echo(f"weft: {failure.code}: {failure.message}", err=True)
         raise SystemExit(1) from None
@@ -86,7 +97,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 def main() -> None:
     """Entry point of the `weft` script."""
-    app(prog_name="weft")
+    app(prog_name="weft", obj=Desk(new_id))
 
 
 if __name__ == "__main__":
