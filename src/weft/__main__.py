@@ -63,13 +63,14 @@ def serve(
 
 
 async def _serve(data: Path, listen: str) -> None:
+    from weft.api.serve import Listen
     from weft.api.serve import serve as listen_and_serve
     from weft.control.controller import Controller
 
     controller = Controller.open(data, SystemClock(), new_id)
     try:
         async with controller.running():
-            await listen_and_serve(controller, listen, data / "weft.sock", new_id)
+            await listen_and_serve(controller, Listen(listen, data / "weft.sock"), new_id, typer.echo)
     finally:
         controller.close()
 
