@@ -9,7 +9,7 @@ import re
 
 from weft.model.errors import Invalid
 
-_LAB = re.compile(r"^[A-Za-z0-9_]{1,16}$")
+_LAB = re.compile(r"[A-Za-z0-9_]{1,16}")
 
 DEFAULT_LAB = "weft"
 NIC = "phy0"
@@ -20,7 +20,7 @@ INTEGRATION_BRIDGE = "br-int"
 
 def check_lab_name(name: str) -> str:
     """Accept 1 to 16 letters, digits and underscores. Raises Invalid."""
-    if not _LAB.match(name):
+    if not _LAB.fullmatch(name):
         raise Invalid(f"'{name}' is no name for a lab: use 1 to 16 letters, digits and underscores.", target="--name")
     return name
 

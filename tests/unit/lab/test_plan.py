@@ -1,0 +1,86 @@
+"""What a lab file asks for, and what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from weft.cli.faults import BadFile
+from weft.cli.files import parse_stream, read_stream
+from weft.lab.plan import plan
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+HOST = "kind: lab/host\nresourceId: {}\nproperties: {{{}}}\n"
+GOOD = HOST.format("host1", "providerAddress: 192.168.1.10/24, gateway: 192.168.1.1")
+MACHINE = "kind: virtualMachines\nresourceId: {}\nproperties: {{powerState: {}}}\n"
+
+
+def of(*documents):
+    return plan(parse_stream("---\n".join(documents), "lab.yaml"))
+
+
+def faults(*documents):
+    with pytest.raises(BadFile) as caught:
+        of(*documents)
+    return [str(fault) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_is_a_lab(file):
+    found = plan(read_stream(file))
+    assert found.hosts and found.running and not found.remarks
+
+
+def test_a_host_becomes_a_server_with_its_provider_address():
+    found = of(GOOD)
+    assert [(host.name, host.number, host.provider_address, host.gateway) for host in found.hosts] == [
+        ("host1", 0, "192.168.1.10/24", "192.168.1.1")
+    ]
+    assert [(doc.ref, doc.body["properties"]) for doc in found.resources] == [
+        ("/servers/host1", {"providerAddresses": ["192.168.1.10"]})
+    ]
+
+
+def test_a_server_in_the_file_gets_the_address_unless_it_names_its_own():
+    bare = of(GOOD, "kind: servers\nresourceId: HOST1\nproperties: {model: x}\n")
+    own = of(GOOD, "kind: servers\nresourceId: host1\nproperties: {providerAddresses: [192.168.1.11]}\n")
+    assert bare.resources[0].body["properties"] == {"model": "x", "providerAddresses": ["192.168.1.10"]}
+    assert own.resources[0].body["properties"] == {"providerAddresses": ["192.168.1.11"]}
+    assert len(bare.resources) == len(own.resources) == 1
+
+
+def test_machines_are_started_unless_off_and_applied_without_power():
+    found = of(GOOD, MACHINE.format("web1", "Running"), MACHINE.format("web2", "'Off'"))
+    assert found.running == ("web1",)
+    assert all("powerState" not in doc.body["properties"] for doc in found.resources)
+
+
+def test_external_hosts_are_said_to_come_later():
+    found = of(GOOD, "kind: lab/external\nresourceId: net\nproperties: {address: 203.0.113.9/24}\n")
+    assert "come later" in found.remarks[0] and "lab.yaml:5" in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ("gateway: 192.168.1.1", "providerAddress is ''; write address and prefix length"),
+        ("providerAddress: 192.168.1.10", "write address and prefix length"),
+        ("providerAddress: 192.168.1.300/24", "192.168.1.300"),
+        ("providerAddress: 192.168.1.10/24, gateway: 192.168.2.1", "not another address of 192.168.1.0/24"),
+        ("providerAddress: 192.168.1.10/24, gateway: 192.168.1.10", "not another address"),
+        ("providerAdress: 192.168.1.10/24", "unknown member providerAdress"),
+    ],
+)
+def test_a_bad_host_is_named_with_line_and_what_to_do(properties, said):
+    found = faults(HOST.format("host1", properties))
+    assert found[0].startswith("lab.yaml:1: lab/host host1:")
+    assert said in " ".join(found)
+
+
+def test_clashes_are_faults():
+    second = HOST.format("HOST1", "providerAddress: 192.168.1.10/24")
+    assert len([fault for fault in faults(GOOD, second) if "choose another" in fault]) == 2
+    assert "named as a host" in faults(GOOD, MACHINE.format("Host1", "Running"))[0]
+
+
+def test_a_lab_without_hosts_says_so():
+    assert "at least one host" in faults(MACHINE.format("web1", "Running"))[0]

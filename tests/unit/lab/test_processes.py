@@ -1,0 +1,55 @@
+"""A process is known by PID and start time; a stranger with its PID is never ended."""
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from weft.lab.processes import Process, alive, boot_id, kill, spawn
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    process = spawn(["sleep", "60"], tmp_path / "log" / "sleeper.log")
+    yield process
+    kill(process)
+
+
+def test_a_process_is_alive_until_killed(sleeper):
+    assert alive(sleeper)
+    assert kill(sleeper) is True
+    assert not alive(sleeper)
+    assert kill(sleeper) is False
+
+
+def test_a_stranger_with_the_same_pid_is_left_alone(sleeper):
+    stranger = msgspec.structs.replace(sleeper, started=sleeper.started - 1)
+    assert not alive(stranger)
+    assert kill(stranger) is False
+    assert alive(sleeper)
+
+
+def test_a_zombie_is_not_alive():
+    with subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE) as child:
+        child.stdout.read()
+        zombie = Process(child.pid, 0)
+        assert not alive(zombie) and kill(zombie) is False
+
+
+def test_nothing_is_not_alive():
+    assert not alive(None) and kill(None) is False
+
+
+def test_a_process_says_what_it_said(tmp_path):
+    process = spawn([sys.executable, "-c", "print('started')"], tmp_path / "words.log")
+    while alive(process):
+        pass
+    kill(process)
+    assert (tmp_path / "words.log").read_text() == "started\n"
+
+
+def test_the_boot_is_named():
+    assert len(boot_id()) == 36
