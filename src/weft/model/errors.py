@@ -3,7 +3,7 @@
     WeftError
       Refusal                      the request is at fault: change it            4xx
         Invalid                    a value breaks a rule                         400
-          InvalidMacAddress, InvalidResourceName, InvalidReference
+          InvalidMacAddress, InvalidResourceName, InvalidReference, InvalidRequestFormat
         NotFound                                                                 404
         Conflict                   true now, another time it may pass            409
           InUse, AddressInUse, PoolIsFull, NotReady
@@ -65,6 +65,16 @@ class InvalidReference(Invalid):
     """A resourceRef that points at nothing, or at the wrong kind."""
 
     code = "InvalidResourceReference"
+
+
+class InvalidRequestFormat(Invalid):
+    """The body cannot be read at all; `detail_code` is InvalidJson, InvalidJsonReferenceFormat or ...WrongType."""
+
+    code = "InvalidRequestFormat"
+
+    def __init__(self, message: str, *, detail_code: str = "InvalidJson", target: str | None = None) -> None:
+        super().__init__(message, target=target)
+        self.detail_code = detail_code
 
 
 class NotFound(Refusal):

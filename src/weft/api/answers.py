@@ -1,0 +1,199 @@
+"""Resources as they are answered: envelope, canonical spelling, computed read-only members (MS-NCNBI 2.2.2, 3.1.5).
+
+Called by every handler that answers a resource. Reads the state, changes nothing. Where the specification's schema,
+text and examples disagree about a spelling or a type: docs/decisions/0010-answers-follow-the-text.md.
+
+One call of msgspec makes the plain members; what is added, dropped or spelt differently stands here per struct.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from weft.api.ledger import counts
+from weft.core.state import State
+from weft.model import fabric, tenancy, workload
+from weft.model.kinds import Kind, resource_ref
+
+Members = dict[str, Any]
+
+SUCCEEDED = "Succeeded"
+"""Every answer's provisioningState: the work that is Weft's alone is done when it answers."""
+
+
+Configuration = Callable[[str, Any], Members | None]
+"""From a kind's name and a resource to its configurationState (2.2.4); None until a host is concerned."""
+
+
+class Answers:
+    """Makes answers at the state's present revision."""
+
+    def __init__(self, state: State, configuration: Configuration) -> None:
+        self._state = state
+        self._configuration = configuration
+        self._dress: dict[type[Any], Callable[[Members, Any, str], None]] = {
+            workload.NetworkInterfaceProperties: self._network_interface,
+            workload.IpConfigurationProperties: self._ip_configuration,
+            workload.VirtualMachineProperties: self._virtual_machine,
+            fabric.MacPoolProperties: self._mac_pool,
+            fabric.IpPoolProperties: self._ip_pool,
+            fabric.LogicalSubnetProperties: self._logical_subnet,
+            fabric.LogicalNetworkProperties: self._logical_network,
+            fabric.ServerProperties: self._server,
+            fabric.ServerInterfaceProperties: self._server_interface,
+            tenancy.VirtualNetworkProperties: self._virtual_network,
+            tenancy.VirtualSubnetProperties: self._virtual_subnet,
+        }
+
+    def of(self, kind: Kind, resource: Any, ref: str = "") -> Members:
+        """The answer for a resource of a kind; `ref` is its resourceRef, needed for children only."""
+        return self._answer(
+            kind, resource, msgspec.to_builtins(resource), ref or resource_ref(kind, resource.resource_id)
+        )
+
+    def listed(self, kind: Kind, resources: Iterable[Any], parent_ref: str = "") -> Members:
+        """The answer to GET of a collection. Never paginated, as the specification's own server does not (note 3)."""
+        return {"value": list(self._each(kind, resources, parent_ref)), "nextLink": ""}
+
+    def _each(self, kind: Kind, resources: Iterable[Any], parent_ref: str) -> Iterator[Members]:
+        for resource in resources:
+            ref = f"{parent_ref}/{kind.name}/{resource.resource_id}" if parent_ref else ""
+            yield self.of(kind, resource, ref)
+
+    def _answer(self, kind: Kind, resource: Any, members: Members, ref: str) -> Members:
+        plain: Members = members["properties"]
+        properties: Members = {"provisioningState": SUCCEEDED}
+        for name, value in plain.items():
+            if value is not None:
+                properties[name] = value
+        for child in kind.children:
+            name = child.name
+            properties[name] = [
+                self._answer(child, own, plain_child, f"{ref}/{name}/{own.resource_id}")
+                for own, plain_child in zip(getattr(resource.properties, child.member), plain[name], strict=True)
+            ]
+        dress = self._dress.get(type(resource.properties))
+        if dress is not None:
+            dress(properties, resource, ref)
+        answer: Members = {
+            "resourceRef": ref,
+            "resourceId": members["resourceId"],
+            "instanceId": members["instanceId"],
+            "etag": members["etag"],
+        }
+        if members["tags"] is not None:
+            answer["tags"] = members["tags"]
+        if members["resourceMetadata"] is not None:
+            answer["resourceMetadata"] = members["resourceMetadata"]
+        answer["properties"] = properties
+        return answer
+
+    def _add_configuration(self, properties: Members, kind: str, resource: Any) -> None:
+        configuration = self._configuration(kind, resource)
+        if configuration is not None:
+            properties["configurationState"] = configuration
+
+    # Workload
+
+    def _network_interface(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["counters"] = []
+        machine = self._state.machine_of(resource.resource_id)
+        if machine is not None and machine.properties.server is not None:
+            properties["server"] = {"resourceRef": machine.properties.server.resource_ref}
+            self._add_configuration(properties, "networkInterfaces", resource)
+
+    def _ip_configuration(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["loadBalancerBackendAddressPools"] = []
+        properties["loadBalancerInboundNatRules"] = []
+
+    def _virtual_machine(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["checkpoints"] = []
+        properties["conflicts"] = []
+
+    # Fabric
+
+    def _mac_pool(self, properties: Members, resource: Any, ref: str) -> None:
+        usage = self._counts(ref)
+        properties["usage"] = {
+            "numberOfMacAddresses": usage["capacity"],
+            "numberofMacAddressesAllocated": usage["assigned"] + usage["retained"],
+        }
+
+    def _counts(self, pool_ref: str) -> dict[str, int]:
+        pool = self._state.space(pool_ref.lower())
+        assert pool is not None, pool_ref
+        return counts(pool)
+
+    def _ip_pool(self, properties: Members, resource: Any, ref: str) -> None:
+        usage = self._counts(ref)
+        properties["usage"] = {
+            "numberOfIPAddresses": usage["capacity"],
+            "numberofIPAddressesAllocated": usage["assigned"] + usage["retained"],
+            "numberOfIPAddressesInTransition": usage["cooling"],
+        }
+
+    def _logical_subnet(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["vlanID"] = str(properties["vlanID"])
+        properties["ipConfigurations"], properties["networkInterfaces"] = self._attached(ref)
+
+    def _logical_network(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["networkVirtualizationEnabled"] = _text(properties["networkVirtualizationEnabled"])
+        properties["virtualNetworks"] = [
+            {"resourceRef": f"/virtualNetworks/{network.resource_id}"}
+            for key in self._state.index.tenants_of.get(ref.lower(), ())
+            if (network := self._state.get("virtualNetworks", key)) is not None
+        ]
+
+    def _server(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
+        own = ref.lower()
+        properties["virtualNetworkInterfaces"] = [
+            {"resourceRef": interface.resource_ref}
+            for machine in self._state.machines_on(resource.resource_id)
+            if machine.properties.server is not None and machine.properties.server.resource_ref.lower() == own
+            for interface in machine.properties.network_interfaces
+        ]
+        self._add_configuration(properties, "servers", resource)
+
+    def _server_interface(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["isBMC"] = _text(properties["isBMC"])
+        properties["ipConfiguration"] = [
+            _without_nulls(each) | {"isDhcpEnabled": _text(each["isDhcpEnabled"])}
+            for each in properties["ipConfiguration"]
+        ]
+
+    # Tenancy
+
+    def _virtual_network(self, properties: Members, resource: Any, ref: str) -> None:
+        del properties["routingDomainNumber"]
+        properties["virtualNetworkPeerings"] = []
+        self._add_configuration(properties, "virtualNetworks", resource)
+
+    def _virtual_subnet(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["virtualSubnetId"] = str(properties["virtualSubnetId"])
+        properties["encryptionEnabled"] = False
+        properties["ipConfigurations"], _ = self._attached(ref)
+
+    def _attached(self, subnet_ref: str) -> tuple[list[Members], list[Members]]:
+        """References to the ipConfigurations in a subnet, and to their interfaces."""
+        wanted = subnet_ref.lower()
+        configurations: list[Members] = []
+        interfaces: list[Members] = []
+        for interface in self._state.interfaces_in(subnet_ref):
+            own = f"/networkInterfaces/{interface.resource_id}"
+            interfaces.append({"resourceRef": own})
+            for configuration in interface.properties.ip_configurations:
+                subnet = configuration.properties.subnet
+                if subnet is not None and subnet.resource_ref.lower() == wanted:
+                    configurations.append({"resourceRef": f"{own}/ipConfigurations/{configuration.resource_id}"})
+        return configurations, interfaces
+
+
+def _text(flag: bool) -> str:
+    """A flag that the schemas have as text."""
+    return "True" if flag else "False"
+
+
+def _without_nulls(members: Members) -> Members:
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,132 @@
+"""The ASGI application: from a scope to a handler, from an error to its body. Built by weft.api.serve and by tests.
+
+Plain ASGI (docs/decisions/0011-the-api-is-plain-asgi.md). Promises: every request gets an answer with x-ms-request-id;
+a failure of ours is logged beside that id and never shows its inside.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from weft.api import auth, faults
+from weft.api.call import Answer, Call
+from weft.api.faults import BodyTooLarge
+from weft.api.routes import Routes
+from weft.model.errors import WeftError
+from weft.model.values import NewId
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes; a batch of 100 000 interfaces fits."""
+
+
+class App:
+    """The application. Calls run together on one event loop."""
+
+    def __init__(self, routes: Routes, new_id: NewId) -> None:
+        self._routes = routes
+        self._new_id = new_id
+        self._metrics = routes.metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._routes.websocket(scope, receive, send)
+        elif kind == "lifespan":
+            await _lifespan(receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = self._new_id()
+        headers = dict(scope["headers"])
+        answer = await self._answer(scope, receive, headers, request_id)
+        self._metrics.answered(scope["method"], answer.status)
+        await _send(answer, _common_headers(headers, request_id), scope["method"] == "HEAD", send)
+
+    async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request_id: str) -> Answer:
+        try:
+            auth.check_origin(headers, scope)
+            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            segments = [part for part in scope["path"].split("/") if part]
+            body = b"" if method == "GET" else await _body(headers, receive)
+            actor = auth.actor_of(scope)
+            call = Call(method, segments, scope["query_string"], headers, body, actor, request_id)
+            return await self._routes.handle(call)
+        except WeftError as fault:
+            self._metrics.refused(fault.code)
+            if fault.status >= 500:
+                log.error("request %s: %s: %s", request_id, fault.code, fault.message)
+            return faults.answer_of(fault)
+        except Exception:
+            # the one place where a fault of ours ends: this request fails, the others go on
+            log.exception("request %s %s %s failed", request_id, scope["method"], scope["path"])
+            return faults.unexpected(request_id)
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Read the whole body. Raises BodyTooLarge before it is all in memory."""
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise _too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > MAX_BODY:
+            raise _too_large()
+    return b"".join(pieces)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {MAX_BODY >> 20} MiB. Send it in several batches.")
+
+
+def _common_headers(headers: dict[bytes, bytes], request_id: str) -> list[tuple[bytes, bytes]]:
+    found = [(b"server", b"weft"), (b"x-ms-request-id", request_id.encode())]
+    client_id = headers.get(b"x-ms-client-request-id")
+    if client_id is not None and headers.get(b"x-ms-return-client-request-id", b"").strip().lower() == b"true":
+        found.append((b"x-ms-client-request-id", client_id))
+    return found
+
+
+async def _send(answer: Answer, common: list[tuple[bytes, bytes]], bare: bool, send: Send) -> None:
+    headers = [*common, *answer.headers]
+    if answer.stream is not None:
+        headers.append((b"content-type", answer.content_type))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        try:
+            async for piece in answer.stream:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            await answer.stream.aclose()  # type: ignore[attr-defined]
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        if answer.body:
+            headers.append((b"content-type", answer.content_type))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if bare else answer.body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Nothing starts or ends here: the controller runs around the server."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,137 @@
+"""configurationState of interfaces, networks and servers, from what hosts have applied and report (MS-NCNBI 2.2.4).
+
+Called by weft.api.answers. Level, not edge: it says how things stand at the question. Codes are those of 3.1.5.11.1.2.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from weft.control.hosts import HostView
+from weft.core.state import State
+from weft.model.values import wall_text
+from weft.wire.messages import PortFact
+
+Members = dict[str, Any]
+
+SUCCESS = "Success"
+IN_PROGRESS = "InProgress"
+FAILURE = "Failure"
+UNINITIALIZED = "Uninitialized"
+
+MAX_REMEMBERED = 100_000
+
+
+class Configuration:
+    """Makes configurationState; remembers when each was first seen as it is, for lastUpdatedTime."""
+
+    def __init__(self, state: State, host: Callable[[str], HostView], wall: Callable[[], float]) -> None:
+        self._state = state
+        self._host = host
+        self._wall = wall
+        self._since: dict[str, tuple[Members, str]] = {}
+
+    def of(self, kind: str, resource: Any) -> Members | None:
+        """The configurationState of a resource; None while no host is concerned with it."""
+        if kind == "servers":
+            found: Members | None = _details(*self._of_server(resource))
+        elif kind == "networkInterfaces":
+            found = self._of_interface(resource)
+        else:
+            found = self._of_network(resource)
+        return None if found is None else self._stamped(kind, resource.instance_id, found)
+
+    def _stamped(self, place: str, instance_id: str, members: Members) -> Members:
+        """With its id and the time since when it is so; `place` is where it stands."""
+        key = f"{place} {instance_id}"
+        known = self._since.get(key)
+        if known is None or known[0] != members:
+            if len(self._since) >= MAX_REMEMBERED:
+                self._since.clear()
+            known = self._since[key] = (members, wall_text(self._wall()))
+        return {"status": members["status"], "id": instance_id, "lastUpdatedTime": known[1], **members}
+
+    def _of_server(self, server: Any) -> tuple[str, list[Members]]:
+        view = self._host(server.resource_id)
+        if not view.managed:
+            return UNINITIALIZED, []
+        return _of_host(view)
+
+    def _of_interface(self, interface: Any) -> Members | None:
+        machine = self._state.machine_of(interface.resource_id)
+        server = machine.properties.server if machine is not None else None
+        if machine is None or server is None:
+            return None
+        view = self._host(server.resource_ref.rsplit("/", 1)[-1])
+        if not view.managed:
+            return None
+        status, details = _of_host(view)
+        own = interface.instance_id
+        details = details + [
+            _detail(each.code, each.message) for each in view.facts.problems if each.instance_id == own
+        ]
+        port = next((port for port in view.facts.ports if port.instance_id == own), None)
+        if view.connected and machine.properties.power_state == "Running":
+            details += list(_of_port(port))
+        if details:
+            return _details(FAILURE, details)
+        return _details(status, [])
+
+    def _of_network(self, network: Any) -> Members | None:
+        views = [view for name in self._state.servers_of(network.resource_id) if (view := self._host(name)).managed]
+        if not views:
+            return None
+        host_errors: list[Members] = []
+        interface_errors: list[Members] = []
+        status = SUCCESS
+        for view in views:
+            own, details = _of_host(view)
+            server = self._state.get("servers", view.server)
+            if details and server is not None:
+                host_errors.append(self._stamped("hostErrors", server.instance_id, _details(FAILURE, details)))
+            elif own == IN_PROGRESS:
+                status = IN_PROGRESS
+            interface_errors += list(self._failing(view, network))
+        if host_errors or interface_errors:
+            status = FAILURE
+        return {"status": status, "hostErrors": host_errors, "virtualNetworkInterfaceErrors": interface_errors}
+
+    def _failing(self, view: HostView, network: Any) -> Iterator[Members]:
+        """The network's interfaces on a host that the host says something bad of."""
+        prefix = f"/virtualnetworks/{network.resource_id.lower()}/"
+        suspects = {each.instance_id for each in view.facts.problems if each.instance_id}
+        suspects |= {port.instance_id for port in view.facts.ports if port.state != "bound"}
+        for instance_id in sorted(suspects):
+            kind, interface = self._state.by_instance(instance_id) or ("", None)
+            if kind != "networkInterfaces" or interface is None:
+                continue
+            subnets = (each.properties.subnet for each in interface.properties.ip_configurations)
+            if any(subnet is not None and subnet.resource_ref.lower().startswith(prefix) for subnet in subnets):
+                found = self._of_interface(interface)
+                if found is not None and found["status"] == FAILURE:
+                    yield self._stamped("interfaceErrors", instance_id, found)
+
+
+def _of_host(view: HostView) -> tuple[str, list[Members]]:
+    if not view.connected:
+        return FAILURE, [
+            _detail("HostNotConnectedToController", f"The agent of {view.server} is not connected; packets flow on.")
+        ]
+    details = [_detail(each.code, each.message) for each in view.facts.problems if not each.instance_id]
+    if details:
+        return FAILURE, details
+    return (IN_PROGRESS if view.lag else SUCCESS), []
+
+
+def _of_port(port: PortFact | None) -> Iterator[Members]:
+    if port is not None and port.state == "closed":
+        yield _detail("PortBlocked", port.reason or "The host keeps the port closed.")
+    elif port is not None and port.state == "absent":
+        yield _detail("PolicyConfigurationFailure", port.reason or "The machine's port is not on the host's switch.")
+
+
+def _detail(code: str, message: str) -> Members:
+    return {"source": "Host", "message": message, "code": code}
+
+
+def _details(status: str, details: list[Members]) -> Members:
+    return {"status": status, "detailedInfo": details}

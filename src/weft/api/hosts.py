@@ -1,0 +1,101 @@
+"""Servers' policy and state, and traces: bare objects under /weft/v1. Called by weft.api.routes. Reads only."""
+
+from typing import Any
+
+import msgspec
+
+from weft.api import convert
+from weft.api.call import Answer, Call, json_answer
+from weft.control.controller import Controller
+from weft.core.policy import view
+from weft.core.trace import HostFacts, trace
+from weft.model.errors import Invalid, NotFound
+from weft.model.kinds import SERVERS
+
+
+def policy(controller: Controller, call: Call, server: str) -> Answer:
+    """GET .../servers/{id}/policy."""
+    form = call.query.get("format", "json").lower()
+    if form != "json":
+        raise Invalid(f"?format={form} is not served yet; only json is.", code="OperationNotSupported", target="format")
+    return json_answer(view(controller.state, _spelled(controller, server)))
+
+
+def state(controller: Controller, server: str) -> Answer:
+    """GET .../servers/{id}/state: how the feed knows the host."""
+    name = _spelled(controller, server)
+    host = controller.host(server)
+    facts = host.facts
+    problems = [msgspec.to_builtins(problem) for problem in facts.problems]
+    return json_answer(
+        {
+            "server": {"resourceRef": f"/servers/{name}"},
+            "managed": host.managed,
+            "connected": host.connected,
+            "hypervisor": host.hypervisor or None,
+            "appliedRevision": host.applied_revision,
+            "revision": controller.state.revision,
+            "lag": host.lag,
+            "drift": list(facts.drift),
+            "foreign": list(facts.foreign),
+            "drops": facts.drops,
+            "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
+            "lastError": problems[-1][1] if problems else None,
+            "machines": [
+                {"machine": each.machine, "power": each.power, "failure": each.failure or None}
+                for each in facts.machines
+            ],
+            "ports": [
+                {"instanceId": each.instance_id, "state": each.state, "reason": each.reason or None}
+                for each in facts.ports
+            ],
+        }
+    )
+
+
+def _spelled(controller: Controller, server: str) -> str:
+    found = controller.state.get(SERVERS.name, server)
+    if found is None:
+        raise NotFound(f"There is no server '{server}'.", target=f"/servers/{server}")
+    return found.resource_id
+
+
+def trace_packet(controller: Controller, call: Call) -> Answer:
+    """POST /weft/v1/trace: would this packet arrive, and if not, what decides so?"""
+    asked = {name.lower(): value for name, value in convert.parse_object(call.body).items()}
+    result = trace(
+        controller.state,
+        _text(asked, "from"),
+        _text(asked, "to"),
+        _text(asked, "protocol", "icmp"),
+        _port(asked.get("port")),
+        _facts(controller),
+    )
+    return json_answer(result)
+
+
+def _text(asked: dict[str, Any], name: str, default: str = "") -> str:
+    value = asked.get(name) or default
+    if isinstance(value, dict):
+        value = value.get("resourceRef")
+    if not isinstance(value, str) or not value:
+        raise Invalid(f'A trace needs \'{name}\': {{"from": "/networkInterfaces/a", "to": "10.1.1.12"}}.', target=name)
+    return value
+
+
+def _port(value: Any) -> int:
+    text = str(value if value is not None else 0)
+    if not text.isdecimal() or not int(text) <= 65535:
+        raise Invalid(f"'{text}' is no port: write 0 to 65535.", target="port")
+    return int(text)
+
+
+def _facts(controller: Controller) -> HostFacts:
+    """What the hosts report of their ports."""
+    closed: dict[str, str] = {}
+    for server in controller.state.all(SERVERS.name):
+        host = controller.host(server.resource_id)
+        for port in host.facts.ports:
+            if port.state == "closed":
+                closed[port.instance_id] = port.reason or f"{server.resource_id} keeps it closed"
+    return HostFacts(closed=closed)

@@ -1,0 +1,118 @@
+"""Pools' usage and addresses, and one address with its history, as handlers. Called by weft.api.routes."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from weft.api import ledger
+from weft.api.call import Answer, Call, json_answer
+from weft.api.changes import address_text
+from weft.api.places import find, path_of_ref
+from weft.control.controller import Controller
+from weft.model.errors import Invalid, InvalidMacAddress, NotFound
+from weft.model.leases import FREE, MAC_SCOPE, RESERVED, ip_scope
+from weft.model.values import parse_mac, wall_text
+from weft.store.store import HistoryRow
+
+MAX_PAGE = 1000
+
+
+class Lookup:
+    """The handlers. One per app."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._state = controller.state
+
+    def of_pool(self, call: Call, segments: list[str]) -> Answer:
+        """GET /weft/v1{resourceRef}/usage or /addresses."""
+        ref = "/" + "/".join(segments[:-1])
+        path = path_of_ref(ref)
+        if path is None or (found := find(self._state, path)) is None:
+            raise NotFound(f"There is no {ref}.", target=ref)
+        canonical = found[1]
+        pools = ledger.pools_of(self._state, canonical)
+        if not pools and self._state.segment(canonical) is None:
+            raise NotFound(f"{canonical} holds no addresses: only pools and subnets do.", target=canonical)
+        if segments[-1].lower() == "usage":
+            return json_answer(ledger.usage(self._state, pools))
+        page = ledger.Page(call.query.get("state", "").lower(), _after(call), int(call.number("limit", 50, MAX_PAGE)))
+        if page.limit < 1:
+            raise Invalid("?limit must be at least 1.", target="limit")
+        entries, last = ledger.addresses(self._state, pools, page, self._controller.now())
+        following = ""
+        if last is not None:
+            chosen = f"&state={page.state}" if page.state else ""
+            following = f"/weft/v1{canonical}/addresses?limit={page.limit}{chosen}&after={quote(last)}"
+        return json_answer({"value": entries, "nextLink": following})
+
+    def of_address(self, text: str) -> Answer:
+        """GET /weft/v1/addresses/{mac or ip}: every scope that knows the address, with its history there."""
+        scopes, address, packed = self._scopes_of(text)
+        known = set(scopes) | set(self._controller.history_scopes(packed))
+        entries = [entry for scope in sorted(known) if (entry := self._in_scope(scope, address)) is not None]
+        return json_answer({"value": entries, "nextLink": ""})
+
+    def _scopes_of(self, text: str) -> tuple[Iterable[str], int, bytes]:
+        try:
+            mac = parse_mac(text)
+            return (MAC_SCOPE,), mac, mac.to_bytes(6, "big")
+        except InvalidMacAddress:
+            pass
+        try:
+            ip = ipaddress.ip_address(text)
+        except ValueError:
+            raise Invalid(f"'{text}' is neither a MAC nor an IP address.", target="address") from None
+        networks = (
+            f"/{kind}/{network.resource_id}"
+            for kind in ("virtualNetworks", "logicalNetworks")
+            for network in self._state.all(kind)
+        )
+        return (ip_scope(network, ip.version) for network in networks), int(ip), ip.packed
+
+    def _in_scope(self, scope: str, address: int) -> dict[str, Any] | None:
+        """An entry, or None where the scope knows nothing of the address."""
+        lease = self._state.lease(scope, address)
+        pool = self._state.addresses.pool_of(scope, address)
+        history = self._controller.history(scope, address)
+        if lease is None and pool is None and not history and scope != MAC_SCOPE:
+            return None
+        entry: dict[str, Any] = {"address": address_text(scope, address), "scope": scope}
+        entry["pool"] = {"resourceRef": pool.spec.ref} if pool is not None else None
+        if lease is not None:
+            entry |= ledger.lease_entry(lease, self._controller.now())
+        else:
+            reason = pool.why_excluded(address) if pool is not None else ""
+            entry |= {"state": RESERVED if reason else FREE, "holders": [], "until": None, "reason": reason or None}
+        domains = {holder.domain for holder in lease.holders if holder.domain} if lease is not None else set()
+        entry["l2Domain"] = min(domains, default=None)
+        entry["history"] = [_event(row) for row in history]
+        return entry
+
+
+def _after(call: Call) -> int | None:
+    text = call.query.get("after")
+    if not text:
+        return None
+    try:
+        return int(parse_mac(text))
+    except InvalidMacAddress:
+        pass
+    try:
+        return int(ipaddress.ip_address(text))
+    except ValueError:
+        raise Invalid(f"?after={text} is no address.", target="after") from None
+
+
+def _event(row: HistoryRow) -> dict[str, Any]:
+    return {
+        "time": wall_text(row.wall),
+        "revision": row.revision,
+        "event": row.event,
+        "holder": row.holder or None,
+        "machine": row.machine or None,
+        "host": row.host or None,
+        "actor": row.actor or None,
+        "reason": row.reason or None,
+    }

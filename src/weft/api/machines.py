@@ -1,0 +1,92 @@
+"""POST /weft/v1/virtualMachines/{id}/{action}: start, stop, save, migrate. Called by weft.api.routes.
+
+Each answers 200 with the machine when it is so on the hosts, or a typed error and nothing has changed.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from weft.api import convert
+from weft.api.answers import Answers
+from weft.api.call import Answer, Call, json_answer
+from weft.api.changes import readable
+from weft.api.faults import MethodNotAllowed, UnknownPath
+from weft.api.resources import kept_id
+from weft.control.controller import Controller
+from weft.core.commands import BeginMove, SetPower
+from weft.model.errors import Invalid, NotFound
+from weft.model.kinds import VIRTUAL_MACHINES
+
+POWERS = {"start": "Running", "stop": "Off", "save": "Saved"}
+ACTIONS = (*POWERS, "migrate")
+LATER = ("clone", "checkpoint", "restore", "export", "import", "failover", "renewmac")
+
+
+class MachineActions:
+    """The handler. One per app."""
+
+    def __init__(self, controller: Controller, answers: Answers) -> None:
+        self._controller = controller
+        self._answers = answers
+        self._running: dict[str, asyncio.Task[Any]] = {}
+
+    async def handle(self, call: Call, machine: str, action: str) -> Answer:
+        """Carry out an action. Raises Refusal, NotReady, WaitTimedOut."""
+        verb = action.lower()
+        if verb in LATER:
+            raise Invalid(f"'{action}' is not served yet. Served: {', '.join(ACTIONS)}.", code="OperationNotSupported")
+        if verb not in ACTIONS:
+            raise UnknownPath(f"Machines have no action '{action}'. Served: {', '.join(ACTIONS)}.")
+        if call.method != "POST":
+            raise MethodNotAllowed(call.method, ("POST",))
+        if self._controller.state.get(VIRTUAL_MACHINES.name, machine) is None:
+            raise NotFound(f"There is no machine '{machine}'.", target=f"/weft/virtualMachines/{machine}")
+        body = convert.parse_object(call.body) if call.body.strip() else {}
+        if call.flag("dryRun"):
+            return self._dry(machine, verb, body)
+        resource = await self._once(kept_id(call), self._work(call, machine, verb, body))
+        return json_answer(self._answers.of(VIRTUAL_MACHINES, resource), headers=((b"etag", resource.etag.encode()),))
+
+    async def _work(self, call: Call, machine: str, verb: str, body: dict[str, Any]) -> Any:
+        machines = self._controller.machines
+        if verb == "migrate":
+            server, force = _destination(body)
+            return await machines.migrate(machine, server, call.actor, force)
+        act = {"start": machines.start, "stop": machines.stop, "save": machines.save}[verb]
+        return await act(machine, call.actor)
+
+    async def _once(self, request_id: str | None, work: Coroutine[Any, Any, Any]) -> Any:
+        """A retry that comes while the first attempt still runs gets the first one's outcome."""
+        if request_id is None:
+            return await work
+        task = self._running.get(request_id)
+        if task is not None:
+            work.close()
+        else:
+            task = self._running[request_id] = asyncio.create_task(work)
+            task.add_done_callback(lambda done: self._ended(request_id, done))
+        return await asyncio.shield(task)
+
+    def _ended(self, request_id: str, task: "asyncio.Task[Any]") -> None:
+        del self._running[request_id]
+        if not task.cancelled():
+            # whoever asked may have gone; then nobody else would take the error
+            task.exception()
+
+    def _dry(self, machine: str, verb: str, body: dict[str, Any]) -> Answer:
+        command = BeginMove(machine, *_destination(body)) if verb == "migrate" else SetPower(machine, POWERS[verb])
+        decision = self._controller.dry_run(command)
+        return json_answer({"dryRun": True, "outcome": decision.outcome, "changes": readable(decision.changes)})
+
+
+def _destination(body: dict[str, Any]) -> tuple[str, bool]:
+    members = {name.lower(): value for name, value in body.items()}
+    server = members.get("server")
+    ref = server.get("resourceRef") if isinstance(server, dict) else server
+    if not isinstance(ref, str) or not ref:
+        raise Invalid('Name the server: {"server": {"resourceRef": "/servers/host2"}}.', target="server")
+    force = members.get("force", False)
+    if str(force).lower() not in ("true", "false"):
+        raise Invalid("force must be true or false.", target="force")
+    return ref.rstrip("/").rsplit("/", 1)[-1], str(force).lower() == "true"

@@ -1,0 +1,91 @@
+"""GET /metrics in Prometheus' text form. Counts are plain numbers until somebody asks, so that a request pays little.
+
+Called by weft.api.app (one count per answer), resources (grants) and routes (the page).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from weft.api.ledger import counts
+from weft.control.controller import Controller
+from weft.core.changes import Change, LeaseChange
+from weft.model.kinds import SERVERS
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+GRANTED = "granted"
+
+
+class Metrics(Collector):
+    """The service's counts since it started, and how the controller stands now."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._answers: Counter[tuple[str, int]] = Counter()
+        self._refusals: Counter[str] = Counter()
+        self._grants: Counter[str] = Counter()
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def answered(self, method: str, status: int) -> None:
+        self._answers[method, status] += 1
+
+    def refused(self, code: str) -> None:
+        self._refusals[code] += 1
+
+    def decided(self, changes: Iterable[Change]) -> None:
+        """Count the addresses that a commit granted."""
+        for change in changes:
+            if type(change) is LeaseChange and change.event == GRANTED:
+                self._grants[change.scope[:3]] += 1
+
+    def page(self) -> bytes:
+        """The whole page."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("weft_http_requests", "Requests answered.", labels=("method", "status"))
+        for (method, status), count in sorted(self._answers.items()):
+            requests.add_metric((method, str(status)), count)
+        yield requests
+        refusals = CounterMetricFamily("weft_refusals", "Requests refused or failed, by error code.", labels=("code",))
+        for code, count in sorted(self._refusals.items()):
+            refusals.add_metric((code,), count)
+        yield refusals
+        grants = CounterMetricFamily("weft_grants", "Addresses granted, by kind.", labels=("kind",))
+        for kind, count in sorted(self._grants.items()):
+            grants.add_metric((kind,), count)
+        yield grants
+        revision = self._controller.state.revision
+        yield GaugeMetricFamily("weft_revision", "The newest revision.", value=revision)
+        yield from self._hosts()
+        yield self._pools()
+
+    def _hosts(self) -> Iterator[Metric]:
+        lag = GaugeMetricFamily("weft_host_lag_revisions", "Revisions a host has yet to apply.", labels=("server",))
+        drops = CounterMetricFamily("weft_dropped_packets", "Packets dropped on a host.", labels=("server", "reason"))
+        drift = GaugeMetricFamily("weft_host_drift", "Changes by another hand that were repaired.", labels=("server",))
+        count = 0
+        for server in self._controller.state.all(SERVERS.name):
+            host = self._controller.host(server.resource_id)
+            if not host.managed:
+                continue
+            count += host.connected
+            lag.add_metric((server.resource_id,), host.lag)
+            drift.add_metric((server.resource_id,), len(host.facts.drift))
+            for reason, packets in sorted(host.facts.drops.items()):
+                drops.add_metric((server.resource_id, reason), packets)
+        yield GaugeMetricFamily("weft_agents_connected", "Agents on the feed.", value=count)
+        yield from (lag, drift, drops)
+
+    def _pools(self) -> Metric:
+        addresses = GaugeMetricFamily("weft_pool_addresses", "Addresses of a pool.", labels=("pool", "state"))
+        for pool in self._controller.state.addresses.pools.values():
+            for state, count in counts(pool).items():
+                if state != "capacity":
+                    addresses.add_metric((pool.spec.ref, state), count)
+        return addresses

@@ -1,0 +1,171 @@
+"""GET /openapi.json, made from the structs and the tables that the handlers use, so that it cannot fall behind them.
+
+Called once by weft.api.routes. Pure. Bodies are read more tolerantly than described here (weft.api.convert).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from weft.api import words
+from weft.api.machines import ACTIONS
+from weft.model.kinds import KINDS, Kind
+
+Schema = dict[str, Any]
+
+_ERROR = {"$ref": "#/components/schemas/Error"}
+_ANY = {"type": "object"}
+_TEXT = {"type": "string"}
+
+_HEADERS = [
+    ("If-Match", "The etag that the resource must have, or *."),
+    ("If-None-Match", "* : the resource must be absent."),
+    ("x-ms-client-request-id", "A retry with the same id and content gets the same answer."),
+]
+_QUERY = [
+    ("dryRun", {"type": "boolean"}, "Decide, answer the changes, keep nothing."),
+    ("wait", {"type": "string", "enum": ["hosts"]}, "Answer when every host that needs the change has applied it."),
+    ("timeout", {"type": "number", "minimum": 0, "maximum": 600}, "Seconds to wait; then 504."),
+]
+
+
+def document(version: str) -> Schema:
+    """The whole description."""
+    types = [kind.type for kind in _walk(KINDS)]
+    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    for schema in components.values():
+        for hidden in _hidden_names():
+            schema.get("properties", {}).pop(hidden, None)
+    components["Error"] = _error_schema()
+    paths: dict[str, Schema] = {}
+    for kind in KINDS:
+        base = "/networking/v1" if kind.prefix == "networking" else "/weft/v1"
+        _add_kind(paths, kind, f"{base}/{kind.name}", ())
+    paths |= _weft_paths()
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Weft", "version": version},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _walk(kinds: tuple[Kind, ...]) -> Iterator[Kind]:
+    for kind in kinds:
+        yield kind
+        yield from _walk(kind.children)
+
+
+def _hidden_names() -> set[str]:
+    return {
+        field.encode_name
+        for owner, name in words.HIDDEN
+        for field in msgspec.structs.fields(owner)
+        if field.name == name
+    }
+
+
+def _error_schema() -> Schema:
+    detail = {"type": "object", "properties": {"code": _TEXT, "message": _TEXT}, "required": ["code"]}
+    error = {
+        "type": "object",
+        "properties": {
+            "code": _TEXT,
+            "message": _TEXT,
+            "target": _TEXT,
+            "details": {"type": "array", "items": detail},
+        },
+        "required": ["code", "message"],
+    }
+    return {"type": "object", "properties": {"error": error}, "required": ["error"]}
+
+
+def _reference(kind: Kind) -> Schema:
+    (reference,), _ = msgspec.json.schema_components([kind.type], ref_template="#/components/schemas/{name}")
+    return reference
+
+
+def _add_kind(paths: dict[str, Schema], kind: Kind, path: str, parents: tuple[str, ...]) -> None:
+    reference = _reference(kind)
+    listed = {"type": "object", "properties": {"value": {"type": "array", "items": reference}, "nextLink": _TEXT}}
+    own = f"id{len(parents) + 1}" if parents else "id"
+    one = f"{path}/{kind.singleton}" if kind.singleton else f"{path}/{{{own}}}"
+    inside = parents if kind.singleton else (*parents, own)
+    paths[path] = _described({"get": _operation(f"List {kind.name}", {"200": listed})}, parents)
+    verbs: Schema = {"get": _operation(f"Read one of {kind.name}", {"200": reference})}
+    if kind.child_actions:
+        answers = {"200": reference, "201": reference}
+        verbs["put"] = _writing(_operation(f"Create or replace one of {kind.name}", answers))
+        verbs["put"]["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+        if not kind.singleton:
+            verbs["delete"] = _writing(_operation(f"Delete one of {kind.name}", {"200": None, "204": None}))
+    paths[one] = _described(verbs, inside)
+    for child in kind.children:
+        _add_kind(paths, child, f"{one}/{child.name}", inside)
+
+
+def _operation(summary: str, answers: Mapping[str, Schema | None]) -> Schema:
+    responses: Schema = {status: _response(schema) for status, schema in answers.items()}
+    responses["default"] = _response(_ERROR, "Refused or failed")
+    return {"summary": summary, "responses": responses}
+
+
+def _response(schema: Schema | None, text: str = "Done") -> Schema:
+    if schema is None:
+        return {"description": text}
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _writing(operation: Schema) -> Schema:
+    headers = [{"name": n, "in": "header", "description": d, "schema": _TEXT} for n, d in _HEADERS]
+    query = [{"name": n, "in": "query", "description": d, "schema": s} for n, s, d in _QUERY]
+    return operation | {"parameters": [*headers, *query]}
+
+
+def _described(verbs: Schema, names: tuple[str, ...]) -> Schema:
+    if not names:
+        return verbs
+    parameters = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
+    return {"parameters": parameters, **verbs}
+
+
+def _weft_paths() -> dict[str, Schema]:
+    body = {"required": False, "content": {"application/json": {"schema": _ANY}}}
+    machine = "/weft/v1/virtualMachines/{id}/"
+    paths = {
+        f"{machine}{action}": _described(
+            {"post": _operation(f"{action} a machine", {"200": _ANY}) | {"requestBody": body}}, ("id",)
+        )
+        for action in ACTIONS
+    }
+    for name in ("batch", "trace"):
+        paths[f"/weft/v1/{name}"] = {"post": _operation(name, {"200": _ANY}) | {"requestBody": body}}
+    for name in ("policy", "state"):
+        paths[f"/weft/v1/servers/{{id}}/{name}"] = _described(
+            {"get": _operation(f"{name} of a host", {"200": _ANY})}, ("id",)
+        )
+    paths["/weft/v1/addresses/{address}"] = _described(
+        {"get": _operation("One address with its history", {"200": _ANY})}, ("address",)
+    )
+    for path, names in _POOLS.items():
+        paths[f"/weft/v1{path}/usage"] = _described({"get": _operation("Usage", {"200": _ANY})}, names)
+        paths[f"/weft/v1{path}/addresses"] = _described(
+            {"get": _operation("Addresses one by one", {"200": _ANY}) | {"parameters": _PAGE}}, names
+        )
+    for name in ("healthz", "readyz"):
+        paths[f"/{name}"] = {"get": _operation(name, {"200": _ANY, "503": _ANY})}
+    return paths
+
+
+_POOLS = {
+    "/macPools/{id}": ("id",),
+    "/logicalNetworks/{id}/subnets/{id2}": ("id", "id2"),
+    "/logicalNetworks/{id}/subnets/{id2}/ipPools/{id3}": ("id", "id2", "id3"),
+    "/virtualNetworks/{id}/subnets/{id2}": ("id", "id2"),
+}
+_PAGE = [
+    {"name": "state", "in": "query", "schema": _TEXT},
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}},
+    {"name": "after", "in": "query", "schema": _TEXT},
+]

@@ -1,0 +1,69 @@
+"""GET /weft/v1/watch: every change as server-sent events, one event per revision. Called by weft.api.routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from weft.api.call import Answer, Call, encode
+from weft.api.changes import event_of
+from weft.control.controller import Controller
+from weft.core.changes import Commit
+from weft.model.errors import Compacted, Invalid
+
+HEARTBEAT_S = 15.0
+"""A comment goes out after so much silence, so that a dead connection is noticed on both sides."""
+
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+_UNCACHED = ((b"cache-control", b"no-store"),)
+
+
+async def watch(controller: Controller, call: Call) -> Answer:
+    """Events after the cursor ?after=GENERATION:REVISION (or Last-Event-ID), from now on without one.
+
+    Raises Compacted (410) if the log no longer reaches back, Invalid for a cursor that is none.
+    """
+    text = call.query.get("after") or call.header(b"last-event-id") or ""
+    cursor = _cursor(text) if text else (controller.generation, controller.state.revision)
+    commits = controller.subscribe(*cursor)
+    following = asyncio.ensure_future(anext(commits))
+    # one turn of the loop lets the first step refuse, while that can still be an answer and not a broken stream
+    await asyncio.sleep(0)
+    if following.done() and following.exception() is not None:
+        following.result()
+    stream = _events(controller.generation, commits, following)
+    return Answer(200, headers=_UNCACHED, content_type=EVENT_STREAM, stream=stream)
+
+
+def _cursor(text: str) -> tuple[str, int]:
+    generation, _, revision = text.rpartition(":")
+    if not generation or not revision.isdecimal() or len(revision) > 18:
+        raise Invalid(f"?after={text}: a cursor is GENERATION:REVISION, as in the ids of events.", target="after")
+    return generation, int(revision)
+
+
+async def _events(
+    generation: str, commits: AsyncIterator[Commit], following: "asyncio.Future[Commit]"
+) -> AsyncIterator[bytes]:
+    try:
+        yield b": connected\n\n"
+        while True:
+            done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_S)
+            if not done:
+                yield b": alive\n\n"
+                continue
+            try:
+                commit = following.result()
+            except (StopAsyncIteration, Compacted):
+                # too slow for the log: the client comes back with its cursor and gets 410
+                return
+            yield _event(generation, commit)
+            following = asyncio.ensure_future(anext(commits))
+    finally:
+        following.cancel()
+
+
+def _event(generation: str, commit: Commit) -> bytes:
+    return b"id: %s:%d\nevent: revision\ndata: %s\n\n" % (
+        generation.encode(),
+        commit.revision,
+        encode(event_of(commit)),
+    )

@@ -1,0 +1,105 @@
+"""What the words of a body mean: values that may be written in several cases, names that vary, members not served yet.
+
+Read by weft.api.convert. Pure. Everything here is a fact of MS-NCNBI or of its clients; the section stands beside it.
+"""
+
+from typing import Any
+
+from weft.model import fabric, resources, tenancy, workload
+
+Field = tuple[type[Any], str]
+"""A struct and one of its fields (snake_case)."""
+
+_SWITCH = ("Enabled", "Disabled")
+
+VALUES: dict[Field, tuple[str, ...]] = {
+    (workload.NetworkInterfaceProperties, "private_mac_allocation_method"): ("Static", "Dynamic"),
+    (workload.IpConfigurationProperties, "private_ip_allocation_method"): ("Static", "Dynamic", "Unmanaged"),
+    (workload.PortSettings, "mac_spoofing_enabled"): _SWITCH,
+    (workload.PortSettings, "arp_guard_enabled"): _SWITCH,
+    (workload.PortSettings, "dhcp_guard_enabled"): _SWITCH,
+    (workload.PortSettings, "iov_interrupt_moderation"): (
+        "Off",
+        "On",
+        "Default",
+        "Adaptive",
+        "Low",
+        "Medium",
+        "High",
+    ),
+    (workload.VirtualMachineProperties, "power_state"): ("Off", "Running", "Saved"),
+    (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): _SWITCH,
+    (fabric.VirtualNetworkManagerProperties, "network_virtualization_protocol"): ("VXLAN", "NVGRE"),
+}
+"""Words with a fixed set of values, as they are stored; read in any case."""
+
+SYNONYMS: dict[Field, dict[str, str]] = {
+    # 3.1.5.19 writes Enable and Disable, its schema Enabled
+    (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): {"enable": "Enabled", "disable": "Disabled"},
+}
+
+ALIASES: dict[type[Any], dict[str, str]] = {
+    # bodies of the first version write `name`
+    resources.ResourceMetadata: {"name": "resource_name"},
+    # the table of 3.1.5.11 against its schema
+    workload.PortSettings: {
+        "macspoofing": "mac_spoofing_enabled",
+        "arpguard": "arp_guard_enabled",
+        "dhcpguard": "dhcp_guard_enabled",
+    },
+}
+"""Other names of a member, in lower case, to its field. Differences of case need no alias."""
+
+READ_ONLY: frozenset[Field] = frozenset(
+    {
+        (tenancy.VirtualNetworkProperties, "routing_domain_number"),
+        (workload.VirtualMachineProperties, "move"),
+    }
+)
+"""Fields that only Weft writes; ignored in a body."""
+
+HIDDEN: frozenset[Field] = frozenset({(tenancy.VirtualNetworkProperties, "routing_domain_number")})
+"""Fields that are never answered."""
+
+UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
+    workload.IpConfigurationProperties: (
+        "accessControlList",
+        "publicIPAddress",
+        "serviceInsertion",
+        "loadBalancerBackendAddressPool",
+        "loadBalancerBackendAddressPools",
+        "loadBalancerInboundNatRules",
+    ),
+    workload.NetworkInterfaceProperties: ("securityTags",),
+    fabric.LogicalSubnetProperties: ("accessControlList",),
+    tenancy.VirtualSubnetProperties: ("accessControlList", "routeTable", "serviceInsertion"),
+    tenancy.VirtualNetworkProperties: ("encryptionCredential", "virtualNetworkPeerings"),
+}
+"""References to kinds that are not served yet: refused unless null or empty, since no such resource can exist."""
+
+UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
+    tenancy.VirtualSubnetProperties: {"encryptionEnabled": False},
+    tenancy.VirtualNetworkProperties: {"unbilledAddressRanges": ""},
+    fabric.MacPoolProperties: {"strategy": "central", "warnAtPercent": 80, "drain": False},
+    workload.VirtualMachineProperties: {"isTemplate": False},
+}
+"""Members that no struct has yet and that would change behaviour: refused unless null, empty or this value."""
+
+SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
+    (workload.PortSettings, "mac_spoofing_enabled"): ("Disabled",),
+    (workload.PortSettings, "dhcp_guard_enabled"): ("Disabled",),
+    (workload.PortSettings, "storm_limit"): (0,),
+    (workload.PortSettings, "port_flow_limit"): (0,),
+    (workload.PortSettings, "iov_weight"): (0,),
+    (workload.PortSettings, "qos_settings"): (None, workload.QosSettings()),
+    (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
+    (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
+    # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it
+    (fabric.ServerProperties, "auditing_enabled"): (
+        (),
+        ("Disabled",),
+        ("Disabled", "Firewall"),
+        ("Firewall", "Disabled"),
+    ),
+}
+"""Fields of which only these values are served yet. arpGuard is not among them: ARP is always guarded."""
