@@ -1,5 +1,7 @@
 """A lab's state on disk: whole at any time, one changing verb at a time, gone with the lab."""
 
+import tempfile
+
 import msgspec
 import pytest
 
@@ -11,9 +13,10 @@ HOST = HostState("Host1", 0, "192.168.1.10/24", "192.168.1.1")
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
-    monkeypatch.setenv("WEFT_LAB_DIR", str(tmp_path / "labs"))
-    return open_lab("one")
+def lab(monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="weft") as short:  # pytest's own folders have long names
+        monkeypatch.setenv("WEFT_LAB_DIR", f"{short}/labs")
+        yield open_lab("one")
 
 
 def with_host(state):
