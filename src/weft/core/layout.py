@@ -7,8 +7,13 @@ import ipaddress
 from typing import Any
 
 from weft.core.pools import Exclusion, PoolSpec, Segment, merge
-from weft.model.fabric import ExcludedRange, LogicalNetworkProperties, LogicalSubnetProperties, MacPoolProperties
-from weft.model.fabric import VirtualNetworkManagerProperties
+from weft.model.fabric import (
+    ExcludedRange,
+    LogicalNetworkProperties,
+    LogicalSubnetProperties,
+    MacPoolProperties,
+    VirtualNetworkManagerProperties,
+)
 from weft.model.leases import MAC_SCOPE, RDID_SCOPE, VSID_SCOPE, ip_scope
 from weft.model.resources import Resource
 from weft.model.tenancy import VirtualNetworkProperties, VirtualSubnetProperties
@@ -154,9 +159,7 @@ def _reserved_in_logical(p: LogicalSubnetProperties, prefix: IpPrefix | None) ->
     return [*((g, g, "the subnet's default gateway") for g in gateways), *reserved_in(prefix)]
 
 
-def _ip_pools(
-    subnet: str, scope: str, p: LogicalSubnetProperties, reserved: tuple[Exclusion, ...]
-) -> list[PoolSpec]:
+def _ip_pools(subnet: str, scope: str, p: LogicalSubnetProperties, reserved: tuple[Exclusion, ...]) -> list[PoolSpec]:
     specs = []
     for pool in p.ip_pools:
         ref = f"{subnet}/ipPools/{pool.resource_id}"

@@ -81,7 +81,7 @@ def range_warnings(first: int, last: int) -> list[str]:
     for oui in sorted(_VENDORS):
         low, high = max(first, oui << 24), min(last, oui << 24 | 0xFFFFFF)
         if low <= high and not any(a <= low and high <= b for a, b in _ALLOWED):
-            texts.append(f"The range contains addresses of {_VENDORS[oui]}: make sure that nobody else draws from them.")
+            texts.append(f"The range contains addresses of {_VENDORS[oui]}: see that nobody else draws from them.")
     if first <= _DOCKER[1] and _DOCKER[0] <= last:
         texts.append("The range contains addresses that Docker gives to containers (02-42).")
     return texts

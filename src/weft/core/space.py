@@ -1,7 +1,7 @@
 """Free space of one pool: which of the numbers 0..size-1 are taken.
 
-Called by core.pools, once per pool and state of its addresses. A sparse tree: leaves are integers of 4096 bits, an inner
-node has 256 children and two masks, which children are wholly taken (`full`) and which have anything taken (`some`). A
+Called by core.pools, once per pool and state of its addresses. A sparse tree: leaves are integers of 4096 bits, an
+inner node has 256 children and two masks, which children are wholly taken (`full`) and which have anything taken (`some`). A
 child that is empty or full is not stored, so 2^64 addresses cost nothing until they are used. Every operation takes
 O(levels), at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64).
 """
@@ -138,7 +138,7 @@ class Space:
             first = self.next_used(last + 1)
 
     def largest_gap(self) -> int:
-        """Length of the longest free run. Keeps a summary per node; only what changed since the last call is looked at."""
+        """Length of the longest free run. Keeps summaries; only what changed since the last call is looked at."""
         if self._gaps is None:
             self._gaps = tuple({} for _ in range(self._height + 1))
             self._dirty = set(self._leaves)
@@ -197,9 +197,11 @@ class Space:
     def _split(self, index: int) -> None:
         """Store a leaf that an ancestor counts as full, and the nodes between them."""
         level = 0
-        while not self._full[level].get(index >> _NODE_BITS * (level + 1), 0) >> (
-            index >> _NODE_BITS * level & _NODE_MASK
-        ) & 1:
+        while (
+            not self._full[level].get(index >> _NODE_BITS * (level + 1), 0)
+            >> (index >> _NODE_BITS * level & _NODE_MASK)
+            & 1
+        ):
             level += 1
         for depth in range(level, -1, -1):
             node = index >> _NODE_BITS * (depth + 1)
@@ -327,7 +329,7 @@ class Space:
 
 
 def _longest_run(bits: int) -> int:
-    """Length of the longest run of ones: runs of 1, 2, 4 ... are marked by their start, then joined from the longest on."""
+    """Length of the longest run of ones: starts of runs of 1, 2, 4 ... are marked, then joined, longest first."""
     if not bits:
         return 0
     powers = [bits]

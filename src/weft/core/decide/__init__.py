@@ -1,0 +1,43 @@
+"""All rules: a command on a state becomes changes, or a typed refusal. Pure; the state is left as it was.
+
+Called by control.writer, which applies the changes, and for dry runs. One file per family; `decide` finds the family.
+"""
+
+from weft.core.commands import (
+    AdvanceMove,
+    Batch,
+    BeginMove,
+    Command,
+    Decision,
+    Delete,
+    Put,
+    SetPower,
+)
+from weft.core.decide import cool_down, machine_power, moves, puts
+from weft.core.decide.batch import decide_batch
+from weft.core.decide.draft import Draft
+from weft.core.state import State
+from weft.model.values import NewId, Now
+
+__all__ = ["decide"]
+
+
+def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
+    """What a command comes to on this state. Raises a Refusal; nothing is changed by it.
+
+    A Batch applies and reverts on the state while it is decided, so no other reader may run meanwhile.
+    """
+    if isinstance(command, Batch):
+        return decide_batch(state, command, lambda one: decide(state, one, now, new_id))
+    draft = Draft(state, now, new_id)
+    if isinstance(command, Put):
+        return puts.put(draft, command)
+    if isinstance(command, Delete):
+        return puts.delete(draft, command)
+    if isinstance(command, SetPower):
+        return machine_power.set_power(draft, command)
+    if isinstance(command, BeginMove):
+        return moves.begin(draft, command)
+    if isinstance(command, AdvanceMove):
+        return moves.advance(draft, command)
+    return cool_down.end(draft, command)

@@ -1,0 +1,59 @@
+"""Batch: puts and deletes as one transaction, references among them resolved whatever their order.
+
+Called through core.decide. Elements are decided in the order in which kinds refer to each other, each on the state with
+the earlier ones applied; then all is turned back, so that the state is left as it was.
+"""
+
+from collections.abc import Callable
+
+from weft.core.changes import Change
+from weft.core.commands import Batch, Command, Decision, Delete, Put
+from weft.core.state import State
+from weft.model.errors import Invalid, Refusal
+from weft.model.kinds import BY_NAME, KINDS
+
+Decide = Callable[[Command], Decision]
+
+_ORDER = {kind.name: at for at, kind in enumerate(KINDS)}
+
+
+def decide_batch(state: State, batch: Batch, decide: Decide) -> Decision:
+    """All or nothing. Raises the first refusal, its message led by the element that it is about."""
+    parts: list[Decision | None] = [None] * len(batch.commands)
+    changes: list[Change] = []
+    try:
+        for at in sorted(range(len(parts)), key=lambda at: _rank(batch.commands[at])):
+            try:
+                part = decide(batch.commands[at])
+            except Refusal as wrong:
+                raise _named(wrong, at, batch.commands[at]) from None
+            parts[at] = part
+            for change in part.changes:
+                state.apply(change)
+                changes.append(change)
+    finally:
+        for change in reversed(changes):
+            state.revert(change)
+    outcome = "done" if changes else "unchanged"
+    return Decision(changes=tuple(changes), outcome=outcome, parts=tuple(part for part in parts if part is not None))
+
+
+def _rank(command: Command) -> tuple[int, int]:
+    """Puts in the order of kinds, then deletes in reverse. Children of deleted parents go first."""
+    if not isinstance(command, Put | Delete):
+        raise Invalid("A batch holds puts and deletes only.")
+    kind = BY_NAME.get(command.path.kind.lower())
+    place = _ORDER[kind.name] if kind is not None else len(_ORDER)
+    if isinstance(command, Put):
+        return place, len(command.path.below)
+    return 2 * len(KINDS) - place, -len(command.path.below)
+
+
+def _named(wrong: Refusal, at: int, command: Command) -> Refusal:
+    assert isinstance(command, Put | Delete)
+    path = "/".join((command.path.kind, command.path.id, *(part for pair in command.path.below for part in pair)))
+    wrong.message = f"commands[{at}] ({type(command).__name__} /{path}): {wrong.message}"
+    wrong.args = (wrong.message,)
+    if wrong.target is None:
+        wrong.target = f"commands[{at}]"
+    return wrong

@@ -1,0 +1,205 @@
+"""The IP addresses of an interface (MS-NCNBI 3.1.5.11.2): Dynamic, Static or Unmanaged, all in one L2 domain.
+
+Called by core.decide.network_interfaces.
+"""
+
+from weft.core.decide.draft import Draft
+from weft.core.decide.holding import hold_ip, release
+from weft.core.decide.parsing import ip_of
+from weft.core.pools import Segment, why_in
+from weft.core.state import State
+from weft.core.words import ip_text, why_full
+from weft.model.errors import AddressInUse, Invalid, InvalidReference, PoolIsFull
+from weft.model.leases import ASSIGNED, Holder, Lease
+from weft.model.resources import Ref, Resource
+from weft.model.workload import IpConfigurationProperties, NetworkInterfaceProperties
+
+Configuration = Resource[IpConfigurationProperties]
+Interface = Resource[NetworkInterfaceProperties]
+Place = tuple[str, int]
+"""Scope and address."""
+
+_METHODS = {"dynamic": "Dynamic", "static": "Static", "unmanaged": "Unmanaged"}
+
+
+class _Wanted:
+    """One ipConfiguration on its way: its subnet, how it gets its address, and the address once it has one."""
+
+    __slots__ = ("address", "configuration", "method", "segment")
+
+    def __init__(self, configuration: Configuration, segment: Segment, method: str) -> None:
+        self.configuration = configuration
+        self.segment = segment
+        self.method = method
+        self.address: int | None = None
+
+
+def settle_addresses(
+    draft: Draft, ref: str, p: NetworkInterfaceProperties, old: Interface | None
+) -> tuple[tuple[Configuration, ...], str]:
+    """The ipConfigurations as they will be stored, and their L2 domain. Raises a Refusal."""
+    wanted = [_wanted(draft.state, configuration) for configuration in p.ip_configurations]
+    domain = _domain(p, wanted)
+    fixed = _static_places(wanted)
+    before: dict[Place, str] = {}
+    if old is not None:
+        before = addresses_of(draft.state, old)
+        _keep(wanted, before, fixed)
+        for scope, address in before:
+            if (scope, address) not in fixed:
+                release(draft, scope, address, ref, f"no ipConfiguration of {ref} has it any more")
+    for one in wanted:
+        if one.address is None:
+            if one.method == "Dynamic":
+                _grant(draft, one, Holder("networkInterface", ref, domain, True))
+        elif (one.segment.scope, one.address) not in before:
+            hold_ip(draft, one.segment.scope, one.address, Holder("networkInterface", ref, domain))
+    return tuple(_settled(one) for one in wanted), domain
+
+
+def addresses_of(state: State, interface: Interface) -> dict[Place, str]:
+    """The addresses that a stored interface holds, each with the id of its ipConfiguration in lower case."""
+    found: dict[Place, str] = {}
+    for configuration in interface.properties.ip_configurations:
+        p = configuration.properties
+        segment = state.segment(p.subnet.resource_ref) if p.subnet is not None else None
+        if p.private_ip_address and segment is not None:
+            found[segment.scope, int(ip_of(p.private_ip_address, ""))] = configuration.resource_id.lower()
+    return found
+
+
+def _wanted(state: State, configuration: Configuration) -> _Wanted:
+    p = configuration.properties
+    name = configuration.resource_id
+    if p.subnet is None or not p.subnet.resource_ref:
+        raise Invalid(f"ipConfiguration {name} names no subnet.", code="SubnetIsRequired", target="subnet")
+    segment = state.segment(p.subnet.resource_ref)
+    if segment is None:
+        raise InvalidReference(f"ipConfiguration {name}: there is no subnet {p.subnet.resource_ref}.", target="subnet")
+    method = _METHODS.get(p.private_ip_allocation_method.lower())
+    if method is None:
+        raise Invalid(
+            f"privateIPAllocationMethod is Static, Dynamic or Unmanaged, not '{p.private_ip_allocation_method}'.",
+            target="privateIPAllocationMethod",
+        )
+    if method == "Unmanaged" and (segment.virtual or segment.virtualized):
+        raise Invalid(
+            f"In {segment.ref} addresses are managed: Unmanaged is for logical networks without network virtualization.",
+            code="UnmanagedAllocationMethodNotSupported",
+            target="privateIPAllocationMethod",
+        )
+    if method != "Unmanaged" and not segment.version:
+        raise Invalid(
+            f"{segment.ref} has no addressPrefix, so its addresses can only be Unmanaged.",
+            code="PrivateIpAllocationMethodMustBeUnmanaged",
+            target="privateIPAllocationMethod",
+        )
+    wanted = _Wanted(configuration, segment, method)
+    if method == "Static":
+        wanted.address = _static(p, segment, name)
+    return wanted
+
+
+def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
+    if not p.private_ip_address:
+        raise Invalid(
+            f"ipConfiguration {name} is Static, so privateIPAddress is required.",
+            code="PrivateIPAddressMissing",
+            target="privateIPAddress",
+        )
+    address = ip_of(p.private_ip_address, "privateIPAddress", "InvalidPrivateIPAddressFormat")
+    number = int(address)
+    if address.version != segment.version or not segment.first <= number <= segment.last:
+        raise Invalid(
+            f"{address} does not lie in {segment.ref}, which is "
+            f"{ip_text(segment.version, segment.first)}/{segment.prefix_length}.",
+            code="PrivateIPAddressNotInSubnet",
+            target="privateIPAddress",
+        )
+    why = why_in(segment.reserved, number)
+    if why:
+        raise Invalid(
+            f"{address} is {why} of {segment.ref}: choose another.",
+            code="PrivateIPAddressInReservedRange",
+            target="privateIPAddress",
+        )
+    return number
+
+
+def _domain(p: NetworkInterfaceProperties, wanted: list[_Wanted]) -> str:
+    """The one L2 domain that all ipConfigurations share; empty without any."""
+    if not wanted:
+        return ""
+    first = wanted[0].segment
+    for one in wanted[1:]:
+        if one.segment.domain != first.domain:
+            raise Invalid(
+                f"One interface is in one subnet or its dual-stack pair: {one.segment.ref} and {first.ref} are not. "
+                "Create an interface for each.",
+                code="InvalidSubnet",
+                target="ipConfigurations",
+            )
+    if p.is_host_virtual_network_interface and first.virtual:
+        raise Invalid(
+            "A host's own virtual interface connects to logical networks only.",
+            code="HostVirtualNetworkInterfaceCannotConnectToVirtualNetwork",
+            target="subnet",
+        )
+    return first.domain
+
+
+def _static_places(wanted: list[_Wanted]) -> set[Place]:
+    places: set[Place] = set()
+    for one in wanted:
+        if one.address is not None:
+            place = one.segment.scope, one.address
+            if place in places:
+                raise AddressInUse(
+                    f"Two ipConfigurations ask for {ip_text(one.segment.version, one.address)}.",
+                    code="PrivateIPAddressInUse",
+                    target="privateIPAddress",
+                )
+            places.add(place)
+    return places
+
+
+def _keep(wanted: list[_Wanted], before: dict[Place, str], fixed: set[Place]) -> None:
+    """A Dynamic ipConfiguration keeps the address it has while it stays in its subnet."""
+    held: dict[str, Place] = {name: place for place, name in before.items()}
+    for one in wanted:
+        place = held.get(one.configuration.resource_id.lower())
+        if one.method != "Dynamic" or place is None or place in fixed:
+            continue
+        if place[0] == one.segment.scope and one.segment.first <= place[1] <= one.segment.last:
+            one.address = place[1]
+            fixed.add(place)
+
+
+def _grant(draft: Draft, one: _Wanted, holder: Holder) -> None:
+    pools = [draft.state.addresses.pools[key] for key in one.segment.pools]
+    for pool in pools:
+        found = draft.grant(pool)
+        if found is not None:
+            draft.turn(None, Lease(pool.spec.scope, found, ASSIGNED, (holder,)), "granted")
+            one.address = found
+            return
+    why = why_full(draft.state, pools, draft.now) if pools else f"{one.segment.ref} has no ipPool to grant from."
+    raise PoolIsFull(why, code="SubnetIsFull", target="privateIPAddress")
+
+
+def _settled(one: _Wanted) -> Configuration:
+    configuration = one.configuration
+    address = one.address
+    return Resource(
+        resource_id=configuration.resource_id,
+        instance_id=configuration.instance_id,
+        etag=configuration.etag,
+        tags=configuration.tags,
+        resource_metadata=configuration.resource_metadata,
+        properties=IpConfigurationProperties(
+            private_ip_address=None if address is None else ip_text(one.segment.version, address),
+            private_ip_allocation_method=one.method,
+            subnet=Ref(resource_ref=one.segment.ref),
+            is_primary=configuration.properties.is_primary,
+        ),
+    )

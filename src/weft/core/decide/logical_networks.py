@@ -1,0 +1,249 @@
+"""PUT and DELETE of logicalNetworks with their subnets, ipPools and routes (MS-NCNBI 3.1.5.8)."""
+
+from typing import Any
+
+import msgspec
+
+from weft.core.decide.draft import Draft
+from weft.core.decide.parsing import (
+    check_cool_down,
+    contains,
+    ip_of,
+    ip_texts,
+    prefix_of,
+    range_text,
+    refuse_overlap,
+)
+from weft.core.layout import layout_of
+from weft.core.pools import PoolSpec, Segment
+from weft.core.state import State
+from weft.core.words import address_text, hold_text
+from weft.model.errors import AddressInUse, Conflict, InUse, Invalid
+from weft.model.fabric import (
+    ExcludedRange,
+    IpPoolProperties,
+    LogicalNetworkProperties,
+    LogicalRouteProperties,
+    LogicalSubnetProperties,
+)
+from weft.model.leases import ASSIGNED, RETAINED
+from weft.model.resources import Resource
+from weft.model.values import IpPrefix
+
+LogicalNetwork = Resource[LogicalNetworkProperties]
+
+_HIGHEST_VLAN = 4095
+
+
+def settle(draft: Draft, sent: LogicalNetwork, old: LogicalNetwork | None) -> LogicalNetworkProperties:
+    """The properties as they will be stored. Raises a Refusal."""
+    ref = f"/logicalNetworks/{sent.resource_id}"
+    subnets = []
+    prefixes: list[tuple[IpPrefix, str]] = []
+    for subnet in sent.properties.subnets:
+        prefix = (
+            prefix_of(subnet.properties.address_prefix, "addressPrefix") if subnet.properties.address_prefix else None
+        )
+        if prefix is not None:
+            prefixes.append((prefix, f"subnet {subnet.resource_id}"))
+        subnets.append(_with(subnet, _subnet(subnet.resource_id, subnet.properties, prefix)))
+    refuse_overlap(prefixes, ref)
+    properties = msgspec.structs.replace(sent.properties, subnets=tuple(subnets))
+    if old is not None:
+        _check_old(draft.state, old, msgspec.structs.replace(sent, properties=properties))
+    _check_new_pools(draft, ref, sent, properties)
+    if old is not None:
+        _forget(draft, old, msgspec.structs.replace(sent, properties=properties))
+    return properties
+
+
+def remove(draft: Draft, old: LogicalNetwork) -> None:
+    """Refuse while virtual networks or anything in its subnets need it."""
+    ref = f"/logicalNetworks/{old.resource_id}"
+    _check_unvirtualized(draft.state, ref)
+    _check_old(draft.state, old, None)
+    _forget(draft, old, None)
+
+
+def _subnet(name: str, p: LogicalSubnetProperties, prefix: IpPrefix | None) -> LogicalSubnetProperties:
+    if not 0 <= p.vlan_id <= _HIGHEST_VLAN:
+        raise Invalid(f"vlanID {p.vlan_id} of subnet {name} is not in 0 to {_HIGHEST_VLAN}.", target="vlanID")
+    if prefix is None:
+        if p.ip_pools or p.default_gateways or p.routes:
+            raise Invalid(
+                f"Subnet {name} has no addressPrefix, so it can have no ipPools, gateways or routes.",
+                code="InvalidIPPrefix",
+                target="addressPrefix",
+            )
+        return msgspec.structs.replace(p, dns_servers=ip_texts(p.dns_servers, "dnsServers"))
+    gateways = ip_texts(p.default_gateways, "defaultGateways")
+    for text in gateways:
+        _check_inside(prefix, text, "defaultGateways")
+    return msgspec.structs.replace(
+        p,
+        address_prefix=str(prefix),
+        dns_servers=ip_texts(p.dns_servers, "dnsServers"),
+        default_gateways=gateways,
+        routes=tuple(_with(route, _route(route.properties, prefix)) for route in p.routes),
+        ip_pools=tuple(_with(pool, _ip_pool(pool.resource_id, pool.properties, prefix)) for pool in p.ip_pools),
+    )
+
+
+def _route(p: LogicalRouteProperties, prefix: IpPrefix) -> LogicalRouteProperties:
+    destination = _destination(p.destination)
+    hop = str(ip_of(p.next_hop, "nextHop", "InvalidNextHopIpAddress"))
+    _check_inside(prefix, hop, "nextHop")
+    return msgspec.structs.replace(p, destination=destination, next_hop=hop)
+
+
+def _destination(text: str) -> str:
+    if text in ("0.0.0.0/0", "::/0"):
+        return text
+    return str(prefix_of(text, "destination"))
+
+
+def _check_inside(prefix: IpPrefix, text: str, target: str) -> None:
+    address = ip_of(text, target)
+    if address not in prefix:
+        raise Invalid(f"{target} {text} does not lie in {prefix}.", target=target)
+
+
+def _ip_pool(name: str, p: IpPoolProperties, prefix: IpPrefix) -> IpPoolProperties:
+    first, last = ip_of(p.start_ip_address, "startIpAddress"), ip_of(p.end_ip_address, "endIpAddress")
+    if first.version != prefix.version or last.version != prefix.version or not contains(prefix, int(first), int(last)):
+        raise Invalid(f"ipPool {name} ({first} to {last}) does not lie in {prefix}.", target="startIpAddress")
+    if int(first) > int(last):
+        raise Invalid(f"ipPool {name} begins at {first} above its end {last}.", target="startIpAddress")
+    check_cool_down(p.cool_down_seconds)
+    return msgspec.structs.replace(
+        p,
+        start_ip_address=str(first),
+        end_ip_address=str(last),
+        excluded=tuple(_excluded(name, one, int(first), int(last)) for one in p.excluded),
+    )
+
+
+def _excluded(name: str, one: ExcludedRange, first: int, last: int) -> ExcludedRange:
+    low, high = ip_of(one.first, "excluded"), ip_of(one.last or one.first, "excluded")
+    if not first <= int(low) <= int(high) <= last:
+        raise Invalid(f"The excluded range {low} to {high} does not lie in ipPool {name}.", target="excluded")
+    return ExcludedRange(first=str(low), last=str(high), reason=one.reason)
+
+
+def _check_old(state: State, old: LogicalNetwork, new: LogicalNetwork | None) -> None:
+    """What is in use must stay as it is: pools before subnets, so that the nearest reason is named."""
+    before, after = layout_of("logicalNetworks", old), layout_of("logicalNetworks", new)
+    specs = {spec.key: spec for spec in after[0]}
+    segments = {segment.key: segment for segment in after[1]}
+    if new is not None and old.properties.network_virtualization_enabled != (
+        new.properties.network_virtualization_enabled
+    ):
+        _check_unvirtualized(state, f"/logicalNetworks/{old.resource_id}")
+        _check_segments_unused(state, before[1], "InUseSubnetCannotBeUpdated")
+    _check_segments_unused(state, tuple(s for s in before[1] if s.key not in segments), "InUseSubnetCannotBeDeleted")
+    _check_segments_unused(state, _moved(old, before[1], new, segments), "InUseSubnetCannotBeUpdated")
+    for spec in before[0]:
+        kept = specs.get(spec.key)
+        if kept is None:
+            _check_pool_unused(state, spec)
+        elif (kept.first, kept.last) != (spec.first, spec.last):
+            raise Invalid(
+                f"The start and end of {spec.ref} are fixed for life: create another ipPool for more room.",
+                target="startIpAddress",
+            )
+
+
+def _moved(
+    old: LogicalNetwork, before: tuple[Segment, ...], new: LogicalNetwork | None, after: dict[str, Segment]
+) -> tuple[Segment, ...]:
+    """Subnets whose prefix or VLAN would change."""
+    if new is None:
+        return ()
+    vlans = {subnet.resource_id.lower(): subnet.properties.vlan_id for subnet in new.properties.subnets}
+    moved = []
+    for subnet, segment in zip(old.properties.subnets, before, strict=True):
+        kept = after.get(segment.key)
+        same = kept is not None and (kept.first, kept.last, kept.version) == (
+            segment.first,
+            segment.last,
+            segment.version,
+        )
+        if kept is not None and not (same and vlans[subnet.resource_id.lower()] == subnet.properties.vlan_id):
+            moved.append(segment)
+    return tuple(moved)
+
+
+def _check_unvirtualized(state: State, ref: str) -> None:
+    for network in state.index.tenants_of.get(ref.lower(), ()):
+        raise InUse(f"{ref} carries /virtualNetworks/{network}: delete that first.", target=ref)
+
+
+def _check_segments_unused(state: State, segments: tuple[Segment, ...], code: str) -> None:
+    for segment in segments:
+        user = user_of(state, segment)
+        if user:
+            raise InUse(f"{segment.ref} is used by {user}: delete or move that first.", code=code, target=segment.ref)
+
+
+def user_of(state: State, segment: Segment) -> str:
+    """Something that needs a logical subnet: an interface, a server's provider address, a server's adapter."""
+    for interface in state.interfaces_in(segment.key):
+        return f"/networkInterfaces/{interface.resource_id}"
+    for server, scopes in state.addresses.providers.items():
+        for address in scopes.get(segment.scope, ()):
+            if segment.first <= address <= segment.last:
+                return server
+    for resource in state.all("servers"):
+        for adapter in resource.properties.network_interfaces:
+            if any(ref.resource_ref.lower() == segment.key for ref in adapter.properties.logical_subnets):
+                return f"/servers/{resource.resource_id}/networkInterfaces/{adapter.resource_id}"
+    return ""
+
+
+def _check_pool_unused(state: State, spec: PoolSpec) -> None:
+    pool = state.addresses.pools[spec.key]
+    for name in (ASSIGNED, RETAINED):
+        space = pool.by_state.get(name)
+        offset = space.next_used() if space is not None else None
+        if offset is not None:
+            lease = state.lease(spec.scope, spec.first + offset)
+            assert lease is not None
+            raise InUse(
+                f"{pool.used(name)} of the addresses of {spec.ref} are {name}: {hold_text(lease, *lease.holders[:1])}.",
+                code="InUseIpPoolCannotBeDeleted",
+                target=spec.ref,
+            )
+
+
+def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: LogicalNetworkProperties) -> None:
+    """Pools are disjoint; no gateway is an address that somebody has."""
+    specs, segments = layout_of("logicalNetworks", msgspec.structs.replace(sent, properties=properties))
+    ordered = sorted(specs, key=lambda spec: (spec.scope, spec.first))
+    for one, other in zip(ordered, ordered[1:], strict=False):
+        if one.scope == other.scope and other.first <= one.last:
+            version = int(one.scope[2])
+            raise Conflict(
+                f"{other.ref} ({range_text(version, other.first, other.last)}) overlaps {one.ref} "
+                f"({range_text(version, one.first, one.last)}).",
+                code="IpPoolsOverlap",
+                target="startIpAddress",
+            )
+    for segment in segments:
+        for first, _, why in segment.reserved:
+            lease = draft.state.lease(segment.scope, first)
+            if lease is not None and lease.state == ASSIGNED:
+                raise AddressInUse(
+                    f"{address_text(segment.scope, first)} would be {why} of {segment.ref}, but "
+                    f"{hold_text(lease, lease.holders[0])}.",
+                    code="PrivateIPAddressInUse",
+                    target="defaultGateways",
+                )
+
+
+def _forget(draft: Draft, old: LogicalNetwork, new: LogicalNetwork | None) -> None:
+    kept = {spec.key for spec in layout_of("logicalNetworks", new)[0]}
+    draft.forget_cursors(spec.key for spec in layout_of("logicalNetworks", old)[0] if spec.key not in kept)
+
+
+def _with(resource: Resource[Any], properties: Any) -> Any:
+    return msgspec.structs.replace(resource, properties=properties)

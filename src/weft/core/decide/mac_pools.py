@@ -1,0 +1,109 @@
+"""PUT and DELETE of macPools (MS-NCNBI 3.1.5.9): ranges that never overlap and hold no group or reserved address."""
+
+import msgspec
+
+from weft.core.decide.draft import Draft
+from weft.core.decide.parsing import check_cool_down
+from weft.core.macs import first_forbidden, first_group_address
+from weft.core.words import hold_text
+from weft.model.errors import Conflict, InUse, Invalid, InvalidMacAddress
+from weft.model.fabric import ExcludedRange, MacPoolProperties
+from weft.model.leases import ASSIGNED, MAC_SCOPE, RETAINED
+from weft.model.resources import Resource
+from weft.model.values import mac_dashes, parse_mac
+
+MacPool = Resource[MacPoolProperties]
+
+
+def settle(draft: Draft, sent: MacPool, old: MacPool | None) -> MacPoolProperties:
+    """The properties as they will be stored. Raises a Refusal."""
+    p = sent.properties
+    first = _mac(p.start_mac_address, "startMacAddress", "InvalidMacAddressForMacPool")
+    last = _mac(p.end_mac_address, "endMacAddress", "InvalidMacAddressForMacPool")
+    _check_range(first, last)
+    if old is not None and (mac_dashes(first), mac_dashes(last)) != (
+        old.properties.start_mac_address,
+        old.properties.end_mac_address,
+    ):
+        raise Invalid(
+            "A pool's start and end are fixed for life: create another macPool for more room.",
+            code="InvalidMacAddressForMacPool",
+            target="startMacAddress",
+        )
+    if old is None:
+        other = draft.state.addresses.ranges(MAC_SCOPE).overlapping(first, last)
+        if other is not None:
+            raise Conflict(
+                f"The range overlaps {other.spec.ref} ({mac_dashes(other.spec.first)} to "
+                f"{mac_dashes(other.spec.last)}): choose another.",
+                code="MacPoolsOverlap",
+                target="startMacAddress",
+            )
+    check_cool_down(p.cool_down_seconds)
+    return msgspec.structs.replace(
+        p,
+        start_mac_address=mac_dashes(first),
+        end_mac_address=mac_dashes(last),
+        excluded=tuple(_excluded(one, first, last) for one in p.excluded),
+    )
+
+
+def remove(draft: Draft, old: MacPool) -> None:
+    """Refuse while a lease of it is held; what cools goes on cooling outside of any pool."""
+    key = f"/macpools/{old.resource_id.lower()}"
+    pool = draft.state.addresses.pools[key]
+    for name in (ASSIGNED, RETAINED):
+        space = pool.by_state.get(name)
+        offset = space.next_used() if space is not None else None
+        if offset is not None:
+            lease = draft.state.lease(MAC_SCOPE, pool.spec.first + offset)
+            assert lease is not None
+            raise InUse(
+                f"{pool.used(name)} of its addresses are {name}: {hold_text(lease, lease.holders[0])}.",
+                code="InUseMacPoolCannotBeDeleted",
+                target=pool.spec.ref,
+            )
+    draft.forget_cursors((key,))
+
+
+def _check_range(first: int, last: int) -> None:
+    if first > last:
+        raise Invalid(
+            f"startMacAddress {mac_dashes(first)} is above endMacAddress {mac_dashes(last)}.",
+            code="InvalidMacAddressForMacPool",
+            target="startMacAddress",
+        )
+    group = first_group_address(first, last)
+    if group is not None:
+        raise Invalid(
+            f"The pool would contain group addresses, {mac_dashes(group)} the first: keep the lowest bit of the first "
+            "octet 0 in all of it.",
+            code="MacPoolContainsMulticastAddresses",
+            target="startMacAddress",
+        )
+    forbidden = first_forbidden(first, last)
+    if forbidden is not None:
+        raise Invalid(
+            f"The pool would contain {mac_dashes(forbidden[0])}, which no interface may have: {forbidden[1]}.",
+            code="InvalidMacAddressForMacPool",
+            target="startMacAddress",
+        )
+
+
+def _excluded(one: ExcludedRange, first: int, last: int) -> ExcludedRange:
+    low = _mac(one.first, "excluded", "InvalidParameterValue")
+    high = _mac(one.last or one.first, "excluded", "InvalidParameterValue")
+    if not first <= low <= high <= last:
+        raise Invalid(
+            f"The excluded range {mac_dashes(low)} to {mac_dashes(high)} does not lie in the pool.", target="excluded"
+        )
+    return ExcludedRange(first=mac_dashes(low), last=mac_dashes(high), reason=one.reason)
+
+
+def _mac(text: str, target: str, code: str) -> int:
+    try:
+        return parse_mac(text)
+    except InvalidMacAddress as wrong:
+        wrong.code = code
+        wrong.target = target
+        raise

@@ -1,0 +1,79 @@
+"""Reading prefixes, addresses and ranges that clients send, with the code that each fault has.
+
+Called by the families of core.decide. Answers are canonical, so that what is stored compares as text.
+"""
+
+import ipaddress
+
+from weft.core.words import ip_text
+from weft.model.errors import Invalid
+from weft.model.values import IpAddress, IpPrefix
+
+LONGEST_COOL_DOWN_S = 366 * 86_400
+
+
+def prefix_of(text: str, target: str) -> IpPrefix:
+    """An IPv4 or IPv6 prefix. Raises Invalid (InvalidIPPrefix) also where host bits are set."""
+    if "/" not in text:
+        raise Invalid(f"'{text}' is no prefix: write one such as 10.1.1.0/24.", code="InvalidIPPrefix", target=target)
+    try:
+        prefix = ipaddress.ip_network(text.strip())
+    except ValueError as why:
+        raise Invalid(f"'{text}' is no prefix: {why}.", code="InvalidIPPrefix", target=target) from None
+    if prefix.is_multicast or prefix.is_loopback or prefix.is_unspecified:
+        raise Invalid(f"No hosts can have addresses of {prefix}.", code="InvalidIPPrefix", target=target)
+    return prefix
+
+
+def host_prefix_of(text: str, target: str) -> IpPrefix:
+    """A prefix with room for network, gateway, broadcast and a host."""
+    prefix = prefix_of(text, target)
+    longest = 30 if prefix.version == 4 else 126
+    if prefix.prefixlen > longest:
+        raise Invalid(
+            f"{prefix} has no room for a gateway and a host: use /{longest} or shorter.",
+            code="InvalidIPPrefix",
+            target=target,
+        )
+    return prefix
+
+
+def ip_of(text: str | None, target: str, code: str = "InvalidParameterValue") -> IpAddress:
+    """An IP address. Raises Invalid with the code given."""
+    try:
+        return ipaddress.ip_address((text or "").strip())
+    except ValueError:
+        raise Invalid(f"'{text or ''}' is no IP address.", code=code, target=target) from None
+
+
+def ip_texts(texts: tuple[str, ...], target: str) -> tuple[str, ...]:
+    """A list of addresses in canonical form."""
+    return tuple(str(ip_of(text, target)) for text in texts)
+
+
+def refuse_overlap(prefixes: list[tuple[IpPrefix, str]], where: str) -> None:
+    """Raise Invalid if two of the named prefixes share an address. Cost n log n."""
+    ordered = sorted(prefixes, key=lambda one: (one[0].version, int(one[0].network_address), one[0].prefixlen))
+    for (one, name), (other, other_name) in zip(ordered, ordered[1:], strict=False):
+        if one.version == other.version and int(other.network_address) <= int(one.broadcast_address):
+            raise Invalid(
+                f"In {where} {other_name} ({other}) overlaps {name} ({one}): give each its own range.",
+                code="InvalidIPPrefix",
+                target="addressPrefix",
+            )
+
+
+def contains(prefix: IpPrefix, first: int, last: int) -> bool:
+    """Whether first..last lies in a prefix of the same family."""
+    return int(prefix.network_address) <= first and last <= int(prefix.broadcast_address)
+
+
+def check_cool_down(seconds: int) -> None:
+    if not 0 <= seconds <= LONGEST_COOL_DOWN_S:
+        raise Invalid(
+            f"coolDownSeconds {seconds} is not between 0 and {LONGEST_COOL_DOWN_S}.", target="coolDownSeconds"
+        )
+
+
+def range_text(version: int, first: int, last: int) -> str:
+    return f"{ip_text(version, first)} to {ip_text(version, last)}"

@@ -1,0 +1,187 @@
+"""PUT and DELETE of virtualNetworks with their subnets (MS-NCNBI 3.1.5.18): routing domains and their VSIDs.
+
+A virtual network's instanceId is its RDID; its short form in flows, the routing domain number, is granted at creation
+and kept for life, as is each subnet's VSID. The two subnets of a dual-stack pair share one VSID.
+"""
+
+import msgspec
+
+from weft.core.decide.draft import Draft
+from weft.core.decide.parsing import check_cool_down, contains, host_prefix_of, ip_texts, prefix_of, refuse_overlap
+from weft.core.decide.vsids import assign_vsids, release_vsids
+from weft.core.layout import layout_of
+from weft.core.pools import Segment
+from weft.core.state import State
+from weft.model.errors import InUse, Invalid, InvalidReference, PoolIsFull
+from weft.model.leases import ASSIGNED, RDID_SCOPE, Holder, Lease
+from weft.model.resources import Ref, Resource
+from weft.model.tenancy import AddressSpace, DhcpOptions, VirtualNetworkProperties, VirtualSubnetProperties
+from weft.model.values import IpPrefix
+
+VirtualNetwork = Resource[VirtualNetworkProperties]
+VirtualSubnet = Resource[VirtualSubnetProperties]
+
+_MOST_DNS_SERVERS = 9
+
+
+def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> VirtualNetworkProperties:
+    """The properties as they will be stored, VSIDs and routing domain number included. Raises a Refusal."""
+    ref = f"/virtualNetworks/{sent.resource_id}"
+    p = sent.properties
+    logical = _logical_network(draft.state, p.logical_network)
+    space = [prefix_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
+    if not space:
+        raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
+    refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
+    subnets = tuple(_subnet(subnet, space, ref) for subnet in p.subnets)
+    refuse_overlap(
+        [(prefix_of(s.properties.address_prefix, "addressPrefix"), f"subnet {s.resource_id}") for s in subnets], ref
+    )
+    subnets = _pair(ref, subnets)
+    if len(p.dhcp_options.dns_servers) > _MOST_DNS_SERVERS:
+        raise Invalid(
+            f"A virtual network has at most {_MOST_DNS_SERVERS} DNS servers.",
+            code="DnsServerCountLimitReached",
+            target="dnsServers",
+        )
+    if old is not None and logical.resource_ref != _ref(old.properties.logical_network):
+        _check_unused(draft.state, ref, "The logical network cannot be changed", "VnetInUse")
+    settled = VirtualNetworkProperties(
+        logical_network=logical,
+        address_space=AddressSpace(address_prefixes=tuple(str(prefix) for prefix in space)),
+        dhcp_options=DhcpOptions(dns_servers=ip_texts(p.dhcp_options.dns_servers, "dnsServers")),
+        subnets=subnets,
+        routing_domain_number=_number(draft, ref, old),
+    )
+    if old is not None:
+        _check_old(draft.state, old, msgspec.structs.replace(sent, properties=settled))
+    settled = msgspec.structs.replace(settled, subnets=assign_vsids(draft, ref, subnets, old))
+    if old is not None:
+        _forget(draft, old, msgspec.structs.replace(sent, properties=settled))
+    return settled
+
+
+def remove(draft: Draft, old: VirtualNetwork) -> None:
+    """Refuse while an interface is in it; its numbers become free."""
+    ref = f"/virtualNetworks/{old.resource_id}"
+    _check_unused(draft.state, ref, f"{ref} cannot be deleted", "ResourceInUse")
+    release_vsids(draft, ref, old)
+    lease = draft.lease(RDID_SCOPE, old.properties.routing_domain_number)
+    draft.turn(lease, None, "released", f"{ref} deleted")
+    _forget(draft, old, None)
+
+
+def _logical_network(state: State, ref: Ref | None) -> Ref:
+    text = _ref(ref)
+    if not text:
+        raise InvalidReference(
+            "logicalNetwork is required: name a logicalNetwork with networkVirtualizationEnabled.",
+            code="InvalidLogicalNetworkReference",
+            target="logicalNetwork",
+        )
+    found = state.find_ref(text) if text.lower().startswith("/logicalnetworks/") and text.count("/") == 2 else None
+    if found is None or not found.properties.network_virtualization_enabled:
+        why = "does not exist" if found is None else "has networkVirtualizationEnabled false"
+        raise InvalidReference(
+            f"logicalNetwork {text} {why}.", code="InvalidLogicalNetworkReference", target="logicalNetwork"
+        )
+    return Ref(resource_ref=f"/logicalNetworks/{found.resource_id}")
+
+
+def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str) -> VirtualSubnet:
+    p = subnet.properties
+    prefix = host_prefix_of(p.address_prefix, "addressPrefix")
+    first, last = int(prefix.network_address), int(prefix.broadcast_address)
+    if not any(one.version == prefix.version and contains(one, first, last) for one in space):
+        raise Invalid(
+            f"Subnet {subnet.resource_id} ({prefix}) does not lie in the address space of {network}: "
+            f"{', '.join(str(one) for one in space)}.",
+            code="InvalidIPPrefix",
+            target="addressPrefix",
+        )
+    check_cool_down(p.cool_down_seconds)
+    pair = p.dual_stack_subnet if _ref(p.dual_stack_subnet) else None
+    properties = msgspec.structs.replace(p, address_prefix=str(prefix), dual_stack_subnet=pair)
+    return msgspec.structs.replace(subnet, properties=properties)
+
+
+def _pair(network: str, subnets: tuple[VirtualSubnet, ...]) -> tuple[VirtualSubnet, ...]:
+    """Check dualStackSubnet: the other subnet of the same network, of the other family, one to one."""
+    by_ref = {f"{network}/subnets/{subnet.resource_id}".lower(): subnet for subnet in subnets}
+    partner: dict[str, str] = {}
+    paired = []
+    for ref, subnet in by_ref.items():
+        asked = _ref(subnet.properties.dual_stack_subnet)
+        if asked:
+            other = by_ref.get(asked.lower())
+            if other is None or _version(other) == _version(subnet):
+                raise InvalidReference(
+                    f"dualStackSubnet of {subnet.resource_id} must name a subnet of {network} of the other family, "
+                    f"not {asked}.",
+                    target="dualStackSubnet",
+                )
+            for one, two in ((ref, asked.lower()), (asked.lower(), ref)):
+                if partner.setdefault(one, two) != two:
+                    raise Invalid(
+                        f"{asked} is in two dual-stack pairs: a subnet has one partner.", target="dualStackSubnet"
+                    )
+            canonical = Ref(resource_ref=f"{network}/subnets/{other.resource_id}")
+            properties = msgspec.structs.replace(subnet.properties, dual_stack_subnet=canonical)
+            subnet = msgspec.structs.replace(subnet, properties=properties)
+        paired.append(subnet)
+    return tuple(paired)
+
+
+def _version(subnet: VirtualSubnet) -> int:
+    return 6 if ":" in subnet.properties.address_prefix else 4
+
+
+def _number(draft: Draft, ref: str, old: VirtualNetwork | None) -> int:
+    if old is not None:
+        return old.properties.routing_domain_number
+    number = draft.grant(draft.state.addresses.pools[RDID_SCOPE])
+    if number is None:
+        raise PoolIsFull("All 2147483647 routing domain numbers are taken.", code="RoutingDomainsExhausted")
+    draft.turn(None, Lease(RDID_SCOPE, number, ASSIGNED, (Holder("virtualNetwork", ref, "", True),)), "granted")
+    return number
+
+
+def _check_old(state: State, old: VirtualNetwork, new: VirtualNetwork) -> None:
+    """Subnets with interfaces stay where they are."""
+    kept = {segment.key: segment for segment in layout_of("virtualNetworks", new)[1]}
+    for segment in layout_of("virtualNetworks", old)[1]:
+        now = kept.get(segment.key)
+        user = _user_of(state, segment.key)
+        if not user or (now is not None and _place(now) == _place(segment)):
+            continue
+        change = "cannot be deleted" if now is None else "cannot change its prefix or its dual-stack partner"
+        raise InUse(
+            f"{segment.ref} {change}: {user} is in it. Delete or move that first.",
+            code="InUseSubnetCannotBeDeleted" if now is None else "InUseSubnetCannotBeUpdated",
+            target=segment.ref,
+        )
+
+
+def _place(segment: Segment) -> tuple[int, int, str]:
+    return segment.first, segment.last, segment.domain
+
+
+def _check_unused(state: State, ref: str, what: str, code: str) -> None:
+    user = _user_of(state, ref.lower())
+    if user:
+        raise InUse(f"{what}: {user} is in it. Delete or move that first.", code=code, target=ref)
+
+
+def _user_of(state: State, ref: str) -> str:
+    for interface in state.interfaces_in(ref):
+        return f"/networkInterfaces/{interface.resource_id}"
+    return ""
+
+
+def _forget(draft: Draft, old: VirtualNetwork, new: VirtualNetwork | None) -> None:
+    kept = {spec.key for spec in layout_of("virtualNetworks", new)[0]}
+    draft.forget_cursors(spec.key for spec in layout_of("virtualNetworks", old)[0] if spec.key not in kept)
+
+
+def _ref(ref: Ref | None) -> str:
+    return ref.resource_ref if ref is not None else ""

@@ -1,0 +1,167 @@
+"""Who refers to whom, kept up with every change of a resource, so that no question scans the state.
+
+Called by core.state, which gives every change to `turn` in order; turning back is the same call with before and after
+exchanged. Ids and references are kept in lower case.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from weft.model.resources import Ref, Resource
+from weft.model.workload import NetworkInterfaceProperties, VirtualMachineProperties
+
+Machine = Resource[VirtualMachineProperties]
+Interface = Resource[NetworkInterfaceProperties]
+Counts = dict[str, dict[str, int]]
+
+_VIRTUAL = "/virtualnetworks/"
+
+
+class Index:
+    """References among interfaces, machines, servers and networks. `resources` is the state's own table, read only."""
+
+    def __init__(self, resources: Mapping[str, Mapping[str, Resource[Any]]]) -> None:
+        self._interfaces = resources["networkInterfaces"]
+        self._machines = resources["virtualMachines"]
+        self.users: dict[str, dict[str, None]] = {}
+        """Interface ids per reference of a subnet or network."""
+        self.machine_of: dict[str, str] = {}
+        """Machine id per interface id."""
+        self.machines_on: dict[str, dict[str, None]] = {}
+        """Machine ids per server id; a move counts for both its ends."""
+        self.servers_of: Counts = {}
+        """Per virtual network id: server ids, and how many ports in the network each has, by machine and interface."""
+        self.networks_on: Counts = {}
+        """The same, per server id."""
+        self.instances: dict[str, tuple[str, str]] = {}
+        """(Kind, id) per instanceId of a top-level resource."""
+        self.tenants_of: dict[str, dict[str, None]] = {}
+        """Virtual network ids per reference of the logical network that carries them."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Index) and self._contents() == other._contents()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _contents(self) -> dict[str, object]:
+        return {name: table for name, table in vars(self).items() if not name.startswith("_")}
+
+    def turn(self, kind: str, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        """Follow one change. A machine's interfaces must be in the state while the machine is turned."""
+        if before is None or after is None or before.instance_id != after.instance_id:
+            if before is not None:
+                del self.instances[before.instance_id]
+            if after is not None:
+                self.instances[after.instance_id] = (kind, key)
+        if kind == "networkInterfaces":
+            self._turn_interface(key, before, after)
+        elif kind == "virtualMachines":
+            self._turn_machine(key, before, after)
+        elif kind == "virtualNetworks":
+            self._turn_network(key, before, after)
+
+    def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        if before is not None:
+            _drop(self.tenants_of, lower(before.properties.logical_network), key)
+        if after is not None:
+            self.tenants_of.setdefault(lower(after.properties.logical_network), {})[key] = None
+
+    def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
+        if before is not None:
+            self._unbind(key, before)
+        if after is not None:
+            self._bind(key, after)
+
+    def _turn_interface(self, key: str, before: Interface | None, after: Interface | None) -> None:
+        old = references(before) if before is not None else {}
+        new = references(after) if after is not None else {}
+        if old == new:
+            return
+        machine = self.machine_of.get(key)
+        servers = servers_of(self._machines[machine]) if machine is not None else {}
+        for ref in old:
+            _drop(self.users, ref, key)
+            self._count(servers, ref, -1)
+        for ref in new:
+            self.users.setdefault(ref, {})[key] = None
+            self._count(servers, ref, 1)
+
+    def _bind(self, key: str, machine: Machine) -> None:
+        servers = servers_of(machine)
+        for server in servers:
+            self.machines_on.setdefault(server, {})[key] = None
+        for interface in interfaces_of(machine):
+            self.machine_of[interface] = key
+            for ref in references(self._interfaces[interface]):
+                self._count(servers, ref, 1)
+
+    def _unbind(self, key: str, machine: Machine) -> None:
+        servers = servers_of(machine)
+        for server in servers:
+            _drop(self.machines_on, server, key)
+        for interface in interfaces_of(machine):
+            del self.machine_of[interface]
+            for ref in references(self._interfaces[interface]):
+                self._count(servers, ref, -1)
+
+    def _count(self, servers: dict[str, None], ref: str, by: int) -> None:
+        network = ref[len(_VIRTUAL) :]
+        if not ref.startswith(_VIRTUAL) or "/" in network:
+            return
+        for server in servers:
+            _add(self.servers_of, network, server, by)
+            _add(self.networks_on, server, network, by)
+
+
+def lower(ref: Ref | None) -> str:
+    """A reference as the tables have it; empty for none."""
+    return "" if ref is None else ref.resource_ref.lower()
+
+
+def last_id(ref: Ref | None) -> str:
+    """The id that a reference ends in, lower case; empty for none."""
+    return lower(ref).rpartition("/")[2]
+
+
+def interfaces_of(machine: Machine) -> list[str]:
+    """Ids of a machine's interfaces, lower case, in order."""
+    return [last_id(ref) for ref in machine.properties.network_interfaces]
+
+
+def servers_of(machine: Machine) -> dict[str, None]:
+    """Ids of the servers that carry a machine's ports: its own and both ends of a move. Ordered, lower case."""
+    p = machine.properties
+    found = {last_id(p.server): None}
+    if p.move is not None:
+        found[p.move.source.lower()] = None
+        found[p.move.destination.lower()] = None
+    found.pop("", None)
+    return found
+
+
+def references(interface: Interface) -> dict[str, None]:
+    """The subnets and networks that an interface has an address in, as references in lower case."""
+    found: dict[str, None] = {}
+    for configuration in interface.properties.ip_configurations:
+        ref = lower(configuration.properties.subnet)
+        found[ref] = None
+        found[ref.partition("/subnets/")[0]] = None
+    return found
+
+
+def _drop(table: dict[str, dict[str, None]], key: str, member: str) -> None:
+    members = table[key]
+    del members[member]
+    if not members:
+        del table[key]
+
+
+def _add(table: Counts, key: str, member: str, by: int) -> None:
+    members = table.setdefault(key, {})
+    count = members.get(member, 0) + by
+    if count:
+        members[member] = count
+        return
+    del members[member]
+    if not members:
+        del table[key]

@@ -1,0 +1,254 @@
+"""Every resource and lease at one revision, in memory, indexed.
+
+Called by core.decide, core.policy, core.trace, core.ledger and the API to read, by control.writer to apply and revert.
+`apply` and `revert` are exact inverses: what is derived (indexes, pools, counts, cooling) follows from resources and
+leases alone. Not safe for threads; reads between two applies see one revision. Ids are taken in any case.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import Protocol
+
+import msgspec
+
+from weft.core.addresses import Addresses
+from weft.core.changes import Change, CursorChange, LeaseChange, ResourceChange
+from weft.core.commands import Path
+from weft.core.index import Index
+from weft.core.layout import NOTHING, Layout, layout_of
+from weft.core.pools import Pool, Segment
+from weft.model.fabric import VirtualNetworkManagerProperties
+from weft.model.kinds import BY_NAME, KINDS, Kind
+from weft.model.leases import Lease, ip_scope
+from weft.model.resources import AnyResource, Resource
+from weft.model.workload import VirtualMachineProperties
+
+MANAGER_INSTANCE = "5f1a8f0e-57ef-4d3c-9b1e-000000000001"
+"""instanceId of virtualNetworkManager/configuration, the same in every installation."""
+
+
+class Stored(Protocol):
+    """What the store gives back at start."""
+
+    @property
+    def generation(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def resources(self) -> Iterable[tuple[str, AnyResource]]: ...
+    @property
+    def leases(self) -> Iterable[Lease]: ...
+    @property
+    def cursors(self) -> Mapping[str, int]: ...
+
+
+class State:
+    """One revision of the world. Equal states hold the same resources, leases and cursors and all that follows."""
+
+    def __init__(self, generation: str = "") -> None:
+        self.generation = generation
+        self.revision = 0
+        """Of the last commit; control.writer moves it."""
+        self.cursors: dict[str, int] = {}
+        self._resources: dict[str, dict[str, AnyResource]] = {kind.name: {} for kind in KINDS}
+        self._layouts: dict[tuple[str, str], Layout] = {}
+        self.addresses = Addresses()
+        self.index = Index(self._resources)
+        self._turn_resource("virtualNetworkManager", "configuration", None, _default_manager())
+
+    @classmethod
+    def load(cls, stored: Stored) -> "State":
+        """Build a state from the store's rows, in any order."""
+        state = cls(stored.generation)
+        state.revision = stored.revision
+        by_kind: dict[str, list[AnyResource]] = {kind.name: [] for kind in KINDS}
+        for name, resource in stored.resources:
+            by_kind[name].append(resource)
+        for name, resources in by_kind.items():
+            for resource in resources:
+                key = resource.resource_id.lower()
+                state._turn_resource(name, key, state._resources[name].get(key), resource)
+        for lease in stored.leases:
+            state.addresses.turn_lease(lease.scope, lease.address, None, lease)
+        state.cursors.update((pool, at) for pool, at in stored.cursors.items() if at)
+        return state
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return (self._resources, self.cursors, self._layouts, self.addresses, self.index) == (
+            other._resources,
+            other.cursors,
+            other._layouts,
+            other.addresses,
+            other.index,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    # -- changes
+
+    def apply(self, change: Change) -> None:
+        """Make a change that core.decide made for this state."""
+        if type(change) is LeaseChange:
+            self.addresses.turn_lease(change.scope, change.address, change.before, change.after)
+        elif type(change) is CursorChange:
+            self._turn_cursor(change.pool, change.after)
+        elif type(change) is ResourceChange:
+            self._turn_resource(change.kind, change.id, change.before, change.after)
+
+    def revert(self, change: Change) -> None:
+        """Undo the last change that was applied and not reverted."""
+        if type(change) is LeaseChange:
+            self.addresses.turn_lease(change.scope, change.address, change.after, change.before)
+        elif type(change) is CursorChange:
+            self._turn_cursor(change.pool, change.before)
+        elif type(change) is ResourceChange:
+            self._turn_resource(change.kind, change.id, change.after, change.before)
+
+    def _turn_cursor(self, pool: str, at: int) -> None:
+        if at:
+            self.cursors[pool] = at
+        else:
+            self.cursors.pop(pool, None)
+
+    def _turn_resource(self, kind: str, key: str, before: AnyResource | None, after: AnyResource | None) -> None:
+        table = self._resources[kind]
+        if after is None:
+            table.pop(key, None)
+        else:
+            table[key] = after
+        if before is not None or after is not None:
+            self.index.turn(kind, key, before, after)
+        if kind not in _WITHOUT_LAYOUT:
+            old = self._layouts.pop((kind, key), NOTHING)
+            new = layout_of(kind, after)
+            if new != NOTHING:
+                self._layouts[kind, key] = new
+            self.addresses.turn_layout(old, new)
+
+    # -- resources
+
+    def get(self, kind: str, resource_id: str) -> AnyResource | None:
+        """A top-level resource by the canonical name of its kind and its id in any case."""
+        return self._resources[kind].get(resource_id.lower())
+
+    def all(self, kind: str) -> Iterable[AnyResource]:
+        """All resources of a kind, in no promised order."""
+        return self._resources[kind].values()
+
+    def find(self, path: Path) -> AnyResource | None:
+        """The resource or child that a path names, in any case."""
+        kind = BY_NAME.get(path.kind.lower())
+        found = self.get(kind.name, path.id) if kind is not None else None
+        for name, child_id in path.below:
+            if found is None or kind is None:
+                return None
+            kind = child_kind(kind, name)
+            found = child_of(found, kind, child_id) if kind is not None else None
+        return found
+
+    def find_ref(self, ref: str) -> AnyResource | None:
+        """The resource or child that a resourceRef names, in any case."""
+        path = path_of(ref)
+        return None if path is None else self.find(path)
+
+    def by_instance(self, instance_id: str) -> tuple[str, AnyResource] | None:
+        """(Kind, resource) of a top-level resource by its instanceId."""
+        found = self.index.instances.get(instance_id.lower())
+        return None if found is None else (found[0], self._resources[found[0]][found[1]])
+
+    # -- references
+
+    def machine_of(self, interface_id: str) -> Resource[VirtualMachineProperties] | None:
+        """The machine that has an interface."""
+        key = self.index.machine_of.get(interface_id.lower())
+        return None if key is None else self._resources["virtualMachines"][key]
+
+    def interfaces_in(self, ref: str) -> Iterator[AnyResource]:
+        """Interfaces with an ipConfiguration in a subnet, or in any subnet of a network, virtual or logical."""
+        table = self._resources["networkInterfaces"]
+        return (table[key] for key in self.index.users.get(ref.lower(), ()))
+
+    def machines_on(self, server_id: str) -> Iterator[Resource[VirtualMachineProperties]]:
+        """Machines bound to a server at any power, those moving to it and, until the move is done, those that left."""
+        table = self._resources["virtualMachines"]
+        return (table[key] for key in self.index.machines_on.get(server_id.lower(), ()))
+
+    def servers_of(self, network_id: str) -> list[str]:
+        """Ids, lower case, of the servers with interest in a virtual network."""
+        return list(self.index.servers_of.get(network_id.lower(), ()))
+
+    def networks_on(self, server_id: str) -> list[str]:
+        """Ids, lower case, of the virtual networks that a server has interest in."""
+        return list(self.index.networks_on.get(server_id.lower(), ()))
+
+    # -- addresses
+
+    def lease(self, scope: str, address: int) -> Lease | None:
+        table = self.addresses.leases.get(scope)
+        return None if table is None else table.get(address)
+
+    def leases(self, scope: str) -> Mapping[int, Lease]:
+        """All leases of a scope by address."""
+        return self.addresses.leases.get(scope, {})
+
+    def segment(self, ref: str) -> Segment | None:
+        """A virtual or logical subnet, compiled, by its reference."""
+        return self.addresses.segments.get(ref.lower())
+
+    def space(self, pool: str) -> Pool | None:
+        """A pool by its key: reference in lower case, with /4 or /6 for a virtual subnet, or `vsid`, `rdid`."""
+        return self.addresses.pools.get(pool)
+
+    def next_cooled(self, now: float, limit: int = 1000) -> list[Lease]:
+        """Leases whose cooling has ended by ledger time `now`, soonest first."""
+        return self.addresses.cooled(now, limit)
+
+    def cooling_ends(self) -> float | None:
+        """Ledger time at which the next cooling ends; None if nothing cools."""
+        return self.addresses.cooling_ends()
+
+    def provider_address_of(self, server_id: str, logical_network_ref: str) -> str | None:
+        """A server's provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""
+        scopes = self.addresses.providers.get(f"/servers/{server_id.lower()}", {})
+        for version in (4, 6):
+            held = scopes.get(ip_scope(logical_network_ref, version))
+            if held:
+                return str(ip_address(min(held).to_bytes(4 if version == 4 else 16, "big")))
+        return None
+
+
+_WITHOUT_LAYOUT = frozenset({"networkInterfaces", "virtualMachines", "servers"})
+
+
+def child_kind(kind: Kind, name: str) -> Kind | None:
+    """A kind of children by its name in any case."""
+    return next((child for child in kind.children if child.name.lower() == name.lower()), None)
+
+
+def child_of(parent: AnyResource, kind: Kind, child_id: str) -> AnyResource | None:
+    """A child by its id in any case."""
+    wanted = child_id.lower()
+    children: tuple[AnyResource, ...] = getattr(parent.properties, kind.member)
+    return next((child for child in children if child.resource_id.lower() == wanted), None)
+
+
+def path_of(ref: str) -> Path | None:
+    """Read a resourceRef; None if it has not the form of one."""
+    parts = ref.strip("/").split("/")
+    if parts[0].lower() == "weft":
+        parts = parts[1:]
+    if len(parts) % 2 or not all(parts):
+        return None
+    pairs = tuple(zip(parts[::2], parts[1::2], strict=True))
+    return Path(pairs[0][0], pairs[0][1], pairs[1:]) if pairs else None
+
+
+def _default_manager() -> AnyResource:
+    return msgspec.structs.replace(
+        Resource(properties=VirtualNetworkManagerProperties()),
+        resource_id="configuration",
+        instance_id=MANAGER_INSTANCE,
+        etag=f'W/"{MANAGER_INSTANCE}"',
+    )
