@@ -1,0 +1,169 @@
+"""What one host alone is told: its addresses, the networks it needs, its ports and its machines.
+
+Called by core.policy. As in policy_network, `stream` compiles from nothing and `record` answers one key; the cost of
+both is bounded by what is on this one host.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+
+from weft.core.index import interfaces_of as interface_ids
+from weft.core.index import servers_of
+from weft.core.policy_network import network_ref
+from weft.core.policy_places import (
+    INTERFACES,
+    LOGICAL_NETWORKS,
+    NETWORKS,
+    SERVERS,
+    Interface,
+    Server,
+    VirtualMachine,
+    instance_of,
+    mac_of,
+    network_of,
+    port_seats,
+    provider_address,
+    server_of,
+)
+from weft.core.state import State
+from weft.model.fabric import LogicalSubnetProperties
+from weft.model.records import HostRecord, Machine, NeededNetwork, PortBinding, ProviderAddress, RecordKey
+from weft.model.values import IpAddress, PackedIp, Rdid, pack_ip
+
+INCOMING = "Incoming"
+NOWHERE = PackedIp(b"")
+
+
+def provider_addresses(state: State, server: Server) -> Iterator[ProviderAddress]:
+    """The server's own addresses, each with the prefix and gateway of the provider subnet that it lies in."""
+    for text in server.properties.provider_addresses:
+        found = _provider_subnet(state, ipaddress.ip_address(text))
+        if found is not None:
+            logical_id, subnet = found
+            length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
+            gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
+            yield ProviderAddress(pack_ip(text), length, gateway, f"/logicalNetworks/{logical_id}")
+
+
+def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubnetProperties] | None:
+    """The logical network (the first by name, if several have it) and subnet that an address lies in."""
+    for logical in sorted(state.all(LOGICAL_NETWORKS), key=lambda one: one.resource_id):
+        if logical.properties.network_virtualization_enabled:
+            for subnet in logical.properties.subnets:
+                if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
+                    return logical.resource_id, subnet.properties
+    return None
+
+
+def needed_networks(state: State, server_id: str) -> Iterator[NeededNetwork]:
+    for network_id in state.networks_on(server_id):
+        network = state.get(NETWORKS, network_id)
+        if network is not None:
+            yield NeededNetwork(Rdid(network.properties.routing_domain_number), network_ref(network))
+
+
+def interfaces_of(state: State, machine: VirtualMachine) -> Iterator[Interface]:
+    for interface_id in interface_ids(machine):
+        interface = state.get(INTERFACES, interface_id)
+        if interface is not None:
+            yield interface
+
+
+def port_binding(state: State, machine: VirtualMachine, interface: Interface, server_id: str) -> PortBinding | None:
+    """The port of an interface on this server; None if it has no address in a virtual subnet."""
+    places = port_seats(state, interface)
+    if not places:
+        return None
+    network = places[0].network
+    move = machine.properties.move
+    forward_to = NOWHERE
+    if move is not None and move.source.lower() == server_id.lower():
+        forward_to = provider_address(state, move.destination, network) or NOWHERE
+    return PortBinding(
+        instance_id=instance_of(interface),
+        network_interface=interface.resource_id,
+        rdid=Rdid(network.properties.routing_domain_number),
+        vsid=places[0].vsid,
+        mac=mac_of(interface),
+        addresses=tuple(seat.address for seat in places),
+        provider_address=provider_address(state, server_id, network) or NOWHERE,
+        forward_to=forward_to,
+    )
+
+
+def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Machine | None:
+    """What this server's hypervisor should make of the machine; None on a server that no longer has it."""
+    here = server_id.lower()
+    move = machine.properties.move
+    power, move_to = machine.properties.power_state, ""
+    if server_of(machine) != here:
+        if move is None or move.destination.lower() != here:
+            return None
+        power = INCOMING
+    elif move is not None and move.phase == "switching" and move.source.lower() == here:
+        move_to = move.destination
+    hypervisor = machine.properties.hypervisor
+    return Machine(
+        machine=machine.resource_id,
+        power=power,
+        instance_ids=tuple(instance_of(interface) for interface in interfaces_of(state, machine)),
+        hypervisor_id=hypervisor.id if hypervisor is not None else "",
+        move_to=move_to,
+        generation=move.generation if move is not None else 0,
+    )
+
+
+def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
+    """Every record of one host; empty if there is no such server."""
+    server: Server | None = state.get(SERVERS, server_id)
+    if server is None:
+        return {}
+    records: list[HostRecord] = [*provider_addresses(state, server), *needed_networks(state, server_id)]
+    for machine in state.machines_on(server_id):
+        for interface in interfaces_of(state, machine):
+            binding = port_binding(state, machine, interface, server_id)
+            if binding is not None:
+                records.append(binding)
+        made = machine_record(state, machine, server_id)
+        if made is not None:
+            records.append(made)
+    return {record.key: record for record in records}
+
+
+def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
+    """The record that the stream has at this key now, if any."""
+    server: Server | None = state.get(SERVERS, server_id)
+    if server is None:
+        return None
+    match key:
+        case (11, bytes(_)):
+            return next((one for one in provider_addresses(state, server) if one.key == key), None)
+        case (12, int(rdid)):
+            network = network_of(state, rdid)
+            if network is None or server_id.lower() not in state.servers_of(network.resource_id):
+                return None
+            return NeededNetwork(Rdid(rdid), network_ref(network))
+        case (13, bytes(instance_id)):
+            return _port(state, server_id, instance_id.decode())
+        case (14, bytes(name)):
+            return _machine(state, server_id, name.decode())
+        case _:
+            return None
+
+
+def _port(state: State, server_id: str, instance_id: str) -> PortBinding | None:
+    found = state.by_instance(instance_id)
+    if found is None or found[0] != INTERFACES:
+        return None
+    interface: Interface = found[1]
+    machine = state.machine_of(interface.resource_id)
+    if machine is None or server_id.lower() not in servers_of(machine):
+        return None
+    return port_binding(state, machine, interface, server_id)
+
+
+def _machine(state: State, server_id: str, name: str) -> Machine | None:
+    machine: VirtualMachine | None = state.get("virtualMachines", name)
+    if machine is None or machine.resource_id != name or server_id.lower() not in servers_of(machine):
+        return None
+    return machine_record(state, machine, server_id)

@@ -1,0 +1,159 @@
+"""What every host with a port in a routing domain is told: the records of one virtual network's stream.
+
+Called by core.policy. `stream` compiles a network from nothing; `record` answers one key, at a cost that does not grow
+with the number of interfaces. Both must agree: a property test compares them after every random history.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from weft.core.policy_places import (
+    INTERFACES,
+    RUNNING,
+    Interface,
+    Network,
+    Subnet,
+    mac_of,
+    network_of,
+    packed_prefix,
+    provider_address,
+    seats,
+    server_of,
+)
+from weft.core.state import State
+from weft.model.leases import ip_scope
+from weft.model.records import (
+    CustomerRoute,
+    LookupRecord,
+    NetworkRecord,
+    NetworkSettings,
+    RecordKey,
+    SubnetRecord,
+    TunnelEndpoint,
+)
+from weft.model.values import PackedIp, Rdid, Vsid, gateway_of
+
+ON_LINK_METRIC = 255
+"""Metric of a subnet's own route, as New-NetVirtualizationCustomerRoute is given it."""
+
+_ENCAPSULATIONS = {"nvgre": "nvgre", "vxlan": "vxlan"}
+
+
+def network_ref(network: Network) -> str:
+    return f"/virtualNetworks/{network.resource_id}"
+
+
+def settings(state: State, network: Network) -> NetworkSettings:
+    manager = state.get("virtualNetworkManager", "configuration")
+    protocol = manager.properties.network_virtualization_protocol if manager is not None else "VXLAN"
+    rdid = Rdid(network.properties.routing_domain_number)
+    return NetworkSettings(rdid, _ENCAPSULATIONS.get(protocol.lower(), "vxlan"), network_ref(network))
+
+
+def subnet_record(subnet: Subnet) -> SubnetRecord:
+    prefix = ipaddress.ip_network(subnet.properties.address_prefix, strict=False)
+    gateway = PackedIp(gateway_of(prefix).packed)
+    vsid = Vsid(subnet.properties.virtual_subnet_id)
+    return SubnetRecord(vsid, PackedIp(prefix.network_address.packed), prefix.prefixlen, gateway)
+
+
+def customer_route(subnet: Subnet) -> CustomerRoute:
+    """The on-link route: next hop all zeros of the prefix's family."""
+    prefix, length = packed_prefix(subnet.properties.address_prefix)
+    vsid = Vsid(subnet.properties.virtual_subnet_id)
+    return CustomerRoute(vsid, prefix, length, PackedIp(bytes(len(prefix))), ON_LINK_METRIC)
+
+
+def interfaces_of(state: State, network: Network, subnet: Subnet) -> Iterable[Interface]:
+    interfaces: Iterable[Interface] = state.interfaces_in(f"{network_ref(network)}/subnets/{subnet.resource_id}")
+    return interfaces
+
+
+def lookups(state: State, interface: Interface, network: Network) -> Iterator[LookupRecord]:
+    """The records of an interface in this network: none unless its machine runs on a server with a provider address."""
+    machine = state.machine_of(interface.resource_id)
+    if machine is None or machine.properties.power_state != RUNNING:
+        return
+    place = provider_address(state, server_of(machine), network)
+    if place is None:
+        return
+    for seat in seats(state, interface):
+        if seat.network.resource_id == network.resource_id:
+            yield LookupRecord(seat.vsid, seat.address, mac_of(interface), place)
+
+
+def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
+    """Every record of a routing domain; empty if there is no such network."""
+    network = network_of(state, rdid)
+    if network is None:
+        return {}
+    records: list[NetworkRecord] = [settings(state, network)]
+    interfaces: dict[str, Interface] = {}
+    for subnet in network.properties.subnets:
+        records += (subnet_record(subnet), customer_route(subnet))
+        for interface in interfaces_of(state, network, subnet):
+            interfaces[interface.resource_id.lower()] = interface
+    for server_id in state.servers_of(network.resource_id):
+        place = provider_address(state, server_id, network)
+        if place is not None:
+            records.append(TunnelEndpoint(place))
+    for interface in interfaces.values():
+        records += lookups(state, interface, network)
+    return {record.key: record for record in records}
+
+
+def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
+    """The record that the stream has at this key now, if any."""
+    network = network_of(state, rdid)
+    if network is None:
+        return None
+    match key:
+        case (1,):
+            return settings(state, network)
+        case (2, *_):
+            return next((one for one in map(subnet_record, network.properties.subnets) if one.key == key), None)
+        case (3, *_):
+            return next((one for one in map(customer_route, network.properties.subnets) if one.key == key), None)
+        case (4, bytes(address)):
+            return _endpoint(state, network, PackedIp(address))
+        case (5, int(vsid), bytes(address)):
+            return _lookup(state, network, Vsid(vsid), PackedIp(address))
+        case _:
+            return None
+
+
+def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoint | None:
+    logical = network.properties.logical_network
+    if logical is None:
+        return None
+    interested = state.servers_of(network.resource_id)
+    for server_id in _held_by(state, logical.resource_ref, address, "servers"):
+        if server_id in interested and provider_address(state, server_id, network) == address:
+            return TunnelEndpoint(address)
+    return None
+
+
+def _held_by(state: State, scope_ref: str, address: PackedIp, kind: str) -> Iterator[str]:
+    """Ids, lower case, of the resources of one kind that hold an address, by the ledger."""
+    parsed = ipaddress.ip_address(address)
+    lease = state.lease(ip_scope(scope_ref, parsed.version), int(parsed))
+    for holder in lease.holders if lease is not None else ():
+        collection, _, name = holder.ref.strip("/").lower().partition("/")
+        if collection == kind.lower():
+            yield name
+
+
+def holders(state: State, network: Network, address: PackedIp) -> Iterator[Interface]:
+    """The interfaces that hold a customer address in this network."""
+    for name in _held_by(state, network_ref(network), address, INTERFACES):
+        interface = state.get(INTERFACES, name)
+        if interface is not None:
+            yield interface
+
+
+def _lookup(state: State, network: Network, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
+    for interface in holders(state, network, address):
+        for found in lookups(state, interface, network):
+            if found.vsid == vsid and found.customer_address == address:
+                return found
+    return None

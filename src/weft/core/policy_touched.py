@@ -1,0 +1,250 @@
+"""Which records a commit may have changed.
+
+Called by core.policy only. Every resource that the changes name is seen in all the versions that it had in them and the
+one that it has now, so a record that was made by a version already gone is still named. What is named too often costs
+a few bytes; what is left out would never reach a host.
+"""
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from weft.core.changes import Change, ResourceChange
+from weft.core.index import interfaces_of, last_id, servers_of
+from weft.core.policy_places import (
+    INTERFACES,
+    LOGICAL_NETWORKS,
+    MACHINES,
+    NETWORKS,
+    SERVERS,
+    Interface,
+    Network,
+    Server,
+    Subnet,
+    VirtualMachine,
+    instance_of,
+    packed_prefix,
+    subnet_names,
+    subnet_of,
+)
+from weft.core.state import State
+from weft.model.fabric import LogicalNetworkProperties
+from weft.model.records import RecordKey
+from weft.model.resources import AnyResource, Resource
+from weft.model.values import pack_ip
+
+Stream = tuple[str, int | str]
+
+
+class Touched:
+    """One use: make it with the commit's changes and the state after them, then ask for `keys`."""
+
+    def __init__(self, state: State, changes: Iterable[Change]) -> None:
+        self._state = state
+        self._changes = [change for change in changes if isinstance(change, ResourceChange)]
+        self._versions: dict[tuple[str, str], list[AnyResource]] = defaultdict(list)
+        self._changed_machines: dict[str, list[VirtualMachine]] = defaultdict(list)
+        self._moved: set[str] = set()
+        """Interfaces whose port, place or address may differ."""
+        self._switched: set[str] = set()
+        """Interfaces whose machine only changed its power: no port and no interest follows from it."""
+        self._machines: set[str] = set()
+        self._found: set[tuple[Stream, RecordKey]] = set()
+
+    def keys(self) -> set[tuple[Stream, RecordKey]]:
+        for change in self._changes:
+            seen = self._versions[change.kind, change.id.lower()]
+            seen += [one for one in (change.before, change.after) if one is not None]
+            if change.kind == MACHINES:
+                self._remember_machine(change)
+        readers = {
+            "virtualNetworkManager": self._protocol,
+            LOGICAL_NETWORKS: self._logical_network,
+            SERVERS: self._server,
+            NETWORKS: self._network,
+            INTERFACES: self._interface,
+            MACHINES: self._machine,
+        }
+        for change in self._changes:
+            if change.kind in readers:
+                readers[change.kind](change)
+        for interface_id in self._moved:
+            self._ports(interface_id)
+        for interface_id in self._moved | self._switched:
+            self._lookups(interface_id)
+        for machine_id in self._machines:
+            self._machine_records(machine_id)
+        return self._found
+
+    def _remember_machine(self, change: ResourceChange) -> None:
+        versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]
+        for version in versions:
+            for interface_id in interfaces_of(version):
+                self._changed_machines[interface_id].append(version)
+
+    def _seen(self, kind: str, resource_id: str) -> list[AnyResource]:
+        """Every version of a resource in this commit, and the one it has now."""
+        now = self._state.get(kind, resource_id)
+        return [*self._versions.get((kind, resource_id.lower()), ()), *([now] if now is not None else [])]
+
+    def _network_key(self, network: Network, key: RecordKey) -> None:
+        self._found.add((("network", network.properties.routing_domain_number), key))
+
+    def _host_key(self, server_id: str, key: RecordKey) -> None:
+        self._found.add((("host", server_id.lower()), key))
+
+    # One reader per kind: what a change of it can reach.
+
+    def _protocol(self, change: ResourceChange) -> None:
+        if change.before is not None and change.after is not None:
+            old, new = (one.properties.network_virtualization_protocol for one in (change.before, change.after))
+            if old == new:
+                return
+        for network in self._state.all(NETWORKS):
+            self._network_key(network, (1,))
+
+    def _logical_network(self, change: ResourceChange) -> None:
+        old, new = _provider_subnets(change.before), _provider_subnets(change.after)
+        if old == new:
+            return
+        changed = {prefix for prefix, _ in old ^ new}
+        for server in self._state.all(SERVERS):
+            for text in server.properties.provider_addresses:
+                if any(ipaddress.ip_address(text) in ipaddress.ip_network(prefix) for prefix in changed):
+                    self._host_key(server.resource_id, (11, pack_ip(text)))
+
+    def _server(self, change: ResourceChange) -> None:
+        old, new = (_addresses(change.before), _addresses(change.after))
+        if old == new:
+            return
+        for text in (old or ()) + (new or ()):
+            self._host_key(change.id, (11, pack_ip(text)))
+        self._resettle(change.id)
+
+    def _resettle(self, server_id: str) -> None:
+        """The server's tunnel address may be another one: all its ports are told anew."""
+        for machine in self._state.machines_on(server_id):
+            self._moved.update(interfaces_of(machine))
+
+    def _network(self, change: ResourceChange) -> None:
+        before: Network | None = change.before
+        after: Network | None = change.after
+        whole = before is None or after is None or _network_identity(before) != _network_identity(after)
+        for network in (before, after):
+            if network is None:
+                continue
+            if whole:
+                self._network_key(network, (1,))
+            other = after if network is before else before
+            for subnet in network.properties.subnets:
+                twin = subnet_of(other, subnet.resource_id.lower()) if other is not None else None
+                if whole or twin is None or _subnet_identity(twin) != _subnet_identity(subnet):
+                    self._subnet(network, subnet)
+
+    def _subnet(self, network: Network, subnet: Subnet) -> None:
+        vsid = subnet.properties.virtual_subnet_id
+        prefix, length = packed_prefix(subnet.properties.address_prefix)
+        self._network_key(network, (2, vsid, prefix))
+        self._network_key(network, (3, vsid, prefix, length))
+        for interface in self._state.interfaces_in(
+            f"/virtualNetworks/{network.resource_id}/subnets/{subnet.resource_id}"
+        ):
+            self._moved.add(interface.resource_id.lower())
+
+    def _interface(self, change: ResourceChange) -> None:
+        if _interface_identity(change.before) == _interface_identity(change.after):
+            return
+        self._moved.add(change.id.lower())
+
+    def _machine(self, change: ResourceChange) -> None:
+        versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]
+        target = self._moved
+        if len(versions) == 2 and _machine_identity(versions[0]) == _machine_identity(versions[1]):
+            if versions[0].properties.power_state == versions[1].properties.power_state:
+                return
+            target = self._switched
+        self._machines.add(change.id.lower())
+        for version in versions:
+            target.update(interfaces_of(version))
+
+    # What an affected interface or machine names, over all versions.
+
+    def _machines_with(self, interface_id: str) -> list[VirtualMachine]:
+        now = self._state.machine_of(interface_id)
+        changed = self._changed_machines.get(interface_id.lower(), [])
+        return [*changed, *([now] if now is not None else [])]
+
+    def _places(self, interface_id: str) -> Iterator[tuple[Network, int, str]]:
+        """(network, VSID, address) of every version of the interface in every version of its network."""
+        for interface in self._seen(INTERFACES, interface_id):
+            for configuration in interface.properties.ip_configurations:
+                names = subnet_names(configuration.properties.subnet)
+                for network in self._seen(NETWORKS, names[0]) if names is not None else ():
+                    subnet = subnet_of(network, names[1]) if names is not None else None
+                    if subnet is not None:
+                        address = configuration.properties.private_ip_address or ""
+                        yield network, subnet.properties.virtual_subnet_id, address
+
+    def _lookups(self, interface_id: str) -> None:
+        for network, vsid, address in self._places(interface_id):
+            if address:
+                self._network_key(network, (5, vsid, pack_ip(address)))
+
+    def _ports(self, interface_id: str) -> None:
+        servers = {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
+        instances = {instance_of(one) for one in self._seen(INTERFACES, interface_id)}
+        networks = {one.properties.routing_domain_number: one for one, _, _ in self._places(interface_id)}
+        for server_id in servers:
+            for instance_id in instances:
+                self._host_key(server_id, (13, instance_id.encode()))
+            for rdid, network in networks.items():
+                self._host_key(server_id, (12, rdid))
+                for server in self._seen(SERVERS, server_id):
+                    for text in _addresses(server) or ():
+                        self._network_key(network, (4, pack_ip(text)))
+
+    def _machine_records(self, machine_id: str) -> None:
+        versions: list[VirtualMachine] = self._seen(MACHINES, machine_id)
+        servers = {name for version in versions for name in servers_of(version)}
+        for version in versions:
+            for server_id in servers:
+                self._host_key(server_id, (14, version.resource_id.encode()))
+
+
+def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set[tuple[str, tuple[str, ...]]]:
+    """What of a logical network reaches hosts: prefixes and gateways of its subnets if it is a provider network."""
+    if network is None or not network.properties.network_virtualization_enabled:
+        return set()
+    subnets = (subnet.properties for subnet in network.properties.subnets)
+    return {(str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways) for one in subnets}
+
+
+def _addresses(server: Server | None) -> tuple[str, ...] | None:
+    return server.properties.provider_addresses if server is not None else None
+
+
+def _network_identity(network: Network) -> tuple[int, str, str]:
+    properties = network.properties
+    return properties.routing_domain_number, network.resource_id, last_id(properties.logical_network)
+
+
+def _subnet_identity(subnet: Subnet) -> tuple[int, str]:
+    return subnet.properties.virtual_subnet_id, subnet.properties.address_prefix
+
+
+def _interface_identity(interface: Interface | None) -> tuple[object, ...]:
+    if interface is None:
+        return ()
+    places = tuple(
+        (one.properties.private_ip_address, subnet_names(one.properties.subnet))
+        for one in interface.properties.ip_configurations
+    )
+    return instance_of(interface), interface.resource_id, interface.properties.private_mac_address, places
+
+
+def _machine_identity(machine: VirtualMachine) -> tuple[object, ...]:
+    """All of a machine that reaches hosts, but its power."""
+    properties = machine.properties
+    interfaces = tuple(interfaces_of(machine))
+    hypervisor = properties.hypervisor.id if properties.hypervisor is not None else ""
+    return machine.resource_id, last_id(properties.server), interfaces, properties.move, hypervisor

@@ -1,0 +1,109 @@
+"""A host's policy for people and scripts: GET /weft/v1/servers/{id}/policy.
+
+Called by core.policy and through it by the API. Words and forms are those of the HNV cmdlets, New-NetVirtualization...,
+so that the view can be laid beside Get-NetVirtualizationLookupRecord on a Hyper-V host. Only networks that the host
+needs are in it. Unlike the streams it shows the distributed router too: each subnet has a record of its gateway, with a
+provider address that is never sent to the wire.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from weft.core import policy_host, policy_network
+from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network
+from weft.core.state import State
+from weft.model.errors import NotFound
+from weft.model.records import LookupRecord, PortBinding, ProviderAddress
+from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, Vsid, ip_text, mac_digits
+
+MARK = "weft:"
+"""How a lookup record's Context begins: tells ours from a record that another hand made."""
+
+_ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
+
+
+def view(state: State, server_id: str) -> dict[str, Any]:
+    """The readable policy of a host. Raises NotFound for an unknown server."""
+    server = state.get(SERVERS, server_id)
+    if server is None:
+        raise NotFound(f"There is no server '{server_id}'.", target=f"/servers/{server_id}")
+    addresses = list(policy_host.provider_addresses(state, server))
+    networks = sorted(
+        (one for name in state.networks_on(server.resource_id) if (one := state.get(NETWORKS, name)) is not None),
+        key=lambda network: network.resource_id,
+    )
+    return {
+        "providerAddresses": [_provider_address(one) for one in addresses],
+        "providerRoutes": [
+            {"destinationPrefix": _ANYWHERE[len(one.gateway)], "nextHop": ip_text(one.gateway), "metric": 0}
+            for one in addresses
+            if one.gateway
+        ],
+        "lookupRecords": [record for network in networks for record in _lookup_records(state, network)],
+        "customerRoutes": [route for network in networks for route in _customer_routes(network)],
+        "ports": list(_ports(state, server.resource_id)),
+    }
+
+
+def _provider_address(record: ProviderAddress) -> dict[str, Any]:
+    return {
+        "providerAddress": ip_text(record.address),
+        "prefixLength": record.prefix_length,
+        "logicalNetwork": record.logical_network,
+    }
+
+
+def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
+    """Per subnet the gateway's record, then those of its running machines by address."""
+    found: list[tuple[LookupRecord, Interface]] = []
+    for subnet in network.properties.subnets:
+        own = policy_network.subnet_record(subnet)
+        gateway = LookupRecord(own.vsid, own.gateway, ROUTER_MAC, GATEWAY_DUMMY_PROVIDER_ADDRESS)
+        yield _lookup_record(gateway, f"{subnet.resource_id}-DG", f"{MARK}gateway")
+        for interface in policy_network.interfaces_of(state, network, subnet):
+            for record in policy_network.lookups(state, interface, network):
+                if (record, interface) not in found:
+                    found.append((record, interface))
+    for record, interface in sorted(found, key=lambda one: (one[0].vsid, one[0].customer_address)):
+        machine = state.machine_of(interface.resource_id)
+        name = machine.resource_id if machine is not None else ""
+        yield _lookup_record(record, name, f"{MARK}{interface.resource_id}")
+
+
+def _lookup_record(record: LookupRecord, name: str, context: str) -> dict[str, Any]:
+    return {
+        "customerAddress": ip_text(record.customer_address),
+        "virtualSubnetId": record.vsid,
+        "macAddress": mac_digits(record.mac),
+        "providerAddress": ip_text(record.provider_address),
+        "rule": "TranslationMethodEncap",
+        "type": "Static",
+        "vmName": name,
+        "context": context,
+    }
+
+
+def _customer_routes(network: Network) -> Iterator[dict[str, Any]]:
+    for subnet in network.properties.subnets:
+        route = policy_network.customer_route(subnet)
+        yield {
+            "routingDomainId": "{" + network.instance_id + "}",
+            "virtualSubnetId": Vsid(route.vsid),
+            "destinationPrefix": f"{ip_text(route.prefix)}/{route.prefix_length}",
+            "nextHop": ip_text(route.next_hop),
+            "metric": route.metric,
+        }
+
+
+def _ports(state: State, server_id: str) -> Iterator[dict[str, Any]]:
+    bindings = (one for one in policy_host.stream(state, server_id).values() if isinstance(one, PortBinding))
+    for binding in sorted(bindings, key=lambda one: one.network_interface):
+        machine = state.machine_of(binding.network_interface)
+        yield {
+            "networkInterface": f"/networkInterfaces/{binding.network_interface}",
+            "instanceId": binding.instance_id,
+            "virtualSubnetId": binding.vsid,
+            "macAddress": mac_digits(binding.mac),
+            "ipAddresses": [ip_text(address) for address in binding.addresses],
+            "virtualMachine": f"/weft/virtualMachines/{machine.resource_id}" if machine is not None else None,
+        }

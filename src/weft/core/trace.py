@@ -1,0 +1,295 @@
+"""Would this packet arrive, and if not, what decided so?
+
+Called by the API (POST /weft/v1/trace). Pure: it walks the state as the data plane walks its tables (docs/pipeline.md),
+so it answers for what the hosts are told to do; what only a host knows (a port that it keeps closed, a guest that
+answers nothing) comes in as `HostFacts`. "Delivered to port" is as far as the network can promise: a firewall inside
+the guest may still drop the packet.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import NoReturn
+
+import msgspec
+
+from weft.core import policy_network
+from weft.core.policy_places import (
+    INTERFACES,
+    RUNNING,
+    SERVERS,
+    Interface,
+    Seat,
+    Subnet,
+    VirtualMachine,
+    instance_of,
+    mac_of,
+    port_seats,
+    provider_address,
+    server_of,
+)
+from weft.core.state import State
+from weft.model.errors import Invalid, InvalidReference
+from weft.model.records import LookupRecord
+from weft.model.values import PackedIp, Vsid, ip_text, mac_dashes
+
+PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
+PING = ("icmp", "icmpv6")
+
+
+class Step(msgspec.Struct, frozen=True, rename="camel"):
+    """One stage of the way: where, which stage of the pipeline, the record that it went by, and what happened."""
+
+    host: str
+    stage: str
+    record: str
+    text: str
+
+
+class TraceResult(msgspec.Struct, frozen=True, rename="camel"):
+    delivered: bool
+    path: tuple[Step, ...]
+    reason: str
+    decided_by: str | None = None
+    """resourceRef of what let the packet through or stopped it."""
+    missing: dict[str, str | int] | None = None
+    """The record whose absence stopped it, by the names of the policy view."""
+
+
+class HostFacts(msgspec.Struct, frozen=True):
+    """What hosts report beyond their policy; keys are instanceIds of interfaces."""
+
+    closed: Mapping[str, str] = {}
+    """Ports that are not bound on their switch, with the reason."""
+    silent: frozenset[str] = frozenset()
+    """Ports whose guest was reached but answered nothing."""
+
+
+class _Stopped(Exception):
+    """The packet ends here; carries the verdict."""
+
+    def __init__(self, reason: str, decided_by: str, missing: dict[str, str | int] | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.decided_by, self.missing = reason, decided_by, missing
+
+
+def trace(  # noqa: PLR0913 - one question, asked in the words of the API
+    state: State, from_interface: str, to: str, protocol: str = "icmp", port: int = 0, facts: HostFacts | None = None
+) -> TraceResult:
+    """Follow one packet from an interface (resourceRef or id) to an address, or to another interface.
+
+    `port` is the destination port of tcp and udp. Raises InvalidReference for an interface that is not there, Invalid
+    for a protocol or a target that cannot be traced.
+    """
+    source = _interface(state, from_interface, "from")
+    if protocol.lower() not in PROTOCOLS:
+        raise Invalid(f"'{protocol}' is not traced: name one of {', '.join(PROTOCOLS)}.", target="protocol")
+    walk = _Walk(state, source, (protocol.lower(), port), facts or HostFacts())
+    try:
+        return walk.follow(to)
+    except _Stopped as stop:
+        return TraceResult(False, tuple(walk.path), stop.reason, stop.decided_by, stop.missing)
+
+
+def _interface(state: State, text: str, target: str) -> Interface:
+    name = text.strip("/")
+    name = name.split("/", 1)[1] if name.lower().startswith("networkinterfaces/") else name
+    interface: Interface | None = state.get(INTERFACES, name)
+    if interface is None:
+        raise InvalidReference(f"There is no network interface '{text}'.", target=target)
+    return interface
+
+
+def _ref(interface: Interface) -> str:
+    return f"/networkInterfaces/{interface.resource_id}"
+
+
+class _Walk:
+    """One packet's way. `path` grows as it goes; _Stopped ends it."""
+
+    def __init__(self, state: State, source: Interface, flow: tuple[str, int], facts: HostFacts) -> None:
+        self.path: list[Step] = []
+        self._state = state
+        self._source = source
+        self._protocol, self._port = flow
+        self._facts = facts
+        self._host = ""
+
+    def follow(self, to: str) -> TraceResult:
+        wanted: Interface | None = None
+        try:
+            target: PackedIp | None = PackedIp(ipaddress.ip_address(to).packed)
+        except ValueError:
+            wanted, target = _interface(self._state, to, "to"), None
+        machine = self._running(self._source)
+        self._host = self._server_name(machine)
+        places = self._own_places()
+        if wanted is not None:
+            target = self._address_of(wanted, places[0])
+        assert target is not None
+        seat = self._classify(places, target)
+        if ipaddress.ip_address(target).is_multicast or _is_broadcast(seat, target):
+            raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
+        if target in (place.address for place in places):
+            raise _Stopped("its own address: such a packet never leaves the guest", _ref(self._source))
+        return self._forward(seat, target)
+
+    def _step(self, stage: str, text: str, record: str = "") -> None:
+        self.path.append(Step(self._host, stage, record, text))
+
+    def _running(self, interface: Interface) -> VirtualMachine:
+        """The machine behind an interface; stops the walk unless it runs on a server with its port open."""
+        machine: VirtualMachine | None = self._state.machine_of(interface.resource_id)
+        if machine is None:
+            raise _Stopped(f"{interface.resource_id} belongs to no machine, so it has no port", _ref(interface))
+        ref = f"/weft/virtualMachines/{machine.resource_id}"
+        if not server_of(machine):
+            raise _Stopped(f"machine {machine.resource_id} has no server", ref)
+        if machine.properties.power_state != RUNNING:
+            raise _Stopped(f"machine {machine.resource_id} is {machine.properties.power_state}", ref)
+        closed = self._facts.closed.get(instance_of(interface))
+        if closed is not None:
+            raise _Stopped(f"the port of {interface.resource_id} is closed: {closed}", _ref(interface))
+        return machine
+
+    def _server_name(self, machine: VirtualMachine) -> str:
+        """The server's id as it was written."""
+        server = self._state.get(SERVERS, server_of(machine))
+        return server.resource_id if server is not None else server_of(machine)
+
+    def _own_places(self) -> tuple[Seat, ...]:
+        places = port_seats(self._state, self._source)
+        if not places:
+            raise _Stopped(f"{self._source.resource_id} has no address in a virtual subnet", _ref(self._source))
+        return places
+
+    def _address_of(self, wanted: Interface, own: Seat) -> PackedIp:
+        """The address of the wanted interface that the source would use."""
+        theirs = port_seats(self._state, wanted)
+        if not theirs:
+            raise _Stopped(f"{wanted.resource_id} has no address in a virtual subnet", _ref(wanted))
+        if theirs[0].network.resource_id != own.network.resource_id:
+            here, there = own.network.resource_id, theirs[0].network.resource_id
+            text = f"no route: {wanted.resource_id} is in virtual network {there}, which {here} cannot reach"
+            raise _Stopped(text, policy_network.network_ref(own.network))
+        families = {len(seat.address) for seat in port_seats(self._state, self._source)}
+        return next((seat.address for seat in theirs if len(seat.address) in families), theirs[0].address)
+
+    def _classify(self, places: tuple[Seat, ...], target: PackedIp) -> Seat:
+        seat = next((one for one in places if len(one.address) == len(target)), None)
+        if seat is None:
+            family = "IPv4" if len(target) == 4 else "IPv6"
+            raise _Stopped(f"{self._source.resource_id} has no {family} address to send from", _ref(self._source))
+        text = f"port of {self._source.resource_id} is bound to VSID {seat.vsid}, network {seat.network.resource_id}"
+        self._step("classify", text, f"PortBinding {instance_of(self._source)}")
+        mac = mac_dashes(mac_of(self._source))
+        self._step("port security", f"source {mac} and {ip_text(seat.address)} are the port's own")
+        return seat
+
+    def _forward(self, seat: Seat, target: PackedIp) -> TraceResult:
+        subnet = self._subnet_of(seat, target)
+        record = policy_network.subnet_record(subnet)
+        if target == record.gateway:
+            return self._gateway(seat, subnet, target)
+        if record.vsid != seat.vsid:
+            route = policy_network.customer_route(subnet)
+            text = f"routed from VSID {seat.vsid} to {record.vsid}, TTL lowered by one"
+            self._step("routing", text, f"CustomerRoute {ip_text(route.prefix)}/{route.prefix_length}")
+        holder = self._holder(seat, subnet, target)
+        lookup = self._lookup(seat, holder, target)
+        if record.vsid == seat.vsid:
+            text = f"{ip_text(target)} is answered for with {mac_dashes(lookup.mac)}, the guest's request goes nowhere"
+            self._step("responder", text, _name_of(lookup))
+        return self._deliver(seat, holder, lookup)
+
+    def _subnet_of(self, seat: Seat, target: PackedIp) -> Subnet:
+        address = ipaddress.ip_address(target)
+        for subnet in seat.network.properties.subnets:
+            if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
+                return subnet
+        ref = policy_network.network_ref(seat.network)
+        self._step("routing", f"no route to {address} in network {seat.network.resource_id}")
+        text = f"no gateway: {address} is outside virtual network {seat.network.resource_id}, which has no gateway"
+        missing: dict[str, str | int] = {
+            "record": "customerRoute",
+            "destinationPrefix": f"{address}/{address.max_prefixlen}",
+        }
+        raise _Stopped(text, ref, missing)
+
+    def _gateway(self, seat: Seat, subnet: Subnet, target: PackedIp) -> TraceResult:
+        ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
+        self._step("routing", f"{ip_text(target)} is the distributed router of subnet {subnet.resource_id}")
+        if self._protocol not in PING:
+            raise _Stopped(f"the distributed router answers ping only, not {self._protocol}", ref)
+        return TraceResult(True, tuple(self.path), f"answered by the distributed router on {self._host}", ref)
+
+    def _holder(self, seat: Seat, subnet: Subnet, target: PackedIp) -> Interface:
+        vsid = subnet.properties.virtual_subnet_id
+        for interface in policy_network.holders(self._state, seat.network, target):
+            if any(one.vsid == vsid and one.address == target for one in port_seats(self._state, interface)):
+                return interface
+        ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
+        text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
+        raise _Stopped(text, ref, _missing_lookup(vsid, target))
+
+    def _lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> LookupRecord:
+        for record in policy_network.lookups(self._state, holder, seat.network):
+            if record.customer_address == target:
+                return record
+        self._no_lookup(seat, holder, target)
+
+    def _no_lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> NoReturn:
+        place = next(one for one in port_seats(self._state, holder) if one.address == target)
+        missing = _missing_lookup(place.vsid, target)
+        try:
+            machine = self._running(holder)
+        except _Stopped as stop:
+            raise _Stopped(f"no lookup record: {stop.reason}", stop.decided_by, missing) from None
+        server = self._server_name(machine)
+        text = f"no lookup record: server {server} has no provider address for network {seat.network.resource_id}"
+        raise _Stopped(text, f"/servers/{server}", missing)
+
+    def _deliver(self, seat: Seat, holder: Interface, record: LookupRecord) -> TraceResult:
+        machine = self._running(holder)
+        there = self._server_name(machine)
+        named = _name_of(record)
+        if there == self._host:
+            self._step("output", f"{holder.resource_id} is on this host: no encapsulation", named)
+        else:
+            self._tunnel(seat, record, there, named)
+        reason = f"delivered to port {holder.resource_id} on {there}"
+        if instance_of(holder) in self._facts.silent:
+            reason += "; the guest answers nothing (a firewall inside it?)"
+        self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
+        return TraceResult(True, tuple(self.path), reason, _ref(holder))
+
+    def _tunnel(self, seat: Seat, record: LookupRecord, there: str, named: str) -> None:
+        own = provider_address(self._state, self._host, seat.network)
+        if own is None:
+            text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
+            raise _Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
+        encapsulation = policy_network.settings(self._state, seat.network).encapsulation.upper()
+        outer = f"from {ip_text(own)} to {ip_text(record.provider_address)}"
+        self._step("encapsulation", f"{encapsulation} {outer}, VSID {record.vsid}", named)
+        self._host = there
+        self._step("decapsulation", f"VSID {record.vsid} is known here", f"TunnelEndpoint {ip_text(own)}")
+
+
+def _name_of(record: LookupRecord) -> str:
+    return f"LookupRecord {record.vsid} {ip_text(record.customer_address)}"
+
+
+def _missing_lookup(vsid: Vsid | int, target: PackedIp) -> dict[str, str | int]:
+    return {"record": "lookupRecord", "virtualSubnetId": int(vsid), "customerAddress": ip_text(target)}
+
+
+def _is_broadcast(seat: Seat, target: PackedIp) -> bool:
+    if len(target) != 4:
+        return False
+    address = ipaddress.IPv4Address(target)
+    prefixes = (
+        ipaddress.ip_network(one.properties.address_prefix, strict=False) for one in seat.network.properties.subnets
+    )
+    return int(address) == 0xFFFFFFFF or any(
+        isinstance(prefix, ipaddress.IPv4Network) and address == prefix.broadcast_address and prefix.prefixlen < 31
+        for prefix in prefixes
+    )

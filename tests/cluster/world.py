@@ -1,0 +1,197 @@
+"""A state built by hand, without the rules of decide: every change is possible here, in any grouping.
+
+Used by the tests of policy, trace and the packet oracle. Each method returns the changes it made; they are applied.
+"""
+
+import ipaddress
+import uuid
+
+from msgspec.structs import replace
+
+from weft.core.changes import Change, LeaseChange, ResourceChange
+from weft.core.state import State
+from weft.model import fabric, tenancy, workload
+from weft.model.leases import ASSIGNED, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
+from weft.model.resources import Ref, Resource
+
+PROVIDER = "/logicalNetworks/hnvpa"
+
+
+def instance(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name.lower()))
+
+
+def resource(kind, name, properties):
+    return Resource(resource_id=name, instance_id=instance(f"{kind}/{name}"), etag='W/"1"', properties=properties)
+
+
+class World:
+    """`state` is at what the methods made so far; `changes` collects until `taken`."""
+
+    def __init__(self):
+        self.state = State()
+        self.changes: list[Change] = []
+
+    def taken(self) -> list[Change]:
+        taken, self.changes = self.changes, []
+        return taken
+
+    def _turn(self, change):
+        self.state.apply(change)
+        self.changes.append(change)
+
+    def put(self, kind, name, properties):
+        before = self.state.get(kind, name)
+        self._turn(ResourceChange(kind, name.lower(), before, resource(kind, name, properties)))
+
+    def delete(self, kind, name):
+        before = self.state.get(kind, name)
+        if before is not None:
+            self._turn(ResourceChange(kind, name.lower(), before, None))
+
+    def _lease(self, scope, address, holder, wanted=True):
+        before = self.state.lease(scope, address)
+        after = Lease(scope, address, ASSIGNED, (holder,)) if wanted else None
+        if before != after:
+            self._turn(LeaseChange(scope, address, before, after, "assigned" if wanted else "released"))
+
+    def protocol(self, name):
+        self.put(
+            "virtualNetworkManager",
+            "configuration",
+            fabric.VirtualNetworkManagerProperties(network_virtualization_protocol=name),
+        )
+
+    def fabric(self, **prefixes):
+        """The provider network: pa1="192.168.1.0/24" ... Each subnet's gateway is its first address."""
+        subnets = tuple(
+            Resource(
+                resource_id=name,
+                instance_id=instance(f"pa/{name}"),
+                properties=fabric.LogicalSubnetProperties(
+                    address_prefix=prefix, default_gateways=(str(ipaddress.ip_network(prefix)[1]),)
+                ),
+            )
+            for name, prefix in prefixes.items()
+        )
+        self.put(
+            "logicalNetworks",
+            "hnvpa",
+            fabric.LogicalNetworkProperties(network_virtualization_enabled=True, subnets=subnets),
+        )
+
+    def server(self, name, *addresses):
+        old = self.state.get("servers", name)
+        for text in old.properties.provider_addresses if old is not None else ():
+            if text not in addresses:
+                self._provider_lease(name, text, wanted=False)
+        for text in addresses:
+            self._provider_lease(name, text, wanted=True)
+        self.put("servers", name, fabric.ServerProperties(provider_addresses=addresses))
+
+    def _provider_lease(self, server, text, wanted):
+        address = ipaddress.ip_address(text)
+        self._lease(ip_scope(PROVIDER, address.version), int(address), Holder("server", f"/servers/{server}"), wanted)
+
+    def network(self, name, rdid, subnets):
+        """`subnets`: {id: (prefix, VSID)}."""
+        made = tuple(
+            Resource(
+                resource_id=subnet,
+                instance_id=instance(f"{name}/{subnet}"),
+                properties=tenancy.VirtualSubnetProperties(address_prefix=prefix, virtual_subnet_id=vsid),
+            )
+            for subnet, (prefix, vsid) in subnets.items()
+        )
+        ref = f"/virtualNetworks/{name}"
+        self._lease(RDID_SCOPE, rdid, Holder("virtualNetwork", ref))
+        for subnet, (_, vsid) in subnets.items():
+            self._lease(VSID_SCOPE, vsid, Holder("virtualSubnet", f"{ref}/subnets/{subnet}"))
+        self.put(
+            "virtualNetworks",
+            name,
+            tenancy.VirtualNetworkProperties(logical_network=Ref(PROVIDER), subnets=made, routing_domain_number=rdid),
+        )
+
+    def interface(self, name, mac, *places):
+        """`places`: (subnet ref, address) each."""
+        self._interface_leases(name, wanted=False, keep=places)
+        self.put(
+            "networkInterfaces",
+            name,
+            workload.NetworkInterfaceProperties(
+                private_mac_address=f"{mac:012X}",
+                ip_configurations=tuple(
+                    Resource(
+                        resource_id=f"ip{number}",
+                        properties=workload.IpConfigurationProperties(private_ip_address=text, subnet=Ref(subnet)),
+                    )
+                    for number, (subnet, text) in enumerate(places)
+                ),
+            ),
+        )
+        self._interface_leases(name, wanted=True)
+
+    def _interface_leases(self, name, wanted, keep=()):
+        found = self.state.get("networkInterfaces", name)
+        for one in found.properties.ip_configurations if found is not None else ():
+            place = (one.properties.subnet.resource_ref, one.properties.private_ip_address)
+            if place in keep:
+                continue
+            network, address = place[0].partition("/subnets/")[0], ipaddress.ip_address(place[1])
+            holder = Holder("networkInterface", f"/networkInterfaces/{name}")
+            self._lease(ip_scope(network, address.version), int(address), holder, wanted)
+
+    def drop_interface(self, name):
+        self._interface_leases(name, wanted=False)
+        self.delete("networkInterfaces", name)
+
+    def machine(self, name, server, interfaces, power="Off", move=None):
+        self.put(
+            "virtualMachines",
+            name,
+            workload.VirtualMachineProperties(
+                server=Ref(f"/servers/{server}") if server else None,
+                network_interfaces=tuple(Ref(f"/networkInterfaces/{one}") for one in interfaces),
+                power_state=power,
+                move=move,
+            ),
+        )
+
+    def change_machine(self, name, **properties):
+        old = self.state.get("virtualMachines", name)
+        new = replace(old, properties=replace(old.properties, **properties))
+        self._turn(ResourceChange("virtualMachines", name.lower(), old, new))
+
+    def power(self, name, power):
+        self.change_machine(name, power_state=power)
+
+    def move(self, name, destination, phase, generation=7):
+        """Put the machine's move into a phase; `done` and `failed` end it."""
+        old = self.state.get("virtualMachines", name).properties
+        source = old.move.source if old.move is not None else old.server.resource_ref.rpartition("/")[2]
+        move = workload.Move(source=source, destination=destination, phase=phase, generation=generation)
+        server = old.server
+        if phase in ("switched", "done"):
+            server = Ref(f"/servers/{destination}")
+        self.change_machine(name, server=server, move=None if phase in ("done", "failed") else move)
+
+
+def sample():
+    """Two tenants with equal addresses on two hosts (source 004): Blue 6001 and 6002, Red 5001."""
+    world = World()
+    world.protocol("NVGRE")
+    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+    world.server("Host1", "192.168.1.10")
+    world.server("host2", "192.168.2.20")
+    world.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)})
+    world.network("red", 50, {"web": ("10.1.1.0/24", 5001)})
+    for tenant, base in (("Blue", 0x101010101100), ("red", 0x101010102200)):
+        for number, host in ((1, "host1"), (2, "host2")):
+            name = f"{tenant}{number}".lower()
+            place = (f"/virtualNetworks/{tenant}/subnets/web", f"10.1.1.1{number}")
+            world.interface(f"{name}-eth0", base + number, place)
+            world.machine(name, host, [f"{name}-eth0"], "Running")
+    world.interface("blue3-eth0", 0x101010101103, ("/virtualNetworks/blue/subnets/db", "10.1.2.21"))
+    world.machine("blue3", "host2", ["blue3-eth0"], "Running")
+    return world

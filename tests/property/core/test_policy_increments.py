@@ -1,0 +1,168 @@
+"""The sum of increments is the whole: after any history, in any grouping, every stream is what a compile from nothing
+makes of it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cluster.world import World
+from weft.core import policy
+
+HOSTS = ("h1", "H2", "h3")
+ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.168.2.2"), "h3": ("192.168.2.3",)}
+NETWORKS = {"blue": 60, "Red": 50}
+INTERFACES = tuple(f"n{number}" for number in range(5))
+MACHINES = ("m1", "M2", "m3")
+POWERS = ("Off", "Running", "Saved")
+PHASES = ("preparing", "switching", "switched", "done", "failed")
+
+pick = st.sampled_from
+step = st.one_of(
+    st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
+    st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
+    st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
+    st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3)),
+    st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
+    st.tuples(st.just("drop"), pick(INTERFACES)),
+    st.tuples(st.just("machine"), pick(MACHINES), pick((*HOSTS, "")), st.sets(pick(INTERFACES), max_size=3)),
+    st.tuples(st.just("power"), pick(MACHINES), pick(POWERS)),
+    st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(PHASES)),
+    st.tuples(st.just("delete"), pick(MACHINES)),
+    st.tuples(st.just("raze"), pick(tuple(NETWORKS))),
+)
+histories = st.lists(st.tuples(st.booleans(), step), max_size=40)
+
+
+class Driver:
+    """Makes of a drawn step what the state can take: nothing where it would break a reference."""
+
+    def __init__(self):
+        self.world = World()
+        self.world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+        for host in HOSTS:
+            self.world.server(host, *ADDRESSES[host][:1])
+        for name in NETWORKS:
+            self.network(name, 0)
+
+    def protocol(self, name):
+        self.world.protocol(name)
+
+    def fabric(self, prefix):
+        self.world.fabric(pa1=prefix, pa2="192.168.2.0/24")
+
+    def server(self, host, count):
+        self.world.server(host, *ADDRESSES[host][:count])
+
+    def network(self, name, shape):
+        """Four shapes: another VSID, another prefix, or the second subnet missing."""
+        base = NETWORKS[name] * 100
+        subnets = {"web": ("10.1.1.0/24", base + (shape == 1)), "Six": ("fd00:1::/64", base + (shape == 1))}
+        if shape != 2:
+            subnets["db"] = ("10.1.2.0/24" if shape == 0 else "10.1.2.0/25", base + 5)
+        self.world.network(name, NETWORKS[name], subnets)
+
+    def interface(self, name, network, place, mac):
+        if self.world.state.get("virtualNetworks", network) is None:
+            return
+        host = INTERFACES.index(name) + 10
+        ref = f"/virtualNetworks/{network}/subnets/"
+        places = (
+            [(ref + "WEB", f"10.1.1.{host}")],
+            [(ref + "web", f"10.1.1.{host + 20}"), (ref + "six", f"fd00:1::{host}")],
+            [(ref + "db", f"10.1.2.{host}")],
+            [],
+        )[place]
+        self.world.interface(name, mac, *places)
+
+    def drop(self, name):
+        if self.world.state.machine_of(name) is None:
+            self.world.drop_interface(name)
+
+    def machine(self, name, host, interfaces):
+        state = self.world.state
+        owned = {one for one in interfaces if (owner := state.machine_of(one)) is None or owner.resource_id == name}
+        free = sorted(one for one in owned if state.get("networkInterfaces", one) is not None)
+        self.world.machine(name, host, free, "Off")
+
+    def power(self, name, power):
+        if self.world.state.get("virtualMachines", name) is not None:
+            self.world.power(name, power)
+
+    def move(self, name, host, phase):
+        machine = self.world.state.get("virtualMachines", name)
+        if machine is not None and machine.properties.server is not None:
+            self.world.move(name, host, phase)
+
+    def delete(self, name):
+        self.world.delete("virtualMachines", name)
+
+    def raze(self, network):
+        """A network with all that is in it, as one batch."""
+        state = self.world.state
+        for interface in list(state.interfaces_in(f"/virtualNetworks/{network}")):
+            machine = state.machine_of(interface.resource_id)
+            if machine is not None:
+                self.world.delete("virtualMachines", machine.resource_id)
+            self.world.drop_interface(interface.resource_id)
+        self.world.delete("virtualNetworks", network)
+
+
+class Mirror:
+    """A publisher's view: all streams, kept up to date by increments alone."""
+
+    def __init__(self):
+        self.streams = {}
+
+    def follow(self, state, changes):
+        for stream, key in policy.touched(state, changes):
+            record = policy.record(state, stream, key)
+            held = self.streams.setdefault(stream, {})
+            if record is None:
+                held.pop(key, None)
+            else:
+                assert record.key == key
+                held[key] = record
+
+
+def whole(state):
+    found = {("network", rdid): policy.network_stream(state, rdid) for rdid in NETWORKS.values()}
+    return found | {("host", host.lower()): policy.host_stream(state, host) for host in HOSTS}
+
+
+def check(history):
+    driver, mirror = Driver(), Mirror()
+    mirror.follow(driver.world.state, driver.world.taken())
+    for ends_commit, (name, *arguments) in history:
+        getattr(driver, name)(*arguments)
+        if ends_commit:
+            mirror.follow(driver.world.state, driver.world.taken())
+            compare(mirror, driver)
+    mirror.follow(driver.world.state, driver.world.taken())
+    compare(mirror, driver)
+
+
+def compare(mirror, driver):
+    for stream, records in whole(driver.world.state).items():
+        assert mirror.streams.get(stream, {}) == records, stream
+
+
+@given(histories)
+def test_increments_add_up_to_the_whole(history):
+    check(history)
+
+
+def test_a_history_with_everything_in_it():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 1, 1)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("power", "m1", "Running")),
+            (False, ("server", "h1", 0)),
+            (True, ("server", "H2", 2)),
+            (True, ("move", "m1", "H2", "preparing")),
+            (True, ("server", "H2", 1)),
+            (True, ("move", "m1", "H2", "switched")),
+            (True, ("network", "blue", 1)),
+            (True, ("fabric", "172.16.0.0/24")),
+            (True, ("raze", "blue")),
+        ]
+    )

@@ -1,0 +1,308 @@
+"""Small clusters and the records that must come of them, written by hand; then what a change may touch."""
+
+import pytest
+
+from tests.cluster.world import World, instance, sample
+from weft.core import policy
+from weft.core.changes import LeaseChange
+from weft.model.errors import NotFound
+from weft.model.records import (
+    CustomerRoute,
+    LookupRecord,
+    Machine,
+    NeededNetwork,
+    NetworkSettings,
+    PortBinding,
+    ProviderAddress,
+    SubnetRecord,
+    TunnelEndpoint,
+)
+from weft.model.values import pack_ip
+from weft.model.workload import HypervisorIdentity
+
+PA1, PA2, PA3 = pack_ip("192.168.1.10"), pack_ip("192.168.2.20"), pack_ip("192.168.1.30")
+BLUE = ("network", 60)
+MAC = 0x101010101100
+
+
+def eth0(name):
+    return instance(f"networkInterfaces/{name}-eth0")
+
+
+def port(world, host, name):
+    return policy.record(world.state, ("host", host), (13, eth0(name).encode()))
+
+
+def machine(world, host, name):
+    return policy.record(world.state, ("host", host), (14, name.encode()))
+
+
+def lookup(world, vsid, address, rdid=60):
+    return policy.record(world.state, ("network", rdid), (5, vsid, pack_ip(address)))
+
+
+def test_a_routing_domain_is_told_its_subnets_routes_hosts_and_running_machines():
+    world = sample()
+    zeros = pack_ip("0.0.0.0")
+    web, db = pack_ip("10.1.1.0"), pack_ip("10.1.2.0")
+    assert set(policy.network_stream(world.state, 60).values()) == {
+        NetworkSettings(60, "nvgre", "/virtualNetworks/Blue"),
+        SubnetRecord(6001, web, 24, pack_ip("10.1.1.1")),
+        SubnetRecord(6002, db, 24, pack_ip("10.1.2.1")),
+        CustomerRoute(6001, web, 24, zeros, 255),
+        CustomerRoute(6002, db, 24, zeros, 255),
+        TunnelEndpoint(PA1),
+        TunnelEndpoint(PA2),
+        LookupRecord(6001, pack_ip("10.1.1.11"), MAC + 1, PA1),
+        LookupRecord(6001, pack_ip("10.1.1.12"), MAC + 2, PA2),
+        LookupRecord(6002, pack_ip("10.1.2.21"), MAC + 3, PA2),
+    }
+
+
+def test_a_host_is_told_its_address_its_networks_its_ports_and_its_machines():
+    world = sample()
+    assert set(policy.host_stream(world.state, "HOST1").values()) == {
+        ProviderAddress(PA1, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa"),
+        NeededNetwork(60, "/virtualNetworks/Blue"),
+        NeededNetwork(50, "/virtualNetworks/red"),
+        PortBinding(eth0("blue1"), "blue1-eth0", 60, 6001, MAC + 1, (pack_ip("10.1.1.11"),), PA1),
+        PortBinding(eth0("red1"), "red1-eth0", 50, 5001, 0x101010102201, (pack_ip("10.1.1.11"),), PA1),
+        Machine("blue1", "Running", (eth0("blue1"),), ""),
+        Machine("red1", "Running", (eth0("red1"),), ""),
+    }
+
+
+def test_a_stream_of_nothing_is_empty():
+    world = sample()
+    assert policy.network_stream(world.state, 99) == {}
+    assert policy.host_stream(world.state, "nowhere") == {}
+    assert policy.record(world.state, ("network", 99), (1,)) is None
+    assert policy.record(world.state, ("host", "nowhere"), (12, 60)) is None
+    for key in ((9,), (4, pack_ip("192.168.9.9")), (2, 7000, PA1), (5, 6001, pack_ip("10.1.1.99"))):
+        assert policy.record(world.state, BLUE, key) is None
+    for key in ((9,), (11, PA2), (12, 99), (13, b"no-such"), (14, b"no-such"), (14, b"BLUE1"), (14, b"blue2")):
+        assert policy.record(world.state, ("host", "host1"), key) is None
+    assert port(world, "host1", "blue2") is None
+    instance_of_server = instance("servers/host1").encode()
+    assert policy.record(world.state, ("host", "host1"), (13, instance_of_server)) is None
+
+
+def test_a_host_without_a_machine_of_a_network_hears_nothing_of_it():
+    world = sample()
+    world.server("host3", "192.168.1.30")
+    assert set(policy.host_stream(world.state, "host3").values()) == {
+        ProviderAddress(PA3, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa")
+    }
+    assert policy.record(world.state, BLUE, (4, PA3)) is None
+
+
+@pytest.mark.parametrize("power", ["Off", "Saved"])
+def test_a_machine_that_does_not_run_keeps_its_port_and_has_no_lookup_record(power):
+    world = sample()
+    world.power("blue2", power)
+    assert lookup(world, 6001, "10.1.1.12") is None
+    assert port(world, "host2", "blue2").mac == MAC + 2
+    assert machine(world, "host2", "blue2").power == power
+
+
+def test_without_machine_server_or_provider_address_there_is_no_lookup_record():
+    world = sample()
+    world.interface("lone", MAC + 9, ("/virtualNetworks/Blue/subnets/web", "10.1.1.50"))
+    assert lookup(world, 6001, "10.1.1.50") is None
+    world.machine("lonely", "", ["lone"], "Running")
+    assert lookup(world, 6001, "10.1.1.50") is None
+    world.server("bare")
+    world.change_machine("lonely", server=world.state.get("virtualMachines", "blue1").properties.server)
+    assert lookup(world, 6001, "10.1.1.50").provider_address == PA1
+    world.machine("lonely", "bare", ["lone"], "Running")
+    assert lookup(world, 6001, "10.1.1.50") is None
+    binding = policy.record(world.state, ("host", "bare"), (13, instance("networkInterfaces/lone").encode()))
+    assert (binding.provider_address, binding.forward_to) == (b"", b"")
+
+
+def test_vxlan_is_told_when_the_network_manager_says_so():
+    world = sample()
+    world.taken()
+    world.protocol("VXLAN")
+    named = policy.touched(world.state, world.taken())
+    assert named == {(BLUE, (1,)), (("network", 50), (1,))}
+    assert policy.record(world.state, BLUE, (1,)).encapsulation == "vxlan"
+
+
+def test_a_dual_stack_interface_has_one_port_with_both_addresses():
+    world = sample()
+    world.network("six", 70, {"v4": ("10.7.0.0/24", 7001), "v6": ("fd00:7::/64", 7001), "other": ("10.8.0.0/24", 7002)})
+    ref = "/virtualNetworks/six/subnets/"
+    world.interface("s-eth0", MAC + 50, (ref + "v4", "10.7.0.5"), (ref + "v6", "fd00:7::5"))
+    world.machine("s", "host1", ["s-eth0"], "Running")
+    binding = policy.record(world.state, ("host", "host1"), (13, instance("networkInterfaces/s-eth0").encode()))
+    assert (binding.vsid, binding.addresses) == (7001, (pack_ip("10.7.0.5"), pack_ip("fd00:7::5")))
+    found = {
+        one.customer_address for one in policy.network_stream(world.state, 70).values() if isinstance(one, LookupRecord)
+    }
+    assert found == {pack_ip("10.7.0.5"), pack_ip("fd00:7::5")}
+    assert (
+        CustomerRoute(7001, pack_ip("fd00:7::"), 64, pack_ip("::"), 255)
+        in policy.network_stream(world.state, 70).values()
+    )
+
+
+def test_an_interface_of_a_logical_network_has_no_port_in_the_overlay():
+    world = sample()
+    world.interface("plain", MAC + 60, ("/logicalNetworks/hnvpa/subnets/pa1", "192.168.1.77"))
+    world.machine("plain", "host1", ["plain"], "Running")
+    assert policy.record(world.state, ("host", "host1"), (13, instance("networkInterfaces/plain").encode())) is None
+    assert machine(world, "host1", "plain").instance_ids == (instance("networkInterfaces/plain"),)
+
+
+def test_a_hypervisors_own_name_of_a_machine_is_told():
+    world = sample()
+    world.change_machine("blue1", hypervisor=HypervisorIdentity(type="libvirt", id="8f3c"))
+    assert machine(world, "host1", "blue1").hypervisor_id == "8f3c"
+
+
+def test_a_move_in_its_phases():
+    world = sample()
+    world.server("host3", "192.168.1.30")
+
+    def seen():
+        ends = [(machine(world, host, "blue2"), port(world, host, "blue2")) for host in ("host2", "host3")]
+        power = [one.power + (f" to {one.move_to}" if one.move_to else "") if one else None for one, _ in ends]
+        forward = [one.forward_to if one else None for _, one in ends]
+        return power, forward, lookup(world, 6001, "10.1.1.12").provider_address
+
+    world.move("blue2", "host3", "preparing")
+    assert seen() == (["Running", "Incoming"], [PA3, b""], PA2)
+    assert policy.record(world.state, BLUE, (4, PA3)) == TunnelEndpoint(PA3)
+    assert policy.record(world.state, ("host", "host3"), (12, 60)) is not None
+    assert machine(world, "host3", "blue2").generation == 7
+    world.move("blue2", "host3", "switching")
+    assert seen() == (["Running to host3", "Incoming"], [PA3, b""], PA2)
+    world.move("blue2", "host3", "switched")
+    assert seen() == ([None, "Running"], [PA3, b""], PA3)
+    world.move("blue2", "host3", "done")
+    assert seen() == ([None, "Running"], [None, b""], PA3)
+
+
+def test_a_move_that_failed_leaves_the_machine_where_it_was():
+    world = sample()
+    world.server("host3", "192.168.1.30")
+    before = policy.host_stream(world.state, "host2"), policy.network_stream(world.state, 60)
+    world.move("blue2", "host3", "preparing")
+    world.move("blue2", "host3", "failed")
+    assert (policy.host_stream(world.state, "host2"), policy.network_stream(world.state, 60)) == before
+    assert machine(world, "host3", "blue2") is None
+    assert policy.record(world.state, BLUE, (4, PA3)) is None
+
+
+# What a change touches: the cost follows the change, not the cloud.
+
+
+def touched(world):
+    return policy.touched(world.state, world.taken())
+
+
+def test_starting_a_machine_touches_its_lookup_record_and_itself():
+    world = sample()
+    world.power("blue2", "Off")
+    world.taken()
+    world.power("blue2", "Running")
+    assert touched(world) == {
+        (BLUE, (5, 6001, pack_ip("10.1.1.12"))),
+        (("host", "host2"), (14, b"blue2")),
+    }
+
+
+def test_what_no_host_hears_of_touches_nothing():
+    world = sample()
+    world.taken()
+    world.machine("blue2", "host2", ["blue2-eth0"], "Running")
+    world.interface("blue2-eth0", MAC + 2, ("/virtualNetworks/Blue/subnets/web", "10.1.1.12"))
+    world.server("host2", "192.168.2.20")
+    world.protocol("NVGRE")
+    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+    world.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)})
+    world.changes.append(LeaseChange("mac", 5, None, None, "released"))
+    assert touched(world) == set()
+
+
+def test_a_new_gateway_of_a_provider_subnet_touches_the_addresses_in_it_alone():
+    world = sample()
+    world.taken()
+    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/23")
+    keys = touched(world)
+    assert (("host", "host2"), (11, PA2)) in keys
+    assert not any(stream == ("host", "host1") for stream, _ in keys)
+
+
+def test_deleting_all_of_a_network_in_one_commit_names_every_record_that_it_had():
+    world = sample()
+    streams = {BLUE: policy.network_stream(world.state, 60)}
+    streams |= {("host", host): policy.host_stream(world.state, host) for host in ("host1", "host2")}
+    world.taken()
+    for name in ("blue1", "blue2", "blue3"):
+        world.delete("virtualMachines", name)
+        world.drop_interface(f"{name}-eth0")
+    world.delete("virtualNetworks", "blue")
+    keys = touched(world)
+    for stream, records in streams.items():
+        gone = {(stream, key) for key in records if policy.record(world.state, stream, key) is None}
+        assert gone <= keys
+    assert policy.network_stream(world.state, 60) == {}
+
+
+# The view.
+
+
+def test_the_view_shows_gateway_and_machine_of_every_subnet_as_the_cmdlets_do():
+    world = World()
+    world.fabric(pa="10.10.10.0/24")
+    world.server("host1", "10.10.10.9")
+    world.network("tenant", 5, {"web": ("10.0.0.0/24", 16412478)})
+    world.interface("vm-eth0", 0x001DD8B71C00, ("/virtualNetworks/tenant/subnets/web", "10.0.0.2"))
+    world.machine("vm", "host1", ["vm-eth0"], "Running")
+    seen = policy.view(world.state, "HOST1")
+    assert [one["providerAddress"] for one in seen["providerAddresses"]] == ["10.10.10.9"]
+    assert seen["providerRoutes"] == [{"destinationPrefix": "0.0.0.0/0", "nextHop": "10.10.10.1", "metric": 0}]
+    gateway, machine_record = seen["lookupRecords"]
+    assert gateway == {
+        "customerAddress": "10.0.0.1",
+        "virtualSubnetId": 16412478,
+        "macAddress": "025745465401",
+        "providerAddress": "169.254.254.254",
+        "rule": "TranslationMethodEncap",
+        "type": "Static",
+        "vmName": "web-DG",
+        "context": "weft:gateway",
+    }
+    assert machine_record["macAddress"] == "001DD8B71C00"
+    assert (machine_record["customerAddress"], machine_record["providerAddress"]) == ("10.0.0.2", "10.10.10.9")
+    assert (machine_record["vmName"], machine_record["context"]) == ("vm", "weft:vm-eth0")
+    assert seen["customerRoutes"] == [
+        {
+            "routingDomainId": "{" + instance("virtualNetworks/tenant") + "}",
+            "virtualSubnetId": 16412478,
+            "destinationPrefix": "10.0.0.0/24",
+            "nextHop": "0.0.0.0",
+            "metric": 255,
+        }
+    ]
+    assert seen["ports"] == [
+        {
+            "networkInterface": "/networkInterfaces/vm-eth0",
+            "instanceId": instance("networkInterfaces/vm-eth0"),
+            "virtualSubnetId": 16412478,
+            "macAddress": "001DD8B71C00",
+            "ipAddresses": ["10.0.0.2"],
+            "virtualMachine": "/weft/virtualMachines/vm",
+        }
+    ]
+
+
+def test_the_view_holds_only_networks_that_the_host_needs_and_refuses_unknown_hosts():
+    world = sample()
+    world.power("red2", "Off")
+    world.machine("red2", "", ["red2-eth0"])
+    assert {one["virtualSubnetId"] for one in policy.view(world.state, "host2")["lookupRecords"]} == {6001, 6002}
+    with pytest.raises(NotFound):
+        policy.view(world.state, "nowhere")

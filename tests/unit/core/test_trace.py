@@ -1,0 +1,164 @@
+"""What trace answers, and what it says decided."""
+
+import pytest
+
+from tests.cluster.world import instance, sample
+from weft.core.trace import HostFacts, trace
+from weft.model.errors import Invalid, InvalidReference
+
+
+def stages(result):
+    return [(step.host, step.stage) for step in result.path]
+
+
+def test_within_a_subnet_between_hosts():
+    result = trace(sample().state, "/networkInterfaces/blue1-eth0", "10.1.1.12")
+    assert result.delivered
+    assert result.reason == "delivered to port blue2-eth0 on host2"
+    assert result.decided_by == "/networkInterfaces/blue2-eth0"
+    assert result.missing is None
+    assert stages(result) == [
+        ("Host1", "classify"),
+        ("Host1", "port security"),
+        ("Host1", "responder"),
+        ("Host1", "encapsulation"),
+        ("host2", "decapsulation"),
+        ("host2", "output"),
+    ]
+    assert "NVGRE from 192.168.1.10 to 192.168.2.20, VSID 6001" in [step.text for step in result.path]
+
+
+def test_to_an_interface_in_another_subnet_of_the_network_is_routed():
+    result = trace(sample().state, "blue1-eth0", "/networkInterfaces/blue3-eth0", "tcp", 443)
+    assert result.delivered
+    (routing,) = [step for step in result.path if step.stage == "routing"]
+    assert routing.record == "CustomerRoute 10.1.2.0/24"
+    assert "from VSID 6001 to 6002, TTL" in routing.text
+
+
+def test_on_one_host_nothing_is_encapsulated():
+    result = trace(sample().state, "blue2-eth0", "10.1.2.21")
+    assert result.delivered
+    assert "encapsulation" not in {step.stage for step in result.path}
+
+
+def test_the_gateway_answers_ping_and_nothing_else():
+    world = sample()
+    assert trace(world.state, "blue1-eth0", "10.1.1.1").reason == "answered by the distributed router on Host1"
+    assert trace(world.state, "blue1-eth0", "10.1.2.1").delivered, "the other subnet's gateway too"
+    refused = trace(world.state, "blue1-eth0", "10.1.1.1", "tcp", 22)
+    assert not refused.delivered
+    assert "answers ping only" in refused.reason
+
+
+def test_outside_the_network_there_is_no_gateway():
+    result = trace(sample().state, "blue1-eth0", "203.0.113.9")
+    assert not result.delivered
+    assert result.reason.startswith("no gateway: 203.0.113.9 is outside virtual network Blue")
+    assert result.decided_by == "/virtualNetworks/Blue"
+    assert result.missing == {"record": "customerRoute", "destinationPrefix": "203.0.113.9/32"}
+
+
+def test_another_tenants_interface_has_no_route_and_its_address_is_ones_own_neighbour():
+    world = sample()
+    result = trace(world.state, "blue1-eth0", "red2-eth0")
+    assert not result.delivered
+    assert result.reason.startswith("no route: red2-eth0 is in virtual network red")
+    assert trace(world.state, "red1-eth0", "10.1.1.12").decided_by == "/networkInterfaces/red2-eth0"
+
+
+def test_an_address_that_nobody_has():
+    result = trace(sample().state, "blue1-eth0", "10.1.1.99")
+    assert not result.delivered
+    assert result.decided_by == "/virtualNetworks/Blue/subnets/web"
+    assert result.missing == {"record": "lookupRecord", "virtualSubnetId": 6001, "customerAddress": "10.1.1.99"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "decided_by", "words"),
+    [
+        (lambda w: w.power("blue2", "Off"), "/weft/virtualMachines/blue2", "machine blue2 is Off"),
+        (lambda w: w.machine("blue2", "", ["blue2-eth0"], "Running"), "/weft/virtualMachines/blue2", "has no server"),
+        (lambda w: w.delete("virtualMachines", "blue2"), "/networkInterfaces/blue2-eth0", "belongs to no machine"),
+        (lambda w: w.server("host2"), "/servers/host2", "no provider address"),
+    ],
+)
+def test_why_there_is_no_lookup_record(spoil, decided_by, words):
+    world = sample()
+    spoil(world)
+    result = trace(world.state, "blue1-eth0", "10.1.1.12")
+    assert not result.delivered
+    assert result.decided_by == decided_by
+    assert result.reason.startswith("no lookup record: ")
+    assert words in result.reason
+    assert result.missing["customerAddress"] == "10.1.1.12"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda w: w.power("blue1", "Saved"), "machine blue1 is Saved"),
+        (lambda w: w.delete("virtualMachines", "blue1"), "belongs to no machine"),
+        (lambda w: w.server("Host1"), "server Host1 has no provider address"),
+        (lambda w: w.interface("blue1-eth0", 1), "has no address in a virtual subnet"),
+    ],
+)
+def test_why_nothing_leaves(spoil, words):
+    world = sample()
+    spoil(world)
+    result = trace(world.state, "blue1-eth0", "10.1.1.12")
+    assert not result.delivered
+    assert words in result.reason
+
+
+def test_a_target_interface_without_overlay_address():
+    world = sample()
+    world.interface("blue2-eth0", 1, ("/logicalNetworks/hnvpa/subnets/pa1", "192.168.1.99"))
+    result = trace(world.state, "blue1-eth0", "blue2-eth0")
+    assert result.decided_by == "/networkInterfaces/blue2-eth0"
+    assert "no address in a virtual subnet" in result.reason
+
+
+def test_what_hosts_know_is_told():
+    world = sample()
+    there = instance("networkInterfaces/blue2-eth0")
+    closed = trace(world.state, "blue1-eth0", "10.1.1.12", facts=HostFacts(closed={there: "attached-mac differs"}))
+    assert not closed.delivered
+    assert closed.reason == "the port of blue2-eth0 is closed: attached-mac differs"
+    silent = trace(world.state, "blue1-eth0", "10.1.1.12", facts=HostFacts(silent=frozenset({there})))
+    assert silent.delivered
+    assert silent.reason.startswith("delivered to port blue2-eth0 on host2; the guest answers nothing")
+
+
+def test_the_source_needs_an_address_of_the_targets_family():
+    world = sample()
+    result = trace(world.state, "blue1-eth0", "fd00::1")
+    assert "has no IPv6 address" in result.reason
+
+
+def test_its_own_address_never_leaves_the_guest():
+    assert "never leaves the guest" in trace(sample().state, "blue1-eth0", "10.1.1.11").reason
+
+
+def test_over_ipv6():
+    world = sample()
+    world.network("six", 70, {"v4": ("10.7.0.0/24", 7001), "v6": ("fd00:7::/64", 7001)})
+    ref = "/virtualNetworks/six/subnets/"
+    for number, host in ((5, "host1"), (6, "host2")):
+        world.interface(f"s{number}", number, (ref + "v4", f"10.7.0.{number}"), (ref + "v6", f"fd00:7::{number}"))
+        world.machine(f"s{number}", host, [f"s{number}"], "Running")
+    assert trace(world.state, "s5", "fd00:7::6", "icmpv6").delivered
+    assert trace(world.state, "s5", "fd00:7::1", "icmpv6").reason == "answered by the distributed router on Host1"
+    assert trace(world.state, "s5", "fd00:8::1").missing["destinationPrefix"] == "fd00:8::1/128"
+
+
+def test_questions_that_cannot_be_answered_are_refused():
+    world = sample()
+    for source, target in (("nobody", "10.1.1.12"), ("blue1-eth0", "nobody"), ("blue1-eth0", "10.1.1.300")):
+        with pytest.raises(InvalidReference):
+            trace(world.state, source, target)
+    with pytest.raises(Invalid, match="is not traced"):
+        trace(world.state, "blue1-eth0", "10.1.1.12", "igmp")
+    for group in ("224.0.0.5", "255.255.255.255", "10.1.1.255"):
+        with pytest.raises(Invalid, match="every port"):
+            trace(world.state, "blue1-eth0", group)
