@@ -14,7 +14,7 @@ import msgspec
 from weft.api.ledger import counts
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
-from weft.model.kinds import Kind, resource_ref
+from weft.model.kinds import SERVERS, Kind, resource_ref
 
 Members = dict[str, Any]
 
@@ -86,6 +86,9 @@ class Answers:
             answer["tags"] = members["tags"]
         if members["resourceMetadata"] is not None:
             answer["resourceMetadata"] = members["resourceMetadata"]
+        elif kind is SERVERS:
+            # the one resource whose schema requires it
+            answer["resourceMetadata"] = {}
         answer["properties"] = properties
         return answer
 

@@ -17,7 +17,7 @@ from weft.api.places import Place, place_of
 from weft.api.resources import Resources, methods_of
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Decision, Delete, Path, Preconditions, Put
-from weft.model.errors import Invalid, InvalidRequestFormat, WeftError
+from weft.model.errors import Invalid, InvalidRequestFormat, Refusal, WeftError
 from weft.model.kinds import KINDS
 
 MAX_REQUESTS = 100_000
@@ -63,9 +63,14 @@ class Batches:
             return await self._each(call, batch.requests, wait_s)
         writes = _understand_all(batch.requests)
         command = Batch(tuple(write.command for write in writes))
-        if call.flag("dryRun"):
-            return self._dry(writes, command)
-        return await self._resources.write(call, command, lambda decision: self._answer(writes, decision))
+        try:
+            if call.flag("dryRun"):
+                return self._dry(writes, command)
+            return await self._resources.write(call, command, lambda decision: self._answer(writes, decision))
+        except Refusal as fault:
+            if fault.position is not None:
+                _name(fault, fault.position)
+            raise
 
     def _answer(self, writes: Sequence[_Write], decision: Decision) -> Answer:
         parts = zip(writes, decision.parts, strict=True)
@@ -134,9 +139,14 @@ def _understand_all(requests: Sequence[_Request]) -> list[_Write]:
         try:
             writes.append(_understand(request))
         except WeftError as fault:
-            fault.target = f"requests[{at}].{fault.target}" if fault.target else f"requests[{at}]"
+            _name(fault, at)
             raise
     return writes
+
+
+def _name(fault: WeftError, at: int) -> None:
+    """Let the target name the request."""
+    fault.target = f"requests[{at}].{fault.target}" if fault.target else f"requests[{at}]"
 
 
 def _understand(request: _Request) -> _Write:

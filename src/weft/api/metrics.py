@@ -14,6 +14,7 @@ from weft.api.ledger import counts
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
 from weft.model.kinds import SERVERS
+from weft.model.leases import RDID_SCOPE
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -40,8 +41,8 @@ class Metrics(Collector):
     def decided(self, changes: Iterable[Change]) -> None:
         """Count the addresses that a commit granted."""
         for change in changes:
-            if type(change) is LeaseChange and change.event == GRANTED:
-                self._grants[change.scope[:3]] += 1
+            if type(change) is LeaseChange and change.event == GRANTED and change.scope != RDID_SCOPE:
+                self._grants[change.scope.partition("/")[0]] += 1
 
     def page(self) -> bytes:
         """The whole page."""
@@ -85,6 +86,8 @@ class Metrics(Collector):
     def _pools(self) -> Metric:
         addresses = GaugeMetricFamily("weft_pool_addresses", "Addresses of a pool.", labels=("pool", "state"))
         for pool in self._controller.state.addresses.pools.values():
+            if pool.spec.scope == RDID_SCOPE:
+                continue
             for state, count in counts(pool).items():
                 if state != "capacity":
                     addresses.add_metric((pool.spec.ref, state), count)

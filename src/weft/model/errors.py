@@ -38,6 +38,8 @@ class Refusal(WeftError):
 
     status = 400
     code = "BadRequest"
+    position: int | None = None
+    """Of a refused batch: which of its commands is at fault, from 0."""
 
 
 class Invalid(Refusal):
