@@ -49,16 +49,10 @@ class FlowTable:
             return
         record = domain.records.get(key)
         self._touch(domain.remove(key))
+        if not domain.records:
+            del self.domains[rdid]
         if isinstance(record, SubnetRecord):
             self._note_subnets(record.vsid)
-
-    def drop_domain(self, rdid: Rdid) -> None:
-        """The host no longer needs this routing domain."""
-        domain = self.domains.get(rdid)
-        if domain is not None:
-            for key in list(domain.records):
-                self.remove(rdid, key)
-            del self.domains[rdid]
 
     def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Iterable[int]) -> None:
         """How each routing domain's packets travel now, and the numbers of all tunnel ports of ours."""

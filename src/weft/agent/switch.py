@@ -80,6 +80,8 @@ class StepFailure(msgspec.Struct, frozen=True):
     message: str
     peer: Peer | None = None
     """The peer, where step is `peer`."""
+    flow: FlowKey | None = None
+    """Where step is `flows`: the one flow that the switch refused, the others are in; None if none is."""
 
 
 class SwitchDump(msgspec.Struct, frozen=True):

@@ -1,0 +1,82 @@
+"""What the hypervisor should be asked for now. Pure: records, ports and what the hypervisor says in, verbs out.
+
+Called by verbs.py after every plan. Level, not edge: the verbs are what is missing, so each is asked for until the
+facts agree. A driver's facts() list machines of ours only, so what is there without a record is removed.
+"""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from weft.agent.bindings import Local
+from weft.agent.hypervisors import MachineState, Migrate, Prepare, Remove, Start, Stop, Verb
+from weft.model.records import Machine, PortBinding, SubnetRecord
+from weft.model.values import Vsid
+
+
+class World(msgspec.Struct, frozen=True):
+    """All that a verb can depend on."""
+
+    machines: Mapping[str, Machine]
+    states: Mapping[str, MachineState]
+    locals: Mapping[str, Local]
+    subnets: Mapping[Vsid, tuple[SubnetRecord, ...]]
+    mtus: Mapping[str, int]
+    """By instance id."""
+    leaving: Collection[str]
+    """Machines whose record has gone and that no Remove has been carried out for yet."""
+    in_sync: bool
+    settled: bool
+    """The switch has all flows: what is started now can be reached."""
+
+
+def verb_for(name: str, world: World) -> Verb | None:
+    """What to ask of the hypervisor for one machine; None if nothing, or if something else must come first."""
+    machine = world.machines.get(name)
+    running = name in world.states and world.states[name].power == "Running"
+    if machine is None:
+        known = name in world.states or name in world.leaving
+        return Remove(name) if known and world.in_sync and world.settled else None
+    match machine.power:
+        case "Running":
+            return _run(machine, running, world)
+        case "Incoming":
+            return None if running or _has_ports(machine, world) else Prepare(machine, _bindings(machine, world))
+        case _:
+            return Stop(name) if running else None
+
+
+def _run(machine: Machine, running: bool, world: World) -> Verb | None:
+    if machine.move_to:
+        return Migrate(machine.machine, machine.move_to) if running else None
+    if not _has_ports(machine, world):
+        return Prepare(machine, _bindings(machine, world))
+    if running or not world.settled or not _is_open(machine, world):
+        return None
+    ports = _bindings(machine, world)
+    subnets = tuple(
+        subnet for vsid in sorted({binding.vsid for binding in ports}) for subnet in world.subnets.get(vsid, ())
+    )
+    return Start(machine, ports, subnets, min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500)
+
+
+def _bindings(machine: Machine, world: World) -> tuple[PortBinding, ...]:
+    return tuple(world.locals[instance].binding for instance in machine.instance_ids if instance in world.locals)
+
+
+def _is_open(machine: Machine, world: World) -> bool:
+    """Are all its ports bound?"""
+    return all(instance in world.locals and world.locals[instance].port for instance in machine.instance_ids)
+
+
+def _has_ports(machine: Machine, world: World) -> bool:
+    """Is there a port for every interface, open or closed?"""
+    return all(
+        instance in world.locals and (world.locals[instance].port or world.locals[instance].reason)
+        for instance in machine.instance_ids
+    )
+
+
+def names(world: World) -> list[str]:
+    """Every machine that there could be something to do for."""
+    return sorted({*world.machines, *world.states, *world.leaving})

@@ -1,0 +1,108 @@
+"""The agent's memory: the frames that make up its last desired state, in one file of its state folder.
+
+Called by agent.py. A frame is written before it is acked, so a killed agent knows what it has acked; only a host that
+loses power may forget the last moments, and then its flows are gone too. The file is written anew, synced and renamed
+into place when it has grown to twice what the state needs. A torn end is cut off; a file that makes no sense counts as
+none, and then nothing is swept until the controller has told everything again.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weft.agent.streams import Frame, Streams
+from weft.wire.messages import PROTOCOL, Full, ToAgent, Welcome
+
+FILE = "policy"
+_MAGIC = b"weft policy 1\n"
+_HEAD = 8
+_SLACK = 1 << 20
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: Any = msgspec.msgpack.Decoder(ToAgent)
+
+
+def decode(data: bytes) -> Any:
+    """A message to the agent. Raises msgspec.MsgspecError."""
+    return _decoder.decode(data)
+
+
+class Memory:
+    """One agent's file. Not for concurrent use."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / FILE
+        self._file: Any = None
+        self._size = 0
+        self._needed = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """What was remembered, in order."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        if not data.startswith(_MAGIC):
+            return
+        offset = len(_MAGIC)
+        while offset + _HEAD <= len(data):
+            length, check = int.from_bytes(data[offset : offset + 4]), data[offset + 4 : offset + _HEAD]
+            frame = data[offset + _HEAD : offset + _HEAD + length]
+            if len(frame) < length or zlib.crc32(frame).to_bytes(4) != check:
+                return
+            try:
+                yield decode(frame)
+            except msgspec.MsgspecError:
+                return
+            offset += _HEAD + length
+
+    def append(self, frame: bytes) -> None:
+        """Remember a frame as it came; it survives the death of this process when this returns."""
+        if self._file is None:
+            raise RuntimeError("rewrite() comes first")
+        self._file.write(_packed(frame))
+        self._size += _HEAD + len(frame)
+
+    @property
+    def is_long(self) -> bool:
+        """Is it time to rewrite?"""
+        return self._size > 2 * self._needed + _SLACK
+
+    def rewrite(self, streams: Streams) -> None:
+        """Write the state alone, atomically and synced to disk."""
+        fresh = self._path.with_suffix(".new")
+        with open(fresh, "wb") as file:
+            file.write(_MAGIC)
+            file.write(_packed(_encode(Welcome(PROTOCOL, streams.generation, streams.server))))
+            for number, stream in streams.streams.items():
+                full = Full(number, 0, stream.revision, tuple(stream.records.values()))
+                file.write(_packed(_encode(full)))
+            file.flush()
+            os.fsync(file.fileno())
+            self._size = self._needed = file.tell()
+        os.replace(fresh, self._path)
+        _sync_folder(self._path.parent)
+        self.close()
+        self._file = open(self._path, "ab", buffering=0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _packed(frame: bytes) -> bytes:
+    return len(frame).to_bytes(4) + zlib.crc32(frame).to_bytes(4) + frame
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,286 @@
+"""What should be on the switch, what is there, and so what to do. Pure: the agent's loop carries the plan out.
+
+Called by agent.py. Level, not edge: it may be told the same thing twice, in any order, and after a restart it is told
+everything again. It promises that
+* nothing is removed while the policy is not complete (`in_sync`), nor while it is not known what the switch has;
+* the cost of a plan is that of what changed, also with 100 k flows;
+* once a plan was carried out and nothing changed, the next is empty.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
+from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.flows import FlowTable
+from weft.agent.hypervisors import MachineState
+from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, Tunnel
+from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.model.records import (
+    HostRecord,
+    Machine,
+    NetworkSettings,
+    PortBinding,
+    ProviderAddress,
+    Record,
+    RecordKey,
+    TunnelEndpoint,
+)
+from weft.model.values import PackedIp, Rdid, ip_text
+from weft.wire.messages import HOST_STREAM, PortFact, Problem
+
+BLOCKED, FAILED = "PortBlocked", "PolicyConfigurationFailure"
+"""configurationState codes, MS-NCNBI 2.2.4."""
+
+
+class Reconciler:
+    """Desired state and facts of one host."""
+
+    def __init__(self) -> None:
+        self.table = FlowTable()
+        self.locals: dict[str, Local] = {}
+        self.machines: dict[str, Machine] = {}
+        self.failures: tuple[StepFailure, ...] = ()
+        """Of the last plan that was carried out."""
+        self._host: dict[RecordKey, HostRecord] = {}
+        self._facts = SwitchFacts()
+        self._states: dict[str, MachineState] | None = None
+        self._installed: dict[FlowKey, Flow] | None = None
+        self._pending: set[FlowKey] = set()
+        self._stale = True
+        """Bindings and ways must be worked out again."""
+        self._peers_stale = True
+        self._peers: frozenset[Peer] = frozenset()
+        self._reached: set[Peer] = set()
+        self._tunnels: frozenset[Tunnel] = frozenset()
+        self._made: set[Tunnel] = set()
+        self._mtus_asked: set[tuple[str, int, int]] = set()
+
+    # told
+
+    def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
+        """A record of a stream is this now, or gone."""
+        if stream == HOST_STREAM:
+            self._put_host(key, record)
+            return
+        rdid = Rdid(stream)
+        if record is None:
+            self.table.remove(rdid, key)
+        elif not isinstance(record, HostRecord):
+            self.table.put(rdid, record)
+        if key[0] == NetworkSettings.__struct_config__.tag:
+            self._stale = True
+        if key[0] == TunnelEndpoint.__struct_config__.tag:
+            self._peers_stale = True
+
+    def _put_host(self, key: RecordKey, record: Record | None) -> None:
+        self._stale = True
+        before = self._host.pop(key, None)
+        if isinstance(before, Machine):
+            del self.machines[before.machine]
+        if isinstance(record, HostRecord):
+            self._host[key] = record
+            if isinstance(record, Machine):
+                self.machines[record.machine] = record
+
+    def switch_is(self, facts: SwitchFacts) -> None:
+        if facts != self._facts:
+            self._facts, self._stale = facts, True
+
+    def machines_are(self, states: Iterable[MachineState]) -> None:
+        """Told only where there is a hypervisor driver."""
+        known = {state.machine: state for state in states}
+        if known != self._states:
+            self._states, self._stale = known, True
+
+    def switch_lost(self) -> None:
+        """The connection broke: what the switch has must be read again, and every peer be prepared again."""
+        self._installed = None
+        self._reached.clear()
+
+    def switch_has(self, flows: Iterable[Flow]) -> tuple[str, ...]:
+        """All flows with our mark. Returns in words what another hand changed since the last plan; nothing at first."""
+        self._work_out()
+        before = self._installed
+        self._installed = {flow.key: flow for flow in flows}
+        desired = self.table.flows
+        self._pending |= {key for key, flow in desired.items() if self._installed.get(key) != flow}
+        self._pending |= self._installed.keys() - desired.keys()
+        return () if before is None else tuple(_drift(before, self._installed))
+
+    # asked
+
+    @property
+    def knows_switch(self) -> bool:
+        return self._installed is not None
+
+    @property
+    def settled(self) -> bool:
+        """Has the switch confirmed everything that can be done now? Then what was received is applied."""
+        present = {port.tunnel for port in self._facts.ports if port.tunnel and port.ofport > 0}
+        return (
+            self._installed is not None
+            and not self._pending
+            and not self._stale
+            and self._tunnels <= present
+            and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
+        )
+
+    def plan(self, in_sync: bool) -> SwitchChange:
+        """What to do next."""
+        self._work_out()
+        present = {port.tunnel for port in self._facts.ports if port.tunnel}
+        puts, removes = self._flow_changes(in_sync) if self._installed is not None else ((), ())
+        return SwitchChange(
+            tunnels_add=tuple(sorted(self._tunnels - present, key=_tunnel_order)),
+            peers=tuple(sorted(self._peers - self._reached, key=lambda peer: (peer.local, peer.remote))),
+            mtus=self._mtus(),
+            puts=puts,
+            removes=removes,
+            tunnels_remove=tuple(sorted(present - self._tunnels, key=_tunnel_order)) if in_sync else (),
+        )
+
+    def done(self, change: SwitchChange, failures: tuple[StepFailure, ...]) -> None:
+        """The change was carried out, but for the steps that failed; those stay to be done."""
+        refused = {failure.flow for failure in failures if failure.step == "flows"}
+        self._reached |= set(change.peers) - {failure.peer for failure in failures}
+        self._made |= set(change.tunnels_add)
+        if None not in refused and self._installed is not None:
+            for key in change.removes:
+                self._installed.pop(key, None)
+                self._pending.discard(key)
+            for flow in change.puts:
+                key = flow.key
+                if key not in refused:
+                    self._installed[key] = flow
+                    if self.table.flows.get(key) == flow:
+                        self._pending.discard(key)
+        self.failures = failures
+
+    def mtu(self, binding: PortBinding) -> int:
+        """Largest IP packet that the interface may send."""
+        domain = self.table.domains.get(binding.rdid)
+        encapsulation = domain.settings.encapsulation if domain and domain.settings else "vxlan"
+        family = 6 if len(binding.provider_address) == 16 else 4
+        return mtu_for(encapsulation, self._facts.provider_mtu, family)
+
+    def port_facts(self) -> tuple[PortFact, ...]:
+        return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What keeps the host from its policy."""
+        closed = [
+            Problem(BLOCKED, f"{local.binding.network_interface}: {local.reason}; the port is closed", instance)
+            for instance, local in sorted(self.locals.items())
+            if local.fact().state == CLOSED
+        ]
+        dead = [
+            Problem(FAILED, f"the switch could not open tunnel port {port.name}")
+            for port in self._facts.ports
+            if port.tunnel and port.ofport <= 0
+        ]
+        failed = [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
+        return (*closed, *dead, *failed)
+
+    def foreign(self) -> tuple[str, ...]:
+        return foreign_ports(self._bindings(), self._facts)
+
+    def missing_tunnels(self) -> tuple[str, ...]:
+        """Tunnel ports that were there and are gone: another hand's work, to be reported."""
+        present = {port.tunnel for port in self._facts.ports if port.tunnel}
+        gone = (self._made & self._tunnels) - present
+        self._made = (self._made | (present & self._tunnels)) - gone
+        return tuple(
+            f"tunnel port {one.kind} of {ip_text(one.local)} was gone" for one in sorted(gone, key=_tunnel_order)
+        )
+
+    # worked out
+
+    def _bindings(self) -> list[PortBinding]:
+        return [record for record in self._host.values() if isinstance(record, PortBinding)]
+
+    def _work_out(self) -> None:
+        if self._stale:
+            self._stale = False
+            self.locals = bind(self._bindings(), self.machines.values(), self._facts, self._states)
+            self.table.set_locals(self.locals)
+            self._find_ways()
+            self._peers_stale = True
+        if self._peers_stale:
+            self._peers_stale = False
+            self._peers = frozenset(self._wanted_peers())
+            self._reached &= self._peers
+        self.table.build()
+        self._pending |= self.table.changed
+        self.table.changed.clear()
+
+    def _find_ways(self) -> None:
+        numbers = {port.tunnel: port.ofport for port in self._facts.ports if port.tunnel and port.ofport > 0}
+        wanted: set[Tunnel] = set()
+        ways: dict[Rdid, Way] = {}
+        own = self._own_addresses()
+        for rdid, domain in self.table.domains.items():
+            if domain.settings is None or not (rdid in own or None in own):
+                continue
+            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], own.get(rdid) or own[None])
+            wanted.add(tunnel)
+            if tunnel in numbers:
+                ways[rdid] = Way(tunnel, numbers[tunnel])
+        self._tunnels = frozenset(wanted)
+        self.table.set_ways(ways, numbers.values())
+
+    def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
+        """This host's provider address per routing domain; under None the one for domains without a port here."""
+        first = min((one.address for one in self._host.values() if isinstance(one, ProviderAddress)), default=None)
+        own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
+        for binding in self._bindings():
+            own[binding.rdid] = binding.provider_address
+        return own
+
+    def _wanted_peers(self) -> Iterable[Peer]:
+        own = self._own_addresses()
+        for rdid, domain in self.table.domains.items():
+            local = own.get(rdid) or own.get(None)
+            if local is not None:
+                for remote in domain.endpoints():
+                    if remote != local:
+                        yield Peer(local, remote)
+
+    def _flow_changes(self, in_sync: bool) -> tuple[tuple[Flow, ...], tuple[FlowKey, ...]]:
+        installed = self._installed or {}
+        puts, removes, settled = [], [], []
+        for key in self._pending:
+            flow = self.table.flows.get(key)
+            if flow is not None and installed.get(key) != flow:
+                puts.append(flow)
+            elif flow is None and key in installed:
+                removes.append(key)
+            else:
+                settled.append(key)
+        self._pending.difference_update(settled)
+        return tuple(puts), tuple(removes) if in_sync else ()
+
+    def _mtus(self) -> tuple[tuple[str, int], ...]:
+        """Ports that would send what no tunnel carries. Asked once per port: not every switch can set it."""
+        wanted = []
+        for local in self.locals.values():
+            if local.port is not None and local.port.mtu > (most := self.mtu(local.binding)):
+                asked = (local.port.name, local.port.ofport, most)
+                if asked not in self._mtus_asked:
+                    self._mtus_asked.add(asked)
+                    wanted.append((local.port.name, most))
+        return tuple(sorted(wanted))
+
+
+def _tunnel_order(tunnel: Tunnel) -> tuple[str, bytes]:
+    return tunnel.kind, tunnel.local
+
+
+def _drift(before: dict[FlowKey, Flow], now: dict[FlowKey, Flow]) -> Iterable[str]:
+    for key, flow in before.items():
+        seen = now.get(key)
+        if seen is None:
+            yield f"flow was gone: {flow_text(flow)}"
+        elif seen != flow:
+            yield f"flow was changed: {flow_text(seen)}"
+    for key in now.keys() - before.keys():
+        yield f"flow was added: {flow_text(now[key])}"

@@ -1,0 +1,103 @@
+"""Carries out what machines.py asks of the hypervisor: one verb per machine at a time, machines beside each other.
+
+Called by agent.py. A verb that failed is asked for again after a while, more and more seldom; a migration is not: the
+controller decides what comes of it. What failed stands in the facts until the machine is as it should be.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from weft.agent.hypervisors import Hypervisor, HypervisorFailure, Migrate, Remove, Verb
+from weft.agent.machines import World, names, verb_for
+from weft.wire.messages import MachineFact
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+"""A verb that was carried out, but whose result is not to be seen yet, is not repeated before."""
+MAX_SECONDS = 30.0
+
+
+class _Attempt(msgspec.Struct):
+    """The last verb of a machine."""
+
+    verb: Verb
+    not_before: float = 0.0
+    pause: float = AGAIN_SECONDS
+    failure: str = ""
+
+
+class Verbs:
+    """One host's hypervisor at work."""
+
+    def __init__(self, hypervisor: Hypervisor, wake: Callable[[], None]) -> None:
+        self.leaving: set[str] = set()
+        self._hypervisor = hypervisor
+        self._wake = wake
+        self._attempts: dict[str, _Attempt] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def consider(self, world: World) -> float | None:
+        """Start what is due. Returns the seconds until something will be due again; None if nothing waits."""
+        now = asyncio.get_running_loop().time()
+        waits: list[float] = []
+        for name in names(world):
+            if name in self._tasks:
+                continue
+            verb = verb_for(name, world)
+            last = self._attempts.get(name)
+            if verb is None:
+                self._attempts.pop(name, None)
+            elif last is None or last.verb != verb:
+                self._start(name, _Attempt(verb))
+            elif last.failure and isinstance(verb, Migrate):
+                continue
+            elif now >= last.not_before:
+                self._start(name, last)
+            else:
+                waits.append(last.not_before - now)
+        return min(waits, default=None)
+
+    def facts(self, world: World) -> tuple[MachineFact, ...]:
+        """Every machine that the hypervisor or the policy knows."""
+        result = []
+        for name in names(world):
+            state, machine, last = world.states.get(name), world.machines.get(name), self._attempts.get(name)
+            result.append(
+                MachineFact(
+                    name,
+                    state.power if state else "Off",
+                    machine.generation if machine else 0,
+                    last.failure if last else "",
+                )
+            )
+        return tuple(result)
+
+    async def close(self) -> None:
+        """Stop waiting for verbs; the hypervisor may still finish them."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _start(self, name: str, attempt: _Attempt) -> None:
+        self._attempts[name] = attempt
+        self._tasks[name] = asyncio.create_task(self._carry_out(name, attempt), name=f"{attempt.verb}")
+
+    async def _carry_out(self, name: str, attempt: _Attempt) -> None:
+        try:
+            log.info("%s", attempt.verb)
+            await self._hypervisor.carry_out(attempt.verb)
+            attempt.failure, attempt.pause = "", AGAIN_SECONDS
+            if isinstance(attempt.verb, Remove):
+                self.leaving.discard(name)
+        except HypervisorFailure as failure:
+            log.warning("%s", failure)
+            attempt.failure = str(failure)
+            attempt.pause = min(2 * attempt.pause, MAX_SECONDS)
+        finally:
+            attempt.not_before = asyncio.get_running_loop().time() + attempt.pause
+            del self._tasks[name]
+            self._wake()
