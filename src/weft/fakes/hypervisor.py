@@ -50,6 +50,8 @@ class Datacenter:
         self.switches: dict[str, FakeSwitch] = {}
         self.hypervisors: dict[str, FakeHypervisor] = {}
         self.guests: dict[str, Guest] = {}
+        self.reached: list[tuple[str, Packet]] = []
+        """Every packet that reached a running guest in an exchange, newest last: who saw what it should not have?"""
 
     def add_host(self, name: str, addresses: Iterable[str]) -> "FakeHypervisor":
         """A host with these provider addresses; `name` is its server's resource id."""
@@ -93,6 +95,7 @@ class Datacenter:
                 if reached is None:
                     continue
                 guest, place = reached
+                self.reached.append((guest.name, delivery.packet))
                 if guest.name == machine:
                     heard.append(delivery.packet)
                 if not guest.silent:

@@ -1,0 +1,107 @@
+"""Random clusters for the packet oracle, drawn by hypothesis: tenants that share prefixes, addresses and MACs."""
+
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from tests.cluster.world import World
+
+HOSTS = ("h1", "H2", "h3")
+TENANTS = ("blue", "Red")
+SUBNETS = ("web", "db")
+PHASES = ("", "preparing", "switching", "switched", "done", "failed")
+
+
+class Vm(NamedTuple):
+    """A machine with one interface. `number` gives its addresses and MAC, equal in every tenant."""
+
+    tenant: str
+    subnet: str
+    number: int
+    host: str
+    power: str
+    dual: bool
+
+    @property
+    def name(self):
+        return f"{self.tenant}{self.number}".lower()
+
+    @property
+    def mac(self):
+        return 0x020000000000 + self.number
+
+    @property
+    def addresses(self):
+        third = 1 + SUBNETS.index(self.subnet)
+        four = f"10.1.{third}.{self.number}"
+        return (four, f"fd00:{third}::{self.number:x}") if self.dual else (four,)
+
+    def address(self, version):
+        return next((one for one in self.addresses if (":" in one) == (version == 6)), None)
+
+
+def vms(tenant):
+    return st.builds(
+        Vm,
+        st.just(tenant),
+        st.sampled_from(SUBNETS),
+        st.integers(11, 14),
+        st.sampled_from(HOSTS),
+        st.sampled_from(("Running", "Running", "Running", "Off", "Saved")),
+        st.booleans(),
+    )
+
+
+class Plan(NamedTuple):
+    protocol: str
+    vms: tuple[Vm, ...]
+    move: tuple[int, str, str]
+    """Which running machine moves (modulo), where to, and the phase that it has reached."""
+
+
+plans = st.builds(
+    Plan,
+    st.sampled_from(("NVGRE", "VXLAN")),
+    st.tuples(
+        *(st.lists(vms(tenant), min_size=1, max_size=4, unique_by=lambda vm: vm.number) for tenant in TENANTS)
+    ).map(lambda both: tuple(both[0] + both[1])),
+    st.tuples(st.integers(0, 7), st.sampled_from(HOSTS), st.sampled_from(PHASES)),
+)
+
+
+def build(plan):
+    """The state of a plan before its move."""
+    world = World()
+    world.protocol(plan.protocol)
+    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+    for number, host in enumerate(HOSTS, 1):
+        world.server(host, f"192.168.{1 + number % 2}.{10 * number}")
+    for rdid, tenant in enumerate(TENANTS, 50):
+        base = rdid * 100
+        world.network(
+            tenant,
+            rdid,
+            {
+                "web": ("10.1.1.0/24", base),
+                "web6": ("fd00:1::/64", base),
+                "db": ("10.1.2.0/24", base + 1),
+                "db6": ("fd00:2::/64", base + 1),
+            },
+        )
+    for vm in plan.vms:
+        ref = f"/virtualNetworks/{vm.tenant}/subnets/{vm.subnet}"
+        places = [(ref + ("6" if ":" in address else ""), address) for address in vm.addresses]
+        world.interface(f"{vm.name}-eth0", vm.mac, *places)
+        world.machine(vm.name, vm.host, [f"{vm.name}-eth0"], vm.power)
+    return world
+
+
+def moves_in(plan):
+    """(machine, destination, phases to pass) of the plan's move; no phases if it has none."""
+    running = [vm for vm in plan.vms if vm.power == "Running"]
+    which, destination, phase = plan.move
+    if not running or not phase or running[which % len(running)].host == destination:
+        return "", destination, ()
+    order = ("preparing", "switching", "switched", "done")
+    phases = ("preparing", "failed") if phase == "failed" else order[: order.index(phase) + 1]
+    return running[which % len(running)].name, destination, phases
