@@ -8,7 +8,7 @@ sent and only reads are tried again.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -163,7 +163,7 @@ class Client:
         responses: list[Any] = answer.body["responses"]
         return responses
 
-    async def watch(self, after: str = "") -> AsyncIterator[tuple[str, Any]]:
+    async def watch(self, after: str = "") -> AsyncGenerator[tuple[str, Any], None]:
         """Every change as (cursor GENERATION:REVISION, event), until the connection ends. Raises Compacted."""
         query = {"after": after} if after else {}
         timeout = httpx.Timeout(None, connect=5.0)

@@ -1,0 +1,83 @@
+"""A whole controller, served on a unix socket from a thread of its own: the commands run as on a desk."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from weft.api.serve import Listen, serve
+from weft.cli import app
+from weft.cli.desk import Desk
+from weft.control.controller import Controller
+
+Weft = Callable[..., Result]
+
+
+class TestClock:
+    """Time that stands still but for a step at each look."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count(1_700_000_000)
+
+    def monotonic(self) -> float:
+        return float(next(self._seconds)) / 1000
+
+    def wall(self) -> float:
+        return float(next(self._seconds))
+
+
+def numbered_ids() -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"00000000-0000-4000-8000-{next(numbers):012d}"
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh controller."""
+    data = tmp_path / "data"
+    ready = threading.Event()
+    told: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def work() -> None:
+        new_id = numbered_ids()
+        running = Controller.open(data, TestClock(), new_id)
+        stop = asyncio.Event()
+        told.append((asyncio.get_running_loop(), stop))
+        try:
+            async with running.running():
+                await serve(running, Listen(None, data / "weft.sock"), new_id, lambda line: ready.set(), stop)
+        finally:
+            running.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
+    thread.start()
+    assert ready.wait(10), "the controller did not start"
+    _wait_until_answered(data / "weft.sock")
+    yield f"unix:{data}/weft.sock"
+    loop, stop = told[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+
+
+def _wait_until_answered(path: Path) -> None:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path), retries=20)) as client:
+        assert client.get("http://weft/readyz").status_code == 200
+
+
+@pytest.fixture
+def weft(controller: str) -> Weft:
+    """Run a command line against the controller: weft("get", "virtualNetworks", stdin="...")."""
+    new_id = numbered_ids()
+
+    def run(*words: str, stdin: str | None = None) -> Result:
+        request_ids = Desk(lambda: "cli-" + new_id())
+        return CliRunner().invoke(app, words, input=stdin, obj=request_ids, env={"WEFT_CONTROLLER": controller})
+
+    return run

@@ -1,0 +1,293 @@
+"""The commands against a whole controller."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Weft
+from weft.wire.client import Client
+
+LATER_POOL = {"properties": {"startMacAddress": "00-1D-D9-00-00-00", "endMacAddress": "00-1D-D9-00-00-FF"}}
+
+CLUSTER = """\
+kind: macPools
+resourceId: pool1
+properties: {startMacAddress: 00-1D-D8-B7-1C-00, endMacAddress: 00-1D-D8-B7-1C-FF}
+---
+kind: virtualMachines
+resourceId: web1
+properties:
+  server: {resourceRef: /servers/host1}
+  networkInterfaces: [{resourceRef: /networkInterfaces/web1-eth0}]
+---
+kind: networkInterfaces
+resourceId: web1-eth0
+properties:
+  privateMacAllocationMethod: Dynamic
+  ipConfigurations:
+  - resourceId: ip1
+    properties:
+      privateIPAllocationMethod: Dynamic
+      subnet: {resourceRef: /virtualNetworks/blue/subnets/web}
+---
+kind: virtualNetworks
+resourceId: blue
+properties:
+  logicalNetwork: {resourceRef: /logicalNetworks/hnvpa}
+  addressSpace: {addressPrefixes: [10.1.0.0/16]}
+  subnets:
+  - resourceId: web
+    properties: {addressPrefix: 10.1.1.0/24, virtualSubnetId: 6001}
+---
+kind: logicalNetworks
+resourceId: hnvpa
+properties:
+  networkVirtualizationEnabled: "True"
+  subnets:
+  - resourceId: pa1
+    properties:
+      addressPrefix: 192.168.1.0/24
+      defaultGateways: [192.168.1.1]
+      ipPools:
+      - {resourceId: p1, properties: {startIpAddress: 192.168.1.10, endIpAddress: 192.168.1.250}}
+---
+kind: servers
+resourceId: host1
+properties: {providerAddresses: [192.168.1.10]}
+---
+kind: servers
+resourceId: host2
+properties: {}
+---
+kind: virtualNetworkManager
+properties: {networkVirtualizationProtocol: NVGRE}
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, weft: Weft) -> Path:
+    """CLUSTER as a file, applied."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    result = weft("apply", "-f", str(path))
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def revision(weft: Weft) -> str:
+    """Etags of all resources: nothing was written where they are equal."""
+    return "".join(weft("get", kind, "-o", "json").stdout for kind in ("virtualNetworks", "networkInterfaces", "vms"))
+
+
+def test_dry_run_shows_the_plan_and_changes_nothing(tmp_path: Path, weft: Weft) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    result = weft("apply", "-f", str(path), "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == "dry run, nothing was changed; would be 7 created, 1 changed, 0 unchanged"
+    assert json.loads(weft("get", "virtualNetworks", "-o", "json").stdout) == []
+
+
+def test_applied_twice_the_second_time_changes_nothing(cluster: Path, weft: Weft) -> None:
+    before = revision(weft)
+    result = weft("apply", "-f", str(cluster))
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (
+        0,
+        "nothing changed: 8 resources are as the file says",
+    )
+    assert revision(weft) == before
+
+
+def test_a_change_names_its_members(cluster: Path, weft: Weft) -> None:
+    text = CLUSTER.replace("addressPrefixes: [10.1.0.0/16]", "addressPrefixes: [10.1.0.0/16, 10.2.0.0/16]")
+    result = weft("apply", "-f", "-", stdin=text)
+    assert result.exit_code == 0, result.output
+    assert "addressSpace/addressPrefixes: 10.1.0.0/16 -> 10.1.0.0/16, 10.2.0.0/16" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0 created, 1 changed, 7 unchanged"
+
+
+def test_what_get_prints_as_yaml_can_be_applied(cluster: Path, weft: Weft) -> None:
+    kinds = ("virtualNetworkManager", "macPools", "logicalNetworks", "servers", "virtualNetworks", "nics", "vms")
+    for kind in kinds:
+        text = weft("get", kind, "-o", "yaml").stdout
+        result = weft("apply", "-f", "-", stdin=text)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines()[-1].startswith("nothing changed"), (kind, result.stdout)
+
+
+def test_faults_and_dangling_references_apply_nothing(weft: Weft) -> None:
+    result = weft(
+        "apply",
+        "-f",
+        "-",
+        stdin=CLUSTER.replace("/virtualNetworks/blue/subnets/web", "/virtualNetworks/blue/subnets/wbe"),
+    )
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "stdin:19: /virtualNetworks/blue/subnets/wbe is neither in the file nor on the controller; "
+        "did you mean /virtualNetworks/blue/subnets/web?\nweft: BadFile: 1 fault; nothing was applied\n"
+    )
+    assert json.loads(weft("get", "macPools", "-o", "json").stdout) == []
+
+
+def test_a_refusal_of_the_controller_is_brought_back_to_its_line(cluster: Path, weft: Weft) -> None:
+    more = """\
+kind: networkInterfaces
+resourceId: ok
+properties: {privateMacAllocationMethod: Dynamic}
+---
+kind: networkInterfaces
+resourceId: group
+properties:
+  privateMacAllocationMethod: Static
+  privateMacAddress: 01-00-5E-00-00-01
+"""
+    before = revision(weft)
+    result = weft("apply", "-f", "-", stdin=more)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("weft: InvalidPrivateMacAddress: stdin:9: networkInterfaces/group: ")
+    assert revision(weft) == before
+
+
+def test_get_in_every_form(cluster: Path, weft: Weft) -> None:
+    assert weft("get", "virtualnetworks", "-o", "name").stdout == "blue\n"
+    assert (
+        json.loads(weft("get", "subnets", "--of", "virtualNetworks/blue", "-o", "json").stdout)[0]["resourceId"]
+        == "web"
+    )
+    assert json.loads(weft("get", "virtualNetworks/blue/subnets", "WEB", "-o", "json").stdout)["resourceId"] == "web"
+    table = weft("get", "nics").stdout.splitlines()
+    assert table[0].split() == ["NAME", "MAC", "IP", "SUBNET", "SERVER", "STATUS"]
+    assert table[1].split()[0] == "web1-eth0"
+    assert "\x1b" not in weft("get", "servers").stdout
+
+
+def test_get_of_nothing_says_so(cluster: Path, weft: Weft) -> None:
+    result = weft("get", "servers", "host9")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("weft: NotFound: ")
+
+
+def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
+    created = weft(
+        "nic", "create", "n1", "--subnet", "blue/web", "--ip", "10.1.1.77", "--mac", "001d.d8b7.1c77", "-o", "json"
+    )
+    assert created.exit_code == 0, created.output
+    properties = json.loads(created.stdout)["properties"]
+    assert properties["privateMacAddress"] == "001DD8B71C77"
+    assert weft("nic", "list", "--subnet", "BLUE/web", "-o", "name").stdout.split() == ["n1", "web1-eth0"]
+    assert "10.1.1.77" in weft("nic", "show", "N1").stdout
+    again = weft("nic", "create", "n1", "--subnet", "blue/web")
+    assert (again.exit_code, "exists already; see weft nic show n1" in again.stderr) == (1, True)
+    taken = weft("nic", "create", "n2", "--subnet", "blue/web", "--ip", "10.1.1.77")
+    assert (taken.exit_code, "PrivateIPAddressInUse" in taken.stderr) == (1, True)
+    assert weft("delete", "nics/n1").stdout == "networkInterfaces/n1 deleted\n"
+    assert weft("delete", "networkInterfaces", "n1").exit_code == 1
+
+
+def test_vm_verbs_on_unmanaged_hosts(cluster: Path, weft: Weft) -> None:
+    started = weft("vm", "start", "web1", "-o", "json")
+    assert started.exit_code == 0, started.output
+    assert json.loads(started.stdout)["properties"]["powerState"] == "Running"
+    moved = weft("vm", "migrate", "web1", "--to", "host2")
+    assert moved.exit_code == 0, moved.output
+    assert weft("vm", "list", "--server", "HOST2", "-o", "name").stdout == "web1\n"
+    assert weft("vm", "list", "--server", "host1", "-o", "name").stdout == ""
+    assert weft("vm", "stop", "web1").exit_code == 0
+    assert weft("apply", "-f", str(cluster)).stdout.splitlines()[-1].startswith("0 created, 1 changed")
+
+
+def test_pool_and_address(cluster: Path, weft: Weft) -> None:
+    usage = json.loads(weft("pool", "usage", "blue/web", "-o", "json").stdout)
+    states = ("free", "assigned", "retained", "cooling", "reserved", "foreign")
+    assert sum(usage[state] for state in states) == usage["capacity"]
+    assert [line.split()[0] for line in weft("pool", "usage").stdout.splitlines()] == [
+        "POOL",
+        "macPools/pool1",
+        "logicalNetworks/hnvpa/subnets/pa1/ipPools/p1",
+        "virtualNetworks/blue/subnets/web",
+    ]
+    held = weft("pool", "addresses", "pool1", "--state", "assigned")
+    assert "web1-eth0" in held.stdout, held.output
+    mac = json.loads(weft("nic", "show", "web1-eth0", "-o", "json").stdout)["properties"]["privateMacAddress"]
+    history = weft("address", mac.lower())
+    assert "granted" in history.stdout, history.output
+
+
+def test_looking_at_hosts_and_packets(cluster: Path, weft: Weft) -> None:
+    weft("vm", "start", "web1")
+    policy = weft("policy", "host1", "-o", "json")
+    assert policy.exit_code == 0, policy.output
+    assert "6001" in policy.stdout
+    assert weft("policy", "host1").exit_code == 0
+    assert weft("host", "state", "host1").exit_code == 0
+    trace = weft("trace", "web1-eth0", "10.1.1.200")
+    assert (trace.exit_code, "not delivered" in trace.stdout) == (0, True), trace.output
+
+
+def test_watch_shows_what_happened_since(cluster: Path, weft: Weft, controller: str) -> None:
+    async def first_cursor() -> str:
+        async with Client.connect(controller) as client:
+            events = client.watch()
+            asked = asyncio.ensure_future(anext(events))
+            while not asked.done():
+                await client.put("/networking/v1/macPools/later", LATER_POOL)
+                await client.delete("/networking/v1/macPools/later")
+                await asyncio.sleep(0.01)
+            await events.aclose()
+            return asked.result()[0]
+
+    cursor = asyncio.run(first_cursor())
+    generation, revision_then = cursor.rsplit(":", 1)
+    result = weft("watch", "--after", f"{generation}:{int(revision_then) - 1}", "--limit", "1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split()[0] == revision_then
+    assert result.stdout.split()[2] == "/macPools/later"
+    as_json = weft("watch", "--after", f"{generation}:{int(revision_then) - 1}", "--limit", "1", "-o", "json")
+    assert json.loads(as_json.stdout)["cursor"] == cursor
+
+
+def test_watch_with_a_cursor_that_is_none(weft: Weft) -> None:
+    result = weft("watch", "--after", "nonsense")
+    assert (result.exit_code, "GENERATION:REVISION" in result.stderr) == (1, True)
+
+
+def test_a_reader_that_goes_away_is_no_error(cluster: Path, controller: str) -> None:
+    """As in `weft get ... | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "weft", "get", "servers", "--controller", controller]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_delete_of_a_file_in_the_order_of_references(cluster: Path, weft: Weft) -> None:
+    result = weft("delete", "-f", str(cluster))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "virtualMachines/web1 deleted"
+    assert json.loads(weft("get", "logicalNetworks", "-o", "json").stdout) == []
+    again = weft("delete", "-f", str(cluster))
+    assert (again.exit_code, again.stdout.splitlines()[0]) == (0, "virtualMachines/web1 was not there")
+
+
+def test_no_controller(weft: Weft) -> None:
+    result = weft("get", "servers", "--controller", "http://127.0.0.1:1")
+    assert (result.exit_code, result.stderr.startswith("weft: ControllerUnreachable: ")) == (3, True)
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    from typer.main import get_command
+
+    from weft.cli import app
+
+    commands = dict(get_command(app).commands)  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        below = getattr(command, "commands", None) or {"": command}
+        for verb, leaf in below.items():
+            assert f"weft {name}" in (leaf.help or ""), f"{name} {verb}"
