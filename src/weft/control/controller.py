@@ -1,0 +1,124 @@
+"""Wires store, state, writer, feed and machine actions into one value that the API and __main__ hold.
+
+Use: `controller = Controller.open(folder, clock, new_id)`, then `async with controller.running():` on one event loop,
+then `close()`. All of it runs on that loop; no call is thread-safe. Between two awaits a reader of `state` sees one
+revision, and that one is durable.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from weft.control.clock import Clock, LedgerClock
+from weft.control.clockwork import Clockwork
+from weft.control.feed import Receive, serve_agent
+from weft.control.hosts import HostView, host_view
+from weft.control.machines import Machines
+from weft.control.publisher import Publisher
+from weft.control.session import Send
+from weft.control.waits import wait_applied
+from weft.control.watch import Watch
+from weft.control.writer import Encode, Submitted, Writer
+from weft.core.changes import Commit
+from weft.core.commands import Actor, Command, Decision
+from weft.core.state import State
+from weft.model.values import NewId, Now
+from weft.store.store import HistoryRow, Retention, Store
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """One running controller. `machines` has start, stop, save and migrate."""
+
+    def __init__(self, store: Store, clock: Clock, new_id: NewId, keep: Retention | None = None) -> None:
+        loaded = store.load()
+        self.state = State.load(loaded)
+        self.generation = loaded.generation
+        self._store = store
+        self._ledger = LedgerClock(clock, loaded.ledger)
+        self.writer = Writer(self.state, store, self._ledger, new_id)
+        self.publisher = Publisher(self.state, store, loaded.generation)
+        self.machines = Machines(self.writer, self.publisher)
+        self._watch = Watch(store, loaded.generation, loaded.revision)
+        self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention())
+        self.writer.on_commit = self._committed
+
+    @classmethod
+    def open(cls, folder: Path, clock: Clock, new_id: NewId, keep: Retention | None = None) -> "Controller":
+        """Open the store in `folder` and load it. Raises StoreLocked, StoreCorrupt, StoreTooNew."""
+        store = Store.open(folder, new_id)
+        try:
+            return cls(store, clock, new_id, keep)
+        except BaseException:
+            store.close()
+            raise
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Controller"]:
+        """Do the work of the clock and finish the moves that a restart interrupted, for as long as the block lasts."""
+        ticking = asyncio.create_task(self._clockwork.run(), name="clockwork")
+        self.machines.resume()
+        try:
+            yield self
+        finally:
+            self._watch.close()
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+            await self.machines.close()
+
+    def close(self) -> None:
+        """Let go of the store; after running() has ended."""
+        self._store.close()
+
+    def _committed(self, commit: Commit) -> None:
+        self._watch.committed(commit)
+        self.publisher.committed(commit)
+
+    def now(self) -> Now:
+        """The ledger's time and the wall's."""
+        return self._ledger.now()
+
+    async def submit(
+        self, command: Command, actor: Actor, request_id: str | None = None, encode: Encode | None = None
+    ) -> Submitted:
+        """Decide and commit a command; see Writer.submit. Raises Refusal, StoreUnavailable."""
+        return await self.writer.submit(command, actor, request_id, encode)
+
+    def dry_run(self, command: Command) -> Decision:
+        """What a command would come to now; nothing is kept. Raises Refusal."""
+        return self.writer.dry_run(command)
+
+    async def wait_applied(self, revision: int, timeout: float) -> None:
+        """Return when every host that needs `revision` has applied it. Raises WaitTimedOut, naming those that lag."""
+        await wait_applied(self.publisher, revision, timeout)
+
+    def subscribe(self, generation: str, after: int) -> AsyncIterator[Commit]:
+        """Commits after a cursor, then new ones, until the controller ends. The first step may raise Compacted."""
+        return self._watch.subscribe(generation, after)
+
+    def history(self, scope: str, address: int, limit: int = 1000) -> Sequence[HistoryRow]:
+        """What happened to an address, oldest first."""
+        return self._store.history(scope, address, limit)
+
+    def history_scopes(self, packed: bytes) -> Sequence[str]:
+        """The scopes in which an address (6, 4 or 16 bytes) has a history, holders or not."""
+        return self._store.scopes_of(packed)
+
+    async def serve_agent(self, receive: Receive, send: Send) -> None:
+        """The controller's end of an agent's connection; returns when it is over, and never raises for what it does."""
+        await serve_agent(self.publisher, receive, send, lambda: self.now().wall)
+
+    def host(self, server: str) -> HostView:
+        """A server as the feed knows it: managed, connected, how far, what its agent says."""
+        return host_view(self.publisher, server, self.state.revision)
+
+    def set_feed_delay(self, seconds: float) -> None:
+        """Hold back every frame to every agent this long (tests, the lab's delay-feed); 0 ends it."""
+        self.publisher.set_delay(seconds)
+
+    def not_ready(self) -> str:
+        """Why the store cannot be written; empty when it can (GET /readyz)."""
+        return self.writer.failure

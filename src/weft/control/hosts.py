@@ -1,0 +1,40 @@
+"""A server as the feed knows it: what GET /weft/v1/servers/{id}/state answers and configurationState is made from."""
+
+import msgspec
+
+from weft.control.publisher import Publisher
+from weft.wire.messages import Facts
+
+
+class HostView(msgspec.Struct, frozen=True):
+    """A snapshot. `managed`: its agent has connected at least once, now or before a restart."""
+
+    server: str
+    managed: bool
+    connected: bool
+    hypervisor: str
+    applied_revision: int
+    """Everything that this host needs, up to this revision, is applied."""
+    lag: int
+    """Revisions between the newest and `applied_revision`; 0 when in sync."""
+    facts: Facts
+
+
+def host_view(publisher: Publisher, server: str, newest: int) -> HostView:
+    """Of any server id, also one that no agent ever connected for."""
+    key = server.lower()
+    agent = publisher.managed.get(key)
+    session = publisher.session(key)
+    missing = publisher.missing(key)
+    applied = newest if missing is None else missing - 1
+    if agent is None:
+        applied = 0
+    return HostView(
+        key,
+        agent is not None,
+        session is not None,
+        "" if agent is None else agent.hypervisor,
+        applied,
+        newest - applied if agent is not None else 0,
+        Facts() if session is None else session.facts,
+    )

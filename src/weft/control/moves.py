@@ -1,0 +1,193 @@
+"""A move, phase by phase: preparing, switching, switched, done. Each phase is a commit, so a crash resumes it.
+
+Called by weft.control.machines. Make before break: nothing switches before destination, source and every living peer
+have applied the preparations; the source forwards strays until every peer has acked or is dead.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from weft.control.publisher import Publisher
+from weft.control.verdicts import Expectation, Verdict
+from weft.control.waits import RECHECK_S, laggards_after
+from weft.control.writer import Writer
+from weft.core.commands import Actor, AdvanceMove
+from weft.core.policy_places import VirtualMachine
+from weft.model.errors import NotFound, NotReady, Refusal, WaitTimedOut
+from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.workload import Move
+
+log = logging.getLogger(__name__)
+
+UNDER_WAY = ("preparing", "switching", "switched")
+
+DEAD_AFTER_S = 3.0
+"""A host without a connection is waited for this long, then the move goes on without it."""
+RESUME_GRACE_S = 60.0
+"""After a restart agents need some time to come back."""
+
+
+class Moves:
+    """Carries moves; one per controller."""
+
+    def __init__(self, writer: Writer, publisher: Publisher) -> None:
+        self._writer = writer
+        self._publisher = publisher
+        self.ending: set[asyncio.Task[None]] = set()
+        """Moves whose callers were answered and which only wait for peers."""
+
+    async def carry(self, name: str, generation: int, actor: Actor, timeout: float) -> None:
+        """Take a move from `preparing` to `switched`; `done` follows in the background.
+
+        Raises NotReady once the move was undone, WaitTimedOut if it cannot be told where the machine is, Refusal if the
+        machine or the move was taken away meanwhile.
+        """
+        move = self._move(name, generation)
+        if move.phase == "preparing":
+            await self._prepare(name, move, actor, timeout)
+            move = self._move(name, generation)
+        if move.phase == "switching":
+            await self._switch(name, move, actor, timeout)
+        ending = asyncio.create_task(self._end(name, generation, actor), name=f"end of the move of {name}")
+        self.ending.add(ending)
+        ending.add_done_callback(self.ending.discard)
+
+    async def resume(self, name: str, actor: Actor) -> None:
+        """Go on with a move of an earlier run of the controller."""
+        machine = self._machine(name)
+        if machine.properties.move is not None:
+            await self.carry(name, machine.properties.move.generation, actor, RESUME_GRACE_S)
+
+    async def _prepare(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
+        deadline = _now() + timeout
+        revision = self._writer.state.revision
+        destination = self._expect(move.destination, revision)
+        late = await self._everybody(revision, timeout, {move.source.lower(), move.destination.lower()})
+        if late:
+            await self._undo(
+                name, move, actor, f"{', '.join(late)} did not apply the preparations within {timeout:g} s"
+            )
+        verdict = await self.until(
+            {move.destination.lower()}, lambda: self._arriving(name, move, destination), deadline
+        )
+        if not verdict.settled:
+            await self._undo(name, move, actor, verdict.failure or f"still waiting for {verdict.waiting_for}")
+        await self._advance(name, "switching", move.generation, actor)
+
+    def _arriving(self, name: str, move: Move, destination: Expectation) -> Verdict:
+        machine = self._machine(name)
+        failure = destination.failure(machine, move.generation)
+        return Verdict(False, failure) if failure else destination.ports(machine)
+
+    async def _switch(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
+        if self._has_driver(move.source) and self._has_driver(move.destination):
+            await self._hand_over(name, move, actor, timeout)
+            await self._advance(name, "switched", move.generation, actor)
+            return
+        revision = await self._advance(name, "switched", move.generation, actor)
+        arrival = self._expect(move.destination, revision)
+        machine = self._machine(name)
+        verdict = await self.until(
+            {move.destination.lower()}, lambda: arrival.power(machine, "Running"), _now() + timeout
+        )
+        if not verdict.settled:
+            raise WaitTimedOut(
+                f"The machine '{name}' belongs to {move.destination} now, but it does not run there: "
+                f"{verdict.failure or verdict.waiting_for}."
+            )
+
+    async def _hand_over(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
+        """Wait until the source's hypervisor has moved the machine. Only what a living host says ends it."""
+        revision = self._writer.state.revision
+        source, destination = self._expect(move.source, revision), self._expect(move.destination, 0)
+        both = {move.source.lower(), move.destination.lower()}
+
+        def seen() -> Verdict:
+            machine = self._machine(name)
+            if destination.power(machine, "Running").settled:
+                return Verdict(True)
+            return Verdict(False, source.failure(machine, move.generation), f"{name} to run on {move.destination}")
+
+        verdict = await self.until(both, seen, _now() + timeout)
+        if verdict.settled:
+            return
+        still_there = source.power(self._machine(name), "Running").settled
+        if not verdict.failure and not still_there:
+            task = asyncio.create_task(self._settle_later(name, move, actor), name=f"settle the move of {name}")
+            self.ending.add(task)
+            task.add_done_callback(self.ending.discard)
+            raise WaitTimedOut(
+                f"The machine '{name}' was told to move to {move.destination}, and nobody says where it runs: "
+                f"{verdict.waiting_for}. The move ends when {move.source} and {move.destination} answer again."
+            )
+        await self._undo(name, move, actor, verdict.failure or f"it was not there after {timeout:g} s")
+
+    async def _settle_later(self, name: str, move: Move, actor: Actor) -> None:
+        try:
+            await self.carry(name, move.generation, actor, RESUME_GRACE_S)
+        except (Refusal, WaitTimedOut) as ended:
+            log.info("the move of %s: %s", name, ended)
+
+    async def _end(self, name: str, generation: int, actor: Actor) -> None:
+        """All peers know the new place, or are dead: the source may stop forwarding."""
+        try:
+            while await self._everybody(self._writer.state.revision, RESUME_GRACE_S, set()):
+                log.info("the move of %s waits for slow hosts; %s", name, "its source still forwards")
+            await self._advance(name, "done", generation, actor)
+        except Refusal as ended:
+            log.info("the move of %s ended by itself: %s", name, ended)
+
+    async def _everybody(self, revision: int, timeout: float, needed: Iterable[str]) -> list[str]:
+        """Wait for all interested hosts; the dead ones only DEAD_AFTER_S, unless the move cannot do without them."""
+        began = _now()
+        late = await laggards_after(self._publisher, revision, min(DEAD_AFTER_S, timeout))
+        while late and _now() - began < timeout:
+            if not any(lag.connected or lag.server in needed for lag in late):
+                return []
+            late = await laggards_after(self._publisher, revision, RECHECK_S)
+        return [lag.server for lag in late if lag.connected or lag.server in needed]
+
+    async def until(self, servers: set[str], verdict: Callable[[], Verdict], deadline: float) -> Verdict:
+        """Judge anew whenever something was heard of these servers, until it is settled, failed or `deadline`."""
+        with self._publisher.listening.to(servers) as listener:
+            while True:
+                found = verdict()
+                left = deadline - _now()
+                if found.settled or found.failure or left <= 0:
+                    return found
+                await listener.next(min(left, RECHECK_S))
+
+    async def _undo(self, name: str, move: Move, actor: Actor, why: str) -> None:
+        await self._advance(name, "failed", move.generation, actor)
+        raise NotReady(
+            f"The machine '{name}' cannot move to {move.destination}: {why}. It stays on {move.source}.",
+            target=f"/servers/{move.destination}",
+        )
+
+    async def _advance(self, name: str, phase: str, generation: int, actor: Actor) -> int:
+        submitted = await self._writer.submit(AdvanceMove(name, phase, generation), actor)
+        return submitted.revision
+
+    def _expect(self, server: str, revision: int) -> Expectation:
+        return Expectation(self._publisher, server.lower(), revision)
+
+    def _has_driver(self, server: str) -> bool:
+        agent = self._publisher.managed.get(server.lower())
+        return agent is not None and bool(agent.hypervisor)
+
+    def _machine(self, name: str) -> VirtualMachine:
+        machine: VirtualMachine | None = self._writer.state.get(VIRTUAL_MACHINES.name, name)
+        if machine is None:
+            raise NotFound(f"The machine '{name}' was deleted meanwhile.", target=name)
+        return machine
+
+    def _move(self, name: str, generation: int) -> Move:
+        move = self._machine(name).properties.move
+        if move is None or move.generation != generation or move.phase not in UNDER_WAY:
+            raise NotFound(f"The move of '{name}' has ended meanwhile.", target=name)
+        return move
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

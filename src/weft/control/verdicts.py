@@ -1,0 +1,105 @@
+"""What a host's acks and facts say about an intent: settled, failed, or still to come. Reads sessions, changes nothing.
+
+Called by weft.control.machines and moves whenever something was heard of a host. Order on the host: it applies the
+records and acks, carries out the verb, reports facts. Facts from before the ack may speak of the time before.
+"""
+
+import asyncio
+
+import msgspec
+
+from weft.control.publisher import Publisher
+from weft.core.policy_places import VirtualMachine
+from weft.wire.messages import MachineFact
+
+LATE_FACTS_S = 2.0
+"""A failure reported just before the ack counts once this long has passed without better news."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`failure` says why it will not come about; `waiting_for` what is still missing."""
+
+    settled: bool
+    failure: str = ""
+    waiting_for: str = ""
+
+
+DONE = Verdict(True)
+
+
+class Expectation:
+    """That one managed server carries out what was committed at a revision."""
+
+    def __init__(self, publisher: Publisher, server: str, revision: int) -> None:
+        self.server = server
+        self._publisher = publisher
+        self._revision = revision
+        self._acked_at: float | None = None
+
+    def power(self, machine: VirtualMachine, wanted: str) -> Verdict:
+        """Has the machine this power here, its ports bound if it runs?"""
+        ahead = self._ahead()
+        if ahead is not None:
+            return ahead
+        fact = self._fact(machine)
+        # a hypervisor that does not know a machine has it off
+        power = "Off" if fact is None else fact.power
+        if power == wanted:
+            return self.ports(machine) if wanted == "Running" else DONE
+        if fact is not None and fact.failure and self._is_news():
+            return Verdict(False, fact.failure)
+        return Verdict(False, "", f"{machine.resource_id} to be {wanted} on {self.server} (it is {power})")
+
+    def ports(self, machine: VirtualMachine) -> Verdict:
+        """Are the ports of the machine's interfaces bound here?"""
+        ahead = self._ahead()
+        if ahead is not None:
+            return ahead
+        session = self._publisher.session(self.server)
+        bound = {fact.instance_id: fact for fact in session.facts.ports} if session is not None else {}
+        for instance_id in self._publisher.port_ids(machine, self.server):
+            fact = bound.get(instance_id)
+            if fact is None or fact.state != "bound":
+                why = fact.reason or fact.state if fact is not None else "absent"
+                return Verdict(False, "", f"port {instance_id} on {self.server} (it is {why})")
+        return DONE
+
+    def failure(self, machine: VirtualMachine, generation: int) -> str:
+        """Why this host's last verb on the machine failed, if that was about this generation of it."""
+        fact = None if self._ahead() is not None else self._fact(machine)
+        if fact is None or fact.generation != generation or not self._is_news():
+            return ""
+        return fact.failure
+
+    def _ahead(self) -> Verdict | None:
+        """What must come before facts mean anything; None when they do."""
+        agent, session = self._publisher.managed.get(self.server), self._publisher.session(self.server)
+        if agent is None:
+            return DONE
+        if session is None:
+            self._acked_at = None
+            return Verdict(False, "", f"the agent of {self.server} to come back")
+        missing = session.missing()
+        if missing is not None and missing <= self._revision:
+            return Verdict(False, "", f"{self.server} to apply revision {self._revision}")
+        if self._acked_at is None:
+            self._acked_at = asyncio.get_running_loop().time()
+        if not agent.hypervisor:
+            return DONE
+        if not session.facts_heard:
+            return Verdict(False, "", f"the first facts of {self.server}")
+        return None
+
+    def _fact(self, machine: VirtualMachine) -> MachineFact | None:
+        session = self._publisher.session(self.server)
+        if session is None:
+            return None
+        return next((fact for fact in session.facts.machines if fact.machine == machine.resource_id), None)
+
+    def _is_news(self) -> bool:
+        session = self._publisher.session(self.server)
+        if session is None or self._acked_at is None:
+            return False
+        if session.facts_cover(self._revision):
+            return True
+        return asyncio.get_running_loop().time() - self._acked_at > LATE_FACTS_S

@@ -1,0 +1,243 @@
+"""The one writer: commands queue, and all that wait are decided one after another and committed as one revision.
+
+Called by weft.control.controller. Between two callbacks of the event loop the state is always what the disk has: a
+batch is decided, applied and committed in one callback, and a failed commit reverts every change of it. A refused
+command refuses alone. A request id gets one answer, whether its copies come in one batch, later or after a restart.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from weft.control.clock import LedgerClock
+from weft.core.changes import Change, Commit, CursorChange
+from weft.core.commands import Actor, Command, Decision
+from weft.core.decide import decide
+from weft.core.state import State
+from weft.model.errors import StoreUnavailable
+from weft.model.values import NewId, Now
+from weft.store.store import Answer, Store
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 512
+MAX_BATCH_S = 0.02
+
+Encode = Callable[[Decision], Answer]
+"""Makes the answer to keep for a request id; pure, called before the commit."""
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """What became of a command. `decision` is None for the repeat of a request id: `answer` is what it got before."""
+
+    revision: int
+    """The newest at the answer: who waits for this one waits long enough."""
+    decision: Decision | None
+    answer: Answer | None = None
+
+
+class _Asked(msgspec.Struct):
+    command: Command
+    actor: Actor
+    future: "asyncio.Future[Submitted]"
+    request_id: str | None
+    encode: Encode | None
+
+
+class _Granted(msgspec.Struct):
+    asked: _Asked
+    decision: Decision
+    answer: Answer | None
+
+
+class Writer:
+    """Owns the state and the right to write. Everything runs on one event loop."""
+
+    def __init__(self, state: State, store: Store, clock: LedgerClock, new_id: NewId) -> None:
+        self.state = state
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._waiting: list[_Asked] = []
+        self._scheduled = False
+        self._kept_at = clock.now().ledger
+        self.on_commit: Callable[[Commit], None] = _nobody
+        """Called after each commit that changed something, before anybody gets an answer. Must not raise."""
+        self.failure = ""
+        """Why the last commit failed; empty when it did not."""
+
+    async def submit(
+        self, command: Command, actor: Actor, request_id: str | None = None, encode: Encode | None = None
+    ) -> Submitted:
+        """Decide and commit; returns when it is durable.
+
+        With `request_id` an `encode` must come too: its answer is kept in the same transaction and handed back to
+        whoever comes with the same id. Refusals are not kept; a retry of one is decided anew.
+        Raises Refusal, or StoreUnavailable with nothing changed.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked(command, actor, loop.create_future(), request_id, encode)
+        self._waiting.append(asked)
+        self._schedule(loop)
+        return await asked.future
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._write_waiting)
+
+    def _write_waiting(self) -> None:
+        self._scheduled = False
+        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        left = self._write(batch)
+        if left:
+            self._waiting = [*left, *self._waiting]
+        if self._waiting:
+            self._schedule(asyncio.get_running_loop())
+
+    def _write(self, batch: Sequence[_Asked]) -> Sequence[_Asked]:
+        """Decide and commit a batch; returns what is left over when it takes too long."""
+        now = self._clock.now()
+        granted: list[_Granted] = []
+        repeats: list[tuple[_Asked, Answer]] = []
+        answered: dict[str, Answer] = {}
+        left: Sequence[_Asked] = ()
+        for position, asked in enumerate(batch):
+            if asked.future.cancelled():
+                continue
+            if position and self._clock.now().ledger - now.ledger > MAX_BATCH_S:
+                left = batch[position:]
+                break
+            known = self._known(asked.request_id, answered)
+            if known is not None:
+                repeats.append((asked, known))
+                continue
+            one = self._decide(asked, now)
+            if one is not None:
+                granted.append(one)
+                if one.answer is not None:
+                    answered[one.answer.request_id] = one.answer
+        self._finish(granted, repeats, now)
+        return left
+
+    def _known(self, request_id: str | None, answered: dict[str, Answer]) -> Answer | None:
+        if request_id is None:
+            return None
+        return answered.get(request_id) or self._store.answer_of(request_id)
+
+    def _decide(self, asked: _Asked, now: Now) -> _Granted | None:
+        """Decide and apply one command; a refusal, or a fault of ours, goes to its own caller alone."""
+        try:
+            decision = decide(self.state, asked.command, now, self._new_id)
+            self._apply(decision.changes)
+        except Exception as error:
+            asked.future.set_exception(error)
+            return None
+        if asked.request_id is None or asked.encode is None:
+            return _Granted(asked, decision, None)
+        try:
+            return _Granted(asked, decision, asked.encode(decision))
+        except Exception as error:
+            self._revert(decision.changes)
+            asked.future.set_exception(error)
+            return None
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        done = 0
+        try:
+            for change in changes:
+                self.state.apply(change)
+                done += 1
+        except BaseException:
+            self._revert(changes[:done])
+            raise
+
+    def _revert(self, changes: Sequence[Change]) -> None:
+        for change in reversed(changes):
+            self.state.revert(change)
+
+    def _finish(self, granted: list[_Granted], repeats: list[tuple[_Asked, Answer]], now: Now) -> None:
+        changes = [change for one in granted for change in one.decision.changes]
+        answers = [one.answer for one in granted if one.answer is not None]
+        try:
+            commit = self._commit(granted, changes, answers, now)
+        except StoreUnavailable as error:
+            self.failure = error.message
+            self._revert(changes)
+            for asked in (*(one.asked for one in granted), *(asked for asked, _ in repeats)):
+                _fail(asked.future, StoreUnavailable(error.message))
+            return
+        if commit is not None:
+            self.state.revision = commit.revision
+            self._tell(commit)
+        revision = self.state.revision
+        for one in granted:
+            _resolve(one.asked.future, Submitted(revision, one.decision, one.answer))
+        for asked, answer in repeats:
+            _resolve(asked.future, Submitted(revision, None, answer))
+
+    def _commit(self, granted: list[_Granted], changes: list[Change], answers: list[Answer], now: Now) -> Commit | None:
+        """One transaction; None if nothing changed. Raises StoreUnavailable."""
+        if not changes and not answers:
+            return None
+        actors = [one.asked.actor.name for one in granted for _ in one.decision.changes]
+        kept, authors = _without_steps(changes, actors)
+        revision = self.state.revision + 1 if changes else self.state.revision
+        commit = Commit(revision, now.wall, now.ledger, tuple(kept), tuple(dict.fromkeys(authors)))
+        self._store.commit(commit, authors, answers)
+        self.failure = ""
+        self._kept_at = now.ledger
+        return commit if changes else None
+
+    def _tell(self, commit: Commit) -> None:
+        try:
+            self.on_commit(commit)
+        except Exception:
+            # the commit is durable and its callers must hear so; who listens looks at the state anew next time
+            log.exception("a listener failed on revision %d", commit.revision)
+
+    def dry_run(self, command: Command) -> Decision:
+        """What the command would come to now; nothing is kept. Raises Refusal."""
+        return decide(self.state, command, self._clock.now(), self._new_id)
+
+    def keep_time(self, every_s: float) -> None:
+        """Write the ledger's time if no commit did so for `every_s`. Raises StoreUnavailable."""
+        now = self._clock.now()
+        if now.ledger - self._kept_at < every_s and not self.failure:
+            return
+        self._store.commit(Commit(self.state.revision, now.wall, now.ledger, ()), ())
+        self._kept_at, self.failure = now.ledger, ""
+
+
+def _nobody(commit: Commit) -> None:
+    pass
+
+
+def _resolve(future: "asyncio.Future[Submitted]", value: Submitted) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: "asyncio.Future[Submitted]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _without_steps(changes: list[Change], actors: list[str]) -> tuple[list[Change], list[str]]:
+    """Fold the steps of each cursor into one change, at the end; a bulk grant moves one a thousand times."""
+    kept: list[Change] = []
+    authors: list[str] = []
+    cursors: dict[str, tuple[CursorChange, str]] = {}
+    for change, actor in zip(changes, actors, strict=True):
+        if isinstance(change, CursorChange):
+            first = cursors.get(change.pool)
+            before = change.before if first is None else first[0].before
+            cursors[change.pool] = (CursorChange(change.pool, before, change.after), actor)
+        else:
+            kept.append(change)
+            authors.append(actor)
+    kept.extend(change for change, _ in cursors.values())
+    authors.extend(actor for _, actor in cursors.values())
+    return kept, authors
