@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from weft.lab.demo_stage import Lie, NotSo, Pings, Stage
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ip_text, mac_dashes, parse_mac
 from weft.wire.client import NETWORKING, WEFT, Client
 
 See = Callable[[str], None]
@@ -79,21 +79,17 @@ async def records_on_hosts(stage: Stage, see: See) -> None:
 
 
 def lookups(policy: Any) -> set[tuple[int, str, str, str]]:
-    """(VSID, customer address, MAC, provider address) of every lookup record in a host's policy, gateways left out."""
-    found: set[tuple[int, str, str, str]] = set()
-    stack = [policy]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, list):
-            stack += value
-        elif isinstance(value, dict):
-            said = {name.lower().replace("_", ""): member for name, member in value.items()}
-            if "customeraddress" in said and "provideraddress" in said:
-                vsid = said.get("vsid", said.get("virtualsubnetid"))
-                mac = mac_dashes(parse_mac(str(said.get("mac", said.get("macaddress")))))
-                found.add((int(str(vsid)), said["customeraddress"], mac, said["provideraddress"]))
-            stack += value.values()
-    return found
+    """(VSID, customer address, MAC, provider address) of the lookup records in a host's policy, gateways left out."""
+    return {
+        (
+            record["virtualSubnetId"],
+            record["customerAddress"],
+            mac_dashes(parse_mac(record["macAddress"])),
+            record["providerAddress"],
+        )
+        for record in policy["lookupRecords"]
+        if record["providerAddress"] != ip_text(GATEWAY_DUMMY_PROVIDER_ADDRESS)
+    }
 
 
 async def tenants_reach_themselves(stage: Stage, see: See) -> None:

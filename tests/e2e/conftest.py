@@ -1,0 +1,37 @@
+"""A lab of its own for each test, gone afterwards whatever happened."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.labs import PATH, Lab, namespaces, processes
+
+
+@pytest.fixture
+def folder():
+    """Short, for the sockets below it."""
+    with tempfile.TemporaryDirectory(prefix="wl") as short:
+        yield Path(short) / "l"
+
+
+@pytest.fixture
+def make_lab(folder):
+    made = []
+
+    def make(name):
+        made.append(Lab(name, folder))
+        return made[-1]
+
+    yield make
+    for lab in made:
+        subprocess.run(lab.command("down"), capture_output=True, timeout=60, env={**lab.environment, "PATH": PATH})
+    left = {lab.name: (namespaces(lab.name), processes(str(folder / lab.name))) for lab in made}
+    assert all(found == ([], []) for found in left.values()), left
+    assert not folder.exists()
+
+
+@pytest.fixture
+def lab(make_lab):
+    return make_lab("t_one")

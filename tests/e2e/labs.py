@@ -1,0 +1,64 @@
+"""Runs `weft` as a user does, on labs with names of their own; looks at the machine from outside afterwards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class Lab:
+    """One lab, by its name."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        self.environment = {**os.environ, "PATH": PATH, "WEFT_LAB_DIR": str(folder)}
+
+    def command(self, *words):
+        return [sys.executable, "-m", "weft", "lab", "--name", self.name, *words]
+
+    def run(self, *words, timeout=90, code=0):
+        """Its output; asserts the exit code."""
+        done = subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=timeout, env=self.environment
+        )
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def begin(self, *words):
+        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, env=self.environment)
+
+    def weft(self, *words, timeout=60):
+        """A command of the CLI, on this lab's controller."""
+        environment = {**self.environment, "WEFT_CONTROLLER": self.run("url").strip()}
+        done = subprocess.run(
+            [sys.executable, "-m", "weft", *words], capture_output=True, text=True, timeout=timeout, env=environment
+        )
+        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def namespaces(lab):
+    found = subprocess.run(["ip", "netns"], capture_output=True, text=True, env={**os.environ, "PATH": PATH}).stdout
+    return sorted(line.split()[0] for line in found.splitlines() if line.startswith(f"{lab}-"))
+
+
+def processes(text):
+    """PIDs of processes whose command line holds this text."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in line:
+                found.append((int(entry.name), line))
+    return found
+
+
+def last_line(text):
+    return text.strip().splitlines()[-1]

@@ -1,0 +1,76 @@
+"""The demo itself, as a subprocess: it passes, it says so last, it leaves nothing, also when it is interrupted."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.e2e.labs import ROOT, last_line, namespaces, processes
+
+ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
+
+
+def begin(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "weft", "demo", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**ENVIRONMENT, "WEFT_LAB_DIR": str(folder)},
+        start_new_session=True,
+    )
+
+
+def nothing_is_left(name, folder):
+    return namespaces(name) == [] and processes(f"{folder}/") == [] and not folder.exists()
+
+
+@pytest.mark.root
+@pytest.mark.timeout(180)
+def test_the_demo_passes_and_leaves_nothing(folder):
+    began = time.monotonic()
+    running = begin(folder, "--name", "t_demo")
+    said = running.communicate(timeout=150)[0]
+    assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
+    assert running.returncode == 0
+    assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
+    assert time.monotonic() - began < 90
+    assert nothing_is_left("t_demo", folder)
+
+
+@pytest.mark.root
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.8, 2.5, 6.0])
+def test_an_interrupted_demo_leaves_nothing(folder, number, seconds):
+    running = begin(folder, "--name", "t_demo")
+    time.sleep(seconds)
+    running.send_signal(number)
+    said = running.communicate(timeout=60)[0]
+    assert running.returncode != 0, said
+    assert nothing_is_left("t_demo", folder), said
+
+
+@pytest.mark.root
+@pytest.mark.timeout(180)
+def test_a_demo_that_was_killed_is_cleared_away_by_the_next(folder):
+    killed = begin(folder, "--name", "t_demo")
+    time.sleep(4)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate(timeout=30)
+    said = begin(folder, "--name", "t_demo").communicate(timeout=150)[0]
+    assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
+    assert nothing_is_left("t_demo", folder)
+
+
+def test_the_simulated_demo_passes_anywhere_and_says_what_it_is(folder):
+    running = begin(folder, "--simulated")
+    said = running.communicate(timeout=60)[0]
+    assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
+    assert running.returncode == 0
+    assert "Simulated" in said.splitlines()[0] and "adds" in said

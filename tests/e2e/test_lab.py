@@ -1,0 +1,167 @@
+"""The lab as a user meets it: up, up again, crashes, two side by side, down. Real namespaces and Open vSwitch."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.e2e.labs import EXAMPLES, last_line, namespaces, processes
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+TWO_TENANTS = str(EXAMPLES / "two-tenants.yaml")
+THREE_HOSTS = str(EXAMPLES / "three-hosts.yaml")
+
+
+def ping(lab, machine, address, count=20, interval=0.02):
+    return last_line(lab.run("ping", machine, address, "-c", str(count), "-i", str(interval)))
+
+
+def test_up_ping_exec_host_status_down(lab):
+    said = lab.run("up", TWO_TENANTS)
+    assert f"lab '{lab.name}' is up: http://127.0.0.1:" in said
+    assert namespaces(lab.name) == sorted(
+        f"{lab.name}-{one}"
+        for one in ("@plugs", "@router", "host1", "host2", "blue1", "blue2", "bluedb", "red1", "red2")
+    )
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+    assert last_line(lab.run("ping", "red1", "10.1.1.200", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
+    assert "10.1.1.11/24" in lab.run("exec", "blue1", "--", "ip", "addr", "show", "dev", "eth0")
+    assert "Bridge br-int" in lab.run("host", "host1", "--", "ovs-vsctl", "show")
+    assert "Datapath actions" in lab.run("host", "host1", "--", "ovs-appctl", "ofproto/trace", "br-int", "in_port=1")
+    assert re.search(r"machine +red2 +running on host2", lab.run("status"))
+    assert last_line(lab.run("down")) == f"lab '{lab.name}': gone"
+    assert namespaces(lab.name) == [] and processes(f"/{lab.name}/") == []
+    assert last_line(lab.run("down")) == f"lab '{lab.name}': was not up"
+
+
+def test_up_twice_changes_nothing(lab):
+    lab.run("up", TWO_TENANTS)
+    before = lab.run("status"), lab.weft("get", "networkInterfaces", "-o", "json")
+    said = lab.run("up", TWO_TENANTS)
+    assert said.strip() == f"lab '{lab.name}' is up: {lab.run('url').strip()}"
+    assert (lab.run("status"), lab.weft("get", "networkInterfaces", "-o", "json")) == before
+
+
+def test_up_again_after_everything_was_killed(lab):
+    lab.run("up", TWO_TENANTS)
+    before = lab.weft("get", "networkInterfaces", "-o", "json")
+    for part in (["controller"], ["agent", "host1"], ["agent", "host2"], ["switch", "host1"], ["switch", "host2"]):
+        assert "killed" in lab.run("kill", *part)
+    assert "dead" in lab.run("status")
+    assert lab.run("url").startswith("http://127.0.0.1:")
+    lab.run("up", TWO_TENANTS)
+    assert "dead" not in lab.run("status")
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+    assert lab.weft("get", "networkInterfaces", "-o", "json") == before
+
+
+def test_packets_flow_while_the_agent_is_dead_and_when_it_comes_back(lab):
+    lab.run("up", TWO_TENANTS)
+    pinging = lab.begin("ping", "blue1", "10.1.1.12", "-c", "400", "-i", "0.01")
+    time.sleep(0.5)
+    lab.run("kill", "agent", "host1")
+    lab.run("kill", "agent", "host2")
+    time.sleep(0.5)
+    lab.run("start", "agent", "host1")
+    lab.run("start", "agent", "host2")
+    assert last_line(pinging.communicate(timeout=30)[0]) == "400 sent, 400 received"
+
+
+def test_packets_come_back_after_the_switch_does(lab):
+    lab.run("up", TWO_TENANTS)
+    lab.run("kill", "switch", "host2")
+    assert "0 received" in last_line(lab.run("ping", "blue1", "10.1.1.12", "-c", "2", "-i", "0.1", code=1))
+    lab.run("start", "switch", "host2")
+    until = time.monotonic() + 15
+    while lab_ping_fails(lab) and time.monotonic() < until:
+        pass
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+
+
+def lab_ping_fails(lab):
+    waiting = lab.begin("ping", "blue1", "10.1.1.12", "-c", "1")
+    waiting.communicate(timeout=30)
+    return waiting.returncode != 0
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
+    """VXLAN, both families, also while the feed is late."""
+    lab.run("up", THREE_HOSTS)
+    assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+    lab.run("delay-feed", str(delay))
+    pinging = lab.begin("ping", "client", "10.2.0.20", "-c", "1200", "-i", "0.01")
+    time.sleep(0.5)
+    lab.weft("vm", "migrate", "server", "host3")
+    assert last_line(pinging.communicate(timeout=60)[0]) == "1200 sent, 1200 received"
+    assert re.search(r"machine +server +running on host3", lab.run("status"))
+    lab.run("delay-feed", "0")
+    assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+
+
+def test_a_stopped_machine_answers_nothing_and_starts_again(lab):
+    lab.run("up", TWO_TENANTS)
+    lab.weft("vm", "stop", "blue2")
+    assert "0 received" in last_line(lab.run("ping", "blue1", "10.1.1.12", "-c", "2", "-i", "0.1", code=1))
+    assert "does not run" in lab.run("ping", "blue2", "10.1.1.11", code=1)
+    lab.weft("vm", "start", "blue2")
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+
+
+def test_two_labs_of_the_same_file_side_by_side(make_lab):
+    one, two = make_lab("t_one"), make_lab("t_two")
+    one.run("up", TWO_TENANTS)
+    two.run("up", TWO_TENANTS)
+    assert one.run("url") != two.run("url")
+    assert ping(one, "blue1", "10.1.1.12") == ping(two, "blue1", "10.1.1.12") == "20 sent, 20 received"
+    one.run("down")
+    assert ping(two, "red1", "10.1.1.12") == "20 sent, 20 received"
+    assert namespaces("t_one") == []
+
+
+def test_a_stranger_namespace_is_left_alone(lab, stranger):
+    said = lab.run("up", TWO_TENANTS, code=1)
+    assert f"ip netns del {stranger}" in said and "--name" in said
+    lab.run("down")
+    assert namespaces(lab.name) == [stranger]
+
+
+@pytest.fixture
+def stranger(lab):
+    import os
+    import subprocess
+
+    from tests.e2e.labs import PATH
+
+    name, environment = f"{lab.name}-host1", {**os.environ, "PATH": PATH}
+    subprocess.run(["ip", "netns", "add", name], check=True, env=environment)
+    yield name
+    subprocess.run(["ip", "netns", "del", name], check=True, env=environment)
+
+
+def test_an_up_that_was_interrupted_can_be_taken_down_or_finished(lab):
+    for seconds in (0.4, 1.2, 2.0):
+        begun = lab.begin("up", TWO_TENANTS)
+        time.sleep(seconds)
+        begun.send_signal(signal.SIGKILL)
+        begun.communicate(timeout=30)
+    lab.run("up", TWO_TENANTS)
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+
+
+def test_a_bad_file_makes_nothing(lab, tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("kind: lab/host\nresourceId: host1\nproperties: {providerAddress: 192.168.1.10}\n")
+    assert f"{bad}:1: lab/host host1: providerAddress" in lab.run("up", str(bad), code=1)
+    assert namespaces(lab.name) == []
+
+
+def test_names_that_are_not_there_are_said_plainly(lab):
+    assert "No lab 't_one' is up" in lab.run("url", code=1)
+    assert "No lab 't_one' is up" in lab.run("kill", "controller", code=1)
+    lab.run("up", str(EXAMPLES / "single-host.yaml"))
+    assert "No host 'host9'" in lab.run("kill", "agent", "host9", code=1)
+    assert "controller, agent HOST or switch HOST" in lab.run("kill", "router", code=1)
+    assert "running: app1, app2" in lab.run("exec", "app9", "--", "true", code=1)
+    assert "3 received" in last_line(lab.run("ping", "app1", "10.1.1.5", "-i", "0.05"))
