@@ -61,10 +61,14 @@ class Index:
             self._turn_network(key, before, after)
 
     def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        old = lower(before.properties.logical_network) if before is not None else ""
+        new = lower(after.properties.logical_network) if after is not None else ""
+        if old == new:
+            return
         if before is not None:
-            _drop(self.tenants_of, lower(before.properties.logical_network), key)
+            _drop(self.tenants_of, old, key)
         if after is not None:
-            self.tenants_of.setdefault(lower(after.properties.logical_network), {})[key] = None
+            self.tenants_of.setdefault(new, {})[key] = None
 
     def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
         if before is not None:
