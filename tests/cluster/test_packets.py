@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from msgspec.structs import replace
 
-from tests.cluster.clusters import HOSTS, Plan, Vm, build, moves_in, plans
+from tests.cluster.clusters import HOSTS, SUBNETS, Plan, Vm, build, moves_in, plans
 from tests.cluster.harness import Cluster
 from tests.conftest import PROFILE
 from weft.fakes import packet as p
@@ -137,42 +137,48 @@ def check_datagrams(cluster, plan):
 
 
 def spoofs(one, other):
-    """What `one` must not get through, each a lie in one place: (name, packet)."""
-    mac, near = other.mac, one.address(4)
-    honest = p.udp((one.mac, other.mac), (near, other.address(4)), (1, 2))
+    """What `one` must not get through, each a lie in one place: (drop reason, packet). All would be answered or
+    delivered if the lie were believed."""
+    mac, near, third = other.mac, one.address(4), 1 + SUBNETS.index(one.subnet)
+    gateway, honest = f"10.1.{third}.1", p.udp((one.mac, other.mac), (near, other.address(4)), (1, 2))
     lie = str(ipaddress.IPv4Address(near) + 100)
-    yield "source MAC", replace(honest, eth_src=one.mac ^ 0x100)
-    yield "source IPv4", replace(honest, ip_src=p.number(lie))
-    yield "VLAN tag", replace(honest, vlan_tci=0x1005)
+    yield "spoofed_mac", replace(honest, eth_src=one.mac ^ 0x100)
+    yield "spoofed_ipv4", replace(honest, ip_src=p.number(lie))
+    yield "vlan_tagged", replace(honest, vlan_tci=0x1005)
     yield "ethertype", replace(honest, eth_type=0x88CC)
-    yield "ARP reply", p.arp_reply(one.mac, lie, (mac, other.address(4)))
-    yield "ARP request", p.arp_request(one.mac, lie, other.address(4))
-    yield "gratuitous ARP", p.arp_request(one.mac, other.address(4), other.address(4))
-    yield "ARP sender MAC", replace(p.arp_reply(one.mac, near, (mac, other.address(4))), arp_sha=mac ^ 0x200)
+    yield "spoofed_arp", p.arp_reply(one.mac, lie, (mac, other.address(4)))
+    yield "spoofed_arp", p.arp_request(one.mac, lie, gateway)
+    yield "spoofed_arp", p.arp_request(one.mac, lie, lie)
+    yield "spoofed_arp", replace(p.arp_request(one.mac, near, gateway), arp_sha=mac ^ 0x200)
+    yield "ttl_expired", replace(honest, eth_dst=ROUTER_MAC, ttl=1)
     if one.address(6):
-        six = p.solicitation(one.mac, one.address(6), "fd00:1::99")
-        false = p.number("fd00:1::77")
-        claim = replace(
-            six,
-            eth_dst=mac,
-            ip_dst=p.number(other.address(6) or "fd00:1::55"),
-            icmp_type=p.ADVERTISEMENT,
-            nd_target=false,
-            nd_option=p.TARGET_OPTION,
-        )
-        yield "advertisement for another", claim
-        yield "advertisement with another MAC", replace(claim, nd_target=six.ip_src, nd_address=mac ^ 0x200)
-        yield "router advertisement", replace(six, eth_dst=mac, icmp_type=134, nd_target=0, nd_option=0, nd_address=0)
-        yield "source IPv6", replace(p.udp((one.mac, mac), (one.address(6), "fd00:1::55"), (1, 2)), ip_src=false)
-        yield "solicitation with another MAC", replace(six, nd_address=mac ^ 0x200)
+        yield from spoofs6(one, other, f"fd00:{third}::1")
 
 
-def check_spoofs(cluster, plan):
+def spoofs6(one, other, gateway):
+    asks = p.solicitation(one.mac, one.address(6), gateway)
+    other_mac, false = other.mac ^ 0x200, p.number("fd00:1::77")
+    target = {"eth_dst": other.mac, "ip_dst": p.number(other.address(6) or "fd00:1::55")}
+    claim = replace(asks, **target, icmp_type=p.ADVERTISEMENT, nd_target=false, nd_option=p.TARGET_OPTION)
+    yield "spoofed_nd", claim
+    yield "spoofed_nd", replace(claim, nd_target=asks.ip_src, nd_address=other_mac)
+    yield "spoofed_nd", replace(asks, nd_address=other_mac)
+    yield "spoofed_nd", replace(asks, ip_src=false)
+    yield "router_advertisement", replace(asks, **target, icmp_type=134, nd_target=0, nd_option=0, nd_address=0)
+    yield "router_advertisement", replace(asks, **target, icmp_type=137, nd_target=0, nd_option=0, nd_address=0)
+    data = p.udp((one.mac, other.mac), (one.address(6), other.address(6) or "fd00:1::55"), (1, 2))
+    yield "spoofed_ipv6", replace(data, ip_src=false)
+
+
+async def check_spoofs(cluster, plan):
     for one in filter(runs, plan.vms):
+        switch = cluster.center.switches[cluster.center.guests[one.name].host]
         for other in plan.vms:
             if other.tenant == one.tenant and other != one:
-                for name, packet in spoofs(one, other):
-                    assert cluster.center.send(one.name, packet) == [], f"{name} of {one.name} to {other.name}"
+                for reason, packet in spoofs(one, other):
+                    counted = (await switch.dump()).drops.get(reason, 0)
+                    assert cluster.center.send(one.name, packet) == [], f"{reason} of {one.name} to {other.name}"
+                    assert (await switch.dump()).drops.get(reason, 0) == counted + 1, f"{reason}: {packet}"
 
 
 def check_forged(cluster, plan):
@@ -193,8 +199,9 @@ def check_forged(cluster, plan):
 
 async def check(plan):
     cluster = await settled(plan)
-    for one in (check_pings, check_gateways, check_datagrams, check_spoofs, check_forged):
+    for one in (check_pings, check_gateways, check_datagrams, check_forged):
         one(cluster, plan)
+    await check_spoofs(cluster, plan)
     return cluster
 
 

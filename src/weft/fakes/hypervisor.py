@@ -59,6 +59,10 @@ class Datacenter:
         self.hypervisors[name] = FakeHypervisor(self, name)
         return self.hypervisors[name]
 
+    def readdress(self, name: str, addresses: Iterable[str]) -> None:
+        """Another person gives the host other provider addresses."""
+        self.switches[name].readdress([pack_ip(address) for address in addresses])
+
     def host_named(self, server: str) -> str:
         """The host of a server id in any case. Raises HypervisorFailure if there is none."""
         for name in self.switches:

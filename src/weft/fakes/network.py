@@ -55,8 +55,10 @@ class ProviderNetwork:
     def join(self, address: PackedIp, endpoint: Endpoint) -> None:
         self._endpoints[address] = endpoint
 
-    def leave(self, address: PackedIp) -> None:
-        self._endpoints.pop(address, None)
+    def leave(self, address: PackedIp, endpoint: Endpoint) -> None:
+        """Give an address up; nothing if another has it by now."""
+        if self._endpoints.get(address) is endpoint:
+            del self._endpoints[address]
 
     def cut(self, one: PackedIp, other: PackedIp) -> None:
         """Lose everything between two addresses, both ways."""

@@ -63,8 +63,8 @@ class FakeSwitch:
         self._counts: dict[Identity, int] = {}
         self._peers: set[Peer] = set()
         self._listeners: list[asyncio.Event] = []
-        for address in addresses:
-            network.join(address, self)
+        self._addresses: tuple[PackedIp, ...] = ()
+        self.readdress(addresses)
 
     # What the agent sees.
 
@@ -206,6 +206,14 @@ class FakeSwitch:
         for name, port in self._ports.items():
             self._ports[name] = msgspec.structs.replace(port, ofport=self._number())
         self._changed()
+
+    def readdress(self, addresses: Iterable[PackedIp]) -> None:
+        """The host has these provider addresses from now on, and no others."""
+        for address in self._addresses:
+            self._network.leave(address, self)
+        self._addresses = tuple(addresses)
+        for address in self._addresses:
+            self._network.join(address, self)
 
     def inject(self, name: str, packet: Packet) -> list[Delivery]:
         """A guest sends a packet into its port: where it comes out, on whatever host. Nothing if the port is gone."""
