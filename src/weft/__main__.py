@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +18,14 @@ from weft import __version__
 from weft.cli import app
 from weft.cli.desk import Desk
 from weft.lab import app as lab
+from weft.lab.demo import demo_app as demo
 from weft.model.errors import WeftError
 
+if TYPE_CHECKING:
+    from weft.agent.hypervisors import Hypervisor
+
 app.add_typer(lab, name="lab")
+app.add_typer(demo, name="demo")
 
 
 class SystemClock:
@@ -73,6 +78,45 @@ async def _serve(data: Path, listen: str) -> None:
             await listen_and_serve(controller, Listen(listen, data / "weft.sock"), new_id, typer.echo)
     finally:
         controller.close()
+
+
+@app.command()
+def agent(
+    controller: Annotated[str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")],
+    server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")],
+    rundir: Annotated[Path, typer.Option(metavar="DIR", help="Open vSwitch's run folder.")] = Path(
+        "/var/run/openvswitch"
+    ),
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the last policy is kept.")] = Path(
+        "/var/lib/weft/agent"
+    ),
+    bridge: Annotated[str, typer.Option(help="Integration bridge.")] = "br-int",
+    hypervisor: Annotated[str, typer.Option(metavar="KIND:WHERE", help="lab:FOLDER; none by default.")] = "",
+    verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
+) -> None:
+    """Run the agent of this host: make its Open vSwitch match the policy."""
+    from weft.agent.agent import RefusedByController
+    from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
+    from weft.agent.run import run as run_agent
+
+    _log_to_stderr(verbose)
+    kind, _, where = hypervisor.partition(":")
+    options = AgentOptions(controller, server, rundir, state, bridge, kind)
+    try:
+        _run(run_agent(options, new_id(), _hypervisor(kind, where, server)))
+    except RefusedByController as refused:
+        typer.echo(f"weft: the controller refuses this agent: {refused}", err=True)
+        raise SystemExit(REFUSED_EXIT_CODE) from None
+
+
+def _hypervisor(kind: str, where: str, server: str) -> "Hypervisor | None":
+    if not kind:
+        return None
+    if kind != "lab":
+        raise typer.BadParameter(f"there is no hypervisor driver '{kind}': use lab:FOLDER, or none")
+    from weft.lab.hypervisor import open_hypervisor
+
+    return open_hypervisor(where, server)
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

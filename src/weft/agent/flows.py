@@ -81,6 +81,13 @@ class FlowTable:
             if place not in self._local_macs or (self._local_macs[place].port is None and one.port is not None):
                 self._local_macs[place] = one
 
+    def subnets_in(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
+        """The prefixes of a virtual subnet: one, or one of each family."""
+        domain = self.domains.get(rdid)
+        prefixes = sorted(domain.subnets_of.get(vsid, ()), key=lambda prefix: (len(prefix), prefix)) if domain else ()
+        found = (domain.records.get((2, vsid, prefix)) for prefix in prefixes) if domain else ()
+        return tuple(record for record in found if isinstance(record, SubnetRecord))
+
     def build(self) -> None:
         """Bring `flows` up to date; the cost is that of what changed."""
         dirty, self._dirty = self._dirty, set()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from weft.agent.fields import COOKIE_MARK, COOKIE_MARK_MASK
-from weft.agent.flow import Flow, FlowKey
+from weft.agent.flow import Flow, FlowKey, Goto
 from weft.agent.openflow_terms import (
     UnknownOnWire,
     decode_instructions,
@@ -25,7 +25,8 @@ FLOW_MOD, MULTIPART_REQUEST, MULTIPART_REPLY, BARRIER_REQUEST, BARRIER_REPLY = 1
 _ADD, _DELETE_STRICT = 0, 4
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
-_FLOW_STATS = 1
+_FLOW_STATS, _PORT_DESC = 1, 13
+_PORT_SIZE = 64
 _MORE = 1
 _ONF = 0x4F4E4600
 _BUNDLE_CONTROL, _BUNDLE_ADD = 2300, 2301
@@ -59,6 +60,14 @@ class Counted(msgspec.Struct, frozen=True):
         return Flow(
             self.table, self.priority, decode_match(self.match), decode_instructions(self.instructions), self.cookie
         )
+
+    def tampered(self) -> Flow | None:
+        """A flow of ours whose actions another hand has made: with actions that equal none of ours. None if not even
+        its match could be ours."""
+        try:
+            return Flow(self.table, self.priority, decode_match(self.match), (Goto(0),), self.cookie)
+        except UnknownOnWire:
+            return None
 
     def words(self) -> str:
         """For a report about another hand's flow."""
@@ -141,6 +150,22 @@ def _entries(body: bytes) -> Iterator[Counted]:
         match, instructions = body[start + 4 : start + match_length], body[after : offset + length]
         yield Counted(raw, table, priority, cookie, packets, match, instructions)
         offset += length
+
+
+def ports_request(xid: int) -> bytes:
+    return message(MULTIPART_REQUEST, xid, struct.pack("!HH4x", _PORT_DESC, 0))
+
+
+def ports_reply(body: bytes) -> tuple[dict[str, int], bool]:
+    """Port numbers by name, and whether more replies follow."""
+    kind, flags = struct.unpack_from("!HH4x", body)
+    if kind != _PORT_DESC:
+        return {}, False
+    numbers = {}
+    for offset in range(8, len(body), _PORT_SIZE):
+        name = body[offset + 16 : offset + 32].rstrip(b"\0").decode(errors="replace")
+        numbers[name] = int.from_bytes(body[offset : offset + 4])
+    return numbers, bool(flags & _MORE)
 
 
 def error(body: bytes, xid: int) -> SwitchError:

@@ -7,7 +7,7 @@ Calls are not made concurrently. Any failure of the connection raises SwitchUnav
 import asyncio
 import itertools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from weft.agent import openflow
 from weft.agent.flow import Flow, FlowKey, flow_text
@@ -17,29 +17,38 @@ from weft.agent.switch import SwitchUnavailable
 WAIT_SECONDS = 60.0
 """How long the switch may take for one answer; 500 k flows in one bundle take about 6."""
 _WRITE_BYTES = 1 << 18
+_AWAITED = {openflow.ERROR, openflow.EXPERIMENTER, openflow.MULTIPART_REPLY, openflow.BARRIER_REPLY}
 
 
 class FlowsRefused(Exception):
-    """The switch refused a change; none of it was done. The message names the flow."""
+    """The switch refused a change; none of it was done. `flow` is what it refused, where that is known."""
+
+    def __init__(self, refusal: SwitchError, flow: Flow | None) -> None:
+        super().__init__(f"{refusal}: {flow_text(flow)}" if flow else str(refusal))
+        self.flow = flow
 
 
 class OpenflowConnection:
     """Made by `connect`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_closed: Callable[[], None]
+    ) -> None:
         self._writer = writer
         self._xids = itertools.count(1)
         self._bundles = itertools.count(1)
+        self._received: asyncio.Queue[tuple[int, int, bytes] | str] = asyncio.Queue()
+        """Messages as (type, xid, body); a text, why the connection ended, is the last."""
+        self._hearing = asyncio.create_task(self._hear(reader, on_closed), name="openflow")
 
     @classmethod
-    async def connect(cls, path: str) -> "OpenflowConnection":
-        """Raises SwitchUnavailable."""
+    async def connect(cls, path: str, on_closed: Callable[[], None] = lambda: None) -> "OpenflowConnection":
+        """`on_closed` is called once when the switch has hung up. Raises SwitchUnavailable."""
         try:
             reader, writer = await asyncio.open_unix_connection(path)
         except OSError as error:
             raise SwitchUnavailable(f"{path}: {error.strerror or error}") from error
-        connection = cls(reader, writer)
+        connection = cls(reader, writer, on_closed)
         try:
             writer.write(openflow.message(openflow.HELLO, 0))
             await connection._barrier([])
@@ -48,7 +57,12 @@ class OpenflowConnection:
             raise
         return connection
 
+    @property
+    def closed(self) -> bool:
+        return self._hearing.done()
+
     def close(self) -> None:
+        self._hearing.cancel()
         self._writer.close()
 
     async def change(self, puts: Sequence[Flow], removes: Sequence[FlowKey]) -> None:
@@ -59,7 +73,7 @@ class OpenflowConnection:
             self._writer.write(single)
             errors = await self._barrier([])
             if errors:
-                raise FlowsRefused(_explain(errors[0], {xid: puts[0]} if puts else {}))
+                raise FlowsRefused(errors[0], puts[0] if puts else None)
             return
         await self._bundle(puts, removes)
 
@@ -77,6 +91,19 @@ class OpenflowConnection:
                     return entries
             elif kind == openflow.ERROR and got == xid:
                 raise SwitchUnavailable(str(openflow.error(body, got)))
+
+    async def ports(self) -> dict[str, int]:
+        """Port numbers by name. Raises SwitchUnavailable."""
+        xid = next(self._xids)
+        await self._write(openflow.ports_request(xid))
+        numbers: dict[str, int] = {}
+        while True:
+            kind, got, body = await self._receive()
+            if kind == openflow.MULTIPART_REPLY and got == xid:
+                some, more = openflow.ports_reply(body)
+                numbers |= some
+                if not more:
+                    return numbers
 
     async def _bundle(self, puts: Iterable[Flow], removes: Iterable[FlowKey]) -> None:
         bundle = next(self._bundles)
@@ -112,7 +139,7 @@ class OpenflowConnection:
                 refusal = refusal or openflow.error(body, xid)
                 if known or xid not in flows:
                     break
-        raise FlowsRefused(_explain(refusal, flows))
+        raise FlowsRefused(refusal, flows.get(refusal.xid))
 
     async def _barrier(self, errors: list[SwitchError]) -> list[SwitchError]:
         xid = next(self._xids)
@@ -132,18 +159,28 @@ class OpenflowConnection:
             raise SwitchUnavailable(f"the OpenFlow connection broke: {error}") from error
 
     async def _receive(self) -> tuple[int, int, bytes]:
-        """Next message as (type, xid, body); answers echo requests by the way."""
+        """Next message as (type, xid, body)."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                version, kind, length, xid = struct.unpack("!BBHI", await self._reader.readexactly(8))
-                body = await self._reader.readexactly(length - 8)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            raise SwitchUnavailable(f"the OpenFlow connection broke: {error or 'no answer'}") from error
-        if kind == openflow.ECHO_REQUEST:
-            self._writer.write(openflow.message(openflow.ECHO_REPLY, xid, body))
-        return kind, xid, body
+                message = await self._received.get()
+        except TimeoutError as error:
+            self.close()
+            raise SwitchUnavailable("the switch does not answer") from error
+        if isinstance(message, str):
+            self._received.put_nowait(message)
+            raise SwitchUnavailable(f"the OpenFlow connection broke: {message}")
+        return message
 
-
-def _explain(refusal: SwitchError, flows: dict[int, Flow]) -> str:
-    flow = flows.get(refusal.xid)
-    return f"{refusal}: {flow_text(flow)}" if flow else str(refusal)
+    async def _hear(self, reader: asyncio.StreamReader, on_closed: Callable[[], None]) -> None:
+        """Read until the end, also while nobody asks anything: the switch wants its echo requests answered."""
+        try:
+            while True:
+                _, kind, length, xid = struct.unpack("!BBHI", await reader.readexactly(8))
+                body = await reader.readexactly(length - 8)
+                if kind == openflow.ECHO_REQUEST:
+                    self._writer.write(openflow.message(openflow.ECHO_REPLY, xid, body))
+                elif kind in _AWAITED:
+                    self._received.put_nowait((kind, xid, body))
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self._received.put_nowait(str(error))
+            on_closed()

@@ -166,8 +166,13 @@ class Reconciler:
     def port_facts(self) -> tuple[PortFact, ...]:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
 
-    def problems(self) -> tuple[Problem, ...]:
-        """What keeps the host from its policy."""
+    @property
+    def states(self) -> Mapping[str, MachineState]:
+        """What the hypervisor says, by machine."""
+        return self._states or {}
+
+    def problems(self, trouble: str = "") -> tuple[Problem, ...]:
+        """What keeps the host from its policy; `trouble` is why the switch does not answer."""
         closed = [
             Problem(BLOCKED, f"{local.binding.network_interface}: {local.reason}; the port is closed", instance)
             for instance, local in sorted(self.locals.items())
@@ -179,7 +184,8 @@ class Reconciler:
             if port.tunnel and port.ofport <= 0
         ]
         failed = [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
-        return (*closed, *dead, *failed)
+        silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
+        return (*silent, *closed, *dead, *failed)
 
     def foreign(self) -> tuple[str, ...]:
         return foreign_ports(self._bindings(), self._facts)

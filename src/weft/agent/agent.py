@@ -1,0 +1,324 @@
+"""The agent of one host: one loop that asks again and again what should be, what is, and does the difference.
+
+Made by run.py and by the cluster tests. `run` lives as long as the agent; `serve` lends it one connection to the
+controller and may be called again after the connection broke. Nothing stops the loop: a switch that does not answer is
+asked again, a step that fails stays to be done, and without a controller the host keeps its last policy.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import msgspec
+
+from weft.agent.hypervisors import Hypervisor
+from weft.agent.machines import World
+from weft.agent.memory import Memory, decode
+from weft.agent.reconcile import Reconciler
+from weft.agent.streams import Frame, Streams
+from weft.agent.switch import Switch, SwitchDump, SwitchUnavailable
+from weft.agent.verbs import Verbs
+from weft.model.records import SubnetRecord
+from weft.model.values import Vsid
+from weft.wire.messages import PROTOCOL, Ack, Facts, Hello, Refused, Resend, ToController, Welcome
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
+RETRY_SECONDS = 0.5
+MAX_DRIFT = 50
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Link(Protocol):
+    """A connection to the controller; both raise ConnectionError when it is gone."""
+
+    async def send(self, message: bytes) -> None: ...
+
+    async def receive(self) -> bytes: ...
+
+
+class RefusedByController(Exception):
+    """The controller does not want this agent; `retry` if that may pass."""
+
+    def __init__(self, reason: str, retry: bool) -> None:
+        super().__init__(reason)
+        self.retry = retry
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who this agent is, for Hello."""
+
+    server: str
+    agent: str
+    """Random id of this process."""
+    hypervisor: str = ""
+
+
+class Agent:
+    """One host."""
+
+    def __init__(
+        self, identity: Identity, switch: Switch, hypervisor: Hypervisor | None = None, memory: Memory | None = None
+    ) -> None:
+        self.identity = identity
+        self.reconciler = Reconciler()
+        self.streams = Streams()
+        self.started = asyncio.Event()
+        """Set once the last state has been read and brought to the switch, or the switch does not answer."""
+        self._switch = switch
+        self._hypervisor = hypervisor
+        self._memory = memory
+        self._wake = asyncio.Event()
+        self._verbs = Verbs(hypervisor, self._hypervisor_changed) if hypervisor else None
+        self._inbox: deque[tuple[Frame, bytes]] = deque()
+        self._outbox: asyncio.Queue[ToController] | None = None
+        self._unacked: dict[int, tuple[int, int]] = {}
+        self._switch_due = self._machines_due = True
+        self._look_at = 0.0
+        self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
+        self._dump = SwitchDump()
+        self._told: Facts | None = None
+        self._trouble = ""
+
+    async def run(self) -> None:
+        """Keep the host as it should be, until cancelled."""
+        self._remember()
+        watchers = [asyncio.create_task(self._watch(self._switch.events, self._switch_changed), name="switch events")]
+        if self._hypervisor is not None:
+            watch = self._watch(self._hypervisor.events, self._hypervisor_changed)
+            watchers.append(asyncio.create_task(watch, name="hypervisor events"))
+        try:
+            while True:
+                self._wake.clear()
+                pause = await self._round()
+                try:
+                    async with asyncio.timeout(pause):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            if self._verbs is not None:
+                await self._verbs.close()
+            if self._memory is not None:
+                self._memory.close()
+
+    async def serve(self, link: Link) -> None:
+        """Speak with the controller until the link breaks (ConnectionError) or it refuses (RefusedByController)."""
+        identity = self.identity
+        hello = Hello(
+            PROTOCOL,
+            identity.server,
+            identity.agent,
+            self.streams.generation,
+            self.streams.cursors(),
+            identity.hypervisor,
+        )
+        await link.send(_encode(hello))
+        await self._welcomed(link)
+        self._unacked.clear()
+        self._inbox.clear()
+        self.streams.reconnected()
+        self._told = None
+        self._outbox = asyncio.Queue()
+        self._wake.set()
+        sender = asyncio.create_task(self._send(link, self._outbox), name="feed, outwards")
+        receiver = asyncio.create_task(self._receive(link), name="feed, inwards")
+        try:
+            done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._outbox = None
+            for task in (sender, receiver):
+                task.cancel()
+            await asyncio.gather(sender, receiver, return_exceptions=True)
+
+    async def _welcomed(self, link: Link) -> None:
+        data = await link.receive()
+        first = decode(data)
+        if isinstance(first, Refused):
+            raise RefusedByController(first.reason, first.retry)
+        if not isinstance(first, Welcome) or first.protocol != PROTOCOL:
+            raise RefusedByController(f"the controller speaks another protocol than {PROTOCOL}", retry=False)
+        self.streams.take(first)
+        if self._memory is not None:
+            self._memory.append(data)
+
+    async def _send(self, link: Link, outbox: "asyncio.Queue[ToController]") -> None:
+        while True:
+            await link.send(_encode(await outbox.get()))
+
+    async def _receive(self, link: Link) -> None:
+        while True:
+            data = await link.receive()
+            self._inbox.append((decode(data), data))
+            self._wake.set()
+
+    async def _watch(self, events: Callable[[], AsyncIterator[None]], changed: Callable[[], None]) -> None:
+        async for _ in events():
+            changed()
+
+    def _switch_changed(self) -> None:
+        self._switch_due = True
+        self._wake.set()
+
+    def _hypervisor_changed(self) -> None:
+        self._machines_due = True
+        self._wake.set()
+
+    def _remember(self) -> None:
+        if self._memory is None:
+            return
+        for frame in self._memory.frames():
+            self._take(frame)
+        for stream in self.streams.streams.values():
+            # it was acked, or is brought to the switch now, before the first Hello
+            stream.applied = True
+        self._unacked.clear()
+        self._memory.rewrite(self.streams)
+
+    async def _round(self) -> float:
+        """Once around. Returns the seconds after which the next round is due without any event."""
+        self._read_inbox()
+        try:
+            await self._look()
+            await self._act()
+            self._trouble = ""
+        except SwitchUnavailable as unavailable:
+            if self._trouble != str(unavailable):
+                log.warning("switch: %s", unavailable)
+            self._trouble = str(unavailable)
+            self.reconciler.switch_lost()
+            self._switch_due = True
+            self.started.set()
+            self._tell()
+            return RETRY_SECONDS
+        self.started.set()
+        self._acknowledge()
+        again = self._ask_hypervisor()
+        self._tell()
+        if self._inbox or self._switch_due or self._machines_due:
+            return 0
+        due = self._look_at - asyncio.get_running_loop().time()
+        return max(0.0, min(due, again if again is not None else due, RETRY_SECONDS if self._unsettled else due))
+
+    @property
+    def _unsettled(self) -> bool:
+        return bool(self.reconciler.failures) or not self.reconciler.settled
+
+    def _read_inbox(self) -> None:
+        while self._inbox:
+            frame, data = self._inbox.popleft()
+            if self._memory is not None:
+                self._memory.append(data)
+            self._take(frame)
+        if self._memory is not None and self._memory.is_long:
+            self._memory.rewrite(self.streams)
+
+    def _take(self, frame: Frame) -> None:
+        changes, lost = self.streams.take(frame)
+        before = set(self.reconciler.machines)
+        for stream, key, record in changes:
+            self.reconciler.put(stream, key, record)
+        if self._verbs is not None:
+            self._verbs.leaving |= before - self.reconciler.machines.keys()
+            self._verbs.leaving -= self.reconciler.machines.keys()
+        if lost is not None:
+            log.info("stream %d: frames were lost, asking for all of it", lost)
+            self._say(Resend(lost))
+        elif not isinstance(frame, Welcome):
+            told = self.streams.streams.get(frame.stream)
+            if told is None:
+                self._unacked.pop(frame.stream, None)
+            elif told.sequence is not None:
+                self._unacked[frame.stream] = (told.sequence, told.revision)
+
+    async def _look(self) -> None:
+        """Learn what is: ports and machines when something happened, flows every now and then."""
+        if self._machines_due and self._hypervisor is not None:
+            self._machines_due = False
+            self.reconciler.machines_are(await self._hypervisor.facts())
+        self._machines_due = False
+        if self._switch_due:
+            self._switch_due = False
+            self.reconciler.switch_is(await self._switch.facts())
+            self._note_drift(self.reconciler.missing_tunnels())
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        if began >= self._look_at or not self.reconciler.knows_switch:
+            self._dump = await self._switch.dump()
+            self._note_drift(self.reconciler.switch_has(self._dump.flows))
+            ended = clock.time()
+            self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
+
+    def _note_drift(self, found: tuple[str, ...]) -> None:
+        for words in found[:MAX_DRIFT]:
+            log.warning("drift: %s", words)
+        self._drift.extend(found)
+
+    async def _act(self) -> None:
+        change = self.reconciler.plan(self.streams.complete)
+        if change:
+            failures = await self._switch.apply(change)
+            for failure in failures:
+                if failure not in self.reconciler.failures:
+                    log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
+            self.reconciler.done(change, failures)
+            self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
+
+    def _acknowledge(self) -> None:
+        if self._unacked and self.reconciler.settled:
+            for number in self._unacked:
+                self.streams.streams[number].applied = True
+            self._say(Ack(tuple((number, *reached) for number, reached in sorted(self._unacked.items()))))
+            self._unacked.clear()
+
+    def _ask_hypervisor(self) -> float | None:
+        return self._verbs.consider(self._world(self._verbs)) if self._verbs is not None else None
+
+    def _world(self, verbs: Verbs) -> World:
+        reconciler = self.reconciler
+        subnets: dict[Vsid, tuple[SubnetRecord, ...]] = {}
+        mtus: dict[str, int] = {}
+        for instance, local in reconciler.locals.items():
+            binding = local.binding
+            subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
+            mtus[instance] = reconciler.mtu(binding)
+        return World(
+            reconciler.machines,
+            reconciler.states,
+            reconciler.locals,
+            subnets,
+            mtus,
+            verbs.leaving,
+            self.streams.complete,
+            reconciler.settled,
+        )
+
+    def _tell(self) -> None:
+        """Send the facts, whole, if they have changed and somebody listens."""
+        if self._outbox is None:
+            return
+        facts = Facts(
+            machines=self._verbs.facts(self._world(self._verbs)) if self._verbs is not None else (),
+            ports=self.reconciler.port_facts(),
+            problems=self.reconciler.problems(self._trouble),
+            drift=tuple(self._drift),
+            drops=self._dump.drops,
+            foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
+        )
+        if facts != self._told:
+            self._told = facts
+            self._say(facts)
+
+    def _say(self, message: ToController) -> None:
+        if self._outbox is not None:
+            self._outbox.put_nowait(message)

@@ -1,0 +1,262 @@
+"""Open vSwitch's database: a thread of its own follows it, and changes it by transactions.
+
+Called by ovs_switch.py. Only the thread touches the IDL; what it has seen leaves it as values. `rows()` is the last
+seen state, `changed` is called in the event loop after each change, `transact` waits for the server's answer.
+"""
+
+import asyncio
+import os
+import queue
+import select
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import ovs.db.idl
+import ovs.poller
+from ovsdbapp.backend.ovs_idl import idlutils
+
+from weft.agent.switch import SwitchUnavailable
+
+MARK = "weft"
+"""external_ids key of every port and interface of ours; the value says what it is."""
+ANSWER_SECONDS = 10.0
+_TRIES = 3
+
+Work = Callable[["Tables"], None]
+"""Runs in the database's thread, inside a transaction; may run again."""
+
+
+class Interface(msgspec.Struct, frozen=True):
+    """A row of table Interface that belongs to the bridge."""
+
+    name: str
+    kind: str
+    ofport: int
+    mtu: int
+    external_ids: dict[str, str]
+    options: dict[str, str]
+    error: str
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """What the database says of one bridge."""
+
+    interfaces: tuple[Interface, ...]
+    datapath_type: str
+
+
+class Tables:
+    """The bridge as a transaction sees it; everything is idempotent."""
+
+    def __init__(self, idl: Any, txn: Any, bridge: str) -> None:
+        self._idl = idl
+        self._txn = txn
+        self._bridge = bridge
+
+    def bridge(self) -> Any:
+        for row in self._idl.tables["Bridge"].rows.values():
+            if row.name == self._bridge:
+                return row
+        raise SwitchUnavailable(f"there is no bridge {self._bridge}")
+
+    def put_tunnel(self, name: str, kind: str, options: dict[str, str]) -> None:
+        """Add a tunnel port with our mark, or set it right."""
+        interface = self._find("Interface", name)
+        if interface is None:
+            interface = self._txn.insert(self._idl.tables["Interface"])
+            interface.name = name
+            port = self._txn.insert(self._idl.tables["Port"])
+            port.name = name
+            port.interfaces = [interface]
+            port.external_ids = {MARK: "tunnel"}
+            bridge = self.bridge()
+            bridge.verify("ports")
+            bridge.ports = [*bridge.ports, port]
+        interface.type = kind
+        interface.options = options
+        interface.external_ids = {MARK: "tunnel"}
+
+    def remove_port(self, name: str) -> None:
+        bridge = self.bridge()
+        bridge.verify("ports")
+        bridge.ports = [port for port in bridge.ports if port.name != name]
+
+    def set_mtu(self, name: str, mtu: int) -> None:
+        interface = self._find("Interface", name)
+        if interface is not None:
+            interface.mtu_request = mtu
+
+    def mark_bridge(self, protocols: tuple[str, ...]) -> None:
+        """Let the bridge speak these protocols too, and drop what no flow matches."""
+        bridge = self.bridge()
+        missing = [protocol for protocol in protocols if protocol not in bridge.protocols]
+        if missing and bridge.protocols:  # none named means all
+            bridge.protocols = [*bridge.protocols, *missing]
+        if bridge.fail_mode != ["secure"]:
+            bridge.fail_mode = "secure"
+        if bridge.external_ids.get(MARK) != "integration":
+            bridge.setkey("external_ids", MARK, "integration")
+
+    def _find(self, table: str, name: str) -> Any:
+        return next((row for row in self._idl.tables[table].rows.values() if row.name == name), None)
+
+
+_COLUMNS = {
+    "Bridge": ["name", "ports", "datapath_type", "protocols", "fail_mode", "external_ids"],
+    "Port": ["name", "interfaces", "external_ids"],
+    "Interface": ["name", "type", "ofport", "mtu", "mtu_request", "external_ids", "options", "error"],
+}
+
+
+class OvsDatabase:
+    """Follows one bridge from `start` to `close`."""
+
+    def __init__(self, socket: str, bridge: str, changed: Callable[[], None]) -> None:
+        self._remote = f"unix:{socket}"
+        self._bridge = bridge
+        self._changed = changed
+        self._rows: Rows | None = None
+        self._jobs: queue.SimpleQueue[tuple[Work, asyncio.Future[None]]] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._follow, name="ovsdb", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def rows(self) -> Rows:
+        """Raises SwitchUnavailable until the database has been read."""
+        if self._rows is None:
+            raise SwitchUnavailable(f"{self._remote}: the database does not answer, or has no bridge {self._bridge}")
+        return self._rows
+
+    async def transact(self, work: Work) -> None:
+        """Raises SwitchUnavailable if it was not committed."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._jobs.put((work, future))
+        self._poke()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await future
+        except TimeoutError as error:
+            raise SwitchUnavailable(f"{self._remote}: the database does not answer") from error
+
+    async def close(self) -> None:
+        self._closing = True
+        self._poke()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, ANSWER_SECONDS)
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _poke(self) -> None:
+        os.write(self._wake_write, b".")
+
+    # in the thread
+
+    def _follow(self) -> None:
+        idl = self._open()
+        seen = None
+        while not self._closing and idl is not None:
+            idl.run()
+            if idl.change_seqno != seen:
+                seen = idl.change_seqno
+                self._publish(idl)
+            self._do_jobs(idl)
+            poller = ovs.poller.Poller()
+            idl.wait(poller)
+            poller.fd_wait(self._wake_read, select.POLLIN)
+            if idl.change_seqno == seen and self._jobs.empty():
+                poller.block()
+            self._drain()
+        if idl is not None:
+            idl.close()
+
+    def _open(self) -> Any:
+        """The schema comes from the server: wait for it."""
+        while not self._closing:
+            try:
+                helper = idlutils.create_schema_helper(idlutils.fetch_schema_json(self._remote, "Open_vSwitch"))
+            except Exception:
+                # the library raises bare Exception while the server is not there
+                self._refuse_jobs()
+                select.select([self._wake_read], [], [], 0.2)
+                self._drain()
+                continue
+            for table, columns in _COLUMNS.items():
+                helper.register_columns(table, columns)
+            return ovs.db.idl.Idl(self._remote, helper, probe_interval=5000)
+        return None
+
+    def _drain(self) -> None:
+        while select.select([self._wake_read], [], [], 0)[0]:
+            os.read(self._wake_read, 4096)
+
+    def _publish(self, idl: Any) -> None:
+        bridge = next((row for row in idl.tables["Bridge"].rows.values() if row.name == self._bridge), None)
+        rows = None
+        if bridge is not None:
+            found = [_interface(row) for port in bridge.ports for row in port.interfaces if row.name != self._bridge]
+            rows = Rows(tuple(sorted(found, key=lambda one: one.name)), bridge.datapath_type)
+        if rows != self._rows:
+            self._rows = rows
+            self._call(self._changed)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
+
+    def _do_jobs(self, idl: Any) -> None:
+        while not self._jobs.empty():
+            work, future = self._jobs.get()
+            error = self._commit(idl, work)
+            self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
+
+    def _refuse_jobs(self) -> None:
+        while not self._jobs.empty():
+            _, future = self._jobs.get()
+            error = SwitchUnavailable(f"{self._remote}: the database does not answer")
+            self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
+
+    def _commit(self, idl: Any, work: Work) -> SwitchUnavailable | None:
+        if not idl.has_ever_connected():
+            return SwitchUnavailable(f"{self._remote}: the database does not answer")
+        status = ovs.db.idl.Transaction.TRY_AGAIN
+        for _ in range(_TRIES):
+            txn = ovs.db.idl.Transaction(idl)
+            try:
+                work(Tables(idl, txn, self._bridge))
+            except SwitchUnavailable as unavailable:
+                txn.abort()
+                return unavailable
+            status = txn.commit_block()
+            if status in (txn.SUCCESS, txn.UNCHANGED):
+                return None
+            if status != txn.TRY_AGAIN:
+                return SwitchUnavailable(f"{self._remote}: {txn.get_error()}")
+            idl.run()
+        return SwitchUnavailable(f"{self._remote}: {status}")
+
+
+def _settle(future: "asyncio.Future[None]", error: SwitchUnavailable | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def _interface(row: Any) -> Interface:
+    return Interface(
+        row.name,
+        row.type,
+        row.ofport[0] if row.ofport else 0,
+        row.mtu[0] if row.mtu else 0,
+        dict(row.external_ids),
+        dict(row.options),
+        row.error[0] if row.error else "",
+    )

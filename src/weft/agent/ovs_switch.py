@@ -1,0 +1,246 @@
+"""Driver of a real Open vSwitch: ports and tunnels over OVSDB, flows over OpenFlow, next hops over the control socket.
+
+Made by run.py; implements agent.switch.Switch. Needs only the sockets in Open vSwitch's run folder, so one machine can
+have many. Every port that it makes bears external_ids:weft; every flow bears our cookie. A lost connection raises
+SwitchUnavailable and is opened anew with the next call; then the caller reads everything again.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from weft.agent import neighbours
+from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
+from weft.agent.flow import Flow, FlowKey
+from weft.agent.openflow import Counted
+from weft.agent.openflow_connection import FlowsRefused, OpenflowConnection
+from weft.agent.openflow_terms import UnknownOnWire
+from weft.agent.ovs_database import MARK, Interface, OvsDatabase
+from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchDump, SwitchFacts, SwitchPort, Tunnel
+from weft.model.errors import InvalidMacAddress
+from weft.model.values import Mac, PackedIp, ip_text, parse_mac
+
+log = logging.getLogger(__name__)
+
+PROTOCOLS = ("OpenFlow13",)
+REFRESH_SECONDS = 300.0
+"""Next hops are set again this often; Open vSwitch forgets them after 900 s."""
+RETRY_SECONDS = 2.0
+OPEN_SECONDS = 2.0
+_MAX_REFUSED = 20
+
+
+class OvsSwitch:
+    """One bridge. `open` first, `close` last."""
+
+    def __init__(self, rundir: Path, bridge: str) -> None:
+        self._rundir = rundir.absolute()
+        self._bridge = bridge
+        self._happened = asyncio.Event()
+        self._database = OvsDatabase(str(self._rundir / "db.sock"), bridge, self._happened.set)
+        self._connection: OpenflowConnection | None = None
+        self._known: dict[int, Flow] = {}
+        """Flows by the hash of their bytes in a dump, so that only new ones are decoded."""
+        self._peers: dict[Peer, str] = {}
+        """Next hop's MAC as last set; empty while nobody answers for it."""
+        self._keeper: asyncio.Task[None] | None = None
+        self._provider_mtus: dict[bytes, int] = {}
+        self._marked = False
+
+    async def open(self) -> None:
+        """Returns once the database has been read, or after a moment without it."""
+        self._database.start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._happened.wait()
+        self._keeper = asyncio.create_task(self._keep_peers(), name="next hops")
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        self._hang_up()
+        await self._database.close()
+
+    async def facts(self) -> SwitchFacts:
+        rows = self._database.rows()
+        connection = await self._connected()
+        numbers = await connection.ports()
+        ports = [self._port(row, numbers) for row in rows.interfaces]
+        local = min((port.tunnel.local for port in ports if port.tunnel), default=None)
+        if local is not None and local not in self._provider_mtus:
+            self._provider_mtus = {local: await asyncio.to_thread(neighbours.mtu_of, local)}
+        return SwitchFacts(tuple(ports), self._provider_mtus.get(local or b"", 1500))
+
+    async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
+        connection = await self._connected()
+        failures: list[StepFailure] = []
+        if change.tunnels_add:
+            await self._add_tunnels(change.tunnels_add)
+        failures += await self._reach(change.peers)
+        for name, mtu in change.mtus:
+            await self._database.transact(lambda tables, name=name, mtu=mtu: tables.set_mtu(name, mtu))  # type: ignore[misc]
+        if change.puts or change.removes:
+            failures += await self._change_flows(connection, list(change.puts), list(change.removes))
+        for tunnel in change.tunnels_remove:
+            name = tunnel_name(tunnel)
+            await self._database.transact(lambda tables, name=name: tables.remove_port(name))  # type: ignore[misc]
+        return tuple(failures)
+
+    async def dump(self) -> SwitchDump:
+        connection = await self._connected()
+        entries = await connection.dump()
+        flows: list[Flow] = []
+        foreign: list[str] = []
+        drops: dict[str, int] = {}
+        known: dict[int, Flow] = {}
+        for entry in entries:
+            flow = self._flow(entry) if entry.ours else None
+            if flow is None:
+                foreign.append(entry.words())
+                continue
+            known[hash(entry.raw)] = flow
+            flows.append(flow)
+            if entry.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and entry.packets:
+                drops[DropReason(entry.cookie & 0xFFFF).name.lower()] = entry.packets
+        self._known = known
+        return SwitchDump(tuple(flows), drops, tuple(foreign))
+
+    async def events(self) -> AsyncIterator[None]:
+        while True:
+            await self._happened.wait()
+            self._happened.clear()
+            yield None
+
+    # connections
+
+    async def _connected(self) -> OpenflowConnection:
+        if self._connection is not None and self._connection.closed:
+            self._hang_up()
+        if self._connection is None:
+            if not self._marked:
+                await self._database.transact(lambda tables: tables.mark_bridge(PROTOCOLS))
+                self._marked = True
+            path = str(self._rundir / f"{self._bridge}.mgmt")
+            self._connection = await OpenflowConnection.connect(path, self._happened.set)
+            self._known = {}
+            self._peers = {}
+            self._provider_mtus = {}
+        return self._connection
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # ports
+
+    def _port(self, row: Interface, numbers: dict[str, int]) -> SwitchPort:
+        # the switch's own number counts: the database may still have that of before a restart
+        number = row.ofport if numbers.get(row.name) == row.ofport else 0
+        attached: Mac | None
+        try:
+            attached = parse_mac(row.external_ids.get("attached-mac", ""))
+        except InvalidMacAddress:
+            attached = None
+        iface_id = row.external_ids.get("iface-id", "").lower()
+        return SwitchPort(row.name, number if row.ofport > 0 else -1, iface_id, attached, row.mtu, _tunnel(row))
+
+    async def _add_tunnels(self, tunnels: tuple[Tunnel, ...]) -> None:
+        for tunnel in tunnels:
+            name, options = tunnel_name(tunnel), tunnel_options(tunnel)
+            await self._database.transact(
+                lambda tables, name=name, kind=tunnel.kind, options=options: tables.put_tunnel(name, kind, options)  # type: ignore[misc]
+            )
+
+    # flows
+
+    def _flow(self, entry: Counted) -> Flow | None:
+        known = self._known.get(hash(entry.raw))
+        if known is not None:
+            return known
+        try:
+            return entry.flow()
+        except UnknownOnWire:
+            return entry.tampered()
+
+    async def _change_flows(
+        self, connection: OpenflowConnection, puts: list[Flow], removes: list[FlowKey]
+    ) -> list[StepFailure]:
+        """A flow that the switch refuses is left out and the rest tried again."""
+        failures: list[StepFailure] = []
+        while puts or removes:
+            try:
+                await connection.change(puts, removes)
+                return failures
+            except FlowsRefused as refused:
+                key = refused.flow.key if refused.flow else None
+                failures.append(StepFailure("flows", "one flow" if key else "all", str(refused), flow=key))
+                if key is None or len(failures) > _MAX_REFUSED:
+                    return [*failures, StepFailure("flows", "all", str(refused))] if key else failures
+                puts = [flow for flow in puts if flow.key != key]
+        return failures
+
+    # next hops
+
+    async def _reach(self, peers: tuple[Peer, ...]) -> list[StepFailure]:
+        """Set the next hops of new peers; one that answers nothing is tried again in the background."""
+        if not peers or self._database.rows().datapath_type != "netdev":
+            return []
+        fresh = [peer for peer in peers if peer not in self._peers]
+        self._peers.update(dict.fromkeys(fresh, ""))
+        await asyncio.gather(*(self._set_next_hop(peer, neighbours.RESOLVE_SECONDS) for peer in fresh))
+        return [
+            StepFailure("peer", ip_text(peer.remote), "nobody answers for its next hop", peer)
+            for peer in peers
+            if not self._peers.get(peer)
+        ]
+
+    async def _set_next_hop(self, peer: Peer, patience: float) -> None:
+        try:
+            hop, mac = await neighbours.resolve(peer, patience)
+            await neighbours.command(self._rundir, "tnl/neigh/set", hop.device, hop.address, mac)
+        except (neighbours.Unreachable, OSError, ValueError) as error:
+            log.info("next hop to %s: %s", ip_text(peer.remote), error)
+            return
+        if peer in self._peers:
+            self._peers[peer] = mac
+
+    async def _keep_peers(self) -> None:
+        """Ask again for those that do not answer, and set the others again before they age out."""
+        loop = asyncio.get_running_loop()
+        refresh_at = loop.time() + REFRESH_SECONDS
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            due = loop.time() >= refresh_at
+            if due:
+                refresh_at = loop.time() + REFRESH_SECONDS
+            for peer in [peer for peer, mac in self._peers.items() if due or not mac]:
+                await self._set_next_hop(peer, RETRY_SECONDS)
+
+
+def tunnel_name(tunnel: Tunnel) -> str:
+    """At most 15 characters, the same after every restart."""
+    if len(tunnel.local) == 4:
+        return f"{tunnel.kind}-{tunnel.local.hex()}"
+    return f"{tunnel.kind}-{hashlib.blake2s(tunnel.local, digest_size=4).hexdigest()}"
+
+
+def tunnel_options(tunnel: Tunnel) -> dict[str, str]:
+    return {"remote_ip": "flow", "key": "flow", "local_ip": ip_text(tunnel.local)}
+
+
+def _tunnel(row: Interface) -> Tunnel | None:
+    """The tunnel that a port of ours is; None if it is not ours, or another hand has changed it."""
+    if row.external_ids.get(MARK) != "tunnel":
+        return None
+    try:
+        local = PackedIp(ipaddress.ip_address(row.options.get("local_ip", "")).packed)
+    except ValueError:
+        return None
+    tunnel = Tunnel(row.kind, local)
+    return tunnel if row.name == tunnel_name(tunnel) and row.options == tunnel_options(tunnel) else None

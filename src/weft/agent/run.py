@@ -1,0 +1,61 @@
+"""Runs the agent of this host on its Open vSwitch: what `weft agent` does.
+
+Called by __main__, which brings the hypervisor driver (drivers live above the agent) and the process's random id.
+"""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import msgspec
+
+from weft.agent.agent import Agent, Identity
+from weft.agent.hypervisors import Hypervisor
+from weft.agent.memory import Memory
+from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.session import stay_connected
+
+REFUSED_EXIT_CODE = 2
+
+
+class AgentOptions(msgspec.Struct, frozen=True):
+    """What `weft agent` is started with."""
+
+    controller: str
+    """http://HOST:PORT, https://HOST:PORT or unix:PATH."""
+    server: str
+    """Resource id of this host's server."""
+    rundir: Path
+    """Open vSwitch's run folder: db.sock, BRIDGE.mgmt, vswitchd.ctl or ovs-vswitchd.PID.ctl."""
+    state: Path
+    """Where the agent keeps its last policy."""
+    bridge: str = "br-int"
+    hypervisor: str = ""
+    """Kind of driver: lab, libvirt, hyperv; empty for none."""
+
+
+async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | None = None) -> None:
+    """Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if the controller wants another
+    agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane stays as it is."""
+    switch = OvsSwitch(options.rundir, options.bridge)
+    await switch.open()
+    identity = Identity(options.server, agent_id, options.hypervisor)
+    agent = Agent(identity, switch, hypervisor, Memory(options.state))
+    working = asyncio.create_task(agent.run(), name="agent")
+    connecting = asyncio.create_task(stay_connected(agent, options.controller), name="session")
+    tasks = {working, connecting}
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled():
+                task.result()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await switch.close()
