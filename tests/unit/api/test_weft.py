@@ -1,0 +1,306 @@
+"""/weft/v1: machines' actions, the ledger's views, hosts' policy and state, traces, metrics, the description."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from tests.unit.api.conftest import WEB, Api, N, W, interface_in, machine_with
+from weft.control.controller import Controller
+from weft.model.kinds import KINDS
+
+
+@pytest.fixture
+async def machine(fabric: Api) -> Api:
+    await fabric.made(f"{N}/networkInterfaces/n1", interface_in())
+    await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
+    return fabric
+
+
+class TestMachines:
+    async def test_answers_stand_under_weft(self, machine: Api) -> None:
+        found = await machine.body(f"{W}/virtualmachines/VM1")
+        assert found["resourceRef"] == "/weft/virtualMachines/vm1"
+        assert found["properties"]["powerState"] == "Off"
+        assert (found["properties"]["checkpoints"], found["properties"]["conflicts"]) == ([], [])
+
+    async def test_start_stop_save(self, machine: Api) -> None:
+        for action, power in (("start", "Running"), ("save", "Saved"), ("START", "Running"), ("stop", "Off")):
+            response = await machine.post(f"{W}/virtualMachines/vm1/{action}", {})
+            assert (response.status_code, response.json()["properties"]["powerState"]) == (200, power)
+
+    async def test_an_empty_body_is_fine(self, machine: Api) -> None:
+        assert (await machine.send("POST", f"{W}/virtualMachines/vm1/start")).status_code == 200
+
+    async def test_migrate_on_unmanaged_servers(self, machine: Api) -> None:
+        await machine.post(f"{W}/virtualMachines/vm1/start", {})
+        response = await machine.post(
+            f"{W}/virtualMachines/vm1/migrate", {"Server": {"resourceRef": "/servers/host2"}, "force": "False"}
+        )
+        assert response.json()["properties"]["server"] == {"resourceRef": "/servers/host2"}
+
+    @pytest.mark.parametrize(
+        ("action", "body", "status", "code"),
+        [
+            ("migrate", {}, 400, "InvalidParameterValue"),
+            ("migrate", {"server": "/servers/host2", "force": "maybe"}, 400, "InvalidParameterValue"),
+            ("clone", {"resourceId": "x"}, 400, "OperationNotSupported"),
+            ("dance", {}, 404, "NotFound"),
+        ],
+    )
+    async def test_actions_refused(self, machine: Api, action: str, body: object, status: int, code: str) -> None:
+        response = await machine.post(f"{W}/virtualMachines/vm1/{action}", body)
+        assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+    async def test_action_on_no_machine(self, fabric: Api) -> None:
+        assert (await fabric.post(f"{W}/virtualMachines/none/start", {})).status_code == 404
+
+    async def test_dry_run_of_an_action(self, machine: Api, controller: Controller) -> None:
+        revision = controller.state.revision
+        for action, body in (("start", {}), ("migrate", {"server": {"resourceRef": "/servers/host2"}})):
+            answer = (await machine.post(f"{W}/virtualMachines/vm1/{action}?dryRun=true", body)).json()
+            assert answer["changes"][0]["resourceRef"] == "/weft/virtualMachines/vm1"
+        assert controller.state.revision == revision
+
+    async def test_a_retry_of_a_running_action_gets_its_outcome(self, machine: Api) -> None:
+        path = f"{W}/virtualMachines/vm1/start"
+        sent = [machine.send("POST", path, b"{}", x_ms_client_request_id="r1") for _ in range(3)]
+        assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
+
+
+class TestLedger:
+    async def test_usage_adds_up(self, machine: Api) -> None:
+        for path in ("macPools/pool1", "logicalNetworks/hnvpa/subnets/pa1", "virtualNetworks/blue/subnets/web"):
+            usage = await machine.body(f"{W}/{path}/usage")
+            states = ("free", "assigned", "retained", "cooling", "reserved", "foreign")
+            assert sum(usage[state] for state in states) == usage["capacity"] > 0
+            assert usage["nextFree"] and usage["largestGap"] <= usage["free"]
+
+    async def test_addresses_in_order(self, machine: Api) -> None:
+        page = await machine.body(f"{W}/virtualNetworks/blue/subnets/web/addresses")
+        shown = [(each.get("address") or each["first"], each["state"]) for each in page["value"]]
+        assert shown == [
+            ("10.1.1.0", "reserved"),
+            ("10.1.1.1", "reserved"),
+            ("10.1.1.2", "assigned"),
+            ("10.1.1.3", "free"),
+            ("10.1.1.255", "reserved"),
+        ]
+        assert page["value"][2]["holders"][0]["resourceRef"] == "/networkInterfaces/n1"
+        assert page["nextLink"] == ""
+
+    async def test_pages_follow_each_other(self, fabric: Api) -> None:
+        for number in range(5):
+            await fabric.made(f"{N}/networkInterfaces/n{number}", interface_in())
+        whole = (await fabric.body(f"{W}/macPools/pool1/addresses"))["value"]
+        path, found = f"{W}/macPools/pool1/addresses?limit=2", []
+        while path:
+            page = await fabric.body(path)
+            assert len(page["value"]) <= 2
+            found += page["value"]
+            path = page["nextLink"]
+        assert found == whole
+
+    async def test_one_state(self, fabric: Api) -> None:
+        for number in range(3):
+            await fabric.made(f"{N}/networkInterfaces/n{number}", interface_in())
+        await fabric.delete(f"{N}/networkInterfaces/n1")
+        cooling = (await fabric.body(f"{W}/macPools/pool1/addresses?state=cooling"))["value"]
+        assert [each["address"] for each in cooling] == ["00-1D-D8-B7-1C-01"]
+        assert cooling[0]["until"].endswith("Z")
+        free = (await fabric.body(f"{W}/macPools/pool1/addresses?state=free"))["value"]
+        assert free == [{"first": "00-1D-D8-B7-1C-03", "last": "00-1D-D8-B7-1C-FF", "count": 253, "state": "free"}]
+
+    async def test_exclusions_are_ranges_around_their_holders(self, api: Api) -> None:
+        excluded = {"first": "02-00-00-00-00-04", "last": "02-00-00-00-00-08", "reason": "printers"}
+        pool = {"startMacAddress": "02-00-00-00-00-00", "endMacAddress": "02-00-00-00-00-0F"}
+        await api.made(f"{N}/macPools/pool1", pool)
+        static = {"privateMacAllocationMethod": "Static", "privateMacAddress": "020000000006"}
+        await api.made(f"{N}/networkInterfaces/n1", static)
+        assert (await api.put(f"{N}/macPools/pool1", {**pool, "excluded": [excluded]})).status_code == 200
+        reserved = (await api.body(f"{W}/macPools/pool1/addresses?state=reserved"))["value"]
+        spans = [(each["first"][-2:], each["last"][-2:], each["reason"]) for each in reserved]
+        assert spans == [("04", "05", "printers"), ("07", "08", "printers")]
+
+    @pytest.mark.parametrize("query", ["state=lost", "limit=0", "limit=x", "after=x"])
+    async def test_bad_queries(self, fabric: Api, query: str) -> None:
+        assert (await fabric.get(f"{W}/macPools/pool1/addresses?{query}")).status_code == 400
+
+    @pytest.mark.parametrize("path", ["macPools/none", "servers/host1", "virtualNetworks/blue", "nothing/x"])
+    async def test_what_has_no_addresses(self, fabric: Api, path: str) -> None:
+        assert (await fabric.get(f"{W}/{path}/usage")).status_code == 404
+
+    @pytest.mark.parametrize("text", ["001dd8b71c00", "00-1D-D8-B7-1C-00", "00:1d:d8:b7:1c:00", "001d.d8b7.1c00"])
+    async def test_a_mac_in_every_notation_with_its_history(self, machine: Api, text: str) -> None:
+        (found,) = (await machine.body(f"{W}/addresses/{text}"))["value"]
+        assert (found["address"], found["state"]) == ("00-1D-D8-B7-1C-00", "assigned")
+        assert found["l2Domain"] == WEB.lower()
+        assert found["history"][0]["event"] == "granted"
+        assert found["history"][-1]["machine"] == "vm1"
+
+    async def test_an_ip_address_in_every_scope_that_knows_it(self, machine: Api) -> None:
+        await machine.made(
+            f"{N}/virtualNetworks/red",
+            {
+                "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
+                "addressSpace": {"addressPrefixes": ["10.1.0.0/16"]},
+                "subnets": [{"resourceId": "web", "properties": {"addressPrefix": "10.1.1.0/24"}}],
+            },
+        )
+        found = (await machine.body(f"{W}/addresses/10.1.1.2"))["value"]
+        states = {each["pool"]["resourceRef"]: each["state"] for each in found}
+        assert states == {WEB: "assigned", "/virtualNetworks/red/subnets/web": "free"}
+
+    async def test_history_outlives_the_network(self, machine: Api) -> None:
+        for path in (f"{W}/virtualMachines/vm1", f"{N}/networkInterfaces/n1", f"{N}/virtualNetworks/blue"):
+            assert (await machine.delete(path)).status_code == 200
+        (found,) = (await machine.body(f"{W}/addresses/10.1.1.2"))["value"]
+        assert [each["event"] for each in found["history"]][0] == "granted"
+
+    async def test_an_address_that_is_none(self, api: Api) -> None:
+        assert (await api.get(f"{W}/addresses/ten")).status_code == 400
+
+
+class TestHosts:
+    async def test_policy(self, machine: Api) -> None:
+        await machine.post(f"{W}/virtualMachines/vm1/start", {})
+        policy = await machine.body(f"{W}/servers/HOST1/policy")
+        assert {record["virtualSubnetId"] for record in policy["lookupRecords"]} == {6001}
+        assert policy["ports"][0]["networkInterface"] == "/networkInterfaces/n1"
+        assert (await machine.get(f"{W}/servers/none/policy")).status_code == 404
+        assert (await machine.get(f"{W}/servers/host1/policy?format=powershell")).status_code == 400
+
+    async def test_state_of_an_unmanaged_server(self, fabric: Api) -> None:
+        state = await fabric.body(f"{W}/servers/host1/state")
+        assert (state["managed"], state["connected"], state["lag"]) == (False, False, 0)
+        assert (await fabric.get(f"{W}/servers/none/state")).status_code == 404
+
+    async def test_trace(self, machine: Api) -> None:
+        await machine.post(f"{W}/virtualMachines/vm1/start", {})
+        asked = {"From": {"resourceRef": "/networkInterfaces/n1"}, "to": "10.1.1.9", "port": "80", "protocol": "TCP"}
+        response = await machine.post(f"{W}/trace", asked)
+        assert response.status_code == 200
+        answer = response.json()
+        assert answer["delivered"] is False
+        assert answer["missing"]["record"] == "lookupRecord"
+
+    @pytest.mark.parametrize(
+        "asked", [{}, {"from": "n1"}, {"from": "n1", "to": "x"}, {"from": "n1", "to": "10.1.1.9", "port": "-1"}, []]
+    )
+    async def test_bad_traces(self, machine: Api, asked: object) -> None:
+        assert (await machine.post(f"{W}/trace", asked)).status_code == 400
+
+
+class TestService:
+    async def test_health_and_readiness(self, api: Api, controller: Controller) -> None:
+        assert await api.body("/healthz") == {"status": "ok"}
+        assert (await api.body("/readyz"))["status"] == "ready"
+        controller.writer.failure = "the disk is full"
+        response = await api.get("/readyz")
+        assert (response.status_code, response.json()["reason"]) == (503, "the disk is full")
+
+    async def test_metrics_count(self, machine: Api) -> None:
+        await machine.put(f"{N}/networkInterfaces/n9", interface_in("/nothing"))
+        lines = (await machine.get("/metrics")).text.splitlines()
+        assert 'weft_grants_total{kind="mac"} 1.0' in lines
+        assert 'weft_pool_addresses{pool="/macPools/pool1",state="assigned"} 1.0' in lines
+        assert any(line.startswith("weft_refusals_total{code=") for line in lines)
+        assert any(line.startswith("weft_revision ") for line in lines)
+
+    async def test_the_description_names_every_kind(self, api: Api) -> None:
+        paths = (await api.body("/openapi.json"))["paths"]
+        for kind in KINDS:
+            prefix = "/networking/v1" if kind.prefix == "networking" else W
+            assert f"{prefix}/{kind.name}" in paths
+        assert "routingDomainNumber" not in str(paths)
+
+    async def test_feed_is_no_page(self, api: Api) -> None:
+        assert (await api.get(f"{W}/feed")).status_code == 426
+
+    async def test_failures_of_ours_do_not_show_their_inside(
+        self, api: Api, controller: Controller, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        controller.writer.failure = object()  # type: ignore[assignment]
+        response = await api.get("/readyz")
+        assert response.status_code == 500
+        assert response.json()["error"]["code"] == "InternalServerError"
+        assert response.headers["x-ms-request-id"] in response.json()["error"]["message"]
+        assert response.headers["x-ms-request-id"] in caplog.text
+
+
+class TestBatch:
+    def requests(self, *names: str, subnet: str = WEB) -> list[dict[str, object]]:
+        return [
+            {
+                "method": "PUT",
+                "path": f"/networking/v1/networkInterfaces/{name}",
+                "body": {"properties": interface_in(subnet)},
+            }
+            for name in names
+        ]
+
+    async def test_all_in_one_revision(self, fabric: Api, controller: Controller) -> None:
+        revision = controller.state.revision
+        response = await fabric.post(f"{W}/batch", {"atomic": True, "requests": self.requests("a", "b", "c")})
+        answers = response.json()["responses"]
+        assert [answer["status"] for answer in answers] == [201, 201, 201]
+        assert [answer["body"]["resourceId"] for answer in answers] == ["a", "b", "c"]
+        assert controller.state.revision == revision + 1
+
+    async def test_references_in_any_order(self, fabric: Api) -> None:
+        machine = {"method": "PUT", "path": f"{W}/virtualMachines/vm1", "body": {"properties": machine_with("a")}}
+        for atomic in (True, False):
+            requests = [machine, *self.requests("a")]
+            answers = (await fabric.post(f"{W}/batch", {"atomic": atomic, "requests": requests})).json()["responses"]
+            assert [answer["status"] for answer in answers] == ([201, 201] if atomic else [200, 200])
+
+    async def test_a_refusal_refuses_all_and_names_the_request(self, fabric: Api, controller: Controller) -> None:
+        revision = controller.state.revision
+        for bad in (self.requests("b", subnet="/virtualNetworks/blue/subnets/none"), self.requests("b", subnet="x")):
+            response = await fabric.post(f"{W}/batch", {"requests": [*self.requests("a"), *bad]})
+            assert response.status_code == 400
+            assert response.json()["error"]["target"].startswith("requests[1].")
+        assert controller.state.revision == revision
+
+    async def test_each_for_itself(self, fabric: Api) -> None:
+        requests = [
+            *self.requests("a"),
+            *self.requests("b", subnet="/virtualNetworks/blue/subnets/none"),
+            {"method": "DELETE", "path": f"{N}/networkInterfaces/zzz"},
+            {"method": "GET", "path": f"{N}/networkInterfaces/a"},
+            {"method": "PUT", "path": "/nowhere"},
+            {"method": "PUT", "path": f"{N}/networkInterfaces/d"},
+        ]
+        answers = (await fabric.post(f"{W}/batch", {"atomic": "false", "requests": requests})).json()["responses"]
+        assert [answer["status"] for answer in answers] == [201, 400, 204, 405, 400, 400]
+        assert answers[1]["body"]["error"]["code"]
+
+    async def test_deletes(self, fabric: Api) -> None:
+        await fabric.post(f"{W}/batch", {"requests": self.requests("a")})
+        gone = [
+            {"method": "delete", "path": f"{N}/virtualNetworks/blue"},
+            {"method": "DELETE", "path": f"{N}/networkInterfaces/a"},
+        ]
+        answers = (await fabric.post(f"{W}/batch", {"requests": gone})).json()["responses"]
+        assert [answer["status"] for answer in answers] == [200, 200]
+
+    @pytest.mark.parametrize("atomic", [True, False])
+    async def test_dry_run(self, fabric: Api, controller: Controller, atomic: bool) -> None:
+        revision = controller.state.revision
+        response = await fabric.post(f"{W}/batch?dryRun=true", {"atomic": atomic, "requests": self.requests("a")})
+        assert response.json()["dryRun"] is True
+        assert len(response.json()["responses"]) == 1
+        assert controller.state.revision == revision
+
+    async def test_a_repeat_is_answered_from_the_first(self, fabric: Api, controller: Controller) -> None:
+        body = msgspec.json.encode({"requests": self.requests("a", "b")})
+        first = await fabric.send("POST", f"{W}/batch", body, x_ms_client_request_id="r1")
+        revision = controller.state.revision
+        again = await fabric.send("POST", f"{W}/batch", body, x_ms_client_request_id="r1")
+        assert again.content == first.content
+        assert controller.state.revision == revision
+
+    @pytest.mark.parametrize("body", [{}, [], {"requests": [{}]}, {"requests": "x"}])
+    async def test_no_batch(self, api: Api, body: object) -> None:
+        response = await api.post(f"{W}/batch", body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "InvalidRequestFormat")
