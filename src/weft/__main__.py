@@ -120,43 +120,6 @@ def _hypervisor(kind: str, where: str, server: str) -> "Hypervisor | None":
     return open_hypervisor(where, server)
 
 
-@app.command()
-def agent(
-    controller: Annotated[str, typer.Option(metavar="URL", help="http://HOST:PORT, https://... or unix:PATH.")],
-    server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")],
-    rundir: Annotated[Path, typer.Option(metavar="DIR", help="Open vSwitch's run folder.")] = Path("/run/openvswitch"),
-    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the last policy is kept.")] = Path("/var/lib/weft"),
-    bridge: Annotated[str, typer.Option(help="The integration bridge.")] = "br-int",
-    hypervisor: Annotated[str, typer.Option(metavar="KIND:PLACE", help="lab:DIR; empty for none.")] = "",
-    verbose: Annotated[bool, typer.Option(help="Log what the agent does.")] = False,
-) -> None:
-    """Run the agent of this host: keeps its Open vSwitch as the controller's policy says, also while that is away."""
-    from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
-    from weft.agent.run import run as run_agent
-    from weft.agent.session import RefusedByController
-
-    _log_to_stderr(verbose)
-    kind = hypervisor.partition(":")[0]
-    options = AgentOptions(controller, server, rundir, state, bridge, kind)
-    try:
-        _run(run_agent(options, new_id(), _driver(hypervisor, server)))
-    except RefusedByController as refused:
-        typer.echo(f"weft agent: the controller refuses: {refused}", err=True)
-        raise SystemExit(REFUSED_EXIT_CODE) from None
-
-
-def _driver(hypervisor: str, server: str) -> Hypervisor | None:
-    """The driver that --hypervisor names. Raises Invalid."""
-    kind, _, place = hypervisor.partition(":")
-    if not kind:
-        return None
-    if kind != "lab":
-        raise Invalid(f"--hypervisor {hypervisor}: only lab:DIR is served yet.", target="hypervisor")
-    from weft.lab.hypervisor import open_hypervisor
-
-    return open_hypervisor(place, server)
-
-
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it exists: it answers about twice as many requests a second."""
     try:
