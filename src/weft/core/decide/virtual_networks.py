@@ -33,6 +33,8 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     if not space:
         raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
     refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
+    if old is not None:
+        _check_space(draft.state, old, space)
     subnets = tuple(_subnet(subnet, space, ref) for subnet in p.subnets)
     refuse_overlap(
         [(prefix_of(s.properties.address_prefix, "addressPrefix"), f"subnet {s.resource_id}") for s in subnets], ref
@@ -160,6 +162,18 @@ def _check_old(state: State, old: VirtualNetwork, new: VirtualNetwork) -> None:
             code="InUseSubnetCannotBeDeleted" if now is None else "InUseSubnetCannotBeUpdated",
             target=segment.ref,
         )
+
+
+def _check_space(state: State, old: VirtualNetwork, space: list[IpPrefix]) -> None:
+    """The address space cannot lose a subnet that is in use."""
+    for segment in layout_of("virtualNetworks", old)[1]:
+        user = _user_of(state, segment.key)
+        if user and not any(p.version == segment.version and contains(p, segment.first, segment.last) for p in space):
+            raise InUse(
+                f"The address space must go on holding {segment.ref}, since {user} is in it.",
+                code="VnetInUse",
+                target="addressPrefixes",
+            )
 
 
 def _place(segment: Segment) -> tuple[int, int, str]:
