@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from weft.bench import p1, p4
+from weft.bench import p1, p4, p6, p8
 from weft.bench.rows import Missing, Row, Size, keep, show
 
 RESULTS = Path("bench/results.json")
 
 Bench = Callable[[Size], Iterable[Row]]
-BENCHES: dict[str, Bench] = {"P1": p1.run, "P4": p4.run}
+BENCHES: dict[str, Bench] = {"P1": p1.run, "P4": p4.run, "P6": p6.run, "P8": p8.run}
 NOTES = {"P1": p1.NOTE}
 
 
