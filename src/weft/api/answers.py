@@ -101,6 +101,9 @@ class Answers:
 
     def _network_interface(self, properties: Members, resource: Any, ref: str) -> None:
         properties["counters"] = []
+        settings = properties.get("portSettings")
+        if settings is not None and not settings["qosSettings"]:
+            del settings["qosSettings"]
         machine = self._state.machine_of(resource.resource_id)
         if machine is not None and machine.properties.server is not None:
             properties["server"] = {"resourceRef": machine.properties.server.resource_ref}
