@@ -14,7 +14,6 @@ from weft.core.commands import (
     Decision,
     Delete,
     EndCoolDowns,
-    Path,
     Preconditions,
     Put,
     SetPower,

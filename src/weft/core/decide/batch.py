@@ -18,7 +18,7 @@ _ORDER = {kind.name: at for at, kind in enumerate(KINDS)}
 
 
 def decide_batch(state: State, batch: Batch, decide: Decide) -> Decision:
-    """All or nothing. Raises the first refusal, its message led by the element that it is about."""
+    """All or nothing. Raises the first refusal, with the position of the element that it is about."""
     parts: list[Decision | None] = [None] * len(batch.commands)
     changes: list[Change] = []
     try:
@@ -26,7 +26,8 @@ def decide_batch(state: State, batch: Batch, decide: Decide) -> Decision:
             try:
                 part = decide(batch.commands[at])
             except Refusal as wrong:
-                raise _named(wrong, at, batch.commands[at]) from None
+                wrong.position = at
+                raise
             parts[at] = part
             for change in part.changes:
                 state.apply(change)
@@ -47,13 +48,3 @@ def _rank(command: Command) -> tuple[int, int]:
     if isinstance(command, Put):
         return place, len(command.path.below)
     return 2 * len(KINDS) - place, -len(command.path.below)
-
-
-def _named(wrong: Refusal, at: int, command: Command) -> Refusal:
-    assert isinstance(command, Put | Delete)
-    path = "/".join((command.path.kind, command.path.id, *(part for pair in command.path.below for part in pair)))
-    wrong.message = f"commands[{at}] ({type(command).__name__} /{path}): {wrong.message}"
-    wrong.args = (wrong.message,)
-    if wrong.target is None:
-        wrong.target = f"commands[{at}]"
-    return wrong
