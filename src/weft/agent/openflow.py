@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from weft.agent.fields import COOKIE_MARK, COOKIE_MARK_MASK
-from weft.agent.flow import Flow, FlowKey, Goto
+from weft.agent.flow import Flow, FlowKey, Goto, match_text
 from weft.agent.openflow_terms import (
     UnknownOnWire,
     decode_instructions,
@@ -72,7 +72,7 @@ class Counted(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """For a report about another hand's flow."""
         try:
-            shown = str(self.flow().match)
+            shown = match_text(decode_match(self.match))
         except UnknownOnWire as unknown:
             shown = str(unknown)
         return f"flow cookie=0x{self.cookie:x},table={self.table},priority={self.priority} {shown}"
