@@ -1,0 +1,286 @@
+"""The ledger over random lives of pools, subnets, interfaces, machines and moves, against its invariants.
+
+After every command: deciding left the state alone; applying and reverting restores it exactly; a state loaded from the
+same rows is equal; counts add up; every address has the holders that say so, never two that can meet; nothing is
+granted while it cools.
+"""
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.unit.core.world import World, provider_network, put_command, server_on
+from weft.core.changes import LeaseChange
+from weft.core.commands import AdvanceMove, Batch, BeginMove, Command, Decision, EndCoolDowns, SetPower
+from weft.core.decide import decide
+from weft.core.state import State
+from weft.model.errors import Refusal
+from weft.model.kinds import KINDS
+from weft.model.leases import MAC_SCOPE, Lease
+from weft.model.values import Now
+
+INTERFACES = st.sampled_from([f"n{at}" for at in range(6)])
+MACHINES = st.sampled_from(["m1", "m2", "m3"])
+SERVERS = st.sampled_from(["h1", "h2"])
+NETWORKS = st.sampled_from(["blue", "red"])
+SUBNETS = st.sampled_from(["blue/subnets/web", "blue/subnets/six", "blue/subnets/db", "red/subnets/web"])
+STATIC_MACS = st.sampled_from(["020000000001", "020000000004", "101010101105", "101010101106", "FF0000000000"])
+POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
+
+
+@st.composite
+def configurations(draw: Any) -> list[dict[str, Any]]:
+    found = []
+    for name in draw(st.lists(st.sampled_from(["a", "b"]), max_size=2, unique=True)):
+        subnet = draw(SUBNETS)
+        base = "fd00::" if subnet.endswith("six") else ("10.1.2." if subnet.endswith("db") else "10.1.1.")
+        properties = {"subnet": {"resourceRef": f"/virtualNetworks/{subnet}"}}
+        if draw(st.booleans()):
+            address = f"{base}{draw(st.integers(1, 6))}"
+            properties |= {"privateIPAllocationMethod": "Static", "privateIPAddress": address}
+        found.append({"resourceId": name, "properties": properties})
+    return found
+
+
+@st.composite
+def put_interfaces(draw: Any) -> Command:
+    body: dict[str, Any] = {"privateMacAllocationMethod": "Dynamic", "ipConfigurations": draw(configurations())}
+    if draw(st.booleans()):
+        body |= {"privateMacAllocationMethod": "Static", "privateMacAddress": draw(STATIC_MACS)}
+    return put_command(f"/networkInterfaces/{draw(INTERFACES)}", body)
+
+
+@st.composite
+def put_pools(draw: Any) -> Command:
+    name = draw(st.sampled_from(sorted(POOLS)))
+    first, last = POOLS[name]
+    excluded = [{"first": first[:-1] + str(draw(st.integers(0, 1)))}] if draw(st.booleans()) else []
+    body = {"startMacAddress": first, "endMacAddress": last, "excluded": excluded}
+    return put_command(f"/macPools/{name}", body | {"coolDownSeconds": draw(st.sampled_from([0, 10]))})
+
+
+@st.composite
+def put_networks(draw: Any) -> Command:
+    name = draw(NETWORKS)
+    pair = {"dualStackSubnet": {"resourceRef": f"/virtualNetworks/{name}/subnets/six"}} if draw(st.booleans()) else {}
+    vsid = {"virtualSubnetId": draw(st.sampled_from([6001, 6002]))} if draw(st.booleans()) else {}
+    choices = {
+        "web": {"addressPrefix": draw(st.sampled_from(["10.1.1.0/29", "10.1.1.0/30"])), **pair},
+        "six": {"addressPrefix": "fd00::/125", "coolDownSeconds": draw(st.sampled_from([0, 20]))},
+        "db": {"addressPrefix": "10.1.2.0/29", **vsid},
+    }
+    chosen = draw(st.lists(st.sampled_from(sorted(choices)), unique=True))
+    body = {
+        "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
+        "addressSpace": {"addressPrefixes": ["10.0.0.0/8", "fd00::/32"]},
+        "subnets": [{"resourceId": one, "properties": choices[one]} for one in chosen],
+    }
+    return put_command(f"/virtualNetworks/{name}", body)
+
+
+@st.composite
+def put_machines(draw: Any) -> Command:
+    interfaces = draw(st.lists(INTERFACES, max_size=2, unique=True))
+    body = {
+        "server": {"resourceRef": f"/servers/{draw(SERVERS)}"},
+        "networkInterfaces": [{"resourceRef": f"/networkInterfaces/{one}"} for one in interfaces],
+        "powerState": draw(st.sampled_from(["Off", "Running"])),
+    }
+    return put_command(f"/weft/virtualMachines/{draw(MACHINES)}", body)
+
+
+@st.composite
+def put_servers(draw: Any) -> Command:
+    name = draw(SERVERS)
+    asked = {"providerAddresses": [f"192.168.{name[1]}.{draw(st.integers(9, 12))}"]} if draw(st.booleans()) else {}
+    return put_command(f"/servers/{name}", server_on(f"pa{name[1]}") | asked)
+
+
+DELETES = st.one_of(
+    INTERFACES.map(lambda one: f"/networkInterfaces/{one}"),
+    INTERFACES.map(lambda one: f"/networkInterfaces/{one}/ipConfigurations/a"),
+    MACHINES.map(lambda one: f"/weft/virtualMachines/{one}"),
+    SUBNETS.map(lambda one: f"/virtualNetworks/{one}"),
+    NETWORKS.map(lambda one: f"/virtualNetworks/{one}"),
+    SERVERS.map(lambda one: f"/servers/{one}"),
+    st.sampled_from(sorted(POOLS)).map(lambda one: f"/macPools/{one}"),
+    st.just("/logicalNetworks/hnvpa/subnets/pa2"),
+).map(World.delete_command)
+
+PUTS = st.one_of(put_interfaces(), put_interfaces(), put_pools(), put_networks(), put_machines(), put_servers())
+WRITES = st.one_of(PUTS, PUTS, DELETES)
+
+
+class Ledger(RuleBasedStateMachine):
+    """One installation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.resting: dict[tuple[str, int], Lease] = {}
+        """What cools, by our own book."""
+
+    @property
+    def state(self) -> State:
+        return self.world.state
+
+    @initialize()
+    def begin(self) -> None:
+        self.world.put("/logicalNetworks/hnvpa", provider_network())
+        for name in ("h1", "h2"):
+            self.world.put(f"/servers/{name}", server_on(f"pa{name[1]}"))
+        for name, (first, last) in POOLS.items():
+            self.world.put(
+                f"/macPools/{name}", {"startMacAddress": first, "endMacAddress": last, "coolDownSeconds": 10}
+            )
+        for name in ("blue", "red"):
+            subnets = [("web", "10.1.1.0/29"), ("six", "fd00::/125"), ("db", "10.1.2.0/29")]
+            body = {
+                "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
+                "addressSpace": {"addressPrefixes": ["10.0.0.0/8", "fd00::/32"]},
+                "subnets": [{"resourceId": one, "properties": {"addressPrefix": prefix}} for one, prefix in subnets],
+            }
+            self.world.put(f"/virtualNetworks/{name}", body)
+
+    def run(self, command: Command) -> None:
+        before = copy.deepcopy(self.state)
+        try:
+            decision = decide(self.state, command, self.world.now, self.world.new_id)
+        except Refusal:
+            assert self.state == before
+            return
+        assert self.state == before
+        self._apply_twice(before, decision)
+        self._keep_book(decision)
+
+    def _apply_twice(self, before: State, decision: Decision) -> None:
+        for change in decision.changes:
+            self.state.apply(change)
+        after = copy.deepcopy(self.state)
+        for change in reversed(decision.changes):
+            self.state.revert(change)
+        assert self.state == before
+        for change in decision.changes:
+            self.state.apply(change)
+        assert self.state == after
+        self.state.revision += 1
+
+    def _keep_book(self, decision: Decision) -> None:
+        for change in decision.changes:
+            if not isinstance(change, LeaseChange):
+                continue
+            key = (change.scope, change.address)
+            rest = self.resting.get(key)
+            if rest is not None and change.after is not None and change.after.state == "assigned":
+                last = {holder.ref.lower() for holder in rest.holders}
+                assert {holder.ref.lower() for holder in change.after.holders} <= last, "granted while it cools"
+                assert change.event != "granted"
+            if rest is not None and change.after is None:
+                assert rest.until <= self.world.now.ledger, "freed before its cool-down ended"
+            self.resting.pop(key, None)
+            if change.after is not None and change.after.state == "cooling":
+                self.resting[key] = change.after
+
+    @rule(command=WRITES)
+    def write(self, command: Command) -> None:
+        self.run(command)
+
+    @rule(commands=st.lists(WRITES, min_size=2, max_size=4))
+    def batch(self, commands: list[Command]) -> None:
+        self.run(Batch(tuple(commands)))
+
+    @rule(machine=MACHINES, power=st.sampled_from(["Running", "Off", "Saved"]))
+    def power(self, machine: str, power: str) -> None:
+        self.run(SetPower(machine, power))
+
+    @rule(machine=MACHINES, server=SERVERS)
+    def move(self, machine: str, server: str) -> None:
+        self.run(BeginMove(machine, server))
+
+    @rule(machine=MACHINES, phase=st.sampled_from(["switching", "switched", "done", "failed"]))
+    def advance(self, machine: str, phase: str) -> None:
+        found = self.state.get("virtualMachines", machine)
+        move = found.properties.move if found is not None else None
+        self.run(AdvanceMove(machine, phase, move.generation if move is not None else 0))
+
+    @rule(seconds=st.sampled_from([1, 9, 25, 4000]))
+    def wait(self, seconds: int) -> None:
+        self.world.now = Now(self.world.now.ledger + seconds, self.world.now.wall + seconds)
+        self.run(EndCoolDowns())
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        for key, pool in self.state.addresses.pools.items():
+            leases = [
+                lease
+                for address, lease in self.state.leases(pool.spec.scope).items()
+                if pool.spec.first <= address <= pool.spec.last
+            ]
+            used = {name: pool.used(name) for name in ("assigned", "retained", "cooling", "reserved", "foreign")}
+            for name in ("assigned", "cooling"):
+                assert used[name] == sum(lease.state == name for lease in leases), key
+            alone = sum(last - first + 1 for first, last, _ in pool.spec.excluded)
+            alone -= sum(bool(pool.why_excluded(lease.address)) for lease in leases)
+            assert used["reserved"] == alone, key
+            assert sum(used.values()) == pool.taken.used <= pool.capacity
+
+    @invariant()
+    def every_address_has_the_holders_that_say_so(self) -> None:
+        held: dict[tuple[str, int], set[str]] = {}
+        for interface in self.state.all("networkInterfaces"):
+            ref = f"/networkInterfaces/{interface.resource_id}"
+            held.setdefault((MAC_SCOPE, int(interface.properties.private_mac_address, 16)), set()).add(ref)
+        for scope in self.state.addresses.leases:
+            for address, lease in self.state.leases(scope).items():
+                if lease.state != "assigned":
+                    continue
+                refs = {holder.ref for holder in lease.holders}
+                assert len(refs) == len(lease.holders) > 0
+                if scope == MAC_SCOPE:
+                    assert held.pop((scope, address)) == refs
+                elif scope.startswith("ip"):
+                    assert len(refs) == 1
+                for ref in refs:
+                    assert self.state.find_ref(ref) is not None
+        assert not held
+
+    @invariant()
+    def no_two_that_can_meet_share_a_mac(self) -> None:
+        for lease in self.state.leases(MAC_SCOPE).values():
+            if lease.state == "assigned" and len(lease.holders) > 1:
+                domains = [holder.domain for holder in lease.holders]
+                assert len(set(domains)) == len(domains) and "" not in domains
+                assert not any(holder.granted for holder in lease.holders)
+
+    @invariant()
+    def our_book_of_what_cools_is_theirs(self) -> None:
+        cooling = {
+            (scope, address): lease
+            for scope in self.state.addresses.leases
+            for address, lease in self.state.leases(scope).items()
+            if lease.state == "cooling"
+        }
+        assert cooling == self.resting
+        ends = min((lease.until for lease in cooling.values()), default=None)
+        assert self.state.cooling_ends() == ends
+        assert self.state.addresses.cooling == len(cooling)
+
+    @invariant()
+    def a_state_loaded_from_the_same_rows_is_equal(self) -> None:
+        state = self.state
+        stored = SimpleNamespace(
+            generation="test",
+            revision=state.revision,
+            resources=[(kind.name, one) for kind in reversed(KINDS) for one in state.all(kind.name)],
+            leases=[lease for scope in state.addresses.leases for lease in state.leases(scope).values()],
+            cursors=dict(state.cursors),
+        )
+        assert State.load(stored) == state
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = settings(settings(), max_examples=60, stateful_step_count=40)
