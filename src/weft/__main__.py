@@ -4,10 +4,11 @@ The service and the agent are imported when they are called, so that `weft get` 
 """
 
 import asyncio
+import gc
 import logging
+import os
 import sys
 import time
-import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,8 +41,10 @@ class SystemClock:
 
 
 def new_id() -> str:
-    """A fresh GUID in lower case."""
-    return str(uuid.uuid4())
+    """A fresh GUID in lower case (RFC 9562, version 4). By hand: uuid4 is four times slower, and a grant takes four."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -74,6 +77,8 @@ async def _serve(data: Path, listen: str) -> None:
     from weft.control.controller import Controller
 
     controller = Controller.open(data, SystemClock(), new_id)
+    # resources and leases have no cycles: looking for some in all of them, again and again, took a third of a bulk load
+    gc.set_threshold(100_000, 50, 1000)
     try:
         async with controller.running():
             await listen_and_serve(controller, Listen(listen, data / "weft.sock"), new_id, typer.echo)
