@@ -16,7 +16,7 @@ RESULTS = Path("bench/results.json")
 
 Bench = Callable[[Size], Iterable[Row]]
 BENCHES: dict[str, Bench] = {"P1": p1.run, "P4": p4.run, "P6": p6.run, "P8": p8.run}
-NOTES = {"P1": p1.NOTE}
+NOTES = {"P1": p1.NOTE, "P8": p8.NOTE}
 
 
 def main(words: Sequence[str]) -> int:

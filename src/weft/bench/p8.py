@@ -26,6 +26,7 @@ from weft.model.errors import WeftError
 
 LAB = "weft_bench"
 INTERVAL_S = 0.01
+NOTE = "P8: while nothing answers, ping sends about 60 a second instead of 100: the gap says more than the count."
 HOSTS = {"host1": "192.168.1.10", "host2": "192.168.2.10", "host3": "192.168.3.10"}
 """Each on a provider subnet of its own, so that the router carries all between them."""
 
