@@ -5,14 +5,14 @@ an int of `bits` bits, most significant bit first, also for addresses; a mask of
 """
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 _BASIC, _NX, _ERICSSON = 0x8000, 0x0001, 0x1000
 """OXM classes: OpenFlow 1.3 section 7.2.3.2, Nicira's and Ericsson's own (ovs-fields(7))."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A field of packet, tunnel or pipeline. Compared by identity: there is exactly one object per field."""
 
     name: str

@@ -36,37 +36,37 @@ FlowKey = tuple[int, int, Match]
 """Table, priority, match: what makes a flow the same flow."""
 
 
-class Output(msgspec.Struct, frozen=True, tag=True):
+class Output(msgspec.Struct, frozen=True, gc=False, tag=True):
     """To an OpenFlow port; to the port it came in by this does nothing, use InPort."""
 
     port: int
 
 
-class InPort(msgspec.Struct, frozen=True, tag=True):
+class InPort(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Back where it came from; on a tunnel port, into a tunnel again with the tunnel fields as they are now."""
 
 
-class SetField(msgspec.Struct, frozen=True, tag=True):
+class SetField(msgspec.Struct, frozen=True, gc=False, tag=True):
     field: Field
     value: int
 
 
-class Move(msgspec.Struct, frozen=True, tag=True):
+class Move(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Copy a whole field onto another of the same width."""
 
     source: Field
     target: Field
 
 
-class DecTtl(msgspec.Struct, frozen=True, tag=True):
+class DecTtl(msgspec.Struct, frozen=True, gc=False, tag=True):
     """TTL or hop limit minus one; our flows have caught 0 and 1 before."""
 
 
-class FlowId(msgspec.Struct, frozen=True, tag=True):
+class FlowId(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Bits 0..7 of tun_id from the inner 5-tuple, both directions alike (RFC 7637 section 3.2)."""
 
 
-class Goto(msgspec.Struct, frozen=True, tag=True):
+class Goto(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Go on in a later table with the packet as it is now; always the last action."""
 
     table: int
@@ -76,7 +76,7 @@ Action = Output | InPort | SetField | Move | DecTtl | FlowId | Goto
 Actions = tuple[Action, ...]
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """One flow. Higher priority wins within a table; the first action is carried out first."""
 
     table: int

@@ -4,7 +4,7 @@ Called by reconcile.py. Pure, but not a function: FlowTable holds what it was to
 that after any series of puts and removes `flows` equals what a fresh FlowTable makes of the records that are left.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from weft.agent import flows_classify, flows_decap, flows_l2, flows_l3, flows_responder, flows_security
 from weft.agent.bindings import Local, Role
@@ -34,6 +34,18 @@ class FlowTable:
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
         self._made: dict[Part, tuple[FlowKey, ...]] = {}
         self._dirty: set[Part] = {("fixed",)}
+        self._builders: dict[str, Callable[..., tuple[Flow, ...]]] = {
+            "fixed": _fixed,
+            "tunnel": self._tunnel,
+            "port": self._port,
+            "subnet": self._subnet,
+            "gateway": self._gateway,
+            "address": self._address,
+            "mac": self._mac,
+            "group": self._group,
+            "endpoint": self._endpoint,
+            "route": self._route,
+        }
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
         domain = self.domains.get(rdid)
@@ -142,47 +154,33 @@ class FlowTable:
             self._dirty.add(("group", one.binding.vsid))
 
     def _build(self, part: Part) -> tuple[Flow, ...]:
-        match part:
-            case ("fixed",):
-                return _fixed()
-            case ("tunnel", int(number)):
-                known = number in self._tunnel_ports
-                return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if known else ()
-            case ("port", str(instance)):
-                return self._port(instance)
-            case ("endpoint", int(rdid), bytes(address)):
-                return self._endpoint(Rdid(rdid), PackedIp(address))
-            case ("route", int(rdid), bytes(prefix), int(length)):
-                return self._route(Rdid(rdid), PackedIp(prefix), length)
-            case (str(kind), int(vsid), *rest):
-                domain = self._domain(Vsid(vsid))
-                return self._in_subnet(kind, Vsid(vsid), domain, rest)
-        raise ValueError(f"no such part: {part}")
+        return self._builders[str(part[0])](*part[1:])
 
-    def _in_subnet(
-        self, kind: str, vsid: Vsid, domain: Domain | None, rest: list[str | int | bytes]
-    ) -> tuple[Flow, ...]:
-        match kind, rest:
-            case "mac", [int(mac)]:
-                return self._mac(domain, vsid, Mac(mac))
-            case "group", []:
-                return self._group(domain, vsid)
-        if domain is None:
+    def _tunnel(self, number: int) -> tuple[Flow, ...]:
+        return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if number in self._tunnel_ports else ()
+
+    def _subnet(self, vsid: Vsid) -> tuple[Flow, ...]:
+        domain = self._domain(vsid)
+        way = self._ways.get(domain.rdid) if domain else None
+        return flows_classify.of_subnet(domain.rdid, vsid, way) if domain and way else ()
+
+    def _gateway(self, vsid: Vsid, prefix: PackedIp) -> tuple[Flow, ...]:
+        domain = self._domain(vsid)
+        subnet = domain.records.get((2, vsid, prefix)) if domain else None
+        if domain is None or not isinstance(subnet, SubnetRecord):
             return ()
-        match kind, rest:
-            case "subnet", []:
-                way = self._ways.get(domain.rdid)
-                return flows_classify.of_subnet(domain.rdid, vsid, way) if way else ()
-            case "gateway", [bytes(prefix)]:
-                subnet = domain.records.get((2, vsid, prefix))
-                if not isinstance(subnet, SubnetRecord):
-                    return ()
-                answer = flows_responder.of_gateway(vsid, subnet.gateway)
-                return (answer, *flows_l3.of_gateway(domain.rdid, subnet.gateway))
-            case "address", [bytes(address)]:
-                record = domain.lookup(vsid, PackedIp(address))
-                return _address(record) if record else ()
-        raise ValueError(f"no such part: {kind}")
+        return (flows_responder.of_gateway(vsid, subnet.gateway), *flows_l3.of_gateway(domain.rdid, subnet.gateway))
+
+    def _address(self, vsid: Vsid, address: PackedIp) -> tuple[Flow, ...]:
+        """What every host knows of a customer address, wherever it is."""
+        domain = self._domain(vsid)
+        record = domain.lookup(vsid, address) if domain else None
+        if record is None:
+            return ()
+        return (
+            flows_responder.of_address(vsid, address, record.mac),
+            flows_l3.of_neighbour(vsid, address, record.mac),
+        )
 
     def _port(self, instance: str) -> tuple[Flow, ...]:
         local = self._locals.get(instance)
@@ -210,7 +208,8 @@ class FlowTable:
         addresses = domain.addresses_of.get((vsid, mac)) if domain else None
         return domain.lookup(vsid, addresses[0]) if domain and addresses else None
 
-    def _mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> tuple[Flow, ...]:
+    def _mac(self, vsid: Vsid, mac: Mac) -> tuple[Flow, ...]:
+        domain = self._domain(vsid)
         local = self._local_macs.get((vsid, mac))
         place = self._place(domain, vsid, mac, local)
         flows = []
@@ -252,7 +251,8 @@ class FlowTable:
             return local.number if told == own else told
         return local.number
 
-    def _group(self, domain: Domain | None, vsid: Vsid) -> tuple[Flow, ...]:
+    def _group(self, vsid: Vsid) -> tuple[Flow, ...]:
+        domain = self._domain(vsid)
         numbers: set[int] = set()
         hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
         for (where, mac), local in self._local_macs.items():
@@ -274,11 +274,3 @@ class FlowTable:
 def _fixed() -> tuple[Flow, ...]:
     modules = (flows_classify, flows_security, flows_responder, flows_l3, flows_l2, flows_decap)
     return tuple(flow for module in modules for flow in module.of_fixed())
-
-
-def _address(record: LookupRecord) -> tuple[Flow, ...]:
-    """What every host knows of a customer address, wherever it is."""
-    return (
-        flows_responder.of_address(record.vsid, record.customer_address, record.mac),
-        flows_l3.of_neighbour(record.vsid, record.customer_address, record.mac),
-    )

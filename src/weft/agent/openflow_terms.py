@@ -5,7 +5,8 @@ agent compares a switch with its policy. OpenFlow 1.3.5 sections 7.2.3 to 7.2.5;
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from weft.agent.fields import (
     ARP_SHA,
@@ -80,6 +81,10 @@ _OLDER_NAMES = {
 _BY_OXM = {field.oxm: field for field in FIELDS} | _OLDER_NAMES
 _SIZE = {field: field.bits // 8 for field in FIELDS}
 _ALL_ONES = {field: field.all_ones for field in FIELDS}
+_SET = {
+    field: (struct.pack("!HH", _SET_FIELD, 8 + size + -size % 8) + _EXACT[field], size, bytes(-size % 8))
+    for field, size in _SIZE.items()
+}
 _HIDDEN_REGISTERS = {(0x0001, 5): 64, (0x0001, 6): 32, (0x0001, 7): 0}
 """reg5 to reg7, the lower three quarters of NEXT_HOP6: a dump shows it as four registers."""
 _FLOW_ID = struct.pack(
@@ -138,32 +143,41 @@ def _joined(high: Term, low: int, low_mask: int) -> Term:
 
 def encode_instructions(actions: Actions) -> bytes:
     """Apply-actions and goto-table; nothing at all for a drop."""
-    applied = b"".join([_encode_action(action) for action in actions if not isinstance(action, Goto)])
-    parts = [struct.pack("!HH4x", _APPLY, 8 + len(applied)), applied] if applied else []
-    if actions and isinstance(actions[-1], Goto):
-        parts.append(struct.pack("!HHB3x", _GOTO, 8, actions[-1].table))
-    return b"".join(parts)
+    if not actions:
+        return b""
+    last = actions[-1]
+    if not isinstance(last, Goto):
+        applied = b"".join([_ENCODE[type(action)](action) for action in actions])
+        return _INSTRUCTION.pack(_APPLY, 8 + len(applied)) + applied
+    goto = struct.pack("!HHB3x", _GOTO, 8, last.table)
+    if len(actions) == 1:
+        return goto
+    applied = b"".join([_ENCODE[type(action)](action) for action in actions[:-1]])
+    return _INSTRUCTION.pack(_APPLY, 8 + len(applied)) + applied + goto
 
 
-def _encode_action(action: Action) -> bytes:
-    match action:
-        case SetField(field, value):
-            size = _SIZE[field]
-            length = 8 + size + (-(8 + size) % 8)
-            return (struct.pack("!HH", _SET_FIELD, length) + _EXACT[field] + value.to_bytes(size)).ljust(length, b"\0")
-        case Output(port):
-            return struct.pack("!HHIH6x", _OUTPUT, 16, port, 0)
-        case FlowId():
-            return _FLOW_ID
-        case Move(source, target):
-            head = struct.pack("!HHIHHHH", _EXPERIMENTER, 24, _NICIRA, _NX_MOVE, source.bits, 0, 0)
-            return head + _EXACT[source] + _EXACT[target]
-        case InPort():
-            return struct.pack("!HHIH6x", _OUTPUT, 16, IN_PORT_NUMBER, 0)
-        case DecTtl():
-            return struct.pack("!HH4x", _DEC_TTL, 8)
-        case Goto():
-            raise UnknownOnWire(f"goto is an instruction, not an action: {action}")
+def _set_field(action: SetField) -> bytes:
+    field = action.field
+    head, size, padding = _SET[field]
+    return head + action.value.to_bytes(size) + padding
+
+
+def _move(action: Move) -> bytes:
+    source, target = action.source, action.target
+    head = struct.pack("!HHIHHHH", _EXPERIMENTER, 24, _NICIRA, _NX_MOVE, source.bits, 0, 0)
+    return head + _EXACT[source] + _EXACT[target]
+
+
+_INSTRUCTION = struct.Struct("!HH4x")
+_ENCODE: dict[type, Callable[[Any], bytes]] = {
+    SetField: _set_field,
+    Output: lambda action: struct.pack("!HHIH6x", _OUTPUT, 16, action.port, 0),
+    FlowId: lambda _: _FLOW_ID,
+    Move: _move,
+    InPort: lambda _: struct.pack("!HHIH6x", _OUTPUT, 16, IN_PORT_NUMBER, 0),
+    DecTtl: lambda _: struct.pack("!HH4x", _DEC_TTL, 8),
+}
+"""By type of action: a full load encodes half a million of them."""
 
 
 def decode_instructions(data: bytes) -> Actions:

@@ -147,13 +147,11 @@ class Reconciler:
         if None not in refused and self._installed is not None:
             for key in change.removes:
                 self._installed.pop(key, None)
-                self._pending.discard(key)
             for flow in change.puts:
                 key = flow.key
                 if key not in refused:
                     self._installed[key] = flow
-                    if self.table.flows.get(key) == flow:
-                        self._pending.discard(key)
+            self._drop_settled(self._installed)
         self.failures = failures
 
     def mtu(self, binding: PortBinding) -> int:
@@ -252,18 +250,15 @@ class Reconciler:
                         yield Peer(local, remote)
 
     def _flow_changes(self, in_sync: bool) -> tuple[tuple[Flow, ...], tuple[FlowKey, ...]]:
-        installed = self._installed or {}
-        puts, removes, settled = [], [], []
-        for key in self._pending:
-            flow = self.table.flows.get(key)
-            if flow is not None and installed.get(key) != flow:
-                puts.append(flow)
-            elif flow is None and key in installed:
-                removes.append(key)
-            else:
-                settled.append(key)
-        self._pending.difference_update(settled)
-        return tuple(puts), tuple(removes) if in_sync else ()
+        self._drop_settled(self._installed or {})
+        puts = tuple(self.table.flows[key] for key in self._pending if key in self.table.flows)
+        removes = tuple(key for key in self._pending if key not in self.table.flows)
+        return puts, removes if in_sync else ()
+
+    def _drop_settled(self, installed: Mapping[FlowKey, Flow]) -> None:
+        """A new set: walking one that once was large takes as long as if it still were."""
+        desired = self.table.flows
+        self._pending = {key for key in self._pending if desired.get(key) != installed.get(key)}
 
     def _mtus(self) -> tuple[tuple[str, int], ...]:
         """Ports that would send what no tunnel carries. Asked once per port: not every switch can set it."""
