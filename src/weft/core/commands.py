@@ -58,7 +58,7 @@ class BeginMove(msgspec.Struct, frozen=True):
 
 
 class AdvanceMove(msgspec.Struct, frozen=True):
-    """To phase `switching`, `switched` (the machine's server becomes the destination), `done` or `failed` (move ends)."""
+    """To phase `switching`, `switched` (the machine's server becomes the destination), `done` or `failed` (it ends)."""
 
     machine: str
     phase: str
