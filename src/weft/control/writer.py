@@ -110,15 +110,19 @@ class Writer:
             if position and self._clock.now().ledger - now.ledger > MAX_BATCH_S:
                 left = batch[position:]
                 break
-            known = self._known(asked.request_id, answered)
-            if known is not None:
-                repeats.append((asked, known))
+            try:
+                known = self._known(asked.request_id, answered)
+                if known is not None:
+                    repeats.append((asked, known))
+                    continue
+                one = self._decide(asked, now)
+            except Exception as error:
+                # a refusal, or a fault of ours: it is its own caller's alone
+                asked.future.set_exception(error)
                 continue
-            one = self._decide(asked, now)
-            if one is not None:
-                granted.append(one)
-                if one.answer is not None:
-                    answered[one.answer.request_id] = one.answer
+            granted.append(one)
+            if one.answer is not None:
+                answered[one.answer.request_id] = one.answer
         self._finish(granted, repeats, now)
         return left
 
@@ -127,22 +131,17 @@ class Writer:
             return None
         return answered.get(request_id) or self._store.answer_of(request_id)
 
-    def _decide(self, asked: _Asked, now: Now) -> _Granted | None:
-        """Decide and apply one command; a refusal, or a fault of ours, goes to its own caller alone."""
-        try:
-            decision = decide(self.state, asked.command, now, self._new_id)
-            self._apply(decision.changes)
-        except Exception as error:
-            asked.future.set_exception(error)
-            return None
+    def _decide(self, asked: _Asked, now: Now) -> _Granted:
+        """Decide and apply one command, or raise and leave the state as it was."""
+        decision = decide(self.state, asked.command, now, self._new_id)
+        self._apply(decision.changes)
         if asked.request_id is None or asked.encode is None:
             return _Granted(asked, decision, None)
         try:
             return _Granted(asked, decision, asked.encode(decision))
-        except Exception as error:
+        except BaseException:
             self._revert(decision.changes)
-            asked.future.set_exception(error)
-            return None
+            raise
 
     def _apply(self, changes: Sequence[Change]) -> None:
         done = 0
@@ -163,11 +162,9 @@ class Writer:
         answers = [one.answer for one in granted if one.answer is not None]
         try:
             commit = self._commit(granted, changes, answers, now)
-        except StoreUnavailable as error:
-            self.failure = error.message
+        except Exception as error:
             self._revert(changes)
-            for asked in (*(one.asked for one in granted), *(asked for asked, _ in repeats)):
-                _fail(asked.future, StoreUnavailable(error.message))
+            self._refuse((*(one.asked for one in granted), *(asked for asked, _ in repeats)), error)
             return
         if commit is not None:
             self.state.revision = commit.revision
@@ -177,6 +174,15 @@ class Writer:
             _resolve(one.asked.future, Submitted(revision, one.decision, one.answer))
         for asked, answer in repeats:
             _resolve(asked.future, Submitted(revision, None, answer))
+
+    def _refuse(self, batch: Sequence[_Asked], error: Exception) -> None:
+        """The transaction failed; an error per caller, since each adds its own traceback."""
+        self.failure = error.message if isinstance(error, StoreUnavailable) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, StoreUnavailable):
+            log.error("a commit failed and was undone", exc_info=error)
+        for asked in batch:
+            if not asked.future.done():
+                asked.future.set_exception(StoreUnavailable(self.failure))
 
     def _commit(self, granted: list[_Granted], changes: list[Change], answers: list[Answer], now: Now) -> Commit | None:
         """One transaction; None if nothing changed. Raises StoreUnavailable."""
@@ -218,11 +224,6 @@ def _nobody(commit: Commit) -> None:
 def _resolve(future: "asyncio.Future[Submitted]", value: Submitted) -> None:
     if not future.done():
         future.set_result(value)
-
-
-def _fail(future: "asyncio.Future[Submitted]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _without_steps(changes: list[Change], actors: list[str]) -> tuple[list[Change], list[str]]:

@@ -218,8 +218,11 @@ class Store:
             return list(reader.execute(select(table.c.scope).where(table.c.address == packed).distinct()).scalars())
 
     def answer_of(self, request_id: str) -> Answer | None:
-        """The answer that was committed for a request id; the writer asks for every command that carries one."""
-        row = self._connection.execute(_FIND_ANSWER, (request_id,)).fetchone()
+        """The answer that was committed for a request id, if one is kept. Raises StoreUnavailable."""
+        try:
+            row = self._connection.execute(_FIND_ANSWER, (request_id,)).fetchone()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"The store cannot be read: {error}. Try again.") from error
         return None if row is None else Answer(*row)
 
     def agents(self) -> list[Agent]:

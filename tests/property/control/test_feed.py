@@ -94,7 +94,7 @@ def mutate(world: World, number: int) -> None:
     elif kind == 6:
         subnets = {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)}
         if number % 2:
-            del subnets["db"]
+            subnets["spare"] = ("10.1.3.0/24", 6003)
         world.network("Blue", 60, subnets)
     else:
         index = number // 5 % 3

@@ -1,0 +1,106 @@
+"""A model host for tests of machine actions: takes its streams, binds the ports, carries out the machines' power.
+
+Stateful, with failure switches; hosts of one `Rack` can hand a machine to each other.
+"""
+
+import asyncio
+
+from tests.cluster.feed_agent import FeedAgent
+from weft.control.publisher import Publisher
+from weft.model.records import Machine, PortBinding
+from weft.wire.messages import HOST_STREAM, Facts, MachineFact, PortFact
+
+
+class Host(FeedAgent):
+    def __init__(self, server: str, rack: "Rack", hypervisor: str = "lab"):
+        super().__init__(server, hypervisor)
+        self.rack = rack
+        self.machines: dict[str, str] = {}
+        self.failures: dict[str, tuple[int, str]] = {}
+        self.refuses = ""
+        """Set: every verb fails, and says this."""
+        self.binds_ports = True
+        self.stuck = False
+        """Set: applies and acks, but carries out nothing."""
+        self._told: Facts | None = None
+
+    def work(self) -> None:
+        """What a host does in one turn of its loop."""
+        if not self.connected:
+            return
+        self.deliver()
+        if not self.stuck:
+            self._carry_out()
+        self._report()
+
+    def records(self, kind: type) -> list:
+        return [one for one in self.streams.get(HOST_STREAM, {}).values() if isinstance(one, kind)]
+
+    def _carry_out(self) -> None:
+        wanted = {record.machine: record for record in self.records(Machine)}
+        for name in self.machines.keys() - wanted.keys():
+            del self.machines[name]
+        for name, record in wanted.items():
+            self._one(name, record)
+
+    def _one(self, name: str, record: Machine) -> None:
+        power = self.machines.get(name, "Off")
+        if record.move_to and power == "Running":
+            if self.refuses:
+                self.failures[name] = (record.generation, self.refuses)
+            else:
+                self.rack.hosts[record.move_to.lower()].machines[name] = "Running"
+                del self.machines[name]
+        elif record.power == "Incoming" or record.power == power:
+            self.failures.pop(name, None)
+        elif self.refuses:
+            self.failures[name] = (record.generation, self.refuses)
+        elif not record.move_to:
+            self.machines[name] = record.power
+
+    def _report(self) -> None:
+        state = "bound" if self.binds_ports else "absent"
+        ports = tuple(PortFact(one.instance_id, state) for one in self.records(PortBinding))
+        names = dict.fromkeys([*self.machines, *self.failures])
+        facts = Facts(tuple(self._fact(name) for name in names), ports)
+        if facts != self._told:
+            self._told = facts
+            self.say(facts)
+
+    def _fact(self, name: str) -> MachineFact:
+        generation, failure = self.failures.get(name, (0, ""))
+        return MachineFact(name, self.machines.get(name, "Off"), generation, failure)
+
+    def connect(self, publisher: Publisher) -> None:
+        self._told = None
+        super().connect(publisher)
+
+
+class Rack:
+    """The hosts, worked by one task."""
+
+    def __init__(self, *servers: str):
+        self.hosts = {server: Host(server, self) for server in servers}
+        self._task: asyncio.Task | None = None
+
+    def connect(self, publisher: Publisher) -> None:
+        for host in self.hosts.values():
+            if not host.connected:
+                host.connect(publisher)
+
+    async def __aenter__(self) -> "Rack":
+        self._task = asyncio.create_task(self._work())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        for host in self.hosts.values():
+            await host.disconnect()
+
+    async def _work(self) -> None:
+        while True:
+            for host in self.hosts.values():
+                host.work()
+            await asyncio.sleep(0.001)

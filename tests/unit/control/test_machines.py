@@ -1,0 +1,291 @@
+"""Start, stop and moves against model hosts: what is answered is so on the hosts, what fails is taken back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control import ANN, fill, interface, machine, open_in
+from tests.cluster.host_agent import Rack
+from weft.control.controller import Controller
+from weft.core.policy import network_stream
+from weft.model.errors import Conflict, NotFound, NotReady, WaitTimedOut
+from weft.model.records import LookupRecord, PortBinding
+from weft.model.values import ip_text
+
+
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
+    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
+    await fill_b(opened)
+    async with opened.running():
+        yield opened
+    opened.close()
+
+
+async def fill_b(controller: Controller) -> None:
+    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+
+
+@pytest.fixture
+async def rack(controller: Controller) -> AsyncIterator[Rack]:
+    async with Rack("host1", "host2", "host3") as made:
+        made.connect(controller.publisher)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits of real hosts, shortened: what counts is their order."""
+    monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 0.1)
+    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 0.5)
+    monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
+    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
+    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)
+
+
+def power(controller: Controller, name: str = "a") -> str:
+    return controller.state.get("virtualMachines", name).properties.power_state
+
+
+def place(controller: Controller, name: str = "a") -> str:
+    return controller.state.get("virtualMachines", name).properties.server.resource_ref
+
+
+def lookups(controller: Controller) -> dict[str, str]:
+    """Customer address to provider address, of the network blue."""
+    rdid = controller.state.get("virtualNetworks", "blue").properties.routing_domain_number
+    return {
+        ip_text(one.customer_address): ip_text(one.provider_address)
+        for one in network_stream(controller.state, rdid).values()
+        if isinstance(one, LookupRecord)
+    }
+
+
+async def test_start_answers_when_it_runs_and_stop_when_it_does_not(controller: Controller, rack: Rack) -> None:
+    started = await controller.machines.start("A", ANN)
+    assert started.properties.power_state == "Running"
+    assert rack.hosts["host1"].machines == {"a": "Running"}
+    stopped = await controller.machines.stop("a", ANN)
+    assert stopped.properties.power_state == "Off"
+    assert rack.hosts["host1"].machines.get("a", "Off") == "Off"
+
+
+async def test_on_an_unmanaged_server_the_intent_is_the_fact(controller: Controller) -> None:
+    assert (await controller.machines.start("a", ANN)).properties.power_state == "Running"
+    moved = await controller.machines.migrate("a", "host2", ANN)
+    assert moved.properties.server.resource_ref == "/servers/host2"
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_start_that_the_hypervisor_refuses_is_taken_back(controller: Controller, rack: Rack) -> None:
+    rack.hosts["host1"].refuses = "no memory"
+    with pytest.raises(NotReady, match="no memory"):
+        await controller.machines.start("a", ANN)
+    assert power(controller) == "Off"
+    rack.hosts["host1"].refuses = ""
+    await controller.machines.start("a", ANN)
+    assert rack.hosts["host1"].machines == {"a": "Running"}
+
+
+async def test_a_stop_that_is_refused_leaves_it_running(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    rack.hosts["host1"].refuses = "it hangs"
+    with pytest.raises(NotReady, match="it hangs"):
+        await controller.machines.stop("a", ANN)
+    assert power(controller) == "Running"
+
+
+async def test_a_start_that_nothing_comes_of_times_out_and_is_taken_back(controller: Controller, rack: Rack) -> None:
+    rack.hosts["host1"].stuck = True
+    with pytest.raises(NotReady, match="within 0.2 s"):
+        await controller.machines.start("a", ANN, timeout=0.2)
+    assert power(controller) == "Off"
+
+
+async def test_a_start_waits_for_the_ports(controller: Controller, rack: Rack) -> None:
+    rack.hosts["host1"].binds_ports = False
+    with pytest.raises(NotReady, match="port"):
+        await controller.machines.start("a", ANN, timeout=0.2)
+    rack.hosts["host1"].binds_ports = True
+    await controller.machines.start("a", ANN)
+
+
+async def test_nothing_starts_on_a_host_that_is_not_connected(controller: Controller, rack: Rack) -> None:
+    await rack.hosts["host1"].disconnect()
+    with pytest.raises(NotReady, match="not connected"):
+        await controller.machines.start("a", ANN)
+    assert power(controller) == "Off"
+    with pytest.raises(NotFound):
+        await controller.machines.start("nobody", ANN)
+
+
+async def test_one_action_at_a_time(controller: Controller, rack: Rack) -> None:
+    first, second = await asyncio.gather(
+        controller.machines.start("a", ANN), controller.machines.stop("A", ANN), return_exceptions=True
+    )
+    assert isinstance(second, Conflict) and second.code == "AnotherOperationInProgress"
+    assert first.properties.power_state == "Running"
+    await controller.machines.stop("a", ANN)
+
+
+async def test_an_action_goes_on_when_its_caller_has_gone(controller: Controller, rack: Rack) -> None:
+    task = asyncio.create_task(controller.machines.start("a", ANN))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: rack.hosts["host1"].machines == {"a": "Running"})
+    assert power(controller) == "Running"
+
+
+async def test_a_move_makes_before_it_breaks(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    await controller.machines.start("b", ANN)
+    phases: list[tuple[str, str]] = []
+    controller.writer.on_commit = watch_moves(controller, phases)
+    source = rack.hosts["host1"]
+    moved = await controller.machines.migrate("a", "host3", ANN)
+    assert moved.properties.server.resource_ref.lower() == "/servers/host3"
+    assert rack.hosts["host3"].machines == {"a": "Running"}
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await until(lambda: not source.records(PortBinding))
+    assert [phase for phase, _ in phases] == ["preparing", "switching", "switched", ""]
+    before, after = phases[0][1], phases[-1][1]
+    assert [pa for _, pa in phases] == [before, before, after, after]
+    assert before != after
+
+
+def watch_moves(controller: Controller, phases: list[tuple[str, str]]):
+    own = controller.state.get("networkInterfaces", "a-eth0").properties.ip_configurations[0].properties
+    told = controller.writer.on_commit
+
+    def committed(commit) -> None:
+        move = controller.state.get("virtualMachines", "a").properties.move
+        phases.append((move.phase if move is not None else "", lookups(controller)[own.private_ip_address]))
+        told(commit)
+
+    return committed
+
+
+async def test_nothing_switches_before_a_slow_peer_has_acked(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    peer = rack.hosts["host2"]
+    peer.gate.clear()
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
+    await asyncio.sleep(0.3)
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "preparing"
+    peer.gate.set()
+    await moving
+    assert rack.hosts["host3"].machines == {"a": "Running"}
+
+
+async def test_a_dead_peer_holds_a_move_up_only_shortly(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    await rack.hosts["host2"].disconnect()
+    await controller.machines.migrate("a", "host3", ANN, timeout=3)
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+
+
+@pytest.mark.parametrize("broken", ["destination cannot bind", "source refuses", "source is stuck"])
+async def test_a_move_that_fails_leaves_the_machine_where_it_was(
+    controller: Controller, rack: Rack, broken: str
+) -> None:
+    await controller.machines.start("a", ANN)
+    if broken == "destination cannot bind":
+        rack.hosts["host3"].binds_ports = False
+    elif broken == "source refuses":
+        rack.hosts["host1"].refuses = "live migration is not allowed"
+    else:
+        rack.hosts["host1"].stuck = True
+    with pytest.raises(NotReady, match="stays on host1"):
+        await controller.machines.migrate("a", "host3", ANN, timeout=0.5)
+    assert place(controller) == "/servers/host1"
+    assert controller.state.get("virtualMachines", "a").properties.move is None
+    await until(lambda: not rack.hosts["host3"].records(PortBinding))
+    assert rack.hosts["host1"].machines == {"a": "Running"}
+    await fixed(rack, controller)
+
+
+async def fixed(rack: Rack, controller: Controller) -> None:
+    rack.hosts["host3"].binds_ports, rack.hosts["host1"].refuses, rack.hosts["host1"].stuck = True, "", False
+    await controller.machines.migrate("a", "host3", ANN)
+    assert rack.hosts["host3"].machines == {"a": "Running"}
+
+
+async def test_a_destination_that_is_gone_is_refused(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    await rack.hosts["host3"].disconnect()
+    with pytest.raises(NotReady, match="host3"):
+        await controller.machines.migrate("a", "host3", ANN)
+    assert controller.state.get("virtualMachines", "a").properties.move is None
+
+
+async def test_to_an_unmanaged_server_only_by_force(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    controller.publisher.managed.pop("host3")
+    await rack.hosts["host3"].disconnect()
+    with pytest.raises(NotReady, match="force"):
+        await controller.machines.migrate("a", "host3", ANN)
+    await controller.machines.migrate("a", "host3", ANN, force=True)
+    assert place(controller) == "/servers/host3"
+
+
+async def test_a_silent_source_leaves_the_move_open_until_it_is_back(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    source = rack.hosts["host1"]
+    source.stuck = True
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=0.4))
+    await until(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == "switching")
+    await source.disconnect()
+    with pytest.raises(WaitTimedOut, match="nobody says where"):
+        await moving
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "switching"
+    source.stuck = False
+    source.connect(controller.publisher)
+    await until(lambda: place(controller) == "/servers/host3")
+    assert rack.hosts["host3"].machines == {"a": "Running"}
+
+
+@pytest.mark.parametrize("phase", ["preparing", "switching", "switched"])
+async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> None:
+    first = open_in(tmp_path)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
+    await fill_b(first)
+    async with Rack("host1", "host2", "host3") as rack:
+        rack.connect(first.publisher)
+        async with first.running():
+            await first.machines.start("a", ANN)
+            stop_at(first, phase)
+            moving = asyncio.create_task(first.machines.migrate("a", "host3", ANN))
+            await until(lambda: (m := first.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
+            for host in rack.hosts.values():
+                await host.disconnect()
+        await asyncio.gather(moving, return_exceptions=True)
+        first.close()
+        second = open_in(tmp_path)
+        async with second.running():
+            rack.connect(second.publisher)
+            await until(lambda: second.state.get("virtualMachines", "a").properties.move is None)
+            assert place(second) == "/servers/host3"
+            assert rack.hosts["host3"].machines == {"a": "Running"}
+        second.close()
+
+
+def stop_at(controller: Controller, phase: str) -> None:
+    """Nothing that the hosts say reaches a controller that is at this phase of the move."""
+    received = controller.publisher.received
+
+    def deaf(session, message) -> None:
+        move = controller.state.get("virtualMachines", "a").properties.move
+        if move is None or move.phase != phase:
+            received(session, message)
+
+    controller.publisher.received = deaf
