@@ -30,7 +30,6 @@ accident = st.one_of(
     st.tuples(st.just("agent"), pick(HOSTS)),
     st.tuples(st.just("switch"), pick(HOSTS)),
 )
-ORDER = ("", "preparing", "switching", "switched")
 
 
 class Story:
@@ -60,7 +59,7 @@ class Story:
             if phase == "preparing" and not machine.properties.server.resource_ref.endswith(f"/{destination}"):
                 self.world.move(name, destination, phase)
         elif phase == "failed":
-            if move.phase == "preparing":
+            if move.phase != "switched":
                 self.world.move(name, move.destination, phase)
         else:
             after = {"preparing": "switching", "switching": "switched", "switched": "done"}[move.phase]

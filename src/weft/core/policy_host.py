@@ -19,6 +19,7 @@ from weft.core.policy_places import (
     Server,
     VirtualMachine,
     instance_of,
+    known,
     mac_of,
     network_of,
     port_seats,
@@ -57,16 +58,12 @@ def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubn
 
 def needed_networks(state: State, server_id: str) -> Iterator[NeededNetwork]:
     for network_id in state.networks_on(server_id):
-        network = state.get(NETWORKS, network_id)
-        if network is not None:
-            yield NeededNetwork(Rdid(network.properties.routing_domain_number), network_ref(network))
+        network = known(state, NETWORKS, network_id)
+        yield NeededNetwork(Rdid(network.properties.routing_domain_number), network_ref(network))
 
 
 def interfaces_of(state: State, machine: VirtualMachine) -> Iterator[Interface]:
-    for interface_id in interface_ids(machine):
-        interface = state.get(INTERFACES, interface_id)
-        if interface is not None:
-            yield interface
+    return (known(state, INTERFACES, interface_id) for interface_id in interface_ids(machine))
 
 
 def port_binding(state: State, machine: VirtualMachine, interface: Interface, server_id: str) -> PortBinding | None:

@@ -12,7 +12,7 @@ from weft.core.index import last_id
 from weft.core.state import State
 from weft.model.fabric import ServerProperties
 from weft.model.leases import RDID_SCOPE
-from weft.model.resources import Ref, Resource
+from weft.model.resources import AnyResource, Ref, Resource
 from weft.model.tenancy import VirtualNetworkProperties, VirtualSubnetProperties
 from weft.model.values import InstanceId, Mac, PackedIp, Vsid, pack_ip
 from weft.model.workload import NetworkInterfaceProperties, VirtualMachineProperties
@@ -44,6 +44,13 @@ class Seat(NamedTuple):
         return Vsid(self.subnet.properties.virtual_subnet_id)
 
 
+def known(state: State, kind: str, resource_id: str) -> AnyResource:
+    """A resource that another one refers to, so that it must be there."""
+    found = state.get(kind, resource_id)
+    assert found is not None, f"{kind}/{resource_id} is referred to and missing"
+    return found
+
+
 def subnet_names(ref: Ref | None) -> tuple[str, str] | None:
     """(network id, subnet id) of a virtual subnet's reference, lower case; None if it names something else."""
     parts = ref.resource_ref.strip("/").lower().split("/") if ref is not None else []
@@ -66,9 +73,9 @@ def seats(state: State, interface: Interface) -> Iterator[Seat]:
         address = configuration.properties.private_ip_address
         if names is None or not address:
             continue
-        network: Network | None = state.get(NETWORKS, names[0])
-        subnet = subnet_of(network, names[1]) if network is not None else None
-        if network is not None and subnet is not None:
+        network: Network = known(state, NETWORKS, names[0])
+        subnet = subnet_of(network, names[1])
+        if subnet is not None:
             yield Seat(network, subnet, pack_ip(address))
 
 

@@ -96,12 +96,10 @@ class Touched:
     # One reader per kind: what a change of it can reach.
 
     def _protocol(self, change: ResourceChange) -> None:
-        if change.before is not None and change.after is not None:
-            old, new = (one.properties.network_virtualization_protocol for one in (change.before, change.after))
-            if old == new:
-                return
-        for network in self._state.all(NETWORKS):
-            self._network_key(network, (1,))
+        versions = [one for one in (change.before, change.after) if one is not None]
+        if len({one.properties.network_virtualization_protocol for one in versions}) > 1:
+            for network in self._state.all(NETWORKS):
+                self._network_key(network, (1,))
 
     def _logical_network(self, change: ResourceChange) -> None:
         old, new = _provider_subnets(change.before), _provider_subnets(change.after)
@@ -178,17 +176,20 @@ class Touched:
         """(network, VSID, address) of every version of the interface in every version of its network."""
         for interface in self._seen(INTERFACES, interface_id):
             for configuration in interface.properties.ip_configurations:
-                names = subnet_names(configuration.properties.subnet)
-                for network in self._seen(NETWORKS, names[0]) if names is not None else ():
-                    subnet = subnet_of(network, names[1]) if names is not None else None
+                names, address = (
+                    subnet_names(configuration.properties.subnet),
+                    configuration.properties.private_ip_address,
+                )
+                if names is None or not address:
+                    continue
+                for network in self._seen(NETWORKS, names[0]):
+                    subnet = subnet_of(network, names[1])
                     if subnet is not None:
-                        address = configuration.properties.private_ip_address or ""
                         yield network, subnet.properties.virtual_subnet_id, address
 
     def _lookups(self, interface_id: str) -> None:
         for network, vsid, address in self._places(interface_id):
-            if address:
-                self._network_key(network, (5, vsid, pack_ip(address)))
+            self._network_key(network, (5, vsid, pack_ip(address)))
 
     def _ports(self, interface_id: str) -> None:
         servers = {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from weft.core import policy_host, policy_network
-from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network
+from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network, known
 from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, ProviderAddress
@@ -28,10 +28,7 @@ def view(state: State, server_id: str) -> dict[str, Any]:
     if server is None:
         raise NotFound(f"There is no server '{server_id}'.", target=f"/servers/{server_id}")
     addresses = list(policy_host.provider_addresses(state, server))
-    networks = sorted(
-        (one for name in state.networks_on(server.resource_id) if (one := state.get(NETWORKS, name)) is not None),
-        key=lambda network: network.resource_id,
-    )
+    networks = [known(state, NETWORKS, name) for name in sorted(state.networks_on(server.resource_id))]
     return {
         "providerAddresses": [_provider_address(one) for one in addresses],
         "providerRoutes": [
@@ -55,19 +52,23 @@ def _provider_address(record: ProviderAddress) -> dict[str, Any]:
 
 def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
     """Per subnet the gateway's record, then those of its running machines by address."""
-    found: list[tuple[LookupRecord, Interface]] = []
+    found: dict[LookupRecord, Interface] = {}
     for subnet in network.properties.subnets:
         own = policy_network.subnet_record(subnet)
         gateway = LookupRecord(own.vsid, own.gateway, ROUTER_MAC, GATEWAY_DUMMY_PROVIDER_ADDRESS)
         yield _lookup_record(gateway, f"{subnet.resource_id}-DG", f"{MARK}gateway")
         for interface in policy_network.interfaces_of(state, network, subnet):
             for record in policy_network.lookups(state, interface, network):
-                if (record, interface) not in found:
-                    found.append((record, interface))
-    for record, interface in sorted(found, key=lambda one: (one[0].vsid, one[0].customer_address)):
-        machine = state.machine_of(interface.resource_id)
-        name = machine.resource_id if machine is not None else ""
-        yield _lookup_record(record, name, f"{MARK}{interface.resource_id}")
+                found[record] = interface
+    for record in sorted(found, key=lambda one: (one.vsid, one.customer_address)):
+        interface = found[record]
+        yield _lookup_record(record, _machine_name(state, interface.resource_id), f"{MARK}{interface.resource_id}")
+
+
+def _machine_name(state: State, interface_id: str) -> str:
+    machine = state.machine_of(interface_id)
+    assert machine is not None, "an interface with a record or a port has a machine"
+    return machine.resource_id
 
 
 def _lookup_record(record: LookupRecord, name: str, context: str) -> dict[str, Any]:
@@ -98,12 +99,11 @@ def _customer_routes(network: Network) -> Iterator[dict[str, Any]]:
 def _ports(state: State, server_id: str) -> Iterator[dict[str, Any]]:
     bindings = (one for one in policy_host.stream(state, server_id).values() if isinstance(one, PortBinding))
     for binding in sorted(bindings, key=lambda one: one.network_interface):
-        machine = state.machine_of(binding.network_interface)
         yield {
             "networkInterface": f"/networkInterfaces/{binding.network_interface}",
             "instanceId": binding.instance_id,
             "virtualSubnetId": binding.vsid,
             "macAddress": mac_digits(binding.mac),
             "ipAddresses": [ip_text(address) for address in binding.addresses],
-            "virtualMachine": f"/weft/virtualMachines/{machine.resource_id}" if machine is not None else None,
+            "virtualMachine": f"/weft/virtualMachines/{_machine_name(state, binding.network_interface)}",
         }

@@ -1,11 +1,13 @@
 """Small clusters and the records that must come of them, written by hand; then what a change may touch."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cluster.world import World, instance, sample
 from weft.core import policy
 from weft.core.changes import LeaseChange
 from weft.model.errors import NotFound
+from weft.model.fabric import MacPoolProperties
 from weft.model.records import (
     CustomerRoute,
     LookupRecord,
@@ -136,7 +138,10 @@ def test_a_dual_stack_interface_has_one_port_with_both_addresses():
     world.interface("s-eth0", MAC + 50, (ref + "v4", "10.7.0.5"), (ref + "v6", "fd00:7::5"))
     world.machine("s", "host1", ["s-eth0"], "Running")
     binding = policy.record(world.state, ("host", "host1"), (13, instance("networkInterfaces/s-eth0").encode()))
+    assert lookup(world, 7001, "fd00:7::5", rdid=70).mac == MAC + 50
     assert (binding.vsid, binding.addresses) == (7001, (pack_ip("10.7.0.5"), pack_ip("fd00:7::5")))
+    shown = [one for one in policy.view(world.state, "host1")["lookupRecords"] if one["vmName"] == "s"]
+    assert [one["customerAddress"] for one in shown] == ["10.7.0.5", "fd00:7::5"]
     found = {
         one.customer_address for one in policy.network_stream(world.state, 70).values() if isinstance(one, LookupRecord)
     }
@@ -152,7 +157,51 @@ def test_an_interface_of_a_logical_network_has_no_port_in_the_overlay():
     world.interface("plain", MAC + 60, ("/logicalNetworks/hnvpa/subnets/pa1", "192.168.1.77"))
     world.machine("plain", "host1", ["plain"], "Running")
     assert policy.record(world.state, ("host", "host1"), (13, instance("networkInterfaces/plain").encode())) is None
+    assert (13, instance("networkInterfaces/plain").encode()) not in policy.host_stream(world.state, "host1")
+    assert policy.record(world.state, BLUE, (4, pack_ip("192.168.1.77"))) is None, "held, but not by a server"
     assert machine(world, "host1", "plain").instance_ids == (instance("networkInterfaces/plain"),)
+
+
+def test_an_interface_in_two_networks_is_told_to_each_with_its_own_address():
+    world = sample()
+    places = (("/virtualNetworks/Blue/subnets/web", "10.1.1.12"), ("/virtualNetworks/red/subnets/web", "10.1.1.77"))
+    world.interface("blue2-eth0", MAC + 2, *places)
+    assert lookup(world, 6001, "10.1.1.12").provider_address == PA2
+    assert lookup(world, 5001, "10.1.1.77", rdid=50).provider_address == PA2
+    assert lookup(world, 6001, "10.1.1.77") is None
+
+
+def test_a_subnet_that_went_takes_its_records_along():
+    world = sample()
+    world.interface("both", MAC + 30, ("/logicalNetworks/hnvpa/subnets/pa1", "192.168.1.77"))
+    world.machine("blue1", "host1", ["blue1-eth0", "both"], "Running")
+    world.taken()
+    world.network("Blue", 60, {"db": ("10.1.2.0/24", 6002)})
+    world.machine("blue1", "host2", ["blue1-eth0", "both"], "Running")
+    keys = policy.touched(world.state, world.taken())
+    for key in ((2, 6001, pack_ip("10.1.1.0")), (5, 6001, pack_ip("10.1.1.11")), (5, 6001, pack_ip("10.1.1.12"))):
+        assert (BLUE, key) in keys
+        assert policy.record(world.state, BLUE, key) is None
+    assert (("host", "host2"), (13, eth0("blue2").encode())) in keys
+    assert port(world, "host2", "blue2") is None
+
+
+def test_a_network_that_no_logical_network_carries_has_no_endpoints_and_no_lookup_records():
+    world = sample()
+    blue = world.state.get("virtualNetworks", "blue")
+    world.put("virtualNetworks", "Blue", replace(blue.properties, logical_network=None))
+    assert {key[0] for key in policy.network_stream(world.state, 60)} == {1, 2, 3}
+    assert policy.record(world.state, BLUE, (4, PA1)) is None
+    assert port(world, "host1", "blue1").provider_address == b""
+
+
+def test_a_provider_address_is_found_in_a_provider_network_only():
+    world = sample()
+    plain = world.state.get("logicalNetworks", "hnvpa").properties
+    world.put("logicalNetworks", "aaa", replace(plain, network_virtualization_enabled=False))
+    assert policy.record(world.state, ("host", "host1"), (11, PA1)).logical_network == "/logicalNetworks/hnvpa"
+    world.put("logicalNetworks", "hnvpa", replace(plain, network_virtualization_enabled=False))
+    assert policy.record(world.state, ("host", "host1"), (11, PA1)) is None
 
 
 def test_a_hypervisors_own_name_of_a_machine_is_told():
@@ -222,6 +271,11 @@ def test_what_no_host_hears_of_touches_nothing():
     world.protocol("NVGRE")
     world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
     world.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)})
+    world.put(
+        "macPools",
+        "pool",
+        MacPoolProperties(start_mac_address="02-00-00-00-00-00", end_mac_address="02-00-00-00-00-FF"),
+    )
     world.changes.append(LeaseChange("mac", 5, None, None, "released"))
     assert touched(world) == set()
 

@@ -119,6 +119,13 @@ def test_a_target_interface_without_overlay_address():
     assert "no address in a virtual subnet" in result.reason
 
 
+def test_an_address_in_a_subnet_that_the_port_does_not_serve_is_nobodys():
+    world = sample()
+    ref = "/virtualNetworks/blue/subnets/"
+    world.interface("blue2-eth0", 1, (ref + "web", "10.1.1.12"), (ref + "db", "10.1.2.77"))
+    assert "no network interface has 10.1.2.77" in trace(world.state, "blue1-eth0", "10.1.2.77").reason
+
+
 def test_what_hosts_know_is_told():
     world = sample()
     there = instance("networkInterfaces/blue2-eth0")

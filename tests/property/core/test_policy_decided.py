@@ -1,0 +1,157 @@
+"""Increments add up to the whole also for histories that decide lets pass: commands, batches, refusals and all."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.property.core.test_policy_increments import Mirror
+from tests.unit.core.world import World, dynamic_interface, put_command, server_on, static_interface, virtual_network
+from weft.core import policy
+from weft.core.commands import AdvanceMove, Batch, BeginMove, SetPower
+from weft.core.decide import decide
+from weft.model.errors import Refusal
+
+HOSTS = ("h1", "h2", "H3")
+NETWORKS = ("blue", "Red")
+INTERFACES = ("n1", "n2", "N3")
+MACHINES = ("m1", "M2")
+NEXT = {"preparing": "switching", "switching": "switched", "switched": "done"}
+
+pick = st.sampled_from
+subnets = pick(
+    tuple(f"/virtualNetworks/{network}/subnets/{subnet}" for network in NETWORKS for subnet in ("web", "db"))
+)
+SHAPE = {"web": "10.1.1.0/24", "db": "10.1.2.0/24"}
+
+
+def with_six(network):
+    pair = {"resourceRef": f"/virtualNetworks/{network}/subnets/web"}
+    return {**SHAPE, "six": {"addressPrefix": "fd00:0:1::/64", "dualStackSubnet": pair}}
+
+
+shapes = pick(
+    (
+        SHAPE,
+        {"web": "10.1.1.0/24"},
+        {"web": "10.1.1.0/24", "db": {"addressPrefix": "10.1.3.0/24", "virtualSubnetId": 9000}},
+        with_six("blue"),
+        with_six("Red"),
+    )
+)
+
+
+def machine(name, host, power, interfaces):
+    body = {"networkInterfaces": [{"resourceRef": f"/networkInterfaces/{one}"} for one in sorted(interfaces)]}
+    if host:
+        body["server"] = {"resourceRef": f"/servers/{host}"}
+    return put_command(f"/weft/virtualMachines/{name}", {**body, "powerState": power})
+
+
+def both_families(network):
+    """An interface with an address in each subnet of a dual-stack pair."""
+    body = dynamic_interface(f"/virtualNetworks/{network}/subnets/web")
+    second = {"subnet": {"resourceRef": f"/virtualNetworks/{network}/subnets/six"}}
+    return {**body, "ipConfigurations": [*body["ipConfigurations"], {"resourceId": "ip2", "properties": second}]}
+
+
+puts = st.one_of(
+    st.builds(
+        lambda one, shape: put_command(f"/virtualNetworks/{one}", virtual_network(shape)), pick(NETWORKS), shapes
+    ),
+    st.builds(
+        lambda one, ref: put_command(f"/networkInterfaces/{one}", dynamic_interface(ref)), pick(INTERFACES[:2]), subnets
+    ),
+    st.builds(lambda ref: put_command("/networkInterfaces/N3", static_interface("02AA00000001", ref)), subnets),
+    st.builds(
+        lambda one, network: put_command(f"/networkInterfaces/{one}", both_families(network)),
+        pick(INTERFACES[:2]),
+        pick(NETWORKS),
+    ),
+    st.builds(
+        machine, pick(MACHINES), pick((*HOSTS, "")), pick(("Off", "Running")), st.sets(pick(INTERFACES), max_size=2)
+    ),
+    st.builds(lambda one, subnet: put_command(f"/servers/{one}", server_on(subnet)), pick(HOSTS), pick(("pa1", "pa2"))),
+    st.builds(
+        lambda one, last: put_command(
+            f"/servers/{one}", {**server_on("pa1"), "providerAddresses": [f"192.168.1.{last}"]}
+        ),
+        pick(HOSTS),
+        st.integers(15, 18),
+    ),
+    st.builds(
+        lambda name: put_command("/virtualNetworkManager/configuration", {"networkVirtualizationProtocol": name}),
+        pick(("NVGRE", "VXLAN")),
+    ),
+)
+deletes = st.builds(
+    World.delete_command,
+    pick(
+        (
+            *(f"/virtualNetworks/{one}" for one in NETWORKS),
+            *(f"/virtualNetworks/{one}/subnets/db" for one in NETWORKS),
+            *(f"/networkInterfaces/{one}" for one in INTERFACES),
+            *(f"/weft/virtualMachines/{one}" for one in MACHINES),
+            *(f"/servers/{one}" for one in HOSTS),
+        )
+    ),
+)
+power = st.builds(SetPower, pick(MACHINES), pick(("Running", "Running", "Off", "Saved")))
+step = st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(("next", "next", "next", "failed")))
+batch = st.builds(Batch, st.lists(st.one_of(puts, deletes), max_size=5).map(tuple))
+commands = st.one_of(puts, puts, step, step, power, deletes, batch)
+
+
+class Followed:
+    """A world that a publisher follows by increments; commits hold one command or several."""
+
+    def __init__(self):
+        self.world, self.mirror, self.changes, self.rdids = World(), Mirror(), [], set()
+        self.world.fabric()
+        for network in NETWORKS:
+            self.world.put(f"/virtualNetworks/{network}", virtual_network(SHAPE))
+        for host in HOSTS:
+            self.world.put(f"/servers/{host}", server_on("pa1"))
+        for interface in INTERFACES[:2]:
+            self.world.interface(interface, "/virtualNetworks/blue/subnets/web")
+        self.world.put("/networkInterfaces/N3", static_interface("02AA00000001", "/virtualNetworks/Red/subnets/web"))
+        for name, host, interface in (("m1", "h1", "n1"), ("M2", "h2", "n2")):
+            self.world.machine(name, host, "Running", interface)
+        self.mirror.streams = self.whole()
+
+    def whole(self):
+        state = self.world.state
+        self.rdids |= {one.properties.routing_domain_number for one in state.all("virtualNetworks")}
+        found = {("network", rdid): policy.network_stream(state, rdid) for rdid in self.rdids}
+        return found | {("host", host.lower()): policy.host_stream(state, host) for host in HOSTS}
+
+    def do(self, command):
+        if isinstance(command, tuple):
+            _, name, host, phase = command
+            found = self.world.state.get("virtualMachines", name)
+            move = found.properties.move if found is not None else None
+            command = BeginMove(name, host)
+            if move is not None:
+                command = AdvanceMove(name, NEXT[move.phase] if phase == "next" else phase, move.generation)
+        try:
+            decision = decide(self.world.state, command, self.world.now, self.world.new_id)
+        except Refusal:
+            return
+        for change in decision.changes:
+            self.world.state.apply(change)
+            self.changes.append(change)
+
+    def commit(self):
+        self.world.state.revision += 1
+        self.mirror.follow(self.world.state, self.changes)
+        self.changes = []
+        for stream, records in self.whole().items():
+            assert self.mirror.streams.get(stream, {}) == records, stream
+
+
+@given(st.lists(st.tuples(commands, st.booleans()), min_size=5, max_size=40))
+def test_increments_add_up_whatever_decide_lets_pass(history):
+    followed = Followed()
+    for command, ends_commit in history:
+        followed.do(command)
+        if ends_commit:
+            followed.commit()
+    followed.commit()
