@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tests.cluster.clusters import HOSTS, SUBNETS, Plan, Vm, build, moves_in, plans
 from tests.cluster.harness import Cluster
 from tests.conftest import PROFILE
+from weft.core.trace import trace
 from weft.fakes import packet as p
 from weft.fakes.network import Outer
 from weft.model.values import ROUTER_MAC, pack_ip
@@ -104,6 +105,8 @@ def check_pings(cluster, plan):
                     own.name if own.tenant == one.tenant else "",
                 }
                 assert not strangers, f"{where}: also seen by {strangers}"
+                told = trace(cluster.world.state, f"{one.name}-eth0", address)
+                assert told.delivered == ping.received, f"{where}, but trace says: {told.reason}"
 
 
 def check_gateways(cluster, plan):

@@ -147,11 +147,39 @@ class Followed:
             assert self.mirror.streams.get(stream, {}) == records, stream
 
 
-@given(st.lists(st.tuples(commands, st.booleans()), min_size=5, max_size=40))
-def test_increments_add_up_whatever_decide_lets_pass(history):
+def follow(history):
     followed = Followed()
     for command, ends_commit in history:
         followed.do(command)
         if ends_commit:
             followed.commit()
     followed.commit()
+    return followed
+
+
+@given(st.lists(st.tuples(commands, st.booleans()), min_size=5, max_size=40))
+def test_increments_add_up_whatever_decide_lets_pass(history):
+    follow(history)
+
+
+def test_a_whole_move_and_one_that_fails():
+    def move(name, host, phase="next"):
+        return ("move", name, host, phase), True
+
+    followed = follow(
+        [
+            *(move("m1", "H3") for _ in range(4)),
+            move("M2", "h1"),
+            move("M2", "h1"),
+            move("M2", "h1", "failed"),
+            (put_command("/virtualNetworks/blue", virtual_network(with_six("blue"))), False),
+            (put_command("/networkInterfaces/n1", both_families("blue")), True),
+            *(move("m1", "h1") for _ in range(2)),
+            (SetPower("M2", "Off"), True),
+            (put_command("/networkInterfaces/n2", dynamic_interface("/virtualNetworks/Red/subnets/db")), True),
+        ]
+    )
+    state = followed.world.state
+    assert state.get("virtualMachines", "m1").properties.move.phase == "switching"
+    assert state.get("virtualMachines", "m1").properties.server.resource_ref == "/servers/H3"
+    assert state.get("virtualMachines", "M2").properties.move is None
