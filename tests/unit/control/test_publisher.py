@@ -1,0 +1,361 @@
+"""The publisher with model agents: who is let in, who is told what, how acks become "has applied"."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cluster.control import ANN, deliver, fill, interface, machine, open_in, put, settle
+from tests.cluster.feed_agent import FeedAgent
+from weft.control.controller import Controller
+from weft.control.publisher import FeedRefused
+from weft.core.commands import Delete, SetPower
+from weft.core.commands import Path as Name
+from weft.core.policy import host_stream, network_stream
+from weft.model.errors import WaitTimedOut
+from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Facts, Hello, PortFact, Refused, Resend, ToAgent, Welcome
+
+_decode = msgspec.msgpack.Decoder(ToAgent).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
+    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def agents(controller: Controller) -> AsyncIterator[dict[str, FeedAgent]]:
+    made = {name: FeedAgent(name) for name in ("host1", "host2", "host3")}
+    for agent in made.values():
+        agent.connect(controller.publisher)
+    await deliver(*made.values())
+    yield made
+    for agent in made.values():
+        await agent.disconnect()
+
+
+def rdid(controller: Controller) -> int:
+    return controller.state.get("virtualNetworks", "blue").properties.routing_domain_number
+
+
+async def test_a_host_is_told_its_own_records_and_the_networks_it_needs(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    state, blue = controller.state, rdid(controller)
+    assert agents["host1"].streams == {HOST_STREAM: host_stream(state, "host1"), blue: network_stream(state, blue)}
+    assert agents["host2"].streams == {HOST_STREAM: host_stream(state, "host2")}
+
+
+async def test_who_has_no_interest_gets_no_bytes(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    before = agents["host2"].bytes
+    await controller.submit(SetPower("a", "Off"), ANN)
+    await controller.submit(interface("elsewhere"), ANN)
+    await deliver(*agents.values())
+    assert agents["host2"].bytes == before
+    assert agents["host1"].streams[rdid(controller)] == network_stream(controller.state, rdid(controller))
+
+
+async def test_members_get_the_same_bytes(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    await controller.submit(interface("b-eth0"), ANN)
+    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+    await deliver(*agents.values())
+    await controller.submit(SetPower("b", "Running"), ANN)
+    await settle()
+    frames = [
+        {frame for _, frame in agents[name].inbox if _decode(frame).stream == rdid(controller)}
+        for name in ("host1", "host2")
+    ]
+    assert frames[0] == frames[1] and len(frames[0]) == 1
+    assert len(next(iter(frames[0]))) <= 64
+
+
+async def test_interest_comes_with_a_full_state_and_goes_with_dropped(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    await controller.submit(interface("b-eth0"), ANN)
+    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+    await deliver(*agents.values())
+    assert agents["host2"].streams[rdid(controller)] == network_stream(controller.state, rdid(controller))
+    await controller.submit(Delete(Name("virtualMachines", "b")), ANN)
+    await deliver(*agents.values())
+    assert agents["host2"].streams.keys() == {HOST_STREAM}
+
+
+async def test_a_reconnect_gets_the_difference_only(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    agent = agents["host1"]
+    await agent.disconnect()
+    await controller.submit(SetPower("a", "Off"), ANN)
+    fulls = agent.fulls
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    assert agent.fulls == fulls
+    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
+    await controller.submit(SetPower("a", "Running"), ANN)
+    await deliver(agent)
+    assert agent.fulls == fulls
+    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
+
+
+async def test_a_restart_resumes_from_the_log(tmp_path: Path) -> None:
+    first = open_in(tmp_path)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
+    agent = FeedAgent("host1")
+    agent.connect(first.publisher)
+    await deliver(agent)
+    await agent.disconnect()
+    await first.submit(SetPower("a", "Off"), ANN)
+    first.close()
+    again = open_in(tmp_path)
+    fulls, before = agent.fulls, again.state.revision
+    agent.connect(again.publisher)
+    await deliver(agent)
+    assert agent.fulls == fulls
+    assert agent.streams[HOST_STREAM] == host_stream(again.state, "host1")
+    assert again.state.revision == before
+    await agent.disconnect()
+    again.close()
+
+
+async def test_another_generation_gets_everything_anew(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    agent = agents["host1"]
+    await agent.disconnect()
+    agent.generation = "of another store"
+    agent.streams[77], agent.cursors[77] = {}, 3
+    fulls = agent.fulls
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    assert agent.fulls == fulls + 2
+    assert 77 not in agent.streams
+
+
+async def test_resend_gives_that_stream_and_no_other(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    agent = agents["host1"]
+    fulls = agent.fulls
+    agent.say(Resend(rdid(controller)))
+    await settle()
+    assert [type(_decode(frame)).__name__ for _, frame in agent.inbox] == ["Full"]
+    agent.deliver()
+    assert agent.fulls == fulls + 1
+    agent.say(Resend(4711))
+    await settle()
+    assert agent.inbox == []
+
+
+async def test_a_lost_frame_is_seen_by_its_number(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    agent = agents["host1"]
+    await controller.submit(SetPower("a", "Off"), ANN)
+    await settle()
+    agent.inbox.clear()
+    await controller.submit(SetPower("a", "Running"), ANN)
+    await deliver(agent)
+    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
+    assert agent.streams[rdid(controller)] == network_stream(controller.state, rdid(controller))
+
+
+async def test_a_slow_agent_gets_its_full_state_when_it_is_back(
+    controller: Controller, agents: dict[str, FeedAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.session.MAX_FRAMES", 3)
+    agent = agents["host1"]
+    agent.gate.clear()
+    for number in range(20):
+        await controller.submit(SetPower("a", "Off" if number % 2 else "Running"), ANN)
+        await settle()
+    agent.gate.set()
+    fulls = agent.fulls
+    await deliver(agent)
+    assert fulls < agent.fulls <= fulls + 4
+    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
+    assert controller.publisher.missing("host1") is None
+
+
+async def test_a_second_agent_of_a_server_is_refused_while_the_first_lives(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    second = FeedAgent("HOST1", name="another")
+    with pytest.raises(FeedRefused) as refused:
+        second.connect(controller.publisher)
+    assert refused.value.retry
+    await agents["host1"].disconnect()
+    second.connect(controller.publisher)
+    await second.disconnect()
+
+
+async def test_the_same_agent_may_connect_again(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    first = agents["host1"].session
+    agents["host1"].connect(controller.publisher)
+    assert first.ended is not None
+    await deliver(agents["host1"])
+    assert controller.host("host1").connected
+
+
+async def test_unknown_servers_and_other_protocols_are_refused(controller: Controller) -> None:
+    with pytest.raises(FeedRefused, match="no server 'host9'"):
+        FeedAgent("host9").connect(controller.publisher)
+    with pytest.raises(FeedRefused, match="protocol") as refused:
+        controller.publisher.attach(Hello(PROTOCOL + 1, "host1", "x", ""), nowhere, 0.0)
+    assert not refused.value.retry
+    assert not controller.host("host1").managed
+
+
+async def nowhere(frame: bytes) -> None:
+    pass
+
+
+async def test_a_deleted_server_ends_its_session_and_is_unmanaged_when_it_is_made_again(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    await controller.submit(Delete(Name("servers", "host3")), ANN)
+    assert agents["host3"].session.ended is not None
+    assert not controller.host("host3").managed
+    assert [agent.server for agent in controller._store.agents()] == ["host1", "host2"]
+
+
+async def test_what_the_feed_knows_of_a_host(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    newest = controller.state.revision
+    view = controller.host("Host1")
+    assert (view.managed, view.connected, view.applied_revision, view.lag) == (True, True, newest, 0)
+    agents["host1"].say(Facts(ports=(PortFact("i", "bound"),)))
+    assert controller.host("host1").facts.ports == (PortFact("i", "bound"),)
+    await controller.submit(SetPower("a", "Off"), ANN)
+    assert controller.host("host1").lag == 1
+    await agents["host1"].disconnect()
+    view = controller.host("host1")
+    assert (view.connected, view.lag, view.facts) == (False, 1, Facts())
+    assert controller.host("nobody").managed is False
+
+
+async def test_a_wait_ends_with_the_ack_of_those_concerned(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    submitted = await controller.submit(SetPower("a", "Off"), ANN)
+    with pytest.raises(WaitTimedOut, match=r"host1 \(at revision") as late:
+        await controller.wait_applied(submitted.revision, 0.01)
+    assert "host2" not in late.value.message
+    waiting = asyncio.create_task(controller.wait_applied(submitted.revision, 5))
+    await settle()
+    assert not waiting.done()
+    await deliver(agents["host1"])
+    await waiting
+    await controller.wait_applied(controller.state.revision, 0)
+
+
+async def test_a_full_state_on_its_way_is_not_applied_yet(controller: Controller) -> None:
+    agent = FeedAgent("host1")
+    agent.connect(controller.publisher)
+    await settle()
+    with pytest.raises(WaitTimedOut):
+        await controller.wait_applied(1, 0.01)
+    await deliver(agent)
+    await controller.wait_applied(controller.state.revision, 0.01)
+    await agent.disconnect()
+
+
+async def test_a_wait_names_the_host_that_went_away(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    await agents["host1"].disconnect()
+    await controller.wait_applied(controller.state.revision, 0.01)
+    submitted = await controller.submit(SetPower("a", "Off"), ANN)
+    with pytest.raises(WaitTimedOut, match=r"host1 \(not connected\)"):
+        await controller.wait_applied(submitted.revision, 0.01)
+    waiting = asyncio.create_task(controller.wait_applied(submitted.revision, 5))
+    agents["host1"].connect(controller.publisher)
+    await deliver(agents["host1"])
+    await waiting
+
+
+async def test_acks_of_streams_that_ended_are_no_harm(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    agents["host2"].say(Ack(((4711, 3, 9),)))
+    assert controller.publisher.missing("host2") is None
+
+
+async def test_a_delayed_feed_holds_frames_back(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    controller.set_feed_delay(0.2)
+    await controller.submit(SetPower("a", "Off"), ANN)
+    await deliver(agents["host1"])
+    assert controller.host("host1").lag == 1
+    await asyncio.sleep(0.25)
+    await deliver(agents["host1"])
+    assert controller.host("host1").lag == 0
+    controller.set_feed_delay(0)
+
+
+class Wire:
+    """A connection as the API hands it over."""
+
+    def __init__(self, *messages: object):
+        self.sent: list[object] = []
+        self._messages = asyncio.Queue[bytes | None]()
+        for message in messages:
+            self.say(message)
+
+    def say(self, message: object) -> None:
+        raw = message is None or isinstance(message, bytes)
+        self._messages.put_nowait(message if raw else _encode(message))
+
+    async def receive(self) -> bytes | None:
+        return await self._messages.get()
+
+    async def send(self, frame: bytes) -> None:
+        self.sent.append(_decode(frame))
+
+
+async def test_a_whole_conversation(controller: Controller) -> None:
+    wire = Wire(Hello(PROTOCOL, "HOST1", "me", ""))
+    serving = asyncio.create_task(controller.serve_agent(wire.receive, wire.send))
+    await settle()
+    assert wire.sent[0] == Welcome(PROTOCOL, controller.generation, "host1")
+    assert [message.stream for message in wire.sent[1:]] == [HOST_STREAM, rdid(controller)]
+    wire.say(Ack(tuple((m.stream, m.sequence, m.revision) for m in wire.sent[1:])))
+    await settle()
+    assert controller.host("host1").lag == 0
+    wire.say(None)
+    await serving
+    assert not controller.host("host1").connected
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        (Hello(PROTOCOL, "host9", "me", ""), "no server"),
+        (Hello(99, "host1", "me", ""), "protocol"),
+        (Ack(()), "Hello comes first"),
+        (b"\xc1 not msgpack", "no Hello"),
+    ],
+)
+async def test_who_cannot_come_in_hears_why(controller: Controller, first: object, why: str) -> None:
+    wire = Wire(first)
+    await controller.serve_agent(wire.receive, wire.send)
+    [refused] = wire.sent
+    assert isinstance(refused, Refused) and why in refused.reason
+
+
+async def test_a_rude_agent_ends_its_own_session_only(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    await agents["host1"].disconnect()
+    wire = Wire(Hello(PROTOCOL, "host1", "me", ""), b"\xc1 not msgpack")
+    await controller.serve_agent(wire.receive, wire.send)
+    assert not controller.host("host1").connected
+    assert controller.host("host2").connected
+
+
+async def test_a_connection_that_breaks_while_sending_ends_quietly(controller: Controller) -> None:
+    wire = Wire(Hello(PROTOCOL, "host1", "me", ""))
+
+    async def broken(frame: bytes) -> None:
+        raise ConnectionResetError("gone")
+
+    await controller.serve_agent(wire.receive, broken)
+    assert not controller.host("host1").connected
+
+
+async def test_a_put_of_a_server_is_fed_too(controller: Controller, agents: dict[str, FeedAgent]) -> None:
+    document = controller.state.get("servers", "host2").properties
+    changed = msgspec.structs.replace(document, provider_addresses=("192.168.1.200",))
+    await controller.submit(put("servers", "host2", changed), ANN)
+    await deliver(agents["host2"])
+    assert agents["host2"].streams[HOST_STREAM] == host_stream(controller.state, "host2")
