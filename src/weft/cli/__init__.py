@@ -4,7 +4,12 @@ import typer
 
 from weft.cli import ledger, look, nic, resources, vm
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    help="Weft: a network controller for clusters of virtual machines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 app.add_typer(resources.app)
 app.add_typer(nic.app, name="nic")
 app.add_typer(vm.app, name="vm")

@@ -8,22 +8,32 @@ from typing import Any
 
 import typer
 
-from weft.cli.desk import desk_of
+from weft.cli.desk import Misuse, desk_of
+from weft.cli.names import kind_of
 from weft.model.errors import WeftError
-from weft.model.kinds import BY_NAME, KINDS
+from weft.model.kinds import KINDS
 from weft.wire.client import DEFAULT_URL, Patience, path_of
 
 _QUICK = Patience(tries=1, answer_s=1.0)
 
 
-def kinds(incomplete: str) -> Iterator[str]:
+def kinds(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """Kinds; after a slash the names in it."""
+    word, slash, name = incomplete.partition("/")
+    if slash:
+        yield from (f"{word}/{found}" for found in _of_kind(ctx, word, name))
+        return
     yield from (kind.name for kind in KINDS if kind.name.lower().startswith(incomplete.lower()))
 
 
 def names(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     """Resources of the kind that stands before."""
-    kind = BY_NAME.get(str(ctx.params.get("kind") or "").lower())
-    return _named(ctx, kind.name, incomplete) if kind is not None else iter(())
+    return _of_kind(ctx, str(ctx.params.get("kind") or ""), incomplete)
+
+
+def _of_kind(ctx: typer.Context, word: str, incomplete: str) -> Iterator[str]:
+    with contextlib.suppress(Misuse):
+        yield from _named(ctx, kind_of(word).name, incomplete)
 
 
 def interfaces(ctx: typer.Context, incomplete: str) -> Iterator[str]:

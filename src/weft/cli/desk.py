@@ -34,8 +34,8 @@ Controller = Annotated[
         "--controller",
         envvar="WEFT_CONTROLLER",
         metavar="URL",
-        help="http://HOST:PORT, https://HOST:PORT or unix:PATH.",
-        show_default=DEFAULT_URL,
+        help=f"http://HOST:PORT, https://HOST:PORT or unix:PATH; else {DEFAULT_URL}.",
+        show_default=False,
     ),
 ]
 

@@ -94,7 +94,9 @@ def addresses(
 
 def _address_row(found: Any) -> list[Any]:
     address = found.get("address")
-    if address is None:
+    if address is None and found.get("count") == 1:
+        address = found.get("first")
+    elif address is None:
         address = f"{found.get('first')} to {found.get('last')} ({found.get('count')})"
     return [address, found.get("state", "free"), _holders(found), found.get("until"), found.get("reason")]
 
@@ -134,16 +136,18 @@ def address(
 def _print_address(found: Any) -> None:
     """Where it is now (an IP address may be in several networks), then its history, oldest first."""
     places = found["value"] if isinstance(found.get("value"), list) else [found]
-    rows = [
-        [p.get("address"), p.get("state"), _holders(p), p.get("l2Domain") or p.get("scope"), p.get("until")]
-        for p in places
-    ]
+    rows = [[p.get("address"), p.get("state"), _holders(p), _domain(p), p.get("until")] for p in places]
     show.table(["address", "state", "holders", "domain", "until"], rows)
-    history = [event for place in places for event in place.get("history") or ()]
+    history = [{"domain": _domain(place), **event} for place in places for event in place.get("history") or ()]
     if history:
         print()
-        members = ("time", "revision", "event", "machine", "host", "actor", "reason")
+        members = ["time", "revision", "event", "machine", "host", "actor", "reason"]
+        members += ["domain"] if len(places) > 1 else []
         show.table(members, [[event.get(member) for member in members] for event in history])
+
+
+def _domain(place: Any) -> Any:
+    return place.get("l2Domain") or place.get("scope")
 
 
 def _print(value: Any, output: Format) -> None:

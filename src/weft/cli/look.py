@@ -1,6 +1,7 @@
 """`weft trace`, `policy`, `host state`, `watch`: what the controller has told the hosts, and what they say."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -84,7 +85,9 @@ def policy(ctx: typer.Context, server: Host, output: Output = Format.table, cont
         for i, (title, records) in enumerate(_tables("", found)):
             print(("\n" if i else "") + title)
             heads = list(dict.fromkeys(member for record in records for member in record))
-            show.table(heads, [[_cell(record.get(head)) for head in heads] for record in records])
+            show.table(
+                [_words(head) for head in heads], [[_cell(record.get(head)) for head in heads] for record in records]
+            )
 
     run(ctx, controller, work)
 
@@ -102,6 +105,11 @@ def _tables(path: str, value: Any) -> Iterator[tuple[str, list[dict[str, Any]]]]
             for name, below in record.items():
                 if _is_records(below):
                     yield from _tables(f"{path} {named} {name}", below)
+
+
+def _words(member: str) -> str:
+    """customerAddress as a heading of two words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", member).lower()
 
 
 def _is_records(value: Any) -> bool:

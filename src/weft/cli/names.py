@@ -73,10 +73,11 @@ def subnet_ref(text: str) -> str:
     parts = text.strip("/").split("/")
     if len(parts) == 2 and all(parts):
         return f"/virtualNetworks/{parts[0]}/subnets/{parts[1]}"
-    target = target_of([text])
-    if target.kind.name != "subnets" or not target.one:
-        raise Misuse(f"'{text}' is no subnet; write NETWORK/SUBNET such as blue/web, or its resourceRef")
-    return target.ref
+    if len(parts) == 4:
+        target = target_of([text])
+        if target.kind.name == "subnets":
+            return target.ref
+    raise Misuse(f"'{text}' is no subnet; write NETWORK/SUBNET such as blue/web, or its resourceRef")
 
 
 def pool_ref(text: str) -> str:

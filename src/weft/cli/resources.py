@@ -7,6 +7,7 @@ import typer
 from weft.cli import columns, complete, show
 from weft.cli.compare import Difference
 from weft.cli.desk import EPILOG, Controller, Misuse, run
+from weft.cli.documents import Documents
 from weft.cli.files import read_stream
 from weft.cli.names import Target, target_of
 from weft.cli.plan import Plan, apply, deletion_order, request, send
@@ -141,7 +142,8 @@ def apply_file(
             show.say(f"note: {note}")
         for left_out in documents.lab:
             show.say(f"note: {left_out.file}:{left_out.line}: {left_out.kind} is for weft lab up; it is left out")
-        plan = await apply(client, documents, dry_run, timeout if wait else 0.0)
+        # a lab's host is no server here: a reference to it must find one on the controller
+        plan = await apply(client, Documents(documents.resources), dry_run, timeout if wait else 0.0)
         _print_plan(plan, output)
 
     run(ctx, controller, work)

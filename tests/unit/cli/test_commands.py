@@ -276,6 +276,40 @@ def test_delete_of_a_file_in_the_order_of_references(cluster: Path, weft: Weft) 
     assert (again.exit_code, again.stdout.splitlines()[0]) == (0, "virtualMachines/web1 was not there")
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("get vir", ["virtualNetworkManager", "virtualNetworks", "virtualMachines"]),
+        ("get virtualNetworks/b", ["virtualNetworks/blue"]),
+        ("get nics web", ["web1-eth0"]),
+        ("get nonsense w", []),
+        ("nic create n --subnet b", ["blue/web"]),
+        ("vm migrate web1 --to ", ["host1", "host2"]),
+        ("pool usage p", ["pool1"]),
+    ],
+)
+def test_shell_completion(cluster: Path, controller: str, line: str, expected: list[str]) -> None:
+    words = f"weft {line}"
+    environment = {
+        **os.environ,
+        "WEFT_CONTROLLER": controller,
+        "_WEFT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    command = [sys.executable, "-c", "from weft.__main__ import main; main()"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.stdout.split() == expected, ended.stderr
+
+
+def test_completion_without_a_controller_offers_nothing_and_says_nothing() -> None:
+    environment = {**os.environ, "_WEFT_COMPLETE": "complete_bash", "COMP_WORDS": "weft vm start ", "COMP_CWORD": "3"}
+    environment["WEFT_CONTROLLER"] = "http://127.0.0.1:1"
+    command = [sys.executable, "-c", "from weft.__main__ import main; main()"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (ended.stdout.strip(), ended.stderr) == ("", "")
+
+
 def test_no_controller(weft: Weft) -> None:
     result = weft("get", "servers", "--controller", "http://127.0.0.1:1")
     assert (result.exit_code, result.stderr.startswith("weft: ControllerUnreachable: ")) == (3, True)
