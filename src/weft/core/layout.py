@@ -27,7 +27,7 @@ NOTHING: Layout = ((), ())
 
 
 def layout_of(kind: str, resource: Resource[Any] | None) -> Layout:
-    """The pools and subnets that a resource brings; nothing for kinds that have none, and for None."""
+    """The pools and subnets of one of the four kinds that bring any; nothing for None."""
     if resource is None:
         return NOTHING
     if kind == "macPools":
@@ -36,9 +36,7 @@ def layout_of(kind: str, resource: Resource[Any] | None) -> Layout:
         return _logical_network(resource)
     if kind == "virtualNetworks":
         return _virtual_network(resource)
-    if kind == "virtualNetworkManager":
-        return (_vsid_pool(resource),), ()
-    return NOTHING
+    return (_vsid_pool(resource),), ()
 
 
 def _mac_pool(resource: Resource[MacPoolProperties]) -> PoolSpec:

@@ -1,9 +1,9 @@
 """Free space of one pool: which of the numbers 0..size-1 are taken.
 
-Called by core.pools, once per pool and state of its addresses. A sparse tree: leaves are integers of 4096 bits, an
-inner node has 256 children and two masks, which children are wholly taken (`full`) and which have anything taken (`some`). A
-child that is empty or full is not stored, so 2^64 addresses cost nothing until they are used. Every operation takes
-O(levels), at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64).
+Called by core.pools, once per pool and state of its addresses. A sparse tree: leaves are integers of 4096 bits, an inner
+node has 256 children and two masks, which children are wholly taken (`full`) and which have any taken (`some`). A child
+that is empty or full is not stored, so 2^64 addresses cost nothing until they are used. Every operation takes O(levels),
+at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64).
 """
 
 from collections.abc import Iterator
@@ -184,7 +184,8 @@ class Space:
             child = node
 
     def _raise_full(self, level: int, child: int) -> None:
-        for full, some in zip(self._full[level:], self._some[level:], strict=True):
+        while True:  # ends below the root, which is never full
+            full, some = self._full[level], self._some[level]
             node, bit = child >> _NODE_BITS, 1 << (child & _NODE_MASK)
             mask = full.get(node, 0) | bit
             if mask != _NODE_FULL:
@@ -192,7 +193,7 @@ class Space:
                 return
             full.pop(node, None)
             del some[node]
-            child = node
+            child, level = node, level + 1
 
     def _split(self, index: int) -> None:
         """Store a leaf that an ancestor counts as full, and the nodes between them."""

@@ -1,6 +1,6 @@
 """Every resource and lease at one revision, in memory, indexed.
 
-Called by core.decide, core.policy, core.trace, core.ledger and the API to read, by control.writer to apply and revert.
+Called by core.decide, core.policy, core.trace, core.words and the API to read, by control.writer to apply and revert.
 `apply` and `revert` are exact inverses: what is derived (indexes, pools, counts, cooling) follows from resources and
 leases alone. Not safe for threads; reads between two applies see one revision. Ids are taken in any case.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from weft.core.addresses import Addresses
-from weft.core.changes import Change, CursorChange, LeaseChange, ResourceChange
+from weft.core.changes import Change, CursorChange, LeaseChange
 from weft.core.commands import Path
 from weft.core.index import Index
 from weft.core.layout import NOTHING, Layout, layout_of
@@ -90,20 +90,20 @@ class State:
 
     def apply(self, change: Change) -> None:
         """Make a change that core.decide made for this state."""
-        if type(change) is LeaseChange:
+        if isinstance(change, LeaseChange):
             self.addresses.turn_lease(change.scope, change.address, change.before, change.after)
-        elif type(change) is CursorChange:
+        elif isinstance(change, CursorChange):
             self._turn_cursor(change.pool, change.after)
-        elif type(change) is ResourceChange:
+        else:
             self._turn_resource(change.kind, change.id, change.before, change.after)
 
     def revert(self, change: Change) -> None:
         """Undo the last change that was applied and not reverted."""
-        if type(change) is LeaseChange:
+        if isinstance(change, LeaseChange):
             self.addresses.turn_lease(change.scope, change.address, change.after, change.before)
-        elif type(change) is CursorChange:
+        elif isinstance(change, CursorChange):
             self._turn_cursor(change.pool, change.before)
-        elif type(change) is ResourceChange:
+        else:
             self._turn_resource(change.kind, change.id, change.after, change.before)
 
     def _turn_cursor(self, pool: str, at: int) -> None:
@@ -118,13 +118,12 @@ class State:
             table.pop(key, None)
         else:
             table[key] = after
-        if before is not None or after is not None:
-            self.index.turn(kind, key, before, after)
+        self.index.turn(kind, key, before, after)
         if kind not in _WITHOUT_LAYOUT:
             old = self._layouts.pop((kind, key), NOTHING)
-            new = layout_of(kind, after)
-            if new != NOTHING:
-                self._layouts[kind, key] = new
+            new = NOTHING
+            if after is not None:
+                new = self._layouts[kind, key] = layout_of(kind, after)
             self.addresses.turn_layout(old, new)
 
     # -- resources

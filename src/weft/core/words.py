@@ -1,4 +1,4 @@
-"""How refusals speak of addresses, their holders and full pools. Called by core.decide and core.ledger."""
+"""How refusals speak of addresses, their holders and full pools. Called by core.decide."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address

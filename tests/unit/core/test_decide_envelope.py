@@ -70,6 +70,7 @@ def test_the_id_of_the_body_must_be_that_of_the_url() -> None:
     world = World()
     assert world.refused("/macPools/p1", POOL, resourceId="p2").code == "InvalidResourceName"
     assert world.put("/macPools/p1", POOL, resourceId="P1").resource.resource_id == "p1"
+    assert world.put("/macPools/p1", OTHER, resourceId="p1").outcome == "replaced"
 
 
 def test_ids_are_kept_as_first_written_and_compared_without_case() -> None:

@@ -39,6 +39,11 @@ def test_a_pool_with_addresses_that_nobody_may_have_is_refused(first: str, last:
     assert world.refused("/macPools/p1", pool(first, last)).code == code
 
 
+def test_the_first_group_address_of_a_pool_is_named() -> None:
+    refusal = World().refused("/macPools/p1", pool("02-AB-00-00-00-00", "06-00-00-00-00-00"))
+    assert "03-00-00-00-00-00 the first" in refusal.message
+
+
 def test_a_pool_of_one_address_is_fine_and_is_stored_with_dashes() -> None:
     world = World()
     stored = world.put("/macPools/p1", pool("0200.0000.00aa", "02:00:00:00:00:AA")).resource.properties

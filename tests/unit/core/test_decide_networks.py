@@ -453,6 +453,7 @@ def test_a_provider_subnet_is_used_by_servers_and_by_adapters(world: World) -> N
     refusal = world.refused_delete(pa1)
     assert refusal.code == "InUseSubnetCannotBeDeleted"
     assert "/servers/h1" in refusal.message
+    assert "/servers/h2" in world.refused_delete("/logicalNetworks/hnvpa/subnets/pa2").message
     world.put(
         "/logicalNetworks/mgmt", {"subnets": [{"resourceId": "m", "properties": {"addressPrefix": "10.9.0.0/24"}}]}
     )

@@ -84,7 +84,7 @@ def _wanted(state: State, configuration: Configuration) -> _Wanted:
         )
     if method == "Unmanaged" and (segment.virtual or segment.virtualized):
         raise Invalid(
-            f"In {segment.ref} addresses are managed: Unmanaged is for logical networks without network virtualization.",
+            f"Addresses of {segment.ref} are managed: Unmanaged is for logical networks without virtualization.",
             code="UnmanagedAllocationMethodNotSupported",
             target="privateIPAllocationMethod",
         )
