@@ -6,12 +6,12 @@ text and examples disagree about a spelling or a type: docs/decisions/0010-answe
 One call of msgspec makes the plain members; what is added, dropped or spelt differently stands here per struct.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from weft.api.ledger import counts
+from weft.api.ledger import NOTHING, counts
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
 from weft.model.kinds import SERVERS, Kind, resource_ref
@@ -52,14 +52,11 @@ class Answers:
             kind, resource, msgspec.to_builtins(resource), ref or resource_ref(kind, resource.resource_id)
         )
 
-    def listed(self, kind: Kind, resources: Iterable[Any], parent_ref: str = "") -> Members:
-        """The answer to GET of a collection. Never paginated, as the specification's own server does not (note 3)."""
-        return {"value": list(self._each(kind, resources, parent_ref)), "nextLink": ""}
-
-    def _each(self, kind: Kind, resources: Iterable[Any], parent_ref: str) -> Iterator[Members]:
-        for resource in resources:
-            ref = f"{parent_ref}/{kind.name}/{resource.resource_id}" if parent_ref else ""
-            yield self.of(kind, resource, ref)
+    def several(self, kind: Kind, resources: Iterable[Any], parent_ref: str = "") -> list[Members]:
+        """The answers for several resources of a kind; children need their parent's resourceRef."""
+        if not parent_ref:
+            return [self.of(kind, resource) for resource in resources]
+        return [self.of(kind, each, f"{parent_ref}/{kind.name}/{each.resource_id}") for each in resources]
 
     def _answer(self, kind: Kind, resource: Any, members: Members, ref: str) -> Members:
         plain: Members = members["properties"]
@@ -128,8 +125,8 @@ class Answers:
 
     def _counts(self, pool_ref: str) -> dict[str, int]:
         pool = self._state.space(pool_ref.lower())
-        assert pool is not None, pool_ref
-        return counts(pool)
+        # it may have gone while a long list was made
+        return counts(pool) if pool is not None else NOTHING
 
     def _ip_pool(self, properties: Members, resource: Any, ref: str) -> None:
         usage = self._counts(ref)

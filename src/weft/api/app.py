@@ -4,8 +4,9 @@ Plain ASGI (docs/decisions/0011-the-api-is-plain-asgi.md). Promises: every reque
 a failure of ours is logged beside that id and never shows its inside.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft.api import auth, faults
@@ -47,7 +48,12 @@ class App:
         headers = dict(scope["headers"])
         answer = await self._answer(scope, receive, headers, request_id)
         self._metrics.answered(scope["method"], answer.status)
-        await _send(answer, _common_headers(headers, request_id), scope["method"] == "HEAD", send)
+        common = [*_common_headers(headers, request_id), *answer.headers]
+        bare = scope["method"] == "HEAD"
+        if answer.stream is not None and not bare:
+            await _send_stream(answer, common, receive, send)
+        else:
+            await _send(answer, common, bare, send)
 
     async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request_id: str) -> Answer:
         try:
@@ -101,24 +107,39 @@ def _common_headers(headers: dict[bytes, bytes], request_id: str) -> list[tuple[
     return found
 
 
-async def _send(answer: Answer, common: list[tuple[bytes, bytes]], bare: bool, send: Send) -> None:
-    headers = [*common, *answer.headers]
-    if answer.stream is not None:
-        headers.append((b"content-type", answer.content_type))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        try:
-            async for piece in answer.stream:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        finally:
-            await answer.stream.aclose()  # type: ignore[attr-defined]
-        await send({"type": "http.response.body", "body": b""})
-        return
+async def _send(answer: Answer, headers: list[tuple[bytes, bytes]], bare: bool, send: Send) -> None:
     if answer.status != 204:
         headers.append((b"content-length", str(len(answer.body)).encode()))
         if answer.body:
             headers.append((b"content-type", answer.content_type))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if bare else answer.body})
+
+
+async def _send_stream(answer: Answer, headers: list[tuple[bytes, bytes]], receive: Receive, send: Send) -> None:
+    """Send piece by piece until the stream ends or the client has gone; servers do not fail a send to nobody."""
+    assert answer.stream is not None
+    headers.append((b"content-type", answer.content_type))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    sending = asyncio.ensure_future(_pump(answer.stream, send))
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, leaving):
+            task.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _pump(stream: AsyncIterator[bytes], send: Send) -> None:
+    async for piece in stream:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -14,7 +14,7 @@ from weft.api import convert, faults
 from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import readable
 from weft.api.places import Place, place_of
-from weft.api.resources import Resources, methods_of
+from weft.api.resources import Resources, methods_of, wait_of
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Decision, Delete, Path, Preconditions, Put
 from weft.model.errors import Invalid, InvalidRequestFormat, Refusal, WeftError
@@ -58,7 +58,7 @@ class Batches:
     async def handle(self, call: Call) -> Answer:
         """Answer {"responses": [{"status", "body"}, ...]}, in the order of the requests."""
         batch = _read(call.body)
-        wait_s = self._resources.wait_of(call)
+        wait_s = wait_of(call)
         if not batch.atomic:
             return await self._each(call, batch.requests, wait_s)
         writes = _understand_all(batch.requests)

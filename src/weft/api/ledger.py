@@ -17,6 +17,9 @@ from weft.model.values import Now, wall_text
 
 STATES = (FREE, ASSIGNED, RETAINED, COOLING, RESERVED, FOREIGN)
 
+NOTHING = {name: 0 for name in ("capacity", *STATES)}
+"""The counts of no pool."""
+
 Entry = dict[str, Any]
 
 
@@ -44,7 +47,7 @@ def pools_of(state: State, ref: str) -> list[Pool]:
 
 def usage(state: State, pools: Sequence[Pool]) -> Entry:
     """The answer of .../usage; of several pools the sum."""
-    totals = {name: 0 for name in ("capacity", *STATES)}
+    totals = dict(NOTHING)
     next_free = None
     for pool in pools:
         for name, count in counts(pool).items():

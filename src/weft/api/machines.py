@@ -12,7 +12,7 @@ from weft.api.answers import Answers
 from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import readable
 from weft.api.faults import MethodNotAllowed, UnknownPath
-from weft.api.resources import kept_id
+from weft.api.resources import kept_id, wait_of
 from weft.control.controller import Controller
 from weft.core.commands import BeginMove, SetPower
 from weft.model.errors import Invalid, NotFound
@@ -45,7 +45,10 @@ class MachineActions:
         body = convert.parse_object(call.body) if call.body.strip() else {}
         if call.flag("dryRun"):
             return self._dry(machine, verb, body)
+        wait_s = wait_of(call)
         resource = await self._once(kept_id(call), self._work(call, machine, verb, body))
+        if wait_s is not None:
+            await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return json_answer(self._answers.of(VIRTUAL_MACHINES, resource), headers=((b"etag", resource.etag.encode()),))
 
     async def _work(self, call: Call, machine: str, verb: str, body: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ AddressTaken, Invalid for an address that it may not listen on.
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import socket
@@ -77,9 +78,12 @@ async def serve(
             timeout_graceful_shutdown=GOODBYE_S,
         )
         server = _Server(config)
+        # what was loaded stays: the collector need not walk it again and again
+        gc.freeze()
         with _told_to_stop(server, stop):
             await server.serve(sockets=sockets)
     finally:
+        gc.unfreeze()
         for each in sockets:
             each.close()
         if listen.unix is not None:

@@ -75,6 +75,17 @@ class TestPaths:
         assert int(response.headers["content-length"]) > 0
 
 
+async def test_a_long_list_is_whole_and_in_order(fabric: Api) -> None:
+    requests = [
+        {"method": "PUT", "path": f"{N}/networkInterfaces/n{number:04}", "body": {"properties": properties}}
+        for number in range(1, 1202)
+        for properties in [{"privateMacAllocationMethod": "Static", "privateMacAddress": f"02000000{number:04X}"}]
+    ]
+    assert (await fabric.post(f"{W}/batch", {"requests": requests})).status_code == 200
+    listed = (await fabric.body(f"{N}/networkInterfaces"))["value"]
+    assert [each["resourceId"] for each in listed] == [f"n{number:04}" for number in range(1, 1202)]
+
+
 class TestEnvelope:
     async def test_members_of_every_answer(self, fabric: Api) -> None:
         answer = await fabric.body(f"{N}/macPools/pool1")

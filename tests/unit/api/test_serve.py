@@ -197,6 +197,15 @@ class TestWatch:
         assert event["actors"] == ["operator"]
         assert {change.get("address") for change in event["changes"]} >= {"10.1.1.3"}
 
+    async def test_who_leaves_is_forgotten(self, cluster: Served) -> None:
+        before = len(asyncio.all_tasks())
+        for _ in range(3):
+            async with cluster.http.stream("GET", f"{W}/watch") as response:
+                assert await anext(response.aiter_lines()) == ": connected"
+        async with asyncio.timeout(5):
+            while len(asyncio.all_tasks()) > before:
+                await asyncio.sleep(0.02)
+
     @pytest.mark.parametrize(("cursor", "status"), [("other:1", 410), ("nonsense", 400), ("x:y", 400)])
     async def test_cursors_refused(self, cluster: Served, cursor: str, status: int) -> None:
         response = await cluster.http.get(f"{W}/watch", params={"after": cursor})
