@@ -93,6 +93,11 @@ class FlowTable:
             if place not in self._local_macs or (self._local_macs[place].port is None and one.port is not None):
                 self._local_macs[place] = one
 
+    @property
+    def dirty(self) -> bool:
+        """Is there anything to build?"""
+        return bool(self._dirty)
+
     def subnets_in(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
         """The prefixes of a virtual subnet: one, or one of each family."""
         domain = self.domains.get(rdid)

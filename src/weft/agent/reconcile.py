@@ -121,6 +121,7 @@ class Reconciler:
             self._installed is not None
             and not self._pending
             and not self._stale
+            and not self.table.dirty
             and self._tunnels <= present
             and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
         )

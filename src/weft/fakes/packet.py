@@ -117,6 +117,8 @@ def write(packet: Packet, name: str, value: int) -> Packet:
     attribute = _attribute(packet, name)
     if attribute is None or (attribute == "nd_address" and packet.nd_option != _option_of(name)):
         return packet
+    if attribute == "nd_option" and not packet.nd_option:
+        return packet
     return msgspec.structs.replace(packet, **{attribute: value})
 
 

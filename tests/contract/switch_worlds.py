@@ -1,0 +1,171 @@
+"""Two hosts with switches and guests' ports: as fakes, and as Open vSwitch in network namespaces of a lab."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from pyroute2 import netns
+
+from tests.contract.frames import frame, packet
+from tests.unit.agent.policies import HOSTS
+from weft.agent.flow import flow_text
+from weft.agent.ovs_switch import OvsSwitch
+from weft.fakes.network import ProviderNetwork
+from weft.fakes.packet import Packet
+from weft.fakes.switch import FakeSwitch
+from weft.lab import hosts, namespaces, router, up
+from weft.lab.commands import run
+from weft.lab.state import HostState, open_lab
+from weft.model.values import ip_text, mac_colons
+
+QUIET_SECONDS = 0.15
+_OUTGOING = 4
+
+
+class FakeWorld:
+    """Open vSwitch as tests play it."""
+
+    real = False
+
+    def __init__(self):
+        network = ProviderNetwork()
+        self.switches = {name: FakeSwitch(name, network, [address]) for name, address in HOSTS.items()}
+
+    async def open(self):
+        pass
+
+    async def close(self):
+        pass
+
+    def inside(self, host):
+        return contextlib.nullcontext()
+
+    async def plug(self, host, name, iface_id="", mac=None):
+        self.switches[host].plug(name, iface_id, mac)
+
+    async def unplug(self, host, name):
+        self.switches[host].unplug(name)
+
+    async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
+        """Where a packet comes out, on any host."""
+        found = self.switches[host].inject(port, sent)
+        return {(one.host, one.port, _plain(one.packet)) for one in found}
+
+    def put_by_hand(self, host, flow):
+        self.switches[host].put_flow(flow)
+
+    async def restart(self, host):
+        self.switches[host].restart()
+
+
+class LabWorld:
+    """Open vSwitch's userspace datapath; guests are raw sockets on the far ends of the ports' cables."""
+
+    real = True
+
+    def __init__(self, folder):
+        os.environ["WEFT_LAB_DIR"] = str(folder)
+        self.lab = open_lab("t_switch")
+        state = self.lab.create()
+        made = {
+            name: HostState(name, number, f"{ip_text(address)}/24", ip_text(address).rpartition(".")[0] + ".1")
+            for number, (name, address) in enumerate(HOSTS.items())
+        }
+        state = self.lab.change(lambda old: msgspec.structs.replace(old, hosts=made))
+        router.ensure_router(state)
+        for name in made:
+            hosts.ensure_host(self.lab, state, name)
+        self.switches = {}
+        self._sockets = {}
+
+    async def open(self):
+        for name in HOSTS:
+            self.switches[name] = OvsSwitch(self.rundir(name), "br-int")
+            with self.inside(name):
+                await self.switches[name].open()
+
+    async def close(self):
+        for switch in self.switches.values():
+            await switch.close()
+        for one in self._sockets.values():
+            one.close()
+        up.bring_down(self.lab)
+        assert namespaces.of_lab(self.lab.name) == []
+
+    def rundir(self, host):
+        return self.lab.rundir(self.lab.host(host))
+
+    def space(self, host):
+        return hosts.host_namespace(self.lab, self.lab.host(host))
+
+    @contextlib.contextmanager
+    def inside(self, host):
+        """The driver looks up next hops in its own namespace, and in threads that inherit it."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(2, initializer=netns.setns, initargs=(self.space(host),)))
+        netns.pushns(self.space(host))
+        try:
+            yield
+        finally:
+            netns.popns()
+
+    def vsctl(self, host, *words):
+        run(["ovs-vsctl", f"--db=unix:{self.rundir(host)}/db.sock", "--timeout=10", *words])
+
+    async def plug(self, host, name, iface_id="", mac=None):
+        space = self.space(host)
+        run(["ip", "-n", space, "link", "add", name, "type", "veth", "peer", "name", f"{name}.g"])
+        for end in (name, f"{name}.g"):
+            run(["ip", "-n", space, "link", "set", end, "arp", "off", "up"])
+        words = ["add-port", "br-int", name]
+        if iface_id:
+            words += ["--", "set", "interface", name, f"external_ids:iface-id={iface_id}"]
+        if mac is not None:
+            words += [f'external_ids:attached-mac="{mac_colons(mac)}"']
+        self.vsctl(host, *words)
+        netns.pushns(space)
+        try:
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+            tap.bind((f"{name}.g", 0))
+        finally:
+            netns.popns()
+        self._sockets[host, name] = tap
+
+    async def unplug(self, host, name):
+        self.vsctl(host, "del-port", "br-int", name)
+        self._sockets.pop((host, name)).close()
+        run(["ip", "-n", self.space(host), "link", "del", name])
+
+    async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
+        self._received()
+        self._sockets[host, port].send(frame(sent))
+        return self._received()
+
+    def _received(self):
+        """Everything that guests get, until it is quiet."""
+        names = {tap: where for where, tap in self._sockets.items()}
+        found = set()
+        while ready := select.select(list(names), [], [], QUIET_SECONDS)[0]:
+            for tap in ready:
+                data, address = tap.recvfrom(65536)
+                if address[2] != _OUTGOING:
+                    found.add((*names[tap], _plain(packet(data))))
+        return found
+
+    def put_by_hand(self, host, flow):
+        socket_path = f"unix:{self.rundir(host)}/br-int.mgmt"
+        subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", "add-flow", socket_path, flow_text(flow)], check=True)
+
+    async def restart(self, host):
+        hosts.stop_switch(self.lab, self.lab.host(host))
+        await asyncio.to_thread(hosts.start_switch, self.lab, self.lab.host(host))
+
+
+def _plain(seen: Packet) -> Packet:
+    """What a guest can tell of a packet in both worlds."""
+    return msgspec.structs.replace(seen, size=0, vlan_tci=0)
