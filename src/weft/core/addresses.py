@@ -82,6 +82,10 @@ class Addresses:
         return None if found is None else found.pool_of(address)
 
     def turn_lease(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
+        was = before.state if before is not None else None
+        now = after.state if after is not None else None
+        if was != now:
+            self._account(scope, address, was, now)
         table = self.leases.get(scope)
         if table is None:
             table = self.leases[scope] = {}
@@ -89,10 +93,6 @@ class Addresses:
             table.pop(address, None)
         else:
             table[address] = after
-        was = before.state if before is not None else None
-        now = after.state if after is not None else None
-        if was != now:
-            self._account(scope, address, was, now)
         if after is not None and now == COOLING and (was != now or before is None or before.until != after.until):
             heapq.heappush(self._heap, (after.until, scope, address))
         if "/logicalnetworks/" in scope:

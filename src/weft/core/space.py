@@ -1,8 +1,8 @@
 """Free space of one pool: which of the numbers 0..size-1 are taken.
 
-Called by core.pools, once per pool and state of its addresses. A sparse tree: leaves are integers of 4096 bits, an inner
+Called by core.pools, once per pool and state. A sparse tree: leaves are integers of 4096 bits, an inner
 node has 256 children and two masks, which children are wholly taken (`full`) and which have any taken (`some`). A child
-that is empty or full is not stored, so 2^64 addresses cost nothing until they are used. Every operation takes O(levels),
+that is empty or full is not stored, so 2^64 addresses cost nothing until they are used. All takes O(levels),
 at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64).
 """
 

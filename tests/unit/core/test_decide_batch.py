@@ -13,7 +13,7 @@ from tests.unit.core.world import (
     static_interface,
     virtual_network,
 )
-from weft.core.commands import Batch, SetPower
+from weft.core.commands import Batch, Path, Put, SetPower
 from weft.model.errors import InvalidMacAddress
 
 PUTS = (
@@ -136,3 +136,24 @@ def test_a_large_batch_grants_each_its_own_addresses(count: int) -> None:
     decision = world.batch(*(put_command(f"/networkInterfaces/x{at}", dynamic_interface()) for at in range(200)))
     macs = {part.resource.properties.private_mac_address for part in decision.parts}
     assert len(macs) == 200
+
+
+def test_a_change_that_cannot_be_applied_leaves_nothing_of_its_command() -> None:
+    world = World()
+    world.batch(*PUTS)
+    # a pool that counts an address which no lease has stands for a fault of ours in the middle of a command
+    world.state.addresses.pools["/macpools/p1"].by_state["assigned"].take(1)
+    before = copy.deepcopy(world.state)
+    for command in (PUTS[1], Batch((PUTS[6], PUTS[1]))):
+        with pytest.raises(ValueError):
+            world.do(another(command))
+        assert world.state == before
+
+
+def another(command: Put | Batch) -> Put | Batch:
+    """The same for an interface of another name."""
+    if isinstance(command, Batch):
+        return Batch(tuple(another(one) for one in command.commands))
+    if command.path.kind != "networkInterfaces":
+        return command
+    return Put(Path(command.path.kind, "n9"), command.document)

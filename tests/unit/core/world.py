@@ -18,7 +18,7 @@ from weft.core.commands import (
     Put,
     SetPower,
 )
-from weft.core.decide import decide
+from weft.core.decide import decide, decide_and_apply
 from weft.core.state import State, path_of
 from weft.model.errors import Refusal
 from weft.model.kinds import BY_NAME
@@ -46,7 +46,7 @@ def put_command(ref: str, properties: dict[str, Any], **envelope: Any) -> Put:
 
 
 class World:
-    """Decides and applies; checks each time that nothing is decided differently by turning back and forth."""
+    """Decides and applies, on a state of its own."""
 
     def __init__(self) -> None:
         self.state = State("test")
@@ -60,9 +60,7 @@ class World:
         return decide(self.state, command, self.now, self.new_id)
 
     def do(self, command: Command) -> Decision:
-        decision = self.decide(command)
-        for change in decision.changes:
-            self.state.apply(change)
+        decision = decide_and_apply(self.state, command, self.now, self.new_id)
         if decision.changes:
             self.state.revision += 1
         return decision

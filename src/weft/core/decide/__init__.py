@@ -14,12 +14,12 @@ from weft.core.commands import (
     SetPower,
 )
 from weft.core.decide import cool_down, machine_power, moves, puts
-from weft.core.decide.batch import decide_batch
+from weft.core.decide.batch import apply_batch, revert_all
 from weft.core.decide.draft import Draft
 from weft.core.state import State
 from weft.model.values import NewId, Now
 
-__all__ = ["decide"]
+__all__ = ["decide", "decide_and_apply"]
 
 
 def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
@@ -28,7 +28,9 @@ def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
     A Batch applies and reverts on the state while it is decided, so no other reader may run meanwhile.
     """
     if isinstance(command, Batch):
-        return decide_batch(state, command, lambda one: decide(state, one, now, new_id))
+        decision = decide_and_apply(state, command, now, new_id)
+        revert_all(state, decision.changes)
+        return decision
     draft = Draft(state, now, new_id)
     if isinstance(command, Put):
         return puts.put(draft, command)
@@ -41,3 +43,22 @@ def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
     if isinstance(command, AdvanceMove):
         return moves.advance(draft, command)
     return cool_down.end(draft, command)
+
+
+def decide_and_apply(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
+    """Decide and leave the changes applied; for the writer, to whom a Batch is half the work this way.
+
+    Raises a Refusal, or what else goes wrong, with the state as it was.
+    """
+    if isinstance(command, Batch):
+        return apply_batch(state, command, lambda one: decide(state, one, now, new_id))
+    decision = decide(state, command, now, new_id)
+    done = 0
+    try:
+        for change in decision.changes:
+            state.apply(change)
+            done += 1
+    except BaseException:
+        revert_all(state, decision.changes[:done])
+        raise
+    return decision

@@ -1,10 +1,10 @@
 """Batch: puts and deletes as one transaction, references among them resolved whatever their order.
 
 Called through core.decide. Elements are decided in the order in which kinds refer to each other, each on the state with
-the earlier ones applied; then all is turned back, so that the state is left as it was.
+the earlier ones applied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from weft.core.changes import Change
 from weft.core.commands import Batch, Command, Decision, Delete, Put
@@ -17,8 +17,8 @@ Decide = Callable[[Command], Decision]
 _ORDER = {kind.name: at for at, kind in enumerate(KINDS)}
 
 
-def decide_batch(state: State, batch: Batch, decide: Decide) -> Decision:
-    """All or nothing. Raises the first refusal, with the position of the element that it is about."""
+def apply_batch(state: State, batch: Batch, decide: Decide) -> Decision:
+    """All or nothing, and left applied. Raises the first refusal, with the position of the element it is about."""
     parts: list[Decision | None] = [None] * len(batch.commands)
     changes: list[Change] = []
     try:
@@ -32,11 +32,17 @@ def decide_batch(state: State, batch: Batch, decide: Decide) -> Decision:
             for change in part.changes:
                 state.apply(change)
                 changes.append(change)
-    finally:
-        for change in reversed(changes):
-            state.revert(change)
+    except BaseException:
+        revert_all(state, changes)
+        raise
     outcome = "done" if changes else "unchanged"
     return Decision(changes=tuple(changes), outcome=outcome, parts=tuple(part for part in parts if part is not None))
+
+
+def revert_all(state: State, changes: Sequence[Change]) -> None:
+    """Turn back changes in the reverse of the order in which they were applied."""
+    for change in reversed(changes):
+        state.revert(change)
 
 
 def _rank(command: Command) -> tuple[int, int]:

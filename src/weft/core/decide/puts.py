@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from weft.core.commands import Decision, Delete, Path, Put
+from weft.core.commands import Decision, Delete, Path, Preconditions, Put
 from weft.core.decide import (
     logical_networks,
     mac_pools,
@@ -46,6 +46,8 @@ def _keep_manager(draft: Draft, old: AnyResource) -> None:
     raise Invalid("The virtualNetworkManager cannot be deleted.", code="OperationNotSupported")
 
 
+ANYHOW = Preconditions()
+
 RULES: dict[str, tuple[Settle, Remove]] = {
     "virtualNetworkManager": (virtual_network_manager.settle, _keep_manager),
     "macPools": (mac_pools.settle, mac_pools.remove),
@@ -64,7 +66,8 @@ def put(draft: Draft, command: Put) -> Decision:
     kind = _kind(path)
     old = draft.state.get(kind.name, path.id)
     target = draft.state.find(path) if path.below else old
-    check_preconditions(command.when, target, ref_of(path, kind))
+    if command.when != ANYHOW:
+        check_preconditions(command.when, target, ref_of(path, kind))
     if not path.below:
         sent = _with_id(path.id, command.document, old)
     elif old is not None:
