@@ -8,7 +8,7 @@ import msgspec
 from weft.model.leases import Lease
 
 
-class ResourceChange(msgspec.Struct, frozen=True, tag="resource"):
+class ResourceChange(msgspec.Struct, frozen=True, gc=False, tag="resource"):
     """A top-level resource with its children; None means absent."""
 
     kind: str
@@ -19,7 +19,7 @@ class ResourceChange(msgspec.Struct, frozen=True, tag="resource"):
     after: Any | None
 
 
-class LeaseChange(msgspec.Struct, frozen=True, tag="lease"):
+class LeaseChange(msgspec.Struct, frozen=True, gc=False, tag="lease"):
     """An address granted, given, released, cooled down; `event` is the word that its history shows."""
 
     scope: str
@@ -33,7 +33,7 @@ class LeaseChange(msgspec.Struct, frozen=True, tag="lease"):
     reason: str = ""
 
 
-class CursorChange(msgspec.Struct, frozen=True, tag="cursor"):
+class CursorChange(msgspec.Struct, frozen=True, gc=False, tag="cursor"):
     """Where the next grant from a pool begins to look, so that a released address is reused last."""
 
     pool: str

@@ -5,11 +5,11 @@ import msgspec
 from weft.model.resources import Ref, Resource
 
 
-class _Properties(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class _Properties(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """All properties have a default, so that one struct serves as request, as stored form and as answer."""
 
 
-class ExcludedRange(msgspec.Struct, frozen=True, rename="camel"):
+class ExcludedRange(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Addresses of a pool that are never granted (state `reserved`), both ends included. Our extension."""
 
     first: str = ""

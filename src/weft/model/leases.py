@@ -22,7 +22,7 @@ def ip_scope(network_ref: str, version: int) -> str:
     return f"ip{version}{network_ref.lower()}"
 
 
-class Holder(msgspec.Struct, frozen=True, array_like=True):
+class Holder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reason why an address is not free."""
 
     kind: str
@@ -35,7 +35,7 @@ class Holder(msgspec.Struct, frozen=True, array_like=True):
     """Picked by Weft, so unique in the whole installation; otherwise asked for by the client."""
 
 
-class Lease(msgspec.Struct, frozen=True, array_like=True):
+class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An address that is not free. Key: (scope, address)."""
 
     scope: str

@@ -5,7 +5,7 @@ import msgspec
 from weft.model.resources import Ref, Resource
 
 
-class _Properties(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class _Properties(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """See weft.model.fabric."""
 
 
