@@ -14,7 +14,7 @@ import msgspec
 from weft.control.clock import LedgerClock
 from weft.core.changes import Change, Commit, CursorChange
 from weft.core.commands import Actor, Command, Decision
-from weft.core.decide import decide
+from weft.core.decide import decide, decide_and_apply
 from weft.core.state import State
 from weft.model.errors import StoreUnavailable
 from weft.model.values import NewId, Now
@@ -133,24 +133,13 @@ class Writer:
 
     def _decide(self, asked: _Asked, now: Now) -> _Granted:
         """Decide and apply one command, or raise and leave the state as it was."""
-        decision = decide(self.state, asked.command, now, self._new_id)
-        self._apply(decision.changes)
+        decision = decide_and_apply(self.state, asked.command, now, self._new_id)
         if asked.request_id is None or asked.encode is None:
             return _Granted(asked, decision, None)
         try:
             return _Granted(asked, decision, asked.encode(decision))
         except BaseException:
             self._revert(decision.changes)
-            raise
-
-    def _apply(self, changes: Sequence[Change]) -> None:
-        done = 0
-        try:
-            for change in changes:
-                self.state.apply(change)
-                done += 1
-        except BaseException:
-            self._revert(changes[:done])
             raise
 
     def _revert(self, changes: Sequence[Change]) -> None:
