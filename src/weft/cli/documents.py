@@ -19,6 +19,8 @@ class Document(msgspec.Struct, frozen=True):
     body: dict[str, Any]
     file: str
     lines: dict[Place, int]
+    broken: bool = False
+    """Too faulty to be looked into; it only counts as being there, so that no reference to it is called dangling."""
 
     @property
     def ref(self) -> str:

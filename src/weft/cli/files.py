@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from weft.cli.documents import LAB_KINDS, Document, Documents, LabDocument
-from weft.cli.faults import BadFile, Fault, meant
+from weft.cli.faults import BadFile, Fault, meant, nearest
 from weft.cli.references import misdirected
 from weft.cli.rules import faults_of
 from weft.cli.shapes import Reading, conform, line_of, members, plain
@@ -25,18 +25,33 @@ _NULL = "tag:yaml.org,2002:null"
 
 def read_stream(path: str | Path) -> Documents:
     """Read a file, or standard input for `-`. Raises BadFile."""
-    if str(path) == "-":
-        return parse_stream(sys.stdin.read(), "stdin")
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadFile([Fault(str(path), 1, f"cannot be read ({why}); name a YAML file")]) from error
-    return parse_stream(text, str(path))
+    documents, faults = examine_stream(path)
+    if faults:
+        raise BadFile(faults)
+    return documents
 
 
 def parse_stream(text: str, file: str) -> Documents:
     """Read a stream that is at hand; `file` is what faults call it. Raises BadFile."""
+    documents, faults = _examine(text, file)
+    if faults:
+        raise BadFile(faults)
+    return documents
+
+
+def examine_stream(path: str | Path) -> tuple[Documents, list[Fault]]:
+    """As `read_stream`, with the faults beside what could be read, for those who look for more of them."""
+    if str(path) == "-":
+        return _examine(sys.stdin.read(), "stdin")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        return Documents(()), [Fault(str(path), 1, f"cannot be read ({why}); name a YAML file")]
+    return _examine(text, str(path))
+
+
+def _examine(text: str, file: str) -> tuple[Documents, list[Fault]]:
     resources: list[Document] = []
     lab: list[LabDocument] = []
     nodes, faults = _nodes(text, file)
@@ -52,9 +67,7 @@ def parse_stream(text: str, file: str) -> Documents:
     faults += faults_of(documents) + misdirected(documents)
     if not resources and not lab and not faults:
         faults.append(Fault(file, 1, "holds no document; write at least one with kind, resourceId and properties"))
-    if faults:
-        raise BadFile(faults)
-    return documents
+    return documents, faults
 
 
 def _nodes(text: str, file: str) -> tuple[list[Node], list[Fault]]:
@@ -90,16 +103,25 @@ def _read(node: Node, reading: Reading) -> Document | LabDocument | None:
     kind = BY_NAME.get(name.lower())
     if kind is None:
         reading.fault(line, f"unknown kind '{name}'; {_which_kind(name)}")
-        return None
+        return _taken_for(nearest(name, _known()), said, reading)
     node.value = [pair for pair in node.value if str(pair[0].value).lower() != "kind"]
     if kind.singleton:
         reading.lines[("resourceId",)] = line_of(node)
     body = conform(node, inspect.type_info(kind.type), reading, ())
-    if "properties" not in body and reading.faults:
-        return None
+    broken = "properties" not in body and bool(reading.faults)
     body.setdefault("properties", {})
     body["resourceId"] = body.get("resourceId") or kind.singleton
-    return Document(kind, body["resourceId"], body, reading.file, reading.lines)
+    return Document(kind, body["resourceId"], body, reading.file, reading.lines, broken)
+
+
+def _taken_for(kind_name: str | None, said: dict[str, tuple[int, Node]], reading: Reading) -> Document | None:
+    """A document whose kind was misspelt is taken to be there, so that references to it are not faults too."""
+    _, id_node = said.get("resourceid", (0, None))
+    if kind_name is None or not isinstance(id_node, ScalarNode):
+        return None
+    name = str(id_node.value)
+    body = {"resourceId": name, "properties": {}}
+    return Document(BY_NAME[kind_name.lower()], name, body, reading.file, reading.lines, broken=True)
 
 
 def _lab(kind: str, node: MappingNode, reading: Reading) -> LabDocument | None:

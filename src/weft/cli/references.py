@@ -83,12 +83,13 @@ def _has_form(ref: str, form: str) -> bool:
 async def dangling(client: Client, documents: Documents) -> list[Fault]:
     """References to nothing: neither in the file nor on the controller."""
     here = targets(documents)
+    broken = tuple(normal_ref(document.ref) + "/" for document in documents.resources if document.broken)
     on_controller: dict[str, bool] = {}
     found: list[Fault] = []
     for document in documents.resources:
         for place, _, text in references(document):
             ref = normal_ref(text)
-            if ref in here:
+            if ref in here or ref.startswith(broken):
                 continue
             if ref not in on_controller:
                 on_controller[ref] = await client.find(path_of(ref)) is not None

@@ -1,5 +1,6 @@
 """`weft get`, `weft delete`, `weft apply`: any kind, by name or from a file."""
 
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -8,10 +9,13 @@ from weft.cli import columns, complete, show
 from weft.cli.compare import Difference
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
-from weft.cli.files import read_stream
+from weft.cli.faults import BadFile
+from weft.cli.files import examine_stream, read_stream
 from weft.cli.names import Target, target_of
 from weft.cli.plan import Plan, apply, deletion_order, request, send
+from weft.cli.references import dangling
 from weft.cli.show import Format, Output
+from weft.model.errors import WeftError
 from weft.wire.client import Client, Write, path_of
 
 app = typer.Typer()
@@ -137,7 +141,7 @@ def apply_file(
     """
 
     async def work(client: Client) -> None:
-        documents = read_stream(file)
+        documents = await _read_against(client, file)
         for note in documents.notes:
             show.say(f"note: {note}")
         for left_out in documents.lab:
@@ -147,6 +151,16 @@ def apply_file(
         _print_plan(plan, output)
 
     run(ctx, controller, work)
+
+
+async def _read_against(client: Client, file: str) -> Documents:
+    """Read a file; if it has faults, look for dangling references too, so that all are told at once. Raises BadFile."""
+    documents, faults = examine_stream(file)
+    if faults:
+        with contextlib.suppress(WeftError):
+            faults += await dangling(client, Documents(documents.resources))
+        raise BadFile(faults)
+    return documents
 
 
 def _print_plan(plan: Plan, output: Format) -> None:

@@ -83,7 +83,7 @@ def faults_of(documents: Documents) -> list[Fault]:
     for document in documents.resources:
         check = Check(document)
         rule = _RULES.get(document.kind.name)
-        if rule is not None:
+        if rule is not None and not document.broken:
             rule(check)
         found += check.faults
     return found + list(_doubles(documents)) + _between(documents)

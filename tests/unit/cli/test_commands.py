@@ -135,6 +135,22 @@ def test_faults_and_dangling_references_apply_nothing(weft: Weft) -> None:
     assert json.loads(weft("get", "macPools", "-o", "json").stdout) == []
 
 
+def test_all_faults_at_once_also_with_those_that_need_the_controller(weft: Weft) -> None:
+    text = CLUSTER.replace("10.1.1.0/24", "10.1.1.5/24").replace("/servers/host1", "/servers/host9")
+    text = text.replace("kind: logicalNetworks", "kind: logicalNetwork").replace("B7-1C-FF}", "B7-1C-XX}")
+    result = weft("apply", "-f", "-", stdin=text)
+    assert (result.exit_code, [line.split(";")[0] for line in result.stderr.splitlines()]) == (
+        2,
+        [
+            "stdin:3: '00-1D-D8-B7-1C-XX' is not a MAC address",
+            "stdin:8: /servers/host9 is neither in the file nor on the controller",
+            "stdin:28: '10.1.1.5/24' is not a prefix",
+            "stdin:30: unknown kind 'logicalNetwork'",
+            "weft: BadFile: 4 faults",
+        ],
+    )
+
+
 def test_a_refusal_of_the_controller_is_brought_back_to_its_line(cluster: Path, weft: Weft) -> None:
     more = """\
 kind: networkInterfaces

@@ -1,0 +1,115 @@
+"""Whatever a file says: applied twice, the second time finds nothing to do, and no revision is made."""
+
+# ruff: noqa: E501 - one resource per line
+
+import asyncio
+import io
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from weft.api.serve import build
+from weft.cli.files import parse_stream
+from weft.cli.plan import apply
+from weft.control.controller import Controller
+from weft.wire.client import Client
+
+Resource = dict[str, Any]
+
+
+class StillClock:
+    def monotonic(self) -> float:
+        return 1.0
+
+    def wall(self) -> float:
+        return 1_700_000_000.0
+
+
+@st.composite
+def interfaces(draw: st.DrawFn, number: int) -> Resource:
+    """Granted or given, in the spellings that people use."""
+    mac, address = 0x001DD9000000 + number, f"10.1.{draw(st.integers(0, 3))}.{20 + number}"
+    digits = f"{mac:012X}"
+    spelt = draw(st.sampled_from((digits, digits.lower(), "-".join(digits[i : i + 2] for i in range(0, 12, 2)))))
+    properties: Resource = {"privateMacAllocationMethod": draw(st.sampled_from(("Dynamic", "dynamic")))}
+    if draw(st.booleans()):
+        properties = {"privateMacAllocationMethod": "Static", "privateMacAddress": spelt}
+    configuration: Resource = {
+        "subnet": {"resourceRef": f"/virtualNetworks/{draw(st.sampled_from(('n', 'N')))}/subnets/s"}
+    }
+    if draw(st.booleans()):
+        configuration |= {"privateIPAllocationMethod": "Static", "privateIPAddress": address}
+    if draw(st.booleans()):
+        properties["isPrimary"] = draw(st.sampled_from((True, "true", "True")))
+    if draw(st.booleans()):
+        properties["ipConfigurations"] = [{"resourceId": "c", "properties": configuration}]
+    document = {"kind": "networkInterfaces", "resourceId": f"i{number}", "properties": properties}
+    return document | ({"tags": {"a": "1"}} if draw(st.booleans()) else {})
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Resource]:
+    count = draw(st.integers(0, 5))
+    provider = {"addressPrefix": "192.168.1.0/24", "vlanID": draw(st.sampled_from((0, "7")))}
+    pool = {"startIpAddress": "192.168.1.10", "endIpAddress": "192.168.1.99"}
+    provider |= {"ipPools": [{"resourceId": "p", "properties": pool}]}
+    subnet: Resource = {"addressPrefix": "10.1.0.0/22"}
+    subnet |= {"virtualSubnetId": draw(st.sampled_from((6001, "6001")))} if draw(st.booleans()) else {}
+    servers = draw(st.integers(1, 3))
+    documents: list[Resource] = [
+        {"kind": "macPools", "resourceId": "m", "properties": {"startMacAddress": "001dd8000000", "endMacAddress": "00:1D:D8:00:00:FF"}},
+        {"kind": "logicalNetworks", "resourceId": "l", "properties": {"networkVirtualizationEnabled": "True", "subnets": [{"resourceId": "s", "properties": provider}]}},
+        {"kind": "virtualNetworks", "resourceId": "n", "properties": {"logicalNetwork": {"resourceRef": "/logicalNetworks/L"}, "addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [{"resourceId": "s", "properties": subnet}]}},
+        *({"kind": "servers", "resourceId": f"h{i}", "properties": {}} for i in range(servers)),
+        *(draw(interfaces(number)) for number in range(count)),
+        *(_machine(number, draw(st.integers(0, servers - 1))) for number in range(count) if draw(st.booleans())),
+    ]  # fmt: skip
+    if draw(st.booleans()):
+        documents.append({"kind": "virtualNetworkManager", "properties": {"networkVirtualizationProtocol": "nvgre"}})
+    return draw(st.permutations(documents))
+
+
+def _machine(number: int, server: int) -> Resource:
+    properties = {
+        "server": {"resourceRef": f"/servers/h{server}"},
+        "networkInterfaces": [{"resourceRef": f"/networkInterfaces/i{number}"}],
+    }
+    return {"kind": "virtualMachines", "resourceId": f"v{number}", "properties": properties}
+
+
+def as_text(documents: list[Resource]) -> str:
+    out = io.StringIO()
+    YAML().dump_all(documents, out)
+    return out.getvalue()
+
+
+async def twice(text: str, folder: Path) -> tuple[int, int, int]:
+    """Revision after the first and the second apply, and what the second still found to do."""
+    numbers = itertools.count(1)
+    controller = Controller.open(folder, StillClock(), lambda: f"00000000-0000-4000-8000-{next(numbers):012d}")
+    try:
+        async with controller.running():
+            http = httpx.AsyncClient(
+                transport=httpx.ASGITransport(build(controller, lambda: str(next(numbers)))),
+                base_url="http://localhost",
+            )
+            async with Client(http) as client:
+                await apply(client, parse_stream(text, "f"))
+                first = controller.state.revision
+                again = await apply(client, parse_stream(text, "f"))
+                return first, controller.state.revision, len(again.work)
+    finally:
+        controller.close()
+
+
+@given(streams())
+@settings(max_examples=20)
+def test_apply_twice_is_apply_once(documents: list[Resource]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        assert asyncio.run(twice(as_text(documents), Path(folder))) == (1, 1, 0)
