@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.control import ANN, HandClock, fill, interface, open_in, put
 from weft.control.controller import Controller
+from weft.core.changes import CursorChange
 from weft.core.commands import Actor, Batch, Decision, Delete, EndCoolDowns
 from weft.core.commands import Path as Name
 from weft.core.state import State
@@ -55,6 +56,17 @@ async def test_what_waits_becomes_one_revision(controller: Controller) -> None:
     assert {one.revision for one in answers} == {before + 1}
     assert len({one.decision.resource.properties.private_mac_address for one in answers}) == 20
     assert reopened(controller, Path()) == controller.state
+
+
+async def test_the_log_has_one_step_per_cursor(controller: Controller) -> None:
+    await fill(controller, interface("a"))
+    before = dict(controller.state.cursors)
+    await asyncio.gather(*(controller.submit(interface(f"n{n}"), ANN) for n in range(20)))
+    [commit] = controller._store.log(controller.state.revision - 1)
+    steps = [change for change in commit.changes if isinstance(change, CursorChange)]
+    assert {step.pool: step.before for step in steps} == {step.pool: before[step.pool] for step in steps}
+    assert {step.pool: step.after for step in steps}.items() <= controller.state.cursors.items()
+    assert len(steps) == 2
 
 
 async def test_a_refused_command_refuses_alone(controller: Controller) -> None:
