@@ -60,7 +60,7 @@ class FakeWorld:
 class LabWorld:
     def __init__(self, folder):
         os.environ["WEFT_LAB_DIR"] = str(folder)
-        self.lab = open_lab("t_contract")
+        self.lab = open_lab(f"c{os.getpid()}")
         state = self.lab.create()
         made = {
             name: HostState(name, number, f"{address}/24", address.rpartition(".")[0] + ".1")

@@ -1,12 +1,11 @@
 """A lab of its own for each test, gone afterwards whatever happened."""
 
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.labs import PATH, Lab, namespaces, processes
+from tests.e2e.labs import Lab, namespaces, own, processes
 
 
 @pytest.fixture
@@ -21,12 +20,12 @@ def make_lab(folder):
     made = []
 
     def make(name):
-        made.append(Lab(name, folder))
+        made.append(Lab(own(name), folder))
         return made[-1]
 
     yield make
     for lab in made:
-        subprocess.run(lab.command("down"), capture_output=True, timeout=60, env={**lab.environment, "PATH": PATH})
+        lab.end()
     left = {lab.name: (namespaces(lab.name), processes(str(folder / lab.name))) for lab in made}
     assert all(found == ([], []) for found in left.values()), left
     assert not folder.exists()
@@ -34,4 +33,4 @@ def make_lab(folder):
 
 @pytest.fixture
 def lab(make_lab):
-    return make_lab("t_one")
+    return make_lab("one")

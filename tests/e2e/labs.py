@@ -10,12 +10,18 @@ EXAMPLES = ROOT / "examples"
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
+def own(name):
+    """A lab's name that no other run of the tests on this machine has."""
+    return f"{name}{os.getpid()}"
+
+
 class Lab:
     """One lab, by its name."""
 
     def __init__(self, name, folder):
         self.name = name
         self.environment = {**os.environ, "PATH": PATH, "WEFT_LAB_DIR": str(folder)}
+        self._begun = []
 
     def command(self, *words):
         return [sys.executable, "-m", "weft", "lab", "--name", self.name, *words]
@@ -29,7 +35,16 @@ class Lab:
         return done.stdout + done.stderr
 
     def begin(self, *words):
-        return subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, env=self.environment)
+        begun = subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, env=self.environment)
+        self._begun.append(begun)
+        return begun
+
+    def end(self):
+        """Whatever happened in the test."""
+        for begun in self._begun:
+            begun.kill()
+            begun.communicate()
+        subprocess.run(self.command("down"), capture_output=True, timeout=60, env=self.environment)
 
     def weft(self, *words, timeout=60):
         """A command of the CLI, on this lab's controller."""

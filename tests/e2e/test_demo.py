@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.e2e.labs import ROOT, last_line, namespaces, processes
+from tests.e2e.labs import ROOT, last_line, namespaces, own, processes
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
 
@@ -34,13 +34,13 @@ def nothing_is_left(name, folder):
 @pytest.mark.timeout(180)
 def test_the_demo_passes_and_leaves_nothing(folder):
     began = time.monotonic()
-    running = begin(folder, "--name", "t_demo")
+    running = begin(folder, "--name", own("demo"))
     said = running.communicate(timeout=150)[0]
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
     assert time.monotonic() - began < 90
-    assert nothing_is_left("t_demo", folder)
+    assert nothing_is_left(own("demo"), folder)
 
 
 @pytest.mark.root
@@ -48,24 +48,24 @@ def test_the_demo_passes_and_leaves_nothing(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.8, 2.5, 6.0])
 def test_an_interrupted_demo_leaves_nothing(folder, number, seconds):
-    running = begin(folder, "--name", "t_demo")
+    running = begin(folder, "--name", own("demo"))
     time.sleep(seconds)
     running.send_signal(number)
     said = running.communicate(timeout=60)[0]
     assert running.returncode != 0, said
-    assert nothing_is_left("t_demo", folder), said
+    assert nothing_is_left(own("demo"), folder), said
 
 
 @pytest.mark.root
 @pytest.mark.timeout(180)
 def test_a_demo_that_was_killed_is_cleared_away_by_the_next(folder):
-    killed = begin(folder, "--name", "t_demo")
+    killed = begin(folder, "--name", own("demo"))
     time.sleep(4)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate(timeout=30)
-    said = begin(folder, "--name", "t_demo").communicate(timeout=150)[0]
+    said = begin(folder, "--name", own("demo")).communicate(timeout=150)[0]
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
-    assert nothing_is_left("t_demo", folder)
+    assert nothing_is_left(own("demo"), folder)
 
 
 def test_the_simulated_demo_passes_anywhere_and_says_what_it_is(folder):

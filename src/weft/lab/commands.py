@@ -16,6 +16,8 @@ PACKAGES = {
     "ethtool": "ethtool",
     "ping": "iputils-ping",
     "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "sysctl": "procps",
     "ovs-vswitchd": "openvswitch-switch",
     "ovsdb-server": "openvswitch-switch",
     "ovs-vsctl": "openvswitch-common",

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -12,13 +13,15 @@ import msgspec
 
 from weft.cli.documents import Document, Documents
 from weft.cli.plan import Plan, apply
-from weft.lab import relay
-from weft.lab.processes import alive, kill, spawn
+from weft.lab import names, relay
+from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import LabFailure, LabFolder
 from weft.model.errors import WeftError
 from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path_of
 
 USUAL_PORT = 8470
+FIRST_OTHER_PORT, OTHER_PORTS = 18470, 1000
+PORT_SECONDS = 5.0
 READY_SECONDS = 30.0
 CONNECT_SECONDS = 30.0
 
@@ -44,10 +47,12 @@ def start_controller(folder: LabFolder) -> bool:
     state = folder.read()
     if not state.controller_own or alive(state.controller):
         return False
-    port = _free_port(int(state.url.rpartition(":")[2]) if state.url else USUAL_PORT)
+    log = folder.log("controller")
+    kill(written_down(log))
+    port = _same_port(state.url) if state.url else _free_port(folder.name)
     folder.data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "weft", "serve", "--data", str(folder.data), "--listen", f"127.0.0.1:{port}"]
-    process = spawn(command, folder.log("controller"))
+    process = spawn(command, log)
     folder.change(
         lambda old: msgspec.structs.replace(
             old,
@@ -74,8 +79,10 @@ def start_relay(folder: LabFolder) -> bool:
     state = folder.read()
     if alive(state.relay):
         return False
+    log = folder.log("relay")
+    kill(written_down(log))
     command = [sys.executable, relay.__file__, str(folder.feed_socket), state.controller_target]
-    process = spawn([*command, str(folder.delay)], folder.log("relay"))
+    process = spawn([*command, str(folder.delay)], log)
     folder.change(lambda old: msgspec.structs.replace(old, relay=process))
     return True
 
@@ -167,14 +174,31 @@ def answers(url: str) -> bool:
         return False
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port of loopback, or another where that is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+def _free_port(lab: str) -> int:
+    """The usual port for the usual lab, so that `weft get` finds it; others below those that the kernel hands out."""
+    begin = zlib.crc32(lab.encode()) % OTHER_PORTS
+    others = [FIRST_OTHER_PORT + (begin + step) % OTHER_PORTS for step in range(OTHER_PORTS)]
+    for port in [USUAL_PORT, *others] if lab == names.DEFAULT_LAB else others:
+        if _is_free(port):
+            return port
     raise LabFailure("No port of 127.0.0.1 is free for the controller.")
+
+
+def _same_port(url: str) -> int:
+    """A controller comes back where it was: whoever talks to it holds its URL. Raises LabFailure if it is taken."""
+    port, until = int(url.rpartition(":")[2]), time.monotonic() + PORT_SECONDS
+    while not _is_free(port):
+        if time.monotonic() > until:
+            raise LabFailure(f"Another program took port {port} while the controller was dead: ss -ltnp names it.")
+        time.sleep(0.05)
+    return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

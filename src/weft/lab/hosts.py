@@ -17,7 +17,7 @@ import msgspec
 
 from weft.lab import names, namespaces, router
 from weft.lab.commands import PATH, ip_batch, run, sysctl, within
-from weft.lab.processes import alive, kill, spawn
+from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 
 SCHEMAS = ("/usr/share/openvswitch/vswitch.ovsschema", "/usr/local/share/openvswitch/vswitch.ovsschema")
@@ -59,11 +59,11 @@ def ensure_host(folder: LabFolder, state: LabState, name: str) -> bool:
 
 
 def start_switch(folder: LabFolder, host: HostState) -> bool:
-    """Database, daemon, bridges and provider address. False if it ran already."""
-    if alive(host.database) and alive(host.switch):
+    """Database, daemon, bridges and provider address. False if all of it was there already."""
+    rundir, space = folder.rundir(host), host_namespace(folder, host)
+    if alive(host.database) and alive(host.switch) and _has_provider_address(space, host):
         return False
     stop_switch(folder, host)
-    rundir, space = folder.rundir(host), host_namespace(folder, host)
     rundir.mkdir(parents=True, exist_ok=True)
     for stale in (rundir / "db.sock", rundir / "vswitchd.ctl"):
         stale.unlink(missing_ok=True)
@@ -88,7 +88,8 @@ def start_switch(folder: LabFolder, host: HostState) -> bool:
 
 def stop_switch(folder: LabFolder, host: HostState) -> bool:
     """kill -9 of daemon and database. False if neither ran."""
-    ended = [kill(process) for process in (host.switch, host.database)]
+    logs = [folder.rundir(host) / name for name in ("vswitchd.log", "ovsdb.log")]
+    ended = [kill(process) for process in (host.switch, host.database, *map(written_down, logs))]
     if host.switch or host.database:
         folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=None, database=None))
     return any(ended)
@@ -98,11 +99,13 @@ def start_agent(folder: LabFolder, host: HostState) -> bool:
     """False if it ran already."""
     if alive(host.agent):
         return False
+    log = folder.log(f"agent-{host.number}")
+    kill(written_down(log))
     command = [sys.executable, "-m", "weft", "agent", "--controller", f"unix:{folder.feed_socket}"]
     command += ["--server", host.name, "--rundir", str(folder.rundir(host)), "--state", str(folder.agent_folder(host))]
     command += ["--hypervisor", f"lab:{folder.path}"]
     environment = switch_environment(folder.rundir(host))
-    agent = spawn(within(host_namespace(folder, host), command), folder.log(f"agent-{host.number}"), environment)
+    agent = spawn(within(host_namespace(folder, host), command), log, environment)
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, agent=agent))
     return True
 
@@ -139,6 +142,12 @@ def _bridges(host: HostState) -> list[str]:
 def _vsctl(rundir: Path, words: list[str], *, wait: bool) -> None:
     options = ["--timeout=15"] if wait else ["--no-wait", "--timeout=15"]
     run(["ovs-vsctl", f"--db=unix:{rundir}/db.sock", *options, "--", *words])
+
+
+def _has_provider_address(space: str, host: HostState) -> bool:
+    """The last thing that a start does."""
+    shown = run(["ip", "-n", space, "-o", "addr", "show", "dev", names.PROVIDER_BRIDGE], check=False)
+    return f" {host.provider_address} " in shown
 
 
 def _give_provider_address(space: str, host: HostState) -> None:

@@ -22,7 +22,7 @@ from weft.agent.hypervisors import (
     Stop,
     Verb,
 )
-from weft.lab import names, plugs
+from weft.lab import names, namespaces, plugs
 from weft.lab.commands import PATH
 from weft.lab.guests import Guest, GuestFiles, GuestPort
 from weft.lab.namespaces import NETNS
@@ -34,13 +34,13 @@ from weft.model.values import mac_colons
 WATCH_SECONDS = 0.02
 """How often the guests' folder is looked at for changes that another host's driver made."""
 
-GUEST_SETTINGS = (
-    "net.ipv6.conf.all.accept_dad=0",
-    "net.ipv6.conf.default.accept_dad=0",
-    "net.ipv6.conf.default.accept_ra=0",
-    # a guest sends no ICMP redirects and must not believe any
-    "net.ipv4.conf.all.accept_redirects=0",
-)
+GUEST_SETTINGS: dict[str, str | int] = {
+    "net.ipv6.conf.all.accept_dad": 0,
+    "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.conf.default.accept_ra": 0,
+    "net.ipv4.conf.all.accept_redirects": 0,
+}
+"""The address is granted: no doubt about it, and nobody on the wire tells the guest its routes."""
 
 
 def open_hypervisor(folder: str, server: str) -> "LabHypervisor":
@@ -100,7 +100,7 @@ class LabHypervisor:
             raise HypervisorFailure(f"{type(verb).__name__} {machine} on {self._host.name}: {error}") from error
 
     def _is_up(self, guest: Guest) -> bool:
-        return (NETNS / guest.namespace).exists()
+        return namespaces.exists(guest.namespace)
 
     def _runs_here(self, guest: Guest) -> bool:
         return guest.running and guest.host == self._host.name and self._is_up(guest)
@@ -125,16 +125,14 @@ class LabHypervisor:
 
     async def _boot(self, guest: Guest) -> None:
         """The empty namespace, marked as the lab's."""
-        await self._run(["ip", "netns", "add", guest.namespace])
-        await self._run(["nsenter", f"--net={NETNS / guest.namespace}", "--", "sysctl", "-qw", *GUEST_SETTINGS])
-        await self._ip(guest.namespace, [f'link set dev lo alias "{names.mark(self._lab.name)}" up'])
+        await self._run(namespaces.making(self._lab.name, guest.namespace, GUEST_SETTINGS))
 
     async def _prepare(self, machine: str, ports: Sequence[PortBinding]) -> Guest:
         """The guest's file and its legs to this host, plugged into br-int."""
         guest = self._guests.read(machine)
         if guest is None:
             space = names.namespace(self._lab.name, machine)
-            if (NETNS / space).exists():
+            if namespaces.exists(space):
                 raise HypervisorFailure(f"{machine}: a namespace '{space}' is there that is no guest of this lab")
             guest = await self._guests.create(machine, space)
         wanted = tuple(GuestPort(binding.instance_id, binding.mac) for binding in ports)

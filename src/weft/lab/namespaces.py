@@ -4,14 +4,22 @@ import json
 from pathlib import Path
 
 from weft.lab import names
-from weft.lab.commands import ip_batch, run, sysctl
+from weft.lab.commands import run
 from weft.lab.state import LabFailure
 
 NETNS = Path("/run/netns")
 
 
 def exists(namespace: str) -> bool:
-    return (NETNS / namespace).exists()
+    """A name whose maker was killed before he bound it is only a file: it is deleted and does not count."""
+    path = NETNS / namespace
+    try:
+        bound = path.stat().st_dev != NETNS.stat().st_dev
+    except FileNotFoundError:
+        return False
+    if not bound:
+        path.unlink(missing_ok=True)
+    return bound
 
 
 def make(lab: str, namespace: str, settings: dict[str, str | int]) -> bool:
@@ -23,10 +31,15 @@ def make(lab: str, namespace: str, settings: dict[str, str | int]) -> bool:
                 f"ip netns del {namespace}"
             )
         return False
-    run(["ip", "netns", "add", namespace])
-    sysctl(namespace, settings)
-    ip_batch(namespace, [f'link set dev lo alias "{names.mark(lab)}" up'])
+    run(making(lab, namespace, settings))
     return True
+
+
+def making(lab: str, namespace: str, settings: dict[str, str | int]) -> list[str]:
+    """The command that makes it. It gets its name last: no namespace of that name is ever without mark and settings."""
+    written = " ".join(f"{key}={value}" for key, value in settings.items())
+    script = f'ip link set dev lo alias "$1" up && sysctl -qw {written} && exec ip netns attach "$2" $$'
+    return ["unshare", "--net", "sh", "-c", script, "sh", names.mark(lab), namespace]
 
 
 def delete(namespace: str) -> None:

@@ -35,7 +35,8 @@ def guest_lines(guest: Guest, there: Iterable[str], mtu: int) -> list[str]:
         plug = names.guest_plug(guest.number, number)
         if plug not in there:
             eth = f"peer name eth{number} address {mac_colons(port.mac)} mtu {mtu} netns {guest.namespace}"
-            lines += [f"link add name {plug} type veth {eth}", f"link set dev {plug} up"]
+            lines.append(f"link add name {plug} type veth {eth}")
+        lines.append(f"link set dev {plug} up")
     return lines
 
 
@@ -74,7 +75,8 @@ def leg_lines(guest: Guest, host: int, host_space: str, there: Iterable[str]) ->
         leg = names.leg_plug(guest.number, number, host)
         if leg not in there:
             port = names.leg_port(guest.number, number)
-            lines += [f"link add name {leg} type veth peer name {port} netns {host_space}", f"link set dev {leg} up"]
+            lines.append(f"link add name {leg} type veth peer name {port} netns {host_space}")
+        lines.append(f"link set dev {leg} up")
     return lines
 
 

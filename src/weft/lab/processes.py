@@ -26,12 +26,19 @@ def boot_id() -> str:
         return ""
 
 
+_WRITE_DOWN = 'echo "$$ $(cut -d" " -f22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
+"""A shell that writes its PID and start time to a file and then becomes the command."""
+
+
 def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
-    """Start a process of its own session whose output goes to `log`; it outlives the caller."""
+    """Start a process of its own session whose output goes to `log`; it outlives the caller.
+
+    The child itself writes down who it is (`written_down`), so that it is found again if we die at this very moment.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command,
+            ["sh", "-c", _WRITE_DOWN, str(log.with_suffix(".process")), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -40,6 +47,15 @@ def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
         )
     child.returncode = 0  # it is not ours to wait for: no ResourceWarning when this value goes
     return Process(pid=child.pid, started=_started(child.pid) or 0)
+
+
+def written_down(log: Path) -> Process | None:
+    """The process that was last started with this log."""
+    try:
+        pid, started = log.with_suffix(".process").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return Process(int(pid), int(started))
 
 
 def alive(process: Process | None) -> bool:

@@ -6,7 +6,7 @@ It owns the gateway addresses that the hosts name. Idempotent.
 import ipaddress
 
 from weft.lab import names, namespaces
-from weft.lab.commands import ip_batch, run, sysctl
+from weft.lab.commands import ip_batch, sysctl
 from weft.lab.state import HostState, LabState
 
 SETTINGS: dict[str, str | int] = {
@@ -45,28 +45,22 @@ def ensure_router(state: LabState) -> None:
     for host in state.hosts.values():
         number = subnet_number(state, host)
         bridge = f"net{number}"
+        lines = []
         if bridge not in there:
             there.add(bridge)
-            lines = [
-                f"link add name {bridge} address {names.router_mac(number)} type bridge mcast_snooping 0",
-                f"link set dev {bridge} up",
-            ]
-            ip_batch(space, lines)
-            if provider_subnet(host).version == 6:
-                sysctl(space, {f"net.ipv6.conf.{bridge}.disable_ipv6": 0})
+            lines.append(f"link add name {bridge} address {names.router_mac(number)} type bridge mcast_snooping 0")
+        ip_batch(space, [*lines, f"link set dev {bridge} up"])
+        if provider_subnet(host).version == 6:
+            sysctl(space, {f"net.ipv6.conf.{bridge}.disable_ipv6": 0})
         if host.gateway:
             length = provider_subnet(host).prefixlen
-            run(["ip", "-n", space, "addr", "replace", f"{host.gateway}/{length}", "dev", bridge])
+            ip_batch(space, [f"addr replace {host.gateway}/{length} dev {bridge}"])
 
 
 def plug_in(state: LabState, host: HostState, host_space: str) -> None:
-    """The cable from the host's adapter to the router, unless it is there."""
+    """The cable from the host's adapter to the router."""
     space, port = names.router_namespace(state.name), names.router_port(host.number)
-    if port in namespaces.links(space):
-        return
-    bridge = f"net{subnet_number(state, host)}"
-    lines = [
-        f"link add name {port} type veth peer name {names.NIC} netns {host_space}",
-        f"link set dev {port} master {bridge} up",
-    ]
+    lines = [f"link set dev {port} master net{subnet_number(state, host)} up"]
+    if port not in namespaces.links(space):
+        lines.insert(0, f"link add name {port} type veth peer name {names.NIC} netns {host_space}")
     ip_batch(space, lines)

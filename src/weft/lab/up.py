@@ -10,7 +10,7 @@ from weft.cli.documents import Documents
 from weft.lab import control, hosts, namespaces, router
 from weft.lab.guests import GuestFiles
 from weft.lab.plan import LabPlan, plan
-from weft.lab.processes import alive, boot_id, inside, kill
+from weft.lab.processes import alive, boot_id, inside, kill, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 from weft.model.errors import NotFound, WeftError
 
@@ -58,6 +58,8 @@ def bring_down(folder: LabFolder) -> bool:
         for host in state.hosts.values():
             kill(host.switch)
             kill(host.database)
+    for log in (folder.path / "log").glob("*.log"):  # started by one who was killed before he could note it
+        kill(written_down(log))
     for process in inside(spaces):
         kill(process)
     # guests and the plugs before the hosts: deleting a namespace takes its cables' other ends along

@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from weft.lab.processes import Process, alive, boot_id, kill, spawn
+from weft.lab.processes import Process, alive, boot_id, kill, spawn, written_down
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -53,3 +53,13 @@ def test_a_process_says_what_it_said(tmp_path):
 
 def test_the_boot_is_named():
     assert len(boot_id()) == 36
+
+
+def test_a_process_writes_itself_down(sleeper, tmp_path):
+    log = tmp_path / "log" / "sleeper.log"
+    while written_down(log) is None:
+        pass
+    assert written_down(log) == sleeper
+    assert written_down(tmp_path / "nothing.log") is None
+    log.with_suffix(".process").write_text("torn")
+    assert written_down(log) is None
