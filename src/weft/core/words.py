@@ -38,7 +38,8 @@ def hold_text(lease: Lease, holder: Holder | None = None) -> str:
     if lease.state == ASSIGNED:
         where = f" in {holder.domain}" if holder.domain else ""
         return f"{address} is held by {holder.ref}{where}"
-    return f"{address} is {lease.state} by {holder.ref}"
+    reason = f" ({lease.reason})" if lease.reason else ""
+    return f"{address} is {lease.state}: {holder.ref} has it{reason}"
 
 
 def why_full(state: State, pools: Iterable[Pool], now: Now) -> str:

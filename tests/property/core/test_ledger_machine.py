@@ -97,7 +97,9 @@ def put_machines(draw: Any) -> Command:
 def put_servers(draw: Any) -> Command:
     name = draw(SERVERS)
     asked = {"providerAddresses": [f"192.168.{name[1]}.{draw(st.integers(9, 12))}"]} if draw(st.booleans()) else {}
-    return put_command(f"/servers/{name}", server_on(f"pa{name[1]}") | asked)
+    body = server_on(f"pa{name[1]}") | asked
+    body["networkInterfaces"][0]["properties"]["mac"] = draw(st.sampled_from(["", "020000000004", "101010101106"]))
+    return put_command(f"/servers/{name}", body)
 
 
 DELETES = st.one_of(

@@ -383,6 +383,42 @@ def test_an_adapter_on_what_is_no_logical_subnet_is_refused(world: World, ref: s
     assert (refusal.code, refusal.target) == ("InvalidResourceReference", "logicalSubnets")
 
 
+def adapter(mac: str) -> dict[str, Any]:
+    return {"networkInterfaces": [{"resourceId": "nic1", "properties": {"mac": mac}}]}
+
+
+def test_an_adapters_own_mac_is_given_to_nobody(world: World) -> None:
+    world.put("/servers/h3", adapter("02-00-00-00-00-03"))
+    assert world.counts("/macpools/p1")["foreign"] == 1
+    refusal = world.refused("/networkInterfaces/n4", static_interface("020000000003"))
+    assert refusal.code == "PrivateMacAddressInUse"
+    assert "/servers/h3" in refusal.message
+    assert world.interface("n4").properties.private_mac_address == "020000000004"
+    assert world.put("/servers/h3", adapter("0200.0000.0003")).outcome == "replaced"
+    world.put("/servers/h4", adapter("02-00-00-00-00-03"))
+    world.delete("/servers/h3")
+    assert world.counts("/macpools/p1")["foreign"] == 1
+    world.put("/servers/h4", adapter(""))
+    assert "foreign" not in world.counts("/macpools/p1")
+
+
+@pytest.mark.parametrize("mac", ["", "unknown", "00-00-00-00-00-00"])
+def test_an_adapter_without_address_says_nothing(world: World, mac: str) -> None:
+    before = dict(world.state.leases(MAC_SCOPE))
+    world.put("/servers/h3", adapter(mac))
+    assert dict(world.state.leases(MAC_SCOPE)) == before
+
+
+def test_an_adapter_cannot_have_the_mac_of_an_interface_but_one_that_cools(world: World) -> None:
+    refusal = world.refused("/servers/h3", adapter("020000000000"))
+    assert refusal.code == "PrivateMacAddressInUse"
+    assert "/networkInterfaces/n1" in refusal.message
+    world.delete("/networkInterfaces/n1")
+    world.put("/servers/h3", adapter("020000000000"))
+    world.wait(9000)
+    assert world.counts("/macpools/p1")["foreign"] == 1
+
+
 def test_a_server_with_machines_cannot_be_deleted_and_its_address_cools_after(world: World) -> None:
     world.put(WEB1, body("n1"))
     refusal = world.refused_delete("/servers/h1")

@@ -97,7 +97,7 @@ def test_a_lease_of_any_state_is_counted_and_taken_by_nobody(world: World, state
     assert world.counts("/macpools/p1") == {state: 1, "free": 15}
     refusal = world.refused("/networkInterfaces/n1", static_interface("020000000000"))
     assert refusal.code == "PrivateMacAddressInUse"
-    assert f"is {state} by /weft/virtualMachines/a/checkpoints/c" in refusal.message
+    assert f"is {state}: /weft/virtualMachines/a/checkpoints/c has it" in refusal.message
     assert world.interface("n2").properties.private_mac_address == "020000000001"
     inject(world, Lease(MAC_SCOPE, mac, state, (), reason="seen on port 7"))
     assert "seen on port 7" in world.refused("/networkInterfaces/n1", static_interface("020000000000")).message

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from weft.core.decide.adapters import follow_adapter_macs
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.parsing import ip_of
@@ -29,6 +30,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
     """The properties as they will be stored, provider addresses included. Raises a Refusal."""
     ref = f"/servers/{sent.resource_id}"
     adapters = tuple(_adapter(draft.state, adapter) for adapter in sent.properties.network_interfaces)
+    follow_adapter_macs(draft, ref, old.properties.network_interfaces if old is not None else (), adapters)
     held = _held(draft.state, ref, old)
     asked = _asked(draft.state, sent.properties.provider_addresses, adapters, held)
     if asked and set(asked) != set(held):
@@ -49,6 +51,7 @@ def remove(draft: Draft, old: Server) -> None:
         )
     for scope, address in _held(draft.state, ref, old):
         release(draft, scope, address, ref, f"{ref} deleted")
+    follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
 
 
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:

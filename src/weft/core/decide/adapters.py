@@ -1,0 +1,64 @@
+"""The MAC addresses of servers' own adapters: nobody else may have them, so they stand in the ledger as foreign.
+
+Called by core.decide.servers.
+"""
+
+from collections.abc import Iterable
+
+from weft.core.decide.draft import Draft
+from weft.core.macs import why_forbidden
+from weft.core.words import hold_text
+from weft.model.errors import AddressInUse, InvalidMacAddress
+from weft.model.fabric import ServerInterfaceProperties
+from weft.model.leases import COOLING, FOREIGN, MAC_SCOPE, Holder, Lease
+from weft.model.resources import Resource
+from weft.model.values import Mac, parse_mac
+
+Adapter = Resource[ServerInterfaceProperties]
+
+
+def follow_adapter_macs(draft: Draft, ref: str, before: Iterable[Adapter], after: Iterable[Adapter]) -> None:
+    """Note the addresses that a server's adapters have come to have, free those they had. Raises AddressInUse."""
+    old, new = _macs(before), _macs(after)
+    for mac in old:
+        if mac not in new:
+            _forget(draft, mac, ref)
+    for mac, adapter in new.items():
+        if mac not in old:
+            _note(draft, mac, ref, adapter)
+
+
+def _macs(adapters: Iterable[Adapter]) -> dict[Mac, str]:
+    """Addresses and the adapters that have them; an adapter that reports none, or no address at all, is passed over."""
+    found: dict[Mac, str] = {}
+    for adapter in adapters:
+        try:
+            mac = parse_mac(adapter.properties.mac)
+        except InvalidMacAddress:
+            continue
+        if not why_forbidden(mac):
+            found[mac] = adapter.resource_id
+    return found
+
+
+def _note(draft: Draft, mac: Mac, ref: str, adapter: str) -> None:
+    lease = draft.lease(MAC_SCOPE, mac)
+    others: tuple[Holder, ...] = ()
+    if lease is not None and lease.state == FOREIGN:
+        others = lease.holders
+    elif lease is not None and lease.state != COOLING:
+        raise AddressInUse(
+            f"Adapter {adapter} of {ref} has an address that an interface has: {hold_text(lease, *lease.holders[:1])}. "
+            "Give that interface another.",
+            target="networkInterfaces",
+        )
+    holders = (*others, Holder("server", ref))
+    draft.turn(lease, Lease(MAC_SCOPE, mac, FOREIGN, holders, reason="a host's own adapter"), "reserved")
+
+
+def _forget(draft: Draft, mac: Mac, ref: str) -> None:
+    lease = draft.lease(MAC_SCOPE, mac)
+    assert lease is not None
+    others = tuple(holder for holder in lease.holders if holder.ref.lower() != ref.lower())
+    rest = Lease(MAC_SCOPE, mac, FOREIGN, others, reason=lease.reason) if others else None
+    draft.turn(lease, rest, "released", f"no adapter of {ref} has it any more")
