@@ -9,6 +9,7 @@ from weft.control.controller import Controller
 from weft.core.commands import Actor, Command, Put
 from weft.core.commands import Path as Name
 from weft.model import fabric, tenancy, workload
+from weft.model.errors import StoreUnavailable
 from weft.model.resources import Ref, Resource
 from weft.store.store import Store
 
@@ -46,6 +47,22 @@ class Ids:
 
     def __call__(self) -> str:
         return f"{self._start:08x}-0000-4000-8000-{next(self._next):012x}"
+
+
+class FailingStore:
+    """A store with a switch: while `fails`, no transaction goes through."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self.fails = False
+
+    def commit(self, commit, actors, answers=()) -> None:
+        if self.fails:
+            raise StoreUnavailable("The disk is full, says the test.")
+        self._store.commit(commit, actors, answers)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
 
 
 def open_in(folder: Path, clock: HandClock | None = None) -> Controller:

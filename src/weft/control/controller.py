@@ -43,7 +43,7 @@ class Controller:
         self.publisher = Publisher(self.state, store, loaded.generation)
         self.machines = Machines(self.writer, self.publisher)
         self._watch = Watch(store, loaded.generation, loaded.revision)
-        self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention())
+        self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention(), self.machines.sweep)
         self.writer.on_commit = self._committed
 
     @classmethod

@@ -36,6 +36,8 @@ class Machines:
         self._publisher = publisher
         self._moves = Moves(writer, publisher)
         self._busy: dict[str, asyncio.Task[Any]] = {}
+        self._moving: set[str] = set()
+        """Machines, lower case, whose move may be under way."""
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
@@ -60,16 +62,26 @@ class Machines:
         return await self._alone(machine, self._migrate(machine, server, actor, force, timeout))
 
     def resume(self) -> None:
-        """Go on with every move that was under way when the controller ended."""
-        for machine in list(self._state.all(VIRTUAL_MACHINES.name)):
-            move = machine.properties.move
-            if move is not None and move.phase in UNDER_WAY:
-                log.info("resuming the move of %s in phase %s", machine.resource_id, move.phase)
-                self._begin(machine.resource_id, self._moves.resume(machine.resource_id, RESUMED))
+        """Take up every move that was under way when the controller ended."""
+        for machine in self._state.all(VIRTUAL_MACHINES.name):
+            if machine.properties.move is not None:
+                self._moving.add(machine.resource_id.lower())
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Go on with each move that nobody carries: after a restart, a silent host, a store that could not write."""
+        for name in list(self._moving):
+            machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
+            move = machine.properties.move if machine is not None else None
+            if move is None or move.phase not in UNDER_WAY:
+                self._moving.discard(name)
+            elif name not in self._busy and name not in self._moves.ending:
+                log.info("going on with the move of %s in phase %s", name, move.phase)
+                self._begin(name, self._moves.resume(name, RESUMED))
 
     async def close(self) -> None:
         """Stop waiting; moves are taken up at the next start."""
-        tasks = [*self._busy.values(), *self._moves.ending]
+        tasks = [*self._busy.values(), *self._moves.ending.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,6 +134,7 @@ class Machines:
         machine = self._machine(name)
         if machine.properties.power_state == "Running":
             self._may_move(server_of(machine), server.lower(), force)
+        self._moving.add(name.lower())
         await self._writer.submit(BeginMove(name, server, force), actor)
         move = self._machine(name).properties.move
         if move is None or move.phase not in UNDER_WAY:

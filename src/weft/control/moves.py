@@ -14,7 +14,7 @@ from weft.control.waits import RECHECK_S, laggards_after
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
 from weft.core.policy_places import VirtualMachine
-from weft.model.errors import NotFound, NotReady, Refusal, WaitTimedOut
+from weft.model.errors import NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.workload import Move
 
@@ -34,8 +34,8 @@ class Moves:
     def __init__(self, writer: Writer, publisher: Publisher) -> None:
         self._writer = writer
         self._publisher = publisher
-        self.ending: set[asyncio.Task[None]] = set()
-        """Moves whose callers were answered and which only wait for peers."""
+        self.ending: dict[str, asyncio.Task[None]] = {}
+        """By machine: moves whose callers were answered and which only wait for peers."""
 
     async def carry(self, name: str, generation: int, actor: Actor, timeout: float) -> None:
         """Take a move from `preparing` to `switched`; `done` follows in the background.
@@ -50,8 +50,8 @@ class Moves:
         if move.phase == "switching":
             await self._switch(name, move, actor, timeout)
         ending = asyncio.create_task(self._end(name, generation, actor), name=f"end of the move of {name}")
-        self.ending.add(ending)
-        ending.add_done_callback(self.ending.discard)
+        self.ending[name.lower()] = ending
+        ending.add_done_callback(lambda done: self.ending.pop(name.lower(), None))
 
     async def resume(self, name: str, actor: Actor) -> None:
         """Go on with a move of an earlier run of the controller."""
@@ -114,20 +114,11 @@ class Moves:
             return
         still_there = source.power(self._machine(name), "Running").settled
         if not verdict.failure and not still_there:
-            task = asyncio.create_task(self._settle_later(name, move, actor), name=f"settle the move of {name}")
-            self.ending.add(task)
-            task.add_done_callback(self.ending.discard)
             raise WaitTimedOut(
                 f"The machine '{name}' was told to move to {move.destination}, and nobody says where it runs: "
                 f"{verdict.waiting_for}. The move ends when {move.source} and {move.destination} answer again."
             )
         await self._undo(name, move, actor, verdict.failure or f"it was not there after {timeout:g} s")
-
-    async def _settle_later(self, name: str, move: Move, actor: Actor) -> None:
-        try:
-            await self.carry(name, move.generation, actor, RESUME_GRACE_S)
-        except (Refusal, WaitTimedOut) as ended:
-            log.info("the move of %s: %s", name, ended)
 
     async def _end(self, name: str, generation: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""
@@ -135,8 +126,8 @@ class Moves:
             while await self._everybody(self._writer.state.revision, RESUME_GRACE_S, set()):
                 log.info("the move of %s waits for slow hosts; %s", name, "its source still forwards")
             await self._advance(name, "done", generation, actor)
-        except Refusal as ended:
-            log.info("the move of %s ended by itself: %s", name, ended)
+        except (Refusal, StoreUnavailable) as ended:
+            log.info("the move of %s: %s", name, ended)
 
     async def _everybody(self, revision: int, timeout: float, needed: Iterable[str]) -> list[str]:
         """Wait for all interested hosts; the dead ones only DEAD_AFTER_S, unless the move cannot do without them."""

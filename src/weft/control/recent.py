@@ -18,6 +18,7 @@ from weft.store.store import Store
 log = logging.getLogger(__name__)
 
 MAX_KEYS = 200_000
+"""Keys and revisions kept, together."""
 MAX_REPLAYED = 50_000
 """Changes; beyond this a full state is cheaper than working out the difference."""
 
@@ -50,6 +51,7 @@ class Recent:
 
     def add(self, revision: int, touched: Touched) -> None:
         self._revisions.append((revision, touched))
+        self._keys += 1
         for stream, keys in touched.items():
             self._streams.setdefault(stream, deque()).append((revision, keys))
             self._keys += len(keys)
@@ -58,6 +60,7 @@ class Recent:
 
     def _drop_oldest(self) -> None:
         self.floor, touched = self._revisions.popleft()
+        self._keys -= 1
         for stream, keys in touched.items():
             self._keys -= len(keys)
             line = self._streams[stream]

@@ -202,7 +202,11 @@ class Writer:
         now = self._clock.now()
         if now.ledger - self._kept_at < every_s and not self.failure:
             return
-        self._store.commit(Commit(self.state.revision, now.wall, now.ledger, ()), ())
+        try:
+            self._store.commit(Commit(self.state.revision, now.wall, now.ledger, ()), ())
+        except StoreUnavailable as error:
+            self.failure = error.message
+            raise
         self._kept_at, self.failure = now.ledger, ""
 
 

@@ -9,7 +9,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cluster.feed_agent import FeedAgent
@@ -198,7 +198,6 @@ async def run(folder: Path, rng: random.Random) -> None:
 
 # long histories from a seed: drawing each step by itself makes Hypothesis prefer histories too short to go wrong
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 2000]), st.sampled_from([5, 200_000]))
-@settings(max_examples=100)
 def test_every_agent_ends_with_the_full_state(seed: int, frames: int, keys: int) -> None:
     limits = session.MAX_FRAMES, recent.MAX_KEYS
     session.MAX_FRAMES, recent.MAX_KEYS = frames, keys

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, fill, interface, machine, open_in
+from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
 from weft.core.policy import network_stream
-from weft.model.errors import Conflict, NotFound, NotReady, WaitTimedOut
+from weft.model.errors import Conflict, NotFound, NotReady, StoreUnavailable, WaitTimedOut
 from weft.model.records import LookupRecord, PortBinding
 from weft.model.values import ip_text
 
@@ -44,6 +44,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
     monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
     monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)
+    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
 
 
 def power(controller: Controller, name: str = "a") -> str:
@@ -251,6 +252,22 @@ async def test_a_silent_source_leaves_the_move_open_until_it_is_back(controller:
     source.stuck = False
     source.connect(controller.publisher)
     await until(lambda: place(controller) == "/servers/host3")
+    assert rack.hosts["host3"].machines == {"a": "Running"}
+
+
+async def test_a_move_that_the_store_held_up_goes_on_by_itself(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    store = FailingStore(controller._store)
+    controller.writer._store = store
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move)
+    store.fails = True
+    with pytest.raises(StoreUnavailable):
+        await moving
+    assert place(controller) == "/servers/host1"
+    store.fails = False
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    assert place(controller) == "/servers/host3"
     assert rack.hosts["host3"].machines == {"a": "Running"}
 
 
