@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.core.world import World, provider_network, put_command, server_on
 from weft.core.changes import LeaseChange
@@ -83,11 +83,11 @@ def put_networks(draw: Any) -> Command:
 
 
 @st.composite
-def put_machines(draw: Any) -> Command:
-    interfaces = draw(st.lists(INTERFACES, max_size=2, unique=True))
+def put_machines(draw: Any, interfaces: st.SearchStrategy[str] = INTERFACES) -> Command:
+    chosen = draw(st.lists(interfaces, max_size=2, unique=True))
     body = {
         "server": {"resourceRef": f"/servers/{draw(SERVERS)}"},
-        "networkInterfaces": [{"resourceRef": f"/networkInterfaces/{one}"} for one in interfaces],
+        "networkInterfaces": [{"resourceRef": f"/networkInterfaces/{one}"} for one in chosen],
         "powerState": draw(st.sampled_from(["Off", "Running"])),
     }
     return put_command(f"/weft/virtualMachines/{draw(MACHINES)}", body)
@@ -113,8 +113,16 @@ DELETES = st.one_of(
     st.just("/logicalNetworks/hnvpa/subnets/pa2"),
 ).map(World.delete_command)
 
-PUTS = st.one_of(put_interfaces(), put_interfaces(), put_pools(), put_networks(), put_machines(), put_servers())
-WRITES = st.one_of(PUTS, PUTS, DELETES)
+WRITES = st.one_of(
+    put_interfaces(),
+    put_interfaces(),
+    put_interfaces(),
+    put_machines(),
+    put_pools(),
+    put_networks(),
+    put_servers(),
+    DELETES,
+)
 
 
 class Ledger(RuleBasedStateMachine):
@@ -187,6 +195,10 @@ class Ledger(RuleBasedStateMachine):
             if change.after is not None and change.after.state == "cooling":
                 self.resting[key] = change.after
 
+    @rule(command=put_interfaces())
+    def write_interface(self, command: Command) -> None:
+        self.run(command)
+
     @rule(command=WRITES)
     def write(self, command: Command) -> None:
         self.run(command)
@@ -195,19 +207,32 @@ class Ledger(RuleBasedStateMachine):
     def batch(self, commands: list[Command]) -> None:
         self.run(Batch(tuple(commands)))
 
-    @rule(machine=MACHINES, power=st.sampled_from(["Running", "Off", "Saved"]))
-    def power(self, machine: str, power: str) -> None:
-        self.run(SetPower(machine, power))
+    @precondition(lambda self: any(self.state.all("networkInterfaces")))
+    @rule(data=st.data())
+    def write_machine(self, data: st.DataObject) -> None:
+        self.run(data.draw(put_machines(self._ids("networkInterfaces"))))
 
-    @rule(machine=MACHINES, server=SERVERS)
-    def move(self, machine: str, server: str) -> None:
-        self.run(BeginMove(machine, server))
+    @precondition(lambda self: any(self.state.all("virtualMachines")))
+    @rule(data=st.data(), power=st.sampled_from(["Running", "Running", "Off", "Saved"]))
+    def power(self, data: st.DataObject, power: str) -> None:
+        self.run(SetPower(data.draw(self._ids("virtualMachines")), power))
 
-    @rule(machine=MACHINES, phase=st.sampled_from(["switching", "switched", "done", "failed"]))
-    def advance(self, machine: str, phase: str) -> None:
-        found = self.state.get("virtualMachines", machine)
-        move = found.properties.move if found is not None else None
-        self.run(AdvanceMove(machine, phase, move.generation if move is not None else 0))
+    @precondition(lambda self: any(self.state.all("virtualMachines")))
+    @rule(data=st.data(), server=SERVERS)
+    def move(self, data: st.DataObject, server: str) -> None:
+        self.run(BeginMove(data.draw(self._ids("virtualMachines")), server))
+
+    @precondition(lambda self: any(self._moving()))
+    @rule(data=st.data(), phase=st.sampled_from(["switching", "switched", "done", "failed"]))
+    def advance(self, data: st.DataObject, phase: str) -> None:
+        machine = data.draw(st.sampled_from(self._moving()))
+        self.run(AdvanceMove(machine.resource_id, phase, machine.properties.move.generation))
+
+    def _ids(self, kind: str) -> st.SearchStrategy[str]:
+        return st.sampled_from([one.resource_id for one in self.state.all(kind)])
+
+    def _moving(self) -> list[Any]:
+        return [one for one in self.state.all("virtualMachines") if one.properties.move is not None]
 
     @rule(seconds=st.sampled_from([1, 9, 25, 4000]))
     def wait(self, seconds: int) -> None:
