@@ -74,6 +74,7 @@ async def serve(
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=GOODBYE_S,
         )
