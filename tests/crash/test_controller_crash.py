@@ -80,9 +80,8 @@ def check(store: Store, promised: Promised) -> None:
         assert sum(name in have for name in names) in (0, 3), f"half a batch: {names}"
     check_ledger(state, have)
     check_log(store, state)
-    for request, body in promised.answers.items():
-        kept = store.answer_of(request)
-        assert kept is not None and kept.body.decode() == body
+    kept = store.answers_of(list(promised.answers))
+    assert {request: answer.body.decode() for request, answer in kept.items()} == promised.answers
 
 
 def check_ledger(state: State, have: dict) -> None:

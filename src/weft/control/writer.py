@@ -102,19 +102,22 @@ class Writer:
         now = self._clock.now()
         granted: list[_Granted] = []
         repeats: list[tuple[_Asked, Answer]] = []
-        answered: dict[str, Answer] = {}
+        try:
+            answered = self._answered(batch)
+        except StoreUnavailable as error:
+            self._refuse(batch, error)
+            return ()
         left: Sequence[_Asked] = ()
         for position, asked in enumerate(batch):
-            if asked.future.cancelled():
-                continue
             if position and self._clock.now().ledger - now.ledger > MAX_BATCH_S:
                 left = batch[position:]
                 break
+            if asked.future.cancelled():
+                continue
+            if asked.request_id is not None and asked.request_id in answered:
+                repeats.append((asked, answered[asked.request_id]))
+                continue
             try:
-                known = self._known(asked.request_id, answered)
-                if known is not None:
-                    repeats.append((asked, known))
-                    continue
                 one = self._decide(asked, now)
             except Exception as error:
                 # a refusal, or a fault of ours: it is its own caller's alone
@@ -126,10 +129,10 @@ class Writer:
         self._finish(granted, repeats, now)
         return left
 
-    def _known(self, request_id: str | None, answered: dict[str, Answer]) -> Answer | None:
-        if request_id is None:
-            return None
-        return answered.get(request_id) or self._store.answer_of(request_id)
+    def _answered(self, batch: Sequence[_Asked]) -> dict[str, Answer]:
+        """Answers given before to request ids of this batch."""
+        ids = [asked.request_id for asked in batch if asked.request_id is not None]
+        return self._store.answers_of(ids) if ids else {}
 
     def _decide(self, asked: _Asked, now: Now) -> _Granted:
         """Decide and apply one command, or raise and leave the state as it was."""

@@ -102,11 +102,14 @@ _DROP_RESOURCE = "DELETE FROM resources WHERE kind = ? AND id = ?"
 _DROP_LEASE = "DELETE FROM leases WHERE scope = ? AND address = ?"
 _DROP_AGENT = "DELETE FROM agents WHERE server = ?"
 _RAISE_HEAD = "UPDATE head SET revision = ?, ledger = ? WHERE one = 1"
-_FIND_ANSWER = "SELECT request_id, status, body, etag FROM requests WHERE request_id = ?"
+# one statement for a whole batch: asked one by one, ids that nobody has used yet cost a tenth of a grant
+_FIND_ANSWERS = (
+    "SELECT request_id, status, body, etag FROM requests WHERE request_id IN (SELECT value FROM json_each(?))"
+)
 
 
 class Store:
-    """Use Store.open. Public: load, commit, log, history, answer_of, agents, remember_agent, forget_agent, compact."""
+    """Use Store.open. Public: load, commit, log, history, answers_of, agents, remember_agent, forget_agent, compact."""
 
     def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
         self._connection = connection
@@ -217,13 +220,13 @@ class Store:
         with self._engine.connect() as reader:
             return list(reader.execute(select(table.c.scope).where(table.c.address == packed).distinct()).scalars())
 
-    def answer_of(self, request_id: str) -> Answer | None:
-        """The answer that was committed for a request id, if one is kept. Raises StoreUnavailable."""
+    def answers_of(self, request_ids: Sequence[str]) -> dict[str, Answer]:
+        """The answers that were committed for these request ids, where one is kept. Raises StoreUnavailable."""
         try:
-            row = self._connection.execute(_FIND_ANSWER, (request_id,)).fetchone()
+            found = self._connection.execute(_FIND_ANSWERS, (msgspec.json.encode(request_ids).decode(),)).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"The store cannot be read: {error}. Try again.") from error
-        return None if row is None else Answer(*row)
+        return {row[0]: Answer(*row) for row in found}
 
     def agents(self) -> list[Agent]:
         with self._engine.connect() as reader:

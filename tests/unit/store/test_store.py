@@ -121,8 +121,7 @@ def test_history_names_the_holder_who_came_or_went(store: Store) -> None:
 def test_an_answer_is_kept_with_the_commit_and_alone(store: Store) -> None:
     answer = Answer("r1", 201, b"{}", 'W/"1"')
     write(store, commit(1, granted(MAC_SCOPE, 2)), (answer,))
-    assert store.answer_of("r1") == answer
-    assert store.answer_of("r2") is None
+    assert store.answers_of(["r1", "r2"]) == {"r1": answer}
     write(store, Commit(1, 1.0, 9.0, ()), (Answer("r2", 200, b""),))
     assert store.load().revision == 1
     assert store.load().ledger == 9.0
@@ -136,7 +135,7 @@ def test_a_failing_commit_leaves_nothing(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
         write(store, commit(1, granted(MAC_SCOPE, 3)), (Answer("r1", 200, b""),))
     assert store.load() == before
-    assert store.answer_of("r1") is None
+    assert store.answers_of(["r1"]) == {}
     write(store, commit(2, granted(MAC_SCOPE, 3)))
 
 
@@ -175,9 +174,9 @@ def test_compaction_keeps_so_many_revisions_and_so_old_answers(store: Store) -> 
     with pytest.raises(Compacted):
         store.log(5)
     assert len(store.log(6)) == 4
-    assert store.answer_of("r1") is not None
+    assert store.answers_of(["r1"])
     assert store.compact(100_000.0, 0.0, Retention(log_s=1e9)) == 10
-    assert store.answer_of("r1") is None
+    assert store.answers_of(["r1"]) == {}
     assert len(store.history(MAC_SCOPE, 2)) == 10
     assert store.compact(5.0, 1100.0, Retention(history_s=90.0), limit=4) == 4
     assert len(store.history(MAC_SCOPE, 2)) == 6
