@@ -127,16 +127,17 @@ class Agent:
         self._inbox.clear()
         self.streams.reconnected()
         self._told = None
-        self._outbox = asyncio.Queue()
+        self._outbox = outbox = asyncio.Queue[ToController]()
         self._wake.set()
-        sender = asyncio.create_task(self._send(link, self._outbox), name="feed, outwards")
+        sender = asyncio.create_task(self._send(link, outbox), name="feed, outwards")
         receiver = asyncio.create_task(self._receive(link), name="feed, inwards")
         try:
             done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            self._outbox = None
+            if self._outbox is outbox:
+                self._outbox = None
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)

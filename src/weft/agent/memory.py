@@ -80,7 +80,8 @@ class Memory:
             file.write(_MAGIC)
             file.write(_packed(_encode(Welcome(PROTOCOL, streams.generation, streams.server))))
             for number, stream in streams.streams.items():
-                full = Full(number, 0, stream.revision, tuple(stream.records.values()))
+                # the frames that follow in the file count on from here
+                full = Full(number, stream.sequence or 0, stream.revision, tuple(stream.records.values()))
                 file.write(_packed(_encode(full)))
             file.flush()
             os.fsync(file.fileno())

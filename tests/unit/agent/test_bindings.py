@@ -1,0 +1,89 @@
+"""Which port belongs to whom, and where its machine is."""
+
+import msgspec
+import pytest
+
+from tests.unit.agent.policies import GUESTS, HOSTS
+from weft.agent.bindings import Role, bind, foreign_ports
+from weft.agent.hypervisors import MachineState
+from weft.agent.switch import SwitchFacts, SwitchPort
+from weft.model.records import Machine
+
+BLUE1 = GUESTS["blue1"]
+PORT = SwitchPort("vnet1", 5, BLUE1.instance, BLUE1.mac, 1500)
+RUNS = {"blue1": MachineState("blue1", "Running")}
+STANDS = {"blue1": MachineState("blue1", "Off")}
+
+
+def one(ports=(PORT,), binding=None, machine=None, states=None):
+    bindings = [binding or BLUE1.binding()]
+    return bind(bindings, [machine] if machine else [], SwitchFacts(tuple(ports)), states)[BLUE1.instance]
+
+
+def machine(power="Running", move_to=""):
+    return Machine("blue1", power, (BLUE1.instance,), "", move_to, 3)
+
+
+def test_a_port_with_iface_id_and_mac_is_bound():
+    local = one()
+    assert (local.number, local.role, local.fact().state) == (5, Role.HERE, "bound")
+    assert one([msgspec.structs.replace(PORT, iface_id=PORT.iface_id.upper())]).number == 5
+
+
+@pytest.mark.parametrize(
+    ("ports", "state", "reason"),
+    [
+        ((), "absent", ""),
+        ((msgspec.structs.replace(PORT, iface_id="else"),), "absent", ""),
+        ((msgspec.structs.replace(PORT, attached_mac=1),), "closed", "attached-mac 00-00-00-00-00-01"),
+        ((msgspec.structs.replace(PORT, attached_mac=None),), "closed", "attached-mac none"),
+        ((PORT, msgspec.structs.replace(PORT, name="vnet2", ofport=6)), "closed", "vnet1, vnet2 all claim"),
+        ((msgspec.structs.replace(PORT, ofport=-1),), "closed", "could not open port vnet1"),
+    ],
+    ids=["none", "another", "wrong-mac", "no-mac", "two", "dead"],
+)
+def test_any_other_port_stays_closed_with_a_reason(ports, state, reason):
+    local = one(ports)
+    assert (local.number, local.fact().state) == (None, state)
+    assert reason in local.reason
+
+
+def test_a_clone_that_kept_the_iface_id_does_not_disturb():
+    assert one([PORT, msgspec.structs.replace(PORT, name="clone", attached_mac=7)]).number == 5
+
+
+MOVING = BLUE1.binding(HOSTS["host2"])
+
+
+@pytest.mark.parametrize(
+    ("ports", "told", "states", "role"),
+    [
+        ((PORT,), machine(), RUNS, Role.HERE),
+        ((PORT,), machine(move_to="host2"), RUNS, Role.HERE),
+        ((PORT,), machine(move_to="host2"), STANDS, Role.GONE),
+        ((PORT,), machine(move_to="host2"), {}, Role.GONE),
+        ((PORT,), machine(), STANDS, Role.HERE),
+        ((PORT,), machine(), None, Role.HERE),
+        ((), machine(), RUNS, Role.GONE),
+        ((), machine(), None, Role.GONE),
+        ((PORT,), None, {}, Role.GONE),
+    ],
+)
+def test_a_machine_has_left_once_its_port_is_gone_or_it_no_longer_runs_here(ports, told, states, role):
+    assert one(ports, MOVING, told, states).role is role
+
+
+def test_without_a_move_nothing_has_left():
+    assert one((), None, machine(), STANDS).role is Role.HERE
+
+
+@pytest.mark.parametrize(("states", "role"), [({}, Role.COMING), (RUNS, Role.HERE), (None, Role.COMING)])
+def test_an_incoming_machine_is_here_when_it_runs_here(states, role):
+    assert one(machine=machine("Incoming"), states=states).role is role
+
+
+def test_unclaimed_ports_are_named():
+    stray = SwitchPort("tap9", 9, "nobody")
+    bare = SwitchPort("tap8", 8)
+    words = foreign_ports([BLUE1.binding()], SwitchFacts((PORT, stray, bare)))
+    assert [one.split(" is ")[0] for one in words] == ["port tap8 (iface-id none)", "port tap9 (iface-id nobody)"]

@@ -1,0 +1,75 @@
+"""What is asked of the hypervisor, from what should be and what is."""
+
+import msgspec
+import pytest
+
+from tests.unit.agent.policies import GUESTS
+from weft.agent.bindings import Local, Role
+from weft.agent.hypervisors import MachineState, Migrate, Prepare, Remove, Start, Stop
+from weft.agent.machines import World, names, verb_for
+from weft.agent.switch import SwitchPort
+from weft.model.records import Machine, SubnetRecord
+from weft.model.values import pack_ip
+
+BLUE1 = GUESTS["blue1"]
+BINDING = BLUE1.binding()
+PORT = SwitchPort("vnet1", 5, BLUE1.instance, BLUE1.mac, 1500)
+BOUND, ABSENT = Local(BINDING, PORT, Role.HERE), Local(BINDING, None, Role.HERE)
+CLOSED = Local(BINDING, None, Role.HERE, "wrong mac")
+SUBNET = SubnetRecord(BLUE1.vsid, pack_ip("10.1.1.0"), 24, pack_ip("10.1.1.1"))
+
+
+def machine(power="Running", move_to=""):
+    return Machine("blue1", power, (BLUE1.instance,), "", move_to, 3)
+
+
+def world(told=None, state=None, local=BOUND, **more):
+    base = World(
+        machines={"blue1": told} if told else {},
+        states={"blue1": MachineState("blue1", state)} if state else {},
+        locals={BLUE1.instance: local} if local else {},
+        subnets={BLUE1.vsid: (SUBNET,)},
+        mtus={BLUE1.instance: 1458},
+        leaving=(),
+        in_sync=True,
+        settled=True,
+    )
+    return msgspec.structs.replace(base, **more)
+
+
+START = Start(machine(), (BINDING,), (SUBNET,), 1458)
+
+
+@pytest.mark.parametrize(
+    ("given", "verb"),
+    [
+        (world(machine()), START),
+        (world(machine(), "Off"), START),
+        (world(machine(), "Running"), None),
+        (world(machine(), settled=False), None),
+        (world(machine(), local=ABSENT), Prepare(machine(), (BINDING,))),
+        (world(machine(), "Running", ABSENT), Prepare(machine(), (BINDING,))),
+        (world(machine(), local=CLOSED), None),
+        (world(machine("Incoming"), local=ABSENT), Prepare(machine("Incoming"), (BINDING,))),
+        (world(machine("Incoming")), None),
+        (world(machine("Incoming"), "Running", ABSENT), None),
+        (world(machine(move_to="host2"), "Running"), Migrate("blue1", "host2")),
+        (world(machine(move_to="host2"), "Off"), None),
+        (world(machine(move_to="host2")), None),
+        (world(machine("Off"), "Running"), Stop("blue1")),
+        (world(machine("Off"), "Off"), None),
+        (world(machine("Off"), local=ABSENT), None),
+        (world(None, "Off"), Remove("blue1")),
+        (world(None, "Running"), Remove("blue1")),
+        (world(None, leaving=("blue1",)), Remove("blue1")),
+        (world(None, "Running", in_sync=False), None),
+        (world(None, "Running", settled=False), None),
+        (world(None), None),
+    ],
+)
+def test_the_verb_is_what_is_missing(given, verb):
+    assert verb_for("blue1", given) == verb
+
+
+def test_everything_named_anywhere_is_considered():
+    assert names(world(machine(), leaving=("old",))) == ["blue1", "old"]
