@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 512
 MAX_BATCH_S = 0.02
+GATHER = 64
+"""With so many waiting, no more are waited for."""
 
 Encode = Callable[[Decision], Answer]
 """Makes the answer to keep for a request id; pure, called before the commit."""
@@ -62,6 +64,7 @@ class Writer:
         self._new_id = new_id
         self._waiting: list[_Asked] = []
         self._scheduled = False
+        self._seen = 0
         self._kept_at = clock.now().ledger
         self.on_commit: Callable[[Commit], None] = _nobody
         """Called after each commit that changed something, before anybody gets an answer. Must not raise."""
@@ -89,7 +92,13 @@ class Writer:
             loop.call_soon(self._write_waiting)
 
     def _write_waiting(self) -> None:
+        # as long as each turn of the loop brings more, another turn costs less than another transaction
+        if self._seen < len(self._waiting) < GATHER:
+            self._seen = len(self._waiting)
+            asyncio.get_running_loop().call_soon(self._write_waiting)
+            return
         self._scheduled = False
+        self._seen = 0
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
         left = self._write(batch)
         if left:

@@ -58,6 +58,18 @@ async def test_what_waits_becomes_one_revision(controller: Controller) -> None:
     assert reopened(controller, Path()) == controller.state
 
 
+async def test_what_comes_turn_after_turn_is_gathered(controller: Controller) -> None:
+    await fill(controller)
+    before = controller.state.revision
+
+    async def late(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return (await controller.submit(interface(f"n{turns}"), ANN)).revision
+
+    assert set(await asyncio.gather(*(late(turns) for turns in range(10)))) == {before + 1}
+
+
 async def test_the_log_has_one_step_per_cursor(controller: Controller) -> None:
     await fill(controller, interface("a"))
     before = dict(controller.state.cursors)
