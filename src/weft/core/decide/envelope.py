@@ -148,17 +148,21 @@ def _carry_child(kind: Kind, child: AnyResource, parent: AnyResource | None) -> 
 
 
 def retag(kind: Kind, resource: AnyResource, new_id: NewId) -> AnyResource:
-    """New etags for a resource and all below it; instance ids where they are missing."""
+    """One new etag for a resource and all below it; instance ids where they are missing."""
+    return _tag(kind, resource, f'W/"{new_id()}"', new_id)
+
+
+def _tag(kind: Kind, resource: AnyResource, etag: str, new_id: NewId) -> AnyResource:
     properties = resource.properties
     for below in kind.children:
         children: tuple[AnyResource, ...] = getattr(properties, below.member)
         if children:
-            tagged = tuple(retag(below, child, new_id) for child in children)
+            tagged = tuple(_tag(below, child, etag, new_id) for child in children)
             properties = msgspec.structs.replace(properties, **{below.member: tagged})
     return Resource(
         resource_id=resource.resource_id,
         instance_id=resource.instance_id or new_id(),
-        etag=f'W/"{new_id()}"',
+        etag=etag,
         tags=resource.tags,
         resource_metadata=resource.resource_metadata,
         properties=properties,
