@@ -237,10 +237,10 @@ class Agent:
             self._say(Resend(lost))
         elif not isinstance(frame, Welcome):
             told = self.streams.streams.get(frame.stream)
-            if told is None:
-                self._unacked.pop(frame.stream, None)
-            elif told.sequence is not None:
+            if told is not None and told.sequence is not None:
                 self._unacked[frame.stream] = (told.sequence, told.revision)
+            for gone in self._unacked.keys() - self.streams.streams.keys():
+                del self._unacked[gone]
 
     async def _look(self) -> None:
         """Learn what is: ports and machines when something happened, flows every now and then."""

@@ -64,14 +64,14 @@ class Streams:
                 self.generation, self.server = frame.generation, frame.server
                 return [], None
             case Full():
-                return list(self._full(frame)), None
+                return [*self._full(frame), *self._unneeded(frame)], None
             case Delta():
                 stream = self.streams.get(frame.stream)
                 if stream is None or stream.lost or not _follows(stream, frame):
                     if stream is not None:
                         stream.lost = True
                     return [], frame.stream
-                return list(_delta(stream, frame)), None
+                return [*_delta(stream, frame), *self._unneeded(frame)], None
             case Dropped():
                 return list(self._drop(frame.stream)), None
 
@@ -86,6 +86,17 @@ class Streams:
         for key in old:
             if key not in records:
                 yield frame.stream, key, None
+
+    def _unneeded(self, frame: Full | Delta) -> Iterator[Change]:
+        """Networks that the host stream no longer names.
+
+        Their Dropped follows, but not always: a connection may break before it, and a stream that was received and not
+        applied is in no Hello from which the controller could learn that it is still here.
+        """
+        if frame.stream == HOST_STREAM:
+            needed = {HOST_STREAM, *_needed(self.streams[HOST_STREAM])}
+            for number in self.streams.keys() - needed:
+                yield from self._drop(number)
 
     def _drop(self, number: int) -> Iterator[Change]:
         stream = self.streams.pop(number, None)

@@ -274,6 +274,20 @@ async def test_a_network_that_is_no_longer_needed_leaves_no_flow():
                 await asyncio.sleep(0.01)
 
 
+async def test_a_network_whose_goodbye_was_lost_leaves_no_flow_either():
+    async with running() as host:
+        controller = await working(host)
+        controller.hang_up()
+        again = host.connect()
+        # what is not acked when the network goes is of no network that anybody knows
+        again.say(Delta(RED, 6, 11, (), resumed=True), Delta(0, 1, 11, (), ((12, RED),), resumed=True))
+        await again.applied(11, 0)
+        assert not again.acked(RED, 11)
+        async with asyncio.timeout(5):
+            while any(flow.cookie & 0xFFFFFFFF in (RED, 5001) for flow in host.switch.flows()):
+                await asyncio.sleep(0.01)
+
+
 async def test_a_restarted_switch_gets_everything_again():
     async with running() as host:
         host.plug()

@@ -84,3 +84,15 @@ def test_only_what_was_applied_is_resumed():
     assert streams.cursors() == (Cursor(0, 3), Cursor(BLUE, 2))
     streams.take(Delta(BLUE, 1, 5, (ONE,)))
     assert streams.cursors() == (Cursor(0, 3),)
+
+
+def test_a_network_that_the_host_no_longer_needs_is_forgotten_with_the_host_stream():
+    """Its Dropped may have been lost with the connection, and what was never applied is in no Hello."""
+    for goodbye in (Full(0, 3, 7, ()), Delta(0, 1, 7, (), (NEEDS.key,), resumed=True)):
+        streams = following(Full(0, 0, 3, (NEEDS,)), Full(BLUE, 0, 3, (ONE,)))
+        streams.reconnected()
+        changes, lost = streams.take(goodbye)
+        assert (BLUE, ONE.key, None) in changes
+        assert lost is None
+        assert list(streams.streams) == [0]
+        assert streams.take(Dropped(BLUE)) == ([], None)
