@@ -6,7 +6,6 @@ leases alone. Not safe for threads; reads between two applies see one revision. 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from typing import Protocol
 
 import msgspec
@@ -21,6 +20,7 @@ from weft.model.fabric import VirtualNetworkManagerProperties
 from weft.model.kinds import BY_NAME, KINDS, Kind
 from weft.model.leases import Lease, ip_scope
 from weft.model.resources import AnyResource, Resource
+from weft.model.values import ip_text
 from weft.model.workload import VirtualMachineProperties
 
 MANAGER_INSTANCE = "5f1a8f0e-57ef-4d3c-9b1e-000000000001"
@@ -214,7 +214,7 @@ class State:
         for version in (4, 6):
             held = scopes.get(ip_scope(logical_network_ref, version))
             if held:
-                return str(ip_address(min(held).to_bytes(4 if version == 4 else 16, "big")))
+                return ip_text(min(held).to_bytes(4 if version == 4 else 16, "big"))
         return None
 
 

@@ -56,6 +56,27 @@ def test_the_gateway_is_the_lowest_host_address() -> None:
     assert str(v.gateway_of(ipaddress.ip_network("fd00:1::/64"))) == "fd00:1::1"
 
 
+_OCTET = st.one_of(st.integers(-1, 300).map(str), st.sampled_from(["", "00", "01", "1 ", "+1", "1_0", "²", "١", "0x1"]))
+
+
+@given(
+    st.one_of(st.lists(_OCTET, min_size=3, max_size=5).map(".".join), st.text(max_size=16), st.ip_addresses().map(str))
+)
+def test_addresses_are_packed_as_ipaddress_reads_them(text: str) -> None:
+    try:
+        expected = ipaddress.ip_address(text).packed
+    except ValueError:
+        with pytest.raises(ValueError, match="does not appear to be"):
+            v.pack_ip(text)
+    else:
+        assert v.pack_ip(text) == expected
+
+
+@given(st.ip_addresses())
+def test_packed_addresses_are_printed_as_ipaddress_prints_them(address: ipaddress.IPv4Address) -> None:
+    assert v.ip_text(address.packed) == str(address)
+
+
 @pytest.mark.parametrize("text", ["web1", "A.b_c-9", "x" * 64])
 def test_resource_ids_are_kept_as_written(text: str) -> None:
     assert v.check_resource_id(text) == text
