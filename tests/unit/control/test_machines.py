@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
+from weft.core.changes import Commit
 from weft.core.policy import network_stream
 from weft.model.errors import Conflict, NotFound, NotReady, StoreUnavailable, WaitTimedOut
 from weft.model.records import LookupRecord, PortBinding
@@ -259,13 +260,19 @@ async def test_a_move_that_the_store_held_up_goes_on_by_itself(controller: Contr
     await controller.machines.start("a", ANN)
     store = FailingStore(controller._store)
     controller.writer._store = store
-    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move)
-    store.fails = True
+    tell = controller.writer.on_commit
+
+    def fail_from_now(commit: Commit) -> None:
+        tell(commit)
+        store.fails = True
+
+    # the disk fills between the move's first phase and its second, whoever is quicker
+    controller.writer.on_commit = fail_from_now
     with pytest.raises(StoreUnavailable):
-        await moving
+        await controller.machines.migrate("a", "host3", ANN)
     assert place(controller) == "/servers/host1"
-    store.fails = False
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "preparing"
+    controller.writer.on_commit, store.fails = tell, False
     await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert place(controller) == "/servers/host3"
     assert rack.hosts["host3"].machines == {"a": "Running"}
