@@ -92,7 +92,6 @@ def test_what_is_fixed_at_creation_cannot_be_updated(world: World) -> None:
     "more",
     [
         {"isMultitenantStack": True},
-        {"internalDnsNameLabel": "web1"},
         {"portSettings": {"macSpoofingEnabled": "Enabled"}},
         {"portSettings": {"dhcpGuardEnabled": "enabled"}},
         {"portSettings": {"stormLimit": 5}},
@@ -108,9 +107,9 @@ def test_what_is_not_served_is_refused_not_stored(world: World, more: dict[str, 
 
 def test_settings_that_change_nothing_are_stored(world: World) -> None:
     settings = {"macSpoofingEnabled": "Disabled", "arpGuardEnabled": "Enabled", "vmqWeight": 0, "qosSettings": {}}
-    stored = world.interface("n1", portSettings=settings, internalDnsNameLabel="").properties
+    stored = world.interface("n1", portSettings=settings, internalDnsNameLabel="web1").properties
     assert stored.port_settings.arp_guard_enabled == "Enabled"
-    assert stored.internal_dns_name_label is None
+    assert stored.internal_dns_name_label == "web1"
 
 
 def test_dns_settings_belong_to_a_primary_interface_and_hold_addresses(world: World) -> None:

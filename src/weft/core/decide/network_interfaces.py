@@ -104,12 +104,13 @@ def _check_fixed(p: NetworkInterfaceProperties, old: Interface | None) -> None:
 
 
 def _check_served(p: NetworkInterfaceProperties) -> None:
-    """Refuse what would change behaviour and is not built, instead of storing it in silence."""
+    """Refuse what would change behaviour and is not built, instead of storing it in silence.
+
+    internalDnsNameLabel is kept: it means something only once an iDnsServer is configured (MS-NCNBI 3.1.5.11).
+    """
     name = ""
     if p.is_multitenant_stack:
         name = "isMultitenantStack"
-    elif p.internal_dns_name_label:
-        name = "internalDnsNameLabel"
     elif p.port_settings is not None:
         name = _unserved_port_setting(p.port_settings)
     if name:
