@@ -20,6 +20,7 @@ from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
 from weft.lab import hosts, namespaces, router, up
 from weft.lab.commands import run
+from weft.lab.processes import kill
 from weft.lab.state import HostState, open_lab
 from weft.model.values import ip_text, mac_colons
 
@@ -61,6 +62,9 @@ class FakeWorld:
 
     async def restart(self, host):
         self.switches[host].restart()
+
+    async def lose_database(self, host):
+        self.switches[host].faults.failing_steps |= {"tunnel", "mtu"}
 
 
 class LabWorld:
@@ -160,6 +164,10 @@ class LabWorld:
     def put_by_hand(self, host, flow):
         socket_path = f"unix:{self.rundir(host)}/br-int.mgmt"
         subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", "add-flow", socket_path, flow_text(flow)], check=True)
+
+    async def lose_database(self, host):
+        kill(self.lab.host(host).database)
+        await asyncio.sleep(0.1)
 
     async def restart(self, host):
         hosts.stop_switch(self.lab, self.lab.host(host))

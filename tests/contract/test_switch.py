@@ -155,6 +155,15 @@ async def test_a_restarted_switch_has_lost_its_flows_and_kept_its_ports(world):
     assert named(await seen(world, "host1", opened("p1")), "p1").iface_id == "a"
 
 
+async def test_a_step_that_fails_is_told_at_once(world):
+    """Open vSwitch without its database; it takes no flows then either, so only steps in the database are asked for."""
+    await apply(world, "host1", SwitchChange(puts=(FLOW,)))
+    await world.lose_database("host1")
+    async with asyncio.timeout(3):
+        failures = await apply(world, "host1", SwitchChange(tunnels_add=(tunnel("host1"),), mtus=(("p1", 1400),)))
+    assert [one.step for one in failures] == ["tunnel", "mtu"]
+
+
 # The pipeline: the example policy on two hosts, and what becomes of a packet.
 
 

@@ -24,9 +24,9 @@ class Start(msgspec.Struct, frozen=True):
     machine: Machine
     ports: tuple[PortBinding, ...]
     subnets: tuple[SubnetRecord, ...] = ()
-    """Of the ports' VSIDs: prefix length and gateway for a driver that sets up the guest's own stack, as the lab's does."""
+    """Of the ports' VSIDs: prefix length and gateway, for a driver that sets up the guest's stack as the lab's does."""
     mtu: int = 1458
-    """Largest inner packet that the tunnel carries: 1458 with NVGRE, 1450 with VXLAN inside a 1500-byte provider network."""
+    """Largest inner packet that the tunnel carries: 1458 with NVGRE, 1450 with VXLAN inside 1500 bytes."""
 
 
 class Stop(msgspec.Struct, frozen=True):

@@ -222,7 +222,8 @@ class OvsDatabase:
             self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
 
     def _commit(self, idl: Any, work: Work) -> SwitchUnavailable | None:
-        if not idl.has_ever_connected():
+        # without a connection commit_block would wait for the next one
+        if not (idl.has_ever_connected() and idl._session.is_connected()):
             return SwitchUnavailable(f"{self._remote}: the database does not answer")
         status = ovs.db.idl.Transaction.TRY_AGAIN
         for _ in range(_TRIES):

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import ipaddress
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from weft.agent import neighbours
@@ -20,7 +20,16 @@ from weft.agent.openflow import Counted
 from weft.agent.openflow_connection import FlowsRefused, OpenflowConnection
 from weft.agent.openflow_terms import UnknownOnWire
 from weft.agent.ovs_database import MARK, Interface, OvsDatabase
-from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchDump, SwitchFacts, SwitchPort, Tunnel
+from weft.agent.switch import (
+    Peer,
+    StepFailure,
+    SwitchChange,
+    SwitchDump,
+    SwitchFacts,
+    SwitchPort,
+    SwitchUnavailable,
+    Tunnel,
+)
 from weft.model.errors import InvalidMacAddress
 from weft.model.values import Mac, PackedIp, ip_text, parse_mac
 
@@ -79,16 +88,17 @@ class OvsSwitch:
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
         failures: list[StepFailure] = []
-        if change.tunnels_add:
-            await self._add_tunnels(change.tunnels_add)
+        for tunnel in change.tunnels_add:
+            failures += await self._add_tunnel(tunnel)
         failures += await self._reach(change.peers)
         for name, mtu in change.mtus:
-            await self._database.transact(lambda tables, name=name, mtu=mtu: tables.set_mtu(name, mtu))  # type: ignore[misc]
+            failures += await self._in_database(
+                "mtu", name, lambda tables, name=name, mtu=mtu: tables.set_mtu(name, mtu)
+            )
         if change.puts or change.removes:
             failures += await self._change_flows(connection, list(change.puts), list(change.removes))
-        for tunnel in change.tunnels_remove:
-            name = tunnel_name(tunnel)
-            await self._database.transact(lambda tables, name=name: tables.remove_port(name))  # type: ignore[misc]
+        for name in map(tunnel_name, change.tunnels_remove):
+            failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
         return tuple(failures)
 
     async def dump(self) -> SwitchDump:
@@ -150,12 +160,17 @@ class OvsSwitch:
         iface_id = row.external_ids.get("iface-id", "").lower()
         return SwitchPort(row.name, number if row.ofport > 0 else -1, iface_id, attached, row.mtu, _tunnel(row))
 
-    async def _add_tunnels(self, tunnels: tuple[Tunnel, ...]) -> None:
-        for tunnel in tunnels:
-            name, options = tunnel_name(tunnel), tunnel_options(tunnel)
-            await self._database.transact(
-                lambda tables, name=name, kind=tunnel.kind, options=options: tables.put_tunnel(name, kind, options)  # type: ignore[misc]
-            )
+    async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
+        name, options = tunnel_name(tunnel), tunnel_options(tunnel)
+        return await self._in_database("tunnel", name, lambda tables: tables.put_tunnel(name, tunnel.kind, options))
+
+    async def _in_database(self, step: str, subject: str, work: Callable[..., None]) -> list[StepFailure]:
+        """What fails here stays to be done. (ovs-vswitchd itself takes no flows while it has no database.)"""
+        try:
+            await self._database.transact(work)
+        except SwitchUnavailable as unavailable:
+            return [StepFailure(step, subject, str(unavailable))]
+        return []
 
     # flows
 
