@@ -1,4 +1,4 @@
-"""The docs name what there is (routes, commands, metrics, codes, drop reasons, properties), and their links lead somewhere.
+"""The docs name what there is (routes, commands, metrics, codes, drop reasons, properties); their links lead somewhere.
 
 What there is, is asked of the code (the tables it works from, its syntax tree, real answers), never listed here.
 """
