@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from weft.agent.ways import mtu_for
 from weft.cli.documents import Document, Documents
 from weft.cli.plan import Plan, apply
 from weft.lab import names, relay
 from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import LabFailure, LabFolder
 from weft.model.errors import WeftError
+from weft.model.kinds import VIRTUAL_NETWORK_MANAGER, resource_ref
 from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path_of
 
+PROVIDER_MTU = 1500
 USUAL_PORT = 8470
 FIRST_OTHER_PORT, OTHER_PORTS = 18470, 1000
 PORT_SECONDS = 5.0
@@ -118,6 +121,12 @@ def last_words(folder: LabFolder, what: str) -> str:
 def apply_resources(folder: LabFolder, resources: Sequence[Document]) -> Plan:
     """As `weft apply` does. Raises BadFile, RefusedDocument."""
     return ask(folder.read().url, lambda client: apply(client, Documents(tuple(resources))))
+
+
+def tunnel_mtu(folder: LabFolder, family: int) -> int:
+    """Largest inner packet, by the protocol that the network manager has; family (4, 6) of the provider addresses."""
+    manager = get(folder, resource_ref(VIRTUAL_NETWORK_MANAGER, VIRTUAL_NETWORK_MANAGER.singleton))
+    return mtu_for(manager["properties"]["networkVirtualizationProtocol"].lower(), PROVIDER_MTU, family)
 
 
 def await_agents(folder: LabFolder, servers: Sequence[str]) -> None:

@@ -30,6 +30,7 @@ DEMO_LAB = "weft_demo"
 EXAMPLE = "two-tenants.yaml"
 STEP_SECONDS = 60.0
 INTERRUPTED = 130
+LOG_LINES = 15
 
 demo_app = typer.Typer(add_completion=False)
 
@@ -116,6 +117,8 @@ def run_real(show: Show, name: str) -> int:
             show.failed += 1
         finally:
             with _undisturbed():
+                if show.failed:
+                    _tell_logs(show, lab)
                 up.bring_down(lab)
         with show.step("everything the demo made is gone") as see:
             _see_nothing(lab, made, see)
@@ -125,6 +128,13 @@ def run_real(show: Show, name: str) -> int:
 async def _on(show: Show, staged: contextlib.AbstractAsyncContextManager[Stage]) -> None:
     async with staged as stage:
         await play(show, stage)
+
+
+def _tell_logs(show: Show, lab: LabFolder) -> None:
+    """What the lab's processes said last: their logs go with the lab."""
+    for log in sorted(lab.path.glob("log/*.log")):
+        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+            show.say(f"{log.stem}: {line}")
 
 
 def _processes(lab: LabFolder) -> list[Process]:

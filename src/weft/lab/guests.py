@@ -1,7 +1,7 @@
 """Guests on disk: one file per machine, written by the agents' drivers and read by the lab's verbs.
 
-A guest is a namespace whose eth0, eth1 ... end in the plug namespace, with one leg to each host where the machine is
-or moves to. The file is written before the namespace is made and deleted after it is gone. Drivers of several hosts
+A guest is a namespace whose eth0, eth1 ... end in the plug namespace, with one leg each to every host where the machine
+is or moves to. The file is written before the namespace is made and deleted after it is gone. Drivers of several hosts
 share a guest, so a writer holds the guest's lock.
 """
 
@@ -33,8 +33,8 @@ class Guest(msgspec.Struct, frozen=True):
     host: str = ""
     """Server on which it runs, or ran last; empty before its first start."""
     running: bool = False
-    legs: tuple[str, ...] = ()
-    """Servers that have ports for it."""
+    legs: dict[str, tuple[int, ...]] = {}
+    """By server that has ports for it: which of its legs, in the order of the guest's ports."""
     ports: tuple[GuestPort, ...] = ()
 
 
@@ -69,12 +69,16 @@ class GuestFiles:
 
     async def create(self, machine: str, namespace: str) -> Guest:
         """The guest's file, with a number that no other guest has. The caller holds the guest's lock."""
-        async with self._flock("numbers"):
+        async with self._flock("@numbers"):
             taken = {guest.number for guest in self.all()}
             number = next(n for n in range(len(taken) + 1) if n not in taken)
             guest = Guest(machine=machine, number=number, namespace=namespace)
             self.write(guest)
             return guest
+
+    def lock_legs(self, host: int) -> contextlib.AbstractAsyncContextManager[None]:
+        """Hold the giving out of a host's legs."""
+        return self._flock(f"@legs{host}")
 
     def lock(self, machine: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold one guest against the drivers of other hosts."""

@@ -71,12 +71,12 @@ def start_switch(folder: LabFolder, host: HostState) -> bool:
         run(["ovsdb-tool", "create", str(rundir / "conf.db"), _schema()])
     environment = switch_environment(rundir)
     command = ["ovsdb-server", f"{rundir}/conf.db", f"--remote=punix:{rundir}/db.sock", f"--unixctl={rundir}/ovsdb.ctl"]
-    database = spawn(within(space, [*command, "-vconsole:warn"]), rundir / "ovsdb.log", environment)
+    database = spawn(within(space, [*command, "-vconsole:warn", "-vsyslog:off"]), rundir / "ovsdb.log", environment)
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, database=database))
     _await(lambda: _answers(rundir / "db.sock"), f"{host.name}: ovsdb-server", rundir / "ovsdb.log")
     _vsctl(rundir, _bridges(host), wait=False)
     command = ["ovs-vswitchd", f"unix:{rundir}/db.sock", f"--unixctl={rundir}/vswitchd.ctl", "--disable-system"]
-    command += ["-vconsole:warn", f"--pidfile={rundir}/ovs-vswitchd.pid"]
+    command += ["-vconsole:info", "-vsyslog:off", f"--pidfile={rundir}/ovs-vswitchd.pid"]
     switch = spawn(within(space, command), rundir / "vswitchd.log", environment)
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=switch))
     _name_control_socket(rundir, switch.pid)

@@ -6,7 +6,6 @@ of a redirect, done by the source's driver, and the destination's driver sees it
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -23,13 +22,13 @@ from weft.agent.hypervisors import (
     Verb,
 )
 from weft.lab import names, namespaces, plugs
-from weft.lab.commands import PATH
 from weft.lab.guests import Guest, GuestFiles, GuestPort
+from weft.lab.legs import Legs
 from weft.lab.namespaces import NETNS
+from weft.lab.running import ip, links, run
 from weft.lab.state import HostState, LabFolder
 from weft.model.errors import WeftError
 from weft.model.records import PortBinding
-from weft.model.values import mac_colons
 
 WATCH_SECONDS = 0.02
 """How often the guests' folder is looked at for changes that another host's driver made."""
@@ -56,9 +55,8 @@ class LabHypervisor:
         self._lab = lab
         self._host = host
         self._plugs = names.plug_namespace(lab.name)
-        self._space = names.namespace(lab.name, host.name)
-        self._database = f"unix:{lab.rundir(host)}/db.sock"
         self._guests = GuestFiles(lab.guests)
+        self._legs = Legs(lab, host, self._guests)
 
     async def facts(self) -> tuple[MachineState, ...]:
         """The machines that have ports here; those that run on another host are Off here."""
@@ -112,12 +110,12 @@ class LabHypervisor:
         guest = await self._prepare(start.machine.machine, start.ports)
         if not self._is_up(guest):
             await self._boot(guest)
-        there = await self._links()
-        await self._ip(self._plugs, plugs.guest_lines(guest, there, start.mtu))
-        await self._ip(guest.namespace, plugs.stack_lines(start))
+        there = await links(self._plugs)
+        await ip(self._plugs, plugs.guest_lines(guest, there, start.mtu))
+        await ip(guest.namespace, plugs.stack_lines(start))
         for number in range(len(guest.ports)):
             eth = ["ethtool", "-K", f"eth{number}", "tx", "off"]  # a userspace switch sends on what it gets
-            await self._run(["nsenter", f"--net={NETNS / guest.namespace}", "--", *eth])
+            await run(["nsenter", f"--net={NETNS / guest.namespace}", "--", *eth])
         for host in guest.legs:
             await self._connect(guest, self._lab.host(host))
         await self._switch_to(guest, self._host)
@@ -125,7 +123,7 @@ class LabHypervisor:
 
     async def _boot(self, guest: Guest) -> None:
         """The empty namespace, marked as the lab's."""
-        await self._run(namespaces.making(self._lab.name, guest.namespace, GUEST_SETTINGS))
+        await run(namespaces.making(self._lab.name, guest.namespace, GUEST_SETTINGS))
 
     async def _prepare(self, machine: str, ports: Sequence[PortBinding]) -> Guest:
         """The guest's file and its legs to this host, plugged into br-int."""
@@ -136,63 +134,35 @@ class LabHypervisor:
                 raise HypervisorFailure(f"{machine}: a namespace '{space}' is there that is no guest of this lab")
             guest = await self._guests.create(machine, space)
         wanted = tuple(GuestPort(binding.instance_id, binding.mac) for binding in ports)
+        there = await links(self._plugs)
         if guest.ports != wanted:
-            await self._unplug_changed(guest, wanted)
-        legs = guest.legs if self._host.name in guest.legs else (*guest.legs, self._host.name)
-        if (legs, wanted) != (guest.legs, guest.ports):
-            guest = msgspec.structs.replace(guest, legs=legs, ports=wanted)
-            self._guests.write(guest)
-        there = await self._links()
-        await self._ip(self._plugs, plugs.leg_lines(guest, self._host.number, self._space, there))
-        await self._plug_in(guest)
+            await ip(self._plugs, plugs.changed_lines(guest, wanted, there))
+        guest = await self._legs.give(guest, wanted)
         if guest.running and names.guest_plug(guest.number, 0) in there:
             await self._connect(guest, self._host)
         return guest
 
-    async def _unplug_changed(self, guest: Guest, wanted: Sequence[GuestPort]) -> None:
-        """Cables of interfaces that are no longer the guest's n-th: deleted, to be made anew."""
-        there = await self._links()
-        lines = [
-            f"link del dev {names.guest_plug(guest.number, number)}"
-            for number, port in enumerate(guest.ports)
-            if (number >= len(wanted) or wanted[number] != port) and names.guest_plug(guest.number, number) in there
-        ]
-        await self._ip(self._plugs, lines)
-
-    async def _plug_in(self, guest: Guest) -> None:
-        """Ports of br-int, with what the agent knows them by, and our mark."""
-        words: list[str] = []
-        for number, port in enumerate(guest.ports):
-            name = names.leg_port(guest.number, number)
-            await self._ip(self._space, [f"link set dev {name} arp off up"])
-            words += ["--", "--may-exist", "add-port", names.INTEGRATION_BRIDGE, name]
-            words += ["--", "set", "interface", name, f"external_ids:iface-id={port.instance_id}"]
-            words += [f'external_ids:attached-mac="{mac_colons(port.mac)}"', "external_ids:iface-status=active"]
-            words += [f"external_ids:vm-id={guest.machine}", f"external_ids:weft-lab={self._lab.name}"]
-        if words:
-            await self._run(["ovs-vsctl", f"--db={self._database}", "--timeout=10", *words])
-
     async def _connect(self, guest: Guest, host: HostState) -> None:
         """What comes from a host's leg goes to the guest."""
         lines = []
-        for number in range(len(guest.ports)):
-            leg, plug = names.leg_plug(guest.number, number, host.number), names.guest_plug(guest.number, number)
+        for number, slot in enumerate(guest.legs[host.name]):
+            leg, plug = names.leg_plug(host.number, slot), names.guest_plug(guest.number, number)
             if [redirect.device for redirect in await self._redirects(leg)] != [plug]:
                 lines += plugs.arrival_lines(leg, plug)
         if lines:  # -force: deleting the filters of a new leg finds none
-            await self._run(["tc", "-n", self._plugs, "-force", "-batch", "-"], lines, check=False)
+            await run(["tc", "-n", self._plugs, "-force", "-batch", "-"], lines, check=False)
 
     async def _switch_to(self, guest: Guest, host: HostState) -> None:
         """What the guest sends goes to this host: the move itself."""
         lines = []
-        for number in range(len(guest.ports)):
-            plug, leg = names.guest_plug(guest.number, number), names.leg_plug(guest.number, number, host.number)
+        for number, slot in enumerate(guest.legs[host.name]):
+            plug, leg = names.guest_plug(guest.number, number), names.leg_plug(host.number, slot)
             present = await self._redirects(plug)
             if not present:
                 lines.append(f"qdisc replace dev {plug} clsact")
             lines += plugs.departure_lines(plug, leg, present)
         if lines:
-            await self._run(["tc", "-n", self._plugs, "-batch", "-"], lines)
+            await run(["tc", "-n", self._plugs, "-batch", "-"], lines)
 
     async def _stop(self, machine: str) -> None:
         """The guest's cables first, which silences it at once; then its processes and namespace."""
@@ -203,14 +173,14 @@ class LabHypervisor:
         await self._halt(guest)
 
     async def _halt(self, guest: Guest) -> None:
-        there = await self._links()
+        there = await links(self._plugs)
         cables = [names.guest_plug(guest.number, number) for number in range(len(guest.ports))]
-        await self._ip(self._plugs, [f"link del dev {cable}" for cable in cables if cable in there])
+        await ip(self._plugs, [f"link del dev {cable}" for cable in cables if cable in there])
         if self._is_up(guest):
-            pids = await self._run(["ip", "netns", "pids", guest.namespace], check=False)
+            pids = await run(["ip", "netns", "pids", guest.namespace], check=False)
             for pid in pids.split():
-                await self._run(["kill", "-9", pid], check=False)
-            await self._run(["ip", "netns", "del", guest.namespace])
+                await run(["kill", "-9", pid], check=False)
+            await run(["ip", "netns", "del", guest.namespace])
 
     async def _migrate(self, verb: Migrate) -> None:
         guest = self._guests.read(verb.machine)
@@ -229,50 +199,15 @@ class LabHypervisor:
         guest = self._guests.read(machine)
         if guest is None or self._host.name not in guest.legs:
             return
-        legs = tuple(host for host in guest.legs if host != self._host.name)
-        if guest.host == self._host.name or not legs:
+        if guest.host == self._host.name or len(guest.legs) == 1:
             await self._halt(guest)
             guest = msgspec.structs.replace(guest, host="", running=False)
-        there = await self._links()
-        words: list[str] = []
-        for number in range(len(guest.ports)):
-            words += ["--", "--if-exists", "del-port", names.INTEGRATION_BRIDGE, names.leg_port(guest.number, number)]
-        if words:
-            await self._run(["ovs-vsctl", f"--db={self._database}", "--timeout=10", *words])
-        gone = [names.leg_plug(guest.number, number, self._host.number) for number in range(len(guest.ports))]
-        await self._ip(self._plugs, [f"link del dev {leg}" for leg in gone if leg in there])
-        if legs:
-            self._guests.write(msgspec.structs.replace(guest, legs=legs))
+        guest = await self._legs.take_back(guest)
+        if guest.legs:
+            self._guests.write(guest)
         else:
             self._guests.delete(machine)
 
-    async def _links(self) -> set[str]:
-        """Of the plug namespace."""
-        shown = await self._run(["ip", "-n", self._plugs, "-o", "link", "show"])
-        return {line.split(": ")[1].partition("@")[0] for line in shown.splitlines()}
-
     async def _redirects(self, device: str) -> list[plugs.Redirect]:
-        shown = await self._run(
-            ["tc", "-n", self._plugs, "-j", "filter", "show", "dev", device, "ingress"], check=False
-        )
+        shown = await run(["tc", "-n", self._plugs, "-j", "filter", "show", "dev", device, "ingress"], check=False)
         return plugs.redirects(shown)
-
-    async def _ip(self, space: str, lines: Sequence[str]) -> None:
-        if lines:
-            await self._run(["ip", "-n", space, "-batch", "-"], lines)
-
-    async def _run(self, command: Sequence[str], lines: Sequence[str] = (), *, check: bool = True) -> str:
-        """Run to its end; its output. Raises HypervisorFailure with its last words."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE if lines else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PATH": PATH},
-        )
-        text = "".join(f"{line}\n" for line in lines).encode() if lines else None
-        output, errors = await process.communicate(text)
-        if check and process.returncode != 0:
-            words = errors.decode(errors="replace").strip().splitlines()[-3:]
-            raise HypervisorFailure(f"{' '.join(command)}: {' / '.join(words) or process.returncode}")
-        return output.decode(errors="replace")

@@ -49,14 +49,14 @@ def guest_plug(guest: int, port: int) -> str:
     return f"g{guest}.{port}"
 
 
-def leg_plug(guest: int, port: int, host: int) -> str:
-    """The plug namespace's end of the leg to a host."""
-    return f"l{guest}.{port}.{host}"
+def leg_plug(host: int, slot: int) -> str:
+    """The plug namespace's end of one of a host's legs."""
+    return f"l{host}.{slot}"
 
 
-def leg_port(guest: int, port: int) -> str:
-    """The host's end of a leg: the port of br-int."""
-    return f"v{guest}.{port}"
+def leg_port(slot: int) -> str:
+    """The host's end of a leg: a port of br-int."""
+    return f"v{slot}"
 
 
 def router_port(host: int) -> str:

@@ -10,6 +10,8 @@ from weft.cli.faults import BadFile, Fault
 from weft.lab.state import HostState
 
 MOST_HOSTS = 250
+ROOM = 8
+"""Machines that can move to a host before it needs new ports."""
 _HOST_MEMBERS = {"provideraddress": "providerAddress", "gateway": "gateway"}
 
 
@@ -21,6 +23,18 @@ class LabPlan(msgspec.Struct, frozen=True):
     running: tuple[str, ...]
     """Machines to start, unless the file says powerState Off."""
     remarks: tuple[str, ...] = ()
+
+    def legs_on(self, host: str) -> int:
+        """Ports that a host may need: for its own interfaces, and room for others to move there."""
+        own = total = 0
+        for resource in self.resources:
+            if resource.kind.name == "virtualMachines":
+                properties = resource.body["properties"]
+                count = len(properties.get("networkInterfaces") or ())
+                total += count
+                server = str((properties.get("server") or {}).get("resourceRef", ""))
+                own += count if server.rpartition("/")[2].lower() == host.lower() else 0
+        return min(total, own + ROOM)
 
 
 def plan(documents: Documents) -> LabPlan:

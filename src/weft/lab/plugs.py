@@ -14,7 +14,7 @@ import msgspec
 
 from weft.agent.hypervisors import Start
 from weft.lab import names
-from weft.lab.guests import Guest
+from weft.lab.guests import Guest, GuestPort
 from weft.model.records import PortBinding, SubnetRecord
 from weft.model.values import PackedIp, ip_text, mac_colons
 
@@ -38,6 +38,16 @@ def guest_lines(guest: Guest, there: Iterable[str], mtu: int) -> list[str]:
             lines.append(f"link add name {plug} type veth {eth}")
         lines.append(f"link set dev {plug} up")
     return lines
+
+
+def changed_lines(guest: Guest, wanted: Sequence[GuestPort], there: Iterable[str]) -> list[str]:
+    """`ip` lines that delete the cables of interfaces that are no longer the guest's n-th, to be made anew."""
+    plugs = [names.guest_plug(guest.number, number) for number in range(len(guest.ports))]
+    return [
+        f"link del dev {plug}"
+        for number, (port, plug) in enumerate(zip(guest.ports, plugs, strict=True))
+        if (number >= len(wanted) or wanted[number] != port) and plug in there
+    ]
 
 
 def stack_lines(start: Start) -> list[str]:
@@ -68,16 +78,45 @@ def subnet_of(binding: PortBinding, address: PackedIp, subnets: Sequence[SubnetR
     return None
 
 
-def leg_lines(guest: Guest, host: int, host_space: str, there: Iterable[str]) -> list[str]:
-    """`ip` lines, in the plug namespace, that give the guest a leg per port to one host."""
+def missing_slots(slots: Iterable[int], host: int, there: Iterable[str]) -> list[int]:
+    """Those of a host's legs that the plug namespace does not have yet."""
+    return [slot for slot in slots if names.leg_plug(host, slot) not in there]
+
+
+def leg_lines(slots: Sequence[int], host: int, host_space: str, mtu: int) -> list[str]:
+    """`ip` lines, in the plug namespace, that make legs to a host."""
     lines = []
-    for number in range(len(guest.ports)):
-        leg = names.leg_plug(guest.number, number, host)
-        if leg not in there:
-            port = names.leg_port(guest.number, number)
-            lines.append(f"link add name {leg} type veth peer name {port} netns {host_space}")
+    for slot in slots:
+        leg, port = names.leg_plug(host, slot), names.leg_port(slot)
+        lines.append(f"link add name {leg} type veth peer name {port} mtu {mtu} netns {host_space}")
         lines.append(f"link set dev {leg} up")
     return lines
+
+
+def port_lines(slots: Sequence[int]) -> list[str]:
+    """`ip` lines, in the host's namespace: its kernel must answer nothing that it sees there."""
+    return [f"link set dev {names.leg_port(slot)} arp off up" for slot in slots]
+
+
+def spare_words(slots: Sequence[int], lab: str) -> list[str]:
+    """For ovs-vsctl: ports of br-int that belong to nobody, with our mark."""
+    words: list[str] = []
+    for slot in slots:
+        port = names.leg_port(slot)
+        words += ["--", "--may-exist", "add-port", names.INTEGRATION_BRIDGE, port]
+        words += ["--", "clear", "interface", port, "external_ids"]
+        words += ["--", "set", "interface", port, f"external_ids:weft-lab={lab}", "external_ids:iface-status=inactive"]
+    return words
+
+
+def identity_words(guest: Guest, slots: Sequence[int]) -> list[str]:
+    """For ovs-vsctl: the ports that are a guest's, with what the agent knows them by."""
+    words: list[str] = []
+    for slot, port in zip(slots, guest.ports, strict=True):
+        words += ["--", "set", "interface", names.leg_port(slot), f"external_ids:iface-id={port.instance_id}"]
+        words += [f'external_ids:attached-mac="{mac_colons(port.mac)}"', "external_ids:iface-status=active"]
+        words += [f"external_ids:vm-id={guest.machine}"]
+    return words
 
 
 def arrival_lines(leg: str, plug: str) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 from weft.cli.documents import Documents
 from weft.lab import control, hosts, namespaces, router
 from weft.lab.guests import GuestFiles
+from weft.lab.legs import ensure_spares
 from weft.lab.plan import LabPlan, plan
 from weft.lab.processes import alive, boot_id, inside, kill, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
@@ -36,6 +37,7 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say,
     done = control.apply_resources(folder, asked.resources)
     if done.work:
         say(f"applied: {done.count('create')} created, {done.count('change')} changed")
+    _make_spares(folder, asked)
     started = [host.name for host in state.hosts.values() if hosts.start_agent(folder, folder.host(host.name))]
     control.await_agents(folder, [host.name for host in state.hosts.values()])
     if started:
@@ -133,6 +135,14 @@ def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
         names = [state.hosts[name].name for name, new in made if new]
     if names:
         say(f"hosts with Open vSwitch: {', '.join(names)}")
+
+
+def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
+    """Legs on every host for the machines of the file, so that one that moves there touches no link (see legs.py)."""
+    mtu = min(control.tunnel_mtu(folder, router.provider_subnet(host).version) for host in asked.hosts)
+    state = folder.change(lambda old: msgspec.structs.replace(old, mtu=mtu))
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        list(workers.map(lambda host: ensure_spares(folder, host, asked.legs_on(host.name)), state.hosts.values()))
 
 
 def summary(folder: LabFolder) -> list[tuple[str, str, str]]:

@@ -23,9 +23,9 @@ def test_namespaces_of_the_lab_itself_are_no_resource_ids():
 
 def test_link_names_fit():
     most = 9999
-    assert len(names.leg_plug(most, 99, 250)) <= 15
+    assert len(names.leg_plug(250, most)) <= 15
     assert len(names.guest_plug(most, 99)) <= 15
-    assert len(names.leg_port(most, 99)) <= 15
+    assert len(names.leg_port(most)) <= 15
 
 
 def test_macs_of_hosts_and_router_differ_and_are_local_unicast():

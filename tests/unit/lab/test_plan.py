@@ -84,3 +84,15 @@ def test_clashes_are_faults():
 
 def test_a_lab_without_hosts_says_so():
     assert "at least one host" in faults(MACHINE.format("web1", "Running"))[0]
+
+
+def test_a_host_has_legs_for_its_own_and_room_for_others():
+    machines = [
+        f"kind: virtualMachines\nresourceId: vm{n}\nproperties:\n"
+        f"  server: {{resourceRef: /servers/{'HOST1' if n < 3 else 'host2'}}}\n"
+        f"  networkInterfaces: [{{resourceRef: /networkInterfaces/a{n}}}]\n"
+        for n in range(20)
+    ]
+    other = HOST.format("host2", "providerAddress: 192.168.1.11/24")
+    found = of(GOOD, other, *machines)
+    assert (found.legs_on("host1"), found.legs_on("host2")) == (3 + 8, 20)

@@ -54,11 +54,35 @@ def test_cables_that_are_there_are_not_made_again():
         "link add name g3.1 type veth peer name eth1 address 00:1d:d8:b7:1c:01 mtu 1458 netns lab-web1",
         "link set dev g3.1 up",
     ]
-    assert plugs.leg_lines(GUEST, 7, "lab-host8", {"l3.1.7"}) == [
-        "link add name l3.0.7 type veth peer name v3.0 netns lab-host8",
-        "link set dev l3.0.7 up",
-        "link set dev l3.1.7 up",
+
+
+def test_legs_that_are_there_are_not_made_again():
+    assert plugs.missing_slots(range(3), 7, {"l7.1", "l6.0", "g3.0"}) == [0, 2]
+    assert plugs.leg_lines([2], 7, "lab-host8", 1458) == [
+        "link add name l7.2 type veth peer name v2 mtu 1458 netns lab-host8",
+        "link set dev l7.2 up",
     ]
+    assert plugs.port_lines([2]) == ["link set dev v2 arp off up"]
+
+
+def test_a_spare_port_has_our_mark_and_nobody_s_name():
+    words = " ".join(plugs.spare_words([4], "lab"))
+    assert "clear interface v4 external_ids" in words and "weft-lab=lab" in words
+    assert "iface-id" not in words and words.index("clear") < words.index("weft-lab")
+
+
+def test_a_port_is_known_by_instance_id_and_mac():
+    words = plugs.identity_words(GUEST, [4, 9])
+    assert words[: words.index("external_ids:iface-id=id1")].count("v9") == 1
+    assert 'external_ids:attached-mac="00:1d:d8:b7:1c:01"' in words
+
+
+def test_only_cables_of_changed_interfaces_are_deleted():
+    there = {"g3.0", "g3.1"}
+    assert plugs.changed_lines(GUEST, GUEST.ports, there) == []
+    assert plugs.changed_lines(GUEST, GUEST.ports[:1], there) == ["link del dev g3.1"]
+    assert plugs.changed_lines(GUEST, GUEST.ports[1:], there) == ["link del dev g3.0", "link del dev g3.1"]
+    assert plugs.changed_lines(GUEST, (), {"g3.1"}) == ["link del dev g3.1"]
 
 
 def test_the_stack_gets_prefix_and_gateway_of_its_own_subnet():
