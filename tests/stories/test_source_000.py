@@ -159,3 +159,17 @@ async def test_story_0_23_the_same_ip_twice_is_refused_but_legal_in_another_netw
     assert "/networkInterfaces/b1" in error["message"]
     red = await desk.nic("r1", "red", "web", ip="10.1.1.11")
     assert red["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"] == "10.1.1.11"
+
+
+@pytest.mark.parametrize("start, words", [("00-15-5D-01-02-00", "microsoft"), ("0A-00-00-00-00-00", "")])
+async def test_a_pool_in_anothers_range_is_accepted_with_a_warning(desk: Desk, start: str, words: str) -> None:
+    pool = {"properties": {"startMacAddress": start, "endMacAddress": start[:-2] + "FF"}}
+    answered = await desk.put("/networking/v1/macPools/odd", pool)
+    state = answered["properties"]["configurationState"]
+    assert state["status"] == "Warning"
+    assert words in state["detailedInfo"][0]["message"].lower()
+    plain = await desk.put(
+        "/networking/v1/macPools/plain",
+        {"properties": {"startMacAddress": "00-1D-D8-B7-1C-00", "endMacAddress": "00-1D-D8-B7-1C-FF"}},
+    )
+    assert "configurationState" not in plain["properties"]

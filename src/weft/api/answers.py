@@ -122,6 +122,7 @@ class Answers:
             "numberOfMacAddresses": usage["capacity"],
             "numberofMacAddressesAllocated": usage["assigned"] + usage["retained"],
         }
+        self._add_configuration(properties, "macPools", resource)
 
     def _counts(self, pool_ref: str) -> dict[str, int]:
         pool = self._state.space(pool_ref.lower())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from weft.control.hosts import HostView
+from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.values import wall_text
 from weft.wire.messages import PortFact
@@ -16,6 +17,7 @@ Members = dict[str, Any]
 SUCCESS = "Success"
 IN_PROGRESS = "InProgress"
 FAILURE = "Failure"
+WARNING = "Warning"
 UNINITIALIZED = "Uninitialized"
 
 MAX_REMEMBERED = 100_000
@@ -32,8 +34,10 @@ class Configuration:
 
     def of(self, kind: str, resource: Any) -> Members | None:
         """The configurationState of a resource; None while no host is concerned with it."""
-        if kind == "servers":
-            found: Members | None = _details(*self._of_server(resource))
+        if kind == "macPools":
+            found: Members | None = _of_pool(resource)
+        elif kind == "servers":
+            found = _details(*self._of_server(resource))
         elif kind == "networkInterfaces":
             found = self._of_interface(resource)
         else:
@@ -109,6 +113,12 @@ class Configuration:
                 found = self._of_interface(interface)
                 if found is not None and found["status"] == FAILURE:
                     yield self._stamped("interfaceErrors", instance_id, found)
+
+
+def _of_pool(pool: Any) -> Members | None:
+    """A pool that was accepted though its addresses may meet others'; None if nothing speaks against it."""
+    details = [{"source": "Controller", "message": each, "code": "Unknown"} for each in warnings_for(pool)]
+    return _details(WARNING, details) if details else None
 
 
 def _of_host(view: HostView) -> tuple[str, list[Members]]:

@@ -21,7 +21,7 @@ from weft.wire.client import Client, Write, path_of
 app = typer.Typer()
 
 Wait = Annotated[bool, typer.Option("--wait", help="Answer when every host that needs the change has applied it.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=1, max=3600, help="Seconds that --wait waits.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, max=600, help="Seconds that --wait waits.")]
 File = Annotated[str, typer.Option("--file", "-f", metavar="FILE", help="YAML stream; - reads standard input.")]
 
 

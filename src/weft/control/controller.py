@@ -21,9 +21,11 @@ from weft.control.session import Send
 from weft.control.waits import wait_applied
 from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
-from weft.core.changes import Commit
+from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, Command, Decision
+from weft.core.ledger import warnings_for
 from weft.core.state import State
+from weft.model.kinds import MAC_POOLS
 from weft.model.values import NewId, Now
 from weft.store.store import HistoryRow, Retention, Store
 
@@ -74,6 +76,10 @@ class Controller:
         self._store.close()
 
     def _committed(self, commit: Commit) -> None:
+        for change in commit.changes:
+            if isinstance(change, ResourceChange) and change.kind == MAC_POOLS.name and change.before is None:
+                for warning in warnings_for(change.after):
+                    log.warning("macPool %s: %s", change.after.resource_id, warning)
         self._watch.committed(commit)
         self.publisher.committed(commit)
 
