@@ -111,10 +111,10 @@ def _runs(state: MachineState | None) -> bool:
 
 
 def foreign_ports(bindings: Iterable[PortBinding], facts: SwitchFacts) -> tuple[str, ...]:
-    """Ports of the bridge that no binding claims, in words; they are closed."""
+    """Ports of the bridge that no binding claims, in words; they are closed. Spare ones are nobody's on purpose."""
     known = {binding.instance_id.lower() for binding in bindings}
     return tuple(
         f"port {port.name} (iface-id {port.iface_id or 'none'}) is no interface of this host: closed"
         for port in sorted(facts.ports, key=lambda port: port.name)
-        if port.tunnel is None and port.iface_id.lower() not in known
+        if port.tunnel is None and not port.spare and port.iface_id.lower() not in known
     )

@@ -34,6 +34,8 @@ class SwitchPort(msgspec.Struct, frozen=True):
     """0 if unknown."""
     tunnel: Tunnel | None = None
     """Set if and only if it is a tunnel port that bears our mark."""
+    spare: bool = False
+    """No iface-id, and external_ids:iface-status says inactive: kept for a machine to come, so nothing to report."""
 
 
 class SwitchFacts(msgspec.Struct, frozen=True):

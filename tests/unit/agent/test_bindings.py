@@ -87,3 +87,10 @@ def test_unclaimed_ports_are_named():
     bare = SwitchPort("tap8", 8)
     words = foreign_ports([BLUE1.binding()], SwitchFacts((PORT, stray, bare)))
     assert [one.split(" is ")[0] for one in words] == ["port tap8 (iface-id none)", "port tap9 (iface-id nobody)"]
+
+
+def test_a_spare_port_is_nothing_to_report():
+    spare, stranger = SwitchPort("v1", 7, spare=True), SwitchPort("v2", 8)
+    assert foreign_ports((), SwitchFacts((spare, stranger))) == (
+        "port v2 (iface-id none) is no interface of this host: closed",
+    )
