@@ -56,10 +56,10 @@ class FailingStore:
         self._store = store
         self.fails = False
 
-    def commit(self, commit, actors, answers=()) -> None:
+    def commit(self, commit, actors, answers=(), refused=()) -> None:
         if self.fails:
             raise StoreUnavailable("The disk is full, says the test.")
-        self._store.commit(commit, actors, answers)
+        self._store.commit(commit, actors, answers, refused)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

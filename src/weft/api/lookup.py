@@ -106,6 +106,7 @@ def _after(call: Call) -> int | None:
 
 
 def _event(row: HistoryRow) -> dict[str, Any]:
+    counted = {} if row.last is None else {"times": row.times, "lastTime": wall_text(row.last)}
     return {
         "time": wall_text(row.wall),
         "revision": row.revision,
@@ -115,4 +116,5 @@ def _event(row: HistoryRow) -> dict[str, Any]:
         "host": row.host or None,
         "actor": row.actor or None,
         "reason": row.reason or None,
+        **counted,
     }

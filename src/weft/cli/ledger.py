@@ -141,9 +141,15 @@ def _print_address(found: Any) -> None:
     history = [{"domain": _domain(place), **event} for place in places for event in place.get("history") or ()]
     if history:
         print()
-        members = ["time", "revision", "event", "machine", "host", "actor", "reason"]
+        members = ["time", "revision", "event", "holder", "machine", "host", "actor", "reason"]
         members += ["domain"] if len(places) > 1 else []
-        show.table(members, [[event.get(member) for member in members] for event in history])
+        show.table(members, [[_counted(event, member) for member in members] for event in history])
+
+
+def _counted(event: dict[str, Any], member: str) -> Any:
+    """The same asker's refusals of one hour come as one event."""
+    times = event.get("times", 1) if member == "event" else 1
+    return f"{event['event']}, {times} times" if times > 1 else event.get(member)
 
 
 def _domain(place: Any) -> Any:

@@ -2,7 +2,8 @@
 
 Called by weft.control.controller. Between two callbacks of the event loop the state is always what the disk has: a
 batch is decided, applied and committed in one callback, and a failed commit reverts every change of it. A refused
-command refuses alone. A request id gets one answer, whether its copies come in one batch, later or after a restart.
+command refuses alone; if it is about an address it goes into that address's history in the same transaction, or in one
+that makes no revision. A request id gets one answer, whether its copies come in one batch, later or after a restart.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from weft.core.changes import Change, Commit, CursorChange
 from weft.core.commands import Actor, Command, Decision
 from weft.core.decide import decide, decide_and_apply
 from weft.core.state import State
-from weft.model.errors import StoreUnavailable
+from weft.model.errors import Refusal, StoreUnavailable
 from weft.model.values import NewId, Now
+from weft.store.refusals import RefusedAddress
 from weft.store.store import Answer, Store
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,27 @@ class _Granted(msgspec.Struct):
     asked: _Asked
     decision: Decision
     answer: Answer | None
+
+
+class _Refused(msgspec.Struct):
+    asked: _Asked
+    error: Exception
+
+    @property
+    def address(self) -> RefusedAddress | None:
+        """What goes into the history of an address; None if the refusal is about none."""
+        error = self.error
+        if not isinstance(error, Refusal) or not error.scope:
+            return None
+        return RefusedAddress(error.scope, error.address, error.asker, self.asked.actor.name, error.code)
+
+
+class _Outcome(msgspec.Struct):
+    """What a batch came to, before the commit."""
+
+    granted: list[_Granted] = []
+    refused: list[_Refused] = []
+    repeats: list[tuple[_Asked, Answer]] = []
 
 
 class Writer:
@@ -109,8 +132,7 @@ class Writer:
     def _write(self, batch: Sequence[_Asked]) -> Sequence[_Asked]:
         """Decide and commit a batch; returns what is left over when it takes too long."""
         now = self._clock.now()
-        granted: list[_Granted] = []
-        repeats: list[tuple[_Asked, Answer]] = []
+        outcome = _Outcome()
         try:
             answered = self._answered(batch)
         except StoreUnavailable as error:
@@ -124,18 +146,18 @@ class Writer:
             if asked.future.cancelled():
                 continue
             if asked.request_id is not None and asked.request_id in answered:
-                repeats.append((asked, answered[asked.request_id]))
+                outcome.repeats.append((asked, answered[asked.request_id]))
                 continue
             try:
                 one = self._decide(asked, now)
             except Exception as error:
                 # a refusal, or a fault of ours: it is its own caller's alone
-                asked.future.set_exception(error)
+                outcome.refused.append(_Refused(asked, error))
                 continue
-            granted.append(one)
+            outcome.granted.append(one)
             if one.answer is not None:
                 answered[one.answer.request_id] = one.answer
-        self._finish(granted, repeats, now)
+        self._finish(outcome, now)
         return left
 
     def _answered(self, batch: Sequence[_Asked]) -> dict[str, Answer]:
@@ -158,22 +180,26 @@ class Writer:
         for change in reversed(changes):
             self.state.revert(change)
 
-    def _finish(self, granted: list[_Granted], repeats: list[tuple[_Asked, Answer]], now: Now) -> None:
-        changes = [change for one in granted for change in one.decision.changes]
-        answers = [one.answer for one in granted if one.answer is not None]
+    def _finish(self, outcome: _Outcome, now: Now) -> None:
+        """Commit, then answer. Without the commit a refusal still stands where nothing was granted before it."""
+        changes = [change for one in outcome.granted for change in one.decision.changes]
         try:
-            commit = self._commit(granted, changes, answers, now)
+            commit = self._commit(outcome, changes, now)
         except Exception as error:
             self._revert(changes)
-            self._refuse((*(one.asked for one in granted), *(asked for asked, _ in repeats)), error)
+            doubtful = [one.asked for one in outcome.refused] if changes else []
+            unanswered = [*(one.asked for one in outcome.granted), *(asked for asked, _ in outcome.repeats), *doubtful]
+            self._refuse(unanswered, error)
+            _answer_refused(outcome.refused)
             return
         if commit is not None:
             self.state.revision = commit.revision
             self._tell(commit)
         revision = self.state.revision
-        for one in granted:
+        _answer_refused(outcome.refused)
+        for one in outcome.granted:
             _resolve(one.asked.future, Submitted(revision, one.decision, one.answer))
-        for asked, answer in repeats:
+        for asked, answer in outcome.repeats:
             _resolve(asked.future, Submitted(revision, None, answer))
 
     def _refuse(self, batch: Sequence[_Asked], error: Exception) -> None:
@@ -185,15 +211,17 @@ class Writer:
             if not asked.future.done():
                 asked.future.set_exception(StoreUnavailable(self.failure))
 
-    def _commit(self, granted: list[_Granted], changes: list[Change], answers: list[Answer], now: Now) -> Commit | None:
+    def _commit(self, outcome: _Outcome, changes: list[Change], now: Now) -> Commit | None:
         """One transaction; None if nothing changed. Raises StoreUnavailable."""
-        if not changes and not answers:
+        answers = [one.answer for one in outcome.granted if one.answer is not None]
+        refused = [address for one in outcome.refused if (address := one.address) is not None]
+        if not changes and not answers and not refused:
             return None
-        actors = [one.asked.actor.name for one in granted for _ in one.decision.changes]
+        actors = [one.asked.actor.name for one in outcome.granted for _ in one.decision.changes]
         kept, authors = _without_steps(changes, actors)
         revision = self.state.revision + 1 if changes else self.state.revision
         commit = Commit(revision, now.wall, now.ledger, tuple(kept), tuple(dict.fromkeys(authors)))
-        self._store.commit(commit, authors, answers)
+        self._store.commit(commit, authors, answers, refused)
         self.failure = ""
         self._kept_at = now.ledger
         return commit if changes else None
@@ -224,6 +252,12 @@ class Writer:
 
 def _nobody(commit: Commit) -> None:
     pass
+
+
+def _answer_refused(refused: Sequence[_Refused]) -> None:
+    for one in refused:
+        if not one.asked.future.done():
+            one.asked.future.set_exception(one.error)
 
 
 def _resolve(future: "asyncio.Future[Submitted]", value: Submitted) -> None:

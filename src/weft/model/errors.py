@@ -40,6 +40,11 @@ class Refusal(WeftError):
     code = "BadRequest"
     position: int | None = None
     """Of a refused batch: which of its commands is at fault, from 0."""
+    scope: str = ""
+    """Of an address that is not to be had: its scope in the ledger. Empty where the refusal is about none."""
+    address: int = 0
+    asker: str = ""
+    """resourceRef of what asked for that address."""
 
 
 class Invalid(Refusal):

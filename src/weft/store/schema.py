@@ -6,7 +6,7 @@ one width sort as the numbers do. Bodies are JSON as the API answers it, so that
 
 from sqlalchemy import REAL, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration that this code needs; a test holds it to the newest file in migrations/versions."""
 
 metadata = MetaData()
@@ -85,6 +85,25 @@ history = Table(
     sqlite_strict=True,
 )
 """What happened to each address. The index is by address alone: one asks where a MAC was, in whatever scope."""
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("scope", Text, nullable=False),
+    Column("address", LargeBinary, nullable=False),
+    Column("asker", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("first", REAL, nullable=False),
+    Column("last", REAL, nullable=False),
+    Column("times", Integer, nullable=False),
+    Index("refusals_address", "address", "scope", "asker", "actor", "code", "hour", unique=True),
+    sqlite_strict=True,
+)
+"""Who was refused an address. The same asker's tries of one hour (of the wall clock) are one row."""
 
 requests = Table(
     "requests",

@@ -4,6 +4,7 @@ Called by weft.control on its event loop; every call blocks for as long as the d
 commit() is all or nothing. Another database would offer the same functions; no SQL stands outside this package.
 """
 
+import math
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, bindparam, select, union
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
@@ -19,8 +20,9 @@ from weft.core.changes import Change, Commit, LeaseChange, ResourceChange
 from weft.model.errors import Compacted, StoreUnavailable
 from weft.model.leases import Lease
 from weft.model.values import NewId
-from weft.store import rows, schema
+from weft.store import refusals, rows, schema
 from weft.store.opening import engine_on, open_file, take_lock
+from weft.store.refusals import RefusedAddress
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -56,6 +58,10 @@ class HistoryRow(msgspec.Struct, frozen=True):
     host: str
     actor: str
     reason: str
+    """Of a refusal the error's code."""
+    times: int = 1
+    """Refusals alone are counted: the same asker's tries of one hour are one row, `wall` is the first."""
+    last: float | None = None
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -73,6 +79,8 @@ class Retention(msgspec.Struct, frozen=True):
     log_revisions: int = 1_000_000
     requests_s: float = 86_400.0
     history_s: float | None = None
+    refusals: int = 100_000
+    """Rows of refused addresses, all addresses together."""
 
 
 def _sql(statement: Any) -> str:
@@ -119,7 +127,8 @@ class Store:
     @classmethod
     def open(cls, folder: Path, new_id: NewId) -> "Store":
         """Open or make the store in `folder`. Raises StoreLocked, StoreCorrupt, StoreTooNew."""
-        folder.mkdir(parents=True, exist_ok=True)
+        # who may read it learns every tenant's addresses: the owner alone
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = take_lock(folder)
         try:
             return cls(open_file(folder, new_id), lock)
@@ -143,11 +152,18 @@ class Store:
             cursors = {pool: rows.unpack_number(position) for pool, position in found}
         return Loaded(head.generation, head.revision, head.ledger, resources, leases, cursors)
 
-    def commit(self, commit: Commit, actors: Sequence[str], answers: Sequence[Answer] = ()) -> None:
-        """Write one revision in one transaction: final rows, log, history, answers, head.
+    def commit(
+        self,
+        commit: Commit,
+        actors: Sequence[str],
+        answers: Sequence[Answer] = (),
+        refused: Sequence[RefusedAddress] = (),
+    ) -> None:
+        """Write one revision in one transaction: final rows, log, history with refusals, answers, head.
 
         `actors` has one name per change. A commit without changes writes no log and must carry the revision that the
-        head already has: it records the ledger's time and answers only. Raises StoreUnavailable, then nothing is kept.
+        head already has: it records the ledger's time, answers and refusals only. Raises StoreUnavailable, then nothing
+        is kept.
         """
         write = self._connection
         try:
@@ -160,6 +176,8 @@ class Store:
             if answers:
                 times = (commit.ledger, commit.wall)
                 write.executemany(_PUT_REQUEST, [(a.request_id, *times, a.status, a.etag, a.body) for a in answers])
+            if refused:
+                refusals.write(write, refused, commit.revision, commit.wall)
             write.execute(_RAISE_HEAD, (commit.revision, commit.ledger))
             write.execute("COMMIT")
         except sqlite3.Error as error:
@@ -212,13 +230,23 @@ class Store:
             found = reader.execute(
                 select(*(table.c[name] for name in _HISTORY)).where(wanted).order_by(table.c.number.desc()).limit(limit)
             ).all()
-        return [HistoryRow(row[0], address, *row[2:]) for row in reversed(found)]
+        granted = [HistoryRow(row[0], address, *row[2:]) for row in reversed(found)]
+        tries = refusals.of(self._connection, scope, packed)
+        if not tries:
+            return granted
+        refused = [
+            HistoryRow(in_scope, address, revision, first, refusals.EVENT, asker, "", "", actor, code, times, last)
+            for in_scope, revision, first, asker, actor, code, times, last in tries
+        ]
+        # the sort is stable: what a revision did stands before what it refused
+        return sorted((*granted, *refused), key=lambda row: row.revision)[-limit:]
 
     def scopes_of(self, packed: bytes) -> list[str]:
         """Every scope in which an address (6, 4 or 16 bytes) has a history."""
-        table = schema.history
+        tables = (schema.history, schema.refusals)
+        known = (select(table.c.scope).where(table.c.address == packed) for table in tables)
         with self._engine.connect() as reader:
-            return list(reader.execute(select(table.c.scope).where(table.c.address == packed).distinct()).scalars())
+            return list(reader.execute(union(*known)).scalars())
 
     def answers_of(self, request_ids: Sequence[str]) -> dict[str, Answer]:
         """The answers that were committed for these request ids, where one is kept. Raises StoreUnavailable."""
@@ -255,6 +283,8 @@ class Store:
         total = 0
         total += self._delete(_OLD_LOG, (ledger - keep.log_s, keep.log_revisions, limit))
         total += self._delete(_OLD_REQUESTS, (ledger - keep.requests_s, limit))
+        oldest = -math.inf if keep.history_s is None else wall - keep.history_s
+        total += self._delete(refusals.OLD, (oldest, keep.refusals, limit))
         if keep.history_s is not None:
             total += self._delete(_OLD_HISTORY, (wall - keep.history_s, limit))
         return total

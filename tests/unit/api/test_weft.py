@@ -138,6 +138,17 @@ class TestLedger:
         assert found["history"][0]["event"] == "granted"
         assert found["history"][-1]["machine"] == "vm1"
 
+    async def test_a_refusal_is_history(self, machine: Api) -> None:
+        asked = {"privateMacAddress": "001DD8B71C00", "privateMacAllocationMethod": "Static"}
+        for _ in range(2):
+            assert (await machine.put(f"{N}/networkInterfaces/thief", asked)).status_code == 409
+        (found,) = (await machine.body(f"{W}/addresses/001dd8b71c00"))["value"]
+        event = found["history"][-1]
+        assert (event["event"], event["holder"]) == ("refused", "/networkInterfaces/thief")
+        assert (event["actor"], event["reason"], event["times"]) == ("operator", "PrivateMacAddressInUse", 2)
+        assert event["time"] <= event["lastTime"]
+        assert "times" not in found["history"][0]
+
     async def test_an_ip_address_in_every_scope_that_knows_it(self, machine: Api) -> None:
         await machine.made(
             f"{N}/virtualNetworks/red",

@@ -231,8 +231,11 @@ def test_pool_and_address(cluster: Path, weft: Weft) -> None:
     held = weft("pool", "addresses", "pool1", "--state", "assigned")
     assert "web1-eth0" in held.stdout, held.output
     mac = json.loads(weft("nic", "show", "web1-eth0", "-o", "json").stdout)["properties"]["privateMacAddress"]
+    for _ in range(3):
+        assert weft("nic", "create", "thief", "--subnet", "blue/web", "--mac", mac).exit_code == 1
     history = weft("address", mac.lower())
     assert "granted" in history.stdout, history.output
+    assert "refused, 3 times  /networkInterfaces/thief" in history.stdout
 
 
 def test_looking_at_hosts_and_packets(cluster: Path, weft: Weft) -> None:

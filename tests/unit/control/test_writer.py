@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, HandClock, fill, interface, open_in, put
+from tests.cluster.control import ANN, FailingStore, HandClock, fill, interface, open_in, put
 from weft.control.controller import Controller
 from weft.core.changes import CursorChange
 from weft.core.commands import Actor, Batch, Decision, Delete, EndCoolDowns
 from weft.core.commands import Path as Name
 from weft.core.state import State
-from weft.model.errors import Refusal, StoreUnavailable
+from weft.model.errors import AddressInUse, Refusal, StoreUnavailable
 from weft.model.fabric import MacPoolProperties
 from weft.store.store import Answer
 
@@ -92,6 +92,49 @@ async def test_a_refused_command_refuses_alone(controller: Controller) -> None:
     assert [isinstance(one, Refusal) for one in results] == [False, True, False]
     assert controller.state.get("networkInterfaces", "b") is None
     assert reopened(controller, Path()) == controller.state
+
+
+async def test_a_refused_address_is_history_with_the_batch_or_alone(controller: Controller) -> None:
+    await fill(controller, interface("a", address="10.1.1.9"))
+    blue, nine = "ip4/virtualnetworks/blue", int.from_bytes(bytes((10, 1, 1, 9)), "big")
+    revision = controller.state.revision
+    results = await asyncio.gather(
+        *(controller.submit(interface("b", address="10.1.1.9"), Actor("bob")) for _ in range(3)),
+        controller.submit(interface("c"), ANN),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in results[:3]] == [AddressInUse] * 3
+    assert results[3].revision == revision + 1
+    batch = Batch((interface("e"), interface("d", address="10.1.1.9")))
+    for refused in (interface("d", address="10.1.1.9"), batch):
+        with pytest.raises(AddressInUse):
+            await controller.submit(refused, ANN)
+    with pytest.raises(AddressInUse):
+        controller.dry_run(interface("x", address="10.1.1.9"))
+    assert controller.state.revision == revision + 1
+    assert [
+        (row.event, row.holder, row.actor, row.reason, row.times, row.revision)
+        for row in controller.history(blue, nine)[1:]
+    ] == [
+        ("refused", "/networkInterfaces/b", "bob", "PrivateIPAddressInUse", 3, revision + 1),
+        ("refused", "/networkInterfaces/d", "ann", "PrivateIPAddressInUse", 2, revision + 1),
+    ]
+    assert reopened(controller, Path()) == controller.state
+
+
+async def test_a_refusal_on_what_the_disk_did_not_take_is_none(controller: Controller) -> None:
+    await fill(controller, interface("a", address="10.1.1.9"))
+    store = FailingStore(controller._store)
+    controller.writer._store, store.fails = store, True
+    with pytest.raises(AddressInUse):
+        await controller.submit(interface("b", address="10.1.1.9"), ANN)
+    assert controller.not_ready()
+    results = await asyncio.gather(
+        controller.submit(interface("c", address="10.1.1.10"), ANN),
+        controller.submit(interface("d", address="10.1.1.10"), ANN),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in results] == [StoreUnavailable] * 2
 
 
 async def test_a_failed_commit_refuses_the_batch_and_leaves_the_state_as_it_was(controller: Controller) -> None:

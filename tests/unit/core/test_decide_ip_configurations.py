@@ -129,7 +129,10 @@ def test_one_interface_can_take_the_whole_subnet_and_no_more(world: World) -> No
     ],
 )
 def test_a_wrong_configuration_is_refused(world: World, configuration: dict[str, Any], code: str) -> None:
-    assert world.refused("/networkInterfaces/n1", interface(("ip1", configuration))).code == code
+    refusal = world.refused("/networkInterfaces/n1", interface(("ip1", configuration)))
+    assert refusal.code == code
+    about = "/networkInterfaces/n1" if code == "PrivateIPAddressInReservedRange" else ""
+    assert (bool(refusal.scope), refusal.asker) == (bool(about), about)
 
 
 def test_an_address_in_use_is_refused_by_name_and_legal_in_another_network(world: World) -> None:
@@ -138,6 +141,8 @@ def test_an_address_in_use_is_refused_by_name_and_legal_in_another_network(world
     refusal = world.refused("/networkInterfaces/n2", interface(("ip1", static("10.1.1.3"))))
     assert refusal.code == "PrivateIPAddressInUse"
     assert "/networkInterfaces/n1" in refusal.message
+    assert (refusal.scope, refusal.address) == (scope_of("blue"), 0x0A010103)
+    assert refusal.asker == "/networkInterfaces/n2"
     world.put("/networkInterfaces/n2", interface(("ip1", static("10.1.1.3", "/virtualNetworks/red/subnets/web"))))
 
 

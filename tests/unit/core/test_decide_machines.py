@@ -413,6 +413,7 @@ def test_an_adapter_cannot_have_the_mac_of_an_interface_but_one_that_cools(world
     refusal = world.refused("/servers/h3", adapter("020000000000"))
     assert refusal.code == "PrivateMacAddressInUse"
     assert "/networkInterfaces/n1" in refusal.message
+    assert (refusal.scope, refusal.address, refusal.asker) == (MAC_SCOPE, 0x020000000000, "/servers/h3")
     world.delete("/networkInterfaces/n1")
     world.put("/servers/h3", adapter("020000000000"))
     world.wait(9000)

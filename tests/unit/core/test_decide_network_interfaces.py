@@ -27,7 +27,9 @@ def test_every_notation_of_a_static_mac_is_one_address(world: World, text: str) 
     world.put("/networkInterfaces/n1", static_interface("00-15-5D-01-02-AA"))
     assert world.put("/networkInterfaces/n1", static_interface(text)).outcome == "unchanged"
     assert world.get("/networkInterfaces/n1").properties.private_mac_address == "00155D0102AA"
-    assert world.refused("/networkInterfaces/n2", static_interface(text)).code == "PrivateMacAddressInUse"
+    refusal = world.refused("/networkInterfaces/n2", static_interface(text))
+    assert refusal.code == "PrivateMacAddressInUse"
+    assert (refusal.scope, refusal.address, refusal.asker) == ("mac", 0x00155D0102AA, "/networkInterfaces/n2")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,7 @@ def test_a_reserved_mac_is_refused_with_the_reason(world: World, text: str, why:
     refusal = world.refused("/networkInterfaces/n1", static_interface(text))
     assert refusal.code == "InvalidPrivateMacAddress"
     assert why in refusal.message
+    assert (refusal.scope, refusal.asker) == ("mac", "/networkInterfaces/n1")
 
 
 @pytest.mark.parametrize("text", ["00005D0102AA", "00005F000000", "025745465440", "0257454653FF", "022100000000"])
@@ -194,6 +197,7 @@ def test_a_cooling_mac_is_refused_to_others_and_given_back_to_its_last_holder(wo
     assert refusal.code == "PrivateMacAddressInUse"
     assert "/networkInterfaces/n1" in refusal.message
     assert "3600 s" in refusal.message
+    assert (refusal.scope, refusal.address, refusal.asker) == ("mac", 0x020000000001, "/networkInterfaces/n2")
     world.put("/networkInterfaces/N1", static_interface("02-00-00-00-00-01", BLUE))
     lease = world.mac_lease("020000000001")
     assert lease is not None

@@ -20,6 +20,7 @@ from weft.model.leases import MAC_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Resource
 from weft.store import schema
 from weft.store.opening import FILE, MIGRATIONS
+from weft.store.refusals import RefusedAddress
 from weft.store.store import Agent, Answer, Retention, Store
 
 IP6 = ip_scope("/virtualNetworks/blue", 6)
@@ -255,7 +256,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(StoreTooNew, match="9999.*0001"):
+    with pytest.raises(StoreTooNew, match="9999.*0002, 0001"):
         opened_in(tmp_path)
     assert (tmp_path / FILE).read_bytes() == before
 
@@ -285,3 +286,56 @@ def _shape(engine: object, table: str) -> object:
     columns = [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)]
     indexes = [(i["name"], i["column_names"]) for i in found.get_indexes(table)]
     return columns, found.get_pk_constraint(table)["constrained_columns"], indexes, found.get_table_options(table)
+
+
+def refused(asker: str = "n2", actor: str = "ann", address: int = 2) -> RefusedAddress:
+    return RefusedAddress(MAC_SCOPE, address, f"/networkInterfaces/{asker}", actor, "PrivateMacAddressInUse")
+
+
+def refuse(store: Store, *refusals: RefusedAddress, revision: int = 1, wall: float = 7200.0) -> None:
+    store.commit(Commit(revision, wall, 5.0, ()), (), (), refusals)
+
+
+def test_a_refusal_stands_in_the_history_after_what_its_revision_did(store: Store) -> None:
+    store.commit(commit(1, granted(MAC_SCOPE, 2)), ["ann"], (), (refused(),))
+    write(store, commit(2, LeaseChange(MAC_SCOPE, 2, lease(MAC_SCOPE, 2), None, "released")))
+    refuse(store, refused(address=7), revision=2)
+    events = store.history(MAC_SCOPE, 2)
+    assert [row.event for row in events] == ["granted", "refused", "released"]
+    assert (events[1].holder, events[1].actor, events[1].reason) == (
+        "/networkInterfaces/n2",
+        "ann",
+        "PrivateMacAddressInUse",
+    )
+    assert (events[1].revision, events[1].wall, events[1].times, events[1].last) == (1, 1000.5, 1, 1000.5)
+    assert [row.event for row in store.history(MAC_SCOPE, 2, limit=1)] == ["released"]
+    assert store.scopes_of((7).to_bytes(6, "big")) == [MAC_SCOPE]
+    assert [one.revision for one in store.log(0)] == [1, 2]
+
+
+def test_the_tries_of_one_asker_in_an_hour_are_one_row(store: Store) -> None:
+    write(store, commit(1, granted(MAC_SCOPE, 2)))
+    for second in range(100):
+        refuse(store, refused(), refused(), wall=7200.0 + second)
+    refuse(store, refused(actor="bob"), wall=7300.0)
+    refuse(store, refused(), wall=10_800.0)
+    rows = store.history(MAC_SCOPE, 2)[1:]
+    assert [(row.actor, row.times, row.wall, row.last) for row in rows] == [
+        ("ann", 200, 7200.0, 7299.0),
+        ("bob", 1, 7300.0, 7300.0),
+        ("ann", 1, 10_800.0, 10_800.0),
+    ]
+
+
+def test_an_address_keeps_its_newest_refusals_and_the_store_so_many(store: Store) -> None:
+    write(store, commit(1, granted(MAC_SCOPE, 2)))
+    for number in range(50):
+        refuse(store, refused("first"), refused(f"n{number}"), wall=7200.0 + number)
+    rows = store.history(MAC_SCOPE, 2)
+    assert len(rows) == 1 + 32
+    assert {row.holder.rpartition("/")[2] for row in rows[1:]} == {"first", *(f"n{n}" for n in range(19, 50))}
+    assert rows[1].times == 50
+    refuse(store, *(refused(address=address) for address in range(100, 150)))
+    assert store.compact(5.0, 7300.0, Retention(refusals=50)) == 32
+    assert len(store.history(MAC_SCOPE, 2)) == 1
+    assert store.compact(5.0, 9000.0, Retention(history_s=90.0, log_s=1e9)) == 51

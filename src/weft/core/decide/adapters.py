@@ -6,6 +6,7 @@ Called by core.decide.servers.
 from collections.abc import Iterable
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.holding import about
 from weft.core.macs import why_forbidden
 from weft.core.words import hold_text
 from weft.model.errors import AddressInUse, InvalidMacAddress
@@ -47,11 +48,12 @@ def _note(draft: Draft, mac: Mac, ref: str, adapter: str) -> None:
     if lease is not None and lease.state == FOREIGN:
         others = lease.holders
     elif lease is not None and lease.state != COOLING:
-        raise AddressInUse(
+        refusal = AddressInUse(
             f"Adapter {adapter} of {ref} has an address that an interface has: {hold_text(lease, *lease.holders[:1])}. "
             "Give that interface another.",
             target="networkInterfaces",
         )
+        raise about(refusal, MAC_SCOPE, mac, ref)
     holders = (*others, Holder("server", ref))
     draft.turn(lease, Lease(MAC_SCOPE, mac, FOREIGN, holders, reason="a host's own adapter"), "reserved")
 

@@ -6,7 +6,7 @@ Called by the families that hold addresses. All changes go into the draft; a ref
 from weft.core.decide.draft import Draft
 from weft.core.macs import why_forbidden
 from weft.core.words import address_text, hold_text, why_full
-from weft.model.errors import AddressInUse, InvalidMacAddress, PoolIsFull
+from weft.model.errors import AddressInUse, InvalidMacAddress, PoolIsFull, Refusal
 from weft.model.leases import ASSIGNED, COOLING, MAC_SCOPE, Holder, Lease
 from weft.model.values import Mac
 
@@ -26,6 +26,20 @@ def share_domain(one: Holder, other: Holder) -> bool:
 
 def hold_mac(draft: Draft, mac: Mac, holder: Holder) -> None:
     """Take a MAC address that the client chose. Raises InvalidMacAddress (reserved) or AddressInUse."""
+    try:
+        _hold_mac(draft, mac, holder)
+    except Refusal as refusal:
+        about(refusal, MAC_SCOPE, mac, holder.ref)
+        raise
+
+
+def about(refusal: Refusal, scope: str, address: int, asker: str) -> Refusal:
+    """Let a refusal say which address was not to be had, and by whom: that goes into the address's history."""
+    refusal.scope, refusal.address, refusal.asker = scope, address, asker
+    return refusal
+
+
+def _hold_mac(draft: Draft, mac: Mac, holder: Holder) -> None:
     why = why_forbidden(mac)
     if why:
         raise InvalidMacAddress(address_text(MAC_SCOPE, mac), why)
@@ -59,6 +73,14 @@ def grant_mac(draft: Draft, holder: Holder) -> Mac:
 
 def hold_ip(draft: Draft, scope: str, address: int, holder: Holder) -> None:
     """Take an IP address that the client chose. Raises AddressInUse."""
+    try:
+        _hold_ip(draft, scope, address, holder)
+    except Refusal as refusal:
+        about(refusal, scope, address, holder.ref)
+        raise
+
+
+def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder) -> None:
     lease = draft.lease(scope, address)
     if lease is not None:
         _check_state(draft, lease, holder, IP_IN_USE)

@@ -4,7 +4,7 @@ Called by core.decide.network_interfaces.
 """
 
 from weft.core.decide.draft import Draft
-from weft.core.decide.holding import hold_ip, release
+from weft.core.decide.holding import about, hold_ip, release
 from weft.core.decide.parsing import ip_of
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
@@ -38,7 +38,7 @@ def settle_addresses(
     draft: Draft, ref: str, p: NetworkInterfaceProperties, old: Interface | None
 ) -> tuple[tuple[Configuration, ...], str]:
     """The ipConfigurations as they will be stored, and their L2 domain. Raises a Refusal."""
-    wanted = [_wanted(draft.state, configuration) for configuration in p.ip_configurations]
+    wanted = [_wanted(draft.state, ref, configuration) for configuration in p.ip_configurations]
     domain = _domain(p, wanted)
     fixed = _static_places(wanted)
     before: dict[Place, str] = {}
@@ -68,7 +68,7 @@ def addresses_of(state: State, interface: Interface) -> dict[Place, str]:
     return found
 
 
-def _wanted(state: State, configuration: Configuration) -> _Wanted:
+def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
     p = configuration.properties
     name = configuration.resource_id
     if p.subnet is None or not p.subnet.resource_ref:
@@ -97,6 +97,7 @@ def _wanted(state: State, configuration: Configuration) -> _Wanted:
     wanted = _Wanted(configuration, segment, method)
     if method == "Static":
         wanted.address = _static(p, segment, name)
+        _check_reserved(segment, wanted.address, ref)
     return wanted
 
 
@@ -116,14 +117,18 @@ def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
             code="PrivateIPAddressNotInSubnet",
             target="privateIPAddress",
         )
-    why = why_in(segment.reserved, number)
+    return number
+
+
+def _check_reserved(segment: Segment, address: int, ref: str) -> None:
+    why = why_in(segment.reserved, address)
     if why:
-        raise Invalid(
-            f"{address} is {why} of {segment.ref}: choose another.",
+        refusal = Invalid(
+            f"{ip_text(segment.version, address)} is {why} of {segment.ref}: choose another.",
             code="PrivateIPAddressInReservedRange",
             target="privateIPAddress",
         )
-    return number
+        raise about(refusal, segment.scope, address, ref)
 
 
 def _domain(p: NetworkInterfaceProperties, wanted: list[_Wanted]) -> str:

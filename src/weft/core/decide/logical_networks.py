@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.holding import about
 from weft.core.decide.parsing import (
     check_cool_down,
     contains,
@@ -232,12 +233,13 @@ def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: L
         for first, _, why in segment.reserved:
             lease = draft.state.lease(segment.scope, first)
             if lease is not None and lease.state == ASSIGNED:
-                raise AddressInUse(
+                refusal = AddressInUse(
                     f"{address_text(segment.scope, first)} would be {why} of {segment.ref}, but "
                     f"{hold_text(lease, lease.holders[0])}.",
                     code="PrivateIPAddressInUse",
                     target="defaultGateways",
                 )
+                raise about(refusal, segment.scope, first, segment.ref)
 
 
 def _forget(draft: Draft, old: LogicalNetwork, new: LogicalNetwork | None) -> None:

@@ -6,7 +6,7 @@ The addresses themselves are taken by core.decide.ip_configurations and core.dec
 import msgspec
 
 from weft.core.decide.draft import Draft
-from weft.core.decide.holding import can_meet, grant_mac, hold_mac, release
+from weft.core.decide.holding import about, can_meet, grant_mac, hold_mac, release
 from weft.core.decide.ip_configurations import addresses_of, settle_addresses
 from weft.core.decide.parsing import ip_texts
 from weft.core.words import hold_text
@@ -191,8 +191,9 @@ def _follow_domain(draft: Draft, mac: Mac, holder: Holder) -> None:
         return
     for other in holders:
         if other is not holder and can_meet(other, holder):
-            raise AddressInUse(
+            refusal = AddressInUse(
                 f"{hold_text(lease, other)}; two interfaces there cannot have one MAC address.",
                 target="privateMacAddress",
             )
+            raise about(refusal, MAC_SCOPE, mac, holder.ref)
     draft.turn(lease, Lease(MAC_SCOPE, mac, lease.state, holders), "moved", f"now in {holder.domain or 'no subnet'}")
