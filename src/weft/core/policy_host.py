@@ -51,7 +51,9 @@ def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubn
     for logical in sorted(state.all(LOGICAL_NETWORKS), key=lambda one: one.resource_id):
         if logical.properties.network_virtualization_enabled:
             for subnet in logical.properties.subnets:
-                if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
+                # a subnet may be a VLAN alone, without a prefix: no address lies in it
+                prefix = subnet.properties.address_prefix
+                if prefix and address in ipaddress.ip_network(prefix, strict=False):
                     return logical.resource_id, subnet.properties
     return None
 

@@ -216,7 +216,7 @@ def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set
     """What of a logical network reaches hosts: prefixes and gateways of its subnets if it is a provider network."""
     if network is None or not network.properties.network_virtualization_enabled:
         return set()
-    subnets = (subnet.properties for subnet in network.properties.subnets)
+    subnets = (subnet.properties for subnet in network.properties.subnets if subnet.properties.address_prefix)
     return {(str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways) for one in subnets}
 
 

@@ -7,7 +7,7 @@ from tests.cluster.world import World, instance, sample
 from weft.core import policy
 from weft.core.changes import LeaseChange
 from weft.model.errors import NotFound
-from weft.model.fabric import MacPoolProperties
+from weft.model.fabric import LogicalSubnetProperties, MacPoolProperties
 from weft.model.records import (
     CustomerRoute,
     LookupRecord,
@@ -19,6 +19,7 @@ from weft.model.records import (
     SubnetRecord,
     TunnelEndpoint,
 )
+from weft.model.resources import Resource
 from weft.model.values import pack_ip
 from weft.model.workload import HypervisorIdentity
 
@@ -202,6 +203,18 @@ def test_a_provider_address_is_found_in_a_provider_network_only():
     assert policy.record(world.state, ("host", "host1"), (11, PA1)).logical_network == "/logicalNetworks/hnvpa"
     world.put("logicalNetworks", "hnvpa", replace(plain, network_virtualization_enabled=False))
     assert policy.record(world.state, ("host", "host1"), (11, PA1)) is None
+
+
+def test_a_provider_subnet_without_a_prefix_keeps_nobody_from_its_policy():
+    world = sample()
+    logical = world.state.get("logicalNetworks", "hnvpa").properties
+    vlan = Resource(resource_id="a-vlan", properties=LogicalSubnetProperties(vlan_id=5))
+    told = policy.host_stream(world.state, "host1")
+    for subnets in ((vlan, *logical.subnets), logical.subnets):
+        world.taken()
+        world.put("logicalNetworks", "hnvpa", replace(logical, subnets=subnets))
+        assert touched(world) == set()
+        assert policy.host_stream(world.state, "host1") == told
 
 
 def test_a_hypervisors_own_name_of_a_machine_is_told():
