@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from weft.api import auth, faults
+from weft.api import auth, faults, feed
 from weft.api.call import Answer, Call
 from weft.api.faults import BodyTooLarge
 from weft.api.routes import Routes
@@ -42,7 +42,7 @@ class App:
         if kind == "http":
             await self._http(scope, receive, send)
         elif kind == "websocket":
-            await self._routes.websocket(scope, receive, send)
+            await self._websocket(scope, receive, send)
         elif kind == "lifespan":
             await _lifespan(receive, send)
 
@@ -57,6 +57,16 @@ class App:
             await _send_stream(answer, common, receive, send)
         else:
             await _send(answer, common, bare, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            # no browser asks before it opens a WebSocket to another site: this is the only thing in the way
+            auth.check_origin(dict(scope["headers"]), scope)
+        except WeftError as fault:
+            self._metrics.refused(fault.code)
+            await feed.close(send, feed.FORBIDDEN, fault.message)
+            return
+        await self._routes.websocket(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], request_id: str) -> Answer:
         try:

@@ -17,7 +17,8 @@ HELLO_S = 10.0
 
 NORMAL = 1000
 NOT_SERVED = 4404
-"""Close codes: RFC 6455 section 7.4.1, and one of the private range."""
+FORBIDDEN = 4403
+"""Close codes: RFC 6455 section 7.4.1, and two of the private range."""
 
 
 async def serve_socket(controller: Controller, receive: Receive, send: Send) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from tests.unit.api.conftest import BLUE, PROVIDER_NETWORK, N, W, interface_in, machine_with, server_on
 from weft.api.serve import AddressTaken, Listen, open_sockets, serve
@@ -115,6 +116,20 @@ class TestFeed:
     async def test_another_socket_path_is_closed(self, cluster: Served) -> None:
         with pytest.raises(Exception, match="403"):
             async with unix_connect(str(cluster.path), "ws://weft/weft/v1/other"):
+                pass
+
+    @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+    async def test_a_web_page_cannot_join(self, cluster: Served, controller: Controller, origin: str) -> None:
+        with pytest.raises(InvalidStatus, match="403"):
+            async with unix_connect(str(cluster.path), "ws://weft/weft/v1/feed", origin=Origin(origin)):
+                pass
+        assert not controller.host("host1").managed
+
+    async def test_a_name_that_is_not_this_machine_is_no_feed(self, cluster: Served) -> None:
+        address = next(line for line in cluster.lines if "http://" in line).rpartition("http://")[2]
+        host, _, port = address.partition(":")
+        with pytest.raises(InvalidStatus, match="403"):
+            async with connect("ws://evil.example/weft/v1/feed", host=host, port=int(port), proxy=None):
                 pass
 
     async def test_wait_hosts_waits_and_names_who_lags(self, cluster: Served) -> None:
