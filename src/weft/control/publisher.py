@@ -75,7 +75,12 @@ class Publisher:
         if older is not None:
             self.detach(older, "the same agent connected again")
         self._sessions[server] = session
-        self._begin(session, hello)
+        try:
+            self._begin(session, hello)
+        except BaseException:
+            # half joined it would hold the place against every other agent of this server
+            self.detach(session, "it could not be told its state")
+            raise
         self._missed.pop(server, None)
         self.listening.heard(server)
         return session

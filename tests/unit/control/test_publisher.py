@@ -353,6 +353,20 @@ async def test_a_connection_that_breaks_while_sending_ends_quietly(controller: C
     assert not controller.host("host1").connected
 
 
+async def test_who_cannot_be_told_its_state_holds_no_place(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(state: object, server: str) -> object:
+        raise LookupError("no such record")
+
+    with monkeypatch.context() as patched, pytest.raises(LookupError):
+        patched.setattr("weft.core.policy.host_stream", broken)
+        controller.publisher.attach(Hello(PROTOCOL, "host1", "first", ""), nowhere, 0.0)
+    assert not controller.host("host1").connected
+    controller.publisher.attach(Hello(PROTOCOL, "host1", "second", ""), nowhere, 0.0)
+    assert controller.host("host1").connected
+
+
 async def test_a_put_of_a_server_is_fed_too(controller: Controller, agents: dict[str, FeedAgent]) -> None:
     document = controller.state.get("servers", "host2").properties
     changed = msgspec.structs.replace(document, provider_addresses=("192.168.1.200",))
