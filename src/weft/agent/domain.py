@@ -53,12 +53,15 @@ class Domain:
 
     def put(self, record: NetworkRecord) -> set[Part]:
         """Take a record in, or in place of the one with its key."""
-        if self.records.get(record.key) == record:
+        key = record.key
+        known = self.records.get(key)
+        if known == record:
             return set()
-        touched = self.remove(record.key)
-        self.records[record.key] = record
+        touched = set() if known is None else self.remove(key)
+        self.records[key] = record
         self._index(record)
-        return touched | self._touched(record)
+        touched |= self._touched(record)
+        return touched
 
     def remove(self, key: RecordKey) -> set[Part]:
         record = self.records.pop(key, None)

@@ -16,6 +16,7 @@ from weft.agent.fields import (
     ETH_IPV6,
     ETH_TYPE,
     FIELD_ORDER,
+    FIELDS,
     ICMPV6_TYPE,
     IP_PROTO,
     PROTO_ICMPV6,
@@ -90,9 +91,12 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
         return (self.table, self.priority, self.match)
 
 
+_ALL_ONES = {field: field.all_ones for field in FIELDS}
+
+
 def exact(field: Field, value: int) -> Term:
     """The term `field=value`."""
-    return (field, value, (1 << field.bits) - 1)
+    return (field, value, _ALL_ONES[field])
 
 
 def prefixed(field: Field, value: int, length: int) -> Term:

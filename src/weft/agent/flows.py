@@ -34,7 +34,7 @@ class FlowTable:
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
         self._made: dict[Part, tuple[FlowKey, ...]] = {}
         self._dirty: set[Part] = {("fixed",)}
-        self._builders: dict[str, Callable[..., tuple[Flow, ...]]] = {
+        self._builders: dict[object, Callable[..., tuple[Flow, ...]]] = {
             "fixed": _fixed,
             "tunnel": self._tunnel,
             "port": self._port,
@@ -111,29 +111,31 @@ class FlowTable:
         self.built += len(dirty)
         left: set[FlowKey] = set()
         made: dict[FlowKey, Flow] = {}
+        builders, made_of = self._builders, self._made
         for part in dirty:
-            left.update(self._made.pop(part, ()))
-            flows = self._build(part)
+            left.update(made_of.pop(part, ()))
+            flows = builders[part[0]](*part[1:])
             if flows:
-                keys = tuple(flow.key for flow in flows)
-                self._made[part] = keys
+                made_of[part] = keys = tuple([flow.key for flow in flows])
                 made.update(zip(keys, flows, strict=True))
         # removals of all parts first: a port number freed by one interface may already belong to the next
         for key in left - made.keys():
             self.flows.pop(key, None)
             self.changed.add(key)
-        for key, flow in made.items():
-            if self.flows.get(key) != flow:
-                self.flows[key] = flow
-                self.changed.add(key)
+        # a key is hashed anew each time it is looked up, so a full load goes by whole sets
+        for key in made.keys() & self.flows.keys():
+            if self.flows[key] == made[key]:
+                del made[key]
+        self.flows.update(made)
+        self.changed.update(made)
 
     def _touch(self, parts: set[Part]) -> None:
         self._dirty |= parts
-        for part in parts:
-            # where a local machine is decides whether broadcasts go to its port or its host
-            match part:
-                case ("mac", int(vsid), int(mac)) if (vsid, mac) in self._local_macs:
-                    self._dirty.add(("group", vsid))
+        if self._local_macs:
+            for part in parts:
+                # where a local machine is decides whether broadcasts go to its port or its host
+                if part[0] == "mac" and part[1:] in self._local_macs:
+                    self._dirty.add(("group", part[1]))
 
     def _note_subnets(self, vsid: Vsid) -> None:
         """A virtual subnet came or went; if it changed hands, all of it is built again."""
@@ -157,9 +159,6 @@ class FlowTable:
         for one in local:
             self._dirty.add(("mac", one.binding.vsid, one.binding.mac))
             self._dirty.add(("group", one.binding.vsid))
-
-    def _build(self, part: Part) -> tuple[Flow, ...]:
-        return self._builders[str(part[0])](*part[1:])
 
     def _tunnel(self, number: int) -> tuple[Flow, ...]:
         return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if number in self._tunnel_ports else ()

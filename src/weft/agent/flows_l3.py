@@ -57,6 +57,8 @@ from weft.model.values import ROUTER_MAC
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
 _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
+_FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
+_ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
 _HOPS = 64
 """TTL of the router's own packets."""
 
@@ -122,5 +124,5 @@ def of_neighbour(vsid: int, address: bytes, mac: int) -> Flow:
     family = family_of(address)
     register = NEXT_HOP if len(address) == 4 else NEXT_HOP6
     match = (exact(VSID, vsid), *family.only, exact(register, int.from_bytes(address)))
-    actions = (SetField(ETH_SRC, ROUTER_MAC), SetField(ETH_DST, mac), DecTtl(), Goto(Table.OUTPUT))
+    actions = (_FROM_ROUTER, SetField(ETH_DST, mac), *_ONE_HOP)
     return Flow(Table.NEIGHBOUR, 100, match, actions, cookie(Category.LOOKUP, vsid))

@@ -57,6 +57,10 @@ TARGET_OPTION = 2
 SOLICITED_OVERRIDE = 0x6000_0000
 ROUTER = 0x8000_0000
 
+_TO_ASKER, _BACK = Move(ETH_SRC, ETH_DST), InPort()
+_ARP_REPLY: Actions = (SetField(ARP_OP, 2), Move(ARP_SHA, ARP_THA), Move(ARP_SPA, ARP_TPA))
+"""The same in every answer, made once: there is one answer per customer address."""
+
 
 def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
@@ -116,14 +120,12 @@ def _arp_for(vsid: int, address: int) -> Match:
 
 def _arp_answer(address: int, mac: int) -> Actions:
     return (
-        Move(ETH_SRC, ETH_DST),
+        _TO_ASKER,
         SetField(ETH_SRC, mac),
-        SetField(ARP_OP, 2),
-        Move(ARP_SHA, ARP_THA),
-        Move(ARP_SPA, ARP_TPA),
+        *_ARP_REPLY,
         SetField(ARP_SHA, mac),
         SetField(ARP_SPA, address),
-        InPort(),
+        _BACK,
     )
 
 

@@ -36,6 +36,7 @@ OPEN, CLOSE, COMMIT = 0, 2, 4
 
 _EMPTY_MATCH = encode_match(())
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIH2x")
+_BUNDLED = struct.Struct("!BBHIIIIHH")
 _ENTRY = struct.Struct("!HBxIIHHHH4xQQQ")
 
 
@@ -114,7 +115,8 @@ def bundle_control(step: int, bundle: int, xid: int) -> bytes:
 
 def bundle_add(inner: bytes, bundle: int, xid: int) -> bytes:
     """`inner` must have the same xid."""
-    return message(EXPERIMENTER, xid, struct.pack("!IIIHH", _ONF, _BUNDLE_ADD, bundle, 0, _ATOMIC_ORDERED) + inner)
+    head = (VERSION, EXPERIMENTER, 24 + len(inner), xid, _ONF, _BUNDLE_ADD, bundle, 0, _ATOMIC_ORDERED)
+    return _BUNDLED.pack(*head) + inner
 
 
 def bundle_reply(body: bytes) -> tuple[int, int] | None:

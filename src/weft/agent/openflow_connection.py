@@ -16,7 +16,8 @@ from weft.agent.switch import SwitchUnavailable
 
 WAIT_SECONDS = 60.0
 """How long the switch may take for one answer; 500 k flows in one bundle take about 6."""
-_WRITE_BYTES = 1 << 18
+_WRITE_BYTES = 1 << 16
+"""The switch takes in what was sent while the next flows are encoded."""
 _AWAITED = {openflow.ERROR, openflow.EXPERIMENTER, openflow.MULTIPART_REPLY, openflow.BARRIER_REPLY}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from weft.agent.flow import flows_text
 from weft.agent.flows import FlowTable
 from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.run import collect_seldom
 from weft.agent.switch import StepFailure, SwitchChange, Tunnel
 from weft.agent.ways import Way
 from weft.bench.p8 import bench_lab
@@ -55,6 +56,7 @@ def run(size: Size) -> Iterator[Row]:
     """Raises Missing without root or Open vSwitch."""
     if reason := commands.missing():
         raise Missing(reason)
+    collect_seldom()  # as the agent's process does
     try:
         with bench_lab(HOST) as lab:
             hosts.stop_agent(lab, lab.host("host1"))
