@@ -8,6 +8,7 @@ name that is empty or foreign is damage, never a fresh start.
 import fcntl
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
@@ -62,21 +63,30 @@ def engine_on(connection: sqlite3.Connection) -> Engine:
     return engine
 
 
-def schema_of(connection: sqlite3.Connection, path: Path) -> str:
-    """Check the file without writing to it and return its schema mark. Raises StoreCorrupt."""
+def schema_of(path: Path) -> str:
+    """Check the file without writing to it and return its schema mark. Raises StoreCorrupt.
+
+    Read-only, since closing any other connection would write what a killed controller left in the WAL over the file
+    and delete the WAL, whatever the check says.
+    """
     try:
-        result = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if result != ("ok",):
-            raise StoreCorrupt(_damaged(path, str(result[0])))
-        marks = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-        if len(marks) != 1 or connection.execute("SELECT count(*) FROM head").fetchone() != (1,):
-            raise StoreCorrupt(_damaged(path, "its schema mark or its head row is missing"))
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return _checked(connection, path)
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             raise StoreCorrupt(_damaged(path, "it is no database of Weft's")) from None
         raise StoreCorrupt(_damaged(path, str(error))) from error
     except sqlite3.DatabaseError as error:
         raise StoreCorrupt(_damaged(path, str(error))) from error
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> str:
+    result = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if result != ("ok",):
+        raise StoreCorrupt(_damaged(path, str(result[0])))
+    marks = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    if len(marks) != 1 or connection.execute("SELECT count(*) FROM head").fetchone() != (1,):
+        raise StoreCorrupt(_damaged(path, "its schema mark or its head row is missing"))
     return str(marks[0][0])
 
 
@@ -142,9 +152,9 @@ def open_file(folder: Path, new_id: NewId) -> sqlite3.Connection:
     path = folder / FILE
     if not path.exists():
         _create(folder, new_id)
+    mark = schema_of(path)
     connection = connect(path)
     try:
-        mark = schema_of(connection, path)
         if mark != SCHEMA:
             migrate(connection)
         connection.execute("PRAGMA journal_mode=WAL")

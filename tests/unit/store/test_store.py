@@ -230,6 +230,26 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str
     opened_in(tmp_path).close()
 
 
+def test_damage_found_after_a_crash_costs_neither_file_nor_wal(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from tests.unit.store.test_store import *
+made = opened_in(Path({str(tmp_path)!r}))
+write(made, commit(1, *(granted(MAC_SCOPE, n) for n in range(2000))))
+made._connection.execute("PRAGMA wal_checkpoint(FULL)")
+write(made, commit(2, *(granted(MAC_SCOPE, n) for n in range(2000, 2010))))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    path = tmp_path / FILE
+    wal = path.with_name(f"{FILE}-wal")
+    _break(path, "middle")
+    before = path.read_bytes(), wal.read_bytes()
+    with pytest.raises(StoreCorrupt, match="Nothing was written"):
+        opened_in(tmp_path)
+    assert (path.read_bytes(), wal.read_bytes()) == before
+
+
 def _break(path: Path, damage: str) -> None:
     if damage == "text":
         path.write_bytes(b"these are no pages of a database\n" * 200)
