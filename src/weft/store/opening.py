@@ -16,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from weft.model.errors import StoreCorrupt, StoreLocked, StoreTooNew
 from weft.model.values import NewId
+from weft.store.generation import Lock, trace_of
 from weft.store.schema import SCHEMA
 
 FILE = "weft.db"
@@ -24,10 +25,10 @@ LOCK = "weft.lock"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def take_lock(folder: Path) -> int:
+def take_lock(folder: Path) -> Lock:
     """Hold the folder for this process; the kernel lets go when the process ends, however it ends.
 
-    Returns the descriptor to keep open. Raises StoreLocked.
+    Returns the lock, whose descriptor must stay open. Raises StoreLocked.
     """
     path = folder / LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,9 +41,10 @@ def take_lock(folder: Path) -> int:
             f"{folder} is in use by another controller, process {holder} (lock file {path}). "
             "Stop that one first, or give this one its own --data folder."
         ) from None
+    found = trace_of(descriptor)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+    return Lock(descriptor, found, trace_of(descriptor))
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -125,6 +127,7 @@ def _create(folder: Path, new_id: NewId) -> None:
     fresh = folder / f"{FILE}.new"
     for leftover in folder.glob(f"{FILE}.new*"):
         leftover.unlink()
+    fresh.touch(mode=0o600)
     connection = connect(fresh)
     try:
         migrate(connection)

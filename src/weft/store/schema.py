@@ -6,7 +6,7 @@ one width sort as the numbers do. Bodies are JSON as the API answers it, so that
 
 from sqlalchemy import REAL, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The migration that this code needs; a test holds it to the newest file in migrations/versions."""
 
 metadata = MetaData()
@@ -18,9 +18,13 @@ head = Table(
     Column("generation", Text, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("ledger", REAL, nullable=False),
+    Column("seal", Text, nullable=False, server_default=""),
     sqlite_strict=True,
 )
-"""One row. Every transaction writes it, which makes revisions dense and in commit order on any database."""
+"""One row. Every transaction writes it, which makes revisions dense and in commit order on any database.
+
+`seal` is written by each run as it opens, see weft.store.generation.
+"""
 
 resources = Table(
     "resources",

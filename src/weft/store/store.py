@@ -8,6 +8,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from weft.model.errors import Compacted, StoreUnavailable
 from weft.model.leases import Lease
 from weft.model.values import NewId
 from weft.store import refusals, rows, schema
+from weft.store.generation import Lock, Mark, settle
 from weft.store.opening import engine_on, open_file, take_lock
 from weft.store.refusals import RefusedAddress
 
@@ -119,27 +121,36 @@ _FIND_ANSWERS = (
 class Store:
     """Use Store.open. Public: load, commit, log, history, answers_of, agents, remember_agent, forget_agent, compact."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, mark: Mark, lock: Lock) -> None:
         self._connection = connection
         self._engine = engine_on(connection)
+        self._mark = mark
         self._lock = lock
 
     @classmethod
     def open(cls, folder: Path, new_id: NewId) -> "Store":
-        """Open or make the store in `folder`. Raises StoreLocked, StoreCorrupt, StoreTooNew."""
+        """Open or make the store in `folder`; one put back from a copy gets a new generation.
+
+        Raises StoreLocked, StoreCorrupt, StoreTooNew.
+        """
         # who may read it learns every tenant's addresses: the owner alone
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = take_lock(folder)
-        try:
-            return cls(open_file(folder, new_id), lock)
-        except BaseException:
-            os.close(lock)
-            raise
+        with ExitStack() as undo:
+            undo.callback(os.close, lock.descriptor)
+            connection = open_file(folder, new_id)
+            undo.callback(connection.close)
+            mark = Mark(folder)
+            undo.callback(mark.close)
+            settle(connection, mark, lock, new_id)
+            undo.pop_all()
+        return cls(connection, mark, lock)
 
     def close(self) -> None:
         self._engine.dispose()
         self._connection.close()
-        os.close(self._lock)
+        self._mark.close()
+        os.close(self._lock.descriptor)
 
     def load(self) -> Loaded:
         """Everything, for State.load. A hundred thousand interfaces take a few seconds."""
@@ -180,6 +191,7 @@ class Store:
                 refusals.write(write, refused, commit.revision, commit.wall)
             write.execute(_RAISE_HEAD, (commit.revision, commit.ledger))
             write.execute("COMMIT")
+            self._mark.write(commit.revision)
         except sqlite3.Error as error:
             self._roll_back()
             raise StoreUnavailable(f"The store refused to write: {error}. Nothing was changed; try again.") from error
