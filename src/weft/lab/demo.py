@@ -160,11 +160,14 @@ def _interruptible() -> Iterator[None]:
     def as_interrupt(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    old = signal.signal(signal.SIGTERM, as_interrupt)
+    # a shell starts background jobs with SIGINT ignored; then SIGTERM could not interrupt either
+    wanted = {signal.SIGTERM: as_interrupt, signal.SIGINT: signal.default_int_handler}
+    kept = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, old)
+        for number, old in kept.items():
+            signal.signal(number, old)
 
 
 @contextlib.contextmanager
