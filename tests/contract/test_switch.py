@@ -105,7 +105,8 @@ async def test_everything_may_be_asked_for_twice(world):
     for _ in range(2):
         assert await apply(world, "host1", back) == ()
     assert await dumped(world, "host1") == {}
-    await seen(world, "host1", lambda facts: named(facts, "p1").mtu == 1400 and len(facts.ports) == 1)
+    facts = await seen(world, "host1", lambda facts: named(facts, "p1").mtu == 1400 and len(facts.ports) == 1)
+    assert named(facts, "p1").mtu_of_ours == 1400
 
 
 async def test_a_tunnel_port_is_known_as_ours(world):

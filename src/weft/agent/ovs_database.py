@@ -21,6 +21,8 @@ from weft.agent.switch import SwitchUnavailable
 
 MARK = "weft"
 """external_ids key of every port and interface of ours; the value says what it is."""
+MTU_MARK = "weft-mtu"
+"""other_config key of an interface whose MTU we set, with that MTU."""
 ANSWER_SECONDS = 10.0
 _TRIES = 3
 
@@ -35,6 +37,7 @@ class Interface(msgspec.Struct, frozen=True):
     kind: str
     ofport: int
     mtu: int
+    mtu_of_ours: int
     external_ids: dict[str, str]
     options: dict[str, str]
     error: str
@@ -87,6 +90,8 @@ class Tables:
         interface = self._find("Interface", name)
         if interface is not None:
             interface.mtu_request = mtu
+            # not in external_ids: those are the hypervisor's, which may clear them
+            interface.setkey("other_config", MTU_MARK, str(mtu))
 
     def mark_bridge(self, protocols: tuple[str, ...]) -> None:
         """Let the bridge speak these protocols too, and drop what no flow matches."""
@@ -106,7 +111,7 @@ class Tables:
 _COLUMNS = {
     "Bridge": ["name", "ports", "datapath_type", "protocols", "fail_mode", "external_ids"],
     "Port": ["name", "interfaces", "external_ids"],
-    "Interface": ["name", "type", "ofport", "mtu", "mtu_request", "external_ids", "options", "error"],
+    "Interface": ["name", "type", "ofport", "mtu", "mtu_request", "external_ids", "other_config", "options", "error"],
 }
 
 
@@ -257,6 +262,7 @@ def _interface(row: Any) -> Interface:
         row.type,
         row.ofport[0] if row.ofport else 0,
         row.mtu[0] if row.mtu else 0,
+        int(row.other_config.get(MTU_MARK, "0")),
         dict(row.external_ids),
         dict(row.options),
         row.error[0] if row.error else "",

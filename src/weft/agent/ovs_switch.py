@@ -159,7 +159,8 @@ class OvsSwitch:
             attached = None
         iface_id = row.external_ids.get("iface-id", "").lower()
         spare = not iface_id and row.external_ids.get("iface-status") == "inactive"
-        return SwitchPort(row.name, number if row.ofport > 0 else -1, iface_id, attached, row.mtu, _tunnel(row), spare)
+        number = number if row.ofport > 0 else -1
+        return SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare)
 
     async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
         name, options = tunnel_name(tunnel), tunnel_options(tunnel)

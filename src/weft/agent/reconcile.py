@@ -53,7 +53,8 @@ class Reconciler:
         self._reached: set[Peer] = set()
         self._tunnels: frozenset[Tunnel] = frozenset()
         self._made: set[Tunnel] = set()
-        self._mtus_asked: set[tuple[str, int, int]] = set()
+        self._mtus_asked: dict[str, tuple[int, int]] = {}
+        """By port name: its number, and the MTU last asked for."""
 
     # told
 
@@ -262,14 +263,18 @@ class Reconciler:
         self._pending = {key for key in self._pending if desired.get(key) != installed.get(key)}
 
     def _mtus(self) -> tuple[tuple[str, int], ...]:
-        """Ports that would send what no tunnel carries. Asked once per port: not every switch can set it."""
+        """Ports that would send what no tunnel carries, and those that we lowered for a narrower tunnel than today's.
+
+        Asked once per port and MTU: not every switch can set it.
+        """
         wanted = []
         for local in self.locals.values():
-            if local.port is not None and local.port.mtu > (most := self.mtu(local.binding)):
-                asked = (local.port.name, local.port.ofport, most)
-                if asked not in self._mtus_asked:
-                    self._mtus_asked.add(asked)
-                    wanted.append((local.port.name, most))
+            port, most = local.port, self.mtu(local.binding)
+            if port is None or not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):
+                continue
+            if self._mtus_asked.get(port.name) != (asked := (port.ofport, most)):
+                self._mtus_asked[port.name] = asked
+                wanted.append((port.name, most))
         return tuple(sorted(wanted))
 
 

@@ -32,6 +32,8 @@ class SwitchPort(msgspec.Struct, frozen=True):
     """external_ids:attached-mac; None if none or unreadable."""
     mtu: int = 0
     """0 if unknown."""
+    mtu_of_ours: int = 0
+    """MTU that an agent once asked for; 0 if none did."""
     tunnel: Tunnel | None = None
     """Set if and only if it is a tunnel port that bears our mark."""
     spare: bool = False

@@ -127,7 +127,7 @@ class FakeSwitch:
             case "mtu", (str(name), int(mtu)):
                 if name not in self._ports:
                     return f"there is no port {name}"
-                self._ports[name] = msgspec.structs.replace(self._ports[name], mtu=mtu)
+                self._ports[name] = msgspec.structs.replace(self._ports[name], mtu=mtu, mtu_of_ours=mtu)
             case "flows", SwitchChange() as change:
                 return self._bundle(change)
         return ""

@@ -234,6 +234,25 @@ def test_too_large_an_mtu_is_lowered_once():
     assert reconciler.mtu(GUESTS["blue1"].binding()) == 1458
 
 
+def test_a_port_that_we_lowered_follows_the_encapsulation_back_and_forth():
+    def asked(reconciler, mtu, ours):
+        ports = [
+            msgspec.structs.replace(port, mtu=mtu, mtu_of_ours=ours) if port.name == "blue1" else port
+            for port in facts("host1").ports
+            if port.name != "red1"
+        ]
+        reconciler.switch_is(SwitchFacts(tuple(ports)))
+        return reconciler.plan(True).mtus
+
+    reconciler, mtu, ours = told("host1"), 1500, 0
+    for encapsulation, most in (("nvgre", 1458), ("vxlan", 1450), ("nvgre", 1458), ("vxlan", 1450)):
+        settings = NetworkSettings(BLUE, encapsulation, "")
+        reconciler.put(BLUE, settings.key, settings)
+        assert asked(reconciler, mtu, ours) == (("blue1", most),)
+        mtu = ours = most
+    assert asked(told("host1"), 1400, 0) == (), "another hand's choice stays"
+
+
 def test_a_closed_port_is_a_problem_of_its_interface():
     reconciler = told("host1")
     wrong = [
