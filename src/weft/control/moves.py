@@ -6,14 +6,16 @@ have applied the preparations; the source forwards strays until every peer has a
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 
 from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation, Verdict
 from weft.control.waits import RECHECK_S, laggards_after
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
-from weft.core.policy_places import VirtualMachine
+from weft.core.index import servers_of
+from weft.core.policy_host import interfaces_of
+from weft.core.policy_places import VirtualMachine, seats
 from weft.model.errors import NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.workload import Move
@@ -36,6 +38,7 @@ class Moves:
         self._publisher = publisher
         self.ending: dict[str, asyncio.Task[None]] = {}
         """By machine: moves whose callers were answered and which only wait for peers."""
+        self._resumed_at: float | None = None
 
     async def carry(self, name: str, generation: int, actor: Actor, timeout: float) -> None:
         """Take a move from `preparing` to `switched`; `done` follows in the background.
@@ -57,13 +60,35 @@ class Moves:
         """Go on with a move of an earlier run of the controller."""
         machine = self._machine(name)
         if machine.properties.move is not None:
+            await self._back(name)
             await self.carry(name, machine.properties.move.generation, actor, RESUME_GRACE_S)
+
+    async def _back(self, name: str) -> None:
+        """Wait for the hosts concerned: what one that has not come back since the restart applied is not known."""
+        if self._resumed_at is None:
+            self._resumed_at = _now()
+        deadline = self._resumed_at + RESUME_GRACE_S
+        with self._publisher.listening.to(self._concerned(name)) as listener:
+            while _now() < deadline and any(self._is_away(server) for server in self._concerned(name)):
+                await listener.next(min(deadline - _now(), RECHECK_S))
+
+    def _is_away(self, server: str) -> bool:
+        return server in self._publisher.managed and self._publisher.session(server) is None
+
+    def _concerned(self, name: str) -> set[str]:
+        """Both ends of the move and every server with a port in a network of the machine."""
+        machine, state = self._machine(name), self._writer.state
+        found = set(servers_of(machine))
+        for interface in interfaces_of(state, machine):
+            for seat in seats(state, interface):
+                found.update(state.servers_of(seat.network.resource_id))
+        return found
 
     async def _prepare(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
         deadline = _now() + timeout
         revision = self._writer.state.revision
         destination = self._expect(move.destination, revision)
-        late = await self._everybody(revision, timeout, {move.source.lower(), move.destination.lower()})
+        late = await self._everybody(name, revision, timeout, {move.source.lower(), move.destination.lower()})
         if late:
             await self._undo(
                 name, move, actor, f"{', '.join(late)} did not apply the preparations within {timeout:g} s"
@@ -123,20 +148,20 @@ class Moves:
     async def _end(self, name: str, generation: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""
         try:
-            while await self._everybody(self._writer.state.revision, RESUME_GRACE_S, set()):
+            while await self._everybody(name, self._writer.state.revision, RESUME_GRACE_S, set()):
                 log.info("the move of %s waits for slow hosts; %s", name, "its source still forwards")
             await self._advance(name, "done", generation, actor)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the move of %s: %s", name, ended)
 
-    async def _everybody(self, revision: int, timeout: float, needed: Iterable[str]) -> list[str]:
+    async def _everybody(self, name: str, revision: int, timeout: float, needed: Set[str]) -> list[str]:
         """Wait for all interested hosts; the dead ones only DEAD_AFTER_S, unless the move cannot do without them."""
-        began = _now()
-        late = await laggards_after(self._publisher, revision, min(DEAD_AFTER_S, timeout))
+        began, concerned = _now(), self._concerned(name)
+        late = await laggards_after(self._publisher, revision, min(DEAD_AFTER_S, timeout), concerned)
         while late and _now() - began < timeout:
             if not any(lag.connected or lag.server in needed for lag in late):
                 return []
-            late = await laggards_after(self._publisher, revision, RECHECK_S)
+            late = await laggards_after(self._publisher, revision, RECHECK_S, concerned)
         return [lag.server for lag in late if lag.connected or lag.server in needed]
 
     async def until(self, servers: set[str], verdict: Callable[[], Verdict], deadline: float) -> Verdict:

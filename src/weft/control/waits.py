@@ -5,6 +5,7 @@ without them says for how long it waits.
 """
 
 import asyncio
+from collections.abc import Set
 
 import msgspec
 
@@ -23,10 +24,10 @@ class Lag(msgspec.Struct, frozen=True, rename="camel"):
     applied_revision: int
 
 
-def lagging(publisher: Publisher, revision: int) -> list[Lag]:
-    """Managed hosts that may lack a change of `revision` or before, by name."""
+def lagging(publisher: Publisher, revision: int, among: Set[str] | None = None) -> list[Lag]:
+    """Managed hosts (of those named, in lower case) that may lack a change of `revision` or before, by name."""
     found = []
-    for server in publisher.managed:
+    for server in publisher.managed if among is None else publisher.managed.keys() & among:
         missing = publisher.missing(server)
         if missing is not None and missing <= revision:
             found.append(Lag(server, publisher.session(server) is not None, missing - 1))
@@ -45,11 +46,13 @@ async def wait_applied(publisher: Publisher, revision: int, timeout: float) -> N
         )
 
 
-async def laggards_after(publisher: Publisher, revision: int, timeout: float) -> list[Lag]:
-    """Wait as wait_applied does, but answer who lags at the end."""
+async def laggards_after(
+    publisher: Publisher, revision: int, timeout: float, among: Set[str] | None = None
+) -> list[Lag]:
+    """Wait as wait_applied does, for all or for those named, but answer who lags at the end."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout
-    late = lagging(publisher, revision)
+    late = lagging(publisher, revision, among)
     if not late:
         return []
     with publisher.listening.to(lag.server for lag in late) as listener:

@@ -10,6 +10,8 @@ from tests.cluster.control import ANN, FailingStore, fill, interface, machine, o
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
 from weft.core.changes import Commit
+from weft.core.commands import Delete
+from weft.core.commands import Path as Name
 from weft.core.policy import network_stream
 from weft.model.errors import Conflict, NotFound, NotReady, StoreUnavailable, WaitTimedOut
 from weft.model.records import LookupRecord, PortBinding
@@ -297,10 +299,56 @@ async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> Non
         second = open_in(tmp_path)
         async with second.running():
             rack.connect(second.publisher)
+            # the caller, who had no answer, asks again and is told when it has arrived
+            moved = await second.machines.migrate("a", "HOST3", ANN)
+            assert moved.properties.server.resource_ref == "/servers/host3"
+            assert rack.hosts["host3"].machines == {"a": "Running"}
             await until(lambda: second.state.get("virtualMachines", "a").properties.move is None)
             assert place(second) == "/servers/host3"
-            assert rack.hosts["host3"].machines == {"a": "Running"}
         second.close()
+
+
+@pytest.mark.parametrize("phase", ["preparing", "switched"])
+async def test_after_a_restart_a_move_waits_for_its_peers_to_come_back(
+    tmp_path: Path, phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 30)
+    first = open_in(tmp_path)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
+    await fill_b(first)
+    async with Rack("host1", "host2", "host3") as rack:
+        rack.connect(first.publisher)
+        async with first.running():
+            await first.machines.start("a", ANN)
+            stop_at(first, phase)
+            moving = asyncio.create_task(first.machines.migrate("a", "host3", ANN))
+            await until(lambda: (m := first.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
+            for host in rack.hosts.values():
+                await host.disconnect()
+        await asyncio.gather(moving, return_exceptions=True)
+        first.close()
+        second = open_in(tmp_path)
+        async with second.running():
+            for name in ("host1", "host3"):
+                rack.hosts[name].connect(second.publisher)
+            await asyncio.sleep(0.3)
+            move = second.state.get("virtualMachines", "a").properties.move
+            assert move is not None and move.phase == phase
+            rack.connect(second.publisher)
+            await until(lambda: second.state.get("virtualMachines", "a").properties.move is None)
+            assert place(second) == "/servers/host3"
+        second.close()
+
+
+async def test_a_sick_host_of_other_tenants_holds_no_move_up(controller: Controller, rack: Rack) -> None:
+    await controller.submit(Delete(Name("virtualMachines", "b")), ANN)
+    await controller.machines.start("a", ANN)
+    sick = rack.hosts["host2"]
+    sick.deliver = lambda: None
+    await controller.submit(machine("c", "host2"), ANN)
+    await controller.machines.migrate("a", "host3", ANN, timeout=5)
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    assert controller.host("host2").lag
 
 
 def stop_at(controller: Controller, phase: str) -> None:
