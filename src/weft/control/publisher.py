@@ -111,9 +111,7 @@ class Publisher:
         cursors = {cursor.stream: cursor.revision for cursor in hello.cursors}
         if hello.generation != self.generation:
             cursors = {}
-        for revision in sorted(set(cursors.values())):
-            if self._recent.reach(revision, self._state, self._store):
-                break
+        self._recent.reach(cursors.values(), self._state, self._store)
         self._start_stream(session, HOST_STREAM, cursors.get(HOST_STREAM))
         needed = _networks(policy.host_stream(self._state, session.server).values())
         for rdid in needed:

@@ -5,8 +5,10 @@ from before a restart, is worked out from the store's log by taking the state ba
 records a change touches can only be told from the state right after it.
 """
 
+import bisect
 import logging
 from collections import deque
+from collections.abc import Iterable
 
 from weft.core import policy
 from weft.core.changes import Commit
@@ -38,6 +40,8 @@ class Recent:
 
     def __init__(self, revision: int) -> None:
         self.floor = revision
+        self._beyond = -1
+        """Up to here it is too far back."""
         self._revisions: deque[tuple[int, Touched]] = deque()
         self._streams: dict[policy.Stream, deque[tuple[int, set[RecordKey]]]] = {}
         self._keys = 0
@@ -79,25 +83,36 @@ class Recent:
             found |= keys
         return found
 
-    def reach(self, revision: int, state: State, store: Store) -> bool:
-        """Cover everything after `revision`, from the log where need be; False if that is too far back.
+    def reach(self, revisions: Iterable[int], state: State, store: Store) -> None:
+        """Cover everything after the oldest of these revisions for which that can be done, from the log where need be.
 
-        The state is taken back and brought forward again before this returns.
+        The state is taken back and brought forward again before this returns. What was too far back once is not looked
+        up again: it only gets further, and after a restart every agent asks for all that it has.
         """
-        if revision >= self.floor:
-            return True
-        if revision < 0:
-            return False
-        commits = _since(store, revision, state.revision)
-        if commits is None:
-            return False
-        entries = _replay(state, commits)
+        wanted = sorted({revision for revision in revisions if self._beyond < revision < self.floor})
+        found: list[Commit] = []
+
+        def is_near(revision: int) -> bool:
+            nonlocal found
+            commits = _since(store, revision, state.revision)
+            found = found if commits is None else commits
+            return commits is not None
+
+        at = bisect.bisect_left(wanted, True, key=is_near)
+        if at:
+            self._beyond = wanted[at - 1]
+        if at < len(wanted):
+            self._cover(wanted[at], _replay(state, found))
+
+    def _cover(self, revision: int, entries: list[tuple[int, Touched]] | None) -> None:
         if entries is None:
-            return False
+            self._beyond = revision
+            return
         self.forget(revision)
         for at, touched in entries:
             self.add(at, touched)
-        return self.floor <= revision
+        if self.floor > revision:
+            self._beyond = self.floor - 1
 
 
 def _since(store: Store, revision: int, newest: int) -> list[Commit] | None:

@@ -122,6 +122,41 @@ async def test_a_restart_resumes_from_the_log(tmp_path: Path) -> None:
     again.close()
 
 
+async def test_after_a_restart_a_stream_too_far_back_comes_whole_and_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.recent.MAX_REPLAYED", 2)
+    first = open_in(tmp_path)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
+    agent, blue = FeedAgent("host1"), rdid(first)
+    agent.connect(first.publisher)
+    await deliver(agent)
+    await agent.disconnect()
+    agent.cursors[blue] = 3
+    fulls = agent.fulls
+    await first.submit(SetPower("a", "Off"), ANN)
+    first.close()
+    again = open_in(tmp_path)
+    store, reads = again.publisher._store, []
+    log = store.log
+    monkeypatch.setattr(store, "log", lambda *args: reads.append(args) or log(*args))
+    agent.connect(again.publisher)
+    await deliver(agent)
+    assert agent.fulls == fulls + 1
+    assert agent.streams == {
+        HOST_STREAM: host_stream(again.state, "host1"),
+        blue: network_stream(again.state, blue),
+    }
+    await agent.disconnect()
+    agent.cursors[blue] = 3
+    assert reads
+    reads.clear()
+    agent.connect(again.publisher)
+    assert not reads
+    await agent.disconnect()
+    again.close()
+
+
 async def test_another_generation_gets_everything_anew(controller: Controller, agents: dict[str, FeedAgent]) -> None:
     agent = agents["host1"]
     await agent.disconnect()
