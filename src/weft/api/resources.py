@@ -119,11 +119,10 @@ class Resources:
             result = answer(submitted.decision)
         else:
             submitted = await self._controller.submit(
-                command, call.actor, request_id, lambda decision: _keep(request_id, answer(decision))
+                command, call.actor, request_id, lambda decision: keep(request_id, answer(decision))
             )
             assert submitted.answer is not None
-            kept = submitted.answer
-            result = Answer(kept.status, kept.body, _etag(kept.etag))
+            result = kept(submitted.answer)
         if submitted.decision is not None:
             self._metrics.decided(submitted.decision.changes)
         if wait_s is not None:
@@ -180,9 +179,15 @@ def kept_id(call: Call) -> str | None:
     return f"{client_id[:128]} {digest}"
 
 
-def _keep(request_id: str, answer: Answer) -> KeptAnswer:
+def keep(request_id: str, answer: Answer) -> KeptAnswer:
+    """An answer as it is kept for a retry."""
     etag = next((value.decode() for name, value in answer.headers if name == b"etag"), "")
     return KeptAnswer(request_id, answer.status, answer.body, etag)
+
+
+def kept(answer: KeptAnswer) -> Answer:
+    """An answer as it was given before."""
+    return Answer(answer.status, answer.body, _etag(answer.etag))
 
 
 def _etag(etag: str) -> Headers:

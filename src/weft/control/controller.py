@@ -27,7 +27,7 @@ from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.kinds import MAC_POOLS
 from weft.model.values import NewId, Now
-from weft.store.store import HistoryRow, Retention, Store
+from weft.store.store import Answer, HistoryRow, Retention, Store
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,14 @@ class Controller:
     ) -> Submitted:
         """Decide and commit a command; see Writer.submit. Raises Refusal, StoreUnavailable."""
         return await self.writer.submit(command, actor, request_id, encode)
+
+    def keep_answer(self, answer: Answer) -> None:
+        """Keep an answer for retries, durable at return. Raises StoreUnavailable."""
+        self.writer.keep_answer(answer)
+
+    def answer_of(self, request_id: str) -> Answer | None:
+        """The answer kept for a request id. Raises StoreUnavailable."""
+        return self.writer.answer_of(request_id)
 
     def dry_run(self, command: Command) -> Decision:
         """What a command would come to now; nothing is kept. Raises Refusal."""

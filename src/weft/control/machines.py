@@ -57,8 +57,14 @@ class Machines:
         """Move a machine to another server, make before break; `server` is a resource id.
 
         Returns when it runs there and every record says so or is about to. Raises Refusal or NotReady, then it is where
-        it was; WaitTimedOut if a host fell silent in the middle, then the move ends when that host is back.
+        it was; WaitTimedOut if a host fell silent in the middle, then the move ends when that host is back. A move
+        there that is under way already, of an earlier try or before a restart, is waited for.
         """
+        if self._goes_to(machine, server):
+            self.sweep()
+            carried = self._busy.get(machine.lower())
+            if carried is not None:
+                await asyncio.wait({carried}, timeout=timeout)
         return await self._alone(machine, self._migrate(machine, server, actor, force, timeout))
 
     def resume(self) -> None:
@@ -132,6 +138,9 @@ class Machines:
 
     async def _migrate(self, name: str, server: str, actor: Actor, force: bool, timeout: float) -> VirtualMachine:
         machine = self._machine(name)
+        if self._goes_to(name, server) and server_of(machine) == server.lower():
+            # it has arrived; only its peers are still being told
+            return machine
         if machine.properties.power_state == "Running":
             self._may_move(server_of(machine), server.lower(), force)
         self._moving.add(name.lower())
@@ -142,6 +151,11 @@ class Machines:
             return self._machine(name)
         await self._moves.carry(name, move.generation, actor, timeout)
         return self._machine(name)
+
+    def _goes_to(self, name: str, server: str) -> bool:
+        machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
+        move = machine.properties.move if machine is not None else None
+        return move is not None and move.phase in UNDER_WAY and move.destination.lower() == server.lower()
 
     def _may_move(self, source: str, destination: str, force: bool) -> None:
         from_host, to_host = self._publisher.managed.get(source), self._publisher.managed.get(destination)

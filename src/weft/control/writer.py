@@ -239,11 +239,22 @@ class Writer:
 
     def keep_time(self, every_s: float) -> None:
         """Write the ledger's time if no commit did so for `every_s`. Raises StoreUnavailable."""
+        if self._clock.now().ledger - self._kept_at >= every_s or self.failure:
+            self._keep(())
+
+    def keep_answer(self, answer: Answer) -> None:
+        """Keep what is about to be answered for an action of several commits. Raises StoreUnavailable."""
+        self._keep((answer,))
+
+    def answer_of(self, request_id: str) -> Answer | None:
+        """What was answered to a request id before. Raises StoreUnavailable."""
+        return self._store.answers_of([request_id]).get(request_id)
+
+    def _keep(self, answers: Sequence[Answer]) -> None:
+        """A transaction that makes no revision."""
         now = self._clock.now()
-        if now.ledger - self._kept_at < every_s and not self.failure:
-            return
         try:
-            self._store.commit(Commit(self.state.revision, now.wall, now.ledger, ()), ())
+            self._store.commit(Commit(self.state.revision, now.wall, now.ledger, ()), (), answers)
         except StoreUnavailable as error:
             self.failure = error.message
             raise

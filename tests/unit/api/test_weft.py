@@ -1,11 +1,15 @@
 """/weft/v1: machines' actions, the ledger's views, hosts' policy and state, traces, metrics, the description."""
 
 import asyncio
+import shutil
+from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.unit.api.conftest import WEB, Api, N, W, interface_in, machine_with
+from tests.unit.api.conftest import WEB, Api, HandClock, N, W, interface_in, machine_with
+from weft.api.serve import build
 from weft.control.controller import Controller
 from weft.model.kinds import KINDS
 
@@ -66,6 +70,29 @@ class TestMachines:
         path = f"{W}/virtualMachines/vm1/start"
         sent = [machine.send("POST", path, b"{}", x_ms_client_request_id="r1") for _ in range(3)]
         assert {answer.status_code for answer in await asyncio.gather(*sent)} == {200}
+
+    async def test_a_retry_gets_the_first_answer_also_after_a_restart(self, machine: Api, tmp_path: Path) -> None:
+        start, stop = (f"{W}/virtualMachines/vm1/{action}" for action in ("start", "stop"))
+        first = await machine.send("POST", start, b"{}", x_ms_client_request_id="r1")
+        assert (await machine.post(stop, {})).status_code == 200
+        again = await machine.send("POST", start, b"{}", x_ms_client_request_id="r1")
+        assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+        assert (await machine.body(f"{W}/virtualMachines/vm1"))["properties"]["powerState"] == "Off"
+        assert (await machine.delete(f"{W}/virtualMachines/vm1")).status_code == 200
+        shutil.copytree(tmp_path, tmp_path / "left")
+        with closing(Controller.open(tmp_path / "left", HandClock(), lambda: "another start")) as restarted:
+            client = Api(build(restarted, lambda: "request"))
+            last = await client.send("POST", start, b"{}", x_ms_client_request_id="r1")
+            assert (last.status_code, last.content) == (200, first.content)
+            assert (await client.send("POST", start, b"{}", x_ms_client_request_id="r2")).status_code == 404
+            assert (await client.send("POST", start + "?dryRun", b"{}", x_ms_client_request_id="r1")).status_code == 404
+            await client.http.aclose()
+
+    async def test_a_refused_action_is_tried_anew(self, machine: Api) -> None:
+        path = f"{W}/virtualMachines/vm1/save"
+        assert (await machine.send("POST", path, b"{}", x_ms_client_request_id="r1")).status_code == 409
+        await machine.post(f"{W}/virtualMachines/vm1/start", {})
+        assert (await machine.send("POST", path, b"{}", x_ms_client_request_id="r1")).status_code == 200
 
 
 class TestLedger:
