@@ -47,7 +47,11 @@ class Touched:
         self._moved: set[str] = set()
         """Interfaces whose port, place or address may differ."""
         self._switched: set[str] = set()
-        """Interfaces whose machine only changed its power: no port and no interest follows from it."""
+        """Interfaces whose machine changed its power or its server: what points to them may differ."""
+        self._bound: set[str] = set()
+        """Interfaces whose machine began or ended a move: their ports may differ."""
+        self._joined: dict[str, set[str]] = defaultdict(set)
+        """Interface to the servers that its machine came to or left, without any other change of it."""
         self._machines: set[str] = set()
         self._found: set[tuple[Stream, RecordKey]] = set()
 
@@ -69,6 +73,10 @@ class Touched:
             if change.kind in readers:
                 readers[change.kind](change)
         for interface_id in self._moved:
+            self._joined[interface_id] |= self._servers_with(interface_id)
+        for interface_id, servers in self._joined.items():
+            self._interests(interface_id, servers)
+        for interface_id in self._moved | self._bound:
             self._ports(interface_id)
         for interface_id in self._moved | self._switched:
             self._lookups(interface_id)
@@ -155,15 +163,27 @@ class Touched:
         self._moved.add(change.id.lower())
 
     def _machine(self, change: ResourceChange) -> None:
-        versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]
-        target = self._moved
-        if len(versions) == 2 and _machine_identity(versions[0]) == _machine_identity(versions[1]):
-            if versions[0].properties.power_state == versions[1].properties.power_state:
-                return
-            target = self._switched
+        before: VirtualMachine | None = change.before
+        after: VirtualMachine | None = change.after
+        if before is None or after is None or _machine_identity(before) != _machine_identity(after):
+            for version in (before, after):
+                self._moved.update(interfaces_of(version) if version is not None else ())
+        elif before.properties.move == after.properties.move and _whereabouts(before) == _whereabouts(after):
+            return
+        else:
+            self._phase(before, after)
         self._machines.add(change.id.lower())
-        for version in versions:
-            target.update(interfaces_of(version))
+
+    def _phase(self, before: VirtualMachine, after: VirtualMachine) -> None:
+        """Another power, another server, or a step of a move: each reaches a part of what the machine's records say."""
+        interfaces = interfaces_of(after)
+        if _whereabouts(before) != _whereabouts(after):
+            self._switched.update(interfaces)
+        joined = servers_of(before).keys() ^ servers_of(after).keys()
+        for interface_id in interfaces if joined else ():
+            self._joined[interface_id] |= joined
+        if joined or _ends(before) != _ends(after):
+            self._bound.update(interfaces)
 
     # What an affected interface or machine names, over all versions.
 
@@ -191,13 +211,19 @@ class Touched:
         for network, vsid, address in self._places(interface_id):
             self._network_key(network, (5, vsid, pack_ip(address)))
 
+    def _servers_with(self, interface_id: str) -> set[str]:
+        return {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
+
     def _ports(self, interface_id: str) -> None:
-        servers = {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
         instances = {instance_of(one) for one in self._seen(INTERFACES, interface_id)}
-        networks = {one.properties.routing_domain_number: one for one, _, _ in self._places(interface_id)}
-        for server_id in servers:
+        for server_id in self._servers_with(interface_id):
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
+
+    def _interests(self, interface_id: str, servers: Iterable[str]) -> None:
+        """Which networks these servers need, and whose tunnel endpoints they are."""
+        networks = {one.properties.routing_domain_number: one for one, _, _ in self._places(interface_id)}
+        for server_id in servers:
             for rdid, network in networks.items():
                 self._host_key(server_id, (12, rdid))
                 for server in self._seen(SERVERS, server_id):
@@ -244,8 +270,18 @@ def _interface_identity(interface: Interface | None) -> tuple[object, ...]:
 
 
 def _machine_identity(machine: VirtualMachine) -> tuple[object, ...]:
-    """All of a machine that reaches hosts, but its power."""
+    """All of a machine that reaches hosts, but its power and where it is and goes."""
     properties = machine.properties
     interfaces = tuple(interfaces_of(machine))
     hypervisor = properties.hypervisor.id if properties.hypervisor is not None else ""
-    return machine.resource_id, last_id(properties.server), interfaces, properties.move, hypervisor
+    return machine.resource_id, interfaces, hypervisor
+
+
+def _whereabouts(machine: VirtualMachine) -> tuple[str, str]:
+    """What decides whether and where to lookup records point."""
+    return machine.properties.power_state, last_id(machine.properties.server)
+
+
+def _ends(machine: VirtualMachine) -> tuple[str, str] | None:
+    move = machine.properties.move
+    return (move.source.lower(), move.destination.lower()) if move is not None else None

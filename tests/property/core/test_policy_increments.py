@@ -63,7 +63,8 @@ class Driver:
         self.world.network(name, NETWORKS[name], subnets)
 
     def interface(self, name, network, place, mac):
-        if self.world.state.get("virtualNetworks", network) is None:
+        subnet = ("web", "web", "db", "web")[place]
+        if self.world.state.find_ref(f"/virtualNetworks/{network}/subnets/{subnet}") is None:
             return
         host = INTERFACES.index(name) + 10
         ref = f"/virtualNetworks/{network}/subnets/"

@@ -5,6 +5,7 @@ import pytest
 from tests.cluster.world import World
 from weft.core import policy
 from weft.core.state import State
+from weft.model.values import pack_ip
 
 COUNTED = ("get", "lease", "machine_of", "by_instance", "provider_address_of", "interfaces_in", "machines_on", "all")
 
@@ -71,3 +72,18 @@ def cost(world, change):
 )
 def test_a_change_of_one_machine_costs_the_same_in_any_cloud(change):
     assert cost(cloud(8), change) == cost(cloud(400), change)
+
+
+def test_a_phase_of_a_move_tells_the_network_only_what_it_changes():
+    world = cloud(3)
+    blue = ("network", 60)
+    told = {}
+    for phase in ("preparing", "switching", "switched", "done"):
+        world.move("m1", "h3", phase)
+        told[phase] = {key for stream, key in policy.touched(world.state, world.taken()) if stream == blue}
+    assert told == {
+        "preparing": {(4, pack_ip("192.168.1.13"))},
+        "switching": set(),
+        "switched": {(5, 6001, pack_ip("10.1.0.11"))},
+        "done": {(4, pack_ip("192.168.1.11"))},
+    }
