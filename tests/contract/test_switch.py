@@ -141,6 +141,13 @@ async def test_a_refused_flow_is_reported(world):
     assert await apply(world, "host1", SwitchChange(puts=(FLOW,))) == ()
 
 
+async def test_of_several_refused_flows_each_is_reported_and_the_rest_is_in(world):
+    wrong = [Flow(Table.OUTPUT, number, (exact(IP_SRC, 1),), (Output(1),), COOKIE_MARK) for number in range(1, 6)]
+    failures = await apply(world, "host1", SwitchChange(puts=(*wrong, FLOW)))
+    assert {one.flow for one in failures} == {flow.key for flow in wrong}
+    assert await dumped(world, "host1") == {FLOW.key: FLOW}
+
+
 async def test_a_restarted_switch_has_lost_its_flows_and_kept_its_ports(world):
     await world.plug("host1", "p1", "a", 0x001DD8B71C01)
     await seen(world, "host1", opened("p1"))

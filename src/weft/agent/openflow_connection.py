@@ -136,9 +136,9 @@ class OpenflowConnection:
                     return
                 break
             if kind == openflow.ERROR:
-                known = refusal is not None
+                # read on to the commit's own answer: an error left unread would be taken for one of the next bundle's
                 refusal = refusal or openflow.error(body, xid)
-                if known or xid not in flows:
+                if xid not in flows:
                     break
         raise FlowsRefused(refusal, flows.get(refusal.xid))
 

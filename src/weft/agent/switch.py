@@ -56,7 +56,8 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class SwitchChange(msgspec.Struct, frozen=True):
-    """What to do, carried out in the order of the fields; flows (puts and removes together) all or nothing.
+    """What to do, carried out in the order of the fields; flows (puts and removes together) at
+    once, and all of them but those that the switch refuses (StepFailure).
 
     Everything is idempotent: putting what is there and removing what is not there are no errors.
     """

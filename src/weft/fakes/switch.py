@@ -81,10 +81,11 @@ class FakeSwitch:
         for done, (step, subject, value) in enumerate(_steps(change)):
             if budget is not None and done >= budget:
                 raise SwitchUnavailable(f"{self.host}: the switch went away after {done} steps")
-            message = f"{step} was told to fail" if step in self.faults.failing_steps else self._carry_out(step, value)
-            if message:
+            if step in self.faults.failing_steps:
                 peer = value if isinstance(value, Peer) else None
-                failures.append(StepFailure(step, subject, message, peer))
+                failures.append(StepFailure(step, subject, f"{step} was told to fail", peer))
+            else:
+                failures += self._carry_out(step, subject, value)
         self.applied.append(change)
         return tuple(failures)
 
@@ -117,8 +118,8 @@ class FakeSwitch:
         for listener in self._listeners:
             listener.set()
 
-    def _carry_out(self, step: str, value: object) -> str:
-        """One step of a change; why it failed, or nothing."""
+    def _carry_out(self, step: str, subject: str, value: object) -> list[StepFailure]:
+        """One step of a change; what of it failed."""
         match step, value:
             case "tunnel", (Tunnel() as tunnel, bool(wanted)):
                 self._set_tunnel(tunnel, wanted)
@@ -126,11 +127,11 @@ class FakeSwitch:
                 self._peers.add(peer)
             case "mtu", (str(name), int(mtu)):
                 if name not in self._ports:
-                    return f"there is no port {name}"
+                    return [StepFailure(step, subject, f"there is no port {name}")]
                 self._ports[name] = msgspec.structs.replace(self._ports[name], mtu=mtu, mtu_of_ours=mtu)
             case "flows", SwitchChange() as change:
                 return self._bundle(change)
-        return ""
+        return []
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> None:
         name = f"{tunnel.kind}-{tunnel.local.hex()}"
@@ -140,20 +141,22 @@ class FakeSwitch:
         elif not wanted and self._ports.pop(name, None) is not None:
             self._changed()
 
-    def _bundle(self, change: SwitchChange) -> str:
-        """Puts and removes, all or nothing. Removes go first: what is removed and put again stays."""
-        try:
-            for flow in change.puts:
+    def _bundle(self, change: SwitchChange) -> list[StepFailure]:
+        """Removes go first: what is removed and put again stays. A flow that is refused is left out, the rest is in."""
+        failures: dict[FlowKey, StepFailure] = {}
+        for flow in change.puts:
+            try:
                 check(flow)
-        except Refused as refusal:
-            return f"{refusal}: {flow_text(flow)}"
+            except Refused as refusal:
+                failures[flow.key] = StepFailure("flows", "one flow", f"{refusal}: {flow_text(flow)}", flow=flow.key)
         for key in change.removes:
             found = self._flows.get(_identity(key))
             if found is not None and _is_ours(found):
                 self.take_flow(key)
         for flow in change.puts:
-            self.put_flow(flow)
-        return ""
+            if flow.key not in failures:
+                self.put_flow(flow)
+        return list(failures.values())
 
     # What happens on the host, and what tests do to it.
 

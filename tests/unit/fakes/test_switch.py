@@ -72,13 +72,13 @@ async def test_an_equal_match_in_another_order_is_the_same_flow():
     assert switch.flows() == ()
 
 
-async def test_a_bundle_with_one_bad_flow_changes_nothing():
+async def test_a_bad_flow_is_left_out_of_its_bundle():
     good, bad = flow(actions=[Output(2)]), flow(exact(f.IP_SRC, 1))
     switch = await switch_with()
     (failure,) = await switch.apply(SwitchChange(puts=(good, bad)))
-    assert failure.step == "flows"
+    assert (failure.step, failure.flow) == ("flows", bad.key)
     assert "prerequisite" in failure.message
-    assert switch.flows() == ()
+    assert switch.flows() == (good,)
 
 
 async def test_another_hands_flow_is_foreign_and_not_removed():
