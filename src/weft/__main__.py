@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weft import __version__
-from weft.agent.hypervisors import Hypervisor
 from weft.cli import app
 from weft.cli.desk import Desk
 from weft.lab import app as lab
 from weft.lab.demo import demo_app as demo
-from weft.model.errors import WeftError
+from weft.model.errors import Invalid, WeftError
 
 if TYPE_CHECKING:
     from weft.agent.hypervisors import Hypervisor
@@ -89,7 +88,14 @@ async def _serve(data: Path, listen: str) -> None:
     from weft.api.serve import serve as listen_and_serve
     from weft.control.controller import Controller
 
-    controller = Controller.open(data, SystemClock(), new_id)
+    try:
+        controller = Controller.open(data, SystemClock(), new_id)
+    except OSError as error:
+        raise Invalid(
+            f"--data {data}: {error.strerror or error}. Name a folder of your own on a local disk; it is made if its "
+            "parent can be written.",
+            target="data",
+        ) from error
     # resources and leases have no cycles: looking for some in all of them, again and again, took a third of a bulk load
     gc.set_threshold(100_000, 50, 1000)
     try:
