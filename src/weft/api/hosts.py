@@ -85,8 +85,9 @@ def _text(asked: dict[str, Any], name: str, default: str = "") -> str:
 
 def _port(value: Any) -> int:
     text = str(value if value is not None else 0)
-    if not text.isdecimal() or not int(text) <= 65535:
-        raise Invalid(f"'{text}' is no port: write 0 to 65535.", target="port")
+    # by its length first: int() refuses thousands of digits in its own way
+    if not text.isdecimal() or len(text) > 5 or not int(text) <= 65535:
+        raise Invalid(f"'{text[:20]}' is no port: write 0 to 65535.", target="port")
     return int(text)
 
 

@@ -223,7 +223,14 @@ class TestHosts:
         assert answer["missing"]["record"] == "lookupRecord"
 
     @pytest.mark.parametrize(
-        "asked", [{}, {"from": "n1"}, {"from": "n1", "to": "x"}, {"from": "n1", "to": "10.1.1.9", "port": "-1"}, []]
+        "asked",
+        [
+            {},
+            {"from": "n1"},
+            {"from": "n1", "to": "x"},
+            *({"from": "n1", "to": "10.1.1.9", "port": port} for port in ("-1", "65536", "1" * 5000)),
+            [],
+        ],
     )
     async def test_bad_traces(self, machine: Api, asked: object) -> None:
         assert (await machine.post(f"{W}/trace", asked)).status_code == 400
