@@ -77,7 +77,9 @@ class Controller:
 
     def _committed(self, commit: Commit) -> None:
         for change in commit.changes:
-            if isinstance(change, ResourceChange) and change.kind == MAC_POOLS.name and change.before is None:
+            if not isinstance(change, ResourceChange) or change.kind != MAC_POOLS.name:
+                continue
+            if change.before is None and change.after is not None:
                 for warning in warnings_for(change.after):
                     log.warning("macPool %s: %s", change.after.resource_id, warning)
         self._watch.committed(commit)
