@@ -178,6 +178,19 @@ def test_a_logical_subnet_grants_from_its_pools_and_takes_static_ones_anywhere(w
     assert world.state.lease("ip4/logicalnetworks/office", 0xAC100063) is None
 
 
+def test_an_address_that_its_pool_excludes_is_accepted_from_its_holder_only(world: World) -> None:
+    lan = "/logicalNetworks/office/subnets/lan"
+    world.put("/networkInterfaces/n1", interface(("a", static("172.16.0.10", lan))))
+    pool = {"startIpAddress": "172.16.0.10", "endIpAddress": "172.16.0.11", "excluded": [{"first": "172.16.0.10"}]}
+    pool["excluded"].append({"first": "172.16.0.11", "reason": "printer"})  # type: ignore[attr-defined]
+    world.put(f"{lan}/ipPools/low", pool)
+    refusal = world.refused("/networkInterfaces/n2", interface(("a", static("172.16.0.11", lan))))
+    assert (refusal.code, refusal.status) == ("PrivateIPAddressInReservedRange", 400)
+    assert "172.16.0.11 is excluded" in refusal.message and "printer" in refusal.message
+    world.put("/networkInterfaces/n1", interface(("a", static("172.16.0.10", lan)), dnsSettings=None))
+    assert addresses(world, "n1") == ["172.16.0.10"]
+
+
 def test_unmanaged_addresses_are_none_of_ours(world: World) -> None:
     for subnet in ("lan", "bare"):
         body = interface(("a", unmanaged(f"/logicalNetworks/office/subnets/{subnet}")))

@@ -6,7 +6,7 @@ Called by the families that hold addresses. All changes go into the draft; a ref
 from weft.core.decide.draft import Draft
 from weft.core.macs import why_forbidden
 from weft.core.words import address_text, hold_text, why_full
-from weft.model.errors import AddressInUse, InvalidMacAddress, PoolIsFull, Refusal
+from weft.model.errors import AddressInUse, Invalid, InvalidMacAddress, PoolIsFull, Refusal
 from weft.model.leases import ASSIGNED, COOLING, MAC_SCOPE, Holder, Lease
 from weft.model.values import Mac
 
@@ -57,7 +57,9 @@ def _hold_mac(draft: Draft, mac: Mac, holder: Holder) -> None:
                     target="privateMacAddress",
                 )
     else:
-        _check_excluded(draft, MAC_SCOPE, mac, MAC_IN_USE)
+        why = _why_excluded(draft, MAC_SCOPE, mac)
+        if why:
+            raise AddressInUse(f"{why}.", code=MAC_IN_USE)
     draft.turn(lease, Lease(MAC_SCOPE, mac, ASSIGNED, (*others, holder)), "assigned")
 
 
@@ -72,7 +74,7 @@ def grant_mac(draft: Draft, holder: Holder) -> Mac:
 
 
 def hold_ip(draft: Draft, scope: str, address: int, holder: Holder) -> None:
-    """Take an IP address that the client chose. Raises AddressInUse."""
+    """Take an IP address that the client chose. Raises AddressInUse, Invalid (excluded)."""
     try:
         _hold_ip(draft, scope, address, holder)
     except Refusal as refusal:
@@ -91,6 +93,10 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder) -> None:
                 code=IP_IN_USE,
                 target="privateIPAddress",
             )
+    else:
+        why = _why_excluded(draft, scope, address)
+        if why:
+            raise Invalid(f"{why}.", code="PrivateIPAddressInReservedRange", target="privateIPAddress")
     draft.turn(lease, Lease(scope, address, ASSIGNED, (holder,)), "assigned")
 
 
@@ -139,11 +145,10 @@ def _check_state(draft: Draft, lease: Lease, holder: Holder, code: str) -> None:
     raise AddressInUse(f"{hold_text(lease, *lease.holders[:1])}.{wait}", code=code)
 
 
-def _check_excluded(draft: Draft, scope: str, address: int, code: str) -> None:
+def _why_excluded(draft: Draft, scope: str, address: int) -> str:
+    """Which pool keeps a free address from everybody and why, with what to do; empty if none does."""
     pool = draft.state.addresses.pool_of(scope, address)
     why = pool.why_excluded(address) if pool is not None else ""
-    if pool is not None and why:
-        raise AddressInUse(
-            f"{address_text(scope, address)} is excluded from {pool.spec.ref} ({why}). Choose another address.",
-            code=code,
-        )
+    if pool is None or not why:
+        return ""
+    return f"{address_text(scope, address)} is excluded from {pool.spec.ref} ({why}). Choose another address"
