@@ -292,7 +292,7 @@ class Agent:
         for instance, local in reconciler.locals.items():
             binding = local.binding
             subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
-            mtus[instance] = reconciler.mtu(binding)
+            mtus[instance] = reconciler.guest_mtu(local)
         return World(
             reconciler.machines,
             reconciler.states,

@@ -16,6 +16,9 @@ class MachineState(msgspec.Struct, frozen=True):
 
     machine: str
     power: str
+    mtu: int = 0
+    """Largest IP packet that its interfaces send. 0 if unknown: a driver that says it lets Start change it while the
+    machine runs."""
 
 
 class Start(msgspec.Struct, frozen=True):

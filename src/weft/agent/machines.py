@@ -51,13 +51,16 @@ def _run(machine: Machine, running: bool, world: World) -> Verb | None:
         return Migrate(machine.machine, machine.move_to) if running else None
     if not _has_ports(machine, world):
         return Prepare(machine, _bindings(machine, world))
-    if running or not world.settled or not _is_open(machine, world):
+    if not world.settled or not _is_open(machine, world):
         return None
     ports = _bindings(machine, world)
+    mtu = min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500
+    if running and world.states[machine.machine].mtu in (0, mtu):
+        return None
     subnets = tuple(
         subnet for vsid in sorted({binding.vsid for binding in ports}) for subnet in world.subnets.get(vsid, ())
     )
-    return Start(machine, ports, subnets, min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500)
+    return Start(machine, ports, subnets, mtu)
 
 
 def _bindings(machine: Machine, world: World) -> tuple[PortBinding, ...]:

@@ -55,6 +55,8 @@ class Reconciler:
         self._made: set[Tunnel] = set()
         self._mtus_asked: dict[str, tuple[int, int]] = {}
         """By port name: its number, and the MTU last asked for."""
+        self._mtus_awaited: dict[str, tuple[int, int]] = {}
+        """Those that were asked for before the last look at the flows."""
 
     # told
 
@@ -101,6 +103,7 @@ class Reconciler:
     def switch_has(self, flows: Iterable[Flow]) -> tuple[str, ...]:
         """All flows with our mark. Returns in words what another hand changed since the last plan; nothing at first."""
         self._work_out()
+        self._mtus_awaited = dict(self._mtus_asked)
         before = self._installed
         self._installed = {flow.key: flow for flow in flows}
         desired = self.table.flows
@@ -144,6 +147,9 @@ class Reconciler:
     def done(self, change: SwitchChange, failures: tuple[StepFailure, ...]) -> None:
         """The change was carried out, but for the steps that failed; those stay to be done."""
         refused = {failure.flow for failure in failures if failure.step == "flows"}
+        for failure in failures:
+            if failure.step == "mtu":
+                self._mtus_asked.pop(failure.subject, None)
         self._reached |= set(change.peers) - {failure.peer for failure in failures}
         self._made |= set(change.tunnels_add)
         if None not in refused and self._installed is not None:
@@ -157,11 +163,18 @@ class Reconciler:
         self.failures = failures
 
     def mtu(self, binding: PortBinding) -> int:
-        """Largest IP packet that the interface may send."""
-        domain = self.table.domains.get(binding.rdid)
-        encapsulation = domain.settings.encapsulation if domain and domain.settings else "vxlan"
+        """Largest IP packet that the interface's network carries."""
         family = 6 if len(binding.provider_address) == 16 else 4
-        return mtu_for(encapsulation, self._facts.provider_mtu, family)
+        return mtu_for(self._encapsulation(binding), self._facts.provider_mtu, family)
+
+    def _encapsulation(self, binding: PortBinding) -> str:
+        domain = self.table.domains.get(binding.rdid)
+        return domain.settings.encapsulation if domain and domain.settings else "vxlan"
+
+    def guest_mtu(self, local: Local) -> int:
+        """What the guest is told: also not more than a port takes that another hand has made smaller."""
+        port, most = local.port, self.mtu(local.binding)
+        return min(most, port.mtu) if port is not None and port.mtu and not port.mtu_of_ours else most
 
     def port_facts(self) -> tuple[PortFact, ...]:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
@@ -185,7 +198,26 @@ class Reconciler:
         ]
         failed = [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
-        return (*silent, *closed, *dead, *failed)
+        return (*silent, *closed, *dead, *failed, *self._too_large())
+
+    def _too_large(self) -> Iterable[Problem]:
+        """Interfaces that send packets larger than their network carries, all of which are lost."""
+        machine_of: dict[str, str] = {
+            instance: one.machine for one in self.machines.values() for instance in one.instance_ids
+        }
+        for instance, local in sorted(self.locals.items()):
+            machine, most = machine_of.get(instance, ""), self.mtu(local.binding)
+            state = self.states.get(machine)
+            within = f"{self._encapsulation(local.binding).upper()} inside {self._facts.provider_mtu} carries {most}"
+            name = local.binding.network_interface
+            if state is not None and state.power == "Running" and state.mtu > most:
+                words = (
+                    f"{name}: the guest's MTU is {state.mtu}, {within}; restart {machine} or lower its MTU to {most}"
+                )
+                yield Problem(FAILED, words, instance)
+            elif local.port is not None and local.port.mtu > most and local.port.name in self._mtus_awaited:
+                words = f"{name}: port {local.port.name} keeps an MTU of {local.port.mtu}, {within}; lower it to {most}"
+                yield Problem(FAILED, words, instance)
 
     def foreign(self) -> tuple[str, ...]:
         return foreign_ports(self._bindings(), self._facts)
@@ -265,12 +297,16 @@ class Reconciler:
     def _mtus(self) -> tuple[tuple[str, int], ...]:
         """Ports that would send what no tunnel carries, and those that we lowered for a narrower tunnel than today's.
 
-        Asked once per port and MTU: not every switch can set it.
+        Asked once per port and MTU until it is so: not every switch can set it.
         """
         wanted = []
         for local in self.locals.values():
             port, most = local.port, self.mtu(local.binding)
-            if port is None or not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):
+            if port is None:
+                continue
+            if not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):
+                self._mtus_asked.pop(port.name, None)
+                self._mtus_awaited.pop(port.name, None)
                 continue
             if self._mtus_asked.get(port.name) != (asked := (port.ofport, most)):
                 self._mtus_asked[port.name] = asked

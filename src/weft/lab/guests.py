@@ -36,6 +36,8 @@ class Guest(msgspec.Struct, frozen=True):
     legs: dict[str, tuple[int, ...]] = {}
     """By server that has ports for it: which of its legs, in the order of the guest's ports."""
     ports: tuple[GuestPort, ...] = ()
+    mtu: int = 0
+    """Of its interfaces, as it was last started."""
 
 
 class GuestFiles:

@@ -61,7 +61,9 @@ class LabHypervisor:
     async def facts(self) -> tuple[MachineState, ...]:
         """The machines that have ports here; those that run on another host are Off here."""
         return tuple(
-            MachineState(guest.machine, "Running" if self._runs_here(guest) else "Off")
+            MachineState(guest.machine, "Running", guest.mtu)
+            if self._runs_here(guest)
+            else MachineState(guest.machine, "Off")
             for guest in self._guests.all()
             if self._host.name in guest.legs
         )
@@ -119,7 +121,7 @@ class LabHypervisor:
         for host in guest.legs:
             await self._connect(guest, self._lab.host(host))
         await self._switch_to(guest, self._host)
-        self._guests.write(msgspec.structs.replace(guest, host=self._host.name, running=True))
+        self._guests.write(msgspec.structs.replace(guest, host=self._host.name, running=True, mtu=start.mtu))
 
     async def _boot(self, guest: Guest) -> None:
         """The empty namespace, marked as the lab's."""

@@ -5,6 +5,7 @@ import msgspec
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, told, tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, Table
 from weft.agent.flow import Flow, Output, exact, flow_text
+from weft.agent.hypervisors import MachineState
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
 from weft.model.records import LookupRecord, Machine, NetworkSettings
 from weft.model.values import pack_ip
@@ -251,6 +252,73 @@ def test_a_port_that_we_lowered_follows_the_encapsulation_back_and_forth():
         assert asked(reconciler, mtu, ours) == (("blue1", most),)
         mtu = ours = most
     assert asked(told("host1"), 1400, 0) == (), "another hand's choice stays"
+
+
+def with_mtus(mtu, ours=0, provider_mtu=1500):
+    ports = [msgspec.structs.replace(one, mtu=mtu, mtu_of_ours=ours) for one in facts("host1").ports if not one.tunnel]
+    tunnels = [one for one in facts("host1").ports if one.tunnel]
+    return SwitchFacts((*tunnels, *ports), provider_mtu)
+
+
+def test_a_port_that_we_lowered_follows_the_provider_network_and_another_hand_is_corrected():
+    reconciler = told("host1")
+    for provider, before, most in ((1400, 1458, 1358), (1500, 1358, 1458), (1400, 1458, 1358)):
+        reconciler.switch_is(with_mtus(before, 1458, provider))
+        assert dict(reconciler.plan(True).mtus)["blue1"] == most
+        reconciler.switch_is(with_mtus(most, most, provider))
+        assert reconciler.plan(True).mtus == ()
+    reconciler.switch_is(with_mtus(1500, 1358, 1400))
+    assert dict(reconciler.plan(True).mtus)["blue1"] == 1358, "asked again, since it has been so"
+
+
+def test_an_mtu_that_could_not_be_set_is_asked_for_again():
+    reconciler = settled()
+    reconciler.switch_is(with_mtus(1500))
+    change = reconciler.plan(True)
+    assert change.mtus
+    reconciler.done(change, (StepFailure("mtu", "blue1", "no"),))
+    assert reconciler.plan(True).mtus == (("blue1", 1458),)
+
+
+def test_a_guest_is_not_told_more_than_its_port_takes():
+    reconciler = told("host1")
+    told_to = {}
+    for name, given in (
+        ("ours", with_mtus(1300, 1300)),
+        ("another hand's", with_mtus(1300)),
+        ("large", with_mtus(9000)),
+    ):
+        reconciler.switch_is(given)
+        reconciler.plan(True)
+        told_to[name] = reconciler.guest_mtu(reconciler.locals[GUESTS["blue1"].instance])
+    assert told_to == {"ours": 1458, "another hand's": 1300, "large": 1458}
+
+
+def test_a_guest_that_sends_more_than_its_network_carries_is_a_problem_until_it_does_not():
+    reconciler = settled()
+    reconciler.put(0, (14, b"blue1"), Machine("blue1", "Running", (GUESTS["blue1"].instance,), ""))
+    vxlan = NetworkSettings(BLUE, "vxlan", "")
+    reconciler.machines_are([MachineState("blue1", "Running", 1458)])
+    assert reconciler.problems() == ()
+    reconciler.put(BLUE, vxlan.key, vxlan)
+    (problem,) = reconciler.problems()
+    assert (problem.code, problem.instance_id) == ("PolicyConfigurationFailure", GUESTS["blue1"].instance)
+    assert "1458" in problem.message and "VXLAN inside 1500 carries 1450; restart blue1 or lower" in problem.message
+    reconciler.machines_are([MachineState("blue1", "Running", 1450)])
+    assert reconciler.problems() == ()
+
+
+def test_a_port_that_stays_too_large_is_a_problem_after_a_look():
+    reconciler = settled()
+    reconciler.switch_is(with_mtus(1500))
+    reconciler.done(reconciler.plan(True), ())
+    assert reconciler.problems() == (), "it was asked for just now"
+    reconciler.switch_has(reconciler.table.flows.values())
+    words = sorted(problem.message for problem in reconciler.problems())
+    assert len(words) == 2 and "port blue1 keeps an MTU of 1500, NVGRE inside 1500 carries 1458" in words[0]
+    reconciler.switch_is(with_mtus(1458, 1458))
+    reconciler.plan(True)
+    assert reconciler.problems() == ()
 
 
 def test_a_closed_port_is_a_problem_of_its_interface():
