@@ -161,14 +161,13 @@ class Publisher:
             self._recent.forget(commit.revision)
             return
         try:
-            touched = touched_by(self._state, commit)
+            self._publish(commit)
         except Exception:
-            # level, not edge: nobody may miss it, so everybody gets everything
-            self._recent.forget(commit.revision)
-            self._fulls.clear()
-            for session in self._sessions.values():
-                session.resend_all()
+            self._begin_anew(commit)
             raise
+
+    def _publish(self, commit: Commit) -> None:
+        touched = touched_by(self._state, commit)
         self._recent.add(commit.revision, touched)
         self._note_missed(touched, commit.revision)
         for (kind, name), keys in touched.items():
@@ -177,6 +176,16 @@ class Publisher:
         for (kind, name), keys in touched.items():
             if kind == policy.NETWORK:
                 self._publish_network(int(name), keys)
+        self._end_deleted(commit)
+
+    def _begin_anew(self, commit: Commit) -> None:
+        """Nobody may miss a commit that cannot be told by itself: every agent comes back for all that it needs."""
+        self._recent.forget(commit.revision)
+        self._fulls.clear()
+        for session in list(self._sessions.values()):
+            self.detach(session, "a change could not be told by itself")
+        for server in self.managed:
+            self._missed.setdefault(server, commit.revision)
         self._end_deleted(commit)
 
     def _note_missed(self, touched: Touched, revision: int) -> None:

@@ -98,10 +98,6 @@ class Session:
             state.full_next = True
             self._wake.set()
 
-    def resend_all(self) -> None:
-        for stream in self._streams:
-            self.resend(stream)
-
     def push(self, frame: Frame) -> None:
         """Queue a delta, unless the stream's full state is still to come and will hold it."""
         state = self._streams.get(frame.stream)

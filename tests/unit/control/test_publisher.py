@@ -402,6 +402,33 @@ async def test_who_cannot_be_told_its_state_holds_no_place(
     assert controller.host("host1").connected
 
 
+@pytest.mark.parametrize("where", ["weft.control.publisher.touched_by", "weft.core.policy.record"])
+async def test_after_a_change_that_cannot_be_told_by_itself_every_agent_comes_back_for_all(
+    controller: Controller, agents: dict[str, FeedAgent], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*asked: object) -> object:
+        raise LookupError("no such record")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, broken)
+        await controller.submit(interface("b-eth0"), ANN)
+        done = await controller.submit(machine("b", "host2", "b-eth0", power="Running"), ANN)
+    with pytest.raises(WaitTimedOut, match="host1.*host2"):
+        await controller.wait_applied(done.revision, 0.01)
+    for agent in agents.values():
+        assert not agent.connected
+        await agent.disconnect()
+        agent.connect(controller.publisher)
+    await deliver(*agents.values())
+    blue = rdid(controller)
+    for name in ("host1", "host2"):
+        assert agents[name].streams == {
+            HOST_STREAM: host_stream(controller.state, name),
+            blue: network_stream(controller.state, blue),
+        }
+    await controller.wait_applied(done.revision, 0.01)
+
+
 async def test_a_put_of_a_server_is_fed_too(controller: Controller, agents: dict[str, FeedAgent]) -> None:
     document = controller.state.get("servers", "host2").properties
     changed = msgspec.structs.replace(document, provider_addresses=("192.168.1.200",))
