@@ -60,6 +60,9 @@ class Publisher:
         """By managed server without an agent just now: the oldest revision that it may lack."""
         self.managed: dict[str, Agent] = {agent.server: agent for agent in store.agents()}
         self.listening = Listening()
+        for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
+            # deleted when the run before ended, or the disk was full
+            self._forget(server)
         self.delay_s = 0.0
         """Every frame waits this long before it goes out: for tests and the lab's delay-feed."""
 

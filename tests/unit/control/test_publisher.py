@@ -252,6 +252,24 @@ async def test_a_deleted_server_ends_its_session_and_is_unmanaged_when_it_is_mad
     assert [agent.server for agent in controller._store.agents()] == ["host1", "host2"]
 
 
+async def test_a_server_whose_agent_could_not_be_forgotten_is_forgotten_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_in(tmp_path)
+    await fill(first)
+    agent = FeedAgent("host3")
+    agent.connect(first.publisher)
+    with monkeypatch.context() as patched:
+        patched.setattr(first.publisher._store, "forget_agent", lambda server: None)
+        await first.submit(Delete(Name("servers", "host3")), ANN)
+    await agent.disconnect()
+    first.close()
+    again = open_in(tmp_path)
+    assert not again.host("host3").managed
+    assert again.publisher._store.agents() == []
+    again.close()
+
+
 async def test_what_the_feed_knows_of_a_host(controller: Controller, agents: dict[str, FeedAgent]) -> None:
     newest = controller.state.revision
     view = controller.host("Host1")
