@@ -12,7 +12,7 @@ from typing import Any
 
 from weft.api import auth, faults, feed
 from weft.api.call import Answer, Call
-from weft.api.faults import BodyTooLarge
+from weft.api.faults import BodyTooLarge, ClientGone
 from weft.api.routes import Routes
 from weft.model.errors import WeftError
 from weft.model.values import NewId
@@ -89,23 +89,30 @@ class App:
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Read the whole body. Raises BodyTooLarge before it is all in memory."""
+    """Read the whole body. Raises BodyTooLarge before it is all in memory, ClientGone for the half of one."""
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > MAX_BODY:
         raise _too_large()
-    message = await receive()
+    message = await _part(receive)
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         return body
     pieces = [body]
     size = len(body)
     while message.get("more_body"):
-        message = await receive()
+        message = await _part(receive)
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
         if size > MAX_BODY:
             raise _too_large()
     return b"".join(pieces)
+
+
+async def _part(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone("The connection ended within the body: nothing was done.")
+    return message
 
 
 def _too_large() -> BodyTooLarge:

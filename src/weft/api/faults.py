@@ -22,6 +22,12 @@ class BodyTooLarge(Refusal):
     code = "RequestTooLarge"
 
 
+class ClientGone(Refusal):
+    """The client left before it had sent its request; nobody reads this answer, but metrics count it."""
+
+    code = "RequestIncomplete"
+
+
 class ForeignHost(Refusal):
     """The Host or Origin header names another site: a page in a browser reaches for the controller."""
 
