@@ -88,6 +88,12 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_commit_is_on_the_disk_when_it_returns(store: Store) -> None:
+    journal = store._connection.execute("PRAGMA journal_mode").fetchone()
+    synchronous = store._connection.execute("PRAGMA synchronous").fetchone()
+    assert (journal, synchronous) == (("wal",), (2,)), "FULL is 2: without it a power cut takes back what was answered"
+
+
 def test_a_row_changed_twice_in_a_revision_is_as_the_last_left_it(store: Store) -> None:
     made = ResourceChange("macPools", "a", None, pool("a"))
     gone = ResourceChange("macPools", "a", pool("a"), None)
