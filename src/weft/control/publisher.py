@@ -63,6 +63,8 @@ class Publisher:
         for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
             # deleted when the run before ended, or the disk was full
             self._forget(server)
+        # what they had applied is not known until they are back
+        self._missed.update((server, 1) for server in self.managed if any(state.machines_on(server)))
         self.delay_s = 0.0
         """Every frame waits this long before it goes out: for tests and the lab's delay-feed."""
 
@@ -313,7 +315,8 @@ class Publisher:
     def missing(self, server: str) -> int | None:
         """The oldest revision that a managed server's host may not have applied; None if it has all that it needs.
 
-        Of a host that has not come back since the controller began, nothing older than that is known.
+        Of a host with machines that has not come back since the controller began nothing is known: it may lack all. One
+        without is taken to have all that it needs.
         """
         session = self._sessions.get(server)
         return self._missed.get(server) if session is None else session.missing()

@@ -252,6 +252,31 @@ async def test_a_deleted_server_ends_its_session_and_is_unmanaged_when_it_is_mad
     assert [agent.server for agent in controller._store.agents()] == ["host1", "host2"]
 
 
+async def test_after_a_restart_nobody_is_taken_for_up_to_date_before_it_is_back(tmp_path: Path) -> None:
+    first = open_in(tmp_path)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
+    agent, idle = FeedAgent("host1"), FeedAgent("host2")
+    for one in (agent, idle):
+        one.connect(first.publisher)
+    await deliver(agent, idle)
+    for one in (agent, idle):
+        await one.disconnect()
+    done = await first.submit(SetPower("a", "Off"), ANN)
+    first.close()
+    again = open_in(tmp_path)
+    view = again.host("host1")
+    assert (view.connected, view.applied_revision, view.lag) == (False, 0, done.revision)
+    with pytest.raises(WaitTimedOut, match=r"host1 \(not connected\)") as late:
+        await again.wait_applied(done.revision, 0.01)
+    assert "host2" not in str(late.value)
+    agent.connect(again.publisher)
+    await deliver(agent)
+    await again.wait_applied(done.revision, 0.01)
+    assert again.host("host1").lag == 0
+    await agent.disconnect()
+    again.close()
+
+
 async def test_a_server_whose_agent_could_not_be_forgotten_is_forgotten_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
