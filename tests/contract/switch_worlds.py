@@ -64,7 +64,13 @@ class FakeWorld:
         self.switches[host].restart()
 
     async def lose_database(self, host):
-        self.switches[host].faults.failing_steps |= {"tunnel", "mtu"}
+        self.switches[host].faults.unavailable = True
+
+    async def regain_database(self, host):
+        self.switches[host].faults.unavailable = False
+
+    def set_provider_mtu(self, host, mtu):
+        self.switches[host]._network.mtu = mtu
 
 
 class LabWorld:
@@ -168,6 +174,12 @@ class LabWorld:
     async def lose_database(self, host):
         kill(self.lab.host(host).database)
         await asyncio.sleep(0.1)
+
+    async def regain_database(self, host):
+        await asyncio.to_thread(hosts.start_database, self.lab, self.lab.host(host))
+
+    def set_provider_mtu(self, host, mtu):
+        run(["ip", "-n", self.space(host), "link", "set", "br-phy", "mtu", str(mtu)])
 
     async def restart(self, host):
         hosts.stop_switch(self.lab, self.lab.host(host))

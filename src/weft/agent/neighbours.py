@@ -22,6 +22,8 @@ RESOLVE_SECONDS = 0.3
 _STEP_SECONDS = 0.02
 _DISCARD = 9
 """A port that nobody minds a datagram to (RFC 863)."""
+_LINK_GROUP = 1
+"""RTMGRP_LINK, rtnetlink(7)."""
 _USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80
 """NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT."""
 
@@ -97,6 +99,22 @@ def mtu_of(local: bytes) -> int:
             if address.get_attr("IFA_ADDRESS") == text:
                 return int(route.get_links(address["index"])[0].get_attr("IFLA_MTU"))
     return 1500
+
+
+def link_news() -> socket.socket:
+    """Becomes readable when an interface of this network namespace comes, goes or changes."""
+    news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+    news.bind((0, _LINK_GROUP))
+    return news
+
+
+def drain(news: socket.socket) -> None:
+    """Read all that waits. More than fits is lost (ENOBUFS), which is news too."""
+    try:
+        while news.recv(1 << 16):
+            pass
+    except OSError:
+        return
 
 
 def control_socket(rundir: Path) -> Path | None:

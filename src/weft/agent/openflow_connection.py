@@ -15,7 +15,9 @@ from weft.agent.openflow import Counted, SwitchError
 from weft.agent.switch import SwitchUnavailable
 
 WAIT_SECONDS = 60.0
-"""How long the switch may take for one answer; 500 k flows in one bundle take about 6."""
+"""How long the switch may take for a bundle; 500 k flows in one take about 6."""
+ANSWER_SECONDS = 5.0
+"""How long it may take for any other answer."""
 _WRITE_BYTES = 1 << 16
 """The switch takes in what was sent while the next flows are encoded."""
 _AWAITED = {openflow.ERROR, openflow.EXPERIMENTER, openflow.MULTIPART_REPLY, openflow.BARRIER_REPLY}
@@ -62,7 +64,9 @@ class OpenflowConnection:
     def closed(self) -> bool:
         return self._hearing.done()
 
-    def close(self) -> None:
+    def close(self, reason: str = "closed") -> None:
+        """Whoever waits for an answer gets SwitchUnavailable with the reason."""
+        self._received.put_nowait(reason)
         self._hearing.cancel()
         self._writer.close()
 
@@ -130,7 +134,7 @@ class OpenflowConnection:
         await self._write(openflow.bundle_control(step, bundle, next(self._xids)))
         refusal: SwitchError | None = None
         while True:
-            kind, xid, body = await self._receive()
+            kind, xid, body = await self._receive(WAIT_SECONDS)
             if kind == openflow.EXPERIMENTER and openflow.bundle_reply(body) == (bundle, step):
                 if refusal is None:
                     return
@@ -159,14 +163,14 @@ class OpenflowConnection:
         except OSError as error:
             raise SwitchUnavailable(f"the OpenFlow connection broke: {error}") from error
 
-    async def _receive(self) -> tuple[int, int, bytes]:
+    async def _receive(self, patience: float = ANSWER_SECONDS) -> tuple[int, int, bytes]:
         """Next message as (type, xid, body)."""
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(patience):
                 message = await self._received.get()
         except TimeoutError as error:
             self.close()
-            raise SwitchUnavailable("the switch does not answer") from error
+            raise SwitchUnavailable("no answer over OpenFlow") from error
         if isinstance(message, str):
             self._received.put_nowait(message)
             raise SwitchUnavailable(f"the OpenFlow connection broke: {message}")

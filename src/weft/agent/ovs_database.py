@@ -1,13 +1,16 @@
 """Open vSwitch's database: a thread of its own follows it, and changes it by transactions.
 
 Called by ovs_switch.py. Only the thread touches the IDL; what it has seen leaves it as values. `rows()` is the last
-seen state, `changed` is called in the event loop after each change, `transact` waits for the server's answer.
+seen state, `changed` is called in the event loop after each change and when the server went away or came back,
+`transact` waits for the server's answer.
 """
 
 import asyncio
+import json
 import os
 import queue
 import select
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +18,6 @@ from typing import Any
 import msgspec
 import ovs.db.idl
 import ovs.poller
-from ovsdbapp.backend.ovs_idl import idlutils
 
 from weft.agent.switch import SwitchUnavailable
 
@@ -24,6 +26,11 @@ MARK = "weft"
 MTU_MARK = "weft-mtu"
 """other_config key of an interface whose MTU we set, with that MTU."""
 ANSWER_SECONDS = 10.0
+PROBE_MS = 5000
+"""A server that says nothing for this long is asked whether it lives; twice as long, and it counts as gone."""
+LONGEST_PAUSE_MS = 1000
+"""Between two attempts to reach the server again."""
+SCHEMA_SECONDS = 2.0
 _TRIES = 3
 
 Work = Callable[["Tables"], None]
@@ -118,11 +125,14 @@ _COLUMNS = {
 class OvsDatabase:
     """Follows one bridge from `start` to `close`."""
 
-    def __init__(self, socket: str, bridge: str, changed: Callable[[], None]) -> None:
-        self._remote = f"unix:{socket}"
+    def __init__(self, path: str, bridge: str, changed: Callable[[], None]) -> None:
+        self._path = path
+        self._remote = f"unix:{path}"
         self._bridge = bridge
         self._changed = changed
         self._rows: Rows | None = None
+        self.answers = False
+        """Is there a connection to the server? What is known without one may be old."""
         self._jobs: queue.SimpleQueue[tuple[Work, asyncio.Future[None]]] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         self._closing = False
@@ -133,8 +143,8 @@ class OvsDatabase:
         self._thread.start()
 
     def rows(self) -> Rows:
-        """Raises SwitchUnavailable until the database has been read."""
-        if self._rows is None:
+        """Raises SwitchUnavailable until the database has been read, and while its server is gone."""
+        if self._rows is None or not self.answers:
             raise SwitchUnavailable(f"{self._remote}: the database does not answer, or has no bridge {self._bridge}")
         return self._rows
 
@@ -167,9 +177,10 @@ class OvsDatabase:
         seen = None
         while not self._closing and idl is not None:
             idl.run()
-            if idl.change_seqno != seen:
+            answers = idl.change_seqno != 0 and idl._session.is_connected()
+            if idl.change_seqno != seen or answers != self.answers:
                 seen = idl.change_seqno
-                self._publish(idl)
+                self._publish(idl, answers)
             self._do_jobs(idl)
             poller = ovs.poller.Poller()
             idl.wait(poller)
@@ -184,30 +195,31 @@ class OvsDatabase:
         """The schema comes from the server: wait for it."""
         while not self._closing:
             try:
-                helper = idlutils.create_schema_helper(idlutils.fetch_schema_json(self._remote, "Open_vSwitch"))
-            except Exception:
-                # the library raises bare Exception while the server is not there
+                helper = ovs.db.idl.SchemaHelper(schema_json=_schema(self._path))
+            except (OSError, ValueError):
                 self._refuse_jobs()
                 select.select([self._wake_read], [], [], 0.2)
                 self._drain()
                 continue
             for table, columns in _COLUMNS.items():
                 helper.register_columns(table, columns)
-            return ovs.db.idl.Idl(self._remote, helper, probe_interval=5000)
+            idl = ovs.db.idl.Idl(self._remote, helper, probe_interval=PROBE_MS)
+            idl._session.reconnect.set_backoff(LONGEST_PAUSE_MS // 4, LONGEST_PAUSE_MS)
+            return idl
         return None
 
     def _drain(self) -> None:
         while select.select([self._wake_read], [], [], 0)[0]:
             os.read(self._wake_read, 4096)
 
-    def _publish(self, idl: Any) -> None:
+    def _publish(self, idl: Any, answers: bool) -> None:
         bridge = next((row for row in idl.tables["Bridge"].rows.values() if row.name == self._bridge), None)
         rows = None
         if bridge is not None:
             found = [_interface(row) for port in bridge.ports for row in port.interfaces if row.name != self._bridge]
             rows = Rows(tuple(sorted(found, key=lambda one: one.name)), bridge.datapath_type)
-        if rows != self._rows:
-            self._rows = rows
+        if rows != self._rows or answers != self.answers:
+            self._rows, self.answers = rows, answers
             self._call(self._changed)
 
     def _call(self, function: Callable[[], None]) -> None:
@@ -245,6 +257,26 @@ class OvsDatabase:
                 return SwitchUnavailable(f"{self._remote}: {txn.get_error()}")
             idl.run()
         return SwitchUnavailable(f"{self._remote}: {status}")
+
+
+def _schema(path: str) -> Any:
+    """The server's schema as JSON (RFC 7047 section 4.1.2). Raises OSError, ValueError while it does not answer."""
+    request = {"method": "get_schema", "params": ["Open_vSwitch"], "id": 0}
+    answer = b""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.settimeout(SCHEMA_SECONDS)
+        server.connect(path)
+        server.sendall(json.dumps(request).encode())
+        while chunk := server.recv(1 << 16):
+            answer += chunk
+            try:
+                reply = json.loads(answer)
+            except ValueError:
+                continue
+            if not isinstance(reply.get("result"), dict):
+                raise ValueError(f"{path}: no schema: {reply.get('error')}")
+            return reply["result"]
+    raise ConnectionError(f"{path}: the server hung up")
 
 
 def _settle(future: "asyncio.Future[None]", error: SwitchUnavailable | None) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import ipaddress
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -50,14 +51,15 @@ class OvsSwitch:
         self._rundir = rundir.absolute()
         self._bridge = bridge
         self._happened = asyncio.Event()
-        self._database = OvsDatabase(str(self._rundir / "db.sock"), bridge, self._happened.set)
+        self._database = OvsDatabase(str(self._rundir / "db.sock"), bridge, self._database_changed)
+        self._links: socket.socket | None = None
         self._connection: OpenflowConnection | None = None
         self._known: dict[int, Flow] = {}
         """Flows by the hash of their bytes in a dump, so that only new ones are decoded."""
         self._peers: dict[Peer, str] = {}
         """Next hop's MAC as last set; empty while nobody answers for it."""
         self._keeper: asyncio.Task[None] | None = None
-        self._provider_mtus: dict[bytes, int] = {}
+        self._provider_mtus: dict[PackedIp, int] = {}
         self._marked = False
 
     async def open(self) -> None:
@@ -66,12 +68,17 @@ class OvsSwitch:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._happened.wait()
+        self._links = neighbours.link_news()
+        asyncio.get_running_loop().add_reader(self._links, self._links_changed)
         self._keeper = asyncio.create_task(self._keep_peers(), name="next hops")
 
     async def close(self) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._links is not None:
+            asyncio.get_running_loop().remove_reader(self._links)
+            self._links.close()
         self._hang_up()
         await self._database.close()
 
@@ -81,9 +88,7 @@ class OvsSwitch:
         numbers = await connection.ports()
         ports = [self._port(row, numbers) for row in rows.interfaces]
         local = min((port.tunnel.local for port in ports if port.tunnel), default=None)
-        if local is not None and local not in self._provider_mtus:
-            self._provider_mtus = {local: await asyncio.to_thread(neighbours.mtu_of, local)}
-        return SwitchFacts(tuple(ports), self._provider_mtus.get(local or b"", 1500))
+        return SwitchFacts(tuple(ports), await self._provider_mtu(local) if local is not None else 1500)
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
@@ -126,9 +131,31 @@ class OvsSwitch:
             self._happened.clear()
             yield None
 
+    async def _provider_mtu(self, local: PackedIp) -> int:
+        if local not in self._provider_mtus:
+            # links that change meanwhile empty the present dict, not this one
+            self._provider_mtus = asked = {}
+            asked[local] = await asyncio.to_thread(neighbours.mtu_of, local)
+            return asked[local]
+        return self._provider_mtus[local]
+
     # connections
 
+    def _database_changed(self) -> None:
+        """Without its database the switch answers no OpenFlow either, while packets go on: wait for nothing."""
+        if not self._database.answers:
+            self._hang_up("the database went away")
+        self._happened.set()
+
+    def _links_changed(self) -> None:
+        """An interface of the host came, went or changed: the provider MTU may be another."""
+        if self._links is not None:
+            neighbours.drain(self._links)
+        self._provider_mtus = {}
+        self._happened.set()
+
     async def _connected(self) -> OpenflowConnection:
+        self._database.rows()
         if self._connection is not None and self._connection.closed:
             self._hang_up()
         if self._connection is None:
@@ -142,9 +169,9 @@ class OvsSwitch:
             self._provider_mtus = {}
         return self._connection
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reason: str = "closed") -> None:
         if self._connection is not None:
-            self._connection.close()
+            self._connection.close(reason)
             self._connection = None
 
     # ports

@@ -65,25 +65,31 @@ def start_switch(folder: LabFolder, host: HostState) -> bool:
         return False
     stop_switch(folder, host)
     rundir.mkdir(parents=True, exist_ok=True)
-    for stale in (rundir / "db.sock", rundir / "vswitchd.ctl"):
-        stale.unlink(missing_ok=True)
-    if not (rundir / "conf.db").exists():
-        run(["ovsdb-tool", "create", str(rundir / "conf.db"), _schema()])
-    environment = switch_environment(rundir)
-    command = ["ovsdb-server", f"{rundir}/conf.db", f"--remote=punix:{rundir}/db.sock", f"--unixctl={rundir}/ovsdb.ctl"]
-    database = spawn(within(space, [*command, "-vconsole:warn", "-vsyslog:off"]), rundir / "ovsdb.log", environment)
-    folder.change_host(host.name, lambda old: msgspec.structs.replace(old, database=database))
-    _await(lambda: _answers(rundir / "db.sock"), f"{host.name}: ovsdb-server", rundir / "ovsdb.log")
+    (rundir / "vswitchd.ctl").unlink(missing_ok=True)
+    start_database(folder, host)
     _vsctl(rundir, _bridges(host), wait=False)
     command = ["ovs-vswitchd", f"unix:{rundir}/db.sock", f"--unixctl={rundir}/vswitchd.ctl", "--disable-system"]
     command += ["-vconsole:info", "-vsyslog:off", f"--pidfile={rundir}/ovs-vswitchd.pid"]
-    switch = spawn(within(space, command), rundir / "vswitchd.log", environment)
+    switch = spawn(within(space, command), rundir / "vswitchd.log", switch_environment(rundir))
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=switch))
     _name_control_socket(rundir, switch.pid)
     _await(lambda: _answers(rundir / "vswitchd.ctl"), f"{host.name}: ovs-vswitchd", rundir / "vswitchd.log")
     _vsctl(rundir, ["set", "Open_vSwitch", ".", f"external_ids:weft-lab={folder.name}"], wait=True)
     _give_provider_address(space, host)
     return True
+
+
+def start_database(folder: LabFolder, host: HostState) -> None:
+    """The host's ovsdb-server alone, which must not run."""
+    rundir = folder.rundir(host)
+    (rundir / "db.sock").unlink(missing_ok=True)
+    if not (rundir / "conf.db").exists():
+        run(["ovsdb-tool", "create", str(rundir / "conf.db"), _schema()])
+    command = ["ovsdb-server", f"{rundir}/conf.db", f"--remote=punix:{rundir}/db.sock", f"--unixctl={rundir}/ovsdb.ctl"]
+    command = within(host_namespace(folder, host), [*command, "-vconsole:warn", "-vsyslog:off"])
+    database = spawn(command, rundir / "ovsdb.log", switch_environment(rundir))
+    folder.change_host(host.name, lambda old: msgspec.structs.replace(old, database=database))
+    _await(lambda: _answers(rundir / "db.sock"), f"{host.name}: ovsdb-server", rundir / "ovsdb.log")
 
 
 def stop_switch(folder: LabFolder, host: HostState) -> bool:
