@@ -19,6 +19,7 @@ from weft.agent.memory import Memory, decode
 from weft.agent.reconcile import Reconciler
 from weft.agent.streams import Frame, Streams
 from weft.agent.switch import Switch, SwitchDump, SwitchUnavailable
+from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
 from weft.model.records import SubnetRecord
 from weft.model.values import Vsid
@@ -83,7 +84,7 @@ class Agent:
         self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
         self._dump = SwitchDump()
         self._told: Facts | None = None
-        self._trouble = ""
+        self._trouble = Trouble(log, "switch")
 
     async def run(self) -> None:
         """Keep the host as it should be, until cancelled."""
@@ -110,7 +111,7 @@ class Agent:
             if self._memory is not None:
                 self._memory.close()
 
-    async def serve(self, link: Link) -> None:
+    async def serve(self, link: Link, welcomed: Callable[[], None] = lambda: None) -> None:
         """Speak with the controller until the link breaks (ConnectionError) or it refuses (RefusedByController)."""
         identity = self.identity
         hello = Hello(
@@ -123,6 +124,7 @@ class Agent:
         )
         await link.send(_encode(hello))
         await self._welcomed(link)
+        welcomed()
         self._unacked.clear()
         self._inbox.clear()
         self.streams.reconnected()
@@ -167,6 +169,9 @@ class Agent:
         async for _ in events():
             changed()
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
     def _switch_changed(self) -> None:
         self._switch_due = True
         self._wake.set()
@@ -192,11 +197,9 @@ class Agent:
         try:
             await self._look()
             await self._act()
-            self._trouble = ""
+            self._trouble.over(self._now())
         except SwitchUnavailable as unavailable:
-            if self._trouble != str(unavailable):
-                log.warning("switch: %s", unavailable)
-            self._trouble = str(unavailable)
+            self._trouble.lasts(str(unavailable), self._now())
             self.reconciler.switch_lost()
             self._switch_due = True
             self.started.set()
@@ -311,7 +314,7 @@ class Agent:
         facts = Facts(
             machines=self._verbs.facts(self._world(self._verbs)) if self._verbs is not None else (),
             ports=self.reconciler.port_facts(),
-            problems=self.reconciler.problems(self._trouble),
+            problems=self.reconciler.problems(self._trouble.words),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from weft.agent.agent import Agent, RefusedByController
+from weft.agent.trouble import Trouble
 
 log = logging.getLogger(__name__)
 
@@ -72,24 +73,29 @@ def dial(controller: str) -> connect:
 async def stay_connected(agent: Agent, controller: str) -> None:
     """Until cancelled. Raises RefusedByController if the controller's refusal will not pass by itself."""
     await agent.started.wait()
+    trouble = Trouble(log, "controller")
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        trouble.lasts(str(state.outcome.exception()) if state.outcome else "", _now())
+
     while True:
         attempts = tenacity.AsyncRetrying(
             wait=tenacity.wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE, min=FIRST_PAUSE),
             retry=tenacity.retry_if_exception(_may_pass),
-            before_sleep=_tell,
+            before_sleep=tell,
             reraise=True,
         )
-        await attempts(_once, agent, controller)
+        await attempts(_once, agent, controller, trouble)
         await asyncio.sleep(FIRST_PAUSE)
 
 
-async def _once(agent: Agent, controller: str) -> None:
+async def _once(agent: Agent, controller: str, trouble: Trouble) -> None:
     """One connection, from dialling to its end; returns if it was a good one, so that the next pause is short."""
     async with dial(controller) as socket:
         try:
-            await agent.serve(SocketLink(socket))
+            await agent.serve(SocketLink(socket), lambda: trouble.over(_now()))
         except ConnectionError as broken:
-            log.warning("%s", broken)
+            trouble.lasts(str(broken), _now())
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -98,7 +104,5 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | InvalidHandshake | ConnectionClosed)
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if state.attempt_number == 1 or isinstance(error, RefusedByController):
-        log.warning("controller: %s; trying again", error)
+def _now() -> float:
+    return asyncio.get_running_loop().time()

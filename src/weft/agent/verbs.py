@@ -94,7 +94,8 @@ class Verbs:
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
         except HypervisorFailure as failure:
-            log.warning("%s", failure)
+            if str(failure) != attempt.failure:  # not at every attempt
+                log.warning("%s", failure)
             attempt.failure = str(failure)
             attempt.pause = min(2 * attempt.pause, MAX_SECONDS)
         finally:

@@ -86,6 +86,16 @@ async def test_it_comes_back_after_a_hang_up_and_a_refusal_that_may_pass(tmp_pat
     assert len(controller.heard) == 3
 
 
+async def test_a_refusal_is_logged_when_it_begins_and_when_it_is_over(tmp_path, caplog):
+    controller = Controller(*[[Refused("no such server", True)]] * 5, WHOLE)
+    async with await unix_serve(controller, str(tmp_path / "s")):
+        async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(20):
+            await controller.acked.wait()
+    said = [record.getMessage() for record in caplog.records if record.name == "weft.agent.session"]
+    assert len(said) == 2
+    assert said[0] == "controller: no such server" and said[1].startswith("controller: well again")
+
+
 async def test_it_waits_for_a_controller_that_is_not_there_yet(tmp_path):
     controller = Controller(WHOLE)
     async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(15):
