@@ -116,7 +116,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "power": _member("powerState"),
         "server": _ref("server"),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("networkInterfaces") or ()),
-        "moving to": lambda p: name_of((p.get("move") or {}).get("destination")),
+        "moving to": lambda p: _moving_to(p),
     },
     "subnets": {
         "prefix": _member("addressPrefix"),
@@ -135,6 +135,12 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "subnet": _ref("subnet"),
     },
 }
+
+
+def _moving_to(p: Any) -> str:
+    """Empty once it runs there, although the old host may still forward strays for a moment."""
+    destination = name_of((p.get("move") or {}).get("destination"))
+    return "" if destination.lower() == name_of(p.get("server")).lower() else destination
 
 
 def _lowered_range(p: Any) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def apply_file(
     """Make the controller hold what a file says: all of it in one revision, or nothing.
 
     A second run changes nothing. Resources that the file does not name stay. Machines are neither started nor
-    stopped: weft vm start does that.
+    stopped: weft vm start does that. One that runs on another server than the file says is moved, after all else.
 
     \b
     weft apply -f cluster.yaml --dry-run
@@ -200,5 +200,7 @@ def summary(plan: Plan) -> str:
     """The last line: what was done, or would be."""
     if not plan.work:
         return f"nothing changed: {len(plan.steps)} resources are as the file says"
-    counts = f"{plan.count('create')} created, {plan.count('change')} changed, {plan.count('unchanged')} unchanged"
+    moved = f"{plan.count('move')} moved, " if plan.count("move") else ""
+    done = f"{plan.count('create')} created, {plan.count('change')} changed"
+    counts = f"{done}, {moved}{plan.count('unchanged')} unchanged"
     return counts if plan.done else f"dry run, nothing was changed; would be {counts}"

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Weft
+from weft.cli import columns
+from weft.model.kinds import VIRTUAL_MACHINES
 from weft.wire.client import Client
 
 LATER_POOL = {"properties": {"startMacAddress": "00-1D-D9-00-00-00", "endMacAddress": "00-1D-D9-00-00-FF"}}
@@ -216,6 +218,66 @@ def test_vm_verbs_on_unmanaged_hosts(cluster: Path, weft: Weft) -> None:
     assert weft("vm", "list", "--server", "host1", "-o", "name").stdout == ""
     assert weft("vm", "stop", "web1").exit_code == 0
     assert weft("apply", "-f", str(cluster)).stdout.splitlines()[-1].startswith("0 created, 1 changed")
+
+
+def test_a_file_that_has_a_running_machine_elsewhere_moves_it(cluster: Path, weft: Weft) -> None:
+    weft("vm", "start", "web1")
+    assert weft("vm", "migrate", "web1", "--to", "host2").exit_code == 0
+    more = cluster.read_text() + EXTRA_POOL
+    shown = weft("apply", "-f", "-", "--dry-run", stdin=more)
+    assert shown.exit_code == 0, shown.output
+    assert "move       virtualMachines/web1                 server/resourceRef: /servers/host2 -> /servers/host1" in (
+        shown.stdout.splitlines()
+    )
+    assert shown.stdout.endswith("would be 1 created, 0 changed, 1 moved, 7 unchanged\n")
+    assert weft("vm", "list", "--server", "host2", "-o", "name").stdout == "web1\n"
+    applied = weft("apply", "-f", "-", stdin=more)
+    assert applied.exit_code == 0, applied.output
+    assert weft("vm", "list", "--server", "host1", "-o", "name").stdout == "web1\n"
+    assert weft("apply", "-f", "-", stdin=more).stdout.startswith("ACTION")
+    assert "nothing changed" in weft("apply", "-f", "-", stdin=more).stdout
+
+
+EXTRA_POOL = """\
+---
+kind: macPools
+resourceId: pool2
+properties: {startMacAddress: 00-1D-D8-B7-1D-00, endMacAddress: 00-1D-D8-B7-1D-FF}
+"""
+
+
+def test_a_machine_that_moves_takes_its_other_changes_along(cluster: Path, weft: Weft) -> None:
+    weft("vm", "start", "web1")
+    text = CLUSTER.replace("/servers/host1}", "/servers/host2}")
+    text = text.replace("resourceId: web1\n", "resourceId: web1\ntags: {role: web}\n")
+    result = weft("apply", "-f", "-", stdin=text)
+    assert result.exit_code == 0, result.output
+    machine = json.loads(weft("get", "vms", "web1", "-o", "json").stdout)
+    assert (machine["tags"], machine["properties"]["server"]) == ({"role": "web"}, {"resourceRef": "/servers/host2"})
+
+
+def test_a_move_that_is_refused_is_named_with_its_line_and_all_else_is_applied(weft: Weft) -> None:
+    full = CLUSTER.replace("endIpAddress: 192.168.1.250", "endIpAddress: 192.168.1.10")
+    # made before there is a pool, so it has no provider address, and later there is none left
+    assert weft("apply", "-f", "-", stdin="{kind: servers, resourceId: host2, properties: {}}").exit_code == 0
+    assert weft("apply", "-f", "-", stdin=full).exit_code == 0
+    weft("vm", "start", "web1")
+    moved = full.replace("/servers/host1}", "/servers/host2}") + EXTRA_POOL
+    for words in (("--dry-run",), ()):
+        result = weft("apply", "-f", "-", *words, stdin=moved)
+        assert result.exit_code == 1, result.output
+        first, *more = result.stderr.splitlines()
+        assert ": stdin:8: virtualMachines/web1: /servers/host2 needs a provider address." in first
+        assert more == ["these machines run where they were; everything else of the file is applied"] * (not words)
+    assert weft("get", "macPools", "pool2", "-o", "name").stdout == "pool2\n"
+    assert weft("vm", "list", "--server", "host1", "-o", "name").stdout == "web1\n"
+
+
+def test_a_move_that_has_arrived_is_not_shown_as_moving() -> None:
+    move = {"source": "host1", "destination": "host2", "phase": "switched"}
+    arrived = {"resourceId": "a", "properties": {"server": {"resourceRef": "/servers/HOST2"}, "move": move}}
+    leaving = {"resourceId": "a", "properties": {"server": {"resourceRef": "/servers/host1"}, "move": move}}
+    assert (columns.row(VIRTUAL_MACHINES, arrived)[-1], columns.row(VIRTUAL_MACHINES, leaving)[-1]) == ("", "host2")
 
 
 def test_pool_and_address(cluster: Path, weft: Weft) -> None:
