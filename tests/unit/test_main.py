@@ -20,3 +20,10 @@ def test_a_data_folder_that_cannot_be_is_said_plainly(tmp_path: Path, below: str
     [line] = ended.stderr.splitlines()
     assert (ended.returncode, str(taken) in line, "Name a folder" in line) == (1, True, True)
     assert taken.read_text() == "not a folder"
+
+
+def test_an_agent_of_no_controller_says_so_before_it_touches_anything(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    ended = weft("agent", "--controller", "foo", "--server", "h", "--rundir", str(tmp_path), "--state", str(state))
+    [line] = ended.stderr.splitlines()
+    assert (ended.returncode, "'foo' is no controller" in line, state.exists()) == (1, True, False)

@@ -15,6 +15,7 @@ from weft.agent.hypervisors import Hypervisor
 from weft.agent.memory import Memory
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.session import stay_connected
+from weft.wire.client import check_controller
 
 REFUSED_EXIT_CODE = 2
 
@@ -42,7 +43,9 @@ def collect_seldom() -> None:
 
 async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | None = None) -> None:
     """Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if the controller wants another
-    agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane stays as it is."""
+    agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane stays as it is. Raises Invalid
+    for a controller that is no address, before anything is touched."""
+    check_controller(options.controller)
     collect_seldom()
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()

@@ -83,6 +83,8 @@ def _nodes(text: str, file: str) -> tuple[list[Node], list[Fault]]:
         return found, [Fault(file, line, f"not YAML: {error.problem}; check indentation, quotes and colons here")]
     except YAMLError as error:
         return found, [Fault(file, 1, f"not YAML: {error}; write plain text")]
+    except RecursionError:
+        return found, [Fault(file, 1, "is nested more deeply than any resource; write kind, resourceId and properties")]
     return found, []
 
 

@@ -7,6 +7,7 @@ it stays lost, ControllerUnreachable is raised. Calls may run together. Ids come
 sent and only reads are tried again.
 """
 
+import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from types import TracebackType
@@ -89,6 +90,20 @@ class Patience(msgspec.Struct, frozen=True):
     pause_s: float = 0.1
 
 
+def check_controller(url: str) -> None:
+    """Raise Invalid unless it is `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`."""
+    scheme, _, path = url.partition(":")
+    named = scheme == "unix" and bool(path)
+    if scheme in ("http", "https"):
+        with contextlib.suppress(httpx.InvalidURL):
+            parsed = httpx.URL(url)
+            named = bool(parsed.host) and (parsed.port or 0) <= 65535
+    if not named:
+        raise Invalid(
+            f"'{url}' is no controller: write http://HOST:PORT, https://HOST:PORT or unix:PATH", target="controller"
+        )
+
+
 class Client:
     """One connection pool to one controller. Use as an async context manager, or call `aclose`."""
 
@@ -102,10 +117,7 @@ class Client:
     @classmethod
     def connect(cls, url: str, new_id: NewId | None = None, patience: Patience | None = None) -> "Client":
         """Open lazily: `http://HOST:PORT`, `https://...`, or `unix:PATH`. Raises Invalid for another form."""
-        if not url.startswith(("http://", "https://", "unix:")):
-            raise Invalid(
-                f"'{url}' is no controller: write http://HOST:PORT, https://HOST:PORT or unix:PATH", target="controller"
-            )
+        check_controller(url)
         if url.startswith("unix:"):
             transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix:"))
             client = cls(httpx.AsyncClient(transport=transport, base_url="http://weft"), new_id, patience)

@@ -204,3 +204,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_document_of_no_file() -> None:
     made = document("Servers", "host1", {"providerAddresses": ["192.168.1.10"]}, "lab.yaml", 3)
     assert (made.name, made.line(("properties", "providerAddresses"))) == ("servers/host1", 3)
+
+
+def test_a_stream_nested_without_end_is_a_fault_and_no_failure() -> None:
+    with pytest.raises(BadFile, match="f:1: is nested more deeply"):
+        parse_stream("[" * 3000 + "]" * 3000, "f")

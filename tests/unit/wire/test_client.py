@@ -64,9 +64,23 @@ async def test_lost_for_good_says_where_and_what_to_do() -> None:
             await client.get("/healthz")
 
 
-async def test_controller_of_another_form_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8470",
+        "",
+        "foo",
+        "http://",
+        "http://localhost:abc",
+        "http://[::1",
+        "unix:",
+        "ftp://a",
+        "http://a:99999",
+    ],
+)
+async def test_controller_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(Invalid, match="unix:PATH"):
-        Client.connect("localhost:8470")
+        Client.connect(url)
 
 
 @pytest.mark.parametrize(
