@@ -76,20 +76,25 @@ def serve(
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Loopback only, as long as there is no certificate.")
     ] = "127.0.0.1:8470",
+    keep_history: Annotated[
+        int, typer.Option(metavar="DAYS", min=0, help="Forget what happened to addresses longer ago; 0 keeps it all.")
+    ] = 0,
     verbose: Annotated[bool, typer.Option(help="Log every agent's comings and goings.")] = False,
 ) -> None:
     """Run the controller: API, address ledger, policy and feed, on an embedded store."""
     _log_to_stderr(verbose)
-    _run(_serve(data, listen))
+    _run(_serve(data, listen, keep_history))
 
 
-async def _serve(data: Path, listen: str) -> None:
+async def _serve(data: Path, listen: str, keep_history: int) -> None:
     from weft.api.serve import Listen
     from weft.api.serve import serve as listen_and_serve
     from weft.control.controller import Controller
+    from weft.store.store import Retention
 
+    keep = Retention(history_s=keep_history * 86_400.0 or None)
     try:
-        controller = Controller.open(data, SystemClock(), new_id)
+        controller = Controller.open(data, SystemClock(), new_id, keep)
     except OSError as error:
         raise Invalid(
             f"--data {data}: {error.strerror or error}. Name a folder of your own on a local disk; it is made if its "

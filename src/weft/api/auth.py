@@ -44,16 +44,18 @@ def check_listen(host: str) -> None:
 def check_origin(headers: Mapping[bytes, bytes], scope: Mapping[str, Any]) -> None:
     """Refuse requests that a web page sends: DNS rebinding (Host) and cross-site writes (Origin). Raises ForeignHost.
 
-    A client on the unix socket is no browser, so its Host is not looked at.
+    A page of another server of this machine is foreign too: its Origin is not the Host that it asks. A client on the
+    unix socket is no browser, so its Host is not looked at.
     """
+    asked = headers.get(b"host", b"").decode("latin-1")
     origin = headers.get(b"origin")
     if origin is not None:
         site = origin.decode("latin-1").partition("://")[2]
-        if not is_loopback(_without_port(site)):
+        if site.lower() != asked.lower() or not is_loopback(_without_port(site)):
             raise ForeignHost(f"Requests of the web site '{site}' are not served.")
     server = scope.get("server")
     if server is not None and server[1] is not None:
-        host = _without_port(headers.get(b"host", b"").decode("latin-1"))
+        host = _without_port(asked)
         if host not in _LOOPBACK_NAMES and not is_loopback(host):
             raise ForeignHost(f"The Host header names '{host}', not this machine. Use the address that is listened on.")
 

@@ -132,8 +132,11 @@ def gateway_of(prefix: IpPrefix) -> IpAddress:
 
 
 def check_resource_id(text: str) -> str:
-    """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName."""
-    if not _RESOURCE_ID.fullmatch(text):
+    """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName.
+
+    Dots alone are no name: `..` in a URL means the folder above, and clients take it out.
+    """
+    if not _RESOURCE_ID.fullmatch(text) or not text.strip("."):
         raise InvalidResourceName(text)
     return text
 

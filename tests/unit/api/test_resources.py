@@ -309,7 +309,9 @@ class TestRefusals:
         assert (await api.get("/healthz", origin="http://evil.example")).status_code == 403
         for host in ("localhost:9000", "127.0.0.1:8470", "[::1]:8470", "127.0.0.2"):
             assert (await api.get("/healthz", host=host)).status_code == 200
-        assert (await api.get("/healthz", origin="http://localhost:3000")).status_code == 200
+        own = {"host": "localhost:9000", "origin": "http://localhost:9000"}
+        assert (await api.get("/healthz", **own)).status_code == 200
+        assert (await api.get("/healthz", **own | {"origin": "http://localhost:3000"})).status_code == 403
 
 
 class TestDryRunAndWait:

@@ -82,7 +82,7 @@ def test_resource_ids_are_kept_as_written(text: str) -> None:
     assert v.check_resource_id(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "x" * 65, "a/b", "a b", "ä", "a\n"])
+@pytest.mark.parametrize("text", ["", "x" * 65, "a/b", "a b", "ä", "a\n", ".", ".."])
 def test_other_resource_ids_are_refused(text: str) -> None:
     with pytest.raises(InvalidResourceName):
         v.check_resource_id(text)
