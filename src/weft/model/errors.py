@@ -65,7 +65,7 @@ class InvalidResourceName(Invalid):
     code = "InvalidResourceName"
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"'{text}' is no resource id: use 1 to 64 of letters, digits, '.', '_' and '-', not dots alone.")
+        super().__init__(f"'{text}' is no resource id: use 1 to 64 of letters, digits, '.', '_', '-'; not dots alone.")
 
 
 class InvalidReference(Invalid):
