@@ -175,8 +175,9 @@ async def test_without_its_database_it_says_so_at_once_and_is_back_with_it(world
         SwitchChange(removes=(FLOW.key,)),
     ):
         async with asyncio.timeout(1):
-            with pytest.raises(SwitchUnavailable):
+            with pytest.raises(SwitchUnavailable) as unavailable:
                 await apply(world, "host1", change)
+        assert not world.real or "userspace datapath forwards nothing" in str(unavailable.value)
     await world.regain_database("host1")
     async with asyncio.timeout(15):
         while True:

@@ -144,8 +144,10 @@ class OvsDatabase:
 
     def rows(self) -> Rows:
         """Raises SwitchUnavailable until the database has been read, and while its server is gone."""
-        if self._rows is None or not self.answers:
+        if self._rows is None:
             raise SwitchUnavailable(f"{self._remote}: the database does not answer, or has no bridge {self._bridge}")
+        if not self.answers:
+            raise SwitchUnavailable(f"{self._remote}: the database does not answer; {_meanwhile(self._rows)}")
         return self._rows
 
     async def transact(self, work: Work) -> None:
@@ -257,6 +259,13 @@ class OvsDatabase:
                 return SwitchUnavailable(f"{self._remote}: {txn.get_error()}")
             idl.run()
         return SwitchUnavailable(f"{self._remote}: {status}")
+
+
+def _meanwhile(rows: Rows) -> str:
+    """What ovs-vswitchd does while it has no database: its main loop stands still, which moves a userspace datapath's
+    packets and answers OpenFlow. A kernel datapath does not need it for what it has learnt."""
+    stopped = "the switch takes no change until it is back"
+    return f"{stopped}, and its userspace datapath forwards nothing" if rows.datapath_type == "netdev" else stopped
 
 
 def _schema(path: str) -> Any:

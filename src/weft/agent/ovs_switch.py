@@ -142,7 +142,7 @@ class OvsSwitch:
     # connections
 
     def _database_changed(self) -> None:
-        """Without its database the switch answers no OpenFlow either, while packets go on: wait for nothing."""
+        """Without its database the switch answers no OpenFlow either: wait for nothing."""
         if not self._database.answers:
             self._hang_up("the database went away")
         self._happened.set()
