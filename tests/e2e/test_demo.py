@@ -1,5 +1,6 @@
 """The demo itself, as a subprocess: it passes, it says so last, it leaves nothing, also when it is interrupted."""
 
+import io
 import os
 import re
 import signal
@@ -8,8 +9,10 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 
 from tests.e2e.labs import ROOT, last_line, namespaces, own, processes
+from weft.lab.demo import Show
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
 
@@ -46,14 +49,26 @@ def test_the_demo_passes_and_leaves_nothing(folder):
 @pytest.mark.root
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [0.8, 2.5, 6.0])
+@pytest.mark.parametrize("seconds", [0.8, 2.5, 4.0, 6.0])
 def test_an_interrupted_demo_leaves_nothing(folder, number, seconds):
     running = begin(folder, "--name", own("demo"))
     time.sleep(seconds)
     running.send_signal(number)
     said = running.communicate(timeout=60)[0]
-    assert running.returncode != 0, said
+    assert running.returncode == 130, said
     assert nothing_is_left(own("demo"), folder), said
+
+
+def test_a_step_that_breaks_is_a_failed_step_and_the_others_run():
+    said = io.StringIO()
+    show = Show(Console(file=said, width=200))
+    with show.step("breaks"):
+        raise KeyError("blue1")
+    with show.step("holds"):
+        pass
+    assert show.end() == 1
+    assert "FAILED 1. breaks" in said.getvalue() and "but: KeyError: 'blue1' (test_demo.py:" in said.getvalue()
+    assert last_line(said.getvalue()) == "demo: 1 passed, 1 failed"
 
 
 @pytest.mark.root

@@ -2,12 +2,17 @@
 
 import json
 import re
+import shlex
 import signal
 import time
 
 import pytest
 
 from tests.e2e.labs import EXAMPLES, last_line, namespaces, processes
+from weft.lab import namespaces as namespaces_of_the_lab
+from weft.lab.processes import alive, spawn
+from weft.lab.state import LabFolder
+from weft.lab.up import bring_down
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 TWO_TENANTS = str(EXAMPLES / "two-tenants.yaml")
@@ -159,6 +164,19 @@ def test_an_up_that_was_interrupted_can_be_taken_down_or_finished(lab):
         begun.communicate(timeout=30)
     lab.run("up", TWO_TENANTS)
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+
+
+def test_down_waits_for_what_is_still_being_made(lab, folder):
+    """An agent's command, alive for a moment longer than its agent, makes a guest."""
+    place = LabFolder(folder / lab.name)
+    place.create()
+    guest = shlex.join(namespaces_of_the_lab.making(lab.name, f"{lab.name}-late", {"net.ipv4.ip_forward": 0}))
+    maker = spawn(["sh", "-c", f"(sleep 0.4; {guest}) & sleep 0.05"], place.log("agent-0"))
+    while alive(maker):
+        pass
+    bring_down(place)
+    time.sleep(0.8)
+    assert namespaces(lab.name) == [] and processes(f"{lab.name}-late") == []
 
 
 def test_a_bad_file_makes_nothing(lab, tmp_path):

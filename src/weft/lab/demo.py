@@ -1,13 +1,15 @@
 """`weft demo`: the main job from end to end, each step seen for itself, and nothing left afterwards.
 
 On network namespaces with real Open vSwitch, or with --simulated on the fakes, on any desk. Live with rich on a
-terminal, plain lines when piped. The last line is `demo: N passed, M failed`; the exit code is 0 if and only if M is 0.
+terminal, plain lines when piped. The last line is `demo: N passed, M failed`; the exit code is 0 if and only if M is 0,
+130 if it was interrupted and all is gone.
 """
 
 import asyncio
 import contextlib
 import signal
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -49,7 +51,7 @@ class Show:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[See]:
-        """One step: passes unless its block raises what a step may raise; that is shown and not raised on."""
+        """One step: passes unless its block raises; that is shown and not raised on, so that the others run."""
         seen: list[str] = []
         number = self.passed + self.failed + 1
         began = time.monotonic()
@@ -57,9 +59,9 @@ class Show:
         try:
             with waiting or contextlib.nullcontext():
                 yield seen.append
-        except (NotSo, WeftError, TimeoutError, OSError) as error:
+        except Exception as error:
             self.failed += 1
-            why = getattr(error, "message", "") or str(error) or f"not seen in {STEP_SECONDS:g} s"
+            why = _reason(error)
             self._tell(("FAILED", "bold red"), f"{number}. {title}", [*seen, f"but: {why}"], began)
         else:
             self.passed += 1
@@ -76,6 +78,14 @@ class Show:
         self.say(f"took {time.monotonic() - self._began:.1f} s")
         self.say(f"demo: {self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
+
+
+def _reason(error: Exception) -> str:
+    """Words for what a step may meet; with name and place for what is a defect of ours."""
+    if isinstance(error, NotSo | WeftError | TimeoutError | OSError):
+        return getattr(error, "message", "") or str(error) or f"not seen in {STEP_SECONDS:g} s"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
 
 
 async def play(show: Show, stage: Stage) -> None:
@@ -97,32 +107,41 @@ def example() -> Documents:
 
 def run_real(show: Show, name: str) -> int:
     """In namespaces. Whatever happens, also Ctrl-C and SIGTERM, everything it made is taken away."""
-    from weft.lab.demo_real import real_stage
-
     lab = open_lab(name)
+    made: list[Process] = []
+    interrupted = gone = False
     with locked(labs_folder(), lab.name), _interruptible():
-        made: list[Process] = []
         try:
-            up.bring_down(lab)  # what a killed demo left
-            ready = False
-            with show.step("two hosts with Open vSwitch, a router between, a controller on an embedded store") as see:
-                up.bring_up(lab, example(), "", see, start=False)
-                made += _processes(lab)
-                ready = True
-            if ready:
-                asyncio.run(_on(show, real_stage(lab)))
-                made += _processes(lab)
+            _all_steps(show, lab, made)
         except KeyboardInterrupt:
-            show.say("demo: interrupted")
+            interrupted = True
             show.failed += 1
+            show.say("demo: interrupted; taking away what it made")
         finally:
             with _undisturbed():
                 if show.failed:
                     _tell_logs(show, lab)
-                up.bring_down(lab)
-        with show.step("everything the demo made is gone") as see:
-            _see_nothing(lab, made, see)
-    return show.end()
+                with show.step("everything the demo made is gone") as see:
+                    up.bring_down(lab)
+                    _see_nothing(lab, made, see)
+                    gone = True
+    code = show.end()
+    return INTERRUPTED if interrupted and gone else code
+
+
+def _all_steps(show: Show, lab: LabFolder, made: list[Process]) -> None:
+    """`made` gets the processes that were started."""
+    from weft.lab.demo_real import real_stage
+
+    up.bring_down(lab)  # what a killed demo left
+    ready = False
+    with show.step("two hosts with Open vSwitch, a router between, a controller on an embedded store") as see:
+        up.bring_up(lab, example(), "", see, start=False)
+        made += _processes(lab)
+        ready = True
+    if ready:
+        asyncio.run(_on(show, real_stage(lab)))
+        made += _processes(lab)
 
 
 async def _on(show: Show, staged: contextlib.AbstractAsyncContextManager[Stage]) -> None:

@@ -53,7 +53,7 @@ def of_lab(lab: str) -> list[str]:
         found = sorted(entry.name for entry in NETNS.iterdir())
     except OSError:
         return []
-    return [name for name in found if name.startswith(f"{lab}-") and _ours(lab, name)]
+    return [name for name in found if name.startswith(f"{lab}-") and exists(name) and _ours(lab, name)]
 
 
 def links(namespace: str) -> set[str]:

@@ -29,11 +29,15 @@ def boot_id() -> str:
 _WRITE_DOWN = 'echo "$$ $(cut -d" " -f22 /proc/$$/stat)" >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 """A shell that writes its PID and start time to a file and then becomes the command."""
 
+MARK = "WEFT_LAB_LOG"
+"""In the environment of what the lab starts and of all its children: the log it was started with."""
+
 
 def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
     """Start a process of its own session whose output goes to `log`; it outlives the caller.
 
     The child itself writes down who it is (`written_down`), so that it is found again if we die at this very moment.
+    Its children are known by its mark (`marked`), also those that outlive it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -43,7 +47,7 @@ def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | No
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **(environment or {}), MARK: str(log)},
         )
     child.returncode = 0  # it is not ours to wait for: no ResourceWarning when this value goes
     return Process(pid=child.pid, started=_started(child.pid) or 0)
@@ -90,6 +94,22 @@ def inside(namespaces: Iterable[str]) -> list[Process]:
     if not places:
         return []
     return [process for process in _all() if _place(process.pid) in places]
+
+
+def marked(folder: Path) -> list[Process]:
+    """All processes that were started with a log below this folder, and their children."""
+    mark = f"{MARK}={folder}{os.sep}".encode()
+    return [
+        process for process in _all() if any(one.startswith(mark) for one in _environment(process.pid).split(b"\0"))
+    ]
+
+
+def _environment(pid: int) -> bytes:
+    """Empty if it is gone or another user's."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def _all() -> list[Process]:

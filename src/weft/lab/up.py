@@ -1,6 +1,7 @@
 """Makes a lab what its file says, and takes it away. Both can be run again after a crash at any point."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,13 +12,15 @@ from weft.lab import control, hosts, namespaces, router
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
 from weft.lab.plan import LabPlan, plan
-from weft.lab.processes import alive, boot_id, inside, kill, written_down
+from weft.lab.processes import Process, alive, boot_id, inside, kill, marked, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 from weft.model.errors import NotFound, WeftError
 
 Say = Callable[[str], None]
 AT_ONCE = 6
 """Hosts made at the same time."""
+DOWN_SECONDS = 20.0
+"""Within this, whatever was still being made is found and taken away."""
 
 
 def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say, *, start: bool = True) -> None:
@@ -47,28 +50,42 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say,
 
 
 def bring_down(folder: LabFolder) -> bool:
-    """Processes first, then namespaces, then the folder. True if there was anything. Never raises for what is gone."""
-    spaces = namespaces.of_lab(folder.name)
-    there = bool(spaces) or folder.path.exists()
+    """Whoever makes things first, then what is there, then the folder. True if there was anything.
+
+    Looks again until nothing is left: a command may have been under way. Raises LabFailure if something stays.
+    """
+    there = folder.path.exists()
+    until = time.monotonic() + DOWN_SECONDS
+    while True:
+        makers = _end_makers(folder)
+        spaces = namespaces.of_lab(folder.name)
+        there = there or bool(spaces)
+        for process in inside(spaces):
+            kill(process)
+        # guests and the plugs before the hosts: deleting a namespace takes its cables' other ends along
+        with ThreadPoolExecutor(AT_ONCE) as workers:
+            list(workers.map(namespaces.delete, spaces))
+        if not makers and not spaces:
+            break
+        if time.monotonic() > until:
+            raise LabFailure(f"Lab '{folder.name}' does not go away: namespaces {spaces}, processes {makers} are left")
+    folder.remove()
+    return there
+
+
+def _end_makers(folder: LabFolder) -> list[int]:
+    """End every process of the lab outside its guests; the PIDs of those that ran."""
+    found: list[Process | None] = []
     with contextlib.suppress(WeftError):  # no or unreadable state: what carries the mark goes all the same
         state = folder.read()
         # agents first: they would make guests anew
-        for host in state.hosts.values():
-            kill(host.agent)
-        for process in (state.controller, state.relay):
-            kill(process)
-        for host in state.hosts.values():
-            kill(host.switch)
-            kill(host.database)
-    for log in (folder.path / "log").glob("*.log"):  # started by one who was killed before he could note it
-        kill(written_down(log))
-    for process in inside(spaces):
-        kill(process)
-    # guests and the plugs before the hosts: deleting a namespace takes its cables' other ends along
-    with ThreadPoolExecutor(AT_ONCE) as workers:
-        list(workers.map(namespaces.delete, spaces))
-    folder.remove()
-    return there
+        found += [host.agent for host in state.hosts.values()]
+        found += [state.controller, state.relay]
+        found += [process for host in state.hosts.values() for process in (host.switch, host.database)]
+    # started by one who was killed before he could note it, and commands that an agent has under way
+    found += [written_down(log) for log in (folder.path / "log").glob("*.log")]
+    found += marked(folder.path)
+    return [process.pid for process in found if process is not None and kill(process)]
 
 
 def delay_feed(folder: LabFolder, seconds: float) -> None:

@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from weft.lab.processes import Process, alive, boot_id, kill, spawn, written_down
+from weft.lab.processes import Process, alive, boot_id, kill, marked, spawn, written_down
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -63,3 +63,15 @@ def test_a_process_writes_itself_down(sleeper, tmp_path):
     assert written_down(tmp_path / "nothing.log") is None
     log.with_suffix(".process").write_text("torn")
     assert written_down(log) is None
+
+
+def test_a_child_that_outlives_its_parent_is_known_by_the_folder(tmp_path):
+    ready = tmp_path / "ready"
+    words = ["sh", "-c", f"sleep 61 & touch {ready}; wait"]
+    parent = spawn(words, tmp_path / "one" / "log" / "agent.log")
+    while not ready.exists() or len(marked(tmp_path / "one")) != 2:
+        pass
+    kill(parent)
+    (child,) = marked(tmp_path / "one")
+    assert marked(tmp_path / "on") == []
+    assert kill(child) and marked(tmp_path / "one") == []
