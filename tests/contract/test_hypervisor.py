@@ -262,6 +262,9 @@ async def test_the_guest_has_what_was_granted(lab_world):
     await do(lab_world, "host1", Start(WEB, WEB_PORTS, SUBNETS, mtu=1450))
     links = json.loads(inside(lab_world, "web", "ip", "-j", "addr", "show", "dev", "eth1"))[0]
     assert (links["address"], links["mtu"]) == (mac_colons(WEB_PORTS[1].mac), 1450)
+    await do(lab_world, "host1", Start(WEB, WEB_PORTS, SUBNETS, mtu=1400))
+    (state,) = await lab_world.hypervisors["host1"].facts()
+    assert (state.power, state.mtu) == ("Running", 1400)
     assert [(one["local"], one["prefixlen"]) for one in links["addr_info"] if one["family"] == "inet"] == [
         ("10.1.1.12", 24)
     ]
