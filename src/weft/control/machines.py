@@ -142,7 +142,7 @@ class Machines:
             # it has arrived; only its peers are still being told
             return machine
         if machine.properties.power_state == "Running":
-            self._may_move(server_of(machine), server.lower(), force)
+            self._may_move(name, (server_of(machine), server.lower()), force)
         self._moving.add(name.lower())
         await self._writer.submit(BeginMove(name, server, force), actor)
         move = self._machine(name).properties.move
@@ -157,15 +157,22 @@ class Machines:
         move = machine.properties.move if machine is not None else None
         return move is not None and move.phase in UNDER_WAY and move.destination.lower() == server.lower()
 
-    def _may_move(self, source: str, destination: str, force: bool) -> None:
+    def _may_move(self, name: str, ends: tuple[str, str], force: bool) -> None:
+        source, destination = ends
         from_host, to_host = self._publisher.managed.get(source), self._publisher.managed.get(destination)
         if from_host is not None and to_host is None and not force:
             raise NotReady(
                 f"No agent has ever connected as '{destination}', so nobody could see the machine arrive. "
                 "Start the agent there, or move it with force."
             )
-        if from_host is not None and not force:
-            self._reachable(source)
+        if from_host is not None and self._publisher.session(source) is None:
+            # force changes nothing here: only the source can say that the machine runs there no more
+            raise NotReady(
+                f"The agent of '{source}' is not connected, and only it can hand over the machine '{name}', which may "
+                f"still run there. Start the agent. If {source} is gone for good, make sure that it is off, then "
+                "delete the machine and PUT it again on another server: its interfaces keep their addresses.",
+                target=f"/servers/{source}",
+            )
         self._reachable(destination)
         if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
             raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")

@@ -232,6 +232,17 @@ async def test_a_destination_that_is_gone_is_refused(controller: Controller, rac
     assert controller.state.get("virtualMachines", "a").properties.move is None
 
 
+@pytest.mark.parametrize("force", [False, True])
+async def test_from_a_source_that_is_gone_is_refused_at_once(controller: Controller, rack: Rack, force: bool) -> None:
+    await controller.machines.start("a", ANN)
+    await rack.hosts["host1"].disconnect()
+    async with asyncio.timeout(1):
+        with pytest.raises(NotReady, match="agent of 'host1' is not connected.* PUT it again on another server"):
+            await controller.machines.migrate("a", "host3", ANN, force=force)
+    assert controller.state.get("virtualMachines", "a").properties.move is None
+    assert place(controller) == "/servers/host1"
+
+
 async def test_to_an_unmanaged_server_only_by_force(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     controller.publisher.managed.pop("host3")
