@@ -2,13 +2,13 @@
 
 Called by agent.py. A frame is written before it is acked, so a killed agent knows what it has acked; only a host that
 loses power may forget the last moments, and then its flows are gone too. The file is written anew, synced and renamed
-into place when it has grown to twice what the state needs. A torn end is cut off; a file that makes no sense counts as
-none, and then nothing is swept until the controller has told everything again.
+into place when it has grown to twice what the state needs. A torn end is cut off. A file that makes no sense, or is
+damaged anywhere before its end, counts as none: nothing is swept until the controller has told everything again.
 """
 
+import logging
 import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ import msgspec
 from weft.agent.streams import Frame, Streams
 from weft.wire.messages import PROTOCOL, Full, ToAgent, Welcome
 
+log = logging.getLogger(__name__)
+
 FILE = "policy"
-_MAGIC = b"weft policy 1\n"
-_HEAD = 8
+_MAGIC = b"weft policy 2\n"
+_HEAD = 12
+"""Length of the frame, check of the length, check of the frame. Without a check of its own, a damaged length that
+reaches over the end of the file would look like a torn end."""
 _SLACK = 1 << 20
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -41,25 +45,21 @@ class Memory:
         self._size = 0
         self._needed = 0
 
-    def frames(self) -> Iterator[Frame]:
-        """What was remembered, in order."""
+    def frames(self) -> list[Frame]:
+        """What was remembered, in order: all but a torn last frame, or nothing.
+
+        Frames behind a damaged one were acked too. Without them an older policy would count as complete, and what it
+        does not know of would be swept, machines too.
+        """
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
-            return
-        if not data.startswith(_MAGIC):
-            return
-        offset = len(_MAGIC)
-        while offset + _HEAD <= len(data):
-            length, check = int.from_bytes(data[offset : offset + 4]), data[offset + 4 : offset + _HEAD]
-            frame = data[offset + _HEAD : offset + _HEAD + length]
-            if len(frame) < length or zlib.crc32(frame).to_bytes(4) != check:
-                return
-            try:
-                yield decode(frame)
-            except msgspec.MsgspecError:
-                return
-            offset += _HEAD + length
+            return []
+        try:
+            return _read(data)
+        except _Damaged as damaged:
+            log.warning("%s: %s: all of it is asked for anew, and nothing removed until then", self._path, damaged)
+            return []
 
     def append(self, frame: bytes) -> None:
         """Remember a frame as it came; it survives the death of this process when this returns."""
@@ -97,8 +97,41 @@ class Memory:
             self._file = None
 
 
+class _Damaged(Exception):
+    """The file is not what was written, and not for want of its end."""
+
+
+def _read(data: bytes) -> list[Frame]:
+    """Raises _Damaged."""
+    if not data.startswith(_MAGIC):
+        raise _Damaged("no policy that this version can read")
+    frames = []
+    offset = len(_MAGIC)
+    while offset + _HEAD <= len(data):
+        length = int.from_bytes(data[offset : offset + 4])
+        if _check(data[offset : offset + 4]) != data[offset + 4 : offset + 8]:
+            raise _Damaged(f"damaged at byte {offset}")
+        end = offset + _HEAD + length
+        frame = data[offset + _HEAD : end]
+        if _check(frame) != data[offset + 8 : offset + _HEAD]:
+            if end < len(data):
+                raise _Damaged(f"damaged at byte {offset}")
+            break
+        try:
+            frames.append(decode(frame))
+        except msgspec.MsgspecError as error:
+            raise _Damaged(f"byte {offset}: {error}") from error
+        offset = end
+    return frames
+
+
 def _packed(frame: bytes) -> bytes:
-    return len(frame).to_bytes(4) + zlib.crc32(frame).to_bytes(4) + frame
+    length = len(frame).to_bytes(4)
+    return length + _check(length) + _check(frame) + frame
+
+
+def _check(part: bytes) -> bytes:
+    return zlib.crc32(part).to_bytes(4)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_torn_end_loses_the_last_frame_only(written, tmp_path, cut):
     assert read(tmp_path).streams[BLUE].records == {ONE.key: ONE}
 
 
-@pytest.mark.parametrize("data", [b"", b"rubbish", b"weft policy 1\n\xff\xff\xff\xff"])
+@pytest.mark.parametrize("data", [b"", b"rubbish", b"weft policy 1\n", b"weft policy 2\n" + b"\xff" * 16])
 def test_a_file_that_makes_no_sense_counts_as_none(tmp_path, data):
     (tmp_path / "policy").write_bytes(data)
     assert list(Memory(tmp_path).frames()) == []
@@ -67,6 +67,25 @@ def test_a_changed_byte_is_noticed(written, tmp_path):
     data = bytearray((tmp_path / "policy").read_bytes())
     data[-3] ^= 1
     (tmp_path / "policy").write_bytes(data)
+    assert read(tmp_path).streams == {}
+
+
+def test_damage_before_the_end_forgets_everything(written, tmp_path):
+    """What followed it was acked: the older state must not count as the whole of it."""
+    before = (tmp_path / "policy").stat().st_size
+    written.append(msgspec.msgpack.encode(Delta(BLUE, 8, 11, (TWO,))))
+    middle = (tmp_path / "policy").stat().st_size
+    written.append(msgspec.msgpack.encode(Delta(BLUE, 9, 12, (TunnelEndpoint(b"\1" * 16),))))
+    data = (tmp_path / "policy").read_bytes()
+    for place in range(before, middle):  # length and checks too: a longer frame looks torn
+        damaged = bytearray(data)
+        damaged[place] ^= 0x40
+        (tmp_path / "policy").write_bytes(damaged)
+        assert read(tmp_path).streams == {}, f"byte {place - before} of the frame"
+
+
+def test_a_frame_that_means_nothing_forgets_everything(written, tmp_path):
+    written.append(b"\xc1")
     assert read(tmp_path).streams == {}
 
 
