@@ -1,7 +1,8 @@
 """Carries out what machines.py asks of the hypervisor: one verb per machine at a time, machines beside each other.
 
 Called by agent.py. A verb that failed is asked for again after a while, more and more seldom; a migration is not: the
-controller decides what comes of it. What failed stands in the facts until the machine is as it should be.
+controller decides what comes of it. What failed stands in the facts until the machine is as it should be, whatever
+the driver raised.
 """
 
 import asyncio
@@ -29,12 +30,20 @@ class _Attempt(msgspec.Struct):
     pause: float = AGAIN_SECONDS
     failure: str = ""
 
+    def failed(self, words: str) -> bool:
+        """Note a failure. Returns whether it is another than at the last attempt: only then it is logged."""
+        news = words != self.failure
+        self.failure, self.pause = words, min(2 * self.pause, MAX_SECONDS)
+        return news
+
 
 class Verbs:
     """One host's hypervisor at work."""
 
     def __init__(self, hypervisor: Hypervisor, wake: Callable[[], None]) -> None:
         self.leaving: set[str] = set()
+        self.migrated: set[str] = set()
+        """Machines whose migration ended, well or not, after the hypervisor was last asked what runs here."""
         self._hypervisor = hypervisor
         self._wake = wake
         self._attempts: dict[str, _Attempt] = {}
@@ -72,9 +81,14 @@ class Verbs:
                     state.power if state else "Off",
                     machine.generation if machine else 0,
                     last.failure if last else "",
+                    self._is_migrating(name) or (state is not None and state.migrating),
                 )
             )
         return tuple(result)
+
+    def _is_migrating(self, name: str) -> bool:
+        under_way = name in self._tasks and isinstance(self._attempts[name].verb, Migrate)
+        return under_way or name in self.migrated
 
     async def close(self) -> None:
         """Stop waiting for verbs; the hypervisor may still finish them."""
@@ -94,11 +108,15 @@ class Verbs:
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
         except HypervisorFailure as failure:
-            if str(failure) != attempt.failure:  # not at every attempt
+            if attempt.failed(str(failure)):
                 log.warning("%s", failure)
-            attempt.failure = str(failure)
-            attempt.pause = min(2 * attempt.pause, MAX_SECONDS)
+        except Exception as error:  # a driver's bug: this machine has failed, the others go on
+            verb = f"{type(attempt.verb).__name__} of {name}"
+            if attempt.failed(f"{verb}: {type(error).__name__}: {error}"):
+                log.exception("%s: the driver broke", verb)
         finally:
             attempt.not_before = asyncio.get_running_loop().time() + attempt.pause
             del self._tasks[name]
+            if isinstance(attempt.verb, Migrate):
+                self.migrated.add(name)
             self._wake()

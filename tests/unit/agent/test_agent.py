@@ -67,13 +67,14 @@ class Controller:
 
 
 class FakeHost:
-    """Plugs and unplugs ports of the fake switch as a hypervisor does; `fails` verbs of these types."""
+    """Plugs and unplugs ports of the fake switch as a hypervisor does; `fails` and `breaks` at verbs of these types."""
 
     def __init__(self, switch):
         self.switch = switch
         self.states = {}
         self.done = []
         self.fails = set()
+        self.breaks = set()
         self.changed = asyncio.Event()
 
     async def facts(self):
@@ -89,6 +90,8 @@ class FakeHost:
         self.done.append(verb)
         if type(verb) in self.fails:
             raise HypervisorFailure(f"{type(verb).__name__} was told to fail")
+        if type(verb) in self.breaks:
+            raise KeyError("a bug of the driver")
         match verb:
             case Prepare(machine, ports) | Start(machine, ports):
                 for number, binding in enumerate(ports):
@@ -383,6 +386,21 @@ async def test_a_failed_verb_is_told_and_tried_again():
         host.hypervisor.fails.clear()
         await controller.until(machine_says("blue1", "Running"), 10)
         assert controller.all(Facts)[-1].machines[0].failure == ""
+
+
+async def test_a_driver_that_breaks_is_a_failed_verb_and_logged_once_with_its_trace(caplog):
+    async with running(driven=True) as host:
+        host.hypervisor.breaks.add(Start)
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Off", "Start of blue1: KeyError: 'a bug of the driver'"))
+        async with asyncio.timeout(5):
+            while host.hypervisor.verbs().count(Start) < 2:
+                await asyncio.sleep(0.05)
+        logged = [record for record in caplog.records if record.exc_info]
+        assert [record.exc_info[0] for record in logged] == [KeyError]
+        host.hypervisor.breaks.clear()
+        await controller.until(machine_says("blue1", "Running"), 10)
 
 
 async def test_a_failed_migration_is_not_tried_again_by_itself():
