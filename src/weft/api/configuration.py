@@ -76,9 +76,9 @@ class Configuration:
         port = next((port for port in view.facts.ports if port.instance_id == own), None)
         if view.connected and machine.properties.power_state == "Running":
             details += list(_of_port(port))
-        if details:
+        if details and not view.returning:
             return _details(FAILURE, details)
-        return _details(status, [])
+        return _details(status, details)
 
     def _of_network(self, network: Any) -> Members | None:
         views = [view for name in self._state.servers_of(network.resource_id) if (view := self._host(name)).managed]
@@ -90,7 +90,7 @@ class Configuration:
         for view in views:
             own, details = _of_host(view)
             server = self._state.get("servers", view.server)
-            if details and server is not None:
+            if own == FAILURE and server is not None:
                 host_errors.append(self._stamped("hostErrors", server.instance_id, _details(FAILURE, details)))
             elif own == IN_PROGRESS:
                 status = IN_PROGRESS
@@ -122,6 +122,10 @@ def _of_pool(pool: Any) -> Members | None:
 
 
 def _of_host(view: HostView) -> tuple[str, list[Members]]:
+    if view.returning:
+        return IN_PROGRESS, [
+            _detail("HostNotConnectedToController", f"The agent of {view.server} is not back yet; packets flow on.")
+        ]
     if not view.connected:
         return FAILURE, [
             _detail("HostNotConnectedToController", f"The agent of {view.server} is not connected; packets flow on.")

@@ -41,6 +41,7 @@ class Controller:
         self.generation = loaded.generation
         self._store = store
         self._ledger = LedgerClock(clock, loaded.ledger)
+        self._clock, self._began = clock, clock.monotonic()
         self.writer = Writer(self.state, store, self._ledger, new_id)
         self.publisher = Publisher(self.state, store, loaded.generation)
         self.machines = Machines(self.writer, self.publisher)
@@ -129,7 +130,7 @@ class Controller:
 
     def host(self, server: str) -> HostView:
         """A server as the feed knows it: managed, connected, how far, what its agent says."""
-        return host_view(self.publisher, server, self.state.revision)
+        return host_view(self.publisher, server, self.state.revision, self._clock.monotonic() - self._began)
 
     def set_feed_delay(self, seconds: float) -> None:
         """Hold back every frame to every agent this long (tests, the lab's delay-feed); 0 ends it."""

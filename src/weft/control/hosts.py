@@ -5,6 +5,9 @@ import msgspec
 from weft.control.publisher import Publisher
 from weft.wire.messages import Facts
 
+RESUME_S = 10.0
+"""After the controller began, hosts that it knows from before need some time to come back."""
+
 
 class HostView(msgspec.Struct, frozen=True):
     """A snapshot. `managed`: its agent has connected at least once, now or before a restart."""
@@ -18,10 +21,12 @@ class HostView(msgspec.Struct, frozen=True):
     lag: int
     """Revisions between the newest and `applied_revision`; 0 when in sync."""
     facts: Facts
+    returning: bool = False
+    """Not back yet since the controller began, and not late either."""
 
 
-def host_view(publisher: Publisher, server: str, newest: int) -> HostView:
-    """Of any server id, also one that no agent ever connected for."""
+def host_view(publisher: Publisher, server: str, newest: int, age_s: float) -> HostView:
+    """Of any server id, also one that no agent ever connected for. `age_s` since the controller began."""
     key = server.lower()
     agent = publisher.managed.get(key)
     session = publisher.session(key)
@@ -37,4 +42,5 @@ def host_view(publisher: Publisher, server: str, newest: int) -> HostView:
         applied,
         newest - applied if agent is not None else 0,
         Facts() if session is None else session.facts,
+        agent is not None and session is None and age_s < RESUME_S and key not in publisher.returned,
     )

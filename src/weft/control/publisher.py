@@ -59,6 +59,8 @@ class Publisher:
         self._missed: dict[str, int] = {}
         """By managed server without an agent just now: the oldest revision that it may lack."""
         self.managed: dict[str, Agent] = {agent.server: agent for agent in store.agents()}
+        self.returned: set[str] = set()
+        """Servers whose agent has connected since the controller began."""
         self.listening = Listening()
         for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
             # deleted when the run before ended, or the disk was full
@@ -87,6 +89,7 @@ class Publisher:
             self.detach(session, "it could not be told its state")
             raise
         self._missed.pop(server, None)
+        self.returned.add(server)
         self.listening.heard(server)
         return session
 

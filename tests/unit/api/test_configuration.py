@@ -1,0 +1,71 @@
+"""configurationState in the first seconds after a controller began: a host that is on its way back is no outage."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control import HandClock, fill, interface, machine, open_in
+from tests.cluster.host_agent import Rack
+from weft.api.configuration import Configuration
+from weft.control.controller import Controller
+from weft.control.hosts import RESUME_S
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def rack() -> AsyncIterator[Rack]:
+    async with Rack("host1") as made:
+        yield made
+
+
+@pytest.fixture
+async def restarted(tmp_path: Path, clock: HandClock, rack: Rack) -> AsyncIterator[Controller]:
+    """A controller whose host1, which an earlier run knew, is not back yet."""
+    first = open_in(tmp_path, clock)
+    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"))
+    async with first.running():
+        rack.connect(first.publisher)
+        await rack.hosts["host1"].disconnect()
+    first.close()
+    second = open_in(tmp_path, clock)
+    async with second.running():
+        yield second
+    second.close()
+
+
+def said(controller: Controller, kind: str, name: str) -> tuple[str, list[str]]:
+    configuration = Configuration(controller.state, controller.host, lambda: controller.now().wall)
+    found: Any = configuration.of(kind, controller.state.get(kind, name))
+    return found["status"], [each["code"] for each in found.get("detailedInfo", found.get("hostErrors"))]
+
+
+PLACES = [("servers", "host1"), ("networkInterfaces", "a-eth0")]
+AWAY = ["HostNotConnectedToController"]
+
+
+@pytest.mark.parametrize(("kind", "name"), PLACES)
+async def test_a_host_that_is_not_back_yet_is_in_progress(
+    restarted: Controller, clock: HandClock, kind: str, name: str
+) -> None:
+    assert said(restarted, kind, name) == ("InProgress", AWAY)
+    assert said(restarted, "virtualNetworks", "blue") == ("InProgress", [])
+    clock.pass_s(RESUME_S)
+    assert said(restarted, kind, name) == ("Failure", AWAY)
+    configuration = Configuration(restarted.state, restarted.host, clock.wall)
+    blue: Any = configuration.of("virtualNetworks", restarted.state.get("virtualNetworks", "blue"))
+    assert blue["status"] == "Failure" and len(blue["hostErrors"]) == 1
+
+
+@pytest.mark.parametrize(("kind", "name"), PLACES)
+async def test_a_host_that_came_back_and_went_again_fails(
+    restarted: Controller, rack: Rack, kind: str, name: str
+) -> None:
+    rack.connect(restarted.publisher)
+    await rack.hosts["host1"].disconnect()
+    assert said(restarted, kind, name) == ("Failure", AWAY)
