@@ -66,7 +66,11 @@ def _log_to_stderr(verbose: bool) -> None:
 
 @app.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    \b
+    weft version
+    """
     typer.echo(f"weft {__version__}")
 
 
@@ -81,7 +85,11 @@ def serve(
     ] = 0,
     verbose: Annotated[bool, typer.Option(help="Log every agent's comings and goings.")] = False,
 ) -> None:
-    """Run the controller: API, address ledger, policy and feed, on an embedded store."""
+    """Run the controller: API, address ledger, policy and feed, on an embedded store.
+
+    \b
+    weft serve --data /var/lib/weft
+    """
     _log_to_stderr(verbose)
     _run(_serve(data, listen, keep_history))
 
@@ -124,7 +132,11 @@ def agent(
     hypervisor: Annotated[str, typer.Option(metavar="KIND:WHERE", help="lab:FOLDER; none by default.")] = "",
     verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
 ) -> None:
-    """Run the agent of this host: make its Open vSwitch match the policy."""
+    """Run the agent of this host: make its Open vSwitch match the policy.
+
+    \b
+    weft agent --controller http://127.0.0.1:8470 --server host1
+    """
     from weft.agent.agent import RefusedByController
     from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
     from weft.agent.run import run as run_agent

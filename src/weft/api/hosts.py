@@ -10,7 +10,7 @@ from weft.control.controller import Controller
 from weft.core.policy import view
 from weft.core.trace import HostFacts, trace
 from weft.model.errors import Invalid, NotFound
-from weft.model.kinds import SERVERS
+from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 
 
 def policy(controller: Controller, call: Call, server: str) -> Answer:
@@ -46,11 +46,24 @@ def state(controller: Controller, server: str) -> Answer:
                 for each in facts.machines
             ],
             "ports": [
-                {"instanceId": each.instance_id, "state": each.state, "reason": each.reason or None}
+                {
+                    "instanceId": each.instance_id,
+                    "interface": _interface(controller, each.instance_id),
+                    "state": each.state,
+                    "reason": each.reason or None,
+                }
                 for each in facts.ports
             ],
         }
     )
+
+
+def _interface(controller: Controller, instance_id: str) -> dict[str, str] | None:
+    """The interface that a port is for; None if it is gone."""
+    found = controller.state.by_instance(instance_id)
+    if found is None or found[0] != NETWORK_INTERFACES.name:
+        return None
+    return {"resourceRef": f"/networkInterfaces/{found[1].resource_id}"}
 
 
 def _spelled(controller: Controller, server: str) -> str:

@@ -2,7 +2,7 @@
 
 import typer
 
-from weft.cli import ledger, look, nic, resources, vm
+from weft.cli import follow, ledger, look, nic, resources, vm
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -16,4 +16,5 @@ app.add_typer(vm.app, name="vm")
 app.add_typer(ledger.pool, name="pool")
 app.add_typer(ledger.app)
 app.add_typer(look.app)
+app.add_typer(follow.app)
 app.add_typer(look.host, name="host")

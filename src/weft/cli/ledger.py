@@ -7,7 +7,7 @@ import typer
 from weft.cli import complete, show
 from weft.cli.columns import name_of
 from weft.cli.desk import EPILOG, Controller, run
-from weft.cli.names import address_word, pool_ref
+from weft.cli.names import address_word, by_name, pool_ref
 from weft.cli.show import Format, Output
 from weft.wire.client import WEFT, Client, path_of
 
@@ -48,11 +48,11 @@ def usage(
 
 async def _all_pools(client: Client) -> list[str]:
     """References of every MAC pool, IP pool and virtual subnet."""
-    refs = [p["resourceRef"] for p in await client.list_all(path_of("/macPools"))]
-    for network in await client.list_all(path_of("/logicalNetworks")):
+    refs = [p["resourceRef"] for p in by_name(await client.list_all(path_of("/macPools")))]
+    for network in by_name(await client.list_all(path_of("/logicalNetworks"))):
         for subnet in network["properties"].get("subnets") or ():
             refs += [p["resourceRef"] for p in subnet["properties"].get("ipPools") or ()]
-    for network in await client.list_all(path_of("/virtualNetworks")):
+    for network in by_name(await client.list_all(path_of("/virtualNetworks"))):
         refs += [subnet["resourceRef"] for subnet in network["properties"].get("subnets") or ()]
     return refs
 

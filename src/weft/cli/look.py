@@ -1,4 +1,4 @@
-"""`weft trace`, `policy`, `host state`, `watch`: what the controller has told the hosts, and what they say."""
+"""`weft trace`, `policy`, `host state`: what the controller has told the hosts, and what they say."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import typer
 
 from weft.cli import complete, show
 from weft.cli.desk import EPILOG, Controller, run
+from weft.cli.host_state import host_tables
 from weft.cli.names import end_of_trace, interface_ref
 from weft.cli.show import Format, Output
 from weft.wire.client import WEFT, Client
@@ -124,7 +125,7 @@ def _cell(value: Any) -> str:
 
 @host.command("state", epilog=EPILOG)
 def state(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
-    """Show whether a host is connected, what it has applied, its drift and last error.
+    """Show whether a host is connected, what it has applied, its machines and ports, drops, drift and last error.
 
     \b
     weft host state host1
@@ -135,50 +136,12 @@ def state(ctx: typer.Context, server: Host, output: Output = Format.table, contr
         if output is not Format.table:
             show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
             return
-        show.table(["what", "value"], [[name, _cell(value)] for name, value in found.items()])
+        for i, (heads, rows) in enumerate(host_tables(found)):
+            print("\n" * bool(i), end="")
+            show.table(heads, rows)
 
     run(ctx, controller, work)
 
 
 def _id(server: str) -> str:
     return server.strip("/").split("/")[-1]
-
-
-@app.command("watch", epilog=EPILOG)
-def watch(
-    ctx: typer.Context,
-    after: Annotated[
-        str, typer.Option("--after", metavar="GENERATION:REVISION", help="From here on; else from now.")
-    ] = "",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Stop after so many revisions; 0 never.")] = 0,
-    output: Output = Format.table,
-    controller: Controller = "",
-) -> None:
-    """Print every change as it happens, one per line, until Ctrl-C.
-
-    \b
-    weft watch
-    weft watch -o json | jq .
-    """
-
-    async def work(client: Client) -> None:
-        seen = 0
-        async for cursor, event in client.watch(after):
-            if output is Format.table:
-                for line in _event_lines(event):
-                    print(show.clean(line), flush=True)
-            else:
-                print(json.dumps({"cursor": cursor, **event}), flush=True)
-            seen += 1
-            if seen == limit:
-                return
-
-    run(ctx, controller, work)
-
-
-def _event_lines(event: Any) -> Iterator[str]:
-    """`12 created /virtualNetworks/blue`, `12 granted 00-1D-D8-B7-1C-07 /networkInterfaces/web1-eth0`."""
-    for change in event.get("changes") or ():
-        what = change.get("resourceRef") or change.get("address")
-        holders = " ".join(change.get("holders") or ())
-        yield f"{event.get('revision'):>8}  {change.get('action', ''):<9}  {what}  {holders}".rstrip()

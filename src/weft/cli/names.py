@@ -1,6 +1,8 @@
 """What people type for kinds and resources, in any case: virtualNetworks/blue, nic web1-eth0, blue/web. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,6 +23,21 @@ class Target(msgspec.Struct, frozen=True):
     kind: Kind
     ref: str
     one: bool
+
+    @property
+    def is_child(self) -> bool:
+        return self.kind not in KINDS
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Order of names as people count: m2 before m10, in any case."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def by_name(resources: Iterable[Any]) -> list[Any]:
+    """Resources in the natural order of their ids."""
+    return sorted(resources, key=lambda resource: natural(resource["resourceId"]))
 
 
 def kind_of(word: str) -> Kind:

@@ -6,7 +6,7 @@ import typer
 
 from weft.cli import columns, complete, show
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import interface_ref, subnet_ref
+from weft.cli.names import by_name, interface_ref, subnet_ref
 from weft.cli.resources import Timeout, Wait
 from weft.cli.show import Format, Output
 from weft.model.errors import InvalidMacAddress, PreconditionFailed
@@ -105,7 +105,7 @@ def list_all(
     """
 
     async def work(client: Client) -> None:
-        found = await client.list_all(path_of("/networkInterfaces"))
+        found = by_name(await client.list_all(path_of("/networkInterfaces")))
         wanted = subnet_ref(subnet).lower() if subnet else ""
         _print([nic for nic in found if not wanted or wanted in _subnets_of(nic)], output, many=True)
 

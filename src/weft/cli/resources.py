@@ -11,7 +11,7 @@ from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
 from weft.cli.faults import BadFile
 from weft.cli.files import examine_stream, read_stream
-from weft.cli.names import Target, target_of
+from weft.cli.names import Target, by_name, target_of
 from weft.cli.plan import Plan, apply, deletion_order, request, send
 from weft.cli.references import dangling
 from weft.cli.show import Format, Output
@@ -50,7 +50,9 @@ def get(
         if target.one:
             _print_one(target, await client.get(path_of(target.ref)), output)
         else:
-            _print_all(target, await client.list_all(path_of(target.ref)), output)
+            found = await client.list_all(path_of(target.ref))
+            # children keep the order in which they were written
+            _print_all(target, found if target.is_child else by_name(found), output)
 
     run(ctx, controller, work)
 

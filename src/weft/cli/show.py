@@ -5,12 +5,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from ruamel.yaml import YAML
 
 
@@ -32,18 +30,23 @@ def decorated() -> bool:
 
 
 def table(heads: Sequence[str], rows: Iterable[Row]) -> None:
-    """A table; for a pipe two spaces between columns, one line per row, nothing cut off."""
+    """Two spaces between columns, one line per row, nothing cut off: the terminal itself wraps what is too long."""
     cells = [[clean(cell) for cell in row] for row in rows]
-    if decorated():
-        drawn = Table(*heads, box=None, header_style="bold cyan", pad_edge=False, padding=(0, 2, 0, 0))
-        for row in cells:
-            drawn.add_row(*(styled(cell) for cell in row))
-        Console(file=sys.stdout).print(drawn)
-        return
     upper = [head.upper() for head in heads]
     widths = [max(len(row[i]) for row in [upper, *cells]) for i in range(len(heads))]
-    for row in [upper, *cells]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    style = styled if decorated() else str
+    print("  ".join(_padded(upper, widths, _heading if decorated() else str)).rstrip())
+    for row in cells:
+        print("  ".join(_padded(row, widths, style)).rstrip())
+
+
+def _padded(row: Sequence[str], widths: Sequence[int], style: Callable[[str], str]) -> list[str]:
+    """Spaces stand outside the colours, so that they can be cut off at the end of a line."""
+    return [style(cell) + " " * (width - len(cell)) for cell, width in zip(row, widths, strict=True)]
+
+
+def _heading(cell: str) -> str:
+    return typer.style(cell, fg="cyan", bold=True)
 
 
 def clean(cell: Any) -> str:
@@ -52,11 +55,11 @@ def clean(cell: Any) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-_STYLES = {
+_COLOURS = {
     "Running": "green",
     "create": "green",
     "change": "yellow",
-    "unchanged": "dim",
+    "move": "yellow",
     "Success": "green",
     "Failure": "red",
     "Warning": "yellow",
@@ -68,9 +71,8 @@ _STYLES = {
 
 
 def styled(cell: str) -> str:
-    """A word of state in its colour; brackets are text, not markup."""
-    escaped = cell.replace("[", r"\[")
-    return f"[{_STYLES[cell]}]{escaped}[/]" if cell in _STYLES else escaped
+    """A word of state in its colour, any other as it is."""
+    return typer.style(cell, fg=_COLOURS[cell]) if cell in _COLOURS else cell
 
 
 def as_json(value: Any) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from weft.cli import columns, complete, show
 from weft.cli.desk import EPILOG, Controller, run
+from weft.cli.names import by_name
 from weft.cli.show import Format, Output
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.wire.client import Client, path_of
@@ -67,7 +68,7 @@ def list_all(
     """
 
     async def work(client: Client) -> None:
-        found = await client.list_all(path_of("/virtualMachines"))
+        found = by_name(await client.list_all(path_of("/virtualMachines")))
         wanted = server.strip("/").split("/")[-1].lower()
         _print([vm for vm in found if not wanted or _server_of(vm) == wanted], output, many=True)
 

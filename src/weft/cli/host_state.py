@@ -1,0 +1,51 @@
+"""What a host says of itself as tables: the host, its machines, its ports, what it dropped, drift. Pure.
+
+Called by `weft host state`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from weft.cli.columns import name_of
+from weft.cli.names import natural
+
+Table = tuple[list[str], list[list[Any]]]
+"""Heads and rows."""
+
+_OF_THE_HOST = {
+    "managed": "managed",
+    "connected": "connected",
+    "hypervisor": "hypervisor",
+    "appliedRevision": "applied revision",
+    "revision": "revision",
+    "lag": "lag",
+    "lastError": "last error",
+}
+
+
+def host_tables(found: Any) -> Iterator[Table]:
+    """The host first; of the rest only tables that have a row."""
+    rows = [["server", name_of(found.get("server"))]]
+    yield ["what", "value"], rows + [[text, _word(found.get(name))] for name, text in _OF_THE_HOST.items()]
+    for heads, below in _below(found):
+        if below:
+            yield heads, sorted(below, key=lambda row: natural(str(row[0]))) if heads[0] != "repaired" else below
+
+
+def _below(found: Any) -> Iterator[Table]:
+    machines = [[each["machine"], each["power"], each.get("failure")] for each in found.get("machines") or ()]
+    yield ["machine", "power", "failure"], machines
+    ports = [
+        [name_of(each.get("interface")) or each["instanceId"], each["state"], each.get("reason")]
+        for each in found.get("ports") or ()
+    ]
+    yield ["port", "state", "reason"], ports
+    yield ["dropped packets", "count"], [list(pair) for pair in (found.get("drops") or {}).items()]
+    problems = [[p.get("code"), p.get("message"), p.get("instanceId")] for p in found.get("problems") or ()]
+    yield ["problem", "message", "interface"], problems
+    yield ["repaired"], [[text] for text in found.get("drift") or ()]
+    yield ["foreign"], [[text] for text in found.get("foreign") or ()]
+
+
+def _word(value: Any) -> Any:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
