@@ -11,6 +11,7 @@ from tests.contract.switch_worlds import FakeWorld, LabWorld
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told, tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, IP_SRC, Table
 from weft.agent.flow import Flow, Goto, Output, exact
+from weft.agent.ovs_switch import tunnel_name
 from weft.agent.switch import Peer, SwitchChange, SwitchUnavailable
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
@@ -117,6 +118,49 @@ async def test_a_tunnel_port_is_known_as_ours(world):
     for mtu in (1400, 1500):
         world.set_provider_mtu("host1", mtu)
         await seen(world, "host1", lambda facts, mtu=mtu: facts.provider_mtu == mtu)
+
+
+async def test_a_port_of_another_hand_with_a_tunnels_name_is_left_alone(world):
+    ours = tunnel("host1")
+    await world.plug("host1", tunnel_name(ours), "a")
+    await seen(world, "host1", opened(tunnel_name(ours)))
+    for _ in range(2):
+        failed = await apply(world, "host1", SwitchChange(tunnels_add=(ours,), puts=(FLOW,)))
+        assert [(one.step, one.subject) for one in failed] == [("tunnel", tunnel_name(ours))]
+        assert "another's" in failed[0].message
+    port = named(await seen(world, "host1", opened(tunnel_name(ours))), tunnel_name(ours))
+    assert (port.iface_id, port.tunnel) == ("a", None)
+    assert await dumped(world, "host1") == {FLOW.key: FLOW}, "the rest of the change is done"
+    await world.unplug("host1", tunnel_name(ours))
+    assert await apply(world, "host1", SwitchChange(tunnels_add=(ours,))) == ()
+
+
+@pytest.mark.parametrize("world", PARAMS[1:], indirect=True)
+async def test_a_tunnel_of_another_bridge_is_left_alone_though_it_bears_our_mark(world):
+    """It may be that of another agent on the same Open vSwitch."""
+    ours = tunnel("host1")
+    words = [
+        "--",
+        "set",
+        "interface",
+        tunnel_name(ours),
+        "type=gre",
+        "options:remote_ip=flow",
+        "external_ids:weft=tunnel",
+    ]
+    world.vsctl("host1", "--no-wait", "add-br", "br-two", "--", "add-port", "br-two", tunnel_name(ours), *words)
+    failed = await apply(world, "host1", SwitchChange(tunnels_add=(ours,)))
+    assert [one.step for one in failed] == ["tunnel"] and "another bridge" in failed[0].message
+
+
+@pytest.mark.parametrize("world", PARAMS[1:], indirect=True)
+async def test_a_tunnel_port_that_lost_one_of_its_two_marks_is_still_ours(world):
+    ours = tunnel("host1")
+    await apply(world, "host1", SwitchChange(tunnels_add=(ours,)))
+    world.vsctl("host1", "clear", "interface", tunnel_name(ours), "external_ids")
+    await seen(world, "host1", lambda facts: named(facts, tunnel_name(ours)).tunnel is None)
+    assert await apply(world, "host1", SwitchChange(tunnels_add=(ours,))) == ()
+    await seen(world, "host1", lambda facts: named(facts, tunnel_name(ours)).tunnel == ours)
 
 
 async def test_removing_spares_flows_of_another_hand(world):

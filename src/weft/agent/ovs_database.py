@@ -37,6 +37,10 @@ Work = Callable[["Tables"], None]
 """Runs in the database's thread, inside a transaction; may run again."""
 
 
+class PortTaken(Exception):
+    """A port has a name of ours but is another hand's; the message says whose sign is missing."""
+
+
 class Interface(msgspec.Struct, frozen=True):
     """A row of table Interface that belongs to the bridge."""
 
@@ -72,9 +76,11 @@ class Tables:
         raise SwitchUnavailable(f"there is no bridge {self._bridge}")
 
     def put_tunnel(self, name: str, kind: str, options: dict[str, str]) -> None:
-        """Add a tunnel port with our mark, or set it right."""
+        """Add a tunnel port with our mark, or set it right. Raises PortTaken if another hand has one of that name."""
         interface = self._find("Interface", name)
-        if interface is None:
+        if interface is not None:
+            self._check_ours(name)
+        else:
             interface = self._txn.insert(self._idl.tables["Interface"])
             interface.name = name
             port = self._txn.insert(self._idl.tables["Port"])
@@ -87,6 +93,16 @@ class Tables:
         interface.type = kind
         interface.options = options
         interface.external_ids = {MARK: "tunnel"}
+
+    def _check_ours(self, name: str) -> None:
+        bridge = self.bridge()
+        for port in bridge.ports:
+            for row in (port, *port.interfaces):
+                if row.name == name and row.external_ids.get(MARK) == "tunnel":
+                    return  # one of the two is enough: a hand that cleared the other has not made the port its own
+        here = any(row.name == name for port in bridge.ports for row in port.interfaces)
+        why = f"has no external_ids:{MARK}=tunnel" if here else f"is on another bridge than {self._bridge}"
+        raise PortTaken(f"port {name} {why}, so it is another's and stays as it is; remove or rename it")
 
     def remove_port(self, name: str) -> None:
         bridge = self.bridge()
@@ -151,7 +167,7 @@ class OvsDatabase:
         return self._rows
 
     async def transact(self, work: Work) -> None:
-        """Raises SwitchUnavailable if it was not committed."""
+        """Raises SwitchUnavailable if it was not committed, PortTaken if the work refused."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._jobs.put((work, future))
         self._poke()
@@ -240,7 +256,7 @@ class OvsDatabase:
             error = SwitchUnavailable(f"{self._remote}: the database does not answer")
             self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
 
-    def _commit(self, idl: Any, work: Work) -> SwitchUnavailable | None:
+    def _commit(self, idl: Any, work: Work) -> SwitchUnavailable | PortTaken | None:
         # without a connection commit_block would wait for the next one
         if not (idl.has_ever_connected() and idl._session.is_connected()):
             return SwitchUnavailable(f"{self._remote}: the database does not answer")
@@ -249,9 +265,9 @@ class OvsDatabase:
             txn = ovs.db.idl.Transaction(idl)
             try:
                 work(Tables(idl, txn, self._bridge))
-            except SwitchUnavailable as unavailable:
+            except (SwitchUnavailable, PortTaken) as refused:
                 txn.abort()
-                return unavailable
+                return refused
             status = txn.commit_block()
             if status in (txn.SUCCESS, txn.UNCHANGED):
                 return None
@@ -288,7 +304,7 @@ def _schema(path: str) -> Any:
     raise ConnectionError(f"{path}: the server hung up")
 
 
-def _settle(future: "asyncio.Future[None]", error: SwitchUnavailable | None) -> None:
+def _settle(future: "asyncio.Future[None]", error: SwitchUnavailable | PortTaken | None) -> None:
     if future.done():
         return
     if error is None:

@@ -20,7 +20,7 @@ from weft.agent.flow import Flow, FlowKey
 from weft.agent.openflow import Counted
 from weft.agent.openflow_connection import FlowsRefused, OpenflowConnection
 from weft.agent.openflow_terms import UnknownOnWire
-from weft.agent.ovs_database import MARK, Interface, OvsDatabase
+from weft.agent.ovs_database import MARK, Interface, OvsDatabase, PortTaken
 from weft.agent.switch import (
     Peer,
     StepFailure,
@@ -197,8 +197,8 @@ class OvsSwitch:
         """What fails here stays to be done. (ovs-vswitchd itself takes no flows while it has no database.)"""
         try:
             await self._database.transact(work)
-        except SwitchUnavailable as unavailable:
-            return [StepFailure(step, subject, str(unavailable))]
+        except (SwitchUnavailable, PortTaken) as failure:
+            return [StepFailure(step, subject, str(failure))]
         return []
 
     # flows

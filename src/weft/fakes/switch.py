@@ -122,7 +122,7 @@ class FakeSwitch:
         """One step of a change; what of it failed."""
         match step, value:
             case "tunnel", (Tunnel() as tunnel, bool(wanted)):
-                self._set_tunnel(tunnel, wanted)
+                return self._set_tunnel(tunnel, wanted)
             case "peer", Peer() as peer:
                 self._peers.add(peer)
             case "mtu", (str(name), int(mtu)):
@@ -133,13 +133,16 @@ class FakeSwitch:
                 return self._bundle(change)
         return []
 
-    def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> None:
+    def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
         name = f"{tunnel.kind}-{tunnel.local.hex()}"
+        if wanted and name in self._ports and self._ports[name].tunnel is None:
+            return [StepFailure("tunnel", name, f"port {name} is another's")]
         if wanted and name not in self._ports:
             self._ports[name] = SwitchPort(name, self._number(), tunnel=tunnel)
             self._changed()
         elif not wanted and self._ports.pop(name, None) is not None:
             self._changed()
+        return []
 
     def _bundle(self, change: SwitchChange) -> list[StepFailure]:
         """Removes go first: what is removed and put again stays. A flow that is refused is left out, the rest is in."""
