@@ -22,6 +22,11 @@ class Host(FeedAgent):
         self.binds_ports = True
         self.stuck = False
         """Set: applies and acks, but carries out nothing."""
+        self.copies = False
+        """Set: a migration, once begun, is under way until it is cleared; withdrawing it does not end it."""
+        self.copying: dict[str, Machine] = {}
+        self.removed: list[str] = []
+        """Machines whose record was taken away here while they ran here or were on their way here."""
         self._told: Facts | None = None
 
     def work(self) -> None:
@@ -40,6 +45,11 @@ class Host(FeedAgent):
         wanted = {record.machine: record for record in self.records(Machine)}
         for name in self.machines.keys() - wanted.keys():
             del self.machines[name]
+            self.removed.append(name)
+        if not self.copies:
+            for name, record in self.copying.items():
+                self._hand_over(name, record)
+            self.copying.clear()
         for name, record in wanted.items():
             self._one(name, record)
 
@@ -48,15 +58,23 @@ class Host(FeedAgent):
         if record.move_to and power == "Running":
             if self.refuses:
                 self.failures[name] = (record.generation, self.refuses)
+            elif self.copies:
+                self.copying[name] = record
             else:
-                self.rack.hosts[record.move_to.lower()].machines[name] = "Running"
-                del self.machines[name]
+                self._hand_over(name, record)
         elif record.power == "Incoming" or record.power == power:
             self.failures.pop(name, None)
         elif self.refuses:
             self.failures[name] = (record.generation, self.refuses)
         elif not record.move_to:
             self.machines[name] = record.power
+
+    def _hand_over(self, name: str, record: Machine) -> None:
+        if self.refuses:
+            self.failures[name] = (record.generation, self.refuses)
+            return
+        self.rack.hosts[record.move_to.lower()].machines[name] = "Running"
+        del self.machines[name]
 
     def _report(self) -> None:
         state = "bound" if self.binds_ports else "absent"
@@ -69,7 +87,7 @@ class Host(FeedAgent):
 
     def _fact(self, name: str) -> MachineFact:
         generation, failure = self.failures.get(name, (0, ""))
-        return MachineFact(name, self.machines.get(name, "Off"), generation, failure)
+        return MachineFact(name, self.machines.get(name, "Off"), generation, failure, name in self.copying)
 
     def connect(self, publisher: Publisher) -> None:
         self._told = None

@@ -249,6 +249,9 @@ class Agent:
         """Learn what is: ports and machines when something happened, flows every now and then."""
         if self._machines_due and self._hypervisor is not None:
             self._machines_due = False
+            if self._verbs is not None:
+                # before the question: the answer holds for what had ended by now
+                self._verbs.migrated.clear()
             self.reconciler.machines_are(await self._hypervisor.facts())
         self._machines_due = False
         if self._switch_due:

@@ -100,10 +100,13 @@ def _role_of(
 
 
 def _has_left(port: SwitchPort | None, machine: Machine | None, stands_still: bool) -> bool:
-    """A moving machine has left once its port is gone, or it no longer runs here after it was told to move."""
+    """A moving machine has left once its port is gone, or it no longer runs here after it was told to move.
+
+    Also if that was taken back meanwhile: then it is awaited here as well as there, but it is there that it went.
+    """
     if port is None or machine is None:
         return True
-    return bool(machine.move_to) and stands_still
+    return stands_still and (bool(machine.move_to) or machine.power == "Incoming")
 
 
 def _runs(state: MachineState | None) -> bool:

@@ -19,6 +19,8 @@ class MachineState(msgspec.Struct, frozen=True):
     mtu: int = 0
     """Largest IP packet that its interfaces send. 0 if unknown: a driver that says it lets Start change it while the
     machine runs."""
+    migrating: bool = False
+    """A migration away from here is under way. Said by a driver whose migrations outlive the agent's process."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -46,7 +48,10 @@ class Prepare(msgspec.Struct, frozen=True):
 
 
 class Migrate(msgspec.Struct, frozen=True):
-    """Move the running machine to `server`; returns when it runs there. Its ports here stay until Remove."""
+    """Move the running machine to `server`; returns when it runs there. Its ports here stay until Remove.
+
+    Once it has returned or failed nothing is under way any more, or MachineState.migrating says so.
+    """
 
     machine: str
     server: str

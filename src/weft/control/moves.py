@@ -1,5 +1,9 @@
 """A move, phase by phase: preparing, switching, switched, done. Each phase is a commit, so a crash resumes it.
 
+A machine whose hypervisor was asked to move it is given up at its destination only when its source says that it stays:
+between them is the phase withdrawing, for as long as the hypervisor takes.
+
+
 Called by weft.control.machines. Make before break: nothing switches before destination, source and every living peer
 have applied the preparations; the source forwards strays until every peer has acked or is dead.
 """
@@ -9,7 +13,7 @@ import logging
 from collections.abc import Callable, Set
 
 from weft.control.publisher import Publisher
-from weft.control.verdicts import Expectation, Verdict
+from weft.control.verdicts import DONE, Expectation, Verdict
 from weft.control.waits import RECHECK_S, laggards_after
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
@@ -22,10 +26,12 @@ from weft.model.workload import Move
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY = ("preparing", "switching", "switched")
+UNDER_WAY = ("preparing", "switching", "withdrawing", "switched")
 
 DEAD_AFTER_S = 3.0
 """A host without a connection is waited for this long, then the move goes on without it."""
+WITHDRAW_S = 5.0
+"""The source's word that it keeps the machine is waited for this long before the caller is told that it is open."""
 RESUME_GRACE_S = 60.0
 """After a restart agents need some time to come back."""
 
@@ -50,7 +56,7 @@ class Moves:
         if move.phase == "preparing":
             await self._prepare(name, move, actor, timeout)
             move = self._move(name, generation)
-        if move.phase == "switching":
+        if move.phase in ("switching", "withdrawing"):
             await self._switch(name, move, actor, timeout)
         ending = asyncio.create_task(self._end(name, generation, actor), name=f"end of the move of {name}")
         self.ending[name.lower()] = ending
@@ -106,7 +112,8 @@ class Moves:
         return Verdict(False, failure) if failure else destination.ports(machine)
 
     async def _switch(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
-        if self._has_driver(move.source) and self._has_driver(move.destination):
+        drivers = self._has_driver(move.source) and self._has_driver(move.destination)
+        if drivers or move.phase == "withdrawing":
             await self._hand_over(name, move, actor, timeout)
             await self._advance(name, "switched", move.generation, actor)
             return
@@ -123,7 +130,25 @@ class Moves:
             )
 
     async def _hand_over(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
-        """Wait until the source's hypervisor has moved the machine. Only what a living host says ends it."""
+        """Return once the machine has arrived. Only what a living host says ends it."""
+        why, patience = "its source kept it", timeout
+        if move.phase == "switching":
+            why = await self._ask_source(name, move, timeout)
+            if not why:
+                return
+            patience = WITHDRAW_S
+            await self._advance(name, "withdrawing", move.generation, actor)
+        verdict = await self._withdraw(name, move, why, patience)
+        if verdict.failure:
+            await self._undo(name, move, actor, verdict.failure)
+        if not verdict.settled:
+            raise WaitTimedOut(
+                f"The machine '{name}' is not on {move.destination} after {timeout:g} s, and it is not known to stay "
+                f"on {move.source}: still waiting for {verdict.waiting_for}. The move ends when that is known."
+            )
+
+    async def _ask_source(self, name: str, move: Move, timeout: float) -> str:
+        """Wait until the source's hypervisor has moved the machine; returns why it has not, empty if it has."""
         revision = self._writer.state.revision
         source, destination = self._expect(move.source, revision), self._expect(move.destination, 0)
         both = {move.source.lower(), move.destination.lower()}
@@ -131,19 +156,30 @@ class Moves:
         def seen() -> Verdict:
             machine = self._machine(name)
             if destination.power(machine, "Running").settled:
-                return Verdict(True)
+                return DONE
             return Verdict(False, source.failure(machine, move.generation), f"{name} to run on {move.destination}")
 
         verdict = await self.until(both, seen, _now() + timeout)
-        if verdict.settled:
-            return
         still_there = source.power(self._machine(name), "Running").settled
-        if not verdict.failure and not still_there:
+        if not verdict.settled and not verdict.failure and not still_there:
             raise WaitTimedOut(
                 f"The machine '{name}' was told to move to {move.destination}, and nobody says where it runs: "
                 f"{verdict.waiting_for}. The move ends when {move.source} and {move.destination} answer again."
             )
-        await self._undo(name, move, actor, verdict.failure or f"it was not there after {timeout:g} s")
+        return "" if verdict.settled else verdict.failure or f"it was not there after {timeout:g} s"
+
+    async def _withdraw(self, name: str, move: Move, why: str, patience: float) -> Verdict:
+        """Settled: it has arrived all the same. Failed with `why`: it stays. Else that is not known yet."""
+        source, destination = self._expect(move.source, self._writer.state.revision), self._expect(move.destination, 0)
+
+        def seen() -> Verdict:
+            machine = self._machine(name)
+            if self._has_driver(move.destination) and destination.power(machine, "Running").settled:
+                return DONE
+            stays = source.stays(machine)
+            return Verdict(False, why) if stays.settled else stays
+
+        return await self.until({move.source.lower(), move.destination.lower()}, seen, _now() + patience)
 
     async def _end(self, name: str, generation: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""

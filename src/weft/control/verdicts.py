@@ -71,6 +71,22 @@ class Expectation:
             return ""
         return fact.failure
 
+    def stays(self, machine: VirtualMachine) -> Verdict:
+        """Does the machine run here, with nothing under way that could take it away? Only a living host can say so.
+
+        A host tells its facts before the ack of what comes after them, so what they say of a migration holds for all
+        that it had begun before it acked.
+        """
+        ahead = self._ahead()
+        if ahead is not None and not ahead.settled:
+            return ahead
+        fact = self._fact(machine)
+        if fact is not None and fact.migrating:
+            return Verdict(False, "", f"the hypervisor of {self.server}, which is still at work on it")
+        if fact is None or fact.power != "Running":
+            return Verdict(False, "", f"{machine.resource_id} to run on {self.server} or where it goes")
+        return DONE
+
     def _ahead(self) -> Verdict | None:
         """What must come before facts mean anything; None when they do."""
         agent, session = self._publisher.managed.get(self.server), self._publisher.session(self.server)

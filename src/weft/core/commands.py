@@ -58,7 +58,8 @@ class BeginMove(msgspec.Struct, frozen=True):
 
 
 class AdvanceMove(msgspec.Struct, frozen=True):
-    """To phase `switching`, `switched` (the machine's server becomes the destination), `done` or `failed` (it ends)."""
+    """To phase `switching`, `withdrawing`, `switched` (the machine's server becomes the destination), `done` or
+    `failed` (it ends)."""
 
     machine: str
     phase: str

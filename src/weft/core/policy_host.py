@@ -99,8 +99,11 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
         if move is None or move.destination.lower() != here:
             return None
         power = INCOMING
-    elif move is not None and move.phase == "switching" and move.source.lower() == here:
+    elif move is not None and move.phase == "switching":
         move_to = move.destination
+    elif move is not None and move.phase == "withdrawing":
+        # it may run here, or have left already: nobody may start it a second time
+        power = INCOMING
     hypervisor = machine.properties.hypervisor
     return Machine(
         machine=machine.resource_id,

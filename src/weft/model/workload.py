@@ -70,6 +70,7 @@ class Move(_Properties, frozen=True):
 
     preparing: destination, source and peers are told, the machine still runs at `source`.
     switching: all have acked; the hypervisor is asked to move it.
+    withdrawing: that is taken back; it stays at `source` or arrives after all, whatever the hypervisor had begun.
     switched: it runs at `destination` and records point there; the source forwards strays until all peers acked.
     """
 

@@ -101,6 +101,8 @@ class MachineFact(msgspec.Struct, frozen=True, array_like=True):
     """Of the last Machine record that this answers."""
     failure: str = ""
     """Why the last verb failed; empty if it did not."""
+    migrating: bool = False
+    """A migration away from here is under way, or was and `power` may be of before its end."""
 
 
 class PortFact(msgspec.Struct, frozen=True, array_like=True):

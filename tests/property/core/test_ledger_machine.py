@@ -223,7 +223,7 @@ class Ledger(RuleBasedStateMachine):
         self.run(BeginMove(data.draw(self._ids("virtualMachines")), server))
 
     @precondition(lambda self: any(self._moving()))
-    @rule(data=st.data(), phase=st.sampled_from(["switching", "switched", "done", "failed"]))
+    @rule(data=st.data(), phase=st.sampled_from(["switching", "withdrawing", "switched", "done", "failed"]))
     def advance(self, data: st.DataObject, phase: str) -> None:
         machine = data.draw(st.sampled_from(self._moving()))
         self.run(AdvanceMove(machine.resource_id, phase, machine.properties.move.generation))

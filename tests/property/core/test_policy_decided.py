@@ -14,7 +14,7 @@ HOSTS = ("h1", "h2", "H3")
 NETWORKS = ("blue", "Red")
 INTERFACES = ("n1", "n2", "N3")
 MACHINES = ("m1", "M2")
-NEXT = {"preparing": "switching", "switching": "switched", "switched": "done"}
+NEXT = {"preparing": "switching", "switching": "switched", "withdrawing": "switched", "switched": "done"}
 
 pick = st.sampled_from
 subnets = pick(
@@ -95,7 +95,7 @@ deletes = st.builds(
     ),
 )
 power = st.builds(SetPower, pick(MACHINES), pick(("Running", "Running", "Off", "Saved")))
-step = st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(("next", "next", "next", "failed")))
+step = st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(("next", "next", "next", "withdrawing", "failed")))
 batch = st.builds(Batch, st.lists(st.one_of(puts, deletes), max_size=5).map(tuple))
 commands = st.one_of(puts, puts, step, step, power, deletes, batch)
 
@@ -171,6 +171,7 @@ def test_a_whole_move_and_one_that_fails():
             *(move("m1", "H3") for _ in range(4)),
             move("M2", "h1"),
             move("M2", "h1"),
+            move("M2", "h1", "withdrawing"),
             move("M2", "h1", "failed"),
             (put_command("/virtualNetworks/blue", virtual_network(with_six("blue"))), False),
             (put_command("/networkInterfaces/n1", both_families("blue")), True),

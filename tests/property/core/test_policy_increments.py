@@ -13,7 +13,7 @@ NETWORKS = {"blue": 60, "Red": 50}
 INTERFACES = tuple(f"n{number}" for number in range(5))
 MACHINES = ("m1", "M2", "m3")
 POWERS = ("Off", "Running", "Saved")
-PHASES = ("preparing", "switching", "switched", "done", "failed")
+PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
 
 pick = st.sampled_from
 step = st.one_of(

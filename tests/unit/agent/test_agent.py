@@ -76,6 +76,9 @@ class FakeHost:
         self.fails = set()
         self.breaks = set()
         self.changed = asyncio.Event()
+        self.copies = asyncio.Event()
+        """Cleared: a migration takes until it is set."""
+        self.copies.set()
 
     async def facts(self):
         return tuple(MachineState(name, power) for name, power in sorted(self.states.items()))
@@ -88,6 +91,8 @@ class FakeHost:
 
     async def carry_out(self, verb):
         self.done.append(verb)
+        if isinstance(verb, Migrate):
+            await self.copies.wait()
         if type(verb) in self.fails:
             raise HypervisorFailure(f"{type(verb).__name__} was told to fail")
         if type(verb) in self.breaks:
@@ -414,6 +419,29 @@ async def test_a_failed_migration_is_not_tried_again_by_itself():
         await controller.until(machine_says("blue1", "Running", "told to fail"))
         await asyncio.sleep(2.5)
         assert host.hypervisor.verbs().count(Migrate) == 1
+
+
+async def test_a_migration_under_way_is_told_until_the_hypervisor_was_asked_after_it():
+    async with running(driven=True) as host:
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        host.hypervisor.copies.clear()
+        controller.say(Delta(0, 2, 12, (msgspec.structs.replace(RUNNING, move_to="host2", generation=5),)))
+        await controller.until(lambda self: self.all(Facts)[-1].machines[0].migrating)
+        # taken back: whatever the hypervisor says before the copy has ended, it is still under way
+        controller.say(Delta(0, 3, 13, (msgspec.structs.replace(RUNNING, power="Incoming", generation=5),)))
+        await controller.applied(13, 0)
+        host.hypervisor.changed.set()
+        await asyncio.sleep(0.1)
+        assert controller.all(Facts)[-1].machines[0].migrating
+        host.hypervisor.copies.set()
+        await controller.until(machine_says("blue1", "Off"))
+        told = [one.machines[0] for one in controller.all(Facts) if one.machines]
+        assert [one.migrating for one in told if one.power == "Off"][-1] is False
+        first = next(place for place, one in enumerate(told) if one.migrating)
+        assert not [one for one in told[first:] if one.power == "Running" and not one.migrating]
+        assert host.hypervisor.verbs() == [Prepare, Start, Migrate]
 
 
 async def test_a_machine_that_moved_away_is_forwarded_before_its_port_is_removed():

@@ -62,6 +62,8 @@ MOVING = BLUE1.binding(HOSTS["host2"])
         ((PORT,), machine(move_to="host2"), RUNS, Role.HERE),
         ((PORT,), machine(move_to="host2"), STANDS, Role.GONE),
         ((PORT,), machine(move_to="host2"), {}, Role.GONE),
+        ((PORT,), machine("Incoming"), RUNS, Role.HERE),
+        ((PORT,), machine("Incoming"), STANDS, Role.GONE),
         ((PORT,), machine(), STANDS, Role.HERE),
         ((PORT,), machine(), None, Role.HERE),
         ((), machine(), RUNS, Role.GONE),

@@ -218,6 +218,46 @@ async def test_a_move_that_fails_leaves_the_machine_where_it_was(
     await fixed(rack, controller)
 
 
+@pytest.mark.parametrize("ends", ["it arrives", "it fails"])
+async def test_a_move_that_the_hypervisor_is_still_at_is_not_undone(
+    controller: Controller, rack: Rack, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("weft.control.moves.WITHDRAW_S", 0.1)
+    await controller.machines.start("a", ANN)
+    source, destination = rack.hosts["host1"], rack.hosts["host3"]
+    source.copies = True
+    with pytest.raises(WaitTimedOut, match="still at work"):
+        await controller.machines.migrate("a", "host3", ANN, timeout=0.2)
+    await asyncio.sleep(0.2)
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "withdrawing"
+    assert destination.records(PortBinding)
+    source.refuses = "the target ran out of memory" if ends == "it fails" else ""
+    source.copies = False
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    where = "host3" if ends == "it arrives" else "host1"
+    assert place(controller) == f"/servers/{where}"
+    assert {name: host.machines for name, host in rack.hosts.items() if host.machines} == {where: {"a": "Running"}}
+    assert destination.removed == []
+
+
+async def test_a_withdrawn_machine_that_runs_nowhere_is_not_given_up(
+    controller: Controller, rack: Rack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.moves.WITHDRAW_S", 0.1)
+    await controller.machines.start("a", ANN)
+    source = rack.hosts["host1"]
+    source.copies = True
+    with pytest.raises(WaitTimedOut):
+        await controller.machines.migrate("a", "host3", ANN, timeout=0.2)
+    source.copying.clear()
+    del source.machines["a"]
+    await asyncio.sleep(0.3)
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "withdrawing"
+    assert source.machines == {}
+    rack.hosts["host3"].machines["a"] = "Running"
+    await until(lambda: place(controller) == "/servers/host3")
+
+
 async def fixed(rack: Rack, controller: Controller) -> None:
     rack.hosts["host3"].binds_ports, rack.hosts["host1"].refuses, rack.hosts["host1"].stuck = True, "", False
     await controller.machines.migrate("a", "host3", ANN)

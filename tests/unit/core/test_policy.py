@@ -240,6 +240,8 @@ def test_a_move_in_its_phases():
     assert machine(world, "host3", "blue2").generation == 7
     world.move("blue2", "host3", "switching")
     assert seen() == (["Running to host3", "Incoming"], [PA3, b""], PA2)
+    world.move("blue2", "host3", "withdrawing")
+    assert seen() == (["Incoming", "Incoming"], [PA3, b""], PA2)
     world.move("blue2", "host3", "switched")
     assert seen() == ([None, "Running"], [PA3, b""], PA3)
     world.move("blue2", "host3", "done")

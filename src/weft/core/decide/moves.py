@@ -1,7 +1,8 @@
 """BeginMove and AdvanceMove: a migration as stored phases, so that a crash resumes it (make before break).
 
-preparing -> switching -> switched -> done, or failed from the first two. Called through core.decide by
-control.machines.
+preparing -> switching -> switched -> done. What is only prepared may fail; a machine whose hypervisor was asked to
+move it goes through withdrawing first, where it either arrives after all or is known to stay. Called through
+core.decide by control.machines.
 """
 
 from weft.core.commands import AdvanceMove, BeginMove, Decision
@@ -15,8 +16,13 @@ from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.resources import Ref
 from weft.model.workload import Move
 
-_BEFORE = {"switching": ("preparing",), "switched": ("switching",), "done": ("switched",)}
-_FAILABLE = ("preparing", "switching")
+_BEFORE = {
+    "switching": ("preparing",),
+    "withdrawing": ("switching",),
+    "switched": ("switching", "withdrawing"),
+    "done": ("switched",),
+}
+_FAILABLE = ("preparing", "withdrawing")
 
 
 def begin(draft: Draft, command: BeginMove) -> Decision:
@@ -64,7 +70,7 @@ def advance(draft: Draft, command: AdvanceMove) -> Decision:
     if command.phase in ("done", "failed"):
         return put_machine(draft, machine, move=None)
     after = Move(source=move.source, destination=move.destination, phase=command.phase, generation=move.generation)
-    if command.phase == "switching":
+    if command.phase in ("switching", "withdrawing"):
         return put_machine(draft, machine, move=after)
     _note_move(draft, machine, move.destination)
     return put_machine(draft, machine, move=after, server=Ref(resource_ref=f"/servers/{move.destination}"))
