@@ -113,6 +113,7 @@ class Answers:
     def _virtual_machine(self, properties: Members, resource: Any, ref: str) -> None:
         properties["checkpoints"] = []
         properties["conflicts"] = []
+        self._add_configuration(properties, "virtualMachines", resource)
 
     # Fabric
 

@@ -1,4 +1,4 @@
-"""configurationState of interfaces, networks and servers, from what hosts have applied and report (MS-NCNBI 2.2.4).
+"""configurationState of interfaces, machines, networks and servers, from what hosts apply and report (MS-NCNBI 2.2.4).
 
 Called by weft.api.answers. Level, not edge: it says how things stand at the question. Codes are those of 3.1.5.11.1.2.
 """
@@ -40,6 +40,8 @@ class Configuration:
             found = _details(*self._of_server(resource))
         elif kind == "networkInterfaces":
             found = self._of_interface(resource)
+        elif kind == "virtualMachines":
+            found = self._of_machine(resource)
         else:
             found = self._of_network(resource)
         return None if found is None else self._stamped(kind, resource.instance_id, found)
@@ -76,9 +78,19 @@ class Configuration:
         port = next((port for port in view.facts.ports if port.instance_id == own), None)
         if view.connected and machine.properties.power_state == "Running":
             details += list(_of_port(port))
+        details += list(_of_verb(view, machine))
         if details and not view.returning:
             return _details(FAILURE, details)
         return _details(status, details)
+
+    def _of_machine(self, machine: Any) -> Members | None:
+        server = machine.properties.server
+        view = self._host(server.resource_ref.rsplit("/", 1)[-1]) if server is not None else None
+        if view is None or not view.managed:
+            return None
+        status, details = _of_host(view)
+        failed = list(_of_verb(view, machine))
+        return _details(FAILURE if failed else status, details + failed)
 
     def _of_network(self, network: Any) -> Members | None:
         views = [view for name in self._state.servers_of(network.resource_id) if (view := self._host(name)).managed]
@@ -104,6 +116,7 @@ class Configuration:
         prefix = f"/virtualnetworks/{network.resource_id.lower()}/"
         suspects = {each.instance_id for each in view.facts.problems if each.instance_id}
         suspects |= {port.instance_id for port in view.facts.ports if port.state != "bound"}
+        suspects |= set(self._with_failed_verb(view))
         for instance_id in sorted(suspects):
             kind, interface = self._state.by_instance(instance_id) or ("", None)
             if kind != "networkInterfaces" or interface is None:
@@ -113,6 +126,14 @@ class Configuration:
                 found = self._of_interface(interface)
                 if found is not None and found["status"] == FAILURE:
                     yield self._stamped("interfaceErrors", instance_id, found)
+
+    def _with_failed_verb(self, view: HostView) -> Iterator[str]:
+        for fact in view.facts.machines:
+            machine = self._state.get("virtualMachines", fact.machine) if fact.failure else None
+            for ref in machine.properties.network_interfaces if machine is not None else ():
+                interface = self._state.find_ref(ref.resource_ref)
+                if interface is not None:
+                    yield interface.instance_id
 
 
 def _of_pool(pool: Any) -> Members | None:
@@ -141,6 +162,13 @@ def _of_port(port: PortFact | None) -> Iterator[Members]:
         yield _detail("PortBlocked", port.reason or "The host keeps the port closed.")
     elif port is not None and port.state == "absent":
         yield _detail("PolicyConfigurationFailure", port.reason or "The machine's port is not on the host's switch.")
+
+
+def _of_verb(view: HostView, machine: Any) -> Iterator[Members]:
+    """What the hypervisor could not do with the machine, in its words, for as long as the host says so."""
+    for fact in view.facts.machines:
+        if fact.machine == machine.resource_id and fact.failure:
+            yield _detail("PolicyConfigurationFailure", fact.failure)
 
 
 def _detail(code: str, message: str) -> Members:

@@ -1,16 +1,18 @@
 """configurationState in the first seconds after a controller began: a host that is on its way back is no outage."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.control import HandClock, fill, interface, machine, open_in
+from tests.cluster.control import ANN, HandClock, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.api.configuration import Configuration
 from weft.control.controller import Controller
 from weft.control.hosts import RESUME_S
+from weft.core.commands import SetPower
 
 
 @pytest.fixture
@@ -69,3 +71,31 @@ async def test_a_host_that_came_back_and_went_again_fails(
     rack.connect(restarted.publisher)
     await rack.hosts["host1"].disconnect()
     assert said(restarted, kind, name) == ("Failure", AWAY)
+
+
+async def test_what_the_hypervisor_refuses_is_said_for_as_long_as_it_does(restarted: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    rack.connect(restarted.publisher)
+    places = [("virtualMachines", "a"), ("networkInterfaces", "a-eth0")]
+    await until(lambda: [said(restarted, *place)[0] for place in places] == ["Success"] * 2)
+    host.refuses = "no memory"
+    # as after a crash between the intent and the host's answer: nobody waits for it, nobody takes it back
+    await restarted.submit(SetPower("a", "Running"), ANN)
+    await until(lambda: said(restarted, *places[0])[0] == "Failure")
+    configuration = Configuration(restarted.state, restarted.host, lambda: restarted.now().wall)
+    for kind, name in places:
+        found: Any = configuration.of(kind, restarted.state.get(kind, name))
+        told = [each for each in found["detailedInfo"] if each["message"] == "no memory"]
+        assert (found["status"], [each["code"] for each in told]) == ("Failure", ["PolicyConfigurationFailure"])
+    blue: Any = configuration.of("virtualNetworks", restarted.state.get("virtualNetworks", "blue"))
+    assert len(blue["virtualNetworkInterfaceErrors"]) == 1
+    await restarted.submit(machine("b", "host1"), ANN)
+    assert said(restarted, "virtualMachines", "b")[0] != "Failure"
+    host.refuses = ""
+    await until(lambda: [said(restarted, *place) for place in places] == [("Success", [])] * 2)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
