@@ -194,3 +194,41 @@ def test_names_that_are_not_there_are_said_plainly(lab):
     assert "controller, agent HOST or switch HOST" in lab.run("kill", "router", code=1)
     assert "running: app1, app2" in lab.run("exec", "app9", "--", "true", code=1)
     assert "3 received" in last_line(lab.run("ping", "app1", "10.1.1.5", "-i", "0.05"))
+
+
+def test_up_of_a_changed_file_changes_the_guests(lab, tmp_path):
+    first, changed = tmp_path / "first.yaml", tmp_path / "changed.yaml"
+    mac = "privateMacAllocationMethod: Static\n  privateMacAddress: 00-1D-D8-B7-1C-"
+    text = (EXAMPLES / "two-tenants.yaml").read_text().replace("privateMacAllocationMethod: Dynamic", f"{mac}70", 1)
+    first.write_text(text)
+    lab.run("up", str(first))
+    documents = text.replace(f"{mac}70", f"{mac}77").replace("10.1.1.11", "10.1.1.77", 1).split("\n---\n")
+    kept = [bluedb_off(document) for document in documents if "resourceId: red2\n" not in document]
+    assert len(kept) == len(documents) - 1
+    changed.write_text("\n---\n".join(kept))
+    said = lab.run("up", str(changed))
+    assert "machines restarted, since their interfaces changed: blue1\n" in said
+    assert "machines stopped, since the file says Off: bluedb\n" in said
+    assert "not in the file, left as they are: machines red2 (" in said
+    inside = lab.run("exec", "blue1", "--", "ip", "addr", "show", "dev", "eth0")
+    assert "10.1.1.77/24" in inside and "10.1.1.11/" not in inside and "00:1d:d8:b7:1c:77" in inside
+    assert re.search(r"machine +bluedb +off", lab.run("status"))
+    assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+    again = lab.run("up", str(changed))
+    assert "restarted" not in again and "stopped" not in again and "machines red2 (" in again
+
+
+def bluedb_off(document):
+    if "kind: virtualMachines" in document and "resourceId: bluedb\n" in document:
+        return document.replace("properties:\n", "properties:\n  powerState: Off\n")
+    return document
+
+
+def test_a_host_that_left_the_file_is_named(lab, tmp_path):
+    lab.run("up", THREE_HOSTS)
+    fewer = tmp_path / "fewer.yaml"
+    documents = (EXAMPLES / "three-hosts.yaml").read_text().split("\n---\n")
+    fewer.write_text("\n---\n".join(d for d in documents if "resourceId: host3\n" not in d and "/host3" not in d))
+    said = lab.run("up", str(fewer))
+    assert f"hosts host3 (they go with the whole lab: weft lab --name {lab.name} down)" in said
+    assert lab.run("up", THREE_HOSTS).strip() == f"lab '{lab.name}' is up: {lab.run('url').strip()}"

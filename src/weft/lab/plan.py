@@ -22,6 +22,8 @@ class LabPlan(msgspec.Struct, frozen=True):
     """To apply, the hosts' servers included."""
     running: tuple[str, ...]
     """Machines to start, unless the file says powerState Off."""
+    off: tuple[str, ...] = ()
+    """Machines of which the file says so."""
     remarks: tuple[str, ...] = ()
 
     def legs_on(self, host: str) -> int:
@@ -55,8 +57,10 @@ def plan(documents: Documents) -> LabPlan:
         faults.append(Fault(file, 1, "has no lab/host; a lab needs at least one host to run machines on"))
     if faults:
         raise BadFile(faults)
-    resources, running = _resources(documents, hosts)
-    return LabPlan(tuple(hosts), tuple(resources), tuple(running), tuple(remarks))
+    resources, power = _resources(documents, hosts)
+    running = tuple(name for name, said in power.items() if said == "running")
+    off = tuple(name for name, said in power.items() if said == "off")
+    return LabPlan(tuple(hosts), tuple(resources), running, off, tuple(remarks))
 
 
 def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | None:
@@ -108,21 +112,22 @@ def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
     return faults
 
 
-def _resources(documents: Documents, hosts: list[HostState]) -> tuple[list[Document], list[str]]:
-    """Servers get the provider address of their host; machines are applied as they are and started afterwards."""
+def _resources(documents: Documents, hosts: list[HostState]) -> tuple[list[Document], dict[str, str]]:
+    """Servers get the provider address of their host; machines are applied as they are and started afterwards.
+
+    Beside the resources: the machines' powerState, in lower case.
+    """
     addresses = {host.name.lower(): [host.provider_address.partition("/")[0]] for host in hosts}
     resources: list[Document] = []
-    running: list[str] = []
+    power: dict[str, str] = {}
     for resource in documents.resources:
         properties: dict[str, Any] = dict(resource.body.get("properties") or {})
         if resource.kind.name == "servers" and (given := addresses.pop(resource.id.lower(), None)):
             properties.setdefault("providerAddresses", given)
         if resource.kind.name == "virtualMachines":
-            power = str(properties.pop("powerState", "Running"))
-            if power.lower() == "running":
-                running.append(resource.id)
+            power[resource.id] = str(properties.pop("powerState", "Running")).lower()
         resources.append(msgspec.structs.replace(resource, body={**resource.body, "properties": properties}))
     for host in hosts:
         if given := addresses.get(host.name.lower()):
             resources.append(document("servers", host.name, {"providerAddresses": given}))
-    return resources, running
+    return resources, power

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from weft.cli.documents import Documents
-from weft.lab import control, hosts, namespaces, router
+from weft.cli.plan import RefusedMoves
+from weft.lab import adjust, control, hosts, namespaces, router
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
 from weft.lab.plan import LabPlan, plan
@@ -37,16 +38,42 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say,
     control.start_relay(folder)
     _make_hosts(folder, state, say)
     control.await_ready(folder)
-    done = control.apply_resources(folder, asked.resources)
-    if done.work:
-        say(f"applied: {done.count('create')} created, {done.count('change')} changed")
+    applied = _apply(folder, asked, say)
     _make_spares(folder, asked)
     started = [host.name for host in state.hosts.values() if hosts.start_agent(folder, folder.host(host.name))]
     control.await_agents(folder, [host.name for host in state.hosts.values()])
     if started:
         say(f"agents connected: {', '.join(started)}")
-    if start and (machines := control.start_machines(folder, asked.running)):
+    if not applied:
+        _apply(folder, asked, say, again=True)
+    if start:
+        _settle(folder, asked, say)
+
+
+def _apply(folder: LabFolder, asked: LabPlan, say: Say, again: bool = False) -> bool:
+    """As `weft apply`. False if running machines could not move: perhaps their agents do not run yet."""
+    try:
+        done = control.apply_resources(folder, asked.resources)
+    except RefusedMoves:
+        if again:
+            raise
+        return False
+    if done.work:
+        counts = {"created": done.count("create"), "changed": done.count("change"), "moved": done.count("move")}
+        say(f"applied: {', '.join(f'{n} {word}' for word, n in counts.items() if n or word != 'moved')}")
+    return True
+
+
+def _settle(folder: LabFolder, asked: LabPlan, say: Say) -> None:
+    """Machines run as the file says; whatever else is there is named."""
+    if stopped := adjust.stop_off(folder, asked.off):
+        say(f"machines stopped, since the file says Off: {', '.join(stopped)}")
+    if restarted := adjust.restart_changed(folder):
+        say(f"machines restarted, since their interfaces changed: {', '.join(restarted)}")
+    if machines := control.start_machines(folder, asked.running):
         say(f"machines running: {', '.join(machines)}")
+    if text := adjust.absent(folder, asked).text(folder.name):
+        say(text)
 
 
 def bring_down(folder: LabFolder) -> bool:

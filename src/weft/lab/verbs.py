@@ -13,6 +13,7 @@ import typer
 from weft.cli.files import read_stream
 from weft.lab import control, hosts, names, up
 from weft.lab.commands import PATH, check_machine, within
+from weft.lab.processes import alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError
 
@@ -67,7 +68,10 @@ def up_(
     file: Annotated[str, typer.Argument(help="YAML: lab/host documents and resources; - for standard input.")],
     controller: Annotated[str, typer.Option(help="Use this controller (http://... or unix:PATH).")] = "",
 ) -> None:
-    """Make the lab what FILE says; again after a change or a crash."""
+    """Make the lab what FILE says; again after a change or a crash.
+
+    Running machines whose interfaces changed are restarted. What is not in FILE is named and left as it is.
+    """
     with _changing(context) as lab:
         up.bring_up(lab, read_stream(file), controller, typer.echo)
         typer.echo(f"lab '{lab.name}' is up: {lab.read().url}")
@@ -144,6 +148,7 @@ def start(context: typer.Context, part: Part, name: HostName = "") -> None:
         if what == "controller":
             begun = control.start_controller(lab)
             control.await_ready(lab)
+            control.await_agents(lab, [host.name for host in lab.read().hosts.values() if alive(host.agent)])
         elif what == "agent":
             begun = hosts.start_agent(lab, lab.host(target))
             if control.answers(lab.read().url):
