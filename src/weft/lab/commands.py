@@ -1,9 +1,12 @@
 """Runs ip, tc, ovs-vsctl and the like, and says plainly what failed. Used by the lab's verbs (synchronous side)."""
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from weft.lab.state import LabFailure
 
@@ -30,13 +33,20 @@ def missing() -> str:
     """Why the lab cannot run on this machine, with the command that helps; empty if it can."""
     absent = [tool for tool in PACKAGES if shutil.which(tool, path=PATH) is None]
     if not hasattr(os, "geteuid"):
-        return "The lab needs Linux with network namespaces. On this system: weft demo --simulated"
+        return "The lab needs Linux with network namespaces."
     if absent:
         packages = " ".join(sorted({PACKAGES[tool] for tool in absent}))
         return f"The lab needs {', '.join(absent)}, not found here. Install: sudo apt-get install {packages}"
     if os.geteuid() != 0:
-        return "The lab makes network namespaces, which needs root: run the same command with sudo in front."
+        return f"The lab makes network namespaces, which needs root: {as_root(sys.argv, sys.executable)}"
     return ""
+
+
+def as_root(argv: Sequence[str], python: str) -> str:
+    """The same command with sudo in front, by its full path: sudo looks in a PATH of its own."""
+    program = Path(argv[0])
+    weft = [python, "-m", "weft"] if program.name == "__main__.py" else [str(program.absolute())]
+    return shlex.join(["sudo", *weft, *argv[1:]])
 
 
 def check_machine() -> None:

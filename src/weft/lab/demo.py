@@ -231,7 +231,7 @@ def demo(
             raise typer.Exit(run_simulated(show))
         if reason := commands.missing():
             typer.echo(f"weft demo: {reason}", err=True)
-            typer.echo("Without them: weft demo --simulated", err=True)
+            typer.echo("On fake switches it runs anywhere: weft demo --simulated", err=True)
             raise typer.Exit(1)
         names.check_lab_name(name)
         raise typer.Exit(run_real(show, name))
