@@ -2,7 +2,9 @@
 
 import struct
 
-from weft.fakes.packet import ARP, ICMP, ICMPV6, IPV4, IPV6, UDP, Packet
+import msgspec
+
+from weft.fakes.packet import ARP, FIRST, FRAGMENT, ICMP, ICMPV6, IPV4, IPV6, LATER, UDP, Packet
 
 
 def frame(packet: Packet) -> bytes:
@@ -29,14 +31,18 @@ def _ipv4(packet: Packet) -> bytes:
 def _ipv6(packet: Packet) -> bytes:
     ends = packet.ip_src.to_bytes(16) + packet.ip_dst.to_bytes(16)
     payload = _transport(packet, ends)
-    return struct.pack("!IHBB", 6 << 28, len(payload), packet.ip_proto, packet.ttl) + ends + payload
+    proto = packet.ip_proto
+    if packet.fragment:
+        place = 1 if packet.fragment == FIRST else 64  # the M flag; an offset of 64 bytes
+        payload, proto = struct.pack("!BBHI", proto, 0, place, 7) + payload, FRAGMENT
+    return struct.pack("!IHBB", 6 << 28, len(payload), proto, packet.ttl) + ends + payload
 
 
 def _transport(packet: Packet, ends: bytes) -> bytes:
     if packet.ip_proto == UDP:
         text = packet.payload.encode()
         return struct.pack("!HHHH", packet.src_port, packet.dst_port, 8 + len(text), 0) + text
-    if packet.ip_proto not in (ICMP, ICMPV6):
+    if packet.ip_proto not in (ICMP, ICMPV6) or packet.fragment == LATER:
         return b"x" * 32
     if packet.ip_proto == ICMPV6 and packet.icmp_type in (135, 136):
         body = packet.nd_reserved.to_bytes(4) + packet.nd_target.to_bytes(16)
@@ -70,14 +76,19 @@ def packet(data: bytes) -> Packet:
         return _inner(Packet(eth_src, eth_dst, IPV4, ttl=body[8], ip_proto=body[9]), body[12:20], body[20:])
     if eth_type == IPV6:
         length = int.from_bytes(body[4:6])
-        shown = Packet(eth_src, eth_dst, IPV6, ttl=body[7], ip_proto=body[6])
-        return _inner(shown, body[8:40], body[40 : 40 + length])
+        proto, start, fragment = body[6], 40, 0
+        if proto == FRAGMENT:
+            proto, start, fragment = body[40], 48, LATER if int.from_bytes(body[42:44]) >> 3 else FIRST
+        shown = Packet(eth_src, eth_dst, IPV6, ttl=body[7], ip_proto=proto, fragment=fragment)
+        return _inner(shown, body[8:40], body[start : 40 + length])
     return Packet(eth_src, eth_dst, eth_type)
 
 
 def _inner(outer: Packet, ends: bytes, body: bytes) -> Packet:
     half = len(ends) // 2
     fields: dict[str, object] = {"ip_src": int.from_bytes(ends[:half]), "ip_dst": int.from_bytes(ends[half:])}
+    if outer.fragment == LATER:
+        return msgspec.structs.replace(outer, **fields)
     if outer.ip_proto == UDP:
         fields |= {"src_port": int.from_bytes(body[:2]), "dst_port": int.from_bytes(body[2:4])}
         fields["payload"] = body[8 : int.from_bytes(body[4:6])].decode()
@@ -91,5 +102,5 @@ def _inner(outer: Packet, ends: bytes, body: bytes) -> Packet:
                 fields |= {"nd_option": body[24], "nd_address": int.from_bytes(body[26:32])}
         else:
             fields["payload"] = body[8:].decode()
-    shown = {name: getattr(outer, name) for name in ("eth_src", "eth_dst", "eth_type", "ttl", "ip_proto")}
+    shown = {name: getattr(outer, name) for name in ("eth_src", "eth_dst", "eth_type", "ttl", "ip_proto", "fragment")}
     return Packet(**shown, **fields)

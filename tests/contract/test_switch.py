@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.switch_worlds import FakeWorld, LabWorld
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told, tunnel
-from weft.agent.fields import COOKIE_MARK, ETH_DST, IP_SRC, Table
+from weft.agent.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flow import Flow, Goto, Output, exact
 from weft.agent.ovs_switch import tunnel_name
 from weft.agent.switch import Peer, SwitchChange, SwitchUnavailable
@@ -94,6 +94,15 @@ async def test_what_was_applied_is_what_is_dumped(world):
     changed = msgspec.structs.replace(FLOW, actions=(Output(10),))
     assert await apply(world, "host1", SwitchChange(puts=(changed,))) == ()
     assert await dumped(world, "host1") == {FLOW.key: changed}
+
+
+async def test_fragments_are_matched_by_the_names_that_ovs_ofctl_has_for_them(world):
+    for value, mask in ((1, 1), (0, 2), (0, 255), (1, 255), (3, 255)):
+        match = (exact(ETH_TYPE, 0x86DD), (IP_FRAG, value, mask))
+        flow = msgspec.structs.replace(FLOW, match=match, actions=(Output(9),))
+        world.put_by_hand("host1", flow)
+        assert await dumped(world, "host1") == {flow.key: flow}
+        await apply(world, "host1", SwitchChange(removes=(flow.key,)))
 
 
 async def test_everything_may_be_asked_for_twice(world):
@@ -299,6 +308,7 @@ def advertisement(request, address, mac, flags=0x60000000):
 
 ECHO = p.echo(MACS, (BLUE1.v4, BLUE2.v4), "x")
 ECHO6 = p.echo(MACS, (BLUE1.v6, BLUE2.v6), "x")
+REST6 = changed(ECHO6, fragment=p.LATER, icmp_type=0, payload="")
 ROUTED = p.echo(VIA_ROUTER, (BLUE1.v4, BLUEDB.v4), "x")
 ROUTED6 = p.echo(VIA_ROUTER, (BLUE1.v6, BLUEDB.v6), "x")
 BROADCAST = p.udp((BLUE1.mac, p.BROADCAST), (BLUE1.v4, "255.255.255.255"), (9, 9), "x")
@@ -323,6 +333,8 @@ DELIVERED = {
         p.echo(MACS, (LOCAL1, LOCAL2), "x"),
         [("host2", "blue2", p.echo(MACS, (LOCAL1, LOCAL2), "x"))],
     ),
+    "first fragment v6": (changed(ECHO6, fragment=p.FIRST), [("host2", "blue2", changed(ECHO6, fragment=p.FIRST))]),
+    "later fragment v6": (REST6, [("host2", "blue2", REST6)]),
     "routed": (ROUTED, [("host2", "bluedb", changed(ROUTED, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
     "routed v6": (ROUTED6, [("host2", "bluedb", changed(ROUTED6, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
     "broadcast": (BROADCAST, [("host2", "blue2", BROADCAST)]),
@@ -364,6 +376,14 @@ DROPPED = {
     "advertising another": (changed(ADVERTISED, nd_target=p.number(BLUE2.v6)), "spoofed_nd"),
     "advertising itself": (changed(ADVERTISED, nd_target=p.number(BLUE1.v6), nd_address=BLUE1.mac), "nd_unknown"),
     "router advertisement": (changed(ECHO6, icmp_type=134, ip_dst=p.number("ff02::1")), "router_advertisement"),
+    "first fragment to a link-local group": (
+        changed(ECHO6, fragment=p.FIRST, ip_dst=p.number("ff02::1")),
+        "router_advertisement",
+    ),
+    "later fragment to a link-local group": (
+        changed(REST6, ip_dst=p.number("ff02:7::1:ff00:1")),
+        "router_advertisement",
+    ),
     "redirect": (changed(ECHO6, icmp_type=137), "router_advertisement"),
     "router solicitation": (changed(ECHO6, icmp_type=133, ip_dst=p.number("ff02::2")), "router_solicitation"),
     "listener report": (changed(ECHO6, icmp_type=143, ip_dst=p.number("ff02::16")), "multicast_report"),

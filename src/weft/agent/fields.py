@@ -19,7 +19,7 @@ class Field(msgspec.Struct, frozen=True, eq=False, gc=False):
     """As ovs-ofctl writes it."""
     bits: int
     form: str
-    """How ovs-ofctl prints a value: dec, hex, mac, ipv4 or ipv6."""
+    """How ovs-ofctl prints a value: dec, hex, mac, ipv4, ipv6, or frag, by name of value and mask together."""
     oxm: tuple[int, int]
     """OXM class and field number."""
 
@@ -55,6 +55,8 @@ OXM_OF_VLAN_VID, the same for the bits that our flows match."""
 IP_PROTO = Field("ip_proto", 8, "dec", (_BASIC, 10))
 IP_TTL = Field("nw_ttl", 8, "dec", (_NX, 29))
 """TTL of IPv4 or hop limit of IPv6; exact match only."""
+IP_FRAG = Field("ip_frag", 8, "frag", (_NX, 26))
+"""Bit 0 is set in every fragment, bit 1 in all but the first, which have no transport header to match."""
 IP_SRC = Field("ip_src", 32, "ipv4", (_BASIC, 11))
 IP_DST = Field("ip_dst", 32, "ipv4", (_BASIC, 12))
 IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
@@ -92,6 +94,8 @@ ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
 PROTO_ICMP, PROTO_IGMP, PROTO_UDP, PROTO_ICMPV6 = 1, 2, 17, 58
 VLAN_PRESENT = 0x1000
 GROUP_BIT = 1 << 40
+IP_FRAGMENT = 1
+"""Bit 0 of IP_FRAG."""
 
 LOCAL_PORT = 0xFFFFFFFE
 """OFPP_LOCAL: the bridge's own interface."""
@@ -136,7 +140,7 @@ class DropReason(enum.IntEnum):
     SPOOFED_IPV6 = 5
     SPOOFED_ND = 6
     ROUTER_ADVERTISEMENT = 7
-    """Router advertisements and redirects from a guest."""
+    """Router advertisements and redirects from a guest, and fragments that could hide them."""
     ETHERTYPE = 8
     """Neither ARP, IPv4 nor IPv6."""
     DHCP = 9

@@ -138,8 +138,14 @@ def value_text(field: Field, value: int) -> str:
     return f"0x{value:x}" if field.form == "hex" else str(value)
 
 
+_FRAGMENTS = {(1, 1): "yes", (0, 2): "not_later", (0, 255): "no", (1, 255): "first", (3, 255): "later"}
+"""By value and mask: ovs-ofctl reads ip_frag by these names only."""
+
+
 def term_text(term: Term) -> str:
     field, value, mask = term
+    if field.form == "frag" and (value, mask) in _FRAGMENTS:
+        return f"{field.name}={_FRAGMENTS[value, mask]}"
     shown = value_text(field, value)
     return f"{field.name}={shown}" if mask == field.all_ones else f"{field.name}={shown}/{value_text(field, mask)}"
 

@@ -1,5 +1,7 @@
 """Table SECURITY: a guest speaks for its own addresses only. The MAC was checked in CLASSIFY. Pure.
 
+priority 130  IPv6 fragments to link-local groups: the header that tells a router advertisement can be in the second,
+              where no switch reads it (RFC 7113 section 2.2); honest neighbour discovery has no fragments (RFC 6980)
 priority 120  what is not worth a suspicion: dropped under its own reason (DHCP, IGMP and MLD, router solicitations),
               and router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
@@ -12,8 +14,11 @@ priority   0  neither ARP nor IP
 from weft.agent.fields import (
     ARP_SHA,
     ARP_SPA,
+    IP_FRAG,
+    IP_FRAGMENT,
     IP_PROTO,
     IP_SRC,
+    IPV6_DST,
     IPV6_SRC,
     ND_SLL,
     ND_TARGET,
@@ -39,12 +44,15 @@ from weft.agent.flow import (
     exact,
     in_order,
     is_icmpv6,
+    prefixed,
 )
 from weft.agent.ways import BoundPort, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
 _MULTICAST_LISTENER = (130, 131, 132, 143)
 """MLD: RFC 2710, RFC 3810."""
+_LINK_GROUPS = prefixed(IPV6_DST, 0xFF02 << 112, 16)
+"""ff02::/16, link-local scope (RFC 4291 section 2.7)."""
 
 
 def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
@@ -53,7 +61,9 @@ def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
 
 def of_fixed() -> tuple[Flow, ...]:
     udp4, udp6 = (*IS_IPV4, exact(IP_PROTO, PROTO_UDP)), (*IS_IPV6, exact(IP_PROTO, PROTO_UDP))
+    hidden = (*IS_IPV6, (IP_FRAG, IP_FRAGMENT, IP_FRAGMENT), _LINK_GROUPS)
     return (
+        _fixed(130, hidden, DropReason.ROUTER_ADVERTISEMENT),
         _fixed(120, (*udp4, exact(UDP_SRC, 68), exact(UDP_DST, 67)), DropReason.DHCP),
         _fixed(120, (*udp6, exact(UDP_SRC, 546), exact(UDP_DST, 547)), DropReason.DHCP),
         _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),

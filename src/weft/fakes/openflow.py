@@ -29,7 +29,7 @@ _ND = (*_ICMPV6, _needs("icmpv6_type", 135, 136))
 PREREQUISITES: dict[str, tuple[Requirement, ...]] = {
     **dict.fromkeys(("ip_src", "ip_dst"), _V4),
     **dict.fromkeys(("ipv6_src", "ipv6_dst"), _V6),
-    **dict.fromkeys(("ip_proto", "nw_ttl"), _IP),
+    **dict.fromkeys(("ip_proto", "nw_ttl", "ip_frag"), _IP),
     **dict.fromkeys(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"), _ARP),
     **dict.fromkeys(("tcp_src", "tcp_dst"), (*_IP, _needs("ip_proto", 6))),
     **dict.fromkeys(("udp_src", "udp_dst"), (*_IP, _needs("ip_proto", 17))),
@@ -43,7 +43,7 @@ PREREQUISITES: dict[str, tuple[Requirement, ...]] = {
 EXACT_ONLY = frozenset(
     "in_port eth_type ip_proto nw_ttl arp_op icmp_type icmp_code icmpv6_type icmpv6_code nd_options_type".split()
 )
-READ_ONLY = frozenset(("eth_type", "ip_proto"))
+READ_ONLY = frozenset(("eth_type", "ip_proto", "ip_frag"))
 TUNNEL = ("tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst")
 
 

@@ -12,6 +12,10 @@ import msgspec
 BROADCAST = 0xFFFFFFFFFFFF
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+FRAGMENT = 44
+"""Next header of an IPv6 fragment header (RFC 8200 section 4.5)."""
+FIRST, LATER = 1, 3
+"""Fragments, as Open vSwitch's ip_frag has them."""
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 ECHO6_REQUEST, ECHO6_REPLY = 128, 129
 SOLICITATION, ADVERTISEMENT = 135, 136
@@ -31,6 +35,8 @@ class Packet(msgspec.Struct, frozen=True):
     ip_dst: int = 0
     ip_proto: int = 0
     ttl: int = 64
+    fragment: int = 0
+    """FIRST or LATER, which has no transport header; 0 if the packet is whole."""
     src_port: int = 0
     dst_port: int = 0
     icmp_type: int = 0
@@ -54,7 +60,7 @@ class Packet(msgspec.Struct, frozen=True):
 
 _IP = (IPV4, IPV6)
 _PLAIN = {"eth_src": "eth_src", "eth_dst": "eth_dst", "eth_type": "eth_type", "vlan_tci": "vlan_tci"}
-_OF_IP = {"ip_proto": "ip_proto", "nw_ttl": "ttl"}
+_OF_IP = {"ip_proto": "ip_proto", "nw_ttl": "ttl", "ip_frag": "fragment"}
 _OF_IPV4 = {"ip_src": "ip_src", "ip_dst": "ip_dst"}
 _OF_IPV6 = {"ipv6_src": "ip_src", "ipv6_dst": "ip_dst"}
 _OF_ARP = {name: name for name in ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")}
@@ -77,6 +83,8 @@ def _attribute(packet: Packet, name: str) -> str | None:
 
 
 def _transport(packet: Packet, name: str) -> str | None:
+    if packet.fragment == LATER:
+        return None
     match packet.eth_type, packet.ip_proto:
         case _, 6:
             return _OF_TCP.get(name)
@@ -108,6 +116,8 @@ def read(packet: Packet, name: str) -> int | None:
         return None
     if attribute == "nd_address" and packet.nd_option != _option_of(name):
         return 0
+    if attribute == "ip_proto" and packet.eth_type == IPV6 and packet.fragment == LATER:
+        return FRAGMENT  # Open vSwitch looks no further there
     value: int = getattr(packet, attribute)
     return value
 

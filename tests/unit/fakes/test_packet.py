@@ -40,6 +40,15 @@ def test_a_solicitation_with_another_code_is_not_neighbour_discovery():
     assert p.read(odd, "nd_target") is None
 
 
+def test_a_later_fragment_has_no_transport_header():
+    ping = p.echo((MAC_A, MAC_B), ("fd00::11", "fd00::12"))
+    first, later = replace(ping, fragment=p.FIRST), replace(ping, fragment=p.LATER)
+    assert [p.read(one, "ip_frag") for one in (ping, first, later)] == [0, 1, 3]
+    assert [p.read(one, "icmpv6_type") for one in (first, later)] == [128, None]
+    assert [p.read(one, "ip_proto") for one in (first, later)] == [p.ICMPV6, p.FRAGMENT]
+    assert p.read(replace(p.echo((MAC_A, MAC_B), ("10.1.1.1", "10.1.1.2")), fragment=p.LATER), "ip_proto") == p.ICMP
+
+
 def test_both_directions_of_a_flow_hash_alike_and_flows_differ():
     there = p.udp((MAC_A, MAC_B), ("10.1.1.11", "10.1.1.12"), (5000, 53))
     back = p.udp((MAC_B, MAC_A), ("10.1.1.12", "10.1.1.11"), (53, 5000))
