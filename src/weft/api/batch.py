@@ -145,8 +145,9 @@ def _understand_all(requests: Sequence[_Request]) -> list[_Write]:
 
 
 def _name(fault: WeftError, at: int) -> None:
-    """Let the target name the request."""
-    fault.target = f"requests[{at}].{fault.target}" if fault.target else f"requests[{at}]"
+    """Let the target name the request; what is within its body follows a dot, another resource a space."""
+    between = " " if (fault.target or "").startswith("/") else "."
+    fault.target = f"requests[{at}]{between}{fault.target}" if fault.target else f"requests[{at}]"
 
 
 def _understand(request: _Request) -> _Write:

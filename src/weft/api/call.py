@@ -67,17 +67,24 @@ class Call:
             return False
         raise Invalid(f"?{name}={value}: write true or false.", target=name)
 
-    def number(self, name: str, default: float, most: float) -> float:
-        """A query parameter that is a number from 0 to `most`. Raises Invalid."""
+    def only(self, *names: str) -> None:
+        """Raise Invalid for any other query parameter: ignoring it would answer another question."""
+        for name in self.query:
+            if name not in names:
+                known = ", ".join(f"?{each}" for each in names) or "none"
+                raise Invalid(f"?{name} is not known here; known: {known}.", target=name)
+
+    def number(self, name: str, default: float, most: float, least: float = 0) -> float:
+        """A query parameter that is a number from `least` to `most`. Raises Invalid."""
         text = self.query.get(name.lower())
         if text is None:
             return default
         try:
             value = float(text)
         except ValueError:
-            value = -1.0
-        if not 0 <= value <= most:
-            raise Invalid(f"?{name}={text}: write a number from 0 to {most:g}.", target=name)
+            value = least - 1.0
+        if not least <= value <= most:
+            raise Invalid(f"?{name}={text}: write a number from {least:g} to {most:g}.", target=name)
         return value
 
 

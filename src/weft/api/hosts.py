@@ -76,6 +76,10 @@ def _spelled(controller: Controller, server: str) -> str:
 def trace_packet(controller: Controller, call: Call) -> Answer:
     """POST /weft/v1/trace: would this packet arrive, and if not, what decides so?"""
     asked = {name.lower(): value for name, value in convert.parse_object(call.body).items()}
+    if asked.get("port") is not None and _text(asked, "protocol", "icmp").lower() not in ("tcp", "udp"):
+        raise Invalid(
+            "Only tcp and udp have ports: name one of them as the protocol, or leave port out.", target="port"
+        )
     result = trace(
         controller.state,
         _text(asked, "from"),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from weft.api.changes import address_text
 from weft.core.pools import Pool
 from weft.core.state import State
+from weft.core.words import place_text
 from weft.model.errors import Invalid
 from weft.model.leases import ASSIGNED, COOLING, FOREIGN, FREE, RESERVED, RETAINED, Holder, Lease
 from weft.model.values import Now, wall_text
@@ -89,24 +90,25 @@ def _of_pool(state: State, pool: Pool, wanted: Page, now: Now) -> tuple[list[Ent
         if lease is None:
             entries.append(_range(pool, first + low, first + high, name))
         else:
-            entries.append({"address": address_text(pool.spec.scope, first + low), **lease_entry(lease, now)})
+            entries.append({"address": address_text(pool.spec.scope, first + low), **lease_entry(state, lease, now)})
         last = first + high
     return entries, None
 
 
-def lease_entry(lease: Lease, now: Now) -> Entry:
+def lease_entry(state: State, lease: Lease, now: Now) -> Entry:
     """State, holders, end and reason of an address that is not free."""
     until = wall_text(now.wall + lease.until - now.ledger) if lease.state == COOLING else None
     return {
         "state": lease.state,
-        "holders": [holder_entry(holder) for holder in lease.holders],
+        "holders": [holder_entry(state, holder) for holder in lease.holders],
         "until": until,
         "reason": lease.reason or None,
     }
 
 
-def holder_entry(holder: Holder) -> Entry:
-    return {"kind": holder.kind, "resourceRef": holder.ref, "l2Domain": holder.domain or None}
+def holder_entry(state: State, holder: Holder) -> Entry:
+    domain = place_text(state, holder.domain) if holder.domain else None
+    return {"kind": holder.kind, "resourceRef": holder.ref, "l2Domain": domain}
 
 
 def _range(pool: Pool, first: int, last: int, state: str) -> Entry:

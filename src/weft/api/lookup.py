@@ -1,7 +1,7 @@
 """Pools' usage and addresses, and one address with its history, as handlers. Called by weft.api.routes."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +10,8 @@ from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import address_text
 from weft.api.places import find, path_of_ref
 from weft.control.controller import Controller
+from weft.core.pools import Pool
+from weft.core.words import place_text
 from weft.model.errors import Invalid, InvalidMacAddress, NotFound
 from weft.model.leases import FREE, MAC_SCOPE, RESERVED, ip_scope
 from weft.model.values import parse_mac, wall_text
@@ -36,10 +38,11 @@ class Lookup:
         if not pools and self._state.segment(canonical) is None:
             raise NotFound(f"{canonical} holds no addresses: only pools and subnets do.", target=canonical)
         if segments[-1].lower() == "usage":
+            call.only()
             return json_answer(ledger.usage(self._state, pools))
-        page = ledger.Page(call.query.get("state", "").lower(), _after(call), int(call.number("limit", 50, MAX_PAGE)))
-        if page.limit < 1:
-            raise Invalid("?limit must be at least 1.", target="limit")
+        call.only("state", "limit", "after")
+        limit = int(call.number("limit", 50, MAX_PAGE, least=1))
+        page = ledger.Page(call.query.get("state", "").lower(), _after(call, pools), limit)
         entries, last = ledger.addresses(self._state, pools, page, self._controller.now())
         following = ""
         if last is not None:
@@ -47,8 +50,9 @@ class Lookup:
             following = f"/weft/v1{canonical}/addresses?limit={page.limit}{chosen}&after={quote(last)}"
         return json_answer({"value": entries, "nextLink": following})
 
-    def of_address(self, text: str) -> Answer:
+    def of_address(self, call: Call, text: str) -> Answer:
         """GET /weft/v1/addresses/{mac or ip}: every scope that knows the address, with its history there."""
+        call.only()
         scopes, address, packed = self._scopes_of(text)
         known = set(scopes) | set(self._controller.history_scopes(packed))
         entries = [entry for scope in sorted(known) if (entry := self._in_scope(scope, address)) is not None]
@@ -81,28 +85,32 @@ class Lookup:
         entry: dict[str, Any] = {"address": address_text(scope, address), "scope": scope}
         entry["pool"] = {"resourceRef": pool.spec.ref} if pool is not None else None
         if lease is not None:
-            entry |= ledger.lease_entry(lease, self._controller.now())
+            entry |= ledger.lease_entry(self._state, lease, self._controller.now())
         else:
             reason = pool.why_excluded(address) if pool is not None else ""
             entry |= {"state": RESERVED if reason else FREE, "holders": [], "until": None, "reason": reason or None}
         domains = {holder.domain for holder in lease.holders if holder.domain} if lease is not None else set()
-        entry["l2Domain"] = min(domains, default=None)
+        entry["l2Domain"] = place_text(self._state, min(domains)) if domains else None
         entry["history"] = [_event(row) for row in history]
         return entry
 
 
-def _after(call: Call) -> int | None:
+def _after(call: Call, pools: Sequence[Pool]) -> int | None:
+    """Where the page begins: an address of the pools' own kind. Raises Invalid."""
     text = call.query.get("after")
     if not text:
         return None
+    scope = pools[0].spec.scope if pools else ""
     try:
-        return int(parse_mac(text))
-    except InvalidMacAddress:
+        if scope == MAC_SCOPE:
+            return int(parse_mac(text))
+        address = ipaddress.ip_address(text)
+        if not scope or scope.startswith(f"ip{address.version}"):
+            return int(address)
+    except (InvalidMacAddress, ValueError):
         pass
-    try:
-        return int(ipaddress.ip_address(text))
-    except ValueError:
-        raise Invalid(f"?after={text} is no address.", target="after") from None
+    wanted = "a MAC" if scope == MAC_SCOPE else f"an IPv{scope[2]}" if scope else "an IP"
+    raise Invalid(f"?after={text}: write {wanted} address, as in the nextLink of the page before.", target="after")
 
 
 def _event(row: HistoryRow) -> dict[str, Any]:

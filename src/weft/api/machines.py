@@ -16,8 +16,8 @@ from weft.api.faults import MethodNotAllowed, UnknownPath
 from weft.api.resources import keep, kept, kept_id, wait_of
 from weft.control.controller import Controller
 from weft.core.commands import BeginMove, SetPower
-from weft.model.errors import Invalid, NotFound
-from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.errors import Invalid, InvalidReference, NotFound
+from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 
 POWERS = {"start": "Running", "stop": "Off", "save": "Saved"}
 ACTIONS = (*POWERS, "migrate")
@@ -62,6 +62,9 @@ class MachineActions:
         machines = self._controller.machines
         if verb == "migrate":
             server, force = _destination(body)
+            if self._controller.state.get(SERVERS.name, server) is None:
+                # before anybody asks whether its agent is there
+                raise InvalidReference(f"There is no server '{server}'.", target="server")
             resource = await machines.migrate(machine, server, call.actor, force)
         else:
             act = {"start": machines.start, "stop": machines.stop, "save": machines.save}[verb]

@@ -82,7 +82,7 @@ class Routes:
             return read or hosts.state(self._controller, rest[1])
         if kind == "addresses" and len(rest) == 2:
             _allow(call, "GET")
-            return self._lookup.of_address(rest[1])
+            return self._lookup.of_address(call, rest[1])
         if len(rest) > 2 and last in ("usage", "addresses"):
             _allow(call, "GET")
             return self._lookup.of_pool(call, rest)

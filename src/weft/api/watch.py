@@ -21,8 +21,12 @@ async def watch(controller: Controller, call: Call) -> Answer:
 
     Raises Compacted (410) if the log no longer reaches back, Invalid for a cursor that is none.
     """
+    call.only("after")
     text = call.query.get("after") or call.header(b"last-event-id") or ""
     cursor = _cursor(text) if text else (controller.generation, controller.state.revision)
+    newest = controller.state.revision
+    if cursor[0] == controller.generation and cursor[1] > newest:
+        raise Compacted(f"There is no revision {cursor[1]} yet, the newest is {newest}: read everything, then watch.")
     commits = controller.subscribe(*cursor)
     following = asyncio.ensure_future(anext(commits))
     # one turn of the loop lets the first step refuse, while that can still be an answer and not a broken stream

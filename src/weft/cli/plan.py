@@ -150,7 +150,7 @@ def _culprit(documents: list[Document], refusal: WeftError) -> Document | None:
 
 def _place_of(document: Document, target: str | None) -> Place:
     """Line of the member that a target such as `requests[3].properties.subnets[0].properties.x` ends in."""
-    parts = [int(p) if p.isdigit() else p for p in re.split(r"[./\[\]]+", target or "") if p]
+    parts = [int(p) if p.isdigit() else p for p in re.split(r"[./\[\] ]+", target or "") if p]
     for start in range(len(parts)):
         for tail in (tuple(parts[start:]), ("properties", *parts[start:])):
             if tail in document.lines:

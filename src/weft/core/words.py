@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 
 from weft.core.pools import Pool
 from weft.core.state import State
-from weft.model.leases import ASSIGNED, COOLING, FOREIGN, MAC_SCOPE, RESERVED, RETAINED, Holder, Lease
+from weft.model.leases import ASSIGNED, COOLING, FOREIGN, MAC_SCOPE, RESERVED, RETAINED, VSID_SCOPE, Holder, Lease
 from weft.model.values import Now, mac_dashes
 
 STATES = (ASSIGNED, RETAINED, COOLING, RESERVED, FOREIGN)
@@ -28,7 +28,13 @@ def address_text(scope: str, address: int) -> str:
     return str(address)
 
 
-def hold_text(lease: Lease, holder: Holder | None = None) -> str:
+def place_text(state: State, key: str) -> str:
+    """A subnet's reference as it is stored, for people; keys are in lower case."""
+    segment = state.segment(key)
+    return segment.ref if segment is not None else key
+
+
+def hold_text(state: State, lease: Lease, holder: Holder | None = None) -> str:
     """Say who has an address, as a sentence without its stop."""
     address = address_text(lease.scope, lease.address)
     if holder is None:
@@ -36,7 +42,7 @@ def hold_text(lease: Lease, holder: Holder | None = None) -> str:
     if lease.state == COOLING:
         return f"{address} is cooling down after {holder.ref} gave it up"
     if lease.state == ASSIGNED:
-        where = f" in {holder.domain}" if holder.domain else ""
+        where = f" in {place_text(state, holder.domain)}" if holder.domain else ""
         return f"{address} is held by {holder.ref}{where}"
     reason = f" ({lease.reason})" if lease.reason else ""
     return f"{address} is {lease.state}: {holder.ref} has it{reason}"
@@ -46,14 +52,28 @@ def why_full(state: State, pools: Iterable[Pool], now: Now) -> str:
     """Say what holds the space of pools that have no free address, and what would give some back."""
     parts = []
     cooling = False
+    room = "Add a pool"
     for pool in pools:
+        room = _more_room(state, pool)
         counts = [f"{pool.used(name)} {name}" for name in STATES if pool.used(name)]
-        parts.append(f"{pool.spec.ref} ({pool.capacity} addresses: {', '.join(counts)})")
+        parts.append(f"{pool.spec.ref} ({_counted(pool.capacity)}: {', '.join(counts)})")
         cooling = cooling or pool.used(COOLING) > 0
     if not parts:
         return "There is no pool to grant an address from: create one first."
-    text = f"No address is free in {' nor in '.join(parts)}. Add a pool, delete what is not needed"
+    text = f"No address is free in {' nor in '.join(parts)}. {room}, delete what is not needed"
     ends = state.cooling_ends() if cooling else None
     if ends is None:
         return f"{text}."
     return f"{text}, or wait: a cool-down ends in {max(0, round(ends - now.ledger))} s."
+
+
+def _more_room(state: State, pool: Pool) -> str:
+    """How more of a kind come about: a virtual subnet has no pools, and its prefix stays while it is in use."""
+    if pool.spec.scope == VSID_SCOPE:
+        return "Widen virtualSubnetIdRange of the virtualNetworkManager"
+    segment = state.segment(pool.spec.ref)
+    return "Use another subnet of the network" if segment is not None and segment.virtual else "Add a pool"
+
+
+def _counted(addresses: int) -> str:
+    return "1 address" if addresses == 1 else f"{addresses} addresses"

@@ -161,7 +161,7 @@ class TestLedger:
     async def test_a_mac_in_every_notation_with_its_history(self, machine: Api, text: str) -> None:
         (found,) = (await machine.body(f"{W}/addresses/{text}"))["value"]
         assert (found["address"], found["state"]) == ("00-1D-D8-B7-1C-00", "assigned")
-        assert found["l2Domain"] == WEB.lower()
+        assert (found["l2Domain"], found["holders"][0]["l2Domain"]) == (WEB, WEB)
         assert found["history"][0]["event"] == "granted"
         assert found["history"][-1]["machine"] == "vm1"
 

@@ -77,6 +77,7 @@ def test_dynamic_addresses_skip_network_gateway_and_broadcast(world: World) -> N
     assert [addresses(world, f"n{at}") for at in range(5)] == [[f"10.1.1.{at}"] for at in range(2, 7)]
     refusal = world.refused("/networkInterfaces/n5", interface(("ip1", dynamic())))
     assert refusal.code == "SubnetIsFull"
+    assert "Use another subnet of the network" in refusal.message and "Add a pool" not in refusal.message
     assert "5 assigned, 3 reserved" in refusal.message
     assert world.counts(f"{BLUE.lower()}/4") == {"assigned": 5, "reserved": 3}
 

@@ -114,12 +114,32 @@ def test_excluding_an_address_under_a_live_user_leaves_it_to_him_and_to_nobody_a
     assert world.counts("/macpools/p1") == {"free": 1, "reserved": 1}
 
 
+def test_an_excluded_address_that_cools_down_is_refused_to_its_last_holder_too() -> None:
+    world = World()
+    world.put("/macPools/p1", pool("020000000010", "020000000011", coolDownSeconds=60))
+    world.put("/networkInterfaces/n1", static_interface("020000000010", None))
+    excluded = [{"first": "020000000010", "reason": "printer"}]
+    world.put("/macPools/p1", pool("020000000010", "020000000011", coolDownSeconds=60, excluded=excluded))
+    world.delete("/networkInterfaces/n1")
+    assert world.counts("/macpools/p1") == {"free": 1, "cooling": 1}
+    refusal = world.refused("/networkInterfaces/n1", static_interface("020000000010", None))
+    assert (refusal.code, "printer" in refusal.message) == ("PrivateMacAddressInUse", True)
+
+
+def test_a_pool_without_its_bounds_is_told_which_are_required() -> None:
+    refusal = World().refused("/macPools/p1", {})
+    assert "startMacAddress is required" in refusal.message
+    refusal = World().refused("/macPools/p1", pool("020000000010", "020000000011", excluded=[{}]))
+    assert "excluded of each range: first is required" in refusal.message
+
+
 def test_a_pool_in_use_cannot_be_deleted_and_names_a_holder() -> None:
     world = World()
     world.put("/macPools/p1", pool("020000000010", "020000000020"))
     world.interface("n1", None)
     refusal = world.refused_delete("/macPools/p1")
     assert refusal.code == "InUseMacPoolCannotBeDeleted"
+    assert "1 of its addresses is assigned" in refusal.message
     assert "/networkInterfaces/n1" in refusal.message
 
 

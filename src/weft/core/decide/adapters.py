@@ -49,7 +49,8 @@ def _note(draft: Draft, mac: Mac, ref: str, adapter: str) -> None:
         others = lease.holders
     elif lease is not None and lease.state != COOLING:
         refusal = AddressInUse(
-            f"Adapter {adapter} of {ref} has an address that an interface has: {hold_text(lease, *lease.holders[:1])}. "
+            f"Adapter {adapter} of {ref} has an address that an interface has: "
+            f"{hold_text(draft.state, lease, *lease.holders[:1])}. "
             "Give that interface another.",
             target="networkInterfaces",
         )

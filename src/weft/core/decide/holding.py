@@ -51,15 +51,14 @@ def _hold_mac(draft: Draft, mac: Mac, holder: Holder) -> None:
         for other in others:
             if can_meet(other, holder):
                 raise AddressInUse(
-                    f"{hold_text(lease, other)}. Choose another address, or let Weft pick one: "
+                    f"{hold_text(draft.state, lease, other)}. Choose another address, or let Weft pick one: "
                     "privateMacAllocationMethod Dynamic.",
                     code=MAC_IN_USE,
                     target="privateMacAddress",
                 )
-    else:
-        why = _why_excluded(draft, MAC_SCOPE, mac)
-        if why:
-            raise AddressInUse(f"{why}.", code=MAC_IN_USE)
+    why = "" if _holds(lease, holder) else _why_excluded(draft, MAC_SCOPE, mac)
+    if why:
+        raise AddressInUse(f"{why}.", code=MAC_IN_USE)
     draft.turn(lease, Lease(MAC_SCOPE, mac, ASSIGNED, (*others, holder)), "assigned")
 
 
@@ -88,15 +87,14 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder) -> None:
         _check_state(draft, lease, holder, IP_IN_USE)
         for other in _others(lease, holder.ref):
             raise AddressInUse(
-                f"{hold_text(lease, other)}. Choose another address, or let Weft pick one: "
+                f"{hold_text(draft.state, lease, other)}. Choose another address, or let Weft pick one: "
                 "privateIPAllocationMethod Dynamic.",
                 code=IP_IN_USE,
                 target="privateIPAddress",
             )
-    else:
-        why = _why_excluded(draft, scope, address)
-        if why:
-            raise Invalid(f"{why}.", code="PrivateIPAddressInReservedRange", target="privateIPAddress")
+    why = "" if _holds(lease, holder) else _why_excluded(draft, scope, address)
+    if why:
+        raise Invalid(f"{why}.", code="PrivateIPAddressInReservedRange", target="privateIPAddress")
     draft.turn(lease, Lease(scope, address, ASSIGNED, (holder,)), "assigned")
 
 
@@ -132,6 +130,13 @@ def _others(lease: Lease, ref: str) -> tuple[Holder, ...]:
     return tuple(holder for holder in lease.holders if holder.ref.lower() != wanted)
 
 
+def _holds(lease: Lease | None, holder: Holder) -> bool:
+    """Whether it is assigned to this holder: then a later exclusion does not take it away."""
+    if lease is None or lease.state != ASSIGNED:
+        return False
+    return any(one.ref.lower() == holder.ref.lower() for one in lease.holders)
+
+
 def _check_state(draft: Draft, lease: Lease, holder: Holder, code: str) -> None:
     """Assigned leases are the caller's question; a cooling one is open to its last holder; all others are closed."""
     if lease.state == ASSIGNED:
@@ -142,11 +147,11 @@ def _check_state(draft: Draft, lease: Lease, holder: Holder, code: str) -> None:
     if lease.state == COOLING:
         left = max(0, round(lease.until - draft.now.ledger))
         wait = f" It can be had in {left} s, or at once by its last holder."
-    raise AddressInUse(f"{hold_text(lease, *lease.holders[:1])}.{wait}", code=code)
+    raise AddressInUse(f"{hold_text(draft.state, lease, *lease.holders[:1])}.{wait}", code=code)
 
 
 def _why_excluded(draft: Draft, scope: str, address: int) -> str:
-    """Which pool keeps a free address from everybody and why, with what to do; empty if none does."""
+    """Which pool keeps an address from everybody and why, with what to do; empty if none does."""
     pool = draft.state.addresses.pool_of(scope, address)
     why = pool.why_excluded(address) if pool is not None else ""
     if pool is None or not why:

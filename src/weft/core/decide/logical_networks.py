@@ -210,7 +210,8 @@ def _check_pool_unused(state: State, spec: PoolSpec) -> None:
             lease = state.lease(spec.scope, spec.first + offset)
             assert lease is not None
             raise InUse(
-                f"{pool.used(name)} of the addresses of {spec.ref} are {name}: {hold_text(lease, *lease.holders[:1])}.",
+                f"{pool.used(name)} of the addresses of {spec.ref} {'is' if pool.used(name) == 1 else 'are'} {name}: "
+                f"{hold_text(state, lease, *lease.holders[:1])}.",
                 code="InUseIpPoolCannotBeDeleted",
                 target=spec.ref,
             )
@@ -235,7 +236,7 @@ def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: L
             if lease is not None and lease.state == ASSIGNED:
                 refusal = AddressInUse(
                     f"{address_text(segment.scope, first)} would be {why} of {segment.ref}, but "
-                    f"{hold_text(lease, lease.holders[0])}.",
+                    f"{hold_text(draft.state, lease, lease.holders[0])}.",
                     code="PrivateIPAddressInUse",
                     target="defaultGateways",
                 )

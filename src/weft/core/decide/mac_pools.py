@@ -59,7 +59,8 @@ def remove(draft: Draft, old: MacPool) -> None:
             lease = draft.state.lease(MAC_SCOPE, pool.spec.first + offset)
             assert lease is not None
             raise InUse(
-                f"{pool.used(name)} of its addresses are {name}: {hold_text(lease, lease.holders[0])}.",
+                f"{pool.used(name)} of its addresses {'is' if pool.used(name) == 1 else 'are'} {name}: "
+                f"{hold_text(draft.state, lease, lease.holders[0])}.",
                 code="InUseMacPoolCannotBeDeleted",
                 target=pool.spec.ref,
             )
@@ -101,6 +102,9 @@ def _excluded(one: ExcludedRange, first: int, last: int) -> ExcludedRange:
 
 
 def _mac(text: str, target: str, code: str) -> int:
+    if not text:
+        member = f"{target} of each range: first" if target == "excluded" else target
+        raise Invalid(f"{member} is required: write six octets such as 00-1D-D8-B7-1C-00.", code=code, target=target)
     try:
         return parse_mac(text)
     except InvalidMacAddress as wrong:

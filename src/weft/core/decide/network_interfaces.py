@@ -9,7 +9,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.holding import about, can_meet, grant_mac, hold_mac, release
 from weft.core.decide.ip_configurations import addresses_of, settle_addresses
 from weft.core.decide.parsing import ip_texts
-from weft.core.words import hold_text
+from weft.core.words import hold_text, place_text
 from weft.model.errors import AddressInUse, Conflict, Invalid, InvalidMacAddress
 from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Resource
@@ -192,8 +192,9 @@ def _follow_domain(draft: Draft, mac: Mac, holder: Holder) -> None:
     for other in holders:
         if other is not holder and can_meet(other, holder):
             refusal = AddressInUse(
-                f"{hold_text(lease, other)}; two interfaces there cannot have one MAC address.",
+                f"{hold_text(draft.state, lease, other)}; two interfaces there cannot have one MAC address.",
                 target="privateMacAddress",
             )
             raise about(refusal, MAC_SCOPE, mac, holder.ref)
-    draft.turn(lease, Lease(MAC_SCOPE, mac, lease.state, holders), "moved", f"now in {holder.domain or 'no subnet'}")
+    now_in = place_text(draft.state, holder.domain) if holder.domain else "no subnet"
+    draft.turn(lease, Lease(MAC_SCOPE, mac, lease.state, holders), "moved", f"now in {now_in}")

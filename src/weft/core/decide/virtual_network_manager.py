@@ -58,6 +58,7 @@ def _check_range(draft: Draft, ids: VirtualSubnetIdRange) -> None:
             lease = draft.state.lease(VSID_SCOPE, spec.first + offset)
             assert lease is not None
             raise InUse(
-                f"The range can be narrowed only where it is unused: VSID {hold_text(lease, lease.holders[0])}.",
+                f"The range can be narrowed only where it is unused: VSID "
+                f"{hold_text(draft.state, lease, lease.holders[0])}.",
                 target="virtualSubnetIdRange",
             )

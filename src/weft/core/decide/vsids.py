@@ -130,7 +130,7 @@ def _take(draft: Draft, network: str, group: _Group) -> None:
         return
     if lease is not None and not all(ref.lower().startswith(f"{network.lower()}/") for ref in held):
         raise AddressInUse(
-            f"VSID {hold_text(lease, lease.holders[0])}. Leave virtualSubnetId out to be granted one.",
+            f"VSID {hold_text(draft.state, lease, lease.holders[0])}. Leave virtualSubnetId out to be granted one.",
             code="VirtualSubnetIdInUse",
             target="virtualSubnetId",
         )
