@@ -1,24 +1,29 @@
 """POST /weft/v1/batch: many writes as one transaction, or each for itself. Called by weft.api.routes.
 
 With `atomic` (the default) a refusal refuses all and its target begins with `requests[N]`. Without, each request has
-its own status. References among the requests are resolved whatever their order.
+its own status and, under x-ms-client-request-id, its own answer for a retry; a failure of ours is one request's alone.
+References among the requests are resolved whatever their order.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from weft.api import convert, faults
-from weft.api.call import Answer, Call, json_answer
+from weft.api.call import Answer, Call, encode, json_answer
 from weft.api.changes import readable
 from weft.api.places import Place, place_of
-from weft.api.resources import Resources, methods_of, wait_of
+from weft.api.resources import Resources, kept_id, methods_of, wait_of
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Decision, Delete, Path, Preconditions, Put
 from weft.model.errors import Invalid, InvalidRequestFormat, Refusal, WeftError
 from weft.model.kinds import KINDS
+from weft.store.store import Answer as KeptAnswer
+
+log = logging.getLogger(__name__)
 
 MAX_REQUESTS = 100_000
 
@@ -92,32 +97,61 @@ class Batches:
 
     async def _each(self, call: Call, requests: Sequence[_Request], wait_s: float | None) -> Answer:
         dry = call.flag("dryRun")
-        responses: list[dict[str, Any]] = [{} for _ in requests]
+        request_id = None if dry else kept_id(call)
+        responses: list[Any] = [None] * len(requests)
         pending: list[tuple[int, _Write]] = []
         for at, request in enumerate(requests):
             try:
                 pending.append((at, _understand(request)))
-            except WeftError as fault:
-                responses[at] = _refused(fault)
+            except Exception as fault:
+                responses[at] = self._failed(call, at, fault)
         pending.sort(key=lambda numbered: _order(numbered[1]))
 
         async def carry_out(at: int, write: _Write) -> None:
             try:
                 if dry:
-                    decision = self._controller.dry_run(write.command)
-                    responses[at] = {"status": 200, "body": {"changes": readable(decision.changes)}}
-                    return
-                submitted = await self._controller.submit(write.command, call.actor)
-                assert submitted.decision is not None
-                responses[at] = self._response(write, submitted.decision)
-            except WeftError as fault:
-                responses[at] = _refused(fault)
+                    responses[at] = self._dry_one(write)
+                else:
+                    responses[at] = await self._one(call, write, None if request_id is None else f"{request_id} {at}")
+            except Exception as fault:
+                responses[at] = self._failed(call, at, fault)
 
         # tasks begin in this order, so the writer decides in this order, many to a commit
         await asyncio.gather(*(carry_out(at, write) for at, write in pending))
         if wait_s is not None and not dry:
             await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return json_answer({"responses": responses} | ({"dryRun": True} if dry else {}))
+
+    def _dry_one(self, write: _Write) -> dict[str, Any]:
+        decision = self._controller.dry_run(write.command)
+        return {"status": 200, "body": {"changes": readable(decision.changes)}}
+
+    async def _one(self, call: Call, write: _Write, request_id: str | None) -> Any:
+        """One response; under a request id that was there before the one that was given then. Raises as submit()."""
+        if request_id is None:
+            submitted = await self._controller.submit(write.command, call.actor)
+        else:
+            submitted = await self._controller.submit(
+                write.command,
+                call.actor,
+                request_id,
+                lambda decision: KeptAnswer(request_id, 200, encode(self._response(write, decision)), ""),
+            )
+        if submitted.decision is not None:
+            self._resources.metrics.decided(submitted.decision.changes)
+        if submitted.answer is not None:
+            return msgspec.Raw(submitted.answer.body)
+        assert submitted.decision is not None
+        return self._response(write, submitted.decision)
+
+    def _failed(self, call: Call, at: int, fault: Exception) -> dict[str, Any]:
+        """The response of a request that was refused, or that we failed on: the others go on."""
+        if isinstance(fault, WeftError):
+            self._resources.metrics.refused(fault.code)
+            return {"status": fault.status, "body": faults.body_of(fault)}
+        log.error("request %s: requests[%d] of the batch failed", call.request_id, at, exc_info=fault)
+        answer = faults.unexpected(call.request_id)
+        return {"status": answer.status, "body": msgspec.Raw(answer.body)}
 
 
 def _read(body: bytes) -> _Requests:
@@ -173,7 +207,3 @@ def _order(write: _Write) -> tuple[int, int]:
     path = write.command.path
     rank = _RANK[path.kind]
     return (0, rank * 8 + len(path.below)) if isinstance(write.command, Put) else (1, -rank * 8 - len(path.below))
-
-
-def _refused(fault: WeftError) -> dict[str, Any]:
-    return {"status": fault.status, "body": faults.body_of(fault)}

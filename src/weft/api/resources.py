@@ -38,7 +38,7 @@ class Resources:
 
     def __init__(self, controller: Controller, answers: Answers, metrics: Metrics) -> None:
         self._controller = controller
-        self._metrics = metrics
+        self.metrics = metrics
         self._state = controller.state
         self._answers = answers
 
@@ -124,7 +124,7 @@ class Resources:
             assert submitted.answer is not None
             result = kept(submitted.answer)
         if submitted.decision is not None:
-            self._metrics.decided(submitted.decision.changes)
+            self.metrics.decided(submitted.decision.changes)
         if wait_s is not None:
             await self._controller.wait_applied(submitted.revision, wait_s)
         return result
