@@ -1,9 +1,12 @@
 """The command itself: what it says when it cannot begin, in one line and with exit code 1."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 
@@ -27,3 +30,22 @@ def test_an_agent_of_no_controller_says_so_before_it_touches_anything(tmp_path: 
     ended = weft("agent", "--controller", "foo", "--server", "h", "--rundir", str(tmp_path), "--state", str(state))
     [line] = ended.stderr.splitlines()
     assert (ended.returncode, "'foo' is no controller" in line, state.exists()) == (1, True, False)
+
+
+def test_a_controller_that_is_told_to_stop_ends_its_watches_at_once_and_quietly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "weft", "serve", "--data", str(tmp_path / "d"), "--listen", "127.0.0.1:0"]
+    serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert serving.stdout is not None
+    url = serving.stdout.readline().split()[-1]
+    serving.stdout.readline()
+    serving.stdout.readline()
+    with httpx.Client() as client, client.stream("GET", f"{url}/weft/v1/watch", timeout=10) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": connected"
+        began = time.monotonic()
+        serving.send_signal(signal.SIGTERM)
+        # the stream ends as a stream should; one that is broken off raises here
+        assert [line for line in lines if line] == []
+        _, errors = serving.communicate(timeout=10)
+    assert (serving.returncode, errors) == (0, "")
+    assert time.monotonic() - began < 1.5

@@ -37,6 +37,10 @@ class App:
         self._id_count = itertools.count(1)
         self._metrics = routes.metrics
 
+    def end_streams(self) -> None:
+        """The service stops: every watch ends here, so that nobody has to break it off."""
+        self._routes.ending.set()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":

@@ -3,6 +3,7 @@
 `/networking/{version}/...` is MS-NCNBI's, `/weft/v1/...` ours; `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -45,6 +46,8 @@ class Routes:
         self._actions = MachineActions(controller, answers)
         self._lookup = Lookup(controller)
         self._openapi: bytes | None = None
+        self.ending = asyncio.Event()
+        """Set when the service stops: streams end."""
 
     async def handle(self, call: Call) -> Answer:
         """Answer a request. Raises WeftError."""
@@ -97,7 +100,7 @@ class Routes:
             return hosts.trace_packet(self._controller, call)
         _allow(call, "GET")
         if verb == "watch":
-            return await watch.watch(self._controller, call)
+            return await watch.watch(self._controller, call, self.ending)
         raise NotAWebSocket("The feed is for agents: connect with a WebSocket.")
 
     def _service(self, call: Call, name: str) -> Answer:

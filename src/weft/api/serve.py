@@ -66,8 +66,9 @@ async def serve(
         for line in _lines(sockets):
             if announce is not None:
                 announce(line)
+        app = build(controller, new_id)
         config = uvicorn.Config(
-            build(controller, new_id),
+            app,
             http="httptools",
             ws="websockets-sansio",
             lifespan="off",
@@ -81,7 +82,7 @@ async def serve(
         server = _Server(config)
         # what was loaded stays: the collector need not walk it again and again
         gc.freeze()
-        with _told_to_stop(server, stop):
+        with _told_to_stop(server, app, stop):
             await server.serve(sockets=sockets)
     finally:
         gc.unfreeze()
@@ -100,11 +101,12 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _told_to_stop(server: uvicorn.Server, stop: asyncio.Event | None) -> Iterator[None]:
+def _told_to_stop(server: uvicorn.Server, app: App, stop: asyncio.Event | None) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def end() -> None:
         server.should_exit = True
+        app.end_streams()
 
     async def end_when_set(event: asyncio.Event) -> None:
         await event.wait()

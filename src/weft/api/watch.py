@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from weft.api.call import Answer, Call, encode
 from weft.api.changes import event_of
@@ -16,7 +17,7 @@ EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _UNCACHED = ((b"cache-control", b"no-store"),)
 
 
-async def watch(controller: Controller, call: Call) -> Answer:
+async def watch(controller: Controller, call: Call, ending: asyncio.Event) -> Answer:
     """Events after the cursor ?after=GENERATION:REVISION (or Last-Event-ID), from now on without one.
 
     Raises Compacted (410) if the log no longer reaches back, Invalid for a cursor that is none.
@@ -33,7 +34,7 @@ async def watch(controller: Controller, call: Call) -> Answer:
     await asyncio.sleep(0)
     if following.done() and following.exception() is not None:
         following.result()
-    stream = _events(controller.generation, commits, following)
+    stream = _events(controller.generation, commits, following, ending)
     return Answer(200, headers=_UNCACHED, content_type=EVENT_STREAM, stream=stream)
 
 
@@ -45,12 +46,16 @@ def _cursor(text: str) -> tuple[str, int]:
 
 
 async def _events(
-    generation: str, commits: AsyncIterator[Commit], following: "asyncio.Future[Commit]"
+    generation: str, commits: AsyncIterator[Commit], following: "asyncio.Future[Any]", ending: asyncio.Event
 ) -> AsyncIterator[bytes]:
+    """Until `ending` is set, so that a controller that stops does not break off in the middle."""
+    ended: asyncio.Future[Any] = asyncio.ensure_future(ending.wait())
     try:
         yield b": connected\n\n"
-        while True:
-            done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_S)
+        while not ending.is_set():
+            done, _ = await asyncio.wait({following, ended}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+            if ended in done:
+                return
             if not done:
                 yield b": alive\n\n"
                 continue
@@ -63,6 +68,7 @@ async def _events(
             following = asyncio.ensure_future(anext(commits))
     finally:
         following.cancel()
+        ended.cancel()
 
 
 def _event(generation: str, commit: Commit) -> bytes:

@@ -15,6 +15,7 @@ import typer
 
 from weft.cli.faults import BadFile
 from weft.model.errors import Invalid, Unavailable, WaitTimedOut, WeftError
+from weft.model.kinds import BY_NAME
 from weft.model.values import NewId
 from weft.wire.client import DEFAULT_URL, Client, ControllerUnreachable, Patience
 
@@ -119,6 +120,18 @@ def message_of(error: WeftError) -> str:
         hint = "\nhint: nothing was changed; try again later"
     elif error.code == "ActiveTwin":
         hint = "\nhint: stop the other machine first: weft vm stop NAME"
+    elif error.code.startswith("Http4"):
+        hint = "\nhint: that is no answer of a Weft controller; name one with --controller or WEFT_CONTROLLER"
     elif error.status == 404:
-        hint = "\nhint: see what there is with: weft get KIND"
+        hint = _what_there_is(error.target or "")
     return f"weft: {error.code}: {error.message}{hint}"
+
+
+def _what_there_is(target: str) -> str:
+    """Where to look for the name that was meant; nothing where the refusal names no resource."""
+    parts = target.strip("/").removeprefix("weft/").split("/")
+    kind = BY_NAME.get(parts[0].lower())
+    if kind is None:
+        return ""
+    inside = f"{parts[-2]} --of {'/'.join(parts[:-2])}" if len(parts) > 2 and len(parts) % 2 == 0 else kind.name
+    return f"\nhint: see what there is with: weft get {inside}"

@@ -128,9 +128,18 @@ def address(
         if output is not Format.table:
             _print(found, output)
             return
+        if _unheard_of(found):
+            print(f"nobody has {mac_or_ip}, and nobody ever had it")
+            return
         _print_address(found)
 
     run(ctx, controller, work)
+
+
+def _unheard_of(found: Any) -> bool:
+    """In no pool, and without any history."""
+    places = found["value"]
+    return not any(p.get("pool") or p.get("holders") or p.get("history") for p in places)
 
 
 def _print_address(found: Any) -> None:
@@ -153,7 +162,7 @@ def _counted(event: dict[str, Any], member: str) -> Any:
 
 
 def _domain(place: Any) -> Any:
-    return place.get("l2Domain") or place.get("scope")
+    return place.get("l2Domain") or _ref_of(place.get("pool") or {}) or place.get("scope")
 
 
 def _print(value: Any, output: Format) -> None:

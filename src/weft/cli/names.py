@@ -47,6 +47,11 @@ def kind_of(word: str) -> Kind:
     kind = singular or BY_NAME.get(lower) or BY_NAME.get(f"{lower}s")
     if kind is None:
         known = [kind.name for kind in KINDS]
+        parents = [
+            k.name for k in KINDS if lower.removesuffix("s") in [c.name.lower().removesuffix("s") for c in k.children]
+        ]
+        if parents:
+            raise Misuse(f"{word} are inside of {' or '.join(parents)}; write: weft get {word} --of {parents[-1]}/NAME")
         raise Misuse(f"unknown kind '{word}'; {meant(word, known, 'kinds are ' + ', '.join(known))}")
     return kind
 

@@ -191,6 +191,20 @@ def test_get_of_nothing_says_so(cluster: Path, weft: Weft) -> None:
     assert result.stderr.startswith("weft: NotFound: ")
 
 
+def test_hints_name_the_kind_that_was_asked_for(cluster: Path, weft: Weft) -> None:
+    assert "hint: see what there is with: weft get servers\n" in weft("get", "servers", "host9").stderr
+    below = weft("get", "virtualNetworks/blue/subnets/nope")
+    assert "weft get subnets --of virtualNetworks/blue\n" in below.stderr
+    child = weft("get", "subnets")
+    assert (child.exit_code, "weft get subnets --of virtualNetworks/NAME" in child.stderr) == (2, True)
+
+
+def test_an_address_that_nobody_ever_had(cluster: Path, weft: Weft) -> None:
+    result = weft("address", "9.9.9.9")
+    assert (result.exit_code, result.stdout) == (0, "nobody has 9.9.9.9, and nobody ever had it\n")
+    assert "virtualNetworks/blue/subnets/web" in weft("address", "10.1.1.200").stdout
+
+
 def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
     created = weft(
         "nic", "create", "n1", "--subnet", "blue/web", "--ip", "10.1.1.77", "--mac", "001d.d8b7.1c77", "-o", "json"

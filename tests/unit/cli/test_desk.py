@@ -6,10 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from weft.cli.desk import Desk, Misuse, run
+from weft.cli.desk import Desk, Misuse, message_of, run
 from weft.cli.faults import BadFile, Fault
 from weft.model.errors import AddressInUse, NotFound, Unavailable, WaitTimedOut, WeftError
-from weft.wire.client import Client, ControllerUnreachable
+from weft.wire.client import Client, ControllerUnreachable, error_of
 
 LATER = "hint: nothing was changed; try again later\n"
 LOOK = "hint: the change is kept; look at the host with: weft host state HOST\n"
@@ -40,7 +40,7 @@ def raiser(error: BaseException) -> Any:
     ("error", "code", "said"),
     [
         (AddressInUse("held by n1", code="PrivateIPAddressInUse"), 1, "weft: PrivateIPAddressInUse: held by n1\n"),
-        (NotFound("no 'x'"), 1, "weft: NotFound: no 'x'\nhint: see what there is with: weft get KIND\n"),
+        (NotFound("no 'x'"), 1, "weft: NotFound: no 'x'\n"),
         (WeftError("broke"), 1, "weft: InternalServerError: broke\n"),
         (Unavailable("full disk"), 1, "weft: ServiceUnavailable: full disk\n" + LATER),
         (Misuse("what?"), 2, "weft: Usage: what?\n"),
@@ -70,3 +70,8 @@ def test_a_controller_that_is_no_url_is_refused_before_anything_is_done() -> Non
 
     result = CliRunner().invoke(app, [], obj=Desk())
     assert (result.exit_code, result.stderr.startswith("weft: Usage: 'nonsense'")) == (2, True)
+
+
+def test_a_page_that_is_no_controllers_is_not_taken_for_an_answer() -> None:
+    said = message_of(error_of(404, None))
+    assert "no answer of a Weft controller" in said and "weft get" not in said
