@@ -173,3 +173,16 @@ async def test_a_pool_in_anothers_range_is_accepted_with_a_warning(desk: Desk, s
         {"properties": {"startMacAddress": "00-1D-D8-B7-1C-00", "endMacAddress": "00-1D-D8-B7-1C-FF"}},
     )
     assert "configurationState" not in plain["properties"]
+
+
+async def test_a_machine_that_got_another_mac_while_it_was_off_starts_with_it(desk: Desk) -> None:
+    await desk.cluster()
+    for n in (1, 2):
+        await desk.nic(f"b{n}", "blue", "web", mac=f"10-10-10-10-11-0{n}", ip=f"10.1.1.1{n}")
+        await desk.vm(f"b{n}", f"host{n}", [f"b{n}"])
+        await desk.post(f"/weft/v1/virtualMachines/b{n}/start", {})
+    await desk.post("/weft/v1/virtualMachines/b2/stop", {})
+    await desk.nic("b2", "blue", "web", mac="10-10-10-10-11-99", ip="10.1.1.12")
+    await desk.post("/weft/v1/virtualMachines/b2/start", {})
+    assert await desk.answers("b1", "10.1.1.12") == ["b2"]
+    assert desk.center.guests["b2"].adapters[0].mac == 0x101010101199

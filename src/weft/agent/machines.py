@@ -51,9 +51,12 @@ def _run(machine: Machine, running: bool, world: World) -> Verb | None:
         return Migrate(machine.machine, machine.move_to) if running else None
     if not _has_ports(machine, world):
         return Prepare(machine, _bindings(machine, world))
-    if not world.settled or not _is_open(machine, world):
+    if not world.settled:
         return None
     ports = _bindings(machine, world)
+    if not _is_open(machine, world):
+        # its interface got another MAC while it was off: its port must follow before it can be bound
+        return None if running else Prepare(machine, ports)
     mtu = min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500
     if running and world.states[machine.machine].mtu in (0, mtu):
         return None
