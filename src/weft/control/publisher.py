@@ -55,6 +55,7 @@ class Publisher:
         self._sessions: dict[str, Session] = {}
         self._subscribers: dict[int, dict[str, Session]] = {}
         self._sequences: dict[int, int] = {}
+        """Of networks with subscribers. They begin at the revision, so that one that ends and begins again goes on."""
         self._fulls: dict[int, Frame] = {}
         self._missed: dict[str, int] = {}
         """By managed server without an agent just now: the oldest revision that it may lack."""
@@ -140,6 +141,7 @@ class Publisher:
 
     def _subscribe(self, session: Session, rdid: int, cursor: int | None = None) -> None:
         self._subscribers.setdefault(rdid, {})[session.server] = session
+        self._sequences.setdefault(rdid, self._state.revision)
         self._start_stream(session, rdid, cursor)
 
     def detach(self, session: Session, reason: str = "the connection ended") -> None:
@@ -159,6 +161,7 @@ class Publisher:
         members.pop(session.server, None)
         if not members:
             self._subscribers.pop(rdid, None)
+            self._sequences.pop(rdid, None)
             self._fulls.pop(rdid, None)
 
     # telling
@@ -230,7 +233,7 @@ class Publisher:
         members = self._subscribers.get(rdid)
         if not members:
             return
-        self._sequences[rdid] = self._sequences.get(rdid, 0) + 1
+        self._sequences[rdid] += 1
         frame = self._delta((policy.NETWORK, rdid), self._sequences[rdid], keys)
         for session in members.values():
             session.push(frame)
@@ -252,7 +255,7 @@ class Publisher:
     # frames
 
     def _sequence(self, session: Session, stream: int) -> int:
-        return session.host_sequence if stream == HOST_STREAM else self._sequences.get(stream, 0)
+        return session.host_sequence if stream == HOST_STREAM else self._sequences[stream]
 
     def _delta(self, stream: policy.Stream, sequence: int, keys: set[RecordKey], resumed: bool = False) -> Frame:
         puts: list[Record] = []
@@ -279,7 +282,7 @@ class Publisher:
         frame = self._fulls.get(rdid)
         if frame is None:
             records = policy.network_stream(self._state, rdid)
-            frame = self._frame(rdid, self._sequences.get(rdid, 0), records.values())
+            frame = self._frame(rdid, self._sequences[rdid], records.values())
             self._fulls[rdid] = frame
         return frame
 

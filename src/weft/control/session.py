@@ -40,8 +40,8 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 class _Stream(msgspec.Struct):
     full_next: bool = True
-    outstanding: deque[tuple[int, int]] = msgspec.field(default_factory=deque)
-    """(sequence, oldest revision in it) of frames that are on their way and not acked."""
+    outstanding: deque[tuple[int, int, int]] = msgspec.field(default_factory=deque)
+    """(sequence, oldest revision in it, newest) of frames that are on their way and not acked."""
     acked: int = 0
     """Revision of the newest acked frame."""
 
@@ -110,7 +110,7 @@ class Session:
         self._enqueue(frame, frame.revision)
 
     def _enqueue(self, frame: Frame, oldest: int) -> None:
-        self._streams[frame.stream].outstanding.append((frame.sequence, oldest))
+        self._streams[frame.stream].outstanding.append((frame.sequence, oldest, frame.revision))
         ready_at = asyncio.get_running_loop().time() + self.delay_s
         self._queue.append(_Waiting(frame, ready_at))
         self._queued_bytes += len(frame.bytes)
@@ -160,7 +160,7 @@ class Session:
             if state.full_next:
                 frame = self._full(self, stream)
                 state.full_next = False
-                state.outstanding.append((frame.sequence, state.acked + 1))
+                state.outstanding.append((frame.sequence, state.acked + 1, frame.revision))
                 return frame.bytes, now + self.delay_s
         return None
 
@@ -171,13 +171,14 @@ class Session:
             self._wake.set()
 
     def acked(self, ack: Ack) -> None:
+        """Take in what was applied. What a stream was acked for before it was dropped and begun anew does not count."""
         for stream, sequence, revision in ack.applied:
             state = self._streams.get(stream)
             if state is None:
                 continue
-            while state.outstanding and state.outstanding[0][0] <= sequence:
+            while state.outstanding and _is_covered(state.outstanding[0], sequence, revision):
                 state.outstanding.popleft()
-            state.acked = max(state.acked, revision)
+                state.acked = max(state.acked, revision)
 
     def heard(self, facts: Facts) -> None:
         self.facts = facts
@@ -196,3 +197,7 @@ class Session:
             if state.full_next or state.outstanding
         ]
         return min(lacking, default=None)
+
+
+def _is_covered(frame: tuple[int, int, int], sequence: int, revision: int) -> bool:
+    return frame[0] <= sequence and frame[2] <= revision

@@ -11,6 +11,7 @@ from tests.cluster.control import ANN, deliver, fill, interface, machine, open_i
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.controller import Controller
 from weft.control.publisher import FeedRefused
+from weft.control.session import Frame, Session
 from weft.core.commands import Delete, SetPower
 from weft.core.commands import Path as Name
 from weft.core.policy import host_stream, network_stream
@@ -478,3 +479,64 @@ async def test_a_put_of_a_server_is_fed_too(controller: Controller, agents: dict
     await controller.submit(put("servers", "host2", changed), ANN)
     await deliver(agents["host2"])
     assert agents["host2"].streams[HOST_STREAM] == host_stream(controller.state, "host2")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_an_ack_from_before_a_stream_was_dropped_counts_for_nothing(
+    controller: Controller, agents: dict[str, FeedAgent], alone: bool
+) -> None:
+    if alone:
+        await controller.submit(Delete(Name("virtualMachines", "a")), ANN)
+    agent, blue = agents["host2"], rdid(controller)
+    await controller.submit(interface("b-eth0"), ANN)
+    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+    await settle()
+    (first,) = [one for _, frame in agent.inbox if (one := _decode(frame)).stream == blue]
+    await controller.submit(Delete(Name("virtualMachines", "b")), ANN)
+    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+    await settle()
+    needed = controller.state.revision
+    assert agent.session is not None
+    controller.publisher.received(
+        agent.session, Ack(((blue, first.sequence, first.revision), (HOST_STREAM, 1_000, needed)))
+    )
+    assert controller.publisher.missing("host2") == 1
+    await deliver(agent)
+    assert controller.publisher.missing("host2") is None
+    assert agent.streams[blue] == network_stream(controller.state, blue)
+
+
+async def test_a_stream_that_begins_again_goes_on_counting_and_nothing_is_kept_of_it(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    agent, blue = agents["host1"], rdid(controller)
+    for power in ("Off", "Running"):
+        await controller.submit(SetPower("a", power), ANN)
+    await deliver(agent)
+    before = agent.sequences[blue]
+    await controller.submit(Delete(Name("virtualMachines", "a")), ANN)
+    await deliver(agent)
+    assert controller.publisher._sequences == {}
+    await controller.submit(machine("a", "host1", "a-eth0"), ANN)
+    await deliver(agent)
+    assert agent.sequences[blue] > before
+
+
+def test_an_ack_counts_only_for_frames_as_old_as_it() -> None:
+    def full(session: Session, stream: int) -> Frame:
+        return Frame(stream, 5, revisions.pop(), b"")
+
+    revisions = [20, 10]
+    session = Session(Hello(PROTOCOL, "host1", "a1", ""), "host1", lambda frame: asyncio.sleep(0), full)
+    session.need(60)
+    session._next(0.0)
+    session.drop(60)
+    session.need(60)
+    # the ack of the first full state, before and after the second has gone out under the same number
+    session.acked(Ack(((60, 5, 10),)))
+    assert session.missing() == 1
+    session._next(0.0)
+    session.acked(Ack(((60, 5, 10),)))
+    assert session.missing() == 1
+    session.acked(Ack(((60, 5, 20),)))
+    assert session.missing() is None
