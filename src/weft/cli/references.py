@@ -94,12 +94,20 @@ async def dangling(client: Client, documents: Documents) -> list[Fault]:
             if ref not in on_controller:
                 on_controller[ref] = await client.find(path_of(ref)) is not None
             if not on_controller[ref]:
-                known = [*here.values(), *await _siblings(client, ref)]
+                known = [
+                    name for name in [*here.values(), *await _siblings(client, ref)] if _alike(normal_ref(name), ref)
+                ]
                 what_to_do = meant(text, known, "define it in the file or correct the name")
                 found.append(
                     document.fault(place, f"{text} is neither in the file nor on the controller; {what_to_do}")
                 )
     return found
+
+
+def _alike(one: str, other: str) -> bool:
+    """Of one kind: /virtualNetworks/n is never what /logicalNetworks/n was to be."""
+    ours, theirs = one.split("/")[1::2], other.split("/")[1::2]
+    return ours == theirs and one.count("/") == other.count("/")
 
 
 async def _siblings(client: Client, ref: str) -> list[str]:

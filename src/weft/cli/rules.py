@@ -10,6 +10,7 @@ from typing import Any
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
 from weft.cli.shapes import Place
+from weft.core.macs import first_forbidden, first_group_address
 from weft.model.errors import InvalidMacAddress
 from weft.model.values import IpAddress, IpPrefix, mac_dashes, parse_mac
 
@@ -103,6 +104,21 @@ def _mac_pool(check: Check) -> None:
     start, end = check.mac(first), check.mac(last)
     if start is not None and end is not None and end < start:
         check.fault(last, f"the end {mac_dashes(end)} lies before the start {mac_dashes(start)}; swap the two")
+    elif start is not None and end is not None:
+        group, forbidden = first_group_address(start, end), first_forbidden(start, end)
+        if group is not None:
+            why = f"the pool would hold group addresses, {mac_dashes(group)} the first"
+            check.fault(first, f"{why}; keep the lowest bit of the first octet 0 in all of it")
+        elif forbidden is not None:
+            address, why = forbidden
+            check.fault(first, f"the pool would hold {mac_dashes(address)}, and {why}; choose another range")
+
+
+def _manager(check: Check) -> None:
+    at = ("properties", "networkVirtualizationProtocol")
+    word = check.at(at)
+    if word and str(word).upper() not in ("VXLAN", "NVGRE"):
+        check.fault(at, f"'{word}' is no encapsulation of Weft; write VXLAN or NVGRE")
 
 
 def _logical_network(check: Check) -> None:
@@ -160,7 +176,9 @@ def _virtual_network(check: Check) -> None:
     spaces = ("properties", "addressSpace", "addressPrefixes")
     if not check.at(spaces) and spaces not in check.document.lines:
         check.fault(("properties",), "addressSpace is missing; write addressSpace: {addressPrefixes: [10.1.0.0/16]}")
-    space = [prefix for i in check.items(*spaces) if (prefix := check.prefix(i)) is not None]
+    places = [(i, prefix) for i in check.items(*spaces) if (prefix := check.prefix(i)) is not None]
+    _overlaps(check, places)
+    space = [prefix for _, prefix in places]
     subnets: list[tuple[Place, IpPrefix]] = []
     for place in check.items("properties", "subnets"):
         at = (*place, "properties", "addressPrefix")
@@ -214,6 +232,7 @@ def _server(check: Check) -> None:
 
 
 _RULES: dict[str, Callable[[Check], None]] = {
+    "virtualNetworkManager": _manager,
     "macPools": _mac_pool,
     "logicalNetworks": _logical_network,
     "virtualNetworks": _virtual_network,

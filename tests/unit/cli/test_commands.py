@@ -137,6 +137,13 @@ def test_faults_and_dangling_references_apply_nothing(weft: Weft) -> None:
     assert json.loads(weft("get", "macPools", "-o", "json").stdout) == []
 
 
+def test_what_was_meant_is_of_the_same_kind(weft: Weft) -> None:
+    text = CLUSTER.replace("resourceRef: /logicalNetworks/hnvpa", "resourceRef: /logicalNetworks/blue")
+    result = weft("apply", "-f", "-", stdin=text)
+    assert "stdin:24: /logicalNetworks/blue is neither" in result.stderr
+    assert "did you mean /logicalNetworks/hnvpa?" in result.stderr
+
+
 def test_all_faults_at_once_also_with_those_that_need_the_controller(weft: Weft) -> None:
     text = CLUSTER.replace("10.1.1.0/24", "10.1.1.5/24").replace("/servers/host1", "/servers/host9")
     text = text.replace("kind: logicalNetworks", "kind: logicalNetwork").replace("B7-1C-FF}", "B7-1C-XX}")

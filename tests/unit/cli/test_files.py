@@ -209,3 +209,30 @@ def test_a_document_of_no_file() -> None:
 def test_a_stream_nested_without_end_is_a_fault_and_no_failure() -> None:
     with pytest.raises(BadFile, match="f:1: is nested more deeply"):
         parse_stream("[" * 3000 + "]" * 3000, "f")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{kind: virtualNetworkManager, properties: {networkVirtualizationProtocol: GENEVE}}", "f:1: 'GENEVE' is no"),
+        (
+            "kind: macPools\nresourceId: p\nproperties:\n  startMacAddress: 01-00-00-00-00-00\n"
+            "  endMacAddress: 01-00-00-00-00-0F",
+            "f:4: the pool would hold group addresses, 01-00-00-00-00-00 the first",
+        ),
+        (
+            "kind: macPools\nresourceId: p\nproperties:\n  startMacAddress: 00-00-5D-FF-FF-FF\n"
+            "  endMacAddress: 00-00-5E-00-00-0F",
+            "f:4: the pool would hold 00-00-5E-00-00-00, and 00-00-5E belongs to IANA",
+        ),
+        (
+            "kind: virtualNetworks\nresourceId: n\nproperties:\n  logicalNetwork: {resourceRef: /logicalNetworks/l}\n"
+            "  addressSpace:\n    addressPrefixes:\n    - 10.0.0.0/8\n    - 10.0.0.0/8",
+            "f:8: 10.0.0.0/8 overlaps 10.0.0.0/8 of line 7",
+        ),
+    ],
+)
+def test_what_the_controller_would_refuse_first_is_seen_in_the_file(text: str, said: str) -> None:
+    with pytest.raises(BadFile) as caught:
+        parse_stream(text, "f")
+    assert said in str(caught.value)
