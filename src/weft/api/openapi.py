@@ -153,9 +153,22 @@ def _weft_paths() -> dict[str, Schema]:
         paths[f"/weft/v1{path}/addresses"] = _described(
             {"get": _operation("Addresses one by one", {"200": _ANY}) | {"parameters": _PAGE}}, names
         )
+    after = {"name": "after", "in": "query", "schema": _TEXT, "description": "GENERATION:REVISION; else from now on."}
+    events = _text_page("Every change as server-sent events", "text/event-stream")
+    paths["/weft/v1/watch"] = {"get": events | {"parameters": [after]}}
+    paths["/metrics"] = {"get": _text_page("Counts and gauges for Prometheus", "text/plain")}
+    paths["/networking/discovery"] = {"get": _operation("Versions served", {"200": _ANY})}
+    for name, answer in (("operations", {"200": _ANY}), ("operationResults", {"204": None})):
+        found = _operation("Every write has ended when it answers", answer)
+        paths[f"/networking/v1/{name}/{{id}}"] = _described({"get": found}, ("id",))
     for name in ("healthz", "readyz"):
         paths[f"/{name}"] = {"get": _operation(name, {"200": _ANY, "503": _ANY})}
     return paths
+
+
+def _text_page(summary: str, content_type: str) -> Schema:
+    done = {"description": "Done", "content": {content_type: {"schema": _TEXT}}}
+    return {"summary": summary, "responses": {"200": done, "default": _response(_ERROR, "Refused or failed")}}
 
 
 _POOLS = {

@@ -56,3 +56,11 @@ class TestWhatIsWrongWithAQuestion:
         body = {"requests": [{"method": "DELETE", "path": f"{N}/servers/host1", "ifMatch": "old"}]}
         response = await fabric.post(f"{W}/batch", body)
         assert response.json()["error"]["target"].startswith("requests[0] /"), response.text
+
+
+async def test_the_description_has_what_is_no_resource(api: Api) -> None:
+    paths = (await api.body("/openapi.json"))["paths"]
+    for path in ("/weft/v1/watch", "/metrics", "/networking/discovery", "/networking/v1/operations/{id}"):
+        assert "get" in paths[path]
+    assert "204" in paths["/networking/v1/operationResults/{id}"]["get"]["responses"]
+    assert "text/event-stream" in paths["/weft/v1/watch"]["get"]["responses"]["200"]["content"]
