@@ -286,6 +286,19 @@ async def test_cool_downs_end_by_the_clockwork(controller: Controller, clock: Ha
     assert controller.state.revision == revision
 
 
+async def test_one_tick_ends_every_cool_down_that_is_due(
+    controller: Controller, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.clockwork.EndCoolDowns", lambda: EndCoolDowns(limit=1))
+    await fill(controller, interface("a"), interface("b"))
+    for name in ("a", "b"):
+        await controller.submit(Delete(Name("networkInterfaces", name)), ANN)
+    assert controller.state.cooling_ends() is not None
+    clock.pass_s(3601)
+    await controller._clockwork.tick()
+    assert controller.state.cooling_ends() is None
+
+
 def _pool() -> MacPoolProperties:
     return MacPoolProperties(start_mac_address="00-1D-D8-B7-1C-00", end_mac_address="00-1D-D8-B7-1C-FF")
 

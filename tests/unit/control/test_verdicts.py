@@ -1,0 +1,61 @@
+"""Which words of a host count as an answer to an intent."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control import ANN, deliver, fill, interface, machine, open_in, settle
+from tests.cluster.feed_agent import FeedAgent
+from weft.control.controller import Controller
+from weft.control.verdicts import Expectation
+from weft.core.commands import SetPower
+from weft.wire.messages import Facts, MachineFact
+
+
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
+    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"))
+    yield opened
+    opened.close()
+
+
+def refused(words: str) -> Facts:
+    return Facts((MachineFact("a", "Off", 0, words),))
+
+
+async def test_a_failure_from_before_the_ack_is_not_about_what_was_asked_now(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 30.0)
+    agent = FeedAgent("host1", "lab")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    submitted = await controller.submit(SetPower("a", "Running"), ANN)
+    expected = Expectation(controller.publisher, "host1", submitted.revision)
+    asked = controller.state.get("virtualMachines", "a")
+    agent.say(refused("of an earlier try"))
+    await deliver(agent)
+    verdict = expected.power(asked, "Running")
+    assert (verdict.settled, verdict.failure) == (False, "")
+    assert "it is Off" in verdict.waiting_for
+    agent.say(refused("of this one"))
+    await settle()
+    assert expected.power(asked, "Running").failure == "of this one"
+    await agent.disconnect()
+
+
+async def test_a_failure_from_before_the_ack_counts_when_nothing_better_comes(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", -1.0)
+    agent = FeedAgent("host1", "lab")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    submitted = await controller.submit(SetPower("a", "Running"), ANN)
+    expected = Expectation(controller.publisher, "host1", submitted.revision)
+    agent.say(refused("it has no memory"))
+    await deliver(agent)
+    assert expected.power(controller.state.get("virtualMachines", "a"), "Running").failure == "it has no memory"
+    await agent.disconnect()
