@@ -24,8 +24,10 @@ demo: setup ## run the main job in network namespaces; on the fake switch where 
 	    exec .venv/bin/weft demo --simulated; \
 	fi
 
+# What needs namespaces runs alone, since it measures losses; a selection by ARGS may leave one half empty (exit code 5).
 test: lint ## lint, then all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 -m "not root" $(ARGS) || [ $$? -eq 5 ]
+	@$(PY) -m pytest -m root $(ARGS) || [ $$? -eq 5 ]
 
 test-fast: setup ## unit and property tests, under a minute
 	@$(PY) -m pytest -n 2 tests/unit tests/property $(ARGS)
