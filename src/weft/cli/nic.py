@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from weft.cli import columns, complete, show
+from weft.cli import complete, listing
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.names import by_name, interface_ref, subnet_ref
 from weft.cli.resources import Timeout, Wait
@@ -48,7 +48,7 @@ def create(
         except PreconditionFailed as error:
             message = f"networkInterfaces/{name} exists already; see weft nic show {name}, or change it with weft apply"
             raise PreconditionFailed(message, code=error.code) from error
-        _print([answer.body], output, many=False)
+        listing.one(NETWORK_INTERFACES, answer.body, output)
 
     run(ctx, controller, work)
 
@@ -84,7 +84,7 @@ def show_one(ctx: typer.Context, name: Name, output: Output = Format.table, cont
     """
 
     async def work(client: Client) -> None:
-        _print([await client.get(path_of(interface_ref(name)))], output, many=False)
+        listing.one(NETWORK_INTERFACES, await client.get(path_of(interface_ref(name))), output)
 
     run(ctx, controller, work)
 
@@ -107,7 +107,8 @@ def list_all(
     async def work(client: Client) -> None:
         found = by_name(await client.list_all(path_of("/networkInterfaces")))
         wanted = subnet_ref(subnet).lower() if subnet else ""
-        _print([nic for nic in found if not wanted or wanted in _subnets_of(nic)], output, many=True)
+        attached = [nic for nic in found if not wanted or wanted in _subnets_of(nic)]
+        listing.several(NETWORK_INTERFACES, attached, output)
 
     run(ctx, controller, work)
 
@@ -116,15 +117,3 @@ def _subnets_of(nic: Any) -> list[str]:
     configurations = nic["properties"].get("ipConfigurations") or ()
     refs = [(c["properties"].get("subnet") or {}).get("resourceRef", "") for c in configurations]
     return [ref.lower() for ref in refs]
-
-
-def _print(found: list[Any], output: Format, many: bool) -> None:
-    if output is Format.json:
-        show.as_json(found if many else found[0])
-    elif output is Format.yaml:
-        show.as_yaml({"kind": NETWORK_INTERFACES.name, **nic} for nic in found)
-    elif output is Format.name:
-        for nic in found:
-            print(nic["resourceId"])
-    else:
-        show.table(columns.heads(NETWORK_INTERFACES), [columns.row(NETWORK_INTERFACES, nic) for nic in found])

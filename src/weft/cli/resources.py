@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from weft.cli import columns, complete, show
+from weft.cli import complete, listing, show
 from weft.cli.compare import Difference
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
 from weft.cli.faults import BadFile
 from weft.cli.files import examine_stream, read_stream
-from weft.cli.names import Target, by_name, target_of
+from weft.cli.names import by_name, target_of
 from weft.cli.plan import Plan, apply, deletion_order, request, send
 from weft.cli.references import dangling
 from weft.cli.show import Format, Output
@@ -48,32 +48,13 @@ def get(
     async def work(client: Client) -> None:
         target = target_of([kind, *([name] if name else [])], of)
         if target.one:
-            _print_one(target, await client.get(path_of(target.ref)), output)
+            listing.one(target.kind, await client.get(path_of(target.ref)), output)
         else:
             found = await client.list_all(path_of(target.ref))
             # children keep the order in which they were written
-            _print_all(target, found if target.is_child else by_name(found), output)
+            listing.several(target.kind, found if target.is_child else by_name(found), output)
 
     run(ctx, controller, work)
-
-
-def _print_one(target: Target, resource: Any, output: Format) -> None:
-    if output is Format.json:
-        show.as_json(resource)
-    else:
-        _print_all(target, [resource], output)
-
-
-def _print_all(target: Target, resources: list[Any], output: Format) -> None:
-    if output is Format.json:
-        show.as_json(resources)
-    elif output is Format.yaml:
-        show.as_yaml({"kind": target.kind.name, **resource} for resource in resources)
-    elif output is Format.name:
-        for resource in resources:
-            print(resource["resourceId"])
-    else:
-        show.table(columns.heads(target.kind), [columns.row(target.kind, resource) for resource in resources])
 
 
 @app.command("delete", epilog=EPILOG)

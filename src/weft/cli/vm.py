@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from weft.cli import columns, complete, show
+from weft.cli import columns, complete, listing
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.names import by_name
 from weft.cli.show import Format, Output
@@ -70,7 +70,8 @@ def list_all(
     async def work(client: Client) -> None:
         found = by_name(await client.list_all(path_of("/virtualMachines")))
         wanted = server.strip("/").split("/")[-1].lower()
-        _print([vm for vm in found if not wanted or _server_of(vm) == wanted], output, many=True)
+        there = [vm for vm in found if not wanted or _server_of(vm) == wanted]
+        listing.several(VIRTUAL_MACHINES, there, output)
 
     run(ctx, controller, work)
 
@@ -86,18 +87,6 @@ def _act(ctx: typer.Context, controller: str, action: tuple[str, str, dict[str, 
     async def work(client: Client) -> None:
         ref = "/virtualMachines/" + name.strip("/").split("/")[-1]
         answer = await client.post(f"{path_of(ref)}/{verb}", body)
-        _print([answer.body], output, many=False)
+        listing.one(VIRTUAL_MACHINES, answer.body, output)
 
     run(ctx, controller, work)
-
-
-def _print(found: list[Any], output: Format, many: bool) -> None:
-    if output is Format.json:
-        show.as_json(found if many else found[0])
-    elif output is Format.yaml:
-        show.as_yaml({"kind": VIRTUAL_MACHINES.name, **vm} for vm in found)
-    elif output is Format.name:
-        for vm in found:
-            print(vm["resourceId"])
-    else:
-        show.table(columns.heads(VIRTUAL_MACHINES), [columns.row(VIRTUAL_MACHINES, vm) for vm in found])
