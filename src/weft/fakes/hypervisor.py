@@ -12,6 +12,7 @@ import msgspec
 from weft.agent.hypervisors import HypervisorFailure, MachineState, Migrate, Prepare, Remove, Start, Stop, Verb
 from weft.fakes import packet as p
 from weft.fakes.guest import Adapter, adapter_of, is_echo_reply, resolved
+from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
@@ -144,7 +145,7 @@ class FakeHypervisor:
         self.verb_seconds = 0.0
         self.carried_out: list[Verb] = []
         self._datacenter = datacenter
-        self._listeners: list[asyncio.Event] = []
+        self._listeners = Listeners()
 
     async def facts(self) -> tuple[MachineState, ...]:
         return tuple(
@@ -173,20 +174,11 @@ class FakeHypervisor:
         self.carried_out.append(verb)
         self.changed()
 
-    async def events(self) -> AsyncIterator[None]:
-        changed = asyncio.Event()
-        self._listeners.append(changed)
-        try:
-            while True:
-                await changed.wait()
-                changed.clear()
-                yield None
-        finally:
-            self._listeners.remove(changed)
+    def events(self) -> AsyncIterator[None]:
+        return self._listeners.events()
 
     def changed(self) -> None:
-        for listener in self._listeners:
-            listener.set()
+        self._listeners.tell()
 
     @property
     def _switch(self) -> FakeSwitch:

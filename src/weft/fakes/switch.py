@@ -23,6 +23,7 @@ from weft.agent.switch import (
     SwitchUnavailable,
     Tunnel,
 )
+from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, Outer, ProviderNetwork
 from weft.fakes.openflow import Passage, Refused, Sent, check
 from weft.fakes.packet import Packet
@@ -62,7 +63,7 @@ class FakeSwitch:
         self._tables: dict[int, list[Flow]] = defaultdict(list)
         self._counts: dict[Identity, int] = {}
         self._peers: set[Peer] = set()
-        self._listeners: list[asyncio.Event] = []
+        self._listeners = Listeners()
         self._addresses: tuple[PackedIp, ...] = ()
         self.readdress(addresses)
 
@@ -99,24 +100,15 @@ class FakeSwitch:
         foreign = tuple(flow_text(flow) for flow in self._flows.values() if not _is_ours(flow))
         return SwitchDump(tuple(ours), dict(drops), foreign)
 
-    async def events(self) -> AsyncIterator[None]:
-        changed = asyncio.Event()
-        self._listeners.append(changed)
-        try:
-            while True:
-                await changed.wait()
-                changed.clear()
-                yield None
-        finally:
-            self._listeners.remove(changed)
+    def events(self) -> AsyncIterator[None]:
+        return self._listeners.events()
 
     def _answer(self) -> None:
         if self.faults.unavailable:
             raise SwitchUnavailable(f"{self.host}: the switch does not answer")
 
     def _changed(self) -> None:
-        for listener in self._listeners:
-            listener.set()
+        self._listeners.tell()
 
     def _carry_out(self, step: str, subject: str, value: object) -> list[StepFailure]:
         """One step of a change; what of it failed."""
