@@ -27,7 +27,7 @@ class LeaseChange(msgspec.Struct, frozen=True, gc=False, tag="lease"):
     before: Lease | None
     after: Lease | None
     event: str
-    """granted, assigned, moved, released, expired, reserved."""
+    """granted, assigned, moved, released, expired, reserved, retained, seen, unseen, inactive, active."""
     machine: str = ""
     host: str = ""
     reason: str = ""

@@ -67,19 +67,200 @@ class AdvanceMove(msgspec.Struct, frozen=True):
     """Of the move that is meant; another one makes the command a refusal."""
 
 
+class Clone(msgspec.Struct, frozen=True):
+    """A new machine from a machine or a template. `addresses`: new (fresh grants in the same subnets), or keep (a legal
+    twin that cannot run beside its source; not from a template)."""
+
+    machine: str
+    name: str
+    addresses: str = "new"
+    server: str = ""
+    """Resource id; empty: the source's."""
+    is_template: bool = False
+    """Make a template of it instead of a machine: the networks of its interfaces, no address."""
+
+
+class TakeCheckpoint(msgspec.Struct, frozen=True):
+    """Capture each interface's addresses; they are held until the checkpoint is deleted."""
+
+    machine: str
+    name: str
+
+
+class Restore(msgspec.Struct, frozen=True):
+    """Back to a checkpoint, over all interfaces or not at all. `addresses`: captured, or keep the present ones.
+    `if_taken`: refuse or remap what another has now. Decision.report is a tuple of Restored."""
+
+    machine: str
+    checkpoint: str
+    addresses: str = "captured"
+    if_taken: str = "refuse"
+
+
+class Restored(msgspec.Struct, frozen=True, rename="camel"):
+    """What became of one interface. `before` and `after` are addresses in the API's notation, MAC first, joined by a
+    space; `outcome` is kept, restored, remapped, or detached (the checkpoint does not know the interface)."""
+
+    network_interface: str
+    before: str = msgspec.field(name="from")
+    after: str = msgspec.field(name="to")
+    outcome: str
+
+
+class ExportMachine(msgspec.Struct, frozen=True):
+    """A copy outside that holds the machine's addresses until the export is deleted."""
+
+    machine: str
+    name: str
+
+
+class ImportedInterface(msgspec.Struct, frozen=True):
+    """One adapter as its maker knew it. MAC in any notation or empty; `subnet` a reference or empty."""
+
+    mac_address: str = ""
+    ip_addresses: tuple[str, ...] = ()
+    subnet: str = ""
+
+
+class ImportedCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint that comes with an imported machine; interfaces in the order of the machine's."""
+
+    name: str
+    interfaces: tuple[ImportedInterface, ...] = ()
+
+
+class ImportMachine(msgspec.Struct, frozen=True):
+    """Take in a machine made elsewhere. `addresses`: keep (a twin where another has them), new, newIfTaken.
+
+    `adopt`: it runs already and nothing can be refused: everything is noted as it is, also beside an active twin, and
+    also what no pool would give. Only for unmanaged servers.
+    """
+
+    name: str
+    server: str = ""
+    interfaces: tuple[ImportedInterface, ...] = ()
+    addresses: str = "keep"
+    power: str = "Off"
+    checkpoints: tuple[ImportedCheckpoint, ...] = ()
+    adopt: bool = False
+
+
+class RenewMac(msgspec.Struct, frozen=True):
+    """Give an interface of a machine another MAC address, granted or the one asked for."""
+
+    machine: str
+    interface: str
+    """Resource id."""
+    mac_address: str = ""
+    force: bool = False
+    """Also while the machine runs."""
+
+
+class Failover(msgspec.Struct, frozen=True):
+    """The machine's host is dead or fenced: bind it to another as it was. A move under way ends with it."""
+
+    machine: str
+    server: str
+
+
+class RemoveServer(msgspec.Struct, frozen=True):
+    """Delete a server that will not come back: its machines are bound to none, Off, and their addresses inactive."""
+
+    server: str
+    reason: str = ""
+
+
+class MarkMachine(msgspec.Struct, frozen=True):
+    """Note that a machine's host no longer knows it (`reason`), or, with an empty reason, that it does again."""
+
+    machine: str
+    reason: str = ""
+
+
+class ReleaseAddress(msgspec.Struct, frozen=True):
+    """An operator ends a cool-down early, or frees what an inactive holder holds (the interface goes with it)."""
+
+    scope: str
+    address: int
+    reason: str
+
+
+class Reserve(msgspec.Struct, frozen=True):
+    """Hold addresses of a pool or subnet for a purpose. The same request id gets the same reservation."""
+
+    pool: str
+    """resourceRef."""
+    count: int
+    contiguous: bool = False
+    purpose: str = ""
+    until: float | None = None
+    """Unix seconds; None: until deleted."""
+    request_id: str = ""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A MAC address that an agent sees on its switches and that no binding of ours explains."""
+
+    mac: int
+    port: str
+    """Name of the port, such as vnet3."""
+    bridge: str = ""
+    vlan: int = 0
+    learnt: bool = False
+    """From a switch's table of learnt addresses; otherwise the hypervisor put it on the port (attached-mac)."""
+
+
+class NoteSeen(msgspec.Struct, frozen=True):
+    """All that a server's agent sees now; what it saw before and does not see any more goes."""
+
+    server: str
+    seen: tuple[Seen, ...] = ()
+
+
 class EndCoolDowns(msgspec.Struct, frozen=True):
     """Free what has cooled down by the ledger's time, at most `limit` addresses."""
 
     limit: int = 1000
 
 
+class EndReservations(msgspec.Struct, frozen=True):
+    """Give back reservations that have expired by the ledger's time, at most `limit` of them."""
+
+    limit: int = 100
+
+
+class ReleaseInactive(msgspec.Struct, frozen=True):
+    """Release what inactive holders have held for longer than their pool's rule allows, at most `limit` interfaces."""
+
+    limit: int = 100
+
+
 class Batch(msgspec.Struct, frozen=True):
-    """Puts and deletes as one: all or nothing, references among them resolved whatever their order."""
+    """Puts, deletes and MACHINE_COMMANDS as one: all or nothing, references among them resolved whatever their order.
+
+    Machine commands come after all puts and before all deletes, in the order given.
+    """
 
     commands: tuple[Any, ...]
 
 
-Command = Put | Delete | SetPower | BeginMove | AdvanceMove | EndCoolDowns | Batch
+MachineCommand = Clone | TakeCheckpoint | Restore | ExportMachine | ImportMachine | RenewMac | Failover
+"""What one machine is asked for, decided at once; power and moves need a host's answer."""
+
+LedgerCommand = ReleaseAddress | Reserve | NoteSeen | EndCoolDowns | EndReservations | ReleaseInactive
+
+Command = (
+    Put
+    | Delete
+    | SetPower
+    | BeginMove
+    | AdvanceMove
+    | MachineCommand
+    | MarkMachine
+    | RemoveServer
+    | LedgerCommand
+    | Batch
+)
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -91,3 +272,5 @@ class Decision(msgspec.Struct, frozen=True):
     """The resource or child as it will be stored (with etag and instance_id); None after a delete."""
     parts: tuple["Decision", ...] = ()
     """For a Batch: the decision of each command, in the order given (their changes are all in `changes`)."""
+    report: tuple[Any, ...] = ()
+    """For a Restore: a Restored per interface."""

@@ -17,7 +17,7 @@ from weft.core.index import Index
 from weft.core.layout import NOTHING, Layout, layout_of
 from weft.core.pools import Pool, Segment
 from weft.model.fabric import VirtualNetworkManagerProperties
-from weft.model.kinds import BY_NAME, KINDS, Kind
+from weft.model.kinds import BY_NAME, KINDS, Kind, owned_id, owned_kind
 from weft.model.leases import Lease, ip_scope
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import ip_text
@@ -139,6 +139,10 @@ class State:
     def find(self, path: Path) -> AnyResource | None:
         """The resource or child that a path names, in any case."""
         kind = BY_NAME.get(path.kind.lower())
+        if kind is not None and len(path.below) == 1:
+            owned = owned_kind(kind, path.below[0][0])
+            if owned is not None:
+                return self.get(owned.name, owned_id(path.id, path.below[0][1]))
         found = self.get(kind.name, path.id) if kind is not None else None
         for name, child_id in path.below:
             if found is None or kind is None:

@@ -24,6 +24,18 @@ class MacPoolProperties(_Properties, frozen=True):
     end_mac_address: str = ""
     cool_down_seconds: int = 3600
     excluded: tuple[ExcludedRange, ...] = ()
+    strategy: str = "central"
+    """central: the next free address in turn. random: any free one. (hostRange comes with an addressPlan.)"""
+    warn_at_percent: int = 80
+    """Share of the pool that is not free from which on it warns; 0 never does."""
+    drain: bool = False
+    """No new grants; who holds an address of it keeps it."""
+    tenant_id: str = ""
+    """Only for interfaces of this tenant (resourceMetadata.tenantId); empty for all."""
+    host_group: str = ""
+    """Only for interfaces whose server has this hostGroup; empty for all."""
+    release_inactive_after_seconds: int = 0
+    """Addresses whose holder vanished outside go back after this long; 0: only by hand."""
 
 
 class IpPoolProperties(_Properties, frozen=True):
@@ -33,6 +45,8 @@ class IpPoolProperties(_Properties, frozen=True):
     end_ip_address: str = ""
     cool_down_seconds: int = 3600
     excluded: tuple[ExcludedRange, ...] = ()
+    warn_at_percent: int = 80
+    drain: bool = False
 
 
 class LogicalRouteProperties(_Properties, frozen=True):
@@ -87,6 +101,40 @@ class ServerInterfaceProperties(_Properties, frozen=True):
     logical_subnets: tuple[Ref, ...] = ()
 
 
+class MacRange(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """Both ends included, as AA-BB-CC-DD-EE-FF."""
+
+    first: str = ""
+    last: str = ""
+
+
+class AddressPlanProperties(_Properties, frozen=True):
+    """A plan PREFIX + cluster digits + host digits + interface digits (hexadecimal), twelve in all: disjoint ranges of
+    MAC addresses for hosts, such as 00-15-5D-[c1][c2]-[h1][v1]-[v2][v3]. Fixed while a server has a range of it.
+    """
+
+    prefix: str = "00-15-5D"
+    cluster_digits: int = 2
+    host_digits: int = 1
+    interface_digits: int = 3
+    cool_down_seconds: int = 3600
+    warn_at_percent: int = 80
+
+
+class ReservationProperties(_Properties, frozen=True):
+    """Addresses held for a purpose. Made by a pool's `reserve` action; read and deleted as a resource."""
+
+    pool: Ref | None = None
+    count: int = 0
+    contiguous: bool = False
+    purpose: str = ""
+    until: str = ""
+    """RFC 3339 UTC as asked for; empty: until it is deleted. What counts is the ledger's own time, `expires`."""
+    expires: float = 0.0
+    request_id: str = ""
+    addresses: tuple[str, ...] = ()
+
+
 class ServerProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
@@ -100,6 +148,15 @@ class ServerProperties(_Properties, frozen=True):
     vendor: str | None = None
     auditing_enabled: tuple[str, ...] = ()
     provider_addresses: tuple[str, ...] = ()
+    host_group: str = ""
+    """Ours: a name that macPools may be meant for."""
+    address_plan: Ref | None = None
+    """Ours: the plan that grants this host a range; `cluster_number` is its cluster in it, 0 if not given."""
+    cluster_number: int | None = None
+    mac_range: MacRange | None = None
+    """Ours, read-only: the range granted by the plan."""
+    dynamic_mac_range: MacRange | None = None
+    """Ours: the range from which the host's own hypervisor draws dynamic addresses; a fact, known or imported."""
 
 
 class VirtualSubnetIdRange(_Properties, frozen=True):

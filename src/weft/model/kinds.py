@@ -27,6 +27,11 @@ class Kind(msgspec.Struct, frozen=True):
     """For a singleton: its one resource id."""
     child_actions: bool = True
     """Whether PUT and DELETE of a child alone are served; physical adapters can only be read."""
+    owner: str = ""
+    """The kind below whose resources these are named, in URLs and references: virtualMachines for checkpoints. They are
+    resources of their own, with the id OWNER~NAME, and may outlive their owner."""
+    made_by_actions: bool = False
+    """Made by an action, so PUT is not served; GET and DELETE are."""
 
 
 IP_POOLS = Kind("ipPools", Resource[fabric.IpPoolProperties], member="ip_pools")
@@ -51,21 +56,62 @@ NETWORK_INTERFACES = Kind(
     "networkInterfaces", Resource[workload.NetworkInterfaceProperties], children=(IP_CONFIGURATIONS,)
 )
 VIRTUAL_MACHINES = Kind("virtualMachines", Resource[workload.VirtualMachineProperties], prefix="weft")
+ADDRESS_PLANS = Kind("addressPlans", Resource[fabric.AddressPlanProperties], prefix="weft")
+RESERVATIONS = Kind("reservations", Resource[fabric.ReservationProperties], prefix="weft", made_by_actions=True)
+CHECKPOINTS = Kind(
+    "checkpoints",
+    Resource[workload.CaptureProperties],
+    prefix="weft",
+    owner="virtualMachines",
+    made_by_actions=True,
+)
+EXPORTS = Kind(
+    "exports", Resource[workload.CaptureProperties], prefix="weft", owner="virtualMachines", made_by_actions=True
+)
 
 KINDS: tuple[Kind, ...] = (
     VIRTUAL_NETWORK_MANAGER,
     MAC_POOLS,
+    ADDRESS_PLANS,
     LOGICAL_NETWORKS,
     SERVERS,
     VIRTUAL_NETWORKS,
+    RESERVATIONS,
     NETWORK_INTERFACES,
     VIRTUAL_MACHINES,
+    CHECKPOINTS,
+    EXPORTS,
 )
 """In the order in which they refer to each other: a file is applied in it and deleted in reverse."""
 
 BY_NAME: dict[str, Kind] = {kind.name.lower(): kind for kind in KINDS}
 
 
+_BETWEEN = "~"
+"""Joins an owner's id and a name; no id that a client chooses contains it."""
+
+
+def owned_id(owner_id: str, name: str) -> str:
+    """The id of a resource that is named below another one."""
+    return f"{owner_id}{_BETWEEN}{name}"
+
+
+def owner_and_name(resource_id: str) -> tuple[str, str]:
+    """Both halves of an owned_id; no owner for an id of another kind."""
+    owner, _, name = resource_id.rpartition(_BETWEEN)
+    return owner, name
+
+
+def owned_kind(owner: Kind, name: str) -> Kind | None:
+    """The kind of resources named below one of `owner`, by its name in any case."""
+    found = BY_NAME.get(name.lower())
+    return found if found is not None and found.owner == owner.name else None
+
+
 def resource_ref(kind: Kind, resource_id: str) -> str:
     """The resourceRef of a top-level resource; those of /weft/v1 begin with /weft."""
-    return f"/weft/{kind.name}/{resource_id}" if kind.prefix == "weft" else f"/{kind.name}/{resource_id}"
+    path = f"/{kind.name}/{resource_id}"
+    if kind.owner:
+        owner, name = owner_and_name(resource_id)
+        path = f"/{kind.owner}/{owner}/{kind.name}/{name}"
+    return f"/weft{path}" if kind.prefix == "weft" else path

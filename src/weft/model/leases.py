@@ -26,13 +26,16 @@ class Holder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reason why an address is not free."""
 
     kind: str
-    """networkInterface, server, virtualSubnet, virtualNetwork; later checkpoint, template, export, port."""
+    """networkInterface, server, virtualSubnet, virtualNetwork, checkpoint, export, reservation; or port: seen on a
+    switch, not given by us."""
     ref: str
     """resourceRef of the holder."""
     domain: str = ""
     """L2 domain in which the holder can meet others: the virtual or logical subnet's ref, lower case; empty if none."""
     granted: bool = False
     """Picked by Weft, so unique in the whole installation; otherwise asked for by the client."""
+    inactive: float = 0.0
+    """Ledger second since which what holds it is known to be gone outside Weft; 0 while it is there."""
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -46,3 +49,19 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ledger seconds at which a cooling ends; 0 otherwise."""
     reason: str = ""
     """Why it is reserved or cooling; while cooling, `last` holders stay in `holders`."""
+
+
+HOLDING = {"networkInterface": ASSIGNED, "virtualSubnet": ASSIGNED, "virtualNetwork": ASSIGNED, "server": ASSIGNED}
+"""What a present holder of each kind makes of an address; the others follow."""
+HOLDING |= {"checkpoint": RETAINED, "export": RETAINED, "reservation": RESERVED, "port": FOREIGN}
+
+_STRENGTH = (ASSIGNED, RETAINED, RESERVED, FOREIGN)
+
+
+def state_of(scope: str, holders: tuple[Holder, ...]) -> str:
+    """The state that present holders give an address: the strongest of theirs; COOLING for none.
+
+    A server holds provider addresses (assigned), and the MAC addresses of its own adapters (foreign).
+    """
+    states = {FOREIGN if scope == MAC_SCOPE and one.kind == "server" else HOLDING[one.kind] for one in holders}
+    return next((state for state in _STRENGTH if state in states), COOLING)

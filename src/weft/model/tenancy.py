@@ -2,6 +2,7 @@
 
 import msgspec
 
+from weft.model.fabric import ExcludedRange
 from weft.model.resources import Ref, Resource
 
 
@@ -24,6 +25,9 @@ class VirtualSubnetProperties(_Properties, frozen=True):
     virtual_subnet_id: int = 0
     dual_stack_subnet: Ref | None = None
     cool_down_seconds: int = 3600
+    excluded: tuple[ExcludedRange, ...] = ()
+    """Ours: addresses that are never granted, with the reason."""
+    warn_at_percent: int = 80
 
 
 class VirtualNetworkProperties(_Properties, frozen=True):

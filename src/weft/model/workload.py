@@ -56,6 +56,13 @@ class NetworkInterfaceProperties(_Properties, frozen=True):
     is_multitenant_stack: bool = False
     internal_dns_name_label: str | None = None
     port_settings: PortSettings | None = None
+    server: Ref | None = None
+    """Ours: where its machine will run; with `strategy` hostRange its address is granted from that server's range. Kept
+    only for such an interface; answers show the server of its machine."""
+    strategy: str = ""
+    """Ours: where a Dynamic MAC address comes from: empty or central, hostRange, random."""
+    reservation: Ref | None = None
+    """Ours: grant from this reservation, or take a static address of it."""
 
 
 class HypervisorIdentity(_Properties, frozen=True):
@@ -81,11 +88,54 @@ class Move(_Properties, frozen=True):
     """Revision at which the move began: an older one never overtakes a newer."""
 
 
+class TemplateNetwork(_Properties, frozen=True):
+    """An adapter that each machine made from a template gets, with addresses of its own in `subnet`."""
+
+    subnet: Ref | None = None
+    strategy: str = ""
+
+
 class VirtualMachineProperties(_Properties, frozen=True):
-    """A machine bound to a server. `power_state` is Off, Running or Saved; read-only but for creation."""
+    """A machine bound to a server. `power_state` is Off, Running or Saved; read-only but for creation.
+
+    A template has `networks` instead of network interfaces, so that it holds no address; it never runs.
+    """
 
     server: Ref | None = None
     network_interfaces: tuple[Ref, ...] = ()
     hypervisor: HypervisorIdentity | None = None
     power_state: str = "Off"
     move: Move | None = None
+    is_template: bool = False
+    networks: tuple[TemplateNetwork, ...] = ()
+    inactive: str = ""
+    """Why its host no longer knows it (deleted outside, its server removed); read-only, empty while all is well."""
+
+
+class CapturedAddress(_Properties, frozen=True):
+    """An ipConfiguration as it was. `subnet` names it by reference; the address is canonical text."""
+
+    resource_id: str = ""
+    private_ip_address: str | None = msgspec.field(default=None, name="privateIPAddress")
+    private_ip_allocation_method: str = msgspec.field(default="Dynamic", name="privateIPAllocationMethod")
+    subnet: Ref | None = None
+
+
+class CapturedInterface(_Properties, frozen=True):
+    """A network interface as it was when a checkpoint or an export was made."""
+
+    network_interface: Ref | None = None
+    mac_address: str = ""
+    """AA-BB-CC-DD-EE-FF; empty if it had none yet."""
+    private_mac_allocation_method: str = "Dynamic"
+    ip_addresses: tuple[CapturedAddress, ...] = ()
+
+
+class CaptureProperties(_Properties, frozen=True):
+    """A checkpoint or an export of a machine: what would come back with it. What it names is held until it goes."""
+
+    virtual_machine: Ref | None = None
+    network_interfaces: tuple[CapturedInterface, ...] = ()
+    power_state: str = "Off"
+    created: str = ""
+    """RFC 3339 UTC."""

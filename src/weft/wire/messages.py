@@ -122,6 +122,16 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
     """Interface it concerns; empty for the whole host."""
 
 
+class SeenMac(msgspec.Struct, frozen=True, array_like=True):
+    """A MAC address on one of the host's switches that no binding of ours explains; see weft.core.commands.Seen."""
+
+    mac: int
+    port: str
+    bridge: str = ""
+    vlan: int = 0
+    learnt: bool = False
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Agent to controller: the host as it is now, whole, whenever it changes."""
 
@@ -134,6 +144,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Packets dropped, by reason, since the switch started."""
     foreign: tuple[str, ...] = ()
     """Ports and flows found that are not ours and not repaired, in words."""
+    seen: tuple[SeenMac, ...] = ()
+    """Sorted, at most 4096."""
 
 
 ToAgent = Welcome | Refused | Full | Delta | Dropped

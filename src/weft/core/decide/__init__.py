@@ -3,6 +3,9 @@
 Called by control.writer, which applies the changes, and for dry runs. One file per family; `decide` finds the family.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from weft.core.commands import (
     AdvanceMove,
     Batch,
@@ -10,6 +13,7 @@ from weft.core.commands import (
     Command,
     Decision,
     Delete,
+    EndCoolDowns,
     Put,
     SetPower,
 )
@@ -21,6 +25,16 @@ from weft.model.values import NewId, Now
 
 __all__ = ["decide", "decide_and_apply"]
 
+_RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
+    Put: puts.put,
+    Delete: puts.delete,
+    SetPower: machine_power.set_power,
+    BeginMove: moves.begin,
+    AdvanceMove: moves.advance,
+    EndCoolDowns: cool_down.end,
+}
+"""The family of each command but Batch."""
+
 
 def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
     """What a command comes to on this state. Raises a Refusal; nothing is changed by it.
@@ -31,18 +45,7 @@ def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
         decision = decide_and_apply(state, command, now, new_id)
         revert_all(state, decision.changes)
         return decision
-    draft = Draft(state, now, new_id)
-    if isinstance(command, Put):
-        return puts.put(draft, command)
-    if isinstance(command, Delete):
-        return puts.delete(draft, command)
-    if isinstance(command, SetPower):
-        return machine_power.set_power(draft, command)
-    if isinstance(command, BeginMove):
-        return moves.begin(draft, command)
-    if isinstance(command, AdvanceMove):
-        return moves.advance(draft, command)
-    return cool_down.end(draft, command)
+    return _RULES[type(command)](Draft(state, now, new_id), command)
 
 
 def decide_and_apply(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
