@@ -7,6 +7,7 @@ exchanged. Ids and references are kept in lower case.
 from collections.abc import Mapping
 from typing import Any
 
+from weft.model.kinds import BY_NAME, owner_and_name
 from weft.model.resources import Ref, Resource
 from weft.model.workload import NetworkInterfaceProperties, VirtualMachineProperties
 
@@ -37,6 +38,8 @@ class Index:
         """(Kind, id) per instanceId of a top-level resource."""
         self.tenants_of: dict[str, dict[str, None]] = {}
         """Virtual network ids per reference of the logical network that carries them."""
+        self.owned: dict[str, dict[str, None]] = {}
+        """Ids of what is named below an owner, per `kind owner`: `checkpoints web1`."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -59,6 +62,15 @@ class Index:
             self._turn_machine(key, before, after)
         elif kind == "virtualNetworks":
             self._turn_network(key, before, after)
+        elif (before is None) != (after is None) and BY_NAME[kind.lower()].owner:
+            self._turn_owned(kind, key, after)
+
+    def _turn_owned(self, kind: str, key: str, after: Resource[Any] | None) -> None:
+        below = f"{kind} {owner_and_name(key)[0]}"
+        if after is None:
+            _drop(self.owned, below, key)
+        else:
+            self.owned.setdefault(below, {})[key] = None
 
     def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         old = lower(before.properties.logical_network) if before is not None else ""

@@ -161,6 +161,11 @@ class State:
         found = self.index.instances.get(instance_id.lower())
         return None if found is None else (found[0], self._resources[found[0]][found[1]])
 
+    def owned(self, kind: str, owner_id: str) -> list[AnyResource]:
+        """What is named below an owner, such as the `checkpoints` of a machine, in the order of their ids."""
+        table = self._resources[kind]
+        return [table[key] for key in sorted(self.index.owned.get(f"{kind} {owner_id.lower()}", ()))]
+
     # -- references
 
     def machine_of(self, interface_id: str) -> Resource[VirtualMachineProperties] | None:
