@@ -227,7 +227,9 @@ class State:
         return None
 
 
-_WITHOUT_LAYOUT = frozenset({"networkInterfaces", "virtualMachines", "servers"})
+_WITHOUT_LAYOUT = frozenset(
+    {"networkInterfaces", "virtualMachines", "servers", "addressPlans", "reservations", "checkpoints", "exports"}
+)
 
 
 def child_kind(kind: Kind, name: str) -> Kind | None:
