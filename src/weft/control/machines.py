@@ -1,30 +1,35 @@
-"""Start, stop, save and migrate: the intent is committed, the host carries it out, then the caller is answered.
+"""What a host must do for a machine: the intent is committed, the host carries it out, then the caller is answered.
 
-Called by the API through Controller.machines. What was answered 200 is so on the hosts; what failed is taken back and
-raised as a typed error. One action per machine at a time. An action goes on when its caller has gone, and a move goes
-on after a restart. On a server that no agent ever connected for the intent is the fact.
+Start, stop, save, migrate, restore, renew and failover. Called by the API through Controller.machines. What was
+answered 200 is so on the hosts; what failed is taken back and raised as a typed error. One action per machine at a
+time. An action goes on when its caller has gone, and a move goes on after a restart. On a server that no agent ever
+connected for the intent is the fact.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
+from weft.control.failover import FAILOVER_TIMEOUT_S, Failovers
 from weft.control.moves import UNDER_WAY, Moves
+from weft.control.power import POWER_TIMEOUT_S, Power
 from weft.control.publisher import Publisher
-from weft.control.verdicts import Expectation
+from weft.control.restarts import Restarts
 from weft.control.writer import Writer
-from weft.core.commands import Actor, BeginMove, SetPower
+from weft.core.commands import Actor, BeginMove, Decision, RenewMac, Restore, Restored
 from weft.core.policy_places import VirtualMachine, server_of
-from weft.model.errors import Conflict, NotFound, NotReady, WeftError
+from weft.model.errors import Conflict, NotReady
 from weft.model.kinds import VIRTUAL_MACHINES
 
 log = logging.getLogger(__name__)
 
-POWER_TIMEOUT_S = 30.0
 MOVE_TIMEOUT_S = 60.0
 
 RESUMED = Actor("controller", "system")
+
+Done = TypeVar("Done")
+"""What an action answers."""
 
 
 class Machines:
@@ -35,21 +40,24 @@ class Machines:
         self._state = writer.state
         self._publisher = publisher
         self._moves = Moves(writer, publisher)
+        self._power = Power(writer, publisher, self._moves)
+        self._restarts = Restarts(writer, self._power)
+        self._failovers = Failovers(writer, publisher, self._power, self._moves)
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._moving: set[str] = set()
         """Machines, lower case, whose move may be under way."""
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
-        return await self._alone(machine, self._power(machine, "Running", actor, timeout))
+        return await self._alone(machine, self._power.set(machine, "Running", actor, timeout))
 
     async def stop(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Switch a machine off; its addresses stay. When this returns it answers nothing. Raises as start()."""
-        return await self._alone(machine, self._power(machine, "Off", actor, timeout))
+        return await self._alone(machine, self._power.set(machine, "Off", actor, timeout))
 
     async def save(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Freeze a machine to disk. Raises as start()."""
-        return await self._alone(machine, self._power(machine, "Saved", actor, timeout))
+        return await self._alone(machine, self._power.set(machine, "Saved", actor, timeout))
 
     async def migrate(
         self, machine: str, server: str, actor: Actor, force: bool = False, timeout: float = MOVE_TIMEOUT_S
@@ -67,8 +75,48 @@ class Machines:
                 await asyncio.wait({carried}, timeout=timeout)
         return await self._alone(machine, self._migrate(machine, server, actor, force, timeout))
 
+    async def restore(
+        self, machine: str, checkpoint: str, addresses: str, if_taken: str, actor: Actor
+    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
+        """Back to a checkpoint, with a Restored per interface; see core.commands.Restore for the words.
+
+        A running machine whose addresses change is stopped for it and started again. Raises Refusal (AddressesTaken,
+        ActiveTwin ...) with nothing changed, NotReady or StoreUnavailable with the addresses it had.
+        """
+        command = Restore(machine, checkpoint, addresses, if_taken)
+        return await self._alone(machine, self._changed(command, actor))
+
+    async def renew(
+        self, machine: str, interface: str, mac: str, force: bool, actor: Actor
+    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
+        """Another MAC address for one interface, granted where `mac` is empty. A running machine only by force: then it
+        is stopped for it and started again, on a host that can. Raises as restore()."""
+        return await self._alone(machine, self._changed(RenewMac(machine, interface, mac, force), actor))
+
+    def dry_run(self, command: Restore | RenewMac) -> Decision:
+        """What restore() or renew() would come to, also where the machine would be stopped for it. Raises Refusal."""
+        return self._restarts.dry_run(command) if self._needs_restart(command) else self._writer.dry_run(command)
+
+    async def failover(
+        self, machine: str, server: str, fenced: bool, actor: Actor, timeout: float = FAILOVER_TIMEOUT_S
+    ) -> VirtualMachine:
+        """Bind a machine of a dead host to another, as it was; a move under way ends with it.
+
+        Returns when its new host has it. Raises NotReady while the present host's agent is connected, unless `fenced`;
+        Refusal; WaitTimedOut when it belongs to the new host but is not up there yet.
+        """
+        self._failovers.check(machine, server, fenced)
+        work = self._failovers.carry_out(machine, server, actor, timeout)
+        if self._failovers.is_moving(machine):
+            # who carries the move waits for hosts that may be dead: it lets go when the record says that it is over
+            return await asyncio.shield(self._begin(machine, work))
+        return await self._alone(machine, work)
+
     def resume(self) -> None:
-        """Take up every move that was under way when the controller ended."""
+        """Take up every move, and every restart for a change, that was under way when the controller ended."""
+        for name in self._restarts.left_behind():
+            log.info("%s was being changed when the controller ended", name)
+            self._begin(name, self._restarts.finish(name, RESUMED))
         for machine in self._state.all(VIRTUAL_MACHINES.name):
             if machine.properties.move is not None:
                 self._moving.add(machine.resource_id.lower())
@@ -92,7 +140,7 @@ class Machines:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _alone(self, machine: str, work: Coroutine[Any, Any, VirtualMachine]) -> VirtualMachine:
+    async def _alone(self, machine: str, work: Coroutine[Any, Any, Done]) -> Done:
         if machine.lower() in self._busy:
             work.close()
             raise Conflict(
@@ -101,7 +149,7 @@ class Machines:
             )
         return await asyncio.shield(self._begin(machine, work))
 
-    def _begin(self, machine: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _begin(self, machine: str, work: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
         key = machine.lower()
         task = asyncio.create_task(work, name=f"action on {machine}")
         self._busy[key] = task
@@ -109,35 +157,38 @@ class Machines:
         return task
 
     def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
-        del self._busy[key]
+        if self._busy.get(key) is task:
+            del self._busy[key]
         # the caller may have gone: then nobody else would ask for the error
         if not task.cancelled() and task.exception() is not None:
             log.info("action on %s failed: %s", key, task.exception())
 
-    async def _power(self, name: str, power: str, actor: Actor, timeout: float) -> VirtualMachine:
-        machine = self._machine(name)
-        self._reachable(server_of(machine))
-        before = machine.properties.power_state
-        submitted = await self._writer.submit(SetPower(name, power), actor)
-        server = server_of(self._machine(name))
-        expected = Expectation(self._publisher, server, submitted.revision)
-        deadline = asyncio.get_running_loop().time() + timeout
-        verdict = await self._moves.until({server}, lambda: expected.power(self._machine(name), power), deadline)
-        if verdict.settled:
-            return self._machine(name)
-        if before != power:
-            await self._take_back(name, before, actor)
-        why = verdict.failure or f"{verdict.waiting_for} did not come about within {timeout:g} s"
-        raise NotReady(f"The machine '{name}' cannot be made {power} on {server}: {why}. It is {before} as before.")
+    async def _changed(self, command: Restore | RenewMac, actor: Actor) -> tuple[VirtualMachine, tuple[Restored, ...]]:
+        if self._needs_restart(command):
+            report = (await self._restarts.carry_out(command, actor)).report
+        else:
+            decision = (await self._writer.submit(command, actor)).decision
+            report = () if decision is None else decision.report
+        return self._power.machine(command.machine), report
 
-    async def _take_back(self, name: str, power: str, actor: Actor) -> None:
+    def _needs_restart(self, command: Restore | RenewMac) -> bool:
+        """Can it only be done while the machine is off, and does the machine run? Raises Refusal."""
+        machine = self._power.machine(command.machine)
+        if machine.properties.power_state != "Running":
+            return False
+        if isinstance(command, RenewMac):
+            agent = self._publisher.managed.get(server_of(machine))
+            return command.force and agent is not None and bool(agent.hypervisor)
         try:
-            await self._writer.submit(SetPower(name, power), actor)
-        except WeftError as error:
-            log.warning("the intent for %s could not be taken back: %s", name, error)
+            self._writer.dry_run(command)
+        except Conflict as conflict:
+            if conflict.code == "MachineIsRunning":
+                return True
+            raise
+        return False
 
     async def _migrate(self, name: str, server: str, actor: Actor, force: bool, timeout: float) -> VirtualMachine:
-        machine = self._machine(name)
+        machine = self._power.machine(name)
         if self._goes_to(name, server) and server_of(machine) == server.lower():
             # it has arrived; only its peers are still being told
             return machine
@@ -145,12 +196,12 @@ class Machines:
             self._may_move(name, (server_of(machine), server.lower()), force)
         self._moving.add(name.lower())
         await self._writer.submit(BeginMove(name, server, force), actor)
-        move = self._machine(name).properties.move
+        move = self._power.machine(name).properties.move
         if move is None or move.phase not in UNDER_WAY:
             # it does not run, so there was nothing to move but its binding
-            return self._machine(name)
+            return self._power.machine(name)
         await self._moves.carry(name, move.generation, actor, timeout)
-        return self._machine(name)
+        return self._power.machine(name)
 
     def _goes_to(self, name: str, server: str) -> bool:
         machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
@@ -169,20 +220,9 @@ class Machines:
             # force changes nothing here: only the source can say that the machine runs there no more
             raise NotReady(
                 f"The agent of '{source}' is not connected, and only it can hand over the machine '{name}', which may "
-                f"still run there. Start the agent. If {source} is gone for good, make sure that it is off, then "
-                "delete the machine and PUT it again on another server: its interfaces keep their addresses.",
+                f"still run there. Start the agent; if {source} is dead, ask for a failover to '{destination}'.",
                 target=f"/servers/{source}",
             )
-        self._reachable(destination)
+        self._power.check_reachable(destination)
         if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
             raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")
-
-    def _reachable(self, server: str) -> None:
-        if server in self._publisher.managed and self._publisher.session(server) is None:
-            raise NotReady(f"The agent of '{server}' is not connected: start it, or see why it cannot reach us.")
-
-    def _machine(self, name: str) -> VirtualMachine:
-        machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
-        if machine is None:
-            raise NotFound(f"There is no machine '{name}'.", target=name)
-        return machine

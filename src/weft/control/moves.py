@@ -20,7 +20,7 @@ from weft.core.commands import Actor, AdvanceMove
 from weft.core.index import servers_of
 from weft.core.policy_host import interfaces_of
 from weft.core.policy_places import VirtualMachine, seats
-from weft.model.errors import NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
+from weft.model.errors import Conflict, NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.workload import Move
 
@@ -66,16 +66,17 @@ class Moves:
         """Go on with a move of an earlier run of the controller."""
         machine = self._machine(name)
         if machine.properties.move is not None:
-            await self._back(name)
+            await self._back(name, machine.properties.move.generation)
             await self.carry(name, machine.properties.move.generation, actor, RESUME_GRACE_S)
 
-    async def _back(self, name: str) -> None:
+    async def _back(self, name: str, generation: int) -> None:
         """Wait for the hosts concerned: what one that has not come back since the restart applied is not known."""
         if self._resumed_at is None:
             self._resumed_at = _now()
         deadline = self._resumed_at + RESUME_GRACE_S
         with self._publisher.listening.to(self._concerned(name)) as listener:
             while _now() < deadline and any(self._is_away(server) for server in self._concerned(name)):
+                self._moving(name, generation)
                 await listener.next(min(deadline - _now(), RECHECK_S))
 
     def _is_away(self, server: str) -> bool:
@@ -94,7 +95,8 @@ class Moves:
         deadline = _now() + timeout
         revision = self._writer.state.revision
         destination = self._expect(move.destination, revision)
-        late = await self._everybody(name, revision, timeout, {move.source.lower(), move.destination.lower()})
+        both = {move.source.lower(), move.destination.lower()}
+        late = await self._everybody(name, move.generation, revision, timeout, both)
         if late:
             await self._undo(
                 name, move, actor, f"{', '.join(late)} did not apply the preparations within {timeout:g} s"
@@ -107,7 +109,7 @@ class Moves:
         await self._advance(name, "switching", move.generation, actor)
 
     def _arriving(self, name: str, move: Move, destination: Expectation) -> Verdict:
-        machine = self._machine(name)
+        machine = self._moving(name, move.generation)
         failure = destination.failure(machine, move.generation)
         return Verdict(False, failure) if failure else destination.ports(machine)
 
@@ -119,9 +121,10 @@ class Moves:
             return
         revision = await self._advance(name, "switched", move.generation, actor)
         arrival = self._expect(move.destination, revision)
-        machine = self._machine(name)
         verdict = await self.until(
-            {move.destination.lower()}, lambda: arrival.power(machine, "Running"), _now() + timeout
+            {move.destination.lower()},
+            lambda: arrival.power(self._moving(name, move.generation), "Running"),
+            _now() + timeout,
         )
         if not verdict.settled:
             raise WaitTimedOut(
@@ -154,7 +157,7 @@ class Moves:
         both = {move.source.lower(), move.destination.lower()}
 
         def seen() -> Verdict:
-            machine = self._machine(name)
+            machine = self._moving(name, move.generation)
             if destination.power(machine, "Running").settled:
                 return DONE
             return Verdict(False, source.failure(machine, move.generation), f"{name} to run on {move.destination}")
@@ -173,7 +176,7 @@ class Moves:
         source, destination = self._expect(move.source, self._writer.state.revision), self._expect(move.destination, 0)
 
         def seen() -> Verdict:
-            machine = self._machine(name)
+            machine = self._moving(name, move.generation)
             if self._has_driver(move.destination) and destination.power(machine, "Running").settled:
                 return DONE
             stays = source.stays(machine)
@@ -184,17 +187,23 @@ class Moves:
     async def _end(self, name: str, generation: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""
         try:
-            while await self._everybody(name, self._writer.state.revision, RESUME_GRACE_S, set()):
+            while await self._everybody(name, generation, self._writer.state.revision, RESUME_GRACE_S, set()):
                 log.info("the move of %s waits for slow hosts; %s", name, "its source still forwards")
             await self._advance(name, "done", generation, actor)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the move of %s: %s", name, ended)
 
-    async def _everybody(self, name: str, revision: int, timeout: float, needed: Set[str]) -> list[str]:
-        """Wait for all interested hosts; the dead ones only DEAD_AFTER_S, unless the move cannot do without them."""
+    async def _everybody(
+        self, name: str, generation: int, revision: int, timeout: float, needed: Set[str]
+    ) -> list[str]:
+        """Wait for all interested hosts; the dead ones only DEAD_AFTER_S, unless the move cannot do without them.
+
+        Raises Refusal once the move is over: a failover ends it whatever its hosts say.
+        """
         began, concerned = _now(), self._concerned(name)
         late = await laggards_after(self._publisher, revision, min(DEAD_AFTER_S, timeout), concerned)
         while late and _now() - began < timeout:
+            self._moving(name, generation)
             if not any(lag.connected or lag.server in needed for lag in late):
                 return []
             late = await laggards_after(self._publisher, revision, RECHECK_S, concerned)
@@ -237,8 +246,17 @@ class Moves:
     def _move(self, name: str, generation: int) -> Move:
         move = self._machine(name).properties.move
         if move is None or move.generation != generation or move.phase not in UNDER_WAY:
-            raise NotFound(f"The move of '{name}' has ended meanwhile.", target=name)
+            raise Conflict(
+                f"The move of '{name}' was ended meanwhile, by a failover: ask where the machine is now.",
+                code="MoveIsOver",
+                target=name,
+            )
         return move
+
+    def _moving(self, name: str, generation: int) -> VirtualMachine:
+        """The machine, as long as this move of it is under way. Raises Refusal."""
+        self._move(name, generation)
+        return self._machine(name)
 
 
 def _now() -> float:

@@ -237,6 +237,17 @@ class Writer:
         """What the command would come to now; nothing is kept. Raises Refusal."""
         return decide(self.state, command, self._clock.now(), self._new_id)
 
+    def dry_run_all(self, commands: Sequence[Command]) -> list[Decision]:
+        """What the commands would come to now, one after the other; nothing is kept. Raises the first Refusal."""
+        now = self._clock.now()
+        decisions: list[Decision] = []
+        try:
+            for command in commands:
+                decisions.append(decide_and_apply(self.state, command, now, self._new_id))
+        finally:
+            self._revert([change for decision in decisions for change in decision.changes])
+        return decisions
+
     def keep_time(self, every_s: float) -> None:
         """Write the ledger's time if no commit did so for `every_s`. Raises StoreUnavailable."""
         if self._clock.now().ledger - self._kept_at >= every_s or self.failure:

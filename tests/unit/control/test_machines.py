@@ -277,7 +277,7 @@ async def test_from_a_source_that_is_gone_is_refused_at_once(controller: Control
     await controller.machines.start("a", ANN)
     await rack.hosts["host1"].disconnect()
     async with asyncio.timeout(1):
-        with pytest.raises(NotReady, match="agent of 'host1' is not connected.* PUT it again on another server"):
+        with pytest.raises(NotReady, match="agent of 'host1' is not connected.* failover to 'host3'"):
             await controller.machines.migrate("a", "host3", ANN, force=force)
     assert controller.state.get("virtualMachines", "a").properties.move is None
     assert place(controller) == "/servers/host1"

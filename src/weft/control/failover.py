@@ -1,0 +1,87 @@
+"""Failover: a machine whose host is dead gets another, as it was. Called by weft.control.machines.
+
+Two hosts must never run one machine, so the present host must have gone, or the caller says that it is fenced (cut off
+from power, or from network and disks). A host that comes back afterwards is told that the machine is no longer its own
+and stops it.
+"""
+
+import asyncio
+
+from weft.control.moves import UNDER_WAY, Moves
+from weft.control.power import Power
+from weft.control.publisher import Publisher
+from weft.control.verdicts import Expectation
+from weft.control.writer import Writer
+from weft.core.commands import Actor, Failover
+from weft.core.index import servers_of
+from weft.core.policy_places import VirtualMachine, server_of
+from weft.model.errors import NotReady, WaitTimedOut
+
+FAILOVER_TIMEOUT_S = 60.0
+
+
+class Failovers:
+    """One per controller."""
+
+    def __init__(self, writer: Writer, publisher: Publisher, power: Power, moves: Moves) -> None:
+        self._writer = writer
+        self._publisher = publisher
+        self._power = power
+        self._moves = moves
+
+    def check(self, name: str, server: str, fenced: bool) -> None:
+        """Raises NotFound, NotReady: the machine may still run where it is, or cannot run where it should go."""
+        machine = self._power.machine(name)
+        if not fenced:
+            self._check_gone(name, self._may_run_at(machine) - {server.lower()})
+        self._power.check_reachable(server.lower())
+        agent = self._publisher.managed.get(server.lower())
+        if machine.properties.power_state == "Running" and agent is not None and not agent.hypervisor:
+            raise NotReady(f"The agent of '{server}' drives no hypervisor: it cannot take a running machine.")
+
+    def _may_run_at(self, machine: VirtualMachine) -> set[str]:
+        """Hosts that may run it now: its own, and during a move the other end too."""
+        move = machine.properties.move
+        found = set(servers_of(machine))
+        if move is not None and move.phase in ("preparing", "switched"):
+            # not asked yet, or known to have arrived: it runs in one place only
+            found = {server_of(machine)}
+        return found
+
+    def _check_gone(self, name: str, servers: set[str]) -> None:
+        for server in sorted(servers):
+            if self._publisher.session(server) is not None:
+                raise NotReady(
+                    f"The agent of '{server}' is connected, and the machine '{name}' may run there. Move it instead "
+                    f"(migrate). If {server} is broken all the same, cut it off from power, or from network and disks, "
+                    "and say fenced.",
+                    target=f"/servers/{server}",
+                )
+
+    async def carry_out(
+        self, name: str, server: str, actor: Actor, timeout: float = FAILOVER_TIMEOUT_S
+    ) -> VirtualMachine:
+        """After check(). Return when its new host has it as it was. Raises Refusal; WaitTimedOut, then it belongs there."""
+        machine = self._power.machine(name)
+        before = servers_of(machine)
+        submitted = await self._writer.submit(Failover(name, server), actor)
+        for old in before:
+            # whoever waits for a word of the dead learns here that it is no longer needed
+            self._publisher.listening.heard(old)
+        expected = Expectation(self._publisher, server.lower(), submitted.revision)
+        deadline = asyncio.get_running_loop().time() + timeout
+        power = "Running" if machine.properties.power_state == "Running" else "Off"
+        verdict = await self._moves.until(
+            {server.lower()}, lambda: expected.power(self._power.machine(name), power), deadline
+        )
+        if not verdict.settled:
+            raise WaitTimedOut(
+                f"The machine '{name}' belongs to {server} now, but it is not {power} there after {timeout:g} s: "
+                f"{verdict.failure or verdict.waiting_for}. Its host tries again by itself."
+            )
+        return self._power.machine(name)
+
+    def is_moving(self, name: str) -> bool:
+        """Is somebody waiting for a move of it, whose hosts may be the dead ones?"""
+        move = self._power.machine(name).properties.move
+        return move is not None and move.phase in UNDER_WAY

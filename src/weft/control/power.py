@@ -1,0 +1,64 @@
+"""A machine made Running, Off or Saved: the intent is committed, then its host is waited for.
+
+Called by weft.control.machines and restarts, one at a time per machine. What the host does not do is taken back.
+"""
+
+import asyncio
+import logging
+
+from weft.control.moves import Moves
+from weft.control.publisher import Publisher
+from weft.control.verdicts import Expectation
+from weft.control.writer import Writer
+from weft.core.commands import Actor, SetPower
+from weft.core.policy_places import VirtualMachine, server_of
+from weft.model.errors import NotFound, NotReady, WeftError
+from weft.model.kinds import VIRTUAL_MACHINES
+
+log = logging.getLogger(__name__)
+
+POWER_TIMEOUT_S = 30.0
+
+
+class Power:
+    """One per controller."""
+
+    def __init__(self, writer: Writer, publisher: Publisher, moves: Moves) -> None:
+        self._writer = writer
+        self._publisher = publisher
+        self._moves = moves
+
+    async def set(self, name: str, power: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
+        """Return when it is so on the host. Raises Refusal, NotReady, StoreUnavailable: then it is as it was before."""
+        machine = self.machine(name)
+        self.check_reachable(server_of(machine))
+        before = machine.properties.power_state
+        submitted = await self._writer.submit(SetPower(name, power), actor)
+        server = server_of(self.machine(name))
+        expected = Expectation(self._publisher, server, submitted.revision)
+        deadline = asyncio.get_running_loop().time() + timeout
+        verdict = await self._moves.until({server}, lambda: expected.power(self.machine(name), power), deadline)
+        if verdict.settled:
+            return self.machine(name)
+        if before != power:
+            await self._take_back(name, before, actor)
+        why = verdict.failure or f"{verdict.waiting_for} did not come about within {timeout:g} s"
+        raise NotReady(f"The machine '{name}' cannot be made {power} on {server}: {why}. It is {before} as before.")
+
+    async def _take_back(self, name: str, power: str, actor: Actor) -> None:
+        try:
+            await self._writer.submit(SetPower(name, power), actor)
+        except WeftError as error:
+            log.warning("the intent for %s could not be taken back: %s", name, error)
+
+    def check_reachable(self, server: str) -> None:
+        """Raises NotReady for a managed server whose agent is not connected."""
+        if server in self._publisher.managed and self._publisher.session(server) is None:
+            raise NotReady(f"The agent of '{server}' is not connected: start it, or see why it cannot reach us.")
+
+    def machine(self, name: str) -> VirtualMachine:
+        """Raises NotFound."""
+        machine: VirtualMachine | None = self._writer.state.get(VIRTUAL_MACHINES.name, name)
+        if machine is None:
+            raise NotFound(f"There is no machine '{name}'.", target=name)
+        return machine
