@@ -5,17 +5,19 @@ exchanged. Ids and references are kept in lower case.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from weft.model.kinds import BY_NAME, owner_and_name
 from weft.model.resources import Ref, Resource
-from weft.model.workload import NetworkInterfaceProperties, VirtualMachineProperties
+from weft.model.workload import CaptureProperties, NetworkInterfaceProperties, VirtualMachineProperties
 
 Machine = Resource[VirtualMachineProperties]
 Interface = Resource[NetworkInterfaceProperties]
+Capture = Resource[CaptureProperties]
 Counts = dict[str, dict[str, int]]
 
 _VIRTUAL = "/virtualnetworks/"
+_Member = TypeVar("_Member")
 
 
 class Index:
@@ -40,6 +42,10 @@ class Index:
         """Virtual network ids per reference of the logical network that carries them."""
         self.owned: dict[str, dict[str, None]] = {}
         """Ids of what is named below an owner, per `kind owner`: `checkpoints web1`."""
+        self.captures_in: dict[str, dict[tuple[str, str], None]] = {}
+        """(Kind, id) of the checkpoints and exports that name an address in a subnet or network, per its reference."""
+        self.inactive: dict[str, None] = {}
+        """Ids of the machines that their hosts no longer know."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -63,9 +69,15 @@ class Index:
         elif kind == "virtualNetworks":
             self._turn_network(key, before, after)
         elif (before is None) != (after is None) and BY_NAME[kind.lower()].owner:
-            self._turn_owned(kind, key, after)
+            self._turn_owned(kind, key, before, after)
 
-    def _turn_owned(self, kind: str, key: str, after: Resource[Any] | None) -> None:
+    def _turn_owned(self, kind: str, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        if before is not None:
+            for ref in captured_references(before):
+                _drop(self.captures_in, ref, (kind, key))
+        if after is not None:
+            for ref in captured_references(after):
+                self.captures_in.setdefault(ref, {})[kind, key] = None
         below = f"{kind} {owner_and_name(key)[0]}"
         if after is None:
             _drop(self.owned, below, key)
@@ -85,8 +97,11 @@ class Index:
     def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
         if before is not None:
             self._unbind(key, before)
+            self.inactive.pop(key, None)
         if after is not None:
             self._bind(key, after)
+            if after.properties.inactive:
+                self.inactive[key] = None
 
     def _turn_interface(self, key: str, before: Interface | None, after: Interface | None) -> None:
         old = references(before) if before is not None else {}
@@ -145,8 +160,13 @@ def interfaces_of(machine: Machine) -> list[str]:
 
 
 def servers_of(machine: Machine) -> dict[str, None]:
-    """Ids of the servers that carry a machine's ports: its own and both ends of a move. Ordered, lower case."""
+    """Ids of the servers that carry a machine's ports: its own and both ends of a move. Ordered, lower case.
+
+    None carries a template: its server is only where its copies go.
+    """
     p = machine.properties
+    if p.is_template:
+        return {}
     found = {last_id(p.server): None}
     if p.move is not None:
         found[p.move.source.lower()] = None
@@ -165,7 +185,18 @@ def references(interface: Interface) -> dict[str, None]:
     return found
 
 
-def _drop(table: dict[str, dict[str, None]], key: str, member: str) -> None:
+def captured_references(capture: Capture) -> dict[str, None]:
+    """The subnets and networks that a checkpoint or an export has an address in, as references in lower case."""
+    found: dict[str, None] = {}
+    for interface in capture.properties.network_interfaces:
+        for one in interface.ip_addresses:
+            ref = lower(one.subnet)
+            found[ref] = None
+            found[ref.partition("/subnets/")[0]] = None
+    return found
+
+
+def _drop(table: dict[str, dict[_Member, None]], key: str, member: _Member) -> None:
     members = table[key]
     del members[member]
     if not members:
