@@ -9,14 +9,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from weft.bench import p1, p4, p6, p8
+from weft.bench import p1, p4, p5, p6, p8, p9
+from weft.bench.filled import STORES
 from weft.bench.rows import Missing, Row, Size, keep, show
 
 RESULTS = Path("bench/results.json")
 
 Bench = Callable[[Size], Iterable[Row]]
-BENCHES: dict[str, Bench] = {"P1": p1.run, "P4": p4.run, "P6": p6.run, "P8": p8.run}
-NOTES = {"P1": p1.NOTE, "P8": p8.NOTE}
+BENCHES: dict[str, Bench] = {
+    "P1": p1.run,
+    "P4": p4.run,
+    "P5": p5.run,
+    "START": p5.run_start,
+    "P6": p6.run,
+    "P8": p8.run,
+    "P9": p9.run,
+}
+NOTES = {"P1": p1.NOTE, "P5": p5.NOTE, "P8": p8.NOTE}
 
 
 def main(words: Sequence[str]) -> int:
@@ -27,7 +36,10 @@ def main(words: Sequence[str]) -> int:
     if unknown:
         print(f"bench: there is no {', '.join(unknown)}; there are {', '.join(BENCHES)}", file=sys.stderr)
         return 2
-    rows, notes = measure(wanted, Size(options.size), Console(stderr=True))
+    try:
+        rows, notes = measure(wanted, Size(options.size), Console(stderr=True))
+    finally:
+        STORES.close()
     show(rows, notes, Console(width=None if sys.stdout.isatty() else 160))
     keep(rows, Path(options.results))
     return 1 if len({row.id.split(".")[0] for row in rows}) < len(set(wanted)) else 0

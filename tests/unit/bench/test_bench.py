@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from weft.bench import p9
 from weft.bench.__main__ import BENCHES, main
 from weft.bench.feed import frame_bytes
+from weft.bench.filled import Stores
 from weft.bench.load import UnexpectedAnswer, put, rate
+from weft.bench.p5 import taken
 from weft.bench.rows import Row, alternate, figure, keep
 from weft.bench.servers import bare_endpoint
 
@@ -68,3 +71,30 @@ def test_rows_are_kept_whole_and_figures_are_short(tmp_path: Path) -> None:
 
 def test_bytes_of_a_websocket_frame() -> None:
     assert [frame_bytes(n) for n in (0, 125, 126, 65535, 65536)] == [2, 127, 130, 65539, 65546]
+
+
+def test_p9_fills_the_pool_as_far_as_it_says(tmp_path: Path) -> None:
+    rows = [row for row in measured("P9", tmp_path) if row["id"] == "P9"]
+    assert [str(row["case"]).split(", ")[-1] for row in rows] == ["0.0% full", "50.0% full", "99.9% full"]
+    for fill, spread in ((0.5, 0.05), (0.999, 0.002)):
+        pool = p9.desk(1 << 14, fill).state.space("/macpools/bench")
+        assert pool is not None
+        assert abs(pool.taken.used / pool.capacity - fill) < spread
+
+
+def test_p5_and_start_load_what_was_filled(tmp_path: Path) -> None:
+    rows = {row["id"]: row for row in [*measured("P5", tmp_path), *measured("START", tmp_path)]}
+    assert {name: row["yardstick"] for name, row in rows.items()} == {"P5": "tuples", "START": "reading the rows"}
+    assert all(float(str(row["value"])) > 0 for row in rows.values())
+
+
+def test_a_filled_store_is_made_once_and_gone_after_the_run() -> None:
+    stores = Stores()
+    folder = stores.of(3)
+    assert stores.of(3) == folder
+    assert taken("rows", folder).count == taken("state", folder).count == taken("tuples", folder).count == 3
+    with stores.take(3) as mine:
+        assert mine == folder
+    assert not folder.exists()
+    stores.close()
+    assert not folder.parent.exists()
