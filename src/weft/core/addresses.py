@@ -8,6 +8,8 @@ import bisect
 import heapq
 
 from weft.core.layout import NOTHING, RDID_POOL, Layout
+from weft.core.notable import Notable, is_plain, present
+from weft.core.outside import Outside
 from weft.core.pools import Pool, PoolSpec, Segment
 from weft.model.leases import COOLING, MAC_SCOPE, Holder, Lease
 
@@ -48,12 +50,16 @@ class Addresses:
         self.provider_segments: dict[str, Segment] = {}
         """Those of logical networks with network virtualization."""
         self.mac_pools: list[Pool] = []
-        """In the order of their ids: the order in which grants try them."""
+        """The macPools in the order of their ids: the order in which grants try them. Hosts' ranges are not among
+        them."""
+        self.mac_pools_of: dict[tuple[str, str], list[Pool]] = {}
+        """The same by the tenant and the host group that they are for, both empty for everybody."""
         self.providers: dict[str, dict[str, dict[int, None]]] = {}
         """Provider addresses per server reference and scope."""
         self.cooling = 0
         self._ranges: dict[str, Ranges] = {}
-        self._outside: dict[str, dict[int, None]] = {}
+        self.notable = Notable()
+        self._outside: dict[str, Outside] = {}
         """Leased addresses that are in no pool."""
         self._heap: list[tuple[float, str, int]] = []
         """(until, scope, address) of what cools, soonest first; entries that are no longer true are skipped."""
@@ -68,7 +74,9 @@ class Addresses:
         leases = {scope: table for scope, table in self.leases.items() if table}
         outside = {scope: table for scope, table in self._outside.items() if table}
         macs = [pool.spec.key for pool in self.mac_pools]
-        return leases, self.pools, self.segments, self.provider_segments, macs, self.providers, self.cooling, outside
+        macs_of = {owners: [pool.spec.key for pool in pools] for owners, pools in self.mac_pools_of.items()}
+        derived = (self.segments, self.provider_segments, self.providers, self.cooling, self.notable)
+        return leases, self.pools, macs, macs_of, outside, *derived
 
     def ranges(self, scope: str) -> Ranges:
         found = self._ranges.get(scope)
@@ -86,6 +94,8 @@ class Addresses:
         now = after.state if after is not None else None
         if was != now:
             self._account(scope, address, was, now)
+        if not (is_plain(before) and is_plain(after)):
+            self._turn_notable(scope, address, before, after)
         table = self.leases.get(scope)
         if table is None:
             table = self.leases[scope] = {}
@@ -103,10 +113,27 @@ class Addresses:
         if pool is not None:
             pool.note(address, was, now)
         elif now is None:
-            del self._outside[scope][address]
+            self._outside[scope].remove(address)
         elif was is None:
-            self._outside.setdefault(scope, {})[address] = None
+            self._outside_of(scope).add(address)
         self.cooling += (now == COOLING) - (was == COOLING)
+
+    def _outside_of(self, scope: str) -> Outside:
+        found = self._outside.get(scope)
+        if found is None:
+            found = self._outside[scope] = Outside()
+        return found
+
+    def leased_outside(self, scope: str, first: int, last: int) -> list[int]:
+        """Addresses of first..last that have a lease and lie in no pool."""
+        found = self._outside.get(scope)
+        return [] if found is None else found.within(first, last)
+
+    def _turn_notable(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
+        self.notable.turn((scope, address), before, after)
+        pool = self.pool_of(scope, address) if scope == MAC_SCOPE else None
+        if pool is not None:
+            pool.inactive.put(address, _inactive_since(after))
 
     def _turn_provider(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
         old, new = _server_of(before), _server_of(after)
@@ -132,7 +159,9 @@ class Addresses:
             if pool is None:
                 self._make(spec)
             elif pool.spec != spec:
-                pool.change_exclusions(spec)
+                self._unlist(pool)
+                pool.change_spec(spec)
+                self._list(pool)
         for segment in before[1]:
             del self.segments[segment.key]
             self.provider_segments.pop(segment.key, None)
@@ -144,23 +173,37 @@ class Addresses:
     def _make(self, spec: PoolSpec) -> None:
         pool = self.pools[spec.key] = Pool(spec)
         self.ranges(spec.scope).add(pool)
-        outside = self._outside.get(spec.scope, {})
-        leases = self.leases.get(spec.scope, {})
-        for address in [a for a in outside if spec.first <= a <= spec.last]:
-            del outside[address]
-            pool.note(address, None, leases[address].state)
-        if spec.scope == MAC_SCOPE:
-            bisect.insort(self.mac_pools, pool, key=_key_of)
+        for address in self.leased_outside(spec.scope, spec.first, spec.last):
+            self._outside[spec.scope].remove(address)
+            lease = self.leases[spec.scope][address]
+            pool.note(address, None, lease.state)
+            if spec.scope == MAC_SCOPE:
+                pool.inactive.put(address, _inactive_since(lease))
+        self._list(pool)
 
     def _dissolve(self, key: str) -> None:
         pool = self.pools.pop(key)
         self.ranges(pool.spec.scope).remove(pool)
-        outside = self._outside.setdefault(pool.spec.scope, {})
+        outside = self._outside_of(pool.spec.scope)
         for space in pool.by_state.values():
             for first, last in space.used_ranges():
-                outside.update(dict.fromkeys(range(pool.spec.first + first, pool.spec.first + last + 1)))
-        if pool.spec.scope == MAC_SCOPE:
-            del self.mac_pools[bisect.bisect_left(self.mac_pools, key, key=_key_of)]
+                for offset in range(first, last + 1):
+                    outside.add(pool.spec.first + offset)
+        self._unlist(pool)
+
+    def _list(self, pool: Pool) -> None:
+        """Let grants find a pool of MAC addresses."""
+        if pool.spec.scope == MAC_SCOPE and not pool.spec.host_range:
+            bisect.insort(self.mac_pools, pool, key=_key_of)
+            bisect.insort(self.mac_pools_of.setdefault(_owners(pool), []), pool, key=_key_of)
+
+    def _unlist(self, pool: Pool) -> None:
+        if pool.spec.scope == MAC_SCOPE and not pool.spec.host_range:
+            owners = _owners(pool)
+            for pools in (self.mac_pools, self.mac_pools_of[owners]):
+                del pools[bisect.bisect_left(pools, pool.spec.key, key=_key_of)]
+            if not self.mac_pools_of[owners]:
+                del self.mac_pools_of[owners]
 
     def _is_cooling(self, entry: tuple[float, str, int]) -> Lease | None:
         until, scope, address = entry
@@ -197,6 +240,15 @@ def holder_of(lease: Lease | None, kind: str) -> Holder | None:
     if lease is None or lease.state == COOLING:
         return None
     return next((holder for holder in lease.holders if holder.kind == kind), None)
+
+
+def _owners(pool: Pool) -> tuple[str, str]:
+    return pool.spec.tenant.lower(), pool.spec.host_group.lower()
+
+
+def _inactive_since(lease: Lease | None) -> float | None:
+    """Since when the first of an address's inactive holders is; None if all are there."""
+    return min((holder.inactive for holder in present(lease) if holder.inactive), default=None)
 
 
 def _same_bounds(one: PoolSpec, other: PoolSpec) -> bool:

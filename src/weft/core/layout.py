@@ -50,6 +50,12 @@ def _mac_pool(resource: Resource[MacPoolProperties]) -> PoolSpec:
         last=parse_mac(p.end_mac_address),
         cool_down=p.cool_down_seconds,
         excluded=merge((parse_mac(e.first), parse_mac(e.last), e.reason or "excluded") for e in p.excluded),
+        random=p.strategy == "random",
+        drain=p.drain,
+        tenant=p.tenant_id,
+        host_group=p.host_group,
+        warn_at=p.warn_at_percent,
+        release_inactive=p.release_inactive_after_seconds,
     )
 
 
@@ -84,7 +90,8 @@ def _virtual_network(resource: Resource[VirtualNetworkProperties]) -> Layout:
             first=int(prefix.network_address),
             last=int(prefix.broadcast_address),
             cool_down=subnet.properties.cool_down_seconds,
-            excluded=reserved,
+            excluded=merge([*reserved, *map(_ip_range, subnet.properties.excluded)]),
+            warn_at=subnet.properties.warn_at_percent,
         )
         specs.append(spec)
         segments.append(
@@ -143,6 +150,7 @@ def _logical_network(resource: Resource[LogicalNetworkProperties]) -> Layout:
                 domain=ref.lower(),
                 virtual=False,
                 virtualized=resource.properties.network_virtualization_enabled,
+                vlan=subnet.properties.vlan_id,
                 reserved=reserved,
                 pools=tuple(pool.key for pool in pools),
             )
@@ -174,6 +182,8 @@ def _ip_pools(subnet: str, scope: str, p: LogicalSubnetProperties, reserved: tup
                 last=last,
                 cool_down=pool.properties.cool_down_seconds,
                 excluded=merge(excluded),
+                drain=pool.properties.drain,
+                warn_at=pool.properties.warn_at_percent,
             )
         )
     return specs

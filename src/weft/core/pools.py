@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from weft.core.deadlines import Deadlines
 from weft.core.space import Space
 from weft.model.leases import RESERVED
 
@@ -30,6 +31,20 @@ class PoolSpec(msgspec.Struct, frozen=True):
     """Seconds."""
     excluded: tuple[Exclusion, ...] = ()
     """In order and disjoint."""
+    random: bool = False
+    """Grants begin to look anywhere, not at the cursor."""
+    drain: bool = False
+    """Grants nothing any more."""
+    tenant: str = ""
+    """Grants to interfaces of this tenant only; empty for all."""
+    host_group: str = ""
+    """Grants to interfaces on servers of this host group only; empty for all."""
+    host_range: bool = False
+    """Grants to interfaces of its server with strategy hostRange only."""
+    warn_at: int = 0
+    """Percentage not free from which on it warns; 0 never."""
+    release_inactive: int = 0
+    """Seconds after which what inactive holders hold is released; 0 never."""
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -52,6 +67,8 @@ class Segment(msgspec.Struct, frozen=True):
     virtualized: bool = False
     """Of a logical subnet: a provider subnet."""
     vsid: int = 0
+    vlan: int = 0
+    """Of a logical subnet; 0 is untagged."""
     reserved: tuple[Exclusion, ...] = ()
     """Never given to an interface: network, broadcast and gateway addresses."""
     pools: tuple[str, ...] = ()
@@ -61,7 +78,7 @@ class Segment(msgspec.Struct, frozen=True):
 class Pool:
     """The addresses of one pool and what is in which state. Equal if bounds and states are."""
 
-    __slots__ = ("by_state", "spec", "taken")
+    __slots__ = ("by_state", "inactive", "spec", "taken")
 
     def __init__(self, spec: PoolSpec) -> None:
         self.spec = spec
@@ -69,11 +86,14 @@ class Pool:
         """Leased addresses per state, as offsets from the first address."""
         self.taken = _excluded_space(spec)
         """Leased or excluded."""
+        self.inactive: Deadlines[int] = Deadlines()
+        """MAC addresses with an inactive holder, each due at the second since which it is; see `inactive_due`."""
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Pool):
             return NotImplemented
-        return (self.spec, self.taken, _used(self.by_state)) == (other.spec, other.taken, _used(other.by_state))
+        mine = (self.spec, self.taken, self.inactive, _used(self.by_state))
+        return mine == (other.spec, other.taken, other.inactive, _used(other.by_state))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -106,6 +126,11 @@ class Pool:
             found = self.taken.next_free(0)
         return None if found is None else first + found
 
+    def inactive_due(self, now: float, limit: int) -> list[int]:
+        """Addresses whose inactive holders the pool's rule releases by `now`, those that wait longest first."""
+        after = self.spec.release_inactive
+        return self.inactive.due(now - after, limit) if after else []
+
     def why_excluded(self, address: int) -> str:
         """The reason of the exclusion that covers the address; empty if none does."""
         return why_in(self.spec.excluded, address) if self.spec.excluded else ""
@@ -117,9 +142,12 @@ class Pool:
         space = self.by_state.get(state)
         return 0 if space is None else space.used
 
-    def change_exclusions(self, spec: PoolSpec) -> None:
+    def change_spec(self, spec: PoolSpec) -> None:
         """Take over a spec of equal bounds; the leases stay."""
+        same = self.spec.excluded == spec.excluded
         self.spec = spec
+        if same:
+            return
         self.taken = _excluded_space(spec)
         for space in self.by_state.values():
             for first, last in space.used_ranges():
