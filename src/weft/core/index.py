@@ -36,8 +36,8 @@ class Index:
         """Per virtual network id: server ids, and how many ports in the network each has, by machine and interface."""
         self.networks_on: Counts = {}
         """The same, per server id."""
-        self.instances: dict[str, tuple[str, str]] = {}
-        """(Kind, id) per instanceId of a top-level resource."""
+        self.instances: dict[str, dict[str, str]] = {}
+        """Id per instanceId of a top-level resource, per kind: a pair per resource would cost a megabyte in ten."""
         self.tenants_of: dict[str, dict[str, None]] = {}
         """Virtual network ids per reference of the logical network that carries them."""
         self.owned: dict[str, dict[str, None]] = {}
@@ -59,9 +59,9 @@ class Index:
         """Follow one change. A machine's interfaces must be in the state while the machine is turned."""
         if before is None or after is None or before.instance_id != after.instance_id:
             if before is not None:
-                del self.instances[before.instance_id]
+                _forget(self.instances, kind, before.instance_id)
             if after is not None:
-                self.instances[after.instance_id] = (kind, key)
+                self.instances.setdefault(kind, {})[after.instance_id] = key
         if kind == "networkInterfaces":
             self._turn_interface(key, before, after)
         elif kind == "virtualMachines":
@@ -122,7 +122,9 @@ class Index:
         for server in servers:
             self.machines_on.setdefault(server, {})[key] = None
         for interface in interfaces_of(machine):
-            self.machine_of[interface] = key
+            # the text that the interface has already: a million copies of it would be wasted
+            name = self._interfaces[interface].resource_id
+            self.machine_of[name if name == interface else interface] = key
             for ref in references(self._interfaces[interface]):
                 self._count(servers, ref, 1)
 
@@ -197,6 +199,13 @@ def captured_references(capture: Capture) -> dict[str, None]:
 
 
 def _drop(table: dict[str, dict[_Member, None]], key: str, member: _Member) -> None:
+    members = table[key]
+    del members[member]
+    if not members:
+        del table[key]
+
+
+def _forget(table: dict[str, dict[str, str]], key: str, member: str) -> None:
     members = table[key]
     del members[member]
     if not members:

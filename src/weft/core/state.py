@@ -13,7 +13,9 @@ import msgspec
 from weft.core.addresses import Addresses
 from weft.core.changes import Change, CursorChange, LeaseChange
 from weft.core.commands import Path
+from weft.core.deadlines import Deadlines
 from weft.core.index import Index
+from weft.core.l2 import Domains
 from weft.core.layout import NOTHING, Layout, layout_of
 from weft.core.pools import Pool, Segment
 from weft.model.fabric import VirtualNetworkManagerProperties
@@ -54,6 +56,9 @@ class State:
         self._layouts: dict[tuple[str, str], Layout] = {}
         self.addresses = Addresses()
         self.index = Index(self._resources)
+        self.domains = Domains(self.addresses.segments)
+        self.expiring: Deadlines[str] = Deadlines()
+        """Ids, lower case, of the reservations that expire."""
         self._turn_resource("virtualNetworkManager", "configuration", None, _default_manager())
 
     @classmethod
@@ -67,6 +72,8 @@ class State:
         for name, resources in by_kind.items():
             for resource in resources:
                 key = resource.resource_id.lower()
+                if key == resource.resource_id:
+                    key = resource.resource_id  # one text for both
                 state._turn_resource(name, key, state._resources[name].get(key), resource)
         for lease in stored.leases:
             state.addresses.turn_lease(lease.scope, lease.address, None, lease)
@@ -76,13 +83,9 @@ class State:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        return (self._resources, self.cursors, self._layouts, self.addresses, self.index) == (
-            other._resources,
-            other.cursors,
-            other._layouts,
-            other.addresses,
-            other.index,
-        )
+        mine = (self.cursors, self._layouts, self.addresses, self.index, self.domains, self.expiring)
+        theirs = (other.cursors, other._layouts, other.addresses, other.index, other.domains, other.expiring)
+        return self._resources == other._resources and mine == theirs
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -125,6 +128,10 @@ class State:
             if after is not None:
                 new = self._layouts[kind, key] = layout_of(kind, after)
             self.addresses.turn_layout(old, new)
+            if kind == "logicalNetworks":
+                self.domains.forget()
+        elif kind == "reservations":
+            self.expiring.put(key, (after.properties.expires or None) if after is not None else None)
 
     # -- resources
 
@@ -158,8 +165,11 @@ class State:
 
     def by_instance(self, instance_id: str) -> tuple[str, AnyResource] | None:
         """(Kind, resource) of a top-level resource by its instanceId."""
-        found = self.index.instances.get(instance_id.lower())
-        return None if found is None else (found[0], self._resources[found[0]][found[1]])
+        wanted = instance_id.lower()
+        for kind, ids in self.index.instances.items():
+            if wanted in ids:
+                return kind, self._resources[kind][ids[wanted]]
+        return None
 
     def owned(self, kind: str, owner_id: str) -> list[AnyResource]:
         """What is named below an owner, such as the `checkpoints` of a machine, in the order of their ids."""
@@ -225,6 +235,18 @@ class State:
     def cooling_ends(self) -> float | None:
         """Ledger time at which the next cooling ends; None if nothing cools."""
         return self.addresses.cooling_ends()
+
+    def next_expired(self, now: float, limit: int = 100) -> list[str]:
+        """Ids, lower case, of reservations that have expired by ledger time `now`, soonest first."""
+        return self.expiring.due(now, limit)
+
+    def reservations_end(self) -> float | None:
+        """Ledger time at which the next reservation expires; None if none does."""
+        return self.expiring.first()
+
+    def meet(self, one: str, other: str) -> bool:
+        """Whether holders in two L2 domains (`Holder.domain`) could meet; one without a subnet may meet everyone."""
+        return self.domains.meet(one, other)
 
     def provider_address_of(self, server_id: str, logical_network_ref: str) -> str | None:
         """A server's provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""

@@ -13,6 +13,7 @@ import msgspec
 from weft.core.changes import Change, CursorChange, LeaseChange, ResourceChange
 from weft.model.kinds import KINDS
 from weft.model.leases import MAC_SCOPE, Holder, Lease
+from weft.store.sharing import Sharing
 
 
 class _LeaseBody(msgspec.Struct, frozen=True, array_like=True):
@@ -83,9 +84,17 @@ def lease_row(lease: Lease, packed: bytes) -> tuple[Any, ...]:
     return (lease.scope, packed, lease.state, lease.until, _json(lease.holders).decode(), lease.reason)
 
 
-def lease_of(row: Sequence[Any]) -> Lease:
+def lease_of(row: Sequence[Any], share: Sharing) -> Lease:
+    """Columns in the order of the table's."""
     scope, packed, state, until, holders, reason = row
-    return Lease(scope, int.from_bytes(packed, "big"), state, _holders_decoder(holders), until, reason)
+    return Lease(
+        share.text(scope),
+        int.from_bytes(packed, "big"),
+        share.text(state),
+        share.holders(_holders_decoder(holders)),
+        share.zero(until),
+        share.text(reason),
+    )
 
 
 def _body(lease: Lease | None) -> tuple[Any, ...] | None:
