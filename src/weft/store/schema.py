@@ -6,7 +6,7 @@ one width sort as the numbers do. Bodies are JSON as the API answers it, so that
 
 from sqlalchemy import REAL, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The migration that this code needs; a test holds it to the newest file in migrations/versions."""
 
 metadata = MetaData()
@@ -133,3 +133,15 @@ agents = Table(
     sqlite_with_rowid=False,
 )
 """Servers whose agent has connected at least once: the managed ones. Key: server id in lower case."""
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("pool", Text, primary_key=True, nullable=False),
+    Column("ledger", REAL, primary_key=True, nullable=False),
+    Column("used", LargeBinary, nullable=False),
+    Index("samples_ledger", "ledger"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""How many addresses of a pool were not free, by the ledger's time."""

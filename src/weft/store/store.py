@@ -1,7 +1,9 @@
 """The embedded store: one SQLite file, one process, one write transaction per revision.
 
 Called by weft.control on its event loop; every call blocks for as long as the disk takes and none is thread-safe.
-commit() is all or nothing. Another database would offer the same functions; no SQL stands outside this package.
+commit() is all or nothing. Once the disk has failed it is not known any more what it has: every further write is
+refused until the store is opened anew. Another database would offer the same functions; no SQL stands outside this
+package.
 """
 
 import math
@@ -21,11 +23,13 @@ from weft.core.changes import Change, Commit, LeaseChange, ResourceChange
 from weft.model.errors import Compacted, StoreUnavailable
 from weft.model.leases import Lease
 from weft.model.values import NewId
-from weft.store import refusals, rows, schema
+from weft.store import refusals, rows, samples, schema
 from weft.store.generation import Lock, Mark, settle
 from weft.store.opening import engine_on, open_file, take_lock
 from weft.store.refusals import RefusedAddress
+from weft.store.samples import Sample
 from weft.store.sharing import Sharing
+from weft.store.transactions import Transactions
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -82,6 +86,8 @@ class Retention(msgspec.Struct, frozen=True):
     log_revisions: int = 1_000_000
     requests_s: float = 86_400.0
     history_s: float | None = None
+    samples_s: float = 30 * 86_400.0
+    """Of how full pools were; ledger seconds."""
     refusals: int = 100_000
     """Rows of refused addresses, all addresses together."""
 
@@ -128,6 +134,7 @@ class Store:
         self._engine = engine_on(connection)
         self._mark = mark
         self._lock = lock
+        self._transactions = Transactions(connection)
 
     @classmethod
     def open(cls, folder: Path, new_id: NewId) -> "Store":
@@ -183,9 +190,7 @@ class Store:
         head already has: it records the ledger's time, answers and refusals only. Raises StoreUnavailable, then nothing
         is kept.
         """
-        write = self._connection
-        try:
-            write.execute("BEGIN IMMEDIATE")
+        with self._transactions.one() as write:
             if commit.changes:
                 self._write_rows(commit)
                 line = (commit.revision, commit.wall, commit.ledger, rows.encode_changes(commit.changes))
@@ -197,18 +202,7 @@ class Store:
             if refused:
                 refusals.write(write, refused, commit.revision, commit.wall)
             write.execute(_RAISE_HEAD, (commit.revision, commit.ledger))
-            write.execute("COMMIT")
-            self._mark.write(commit.revision)
-        except sqlite3.Error as error:
-            self._roll_back()
-            raise StoreUnavailable(f"The store refused to write: {error}. Nothing was changed; try again.") from error
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        self._mark.write(commit.revision)
 
     def _write_rows(self, commit: Commit) -> None:
         """A row that several changes touch is written once, as the last leaves it."""
@@ -288,11 +282,18 @@ class Store:
     def forget_agent(self, server: str) -> None:
         self._one(_DROP_AGENT, (server,))
 
-    def _one(self, sql: str, values: tuple[Any, ...]) -> None:
-        try:
-            self._connection.execute(sql, values)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"The store refused to write: {error}. Nothing was changed; try again.") from error
+    def _one(self, sql: str, values: tuple[Any, ...]) -> int:
+        with self._transactions.one() as write:
+            return write.execute(sql, values).rowcount
+
+    def add_samples(self, found: Sequence[Sample]) -> None:
+        """Keep how full pools were. Raises StoreUnavailable."""
+        with self._transactions.one() as write:
+            samples.write(write, found)
+
+    def sample_at(self, pool: str, since: float) -> Sample | None:
+        """How full a pool was at ledger second `since`: the last sample before, else the first after; None without."""
+        return samples.first(self._connection, pool, since)
 
     def compact(self, ledger: float, wall: float, keep: Retention, limit: int = 5000) -> int:
         """Delete what is older than `keep` allows, at most `limit` rows of each table; returns how many went.
@@ -300,19 +301,14 @@ class Store:
         Call it now and then until it returns 0. Raises StoreUnavailable.
         """
         total = 0
-        total += self._delete(_OLD_LOG, (ledger - keep.log_s, keep.log_revisions, limit))
-        total += self._delete(_OLD_REQUESTS, (ledger - keep.requests_s, limit))
+        total += self._one(_OLD_LOG, (ledger - keep.log_s, keep.log_revisions, limit))
+        total += self._one(_OLD_REQUESTS, (ledger - keep.requests_s, limit))
         oldest = -math.inf if keep.history_s is None else wall - keep.history_s
-        total += self._delete(refusals.OLD, (oldest, keep.refusals, limit))
+        total += self._one(refusals.OLD, (oldest, keep.refusals, limit))
+        total += self._one(samples.OLD, (ledger - keep.samples_s, limit))
         if keep.history_s is not None:
-            total += self._delete(_OLD_HISTORY, (wall - keep.history_s, limit))
+            total += self._one(_OLD_HISTORY, (wall - keep.history_s, limit))
         return total
-
-    def _delete(self, sql: str, values: tuple[Any, ...]) -> int:
-        try:
-            return self._connection.execute(sql, values).rowcount
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"The store refused to compact: {error}.") from error
 
 
 # Each looks only at its oldest rows, by an index, so a call costs what it deletes and not what is kept.
