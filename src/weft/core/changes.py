@@ -45,6 +45,16 @@ class CursorChange(msgspec.Struct, frozen=True, gc=False, tag="cursor"):
 Change = ResourceChange | LeaseChange | CursorChange
 
 
+class PoolWarning(msgspec.Struct, frozen=True, rename="camel"):
+    """A pool crossed its warnAtPercent: `warning` upwards, or down again. `used` addresses of it are not free."""
+
+    pool: str
+    """resourceRef."""
+    warning: bool
+    used: int
+    capacity: int
+
+
 class Commit(msgspec.Struct, frozen=True):
     """One revision: what the log keeps and the watch and the feed are made from."""
 
@@ -53,3 +63,5 @@ class Commit(msgspec.Struct, frozen=True):
     ledger: float
     changes: tuple[Change, ...]
     actors: tuple[str, ...] = ()
+    warnings: tuple[PoolWarning, ...] = ()
+    """Told to who watches at the time; the log does not keep them."""
