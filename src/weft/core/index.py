@@ -46,6 +46,10 @@ class Index:
         """(Kind, id) of the checkpoints and exports that name an address in a subnet or network, per its reference."""
         self.inactive: dict[str, None] = {}
         """Ids of the machines that their hosts no longer know."""
+        self.planned: dict[str, dict[str, None]] = {}
+        """Server ids per id of the address plan that gives them their range."""
+        self.requests: dict[str, str] = {}
+        """Reservation ids per request id."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -68,6 +72,10 @@ class Index:
             self._turn_machine(key, before, after)
         elif kind == "virtualNetworks":
             self._turn_network(key, before, after)
+        elif kind == "servers":
+            self._turn_server(key, before, after)
+        elif kind == "reservations":
+            self._turn_reservation(key, before, after)
         elif (before is None) != (after is None) and BY_NAME[kind.lower()].owner:
             self._turn_owned(kind, key, before, after)
 
@@ -83,6 +91,21 @@ class Index:
             _drop(self.owned, below, key)
         else:
             self.owned.setdefault(below, {})[key] = None
+
+    def _turn_server(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        old = last_id(before.properties.address_plan) if before is not None else ""
+        new = last_id(after.properties.address_plan) if after is not None else ""
+        if old != new:
+            if old:
+                _drop(self.planned, old, key)
+            if new:
+                self.planned.setdefault(new, {})[key] = None
+
+    def _turn_reservation(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        if before is not None and before.properties.request_id:
+            del self.requests[before.properties.request_id]
+        if after is not None and after.properties.request_id:
+            self.requests[after.properties.request_id] = key
 
     def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         old = lower(before.properties.logical_network) if before is not None else ""

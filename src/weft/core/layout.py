@@ -8,10 +8,12 @@ from typing import Any
 
 from weft.core.pools import Exclusion, PoolSpec, Segment, merge
 from weft.model.fabric import (
+    AddressPlanProperties,
     ExcludedRange,
     LogicalNetworkProperties,
     LogicalSubnetProperties,
     MacPoolProperties,
+    ServerProperties,
     VirtualNetworkManagerProperties,
 )
 from weft.model.leases import MAC_SCOPE, RDID_SCOPE, VSID_SCOPE, ip_scope
@@ -57,6 +59,25 @@ def _mac_pool(resource: Resource[MacPoolProperties]) -> PoolSpec:
         warn_at=p.warn_at_percent,
         release_inactive=p.release_inactive_after_seconds,
     )
+
+
+def host_range_of(server: Resource[ServerProperties], plan: Resource[AddressPlanProperties] | None) -> Layout:
+    """The range that a plan gives a server; only interfaces with strategy hostRange are granted from it."""
+    granted = server.properties.mac_range
+    assert granted is not None
+    p = plan.properties if plan is not None else AddressPlanProperties()
+    ref = f"/servers/{server.resource_id}/macRange"
+    spec = PoolSpec(
+        key=ref.lower(),
+        ref=ref,
+        scope=MAC_SCOPE,
+        first=parse_mac(granted.first),
+        last=parse_mac(granted.last),
+        cool_down=p.cool_down_seconds,
+        host_range=True,
+        warn_at=p.warn_at_percent,
+    )
+    return (spec,), ()
 
 
 def _vsid_pool(resource: Resource[VirtualNetworkManagerProperties]) -> PoolSpec:

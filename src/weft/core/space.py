@@ -152,6 +152,12 @@ class Space:
         root = self._gaps[self._height].get(0)
         return self.size if root is None else root[2]
 
+    def first_gap(self, count: int) -> int | None:
+        """Where the first run of at least `count` free numbers begins; None if there is none. Looks only where one is."""
+        if self.largest_gap() < count:
+            return None
+        return self._seek_gap(self._height, 0, count) if self.used else 0
+
     # -- the tree; level 0 are the leaves, level k >= 1 the inner nodes whose masks stand in _full[k-1] and _some[k-1]
 
     def _is_covered(self, index: int) -> bool:
@@ -327,6 +333,40 @@ class Space:
             best = max(best, run, inner)
             run = tail
         return head if seen else run, run, max(best, run)
+
+    def _seek_gap(self, level: int, node: int, count: int) -> int:
+        """In a subtree that has such a run, by the summaries that largest_gap has brought up to date."""
+        assert self._gaps is not None
+        if level == 0:
+            width = min(LEAF_WIDTH, self.size - (node << LEAF_BITS))
+            starts = _starts_of(~self._leaves.get(node, 0) & ((1 << width) - 1), count)
+            return (node << LEAF_BITS) + (starts & -starts).bit_length() - 1
+        below = self._gaps[level - 1]
+        span = 1 << (LEAF_BITS + _NODE_BITS * (level - 1))
+        full = self._full[level - 1].get(node, 0)
+        some = self._some[level - 1].get(node, 0)
+        run = 0
+        for child in range(node << _NODE_BITS, (node + 1) << _NODE_BITS):
+            mask = 1 << (child & _NODE_MASK)
+            width = min(span, self.size - child * span)
+            free = (width, width, width)
+            first, tail, inner = free if not some & mask else (0, 0, 0) if full & mask else below[child]
+            if run + first >= count:
+                return child * span - run
+            if inner >= count:
+                return self._seek_gap(level - 1, child, count)
+            run = run + width if first == width else tail
+        raise AssertionError(node)
+
+
+def _starts_of(bits: int, count: int) -> int:
+    """Where runs of `count` ones begin."""
+    length = 1
+    while length < count:
+        step = min(length, count - length)
+        bits &= bits >> step
+        length += step
+    return bits
 
 
 def _longest_run(bits: int) -> int:

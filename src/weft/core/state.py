@@ -14,9 +14,9 @@ from weft.core.addresses import Addresses
 from weft.core.changes import Change, CursorChange, LeaseChange
 from weft.core.commands import Path
 from weft.core.deadlines import Deadlines
-from weft.core.index import Index
+from weft.core.index import Index, last_id
 from weft.core.l2 import Domains
-from weft.core.layout import NOTHING, Layout, layout_of
+from weft.core.layout import NOTHING, Layout, host_range_of, layout_of
 from weft.core.pools import Pool, Segment
 from weft.model.fabric import VirtualNetworkManagerProperties
 from weft.model.kinds import BY_NAME, KINDS, Kind, owned_id, owned_kind
@@ -122,16 +122,31 @@ class State:
         else:
             table[key] = after
         self.index.turn(kind, key, before, after)
-        if kind not in _WITHOUT_LAYOUT:
-            old = self._layouts.pop((kind, key), NOTHING)
-            new = NOTHING
-            if after is not None:
-                new = self._layouts[kind, key] = layout_of(kind, after)
-            self.addresses.turn_layout(old, new)
+        if kind == "servers":
+            self.domains.turn_server(before, after)
+            self._turn_layout(kind, key, self._range_of(after))
+        elif kind == "addressPlans":
+            for server in self.index.planned.get(key, ()):
+                self._turn_layout("servers", server, self._range_of(self._resources["servers"][server]))
+        elif kind not in _WITHOUT_LAYOUT:
+            self._turn_layout(kind, key, layout_of(kind, after))
             if kind == "logicalNetworks":
                 self.domains.forget()
         elif kind == "reservations":
             self.expiring.put(key, (after.properties.expires or None) if after is not None else None)
+
+    def _turn_layout(self, kind: str, key: str, new: Layout) -> None:
+        old = self._layouts.pop((kind, key), NOTHING)
+        if new != NOTHING:
+            self._layouts[kind, key] = new
+        if old != new:
+            self.addresses.turn_layout(old, new)
+
+    def _range_of(self, server: AnyResource | None) -> Layout:
+        """The range that a server has of its plan, as a pool."""
+        if server is None or server.properties.mac_range is None:
+            return NOTHING
+        return host_range_of(server, self._resources["addressPlans"].get(last_id(server.properties.address_plan)))
 
     # -- resources
 
@@ -258,9 +273,7 @@ class State:
         return None
 
 
-_WITHOUT_LAYOUT = frozenset(
-    {"networkInterfaces", "virtualMachines", "servers", "addressPlans", "reservations", "checkpoints", "exports"}
-)
+_WITHOUT_LAYOUT = frozenset({"networkInterfaces", "virtualMachines", "reservations", "checkpoints", "exports"})
 
 
 def child_kind(kind: Kind, name: str) -> Kind | None:

@@ -14,10 +14,13 @@ from weft.core.commands import (
     Decision,
     Delete,
     EndCoolDowns,
+    EndReservations,
+    NoteSeen,
     Put,
+    Reserve,
     SetPower,
 )
-from weft.core.decide import cool_down, machine_power, moves, puts
+from weft.core.decide import cool_down, machine_power, moves, puts, reservations, seen
 from weft.core.decide.batch import apply_batch, revert_all
 from weft.core.decide.draft import Draft
 from weft.core.state import State
@@ -32,6 +35,9 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     BeginMove: moves.begin,
     AdvanceMove: moves.advance,
     EndCoolDowns: cool_down.end,
+    Reserve: reservations.reserve,
+    EndReservations: reservations.end,
+    NoteSeen: seen.note_seen,
 }
 """The family of each command but Batch."""
 

@@ -17,7 +17,7 @@ from weft.model.values import NewId, Now
 class Draft:
     """Changes to be. `machine` and `host` go into the history of every address that changes."""
 
-    __slots__ = ("_cursors", "_leases", "_resources", "host", "machine", "new_id", "now", "state")
+    __slots__ = ("_after", "_cursors", "_leases", "_resources", "host", "machine", "new_id", "now", "state")
 
     def __init__(self, state: State, now: Now, new_id: NewId) -> None:
         self.state = state
@@ -26,6 +26,7 @@ class Draft:
         self.machine = ""
         self.host = ""
         self._resources: list[ResourceChange] = []
+        self._after: dict[tuple[str, str], Any] = {}
         self._leases: dict[tuple[str, int], LeaseChange] = {}
         self._cursors: dict[str, int] = {}
 
@@ -56,11 +57,18 @@ class Draft:
             reason=reason,
         )
 
-    def grant(self, pool: Pool) -> int | None:
-        """The next free address of a pool, in turn; None if it is full. The caller must then turn its lease."""
+    def has_turned(self, scope: str, address: int) -> bool:
+        """Whether the command has changed or noted this address."""
+        return (scope, address) in self._leases
+
+    def grant(self, pool: Pool, begin: int | None = None) -> int | None:
+        """The next free address of a pool, in turn, or from `begin` on without moving the cursor; None if it is full.
+
+        The caller must then turn its lease.
+        """
         spec = pool.spec
         key = spec.key
-        at = self._cursors.get(key)
+        at = self._cursors.get(key) if begin is None else begin
         if at is None:
             at = self.state.cursors.get(key, 0)
         found = start = pool.next_free(at)
@@ -68,7 +76,7 @@ class Draft:
             found = pool.next_free(found + 1)
             if found == start:
                 return None
-        if found is not None:
+        if found is not None and begin is None:
             self._cursors[key] = found + 1 if found < spec.last else spec.first
         return found
 
@@ -81,6 +89,14 @@ class Draft:
     def put(self, kind: str, key: str, before: Any | None, after: Any | None) -> None:
         """Change a top-level resource; `key` is its id in lower case."""
         self._resources.append(ResourceChange(kind=kind, id=key, before=before, after=after))
+        self._after[kind, key] = after
+
+    def get(self, kind: str, resource_id: str) -> Any | None:
+        """A top-level resource as it would be."""
+        key = resource_id.lower()
+        if (kind, key) in self._after:
+            return self._after[kind, key]
+        return self.state.get(kind, key)
 
     def changes(self) -> tuple[Change, ...]:
         """All changes, in an order that can be applied."""

@@ -13,6 +13,7 @@ from weft.core.decide import (
     logical_networks,
     mac_pools,
     network_interfaces,
+    reservations,
     servers,
     virtual_machines,
     virtual_network_manager,
@@ -55,6 +56,7 @@ RULES: dict[str, tuple[Settle, Remove]] = {
     "servers": (servers.settle, servers.remove),
     "virtualNetworks": (virtual_networks.settle, virtual_networks.remove),
     "networkInterfaces": (network_interfaces.settle, network_interfaces.remove),
+    "reservations": (reservations.settle, reservations.remove),
     "virtualMachines": (virtual_machines.settle, virtual_machines.remove),
 }
 """Per kind: properties as they will be stored, and what a delete must check and release."""

@@ -1,0 +1,86 @@
+"""NoteSeen: what an agent sees on its switches and no binding of ours explains becomes a holder of the address.
+
+Called through core.decide by control, with all that a server's agent sees now. A free address becomes foreign; one that
+somebody has stays his and is a conflict (core.conflicts). What is not seen any more goes, and a foreign address of a
+pool cools then. Costs by what is seen and what was seen.
+"""
+
+from weft.core.commands import Decision, NoteSeen, Seen
+from weft.core.decide.cool_down import resting
+from weft.core.decide.draft import Draft
+from weft.core.l2 import subnet_on
+from weft.core.macs import why_forbidden
+from weft.core.notable import present
+from weft.model.leases import COOLING, MAC_SCOPE, Holder, Lease, state_of
+
+Port = tuple[int, str]
+"""MAC address and the reference of the port that has it."""
+
+
+def note_seen(draft: Draft, command: NoteSeen) -> Decision:
+    """Make the ports of one server what its agent says; of a server that is not there, none."""
+    before = draft.state.addresses.notable.ports.get(command.server.lower(), {})
+    after = _ports(draft, command)
+    draft.host = command.server
+    for mac, ref in sorted(before.keys() - after.keys()):
+        _unsee(draft, mac, ref)
+    for (mac, _), holder in sorted(after.items()):
+        _see(draft, mac, holder)
+    changes = draft.changes()
+    return Decision(changes=changes, outcome="done" if changes else "unchanged")
+
+
+def _ports(draft: Draft, command: NoteSeen) -> dict[Port, Holder]:
+    state = draft.state
+    server = state.get("servers", command.server)
+    if server is None:
+        return {}
+    domains: dict[int, str] = {}
+    ports = {}
+    for seen in command.seen:
+        if _is_ours(draft, seen, server.resource_id):
+            continue
+        if seen.vlan not in domains:
+            domains[seen.vlan] = subnet_on(state.addresses.segments, server, seen.vlan)
+        ref = f"/servers/{server.resource_id}/ports/{seen.port}"
+        ports[seen.mac, ref] = Holder("port", ref, domains[seen.vlan])
+    return ports
+
+
+def _is_ours(draft: Draft, seen: Seen, server: str) -> bool:
+    """Whether there is nothing strange about it: no host's address, a server's own adapter, or, learnt only, a frame of
+    an interface of ours that came in from elsewhere. A switch remembers for minutes what has gone: cooling is no news."""
+    if why_forbidden(seen.mac):
+        return True
+    lease = draft.state.lease(MAC_SCOPE, seen.mac)
+    if lease is None:
+        return False
+    own = f"/servers/{server}".lower()
+    for holder in present(lease):
+        if holder.kind == "server" and (seen.learnt or holder.ref.lower() == own):
+            return True
+        if holder.kind == "networkInterface" and seen.learnt:
+            return True
+    return seen.learnt and lease.state == COOLING
+
+
+def _see(draft: Draft, mac: int, holder: Holder) -> None:
+    lease = draft.lease(MAC_SCOPE, mac)
+    holders = present(lease)
+    if holder in holders:
+        return
+    holders = (*(one for one in holders if one.ref != holder.ref), holder)
+    reason = lease.reason if lease is not None and len(holders) > 1 else ""
+    draft.turn(lease, Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, holders), holders, reason=reason), "seen", holder.ref)
+
+
+def _unsee(draft: Draft, mac: int, ref: str) -> None:
+    lease = draft.lease(MAC_SCOPE, mac)
+    assert lease is not None
+    others = tuple(one for one in lease.holders if one.ref != ref)
+    reason = f"{ref} does not have it any more"
+    if others:
+        after: Lease | None = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason)
+    else:
+        after = resting(draft, lease, reason)
+    draft.turn(lease, after, "unseen", reason)
