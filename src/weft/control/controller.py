@@ -7,9 +7,11 @@ revision, and that one is durable.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import msgspec
 
 from weft.control.clock import Clock, LedgerClock
 from weft.control.clockwork import Clockwork
@@ -18,6 +20,7 @@ from weft.control.hosts import HostView, host_view
 from weft.control.machines import Machines
 from weft.control.publisher import Publisher
 from weft.control.session import Send
+from weft.control.usage import Usage
 from weft.control.waits import wait_applied
 from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
@@ -46,7 +49,9 @@ class Controller:
         self.publisher = Publisher(self.state, store, loaded.generation)
         self.machines = Machines(self.writer, self.publisher)
         self._watch = Watch(store, loaded.generation, loaded.revision)
-        self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention(), self.machines.sweep)
+        self._usage = Usage(self.state, store, loaded.ledger)
+        each_tick = (self.machines.sweep, self._sample)
+        self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention(), each_tick)
         self.writer.on_commit = self._committed
 
     @classmethod
@@ -83,8 +88,20 @@ class Controller:
             if change.before is None and change.after is not None:
                 for warning in warnings_for(change.after):
                     log.warning("macPool %s: %s", change.after.resource_id, warning)
-        self._watch.committed(commit)
+        warnings = self._usage.committed(commit)
+        self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
         self.publisher.committed(commit)
+
+    def _sample(self) -> None:
+        self._usage.sample(self.now().ledger)
+
+    def usage_trend(self, *pools: str) -> float | None:
+        """Days until the pools with these keys, taken together, are full at the rate of late; None if none is known."""
+        return self._usage.days_left(pools, self.now().ledger)
+
+    def warned_pools(self) -> Set[str]:
+        """Keys of the pools that are filled to their warnAtPercent or beyond."""
+        return self._usage.warned
 
     def now(self) -> Now:
         """The ledger's time and the wall's."""

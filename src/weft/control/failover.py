@@ -61,7 +61,7 @@ class Failovers:
     async def carry_out(
         self, name: str, server: str, actor: Actor, timeout: float = FAILOVER_TIMEOUT_S
     ) -> VirtualMachine:
-        """After check(). Return when its new host has it as it was. Raises Refusal; WaitTimedOut, then it belongs there."""
+        """After check(). Return when its new host has it. Raises Refusal; WaitTimedOut, then it belongs there."""
         machine = self._power.machine(name)
         before = servers_of(machine)
         submitted = await self._writer.submit(Failover(name, server), actor)

@@ -4,7 +4,7 @@ Times are the ledger's, so a jump of the wall clock bends no forecast. Retention
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -31,8 +31,9 @@ DELETE FROM samples WHERE (pool, ledger) IN (
 """
 
 
-def write(connection: sqlite3.Connection, samples: Sequence[Sample]) -> None:
-    """Add to the transaction that is under way."""
+def write(connection: sqlite3.Connection, samples: Sequence[Sample], anew: Iterable[str]) -> None:
+    """Add to the transaction that is under way; of the pools in `anew` nothing older stays."""
+    connection.executemany("DELETE FROM samples WHERE pool = ?", [(pool,) for pool in anew])
     connection.executemany(_ADD, [(one.pool, one.ledger, rows.pack_number(one.used)) for one in samples])
 
 

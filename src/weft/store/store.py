@@ -9,7 +9,7 @@ package.
 import math
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -286,10 +286,10 @@ class Store:
         with self._transactions.one() as write:
             return write.execute(sql, values).rowcount
 
-    def add_samples(self, found: Sequence[Sample]) -> None:
-        """Keep how full pools were. Raises StoreUnavailable."""
+    def add_samples(self, found: Sequence[Sample], anew: Iterable[str] = ()) -> None:
+        """Keep how full pools were; what was kept of pools in `anew` goes. Raises StoreUnavailable."""
         with self._transactions.one() as write:
-            samples.write(write, found)
+            samples.write(write, found, anew)
 
     def sample_at(self, pool: str, since: float) -> Sample | None:
         """How full a pool was at ledger second `since`: the last sample before, else the first after; None without."""
