@@ -184,7 +184,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 def main() -> None:
     """Entry point of the `weft` script."""
-    app(prog_name="weft", obj=Desk(new_id))
+    app(prog_name="weft", obj=Desk(new_id, wall=time.time))
 
 
 if __name__ == "__main__":

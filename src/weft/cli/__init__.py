@@ -2,7 +2,7 @@
 
 import typer
 
-from weft.cli import follow, ledger, look, nic, resources, vm
+from weft.cli import addresses, follow, hosts, look, nic, pools, resources, vm
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -13,8 +13,9 @@ app = typer.Typer(
 app.add_typer(resources.app)
 app.add_typer(nic.app, name="nic")
 app.add_typer(vm.app, name="vm")
-app.add_typer(ledger.pool, name="pool")
-app.add_typer(ledger.app)
+app.add_typer(pools.app, name="pool")
+app.add_typer(addresses.app, name="address")
+app.add_typer(addresses.conflicts_app)
 app.add_typer(look.app)
 app.add_typer(follow.app)
-app.add_typer(look.host, name="host")
+app.add_typer(hosts.app, name="host")

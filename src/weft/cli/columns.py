@@ -1,6 +1,7 @@
 """Which members of a resource a table shows, kind by kind. Pure."""
 
-from collections.abc import Callable, Mapping
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from weft.model.errors import InvalidMacAddress
@@ -82,6 +83,13 @@ def _vsid(p: Any) -> Any:
 
 STATUS: Cell = _member("configurationState", "status")
 
+_CAPTURE: dict[str, Cell] = {
+    "machine": _ref("virtualMachine"),
+    "holds": lambda p: "; ".join(_captured(each) for each in p.get("networkInterfaces") or ()),
+    "power": _member("powerState"),
+    "created": _member("created"),
+}
+
 _COLUMNS: dict[str, dict[str, Cell]] = {
     "virtualNetworkManager": {
         "protocol": _member("networkVirtualizationProtocol"),
@@ -94,6 +102,19 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "allocated": _used("numberOfMacAddresses", "numberofMacAddressesAllocated"),
     },
     "logicalNetworks": {"virtualized": _member("networkVirtualizationEnabled"), "subnets": _subnets},
+    "addressPlans": {
+        "addresses": lambda p: _plan(p),
+        "clusters": lambda p: 16 ** p.get("clusterDigits", 2),
+        "hosts each": lambda p: 16 ** p.get("hostDigits", 1),
+        "addresses each": lambda p: 16 ** p.get("interfaceDigits", 3),
+    },
+    "reservations": {
+        "pool": lambda p: name_of(p.get("pool")),
+        "count": _member("count"),
+        "purpose": _member("purpose"),
+        "until": _member("until"),
+        "addresses": lambda p: _joined(ranges_of(p.get("addresses") or ())),
+    },
     "servers": {
         "provider addresses": lambda p: _joined(p.get("providerAddresses")),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("virtualNetworkInterfaces") or ()),
@@ -113,11 +134,13 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "status": STATUS,
     },
     "virtualMachines": {
-        "power": _member("powerState"),
+        "power": lambda p: "Template" if p.get("isTemplate") else p.get("powerState"),
         "server": _ref("server"),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("networkInterfaces") or ()),
         "moving to": lambda p: _moving_to(p),
     },
+    "checkpoints": _CAPTURE,
+    "exports": _CAPTURE,
     "subnets": {
         "prefix": _member("addressPrefix"),
         "vsid": _vsid,
@@ -147,6 +170,91 @@ def _lowered_range(p: Any) -> dict[str, Any]:
     """The range's bounds whatever the case of their names (the specification has StartId and EndId)."""
     found = {key[:1].lower() + key[1:]: value for key, value in (p.get("virtualSubnetIdRange") or {}).items()}
     return {"startId": "-", "endId": "-"} | found
+
+
+_WHERE_SET: dict[str, dict[str, Cell]] = {
+    "macPools": {
+        "strategy": lambda p: "" if p.get("strategy") == "central" else p.get("strategy"),
+        "drain": lambda p: _yes(p.get("drain")),
+        "only for": lambda p: _joined(w for w in (p.get("tenantId"), p.get("hostGroup")) if w),
+        "excluded": lambda p: _joined(_excluded(each) for each in p.get("excluded") or ()),
+    },
+    "ipPools": {"drain": lambda p: _yes(p.get("drain"))},
+    "servers": {
+        "plan": _ref("addressPlan"),
+        "mac range": lambda p: range_text(p.get("macRange")),
+        "group": _member("hostGroup"),
+    },
+    "networkInterfaces": {"strategy": _member("strategy"), "reservation": _ref("reservation")},
+    "virtualMachines": {
+        "networks": lambda p: _joined(name_of(n.get("subnet")) for n in p.get("networks") or ()),
+        "checkpoints": lambda p: _joined(name_of(ref) for ref in p.get("checkpoints") or ()),
+        "inactive": _member("inactive"),
+    },
+}
+"""Columns that stand at the end, and only where some resource has something in them."""
+
+
+def _yes(value: Any) -> str:
+    return "yes" if value else ""
+
+
+def _excluded(found: Any) -> str:
+    """first to last (reason)."""
+    text = range_text(found)
+    return f"{text} ({found['reason']})" if found.get("reason") else text
+
+
+def range_text(found: Any) -> str:
+    """`first to last`; empty for none."""
+    if not found or not found.get("first"):
+        return ""
+    first, last = found["first"], found.get("last") or found["first"]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _plan(p: Any) -> str:
+    """The shape of its addresses: 00155D cc h iii."""
+    digits = "".join(c for c in p.get("prefix", "00-15-5D") if c.isalnum()).upper()
+    widths = (p.get("clusterDigits", 2), p.get("hostDigits", 1), p.get("interfaceDigits", 3))
+    return digits + "".join(letter * width for letter, width in zip("chi", widths, strict=True))
+
+
+def _captured(found: Any) -> str:
+    """An interface with all that it had."""
+    addresses = [each.get("privateIPAddress") for each in found.get("ipAddresses") or ()]
+    had = [found.get("macAddress"), *addresses]
+    return " ".join([name_of(found.get("networkInterface")), *(str(each) for each in had if each)])
+
+
+def ranges_of(addresses: Sequence[str]) -> list[str]:
+    """Addresses that follow each other as one range: ten in a row are `first to last (10)`."""
+    found: list[list[str]] = []
+    for text in sorted(addresses, key=_number):
+        if found and _number(found[-1][-1]) + 1 == _number(text):
+            found[-1].append(text)
+        else:
+            found.append([text])
+    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]} ({len(run)})" for run in found]
+
+
+def _number(address: str) -> int:
+    try:
+        return parse_mac(address)
+    except InvalidMacAddress:
+        return int(ipaddress.ip_address(address))
+
+
+def table_of(kind: Kind, resources: Iterable[Any]) -> tuple[list[str], list[list[Any]]]:
+    """Heads and rows; of the columns that are often empty only those with something in them."""
+    found = list(resources)
+    rows = [row(kind, resource) for resource in found]
+    more = list(_WHERE_SET.get(kind.name, {}).items())
+    filled = [(head, [cell(each.get("properties") or {}) for each in found]) for head, cell in more]
+    for _, cells in (kept := [(head, cells) for head, cells in filled if any(cells)]):
+        for line, cell in zip(rows, cells, strict=True):
+            line.append(cell)
+    return [*heads(kind), *(head for head, _ in kept)], rows
 
 
 def heads(kind: Kind) -> list[str]:

@@ -15,6 +15,7 @@ from msgspec import inspect
 from weft.cli.documents import Document
 from weft.cli.references import normal_ref
 from weft.model.errors import InvalidMacAddress
+from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
 from weft.model.values import parse_mac
 
 _GRANTED = frozenset(
@@ -22,11 +23,11 @@ _GRANTED = frozenset(
 )
 """Members that the controller fills where the file is silent; networkInterfaces are a server's adapters."""
 
-_NOT_COMPARED = frozenset(("instanceId", "etag", "powerState", "move", "routingDomainNumber", "resourceId"))
-"""Identity, and what only actions change: apply starts and stops nothing."""
+_NOT_COMPARED = frozenset("instanceId etag powerState move routingDomainNumber resourceId macRange inactive".split())
+"""Identity, what only actions change (apply starts and stops nothing), and what only Weft writes."""
 
-_WORDS = re.compile(r"(Method|State|Protocol|Enabled|Moderation)$")
-"""Members whose values are words of the specification, taken in any case."""
+_WORDS = re.compile(r"(Method|State|Protocol|Enabled|Moderation|strategy)$")
+"""Members whose values are words, taken in any case."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -42,10 +43,21 @@ def compare(document: Document, present: Any) -> Iterator[Difference]:
     """The members in which the resource on the controller differs from the file."""
     desired = msgspec.to_builtins(msgspec.convert(document.body, document.kind.type, strict=False))
     known = msgspec.convert(_spelled(present, inspect.type_info(document.kind.type)), document.kind.type, strict=False)
-    yield from _differences("", desired["properties"], msgspec.to_builtins(known)["properties"])
+    wanted = {name: value for name, value in desired["properties"].items() if name not in _not_kept(document)}
+    yield from _differences("", wanted, msgspec.to_builtins(known)["properties"])
     wanted_tags = document.body.get("tags") or {}
     if wanted_tags != (known.tags or {}):
         yield Difference("tags", known.tags, wanted_tags)
+
+
+def _not_kept(document: Document) -> tuple[str, ...]:
+    """Members that the controller reads and does not keep as they were written."""
+    properties = document.body["properties"]
+    if document.kind is NETWORK_INTERFACES and str(properties.get("strategy", "")).lower() != "hostrange":
+        return ("server",)  # answers have that of its machine
+    if document.kind is VIRTUAL_MACHINES and properties.get("isTemplate") and properties.get("networkInterfaces"):
+        return ("networkInterfaces", "networks")  # a template takes their subnets
+    return ()
 
 
 def _spelled(value: Any, shape: inspect.Type) -> Any:
@@ -106,7 +118,9 @@ def same(name: str, want: Any, have: Any) -> bool:
     if name == "resourceRef":
         return normal_ref(want) == normal_ref(have)
     if _WORDS.search(name):
-        return want.lower() == have.lower()
+        return (want.lower() or "central") == (have.lower() or "central")
+    if name == "prefix":
+        return re.sub(r"[-:.]", "", want).upper() == re.sub(r"[-:.]", "", have).upper()
     return bool(_canonical(want) == _canonical(have))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from weft.cli.desk import Misuse, desk_of
-from weft.cli.names import kind_of
+from weft.cli.names import kind_of, target_of
 from weft.model.errors import WeftError
 from weft.model.kinds import KINDS
 from weft.wire.client import DEFAULT_URL, Patience, path_of
@@ -27,8 +27,16 @@ def kinds(ctx: typer.Context, incomplete: str) -> Iterator[str]:
 
 
 def names(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Resources of the kind that stands before."""
-    return _of_kind(ctx, str(ctx.params.get("kind") or ""), incomplete)
+    """Resources of the kind that stands before, children of --of too."""
+    of = str(ctx.params.get("of") or "")
+    if not of:
+        return _of_kind(ctx, str(ctx.params.get("kind") or ""), incomplete)
+    return _below(ctx, str(ctx.params.get("kind") or ""), of, incomplete)
+
+
+def _below(ctx: typer.Context, word: str, of: str, incomplete: str) -> Iterator[str]:
+    with contextlib.suppress(Misuse):
+        yield from _named(ctx, target_of([word], of).ref.removeprefix("/weft"), incomplete)
 
 
 def _of_kind(ctx: typer.Context, word: str, incomplete: str) -> Iterator[str]:
@@ -50,6 +58,34 @@ def servers(ctx: typer.Context, incomplete: str) -> Iterator[str]:
 
 def mac_pools(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     return _named(ctx, "macPools", incomplete)
+
+
+def pools(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """MAC pools, and subnets as blue/web."""
+    yield from mac_pools(ctx, incomplete)
+    yield from subnets(ctx, incomplete)
+
+
+def reservations(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    return _named(ctx, "reservations", incomplete)
+
+
+def checkpoints(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """Those of the machine that stands before."""
+    return _named(ctx, f"virtualMachines/{ctx.params.get('name')}/checkpoints", incomplete)
+
+
+def exports(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """Those of the machine that stands before."""
+    return _named(ctx, f"virtualMachines/{ctx.params.get('name')}/exports", incomplete)
+
+
+def restorable(ctx: typer.Context, incomplete: str) -> Iterator[str]:
+    """A machine; after it its checkpoints, but for --all-with, where machines follow."""
+    words = list(ctx.params.get("words") or ())
+    if not words or ctx.params.get("all_with"):
+        return machines(ctx, incomplete)
+    return _named(ctx, f"virtualMachines/{words[0]}/checkpoints", incomplete)
 
 
 def subnets(ctx: typer.Context, incomplete: str) -> Iterator[str]:

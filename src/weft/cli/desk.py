@@ -47,6 +47,19 @@ class Misuse(Invalid):
     code = "Usage"
 
 
+HINTS = {
+    "ActiveTwin": "stop the other machine first: weft vm stop NAME",
+    "AddressesTaken": "see what would become of each: --dry-run; take new ones for those: --if-taken remap",
+    "MachineIsRunning": "stop it first: weft vm stop NAME",
+    "MachineIsTemplate": "make a machine of it: weft vm clone TEMPLATE NAME",
+    "PrivateMacAddressCannotBeUpdated": "that is an action of its own: weft vm renew-mac NAME",
+    "NoContiguousBlock": "ask for fewer, or without --contiguous; see the gaps: weft pool addresses POOL --state free",
+    "MacPoolIsFull": "see what holds the space: weft pool usage; more room is another pool",
+    "ServerInUse": "move its machines (weft vm migrate), or give it up for good: weft host remove HOST --force",
+    "NotConfirmed": "to go on without being asked: --yes",
+}
+"""What to do about a refusal, by its code."""
+
 Connect = Callable[[str, NewId | None, Patience | None], Client]
 
 
@@ -56,6 +69,8 @@ class Desk(msgspec.Struct, frozen=True):
     new_id: NewId | None = None
     """Makes x-ms-client-request-id; without it a write whose connection is lost is not repeated."""
     connect: Connect = Client.connect
+    wall: Callable[[], float] | None = None
+    """Unix seconds, for times that are given as durations."""
 
 
 def desk_of(ctx: typer.Context) -> Desk:
@@ -118,8 +133,8 @@ def message_of(error: WeftError) -> str:
         hint = "\nhint: the change is kept; look at the host with: weft host state HOST"
     elif isinstance(error, Unavailable) and not isinstance(error, ControllerUnreachable):
         hint = "\nhint: nothing was changed; try again later"
-    elif error.code == "ActiveTwin":
-        hint = "\nhint: stop the other machine first: weft vm stop NAME"
+    elif error.code in HINTS:
+        hint = f"\nhint: {HINTS[error.code]}"
     elif error.code.startswith("Http4"):
         hint = "\nhint: that is no answer of a Weft controller; name one with --controller or WEFT_CONTROLLER"
     elif error.status == 404:

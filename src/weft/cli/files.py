@@ -22,6 +22,12 @@ from weft.model.kinds import BY_NAME, KINDS
 
 _NULL = "tag:yaml.org,2002:null"
 
+_MAKERS = {
+    "reservations": "make one with: weft pool reserve POOL --count N",
+    "checkpoints": "take one with: weft vm checkpoint NAME CHECKPOINT",
+    "exports": "make one with: weft vm export NAME EXPORT",
+}
+
 
 def read_stream(path: str | Path) -> Documents:
     """Read a file, or standard input for `-`. Raises BadFile."""
@@ -106,6 +112,9 @@ def _read(node: Node, reading: Reading) -> Document | LabDocument | None:
     if kind is None:
         reading.fault(line, f"unknown kind '{name}'; {_which_kind(name)}")
         return _taken_for(nearest(name, _known()), said, reading)
+    if kind.made_by_actions:
+        reading.fault(line, f"{kind.name} are not written but made; {_MAKERS[kind.name]}")
+        return None
     node.value = [pair for pair in node.value if str(pair[0].value).lower() != "kind"]
     if kind.singleton:
         reading.lines[("resourceId",)] = line_of(node)
@@ -140,7 +149,7 @@ def _lab(kind: str, node: MappingNode, reading: Reading) -> LabDocument | None:
 
 
 def _known() -> list[str]:
-    return [kind.name for kind in KINDS]
+    return [kind.name for kind in KINDS if not kind.made_by_actions]
 
 
 def _which_kind(name: str) -> str:

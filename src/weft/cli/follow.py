@@ -78,12 +78,12 @@ def event_lines(event: Any) -> Iterator[str]:
     """One line per change: time, revision, what happened to what, and the members that differ."""
     for change in event.get("changes") or ():
         what = change.get("resourceRef") or change.get("address")
-        words = [*(change.get("holders") or ()), "; ".join(_differing(change))]
+        words = [*(change.get("holders") or ()), "; ".join(differing(change))]
         line = f"{event.get('time')}  {event.get('revision'):>6}  {change.get('action', ''):<8}  {what}"
         yield "  ".join([line, *(word for word in words if word)])
 
 
-def _differing(change: Any) -> Iterator[str]:
+def differing(change: Any) -> Iterator[str]:
     """`powerState: Running -> Off` for each member that an update changed."""
     before, after = change.get("before"), change.get("after")
     if not isinstance(before, dict) or not isinstance(after, dict):

@@ -26,4 +26,4 @@ def several(kind: Kind, resources: Sequence[Any], output: Format) -> None:
         for resource in resources:
             print(resource["resourceId"])
     else:
-        show.table(columns.heads(kind), [columns.row(kind, resource) for resource in resources])
+        show.table(*columns.table_of(kind, resources))

@@ -1,4 +1,4 @@
-"""`weft trace`, `policy`, `host state`: what the controller has told the hosts, and what they say."""
+"""`weft trace`, `policy`: what the controller has told the hosts."""
 
 import json
 import re
@@ -9,13 +9,11 @@ import typer
 
 from weft.cli import complete, show
 from weft.cli.desk import EPILOG, Controller, run
-from weft.cli.host_state import host_tables
-from weft.cli.names import end_of_trace, interface_ref
+from weft.cli.names import end_of_trace, interface_ref, last_of
 from weft.cli.show import Format, Output
 from weft.wire.client import WEFT, Client
 
 app = typer.Typer()
-host = typer.Typer(help="Hosts.", no_args_is_help=True)
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The server.", autocompletion=complete.servers)]
 
@@ -79,7 +77,7 @@ def policy(ctx: typer.Context, server: Host, output: Output = Format.table, cont
     """
 
     async def work(client: Client) -> None:
-        found = await client.get(f"{WEFT}/servers/{_id(server)}/policy")
+        found = await client.get(f"{WEFT}/servers/{last_of(server)}/policy")
         if output is not Format.table:
             show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
             return
@@ -121,27 +119,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_cell(v) for v in value)
     return json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
-
-
-@host.command("state", epilog=EPILOG)
-def state(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
-    """Show whether a host is connected, what it has applied, its machines and ports, drops, drift and last error.
-
-    \b
-    weft host state host1
-    """
-
-    async def work(client: Client) -> None:
-        found = await client.get(f"{WEFT}/servers/{_id(server)}/state")
-        if output is not Format.table:
-            show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
-            return
-        for i, (heads, rows) in enumerate(host_tables(found)):
-            print("\n" * bool(i), end="")
-            show.table(heads, rows)
-
-    run(ctx, controller, work)
-
-
-def _id(server: str) -> str:
-    return server.strip("/").split("/")[-1]

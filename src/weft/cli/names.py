@@ -10,7 +10,16 @@ from weft.cli.desk import Misuse
 from weft.cli.faults import meant
 from weft.cli.references import normal_ref
 from weft.model.errors import InvalidMacAddress
-from weft.model.kinds import BY_NAME, KINDS, NETWORK_INTERFACES, VIRTUAL_MACHINES, VIRTUAL_NETWORKS, Kind, resource_ref
+from weft.model.kinds import (
+    BY_NAME,
+    KINDS,
+    NETWORK_INTERFACES,
+    VIRTUAL_MACHINES,
+    VIRTUAL_NETWORKS,
+    Kind,
+    owned_kind,
+    resource_ref,
+)
 from weft.model.values import mac_dashes, parse_mac
 
 _SHORT = {"nic": NETWORK_INTERFACES, "vm": VIRTUAL_MACHINES, "vnet": VIRTUAL_NETWORKS}
@@ -63,6 +72,8 @@ def target_of(words: Sequence[str], of: str = "") -> Target:
     if not parts:
         raise Misuse(f"no kind is given; kinds are {', '.join(kind.name for kind in KINDS)}")
     kind = kind_of(parts[0])
+    if kind.owner:
+        raise Misuse(f"{kind.name} are those of one of the {kind.owner}: weft get {kind.name} --of {kind.owner}/NAME")
     if len(parts) == 1:
         return Target(kind, resource_ref(kind, ""), False) if not kind.singleton else _singleton(kind)
     ref = resource_ref(kind, parts[1])
@@ -83,10 +94,11 @@ def _spelled(text: str) -> str:
 
 
 def _child_of(parent: Kind, word: str) -> Kind:
-    for child in parent.children:
+    below = [*parent.children, *(kind for kind in KINDS if owned_kind(parent, kind.name))]
+    for child in below:
         if word.lower() in (child.name.lower(), child.name.lower().removesuffix("s")):
             return child
-    known = [child.name for child in parent.children]
+    known = [child.name for child in below]
     raise Misuse(f"{parent.name} have no '{word}'; {meant(word, known, 'they have ' + (', '.join(known) or 'none'))}")
 
 
@@ -103,18 +115,35 @@ def subnet_ref(text: str) -> str:
 
 
 def pool_ref(text: str) -> str:
-    """Something with addresses: a MAC pool by its name, `blue/web`, or a full reference."""
+    """Something with addresses: a MAC pool by its name, `blue/web`, a host's range, or a full reference."""
     parts = text.strip("/").split("/")
     if len(parts) == 1:
         return f"/macPools/{parts[0]}"
+    if len(parts) == 3 and parts[2].lower() == "macrange":
+        return f"/servers/{parts[1]}/macRange"
     if len(parts) == 2 and BY_NAME.get(parts[0].lower()) is None:
         return subnet_ref(text)
     return target_of([text]).ref
 
 
+def last_of(text: str) -> str:
+    """The name alone of what may be written as a reference."""
+    return text.strip("/").split("/")[-1]
+
+
 def interface_ref(text: str) -> str:
     """A network interface by name or reference."""
-    return f"/networkInterfaces/{text.strip('/').split('/')[-1]}"
+    return f"/networkInterfaces/{last_of(text)}"
+
+
+def server_ref(text: str) -> str:
+    """A server by name or reference."""
+    return f"/servers/{last_of(text)}"
+
+
+def machine_ref(text: str) -> str:
+    """A machine by name or reference."""
+    return f"/weft/virtualMachines/{last_of(text)}"
 
 
 def end_of_trace(text: str) -> str:

@@ -1,28 +1,30 @@
-"""`weft pool` and `weft address`: what is free, who holds the rest, and what happened to an address."""
+"""`weft pool`: what is free, who holds the rest, and which pools give nothing any more."""
 
+import enum
 from typing import Annotated, Any
 
 import typer
 
-from weft.cli import complete, show
-from weft.cli.columns import name_of
-from weft.cli.desk import EPILOG, Controller, run
-from weft.cli.names import address_word, by_name, pool_ref
+from weft.cli import complete, listing, reservations, show
+from weft.cli.actions import Ask, DryRun, print_dry
+from weft.cli.addresses import holders, plain
+from weft.cli.desk import EPILOG, Controller, Misuse, run
+from weft.cli.names import by_name, pool_ref, target_of
 from weft.cli.show import Format, Output
-from weft.wire.client import WEFT, Client, path_of
+from weft.model.kinds import IP_POOLS, MAC_POOLS
+from weft.wire.client import WEFT, Client, Write, path_of
 
-app = typer.Typer()
-pool = typer.Typer(help="Pools and subnets: how full they are, and each address.", no_args_is_help=True)
+app = typer.Typer(help="Pools and subnets: how full they are, and each address.", no_args_is_help=True)
 
 STATES = ("capacity", "free", "assigned", "retained", "cooling", "reserved", "foreign")
 
 
-@pool.command("usage", epilog=EPILOG)
+@app.command("usage", epilog=EPILOG)
 def usage(
     ctx: typer.Context,
     ref: Annotated[
         str,
-        typer.Argument(help="A MAC pool, blue/web, or any resourceRef; else all.", autocompletion=complete.mac_pools),
+        typer.Argument(help="A MAC pool, blue/web, or any resourceRef; else all.", autocompletion=complete.pools),
     ] = "",
     output: Output = Format.table,
     controller: Controller = "",
@@ -39,16 +41,26 @@ def usage(
         refs = [pool_ref(ref)] if ref else await _all_pools(client)
         found = {each: await client.get(f"{WEFT}{each}/usage") for each in refs}
         if output is Format.table:
-            show.table(["pool", *STATES], [[each.strip("/"), *(u.get(s) for s in STATES)] for each, u in found.items()])
+            show.table(["pool", *STATES, "days left", "warning"], [_usage_row(*each) for each in found.items()])
         else:
-            _print(found[refs[0]] if ref else found, output)
+            plain(found[refs[0]] if ref else found, output)
 
     run(ctx, controller, work)
 
 
+def _usage_row(ref: str, found: Any) -> list[Any]:
+    """Counts, then how long the free ones last at the rate of now, and whether it is time to make room."""
+    days = found.get("daysToExhaustion")
+    left = None if days is None else f"{days:.1f}" if days < 10 else f"{days:.0f}"
+    warning = found.get("warning")
+    return [ref.strip("/"), *(found.get(s) for s in STATES), left, "yes" if warning is True else warning or None]
+
+
 async def _all_pools(client: Client) -> list[str]:
-    """References of every MAC pool, IP pool and virtual subnet."""
+    """References of every MAC pool, host's range, IP pool and virtual subnet."""
     refs = [p["resourceRef"] for p in by_name(await client.list_all(path_of("/macPools")))]
+    for server in by_name(await client.list_all(path_of("/servers"))):
+        refs += [f"{server['resourceRef']}/macRange"] if server["properties"].get("macRange") else []
     for network in by_name(await client.list_all(path_of("/logicalNetworks"))):
         for subnet in network["properties"].get("subnets") or ():
             refs += [p["resourceRef"] for p in subnet["properties"].get("ipPools") or ()]
@@ -57,11 +69,11 @@ async def _all_pools(client: Client) -> list[str]:
     return refs
 
 
-@pool.command("addresses", epilog=EPILOG)
+@app.command("addresses", epilog=EPILOG)
 def addresses(
     ctx: typer.Context,
     ref: Annotated[
-        str, typer.Argument(help="A MAC pool, blue/web, or any resourceRef.", autocompletion=complete.mac_pools)
+        str, typer.Argument(help="A MAC pool, blue/web, or any resourceRef.", autocompletion=complete.pools)
     ],
     state: Annotated[str, typer.Option("--state", help="free, assigned, retained, cooling, reserved or foreign.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many lines.")] = 50,
@@ -85,7 +97,7 @@ def addresses(
         if output is Format.table:
             show.table(["address", "state", "holders", "until", "reason"], [_address_row(a) for a in found[:limit]])
         else:
-            _print(found[:limit], output)
+            plain(found[:limit], output)
         if len(found) > limit or page.get("nextLink"):
             show.say(f"there are more; raise --limit {limit}")
 
@@ -98,78 +110,44 @@ def _address_row(found: Any) -> list[Any]:
         address = found.get("first")
     elif address is None:
         address = f"{found.get('first')} to {found.get('last')} ({found.get('count')})"
-    return [address, found.get("state", "free"), _holders(found), found.get("until"), found.get("reason")]
+    return [address, found.get("state", "free"), holders(found), found.get("until"), found.get("reason")]
 
 
-def _holders(found: Any) -> str:
-    return ", ".join(name_of(_ref_of(holder)) for holder in found.get("holders") or ())
+class Switch(enum.StrEnum):
+    on = "on"
+    off = "off"
 
 
-def _ref_of(holder: Any) -> str:
-    return str(holder.get("resourceRef") or holder.get("ref") or "") if isinstance(holder, dict) else str(holder)
-
-
-@app.command("address", epilog=EPILOG)
-def address(
+@app.command("drain", epilog=EPILOG)
+def drain(
     ctx: typer.Context,
-    mac_or_ip: Annotated[str, typer.Argument(metavar="MAC|IP", help="In any notation.")],
+    ref: Annotated[
+        str, typer.Argument(help="A MAC pool, or an IP pool's resourceRef.", autocompletion=complete.mac_pools)
+    ],
+    switch: Annotated[Switch, typer.Argument(help="on: no new grants; off: grants again.")] = Switch.on,
+    dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
 ) -> None:
-    """Show who holds an address now, and all that happened to it.
+    """Let a pool give no new addresses; who has one of it keeps it. Off lets it give again.
 
     \b
-    weft address 00:1d:d8:b7:1c:07
-    weft address 10.1.1.11 -o json
+    weft pool drain pool1
+    weft pool drain pool1 off
     """
+    ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
-        found = await client.get(f"{WEFT}/addresses/{address_word(mac_or_ip)}")
-        if output is not Format.table:
-            _print(found, output)
-            return
-        if _unheard_of(found):
-            print(f"nobody has {mac_or_ip}, and nobody ever had it")
-            return
-        _print_address(found)
+        target = target_of([pool_ref(ref)])
+        if target.kind not in (MAC_POOLS, IP_POOLS) or not target.one:
+            raise Misuse(f"{ref} is no pool that can be drained; name a MAC pool, or an IP pool by its resourceRef")
+        present = await client.get(path_of(target.ref))
+        wanted = {**present, "properties": {**present["properties"], "drain": switch is Switch.on}}
+        write = Write(dry_run=dry_run, if_match=present["etag"])
+        answer = (await client.put(path_of(target.ref), wanted, write)).body
+        print_dry(answer, output) if ask.dry_run else listing.one(target.kind, answer, output)
 
     run(ctx, controller, work)
 
 
-def _unheard_of(found: Any) -> bool:
-    """In no pool, and without any history."""
-    places = found["value"]
-    return not any(p.get("pool") or p.get("holders") or p.get("history") for p in places)
-
-
-def _print_address(found: Any) -> None:
-    """Where it is now (an IP address may be in several networks), then its history, oldest first."""
-    places = found["value"] if isinstance(found.get("value"), list) else [found]
-    rows = [[p.get("address"), p.get("state"), _holders(p), _domain(p), p.get("until")] for p in places]
-    show.table(["address", "state", "holders", "domain", "until"], rows)
-    history = [{"domain": _domain(place), **event} for place in places for event in place.get("history") or ()]
-    if history:
-        print()
-        members = ["time", "revision", "event", "holder", "machine", "host", "actor", "reason"]
-        members += ["domain"] if len(places) > 1 else []
-        show.table(members, [[_counted(event, member) for member in members] for event in history])
-
-
-def _counted(event: dict[str, Any], member: str) -> Any:
-    """The same asker's refusals of one hour come as one event."""
-    times = event.get("times", 1) if member == "event" else 1
-    return f"{event['event']}, {times} times" if times > 1 else event.get(member)
-
-
-def _domain(place: Any) -> Any:
-    return place.get("l2Domain") or _ref_of(place.get("pool") or {}) or place.get("scope")
-
-
-def _print(value: Any, output: Format) -> None:
-    if output is Format.yaml:
-        show.as_yaml([value])
-    elif output is Format.name and isinstance(value, list):
-        for each in value:
-            print(each.get("address") or each.get("first"))
-    else:
-        show.as_json(value)
+app.add_typer(reservations.app)

@@ -20,6 +20,8 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "subnet": (_VIRTUAL_SUBNET, _LOGICAL_SUBNET),
     "logicalSubnets": (_LOGICAL_SUBNET,),
     "dualStackSubnet": (_VIRTUAL_SUBNET,),
+    "addressPlan": ("/weft/addressPlans/NAME",),
+    "reservation": ("/weft/reservations/NAME",),
 }
 """What the reference in a member may point at; members that are not here (credential) are kept, not followed."""
 
@@ -76,7 +78,7 @@ def misdirected(documents: Documents) -> list[Fault]:
 
 
 def _has_form(ref: str, form: str) -> bool:
-    parts, wanted = ref.split("/")[1:], form.split("/")[1:]
+    parts, wanted = ref.split("/")[1:], _PREFIX.sub("", form).split("/")[1:]
     return len(parts) == len(wanted) and all(w.isupper() or w.lower() == p for p, w in zip(parts, wanted, strict=True))
 
 

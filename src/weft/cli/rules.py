@@ -3,79 +3,18 @@
 The controller has the same rules and the last word; these find all faults of a file at once, with their lines.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from weft.cli import rules_addresses
+from weft.cli.check import Check
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
 from weft.cli.shapes import Place
 from weft.core.macs import first_forbidden, first_group_address
-from weft.model.errors import InvalidMacAddress
-from weft.model.values import IpAddress, IpPrefix, mac_dashes, parse_mac
+from weft.model.values import IpAddress, IpPrefix, mac_dashes
 
 Range = tuple[int, int]
-
-
-class Check:
-    """Gathers the faults of one document; each reader answers the value, or None where it is absent or wrong."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.faults: list[Fault] = []
-
-    def fault(self, place: Place, message: str) -> None:
-        self.faults.append(self.document.fault(place, message))
-
-    def at(self, place: Place) -> Any:
-        value: Any = self.document.body
-        for part in place:
-            try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
-
-    def required(self, place: Place, example: str) -> Any:
-        value = self.at(place)
-        if value in (None, "", {}) and place not in self.document.lines:
-            self.fault(place[:-1], f"{place[-1]} is missing; write {place[-1]}: {example}")
-        return value
-
-    def items(self, *place: str | int) -> Iterator[Place]:
-        """The places of a list's children."""
-        for i in range(len(self.at(place) or ())):
-            yield (*place, i)
-
-    def mac(self, place: Place) -> int | None:
-        text = self.at(place)
-        if not text:
-            return None
-        try:
-            return parse_mac(text)
-        except InvalidMacAddress:
-            self.fault(place, f"'{text}' is not a MAC address; write six octets such as 00-1D-D8-B7-1C-00")
-            return None
-
-    def address(self, place: Place) -> IpAddress | None:
-        text = self.at(place)
-        if not text:
-            return None
-        try:
-            return ipaddress.ip_address(text)
-        except ValueError:
-            self.fault(place, f"'{text}' is not an IP address; write one such as 10.1.1.11")
-            return None
-
-    def prefix(self, place: Place) -> IpPrefix | None:
-        text = self.at(place)
-        if not text:
-            return None
-        try:
-            return ipaddress.ip_network(text)
-        except ValueError:
-            self.fault(place, f"'{text}' is not a prefix; {_right_prefix(text)}")
-            return None
 
 
 def faults_of(documents: Documents) -> list[Fault]:
@@ -88,13 +27,6 @@ def faults_of(documents: Documents) -> list[Fault]:
             rule(check)
         found += check.faults
     return found + list(_doubles(documents)) + _between(documents)
-
-
-def _right_prefix(text: str) -> str:
-    try:
-        return f"its host bits are set: write {ipaddress.ip_network(text, strict=False)}"
-    except ValueError:
-        return "write one such as 10.1.1.0/24"
 
 
 def _mac_pool(check: Check) -> None:
@@ -112,6 +44,7 @@ def _mac_pool(check: Check) -> None:
         elif forbidden is not None:
             address, why = forbidden
             check.fault(first, f"the pool would hold {mac_dashes(address)}, and {why}; choose another range")
+    rules_addresses.mac_pool(check, start, end)
 
 
 def _manager(check: Check) -> None:
@@ -218,6 +151,7 @@ def _network_interface(check: Check) -> None:
         _method(check, at, ("Static", "Dynamic", "Unmanaged"))
         if str(check.at(at)).lower() == "static" and (*properties, "privateIPAddress") not in check.document.lines:
             check.fault(at, "a Static address is not given; write privateIPAddress, or Dynamic to be granted one")
+    rules_addresses.network_interface(check)
 
 
 def _method(check: Check, place: Place, allowed: tuple[str, ...]) -> None:
@@ -229,6 +163,7 @@ def _method(check: Check, place: Place, allowed: tuple[str, ...]) -> None:
 def _server(check: Check) -> None:
     for i in check.items("properties", "providerAddresses"):
         check.address(i)
+    rules_addresses.server(check)
 
 
 _RULES: dict[str, Callable[[Check], None]] = {
@@ -238,6 +173,8 @@ _RULES: dict[str, Callable[[Check], None]] = {
     "virtualNetworks": _virtual_network,
     "networkInterfaces": _network_interface,
     "servers": _server,
+    "virtualMachines": rules_addresses.virtual_machine,
+    "addressPlans": rules_addresses.address_plan,
 }
 
 

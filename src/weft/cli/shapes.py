@@ -29,12 +29,15 @@ _ANSWERED_ONLY = frozenset(
     name.lower()
     for name in (
         "resourceRef etag provisioningState configurationState usage virtualNetworks networkInterfaces "
-        "ipConfigurations server checkpoints conflicts restore counters serviceInsertion serviceInsertionElements "
-        "loadBalancerBackendAddressPools loadBalancerInboundNatRules publicIPAddress virtualNetworkInterfaces "
-        "virtualNetworkPeerings peeringState move securityTags"
+        "ipConfigurations server checkpoints exports conflicts restore counters serviceInsertion "
+        "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules publicIPAddress "
+        "virtualNetworkInterfaces virtualNetworkPeerings peeringState securityTags"
     ).split()
 )
 """Members that only answers carry: taken and left out, so that the output of `weft get -o yaml` can be applied."""
+
+_WRITTEN_BY_WEFT = frozenset(("etag", "move", "macRange", "inactive"))
+"""Members of the structs that only answers carry: left out too."""
 
 
 class Reading(msgspec.Struct):
@@ -121,7 +124,7 @@ def _struct(node: Node, shape: inspect.StructType, reading: Reading, place: Plac
         below = (*place, field.encode_name)
         reading.lines[below] = line
         converted = conform(value, field.type, reading, below)
-        if converted is not ABSENT and field.encode_name != "etag":
+        if converted is not ABSENT and field.encode_name not in _WRITTEN_BY_WEFT:
             found[field.encode_name] = converted
     if get_origin(shape.cls) is Resource:
         _check_id(found, reading, place)

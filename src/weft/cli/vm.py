@@ -1,47 +1,78 @@
-"""`weft vm`: machines, their power and their moves."""
+"""`weft vm`: machines, their power, their moves and their end."""
 
 from typing import Annotated, Any
 
 import typer
 
-from weft.cli import columns, complete, listing
-from weft.cli.desk import EPILOG, Controller, run
-from weft.cli.names import by_name
+from weft.cli import checkpoints, columns, complete, copies, listing, renewal, show
+from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, print_dry
+from weft.cli.confirm import Yes, confirm
+from weft.cli.desk import EPILOG, Controller, Misuse, run
+from weft.cli.names import by_name, interface_ref, last_of, machine_ref, server_ref
 from weft.cli.show import Format, Output
-from weft.model.kinds import VIRTUAL_MACHINES
-from weft.wire.client import Client, path_of
+from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
+from weft.wire.client import WEFT, Client, path_of
 
 app = typer.Typer(help="Virtual machines.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The machine.", autocompletion=complete.machines)]
+To = Annotated[str, typer.Option("--to", metavar="HOST", help="The server.", autocompletion=complete.servers)]
 
 
 @app.command("start", epilog=EPILOG)
-def start(ctx: typer.Context, name: Name, output: Output = Format.table, controller: Controller = "") -> None:
+def start(
+    ctx: typer.Context,
+    name: Name,
+    dry_run: DryRun = False,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
     """Start a machine; answers when it runs on its host.
 
     \b
     weft vm start web1
     """
-    _act(ctx, controller, (name, "start", {}), output)
+    act(ctx, Action(name, "start"), Ask(output, controller, dry_run))
 
 
 @app.command("stop", epilog=EPILOG)
-def stop(ctx: typer.Context, name: Name, output: Output = Format.table, controller: Controller = "") -> None:
+def stop(
+    ctx: typer.Context,
+    name: Name,
+    dry_run: DryRun = False,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
     """Stop a machine; it keeps its addresses.
 
     \b
     weft vm stop web1
     """
-    _act(ctx, controller, (name, "stop", {}), output)
+    act(ctx, Action(name, "stop"), Ask(output, controller, dry_run))
+
+
+@app.command("save", epilog=EPILOG)
+def save(
+    ctx: typer.Context,
+    name: Name,
+    dry_run: DryRun = False,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
+    """Save a running machine's memory and stop it; start resumes it with the addresses it had.
+
+    \b
+    weft vm save web1
+    """
+    act(ctx, Action(name, "save"), Ask(output, controller, dry_run))
 
 
 @app.command("migrate", epilog=EPILOG)
 def migrate(
     ctx: typer.Context,
     name: Name,
-    to: Annotated[str, typer.Option("--to", metavar="HOST", help="The server.", autocompletion=complete.servers)],
+    to: To,
     force: Annotated[bool, typer.Option("--force", help="Also to a server whose agent never connected.")] = False,
+    dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
 ) -> None:
@@ -50,8 +81,53 @@ def migrate(
     \b
     weft vm migrate web1 --to host2
     """
-    server = "/servers/" + to.strip("/").split("/")[-1]
-    _act(ctx, controller, (name, "migrate", {"server": {"resourceRef": server}, "force": force}), output)
+    body = {"server": {"resourceRef": server_ref(to)}, "force": force}
+    act(ctx, Action(name, "migrate", body), Ask(output, controller, dry_run))
+
+
+@app.command("failover", epilog=EPILOG)
+def failover(
+    ctx: typer.Context,
+    to: To,
+    name: Annotated[str, typer.Argument(help="The machine.", autocompletion=complete.machines)] = "",
+    dead: Annotated[
+        str,
+        typer.Option("--from", metavar="HOST", help="All machines of this dead host.", autocompletion=complete.servers),
+    ] = "",
+    fenced: Annotated[
+        bool, typer.Option("--fenced", help="Their host still answers, but you have cut it off for good.")
+    ] = False,
+    dry_run: DryRun = False,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
+    """Bind a dead host's machine to another host as it was, with the addresses it had.
+
+    \b
+    weft vm failover web1 --to host2
+    weft vm failover --from host1 --to host2
+    """
+    ask = Ask(output, controller, dry_run)
+    body = {"server": {"resourceRef": server_ref(to)}} | ({"fenced": True} if fenced else {})
+
+    async def work(client: Client) -> None:
+        names = [name] if name else [vm["resourceId"] for vm in await _machines_on(client, dead)]
+        await each(client, [Action(machine, "failover", body) for machine in names], ask)
+        if not names:
+            show.say(f"no machine is on {last_of(dead)}")
+
+    if bool(name) == bool(dead):
+        _misused(ctx, "name one machine, or its dead host with --from HOST; see: weft vm failover --help")
+    if name:
+        act(ctx, Action(name, "failover", body), ask)
+    run(ctx, controller, work)
+
+
+def _misused(ctx: typer.Context, why: str) -> None:
+    async def refuse(client: Client) -> None:
+        raise Misuse(why)
+
+    run(ctx, "", refuse)
 
 
 @app.command("list", epilog=EPILOG)
@@ -68,25 +144,67 @@ def list_all(
     """
 
     async def work(client: Client) -> None:
-        found = by_name(await client.list_all(path_of("/virtualMachines")))
-        wanted = server.strip("/").split("/")[-1].lower()
-        there = [vm for vm in found if not wanted or _server_of(vm) == wanted]
-        listing.several(VIRTUAL_MACHINES, there, output)
+        listing.several(VIRTUAL_MACHINES, await _machines_on(client, server), output)
 
     run(ctx, controller, work)
 
 
-def _server_of(vm: Any) -> str:
-    return columns.name_of(vm["properties"].get("server")).lower()
+async def _machines_on(client: Client, server: str) -> list[Any]:
+    """Machines of a host by their names; without one all."""
+    found = by_name(await client.list_all(path_of("/virtualMachines")))
+    wanted = last_of(server).lower()
+    return [vm for vm in found if not wanted or columns.name_of(vm["properties"].get("server")).lower() == wanted]
 
 
-def _act(ctx: typer.Context, controller: str, action: tuple[str, str, dict[str, Any]], output: Format) -> None:
-    """POST an action and show the machine as it is now."""
-    name, verb, body = action
+@app.command("delete", epilog=EPILOG)
+def delete(
+    ctx: typer.Context,
+    name: Name,
+    interfaces: Annotated[
+        bool, typer.Option("--interfaces", help="Its network interfaces too; else they stay, with their addresses.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    output: Output = Format.table,
+    controller: Controller = "",
+) -> None:
+    """Delete a machine and its checkpoints; says what goes, and asks before.
+
+    \b
+    weft vm delete web1
+    weft vm delete web1 --interfaces --yes
+    """
+    ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
-        ref = "/virtualMachines/" + name.strip("/").split("/")[-1]
-        answer = await client.post(f"{path_of(ref)}/{verb}", body)
-        listing.one(VIRTUAL_MACHINES, answer.body, output)
+        machine = await client.get(path_of(machine_ref(name)))
+        taken = await client.list_all(collection(name, CHECKPOINTS))
+        its_own = [columns.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
+        if not dry_run:
+            confirm(_what_goes(name, [each["resourceId"] for each in taken], its_own, interfaces), yes)
+        paths = [path_of(machine_ref(name))]
+        paths += [path_of(interface_ref(each)) for each in its_own] if interfaces else []
+        requests = [{"method": "DELETE", "path": path} for path in paths]
+        answer = await client.post(f"{WEFT}/batch", {"atomic": True, "requests": requests}, ask.write)
+        if dry_run:
+            print_dry(answer.body, output)
+            return
+        for path in paths:
+            print(f"{'/'.join(path.split('/')[-2:])} deleted")
 
     run(ctx, controller, work)
+
+
+def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces: bool) -> str:
+    said = [f"deletes {last_of(name)}"]
+    if taken:
+        said.append(f"and with it its checkpoints {', '.join(taken)}: what only they hold is released")
+    if its_own:
+        verb = "and its interfaces, whose addresses cool down" if with_interfaces else "but not its interfaces"
+        said.append(f"{verb}: {', '.join(its_own)}")
+    return "; ".join(said)
+
+
+app.add_typer(checkpoints.app)
+app.add_typer(copies.app)
+app.add_typer(renewal.app)

@@ -67,10 +67,13 @@ class Write(msgspec.Struct, frozen=True):
     wait_s: float = 0.0
     if_match: str | None = None
     if_none_match: str | None = None
+    force: bool = False
+    """Of the delete of a server: although machines are bound to it."""
 
     def parameters(self) -> dict[str, str]:
         """As the query of the request."""
         found = {"dryRun": "true"} if self.dry_run else {}
+        found |= {"force": "true"} if self.force else {}
         return found | ({"wait": "hosts", "timeout": f"{self.wait_s:g}"} if self.wait_s else {})
 
     def headers(self) -> dict[str, str]:

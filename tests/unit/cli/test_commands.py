@@ -207,9 +207,9 @@ def test_hints_name_the_kind_that_was_asked_for(cluster: Path, weft: Weft) -> No
 
 
 def test_an_address_that_nobody_ever_had(cluster: Path, weft: Weft) -> None:
-    result = weft("address", "9.9.9.9")
+    result = weft("address", "show", "9.9.9.9")
     assert (result.exit_code, result.stdout) == (0, "nobody has 9.9.9.9, and nobody ever had it\n")
-    assert "virtualNetworks/blue/subnets/web" in weft("address", "10.1.1.200").stdout
+    assert "virtualNetworks/blue/subnets/web" in weft("address", "show", "10.1.1.200").stdout
 
 
 def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
@@ -316,7 +316,7 @@ def test_pool_and_address(cluster: Path, weft: Weft) -> None:
     mac = json.loads(weft("nic", "show", "web1-eth0", "-o", "json").stdout)["properties"]["privateMacAddress"]
     for _ in range(3):
         assert weft("nic", "create", "thief", "--subnet", "blue/web", "--mac", mac).exit_code == 1
-    history = weft("address", mac.lower())
+    history = weft("address", "show", mac.lower())
     assert "granted" in history.stdout, history.output
     assert "refused, 3 times  /networkInterfaces/thief" in history.stdout
 

@@ -47,3 +47,29 @@ def test_subnets_pools_and_addresses() -> None:
     assert end_of_trace("10.1.1.4") == "10.1.1.4"
     assert end_of_trace("fd00::1") == "fd00::1"
     assert end_of_trace("web1-eth0") == "/networkInterfaces/web1-eth0"
+
+
+@pytest.mark.parametrize(
+    ("words", "of", "ref", "one"),
+    [
+        (["checkpoints"], "vm/web1", "/weft/virtualMachines/web1/checkpoints", False),
+        (["exports", "friday"], "virtualMachines/web1", "/weft/virtualMachines/web1/exports/friday", True),
+        (["virtualMachines/web1/checkpoint/a"], "", "/weft/virtualMachines/web1/checkpoints/a", True),
+        (["reservations", "r1"], "", "/weft/reservations/r1", True),
+        (["addressPlan", "p1"], "", "/weft/addressPlans/p1", True),
+    ],
+)
+def test_what_a_machine_owns_is_named_below_it(words: list[str], of: str, ref: str, one: bool) -> None:
+    target = target_of(words, of)
+    assert (target.ref, target.one) == (ref, one)
+
+
+def test_checkpoints_of_nobody() -> None:
+    with pytest.raises(Misuse, match="weft get checkpoints --of virtualMachines/NAME"):
+        target_of(["checkpoints"])
+    with pytest.raises(Misuse, match="virtualMachines have no 'checkponts'; did you mean checkpoints?"):
+        target_of(["virtualMachines/web1/checkponts"])
+
+
+def test_a_hosts_range_is_a_pool() -> None:
+    assert pool_ref("servers/host1/macrange") == "/servers/host1/macRange"

@@ -1,0 +1,83 @@
+"""What tables show of each kind, and which columns only where there is something in them."""
+
+from typing import Any
+
+import pytest
+
+from weft.cli import columns
+from weft.model.kinds import (
+    ADDRESS_PLANS,
+    CHECKPOINTS,
+    KINDS,
+    MAC_POOLS,
+    RESERVATIONS,
+    VIRTUAL_MACHINES,
+    Kind,
+)
+
+
+def shown(kind: Kind, **properties: Any) -> dict[str, Any]:
+    heads, (row,) = columns.table_of(kind, [{"resourceId": "r", "properties": properties}])
+    return dict(zip(heads, row, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_kind_has_columns_and_can_be_empty(kind: Kind) -> None:
+    assert len(shown(kind)) > 1
+    assert columns.table_of(kind, []) == (columns.heads(kind), [])
+
+
+def test_an_address_plan() -> None:
+    found = shown(ADDRESS_PLANS, prefix="00-15-5D", clusterDigits=2, hostDigits=1, interfaceDigits=3)
+    assert found == {
+        "name": "r", "addresses": "00155Dcchiii", "clusters": 256, "hosts each": 16, "addresses each": 4096
+    }  # fmt: skip
+
+
+def test_a_checkpoint_says_what_it_holds() -> None:
+    interface = {
+        "networkInterface": {"resourceRef": "/networkInterfaces/web1-eth0"},
+        "macAddress": "00-1D-D8-00-00-01",
+        "ipAddresses": [{"resourceId": "ip1", "privateIPAddress": "10.1.1.2"}, {"resourceId": "ip2"}],
+    }
+    found = shown(
+        CHECKPOINTS, virtualMachine={"resourceRef": "/weft/virtualMachines/web1"}, networkInterfaces=[interface]
+    )
+    assert (found["machine"], found["holds"]) == ("web1", "web1-eth0 00-1D-D8-00-00-01 10.1.1.2")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ([], []),
+        (["10.1.1.9"], ["10.1.1.9"]),
+        (["10.1.1.10", "10.1.1.9", "10.1.1.12"], ["10.1.1.9 to 10.1.1.10 (2)", "10.1.1.12"]),
+        (["00-1D-D8-00-00-FF", "00-1D-D8-00-01-00"], ["00-1D-D8-00-00-FF to 00-1D-D8-00-01-00 (2)"]),
+    ],
+)
+def test_addresses_that_follow_each_other_are_one_range(addresses: list[str], expected: list[str]) -> None:
+    assert columns.ranges_of(addresses) == expected
+    assert shown(RESERVATIONS, addresses=addresses)["addresses"] == ", ".join(expected)
+
+
+def test_a_column_that_is_empty_everywhere_is_left_out() -> None:
+    plain = {"resourceId": "a", "properties": {"strategy": "central"}}
+    excluded = [{"first": "00-1D-D8-00-00-01", "last": "00-1D-D8-00-00-01", "reason": "the router"}]
+    drained = {"resourceId": "b", "properties": {"drain": True, "tenantId": "blue", "excluded": excluded}}
+    heads, rows = columns.table_of(MAC_POOLS, [plain, drained])
+    assert heads[-3:] == ["drain", "only for", "excluded"]
+    assert [row[-3:] for row in rows] == [["", "", ""], ["yes", "blue", "00-1D-D8-00-00-01 (the router)"]]
+    assert columns.table_of(MAC_POOLS, [plain])[0] == columns.heads(MAC_POOLS)
+
+
+def test_a_template_and_a_machine_that_is_gone() -> None:
+    template = shown(
+        VIRTUAL_MACHINES,
+        isTemplate=True,
+        powerState="Off",
+        networks=[{"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}],
+    )
+    assert (template["power"], template["networks"]) == ("Template", "blue/web")
+    assert "checkpoints" not in template
+    gone = shown(VIRTUAL_MACHINES, inactive="deleted outside", checkpoints=[{"resourceRef": "/weft/x/a/checkpoints/c"}])
+    assert (gone["inactive"], gone["checkpoints"]) == ("deleted outside", "c")
