@@ -48,6 +48,8 @@ class Index:
         """Ids of the machines that their hosts no longer know."""
         self.planned: dict[str, dict[str, None]] = {}
         """Server ids per id of the address plan that gives them their range."""
+        self.drawing: dict[str, None] = {}
+        """Ids of the servers whose hypervisor's own range is known."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
 
@@ -100,6 +102,10 @@ class Index:
                 _drop(self.planned, old, key)
             if new:
                 self.planned.setdefault(new, {})[key] = None
+        if after is not None and after.properties.dynamic_mac_range is not None:
+            self.drawing[key] = None
+        else:
+            self.drawing.pop(key, None)
 
     def _turn_reservation(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         if before is not None and before.properties.request_id:

@@ -153,7 +153,8 @@ class Space:
         return self.size if root is None else root[2]
 
     def first_gap(self, count: int) -> int | None:
-        """Where the first run of at least `count` free numbers begins; None if there is none. Looks only where one is."""
+        """Where the first run of at least `count` free numbers begins; None if there is none. O(levels), with the
+        summaries of largest_gap."""
         if self.largest_gap() < count:
             return None
         return self._seek_gap(self._height, 0, count) if self.used else 0

@@ -1,4 +1,4 @@
-"""Which pool a grant comes from, and where in it: tenant, host group, host, strategy, reservation. Takes nothing itself.
+"""Which pool a grant comes from, and where in it: tenant, host group, host, strategy, reservation. Takes nothing.
 
 Called by core.decide.holding and ip_configurations, which take the address that is found. For a MAC address: the
 interface's reservation if it names one; its host's range if its strategy says so; else the macPools that are for its
@@ -167,8 +167,8 @@ def _why_none(draft: Draft, pools: Iterable[Pool], origin: Origin) -> str:
     state = draft.state
     if origin.strategy == "hostRange":
         return (
-            f"{why_full(state, pools, draft.now)} A host's range does not grow: use strategy central, move the interface "
-            "to another server, or give the server a range of another plan with more interfaceDigits."
+            f"{why_full(state, pools, draft.now)} A host's range does not grow: use strategy central, move the "
+            "interface to another server, or give the server a range of another plan with more interfaceDigits."
         )
     others = [pool for pool in state.addresses.mac_pools if pool not in pools]
     if not pools and others:

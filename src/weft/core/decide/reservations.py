@@ -85,7 +85,7 @@ def remove(draft: Draft, old: Reservation) -> None:
 
 
 def _pools(state: State, text: str) -> tuple[str, list[Pool]]:
-    """The canonical reference of a pool or subnet, and the pools behind it. Raises NotFound, Conflict (PoolIsDrained)."""
+    """A pool's or subnet's reference, canonical, and the pools behind it. Raises NotFound, Conflict (PoolIsDrained)."""
     key = text.strip("/").lower()
     key = "/" + key.removeprefix("weft/")
     segment = state.segment(key)
@@ -120,8 +120,8 @@ def _contiguous(pools: Iterable[Pool], count: int) -> list[tuple[str, int]]:
         if gap >= largest:
             largest, where = gap, pool.spec.ref
     raise Conflict(
-        f"No {count} addresses in a row are free; the longest run has {largest}, in {where or 'no pool at all'}. Ask for "
-        "fewer, or without contiguous.",
+        f"No {count} addresses in a row are free; the longest run has {largest}, in {where or 'no pool at all'}. "
+        "Ask for fewer, or without contiguous.",
         code="NoContiguousBlock",
         target="count",
     )
@@ -130,9 +130,8 @@ def _contiguous(pools: Iterable[Pool], count: int) -> list[tuple[str, int]]:
 def _scattered(draft: Draft, pools: list[Pool], count: int) -> list[tuple[str, int]]:
     free = sum(pool.capacity - pool.taken.used for pool in pools)
     if free < count:
-        raise PoolIsFull(
-            f"{count} addresses are asked for and {free} are free. {why_full(draft.state, pools, draft.now)}"
-        )
+        why = why_full(draft.state, pools, draft.now)
+        raise PoolIsFull(f"{count} addresses are asked for and {free} are free. {why}", target="count")
     places: list[tuple[str, int]] = []
     for pool in pools:
         for _ in range(min(count - len(places), pool.capacity - pool.taken.used)):

@@ -48,8 +48,8 @@ def _ports(draft: Draft, command: NoteSeen) -> dict[Port, Holder]:
 
 
 def _is_ours(draft: Draft, seen: Seen, server: str) -> bool:
-    """Whether there is nothing strange about it: no host's address, a server's own adapter, or, learnt only, a frame of
-    an interface of ours that came in from elsewhere. A switch remembers for minutes what has gone: cooling is no news."""
+    """Whether there is nothing strange about it: no host can have it, a server's own adapter has, or it was learnt only
+    and an interface of ours has it somewhere else. A switch remembers for minutes what has gone: cooling is no news."""
     if why_forbidden(seen.mac):
         return True
     lease = draft.state.lease(MAC_SCOPE, seen.mac)
