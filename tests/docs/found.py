@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import inspect
 
 import weft
-from weft.api import machines, openapi, words
+from weft.api import actions, bodies, openapi, words
 from weft.cli import desk
 from weft.model.kinds import Kind
 from weft.model.resources import Resource
@@ -132,8 +132,14 @@ _ANSWERS = {"status", "reason", "revision", "generation", "path"}
 
 
 def words_of_actions() -> set[str]:
-    """What machines can be asked for, served or not yet."""
-    return {*machines.ACTIONS, *machines.LATER}
+    """What machines can be asked for."""
+    return set(actions.NAMES)
+
+
+def members_of_actions() -> set[str]:
+    """Members of all bodies of actions, those inside them too."""
+    asked = (bodies.Release, bodies.Reserve, *(action.body for action in actions.ACTIONS.values()))
+    return {name for body in asked for name in _members(inspect.type_info(body))}
 
 
 def queries() -> set[str]:

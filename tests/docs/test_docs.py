@@ -71,6 +71,8 @@ def test_every_action_and_every_query_is_documented() -> None:
     text = text_of("api.md")
     for word in sorted(found.words_of_actions()):
         assert re.search(rf"`{word}`", text, re.IGNORECASE), f"docs/api.md does not name the action '{word}'"
+    for word in sorted(found.members_of_actions()):
+        assert named(word, section(text, "/weft/v1")), f"docs/api.md does not name the member '{word}'"
     for word in sorted(found.queries()):
         assert re.search(rf"[?&`]{word}[=`]", text), f"docs/api.md does not name the query parameter '{word}'"
 

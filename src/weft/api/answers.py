@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from weft.api.ledger import NOTHING, counts
+from weft.api.ledger import NOTHING, counts, wall_of
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
-from weft.model.kinds import SERVERS, Kind, resource_ref
+from weft.model.kinds import CHECKPOINTS, EXPORTS, SERVERS, Kind, owner_and_name, resource_ref
+from weft.model.values import Now
 
 Members = dict[str, Any]
 
@@ -29,13 +30,15 @@ Configuration = Callable[[str, Any], Members | None]
 class Answers:
     """Makes answers at the state's present revision."""
 
-    def __init__(self, state: State, configuration: Configuration) -> None:
+    def __init__(self, state: State, configuration: Configuration, now: Callable[[], Now]) -> None:
         self._state = state
         self._configuration = configuration
+        self._now = now
         self._dress: dict[type[Any], Callable[[Members, Any, str], None]] = {
             workload.NetworkInterfaceProperties: self._network_interface,
             workload.IpConfigurationProperties: self._ip_configuration,
             workload.VirtualMachineProperties: self._virtual_machine,
+            fabric.ReservationProperties: self._reservation,
             fabric.MacPoolProperties: self._mac_pool,
             fabric.IpPoolProperties: self._ip_pool,
             fabric.LogicalSubnetProperties: self._logical_subnet,
@@ -75,7 +78,8 @@ class Answers:
             dress(properties, resource, ref)
         answer: Members = {
             "resourceRef": ref,
-            "resourceId": members["resourceId"],
+            # what has an owner is known by its name below it
+            "resourceId": owner_and_name(members["resourceId"])[1] if kind.owner else members["resourceId"],
             "instanceId": members["instanceId"],
             "etag": members["etag"],
         }
@@ -98,6 +102,7 @@ class Answers:
 
     def _network_interface(self, properties: Members, resource: Any, ref: str) -> None:
         properties["counters"] = []
+        _drop_empty(properties, "strategy")
         settings = properties.get("portSettings")
         if settings is not None and not settings["qosSettings"]:
             del settings["qosSettings"]
@@ -111,13 +116,25 @@ class Answers:
         properties["loadBalancerInboundNatRules"] = []
 
     def _virtual_machine(self, properties: Members, resource: Any, ref: str) -> None:
-        properties["checkpoints"] = []
+        _drop_empty(properties, "inactive")
+        if not resource.properties.is_template:
+            _drop_empty(properties, "networks")
+        for kind in (CHECKPOINTS, EXPORTS):
+            properties[kind.name] = [
+                {
+                    "resourceRef": resource_ref(kind, each.resource_id),
+                    "resourceId": owner_and_name(each.resource_id)[1],
+                    "created": each.properties.created,
+                }
+                for each in self._state.owned(kind.name, resource.resource_id)
+            ]
         properties["conflicts"] = []
         self._add_configuration(properties, "virtualMachines", resource)
 
     # Fabric
 
     def _mac_pool(self, properties: Members, resource: Any, ref: str) -> None:
+        _drop_empty(properties, "tenantId", "hostGroup")
         usage = self._counts(ref)
         properties["usage"] = {
             "numberOfMacAddresses": usage["capacity"],
@@ -150,7 +167,14 @@ class Answers:
             if (network := self._state.get("virtualNetworks", key)) is not None
         ]
 
+    def _reservation(self, properties: Members, resource: Any, ref: str) -> None:
+        """`expires` is stored in the ledger's own time, which nobody else counts in."""
+        _drop_empty(properties, "until", "expires", "requestId", "purpose")
+        if "expires" in properties:
+            properties["expires"] = wall_of(self._now(), properties["expires"])
+
     def _server(self, properties: Members, resource: Any, ref: str) -> None:
+        _drop_empty(properties, "hostGroup")
         properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
         own = ref.lower()
         properties["virtualNetworkInterfaces"] = [
@@ -193,6 +217,12 @@ class Answers:
                 if subnet is not None and subnet.resource_ref.lower() == wanted:
                     configurations.append({"resourceRef": f"{own}/ipConfigurations/{configuration.resource_id}"})
         return configurations, interfaces
+
+
+def _drop_empty(members: Members, *names: str) -> None:
+    for name in names:
+        if not members.get(name, True):
+            del members[name]
 
 
 def _text(flag: bool) -> str:

@@ -1,8 +1,9 @@
 """POST /weft/v1/batch: many writes as one transaction, or each for itself. Called by weft.api.routes.
 
-With `atomic` (the default) a refusal refuses all and its target begins with `requests[N]`. Without, each request has
-its own status and, under x-ms-client-request-id, its own answer for a retry; a failure of ours is one request's alone.
-References among the requests are resolved whatever their order.
+Requests are PUTs and DELETEs of resources and POSTs of machines' actions that need not wait for a host. With `atomic`
+(the default) a refusal refuses all and its target begins with `requests[N]`. Without, each request has its own status
+and, under x-ms-client-request-id, its own answer for a retry; a failure of ours is one request's alone. References
+among the requests are resolved whatever their order.
 """
 
 import asyncio
@@ -13,19 +14,22 @@ from typing import Any
 import msgspec
 
 from weft.api import convert, faults
+from weft.api.actions import NEVER, Asked, action_of, check_batched, place_of_action, understand
 from weft.api.call import Answer, Call, encode, json_answer
 from weft.api.changes import readable
+from weft.api.machines import MachineActions, reported
 from weft.api.places import Place, place_of
-from weft.api.resources import Resources, kept_id, methods_of, wait_of
+from weft.api.resources import Resources, check_method, kept_id, methods_of, wait_of
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Decision, Delete, Path, Preconditions, Put
 from weft.model.errors import Invalid, InvalidRequestFormat, Refusal, WeftError
-from weft.model.kinds import KINDS
+from weft.model.kinds import KINDS, VIRTUAL_MACHINES
 from weft.store.store import Answer as KeptAnswer
 
 log = logging.getLogger(__name__)
 
-MAX_REQUESTS = 100_000
+MAX_REQUESTS = 10_000
+"""A second's work or two, in which nobody else writes."""
 
 _RANK = {kind.name: at for at, kind in enumerate(KINDS)}
 
@@ -47,18 +51,20 @@ _decode = msgspec.json.Decoder(_Requests, strict=False).decode
 
 
 class _Write(msgspec.Struct):
-    """One request understood."""
+    """One request understood: a place to put or delete, or an action on a machine."""
 
-    place: Place
-    command: Put | Delete
+    command: Any
+    place: Place | None = None
+    asked: Asked | None = None
 
 
 class Batches:
     """The handler. One per app."""
 
-    def __init__(self, controller: Controller, resources: Resources) -> None:
+    def __init__(self, controller: Controller, resources: Resources, actions: MachineActions) -> None:
         self._controller = controller
         self._resources = resources
+        self._actions = actions
 
     async def handle(self, call: Call) -> Answer:
         """Answer {"responses": [{"status", "body"}, ...]}, in the order of the requests."""
@@ -82,7 +88,9 @@ class Batches:
         return json_answer({"responses": [self._response(write, part) for write, part in parts]})
 
     def _response(self, write: _Write, decision: Decision) -> dict[str, Any]:
-        if isinstance(write.command, Delete):
+        if write.asked is not None:
+            return {"status": 200, "body": self._actions.members(write.asked, decision)}
+        if write.place is None or isinstance(write.command, Delete):
             return {"status": 200 if decision.outcome == "deleted" else 204, "body": None}
         status, body = self._resources.put_members(write.place, decision)
         return {"status": status, "body": body}
@@ -90,8 +98,12 @@ class Batches:
     def _dry(self, writes: Sequence[_Write], command: Batch) -> Answer:
         decision = self._controller.dry_run(command)
         outcomes = [
-            {"status": 201 if part.outcome == "created" else 200, "body": None, "outcome": part.outcome}
-            for _, part in zip(writes, decision.parts, strict=True)
+            {
+                "status": 201 if part.outcome == "created" and write.asked is None else 200,
+                "body": (reported(write.asked, part) or None) if write.asked is not None else None,
+                "outcome": part.outcome,
+            }
+            for write, part in zip(writes, decision.parts, strict=True)
         ]
         return json_answer({"dryRun": True, "responses": outcomes, "changes": readable(decision.changes)})
 
@@ -123,11 +135,16 @@ class Batches:
         return json_answer({"responses": responses} | ({"dryRun": True} if dry else {}))
 
     def _dry_one(self, write: _Write) -> dict[str, Any]:
+        if write.asked is not None:
+            decision = self._actions.dry_run(write.asked)
+            return {"status": 200, "body": {"changes": readable(decision.changes)} | reported(write.asked, decision)}
         decision = self._controller.dry_run(write.command)
         return {"status": 200, "body": {"changes": readable(decision.changes)}}
 
     async def _one(self, call: Call, write: _Write, request_id: str | None) -> Any:
         """One response; under a request id that was there before the one that was given then. Raises as submit()."""
+        if write.asked is not None and write.asked.action.waits != NEVER:
+            return await self._waiting(call, write.asked, request_id)
         if request_id is None:
             submitted = await self._controller.submit(write.command, call.actor)
         else:
@@ -143,6 +160,16 @@ class Batches:
             return msgspec.Raw(submitted.answer.body)
         assert submitted.decision is not None
         return self._response(write, submitted.decision)
+
+    async def _waiting(self, call: Call, asked: Asked, request_id: str | None) -> Any:
+        """An action that may stop a running machine and start it again."""
+        before = self._controller.answer_of(request_id) if request_id is not None else None
+        if before is not None:
+            return msgspec.Raw(before.body)
+        response = {"status": 200, "body": await self._actions.perform(asked, call.actor)}
+        if request_id is not None:
+            self._controller.keep_answer(KeptAnswer(request_id, 200, encode(response), ""))
+        return response
 
     def _failed(self, call: Call, at: int, fault: Exception) -> dict[str, Any]:
         """The response of a request that was refused, or that we failed on: the others go on."""
@@ -189,21 +216,41 @@ def _understand(request: _Request) -> _Write:
     prefix = segments[0].lower() if segments else ""
     if prefix not in ("networking", "weft") or len(segments) < 3:
         raise Invalid(f"'{request.path}' is no path of a resource, such as /networking/v1/networkInterfaces/n1.")
-    place = place_of(prefix, segments[2:])
     method = request.method.upper()
-    allowed = tuple(each for each in methods_of(place) if each != "GET")
-    if method not in allowed:
-        raise faults.MethodNotAllowed(f"{request.method} in a batch", allowed or ("GET outside of a batch",))
+    if method == "POST":
+        return _understand_action(request, prefix, segments[2:])
+    place = place_of(prefix, segments[2:])
+    if method == "GET":
+        allowed = tuple(each for each in methods_of(place) if each != "GET")
+        raise faults.MethodNotAllowed("GET in a batch", allowed or ("GET outside of a batch",))
+    check_method(method, place, f"{request.method} in a batch")
     path: Path | None = place.path
     assert path is not None
     when = Preconditions(request.if_match, request.if_none_match)
     if method == "DELETE":
-        return _Write(place, Delete(path, when))
-    return _Write(place, Put(path, convert.read(place.kind, bytes(request.body), place.resource_id), when))
+        return _Write(Delete(path, when), place)
+    return _Write(Put(path, convert.read(place.kind, bytes(request.body), place.resource_id), when), place)
+
+
+def _understand_action(request: _Request, prefix: str, segments: list[str]) -> _Write:
+    found = None
+    if prefix == "weft" and segments[0].lower() == VIRTUAL_MACHINES.name.lower():
+        found = place_of_action("POST", segments)
+    if found is None:
+        raise faults.MethodNotAllowed("POST in a batch", ("it for the actions of machines",))
+    if request.if_match is not None or request.if_none_match is not None:
+        raise Invalid("An action takes no ifMatch and no ifNoneMatch.", target="ifMatch")
+    check_batched(action_of(*found))
+    asked = understand(*found, bytes(request.body))
+    if getattr(asked.body, "dry_run", False):
+        raise Invalid("dryRun is for the whole batch: POST /weft/v1/batch?dryRun=true.", target="dryRun")
+    return _Write(asked.command, asked=asked)
 
 
 def _order(write: _Write) -> tuple[int, int]:
-    """Puts as they refer to each other, then deletes the other way round."""
-    path = write.command.path
+    """Puts as they refer to each other, actions as they come, then deletes the other way round."""
+    if write.place is None or write.place.path is None:
+        return 1, 0
+    path = write.place.path
     rank = _RANK[path.kind]
-    return (0, rank * 8 + len(path.below)) if isinstance(write.command, Put) else (1, -rank * 8 - len(path.below))
+    return (0, rank * 8 + len(path.below)) if isinstance(write.command, Put) else (2, -rank * 8 - len(path.below))

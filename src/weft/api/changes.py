@@ -31,12 +31,13 @@ def readable(changes: Iterable[Change]) -> list[dict[str, Any]]:
 
 def event_of(commit: Commit) -> dict[str, Any]:
     """What the watch sends for a revision."""
-    return {
+    event = {
         "revision": commit.revision,
         "time": wall_text(commit.wall),
         "actors": list(commit.actors),
         "changes": readable(commit.changes),
     }
+    return event | ({"warnings": msgspec.to_builtins(commit.warnings)} if commit.warnings else {})
 
 
 def _resource(change: ResourceChange) -> dict[str, Any]:

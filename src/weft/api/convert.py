@@ -19,6 +19,7 @@ import msgspec
 from msgspec import inspect
 
 from weft.api import words
+from weft.api.bodies import Named
 from weft.model.errors import Invalid, InvalidReference, InvalidRequestFormat
 from weft.model.kinds import Kind
 from weft.model.resources import Ref, Resource
@@ -48,6 +49,11 @@ def read(kind: Kind, body: bytes, resource_id: str) -> Any:
 def read_tolerant(kind: Kind, body: bytes) -> Any:
     """Read by the tolerant road alone."""
     return _reader_of(kind.type)(parse_object(body), "")
+
+
+def read_exactly(body_type: Any, body: bytes) -> Any:
+    """Read the body of an action (weft.api.bodies); none at all is {}. Raises Invalid, naming the member."""
+    return _reader_of(body_type)(parse_object(body) if body.strip() else {}, "")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -149,7 +155,8 @@ def _reader_of(resource_type: Any) -> _Reader:
 def _reader(info: inspect.Type) -> _Reader:
     match info:
         case inspect.StructType():
-            return _read_reference if info.cls is Ref else _StructReader(info)
+            references: dict[Any, _Reader] = {Ref: _read_reference, Named: _read_named}
+            return references.get(info.cls) or _StructReader(info)
         case inspect.VarTupleType():
             return _list_reader(_reader(info.item_type), info.item_type)
         case inspect.UnionType():
@@ -179,7 +186,9 @@ class _StructReader:
         for alias, name in words.ALIASES.get(owner, {}).items():
             self._fields[alias] = next(entry for entry in self._fields.values() if entry[0] == name)
         self._unserved = _unserved_of(owner)
-        self._required = self._fields.get("properties") if owner is Resource else None
+        self._needs_properties = owner is Resource
+        self._exact = info.forbid_unknown_fields
+        self._required = {field.name: field.encode_name for field in info.fields if field.required and self._exact}
 
     def __call__(self, value: Any, path: str) -> Any:
         if not isinstance(value, dict):
@@ -188,8 +197,11 @@ class _StructReader:
         for key, member in value.items():
             if member is not None:
                 self._read_member(values, key, member, path)
-        if self._required is not None and "properties" not in values:
+        if self._needs_properties and "properties" not in values:
             self._read_member(values, "properties", {}, path)
+        for name, written in self._required.items():
+            if values.get(name, "") == "":
+                raise _missing(f"{path}.{written}" if path else written)
         return self._make(**values)
 
     def _read_member(self, values: dict[str, Any], key: str, member: Any, path: str) -> None:
@@ -199,6 +211,10 @@ class _StructReader:
             values[name] = reader(member, f"{path}.{written}" if path else written)
         elif key.lower() in self._unserved:
             _refuse_unserved(self._unserved[key.lower()], member, path)
+        elif self._exact:
+            known = ", ".join(written for _, written, _ in self._fields.values()) or "none"
+            target = f"{path}.{key}" if path else key
+            raise Invalid(f"'{target}' is not known here; known members: {known}.", target=target[:200])
 
 
 def _list_reader(item: _Reader, item_type: inspect.Type) -> _Reader:
@@ -272,6 +288,10 @@ def _not_served(path: str, what: str) -> Invalid:
     )
 
 
+def _missing(path: str) -> Invalid:
+    return Invalid(f"{path} is missing: it must be named.", code="RequiredParamMissing", target=path)
+
+
 def _wrong(path: str, wanted: str, value: Any) -> Invalid:
     got = {dict: "an object", list: "a list", bool: "true or false", str: f"'{value}'"}.get(type(value), str(value))
     return Invalid(f"{path or 'The body'} must be {wanted}, not {got}.", target=path or None)
@@ -330,3 +350,7 @@ def _read_reference(value: Any, path: str) -> Ref:
         detail_code="InvalidJsonReferenceFormat",
         target=f"{path}.resourceRef",
     )
+
+
+def _read_named(value: Any, path: str) -> Named:
+    return Named(value if isinstance(value, str) and value else _read_reference(value, path).resource_ref)

@@ -5,7 +5,7 @@ as one of 10.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from weft.api.changes import address_text
@@ -13,6 +13,7 @@ from weft.core.pools import Pool
 from weft.core.state import State
 from weft.core.words import place_text
 from weft.model.errors import Invalid
+from weft.model.fabric import ReservationProperties
 from weft.model.leases import ASSIGNED, COOLING, FOREIGN, FREE, RESERVED, RETAINED, Holder, Lease
 from weft.model.values import Now, wall_text
 
@@ -38,16 +39,27 @@ def counts(pool: Pool) -> dict[str, int]:
     return {"capacity": pool.capacity, FREE: pool.capacity - sum(used.values()), **used}
 
 
+def warns(pool: Pool) -> bool:
+    """Whether so much of a pool is not free that it warns."""
+    used = pool.taken.used
+    return bool(pool.spec.warn_at) and 100 * used >= pool.spec.warn_at * pool.capacity
+
+
 def pools_of(state: State, ref: str) -> list[Pool]:
     """The pools behind a resourceRef, in the order of their addresses: of a pool itself, of a subnet its pools."""
     key = ref.lower()
     segment = state.segment(key)
     keys = (key,) if segment is None else segment.pools
+    # a virtual subnet's pool has a key of its own, which is no reference
     return sorted((pool for key in keys if (pool := state.space(key)) is not None), key=lambda pool: pool.spec.first)
 
 
-def usage(state: State, pools: Sequence[Pool]) -> Entry:
-    """The answer of .../usage; of several pools the sum."""
+Trend = Callable[[Pool], float | None]
+"""Days until a pool is full at the rate of late; None if it does not fill up, or if that is not known yet."""
+
+
+def usage(state: State, pools: Sequence[Pool], trend: Trend) -> Entry:
+    """The answer of .../usage; of several pools the sum, the first to be full and the lowest threshold."""
     totals = dict(NOTHING)
     next_free = None
     for pool in pools:
@@ -56,13 +68,23 @@ def usage(state: State, pools: Sequence[Pool]) -> Entry:
         free = pool.next_free(state.cursors.get(pool.spec.key, pool.spec.first))
         if next_free is None and free is not None:
             next_free = address_text(pool.spec.scope, free)
+    days = [left for pool in pools if (left := trend(pool)) is not None]
     return {
         **totals,
         "nextFree": next_free,
         "largestGap": max((pool.taken.largest_gap() for pool in pools), default=0),
-        # a forecast needs the rates of days; none are kept yet
-        "daysToExhaustion": None,
+        "usedPercent": _percent(totals["capacity"] - totals[FREE], totals["capacity"]),
+        "warnAtPercent": min((pool.spec.warn_at for pool in pools if pool.spec.warn_at), default=0),
+        "warning": any(warns(pool) for pool in pools),
+        "daysToExhaustion": round(min(days), 2) if days else None,
     }
+
+
+def _percent(used: int, capacity: int) -> float:
+    """To one digit, but 100 only of what is full."""
+    if used == capacity:
+        return 100.0 if capacity else 0.0
+    return min(round(100 * used / capacity, 1), 99.9)
 
 
 def addresses(state: State, pools: Sequence[Pool], wanted: Page, now: Now) -> tuple[list[Entry], str | None]:
@@ -95,20 +117,43 @@ def _of_pool(state: State, pool: Pool, wanted: Page, now: Now) -> tuple[list[Ent
     return entries, None
 
 
+def wall_of(now: Now, ledger: float) -> str:
+    """A moment of the ledger's own time as the wall's clock would show it, if the controller runs until then."""
+    return wall_text(round(now.wall + ledger - now.ledger))
+
+
 def lease_entry(state: State, lease: Lease, now: Now) -> Entry:
     """State, holders, end and reason of an address that is not free."""
-    until = wall_text(now.wall + lease.until - now.ledger) if lease.state == COOLING else None
+    reservation = _reservation_of(state, lease)
+    until, reason = lease.until if lease.state == COOLING else 0.0, lease.reason
+    if reservation is not None:
+        until, reason = reservation.expires, reason or reservation.purpose
     return {
         "state": lease.state,
-        "holders": [holder_entry(state, holder) for holder in lease.holders],
-        "until": until,
-        "reason": lease.reason or None,
+        "holders": [holder_entry(state, holder, now) for holder in lease.holders],
+        "until": wall_of(now, until) if until else None,
+        "reason": reason or None,
     }
 
 
-def holder_entry(state: State, holder: Holder) -> Entry:
-    domain = place_text(state, holder.domain) if holder.domain else None
-    return {"kind": holder.kind, "resourceRef": holder.ref, "l2Domain": domain}
+def _reservation_of(state: State, lease: Lease) -> ReservationProperties | None:
+    """The reservation that holds an address which is nobody's yet."""
+    if lease.state != RESERVED:
+        return None
+    refs = (holder.ref for holder in lease.holders if holder.kind == "reservation")
+    found = next((one for ref in refs if (one := state.find_ref(ref)) is not None), None)
+    return None if found is None else found.properties
+
+
+def holder_entry(state: State, holder: Holder, now: Now) -> Entry:
+    """One reason why an address is not free. `inactive` says since when its host does not know the holder any more."""
+    return {
+        "kind": holder.kind,
+        "resourceRef": holder.ref,
+        "l2Domain": place_text(state, holder.domain) if holder.domain else None,
+        "granted": holder.granted,
+        "inactive": wall_of(now, holder.inactive) if holder.inactive else None,
+    }
 
 
 def _range(pool: Pool, first: int, last: int, state: str) -> Entry:

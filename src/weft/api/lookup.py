@@ -12,9 +12,9 @@ from weft.api.places import find, path_of_ref
 from weft.control.controller import Controller
 from weft.core.pools import Pool
 from weft.core.words import place_text
-from weft.model.errors import Invalid, InvalidMacAddress, NotFound
+from weft.model.errors import Conflict, Invalid, InvalidMacAddress, NotFound
 from weft.model.leases import FREE, MAC_SCOPE, RESERVED, ip_scope
-from weft.model.values import parse_mac, wall_text
+from weft.model.values import IpAddress, Mac, parse_mac, wall_text
 from weft.store.store import HistoryRow
 
 MAX_PAGE = 1000
@@ -29,17 +29,10 @@ class Lookup:
 
     def of_pool(self, call: Call, segments: list[str]) -> Answer:
         """GET /weft/v1{resourceRef}/usage or /addresses."""
-        ref = "/" + "/".join(segments[:-1])
-        path = path_of_ref(ref)
-        if path is None or (found := find(self._state, path)) is None:
-            raise NotFound(f"There is no {ref}.", target=ref)
-        canonical = found[1]
-        pools = ledger.pools_of(self._state, canonical)
-        if not pools and self._state.segment(canonical) is None:
-            raise NotFound(f"{canonical} holds no addresses: only pools and subnets do.", target=canonical)
+        canonical, pools = self.pools_at(segments[:-1])
         if segments[-1].lower() == "usage":
             call.only()
-            return json_answer(ledger.usage(self._state, pools))
+            return json_answer(ledger.usage(self._state, pools, self._trend))
         call.only("state", "limit", "after")
         limit = int(call.number("limit", 50, MAX_PAGE, least=1))
         page = ledger.Page(call.query.get("state", "").lower(), _after(call, pools), limit)
@@ -50,6 +43,24 @@ class Lookup:
             following = f"/weft/v1{canonical}/addresses?limit={page.limit}{chosen}&after={quote(last)}"
         return json_answer({"value": entries, "nextLink": following})
 
+    def pools_at(self, segments: list[str]) -> tuple[str, list[Pool]]:
+        """The reference and the pools of a pool, a subnet or a host's macRange. Raises NotFound."""
+        ref = "/" + "/".join(segments)
+        pools = ledger.pools_of(self._state, ref)
+        segment = self._state.segment(ref)
+        if segment is not None:
+            return segment.ref, pools
+        if pools:
+            return pools[0].spec.ref, pools
+        path = path_of_ref(ref)
+        found = find(self._state, path) if path is not None else None
+        if found is None:
+            raise NotFound(f"There is no {ref}.", target=ref)
+        raise NotFound(f"{found[1]} holds no addresses: only pools and subnets do.", target=found[1])
+
+    def _trend(self, pool: Pool) -> float | None:
+        return None
+
     def of_address(self, call: Call, text: str) -> Answer:
         """GET /weft/v1/addresses/{mac or ip}: every scope that knows the address, with its history there."""
         call.only()
@@ -59,29 +70,41 @@ class Lookup:
         return json_answer({"value": entries, "nextLink": ""})
 
     def _scopes_of(self, text: str) -> tuple[Iterable[str], int, bytes]:
-        try:
-            mac = parse_mac(text)
-            return (MAC_SCOPE,), mac, mac.to_bytes(6, "big")
-        except InvalidMacAddress:
-            pass
-        try:
-            ip = ipaddress.ip_address(text)
-        except ValueError:
-            raise Invalid(f"'{text}' is neither a MAC nor an IP address.", target="address") from None
+        address = read_address(text)
+        if isinstance(address, int):
+            return (MAC_SCOPE,), address, address.to_bytes(6, "big")
         networks = (
             f"/{kind}/{network.resource_id}"
             for kind in ("virtualNetworks", "logicalNetworks")
             for network in self._state.all(kind)
         )
-        return (ip_scope(network, ip.version) for network in networks), int(ip), ip.packed
+        return (ip_scope(network, address.version) for network in networks), int(address), address.packed
 
-    def _in_scope(self, scope: str, address: int) -> dict[str, Any] | None:
-        """An entry, or None where the scope knows nothing of the address."""
+    def held_in(self, text: str, scope: str) -> tuple[str, int]:
+        """The one scope in which somebody holds an address, and the address; `scope` chooses where there are several.
+
+        `scope` is written as the answer of addresses/{address} has it, or as the network's reference; empty if there
+        is but one. Raises Invalid, NotFound, Conflict naming the scopes.
+        """
+        scopes, address, _ = self._scopes_of(text)
+        held = [each for each in scopes if self._state.lease(each, address) is not None]
+        if scope:
+            held = [each for each in held if scope.lower() in (each, each[3:])]
+        if not held:
+            where = f" in {scope}" if scope else ""
+            raise NotFound(f"Nobody holds {text}{where}: it is free, or not in the ledger.", target="address")
+        if len(held) > 1:
+            raise Conflict(
+                f"{text} is held in several networks: {', '.join(sorted(held))}. Say which one is meant with ?scope=.",
+                code="AmbiguousAddress",
+                target="scope",
+            )
+        return held[0], address
+
+    def entry(self, scope: str, address: int) -> dict[str, Any]:
+        """An address as it is now, without its history."""
         lease = self._state.lease(scope, address)
         pool = self._state.addresses.pool_of(scope, address)
-        history = self._controller.history(scope, address)
-        if lease is None and pool is None and not history and scope != MAC_SCOPE:
-            return None
         entry: dict[str, Any] = {"address": address_text(scope, address), "scope": scope}
         entry["pool"] = {"resourceRef": pool.spec.ref} if pool is not None else None
         if lease is not None:
@@ -91,8 +114,27 @@ class Lookup:
             entry |= {"state": RESERVED if reason else FREE, "holders": [], "until": None, "reason": reason or None}
         domains = {holder.domain for holder in lease.holders if holder.domain} if lease is not None else set()
         entry["l2Domain"] = place_text(self._state, min(domains)) if domains else None
-        entry["history"] = [_event(row) for row in history]
         return entry
+
+    def _in_scope(self, scope: str, address: int) -> dict[str, Any] | None:
+        """An entry, or None where the scope knows nothing of the address."""
+        history = self._controller.history(scope, address)
+        known = self._state.lease(scope, address) is not None or bool(history) or scope == MAC_SCOPE
+        if not known and self._state.addresses.pool_of(scope, address) is None:
+            return None
+        return self.entry(scope, address) | {"history": [_event(row) for row in history]}
+
+
+def read_address(text: str) -> Mac | IpAddress:
+    """Read a MAC or an IP address. Raises Invalid."""
+    try:
+        return parse_mac(text)
+    except InvalidMacAddress:
+        pass
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        raise Invalid(f"'{text}' is neither a MAC nor an IP address.", target="address") from None
 
 
 def _after(call: Call, pools: Sequence[Pool]) -> int | None:

@@ -1,46 +1,46 @@
-"""POST /weft/v1/virtualMachines/{id}/{action}: start, stop, save, migrate. Called by weft.api.routes.
+"""POST /weft/v1/virtualMachines/{id}/{action} and .../virtualMachines/import. Called by weft.api.routes and batch.
 
-Each answers 200 with the machine when it is so on the hosts, or a typed error and nothing has changed. A retry with
-the same x-ms-client-request-id gets the same answer, also after a restart; an error is not kept, its retry acts anew.
+Each answers 200 with the machine (of a clone and an import: the new one) when it is so on the hosts, or a typed error
+and nothing has changed. A retry with the same x-ms-client-request-id gets the same answer, also after a restart: an
+action that is one transaction keeps its answer in it; of one that waits for hosts an error is not kept, its retry acts
+anew.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from weft.api import convert
-from weft.api.answers import Answers
+import msgspec
+
+from weft.api.actions import NEVER, Asked, action_of, understand
+from weft.api.answers import Answers, Members
 from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import readable
-from weft.api.faults import MethodNotAllowed, UnknownPath
-from weft.api.resources import keep, kept, kept_id, wait_of
+from weft.api.faults import MethodNotAllowed
+from weft.api.resources import Resources, keep, kept, kept_id, wait_of
 from weft.control.controller import Controller
-from weft.core.commands import BeginMove, SetPower
-from weft.model.errors import Invalid, InvalidReference, NotFound
+from weft.core.commands import Actor, BeginMove, Decision, RenewMac, Restore, Restored, SetPower
+from weft.model.errors import InvalidReference, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
-
-POWERS = {"start": "Running", "stop": "Off", "save": "Saved"}
-ACTIONS = (*POWERS, "migrate")
-LATER = ("clone", "checkpoint", "restore", "export", "import", "failover", "renewmac")
 
 
 class MachineActions:
     """The handler. One per app."""
 
-    def __init__(self, controller: Controller, answers: Answers) -> None:
+    def __init__(self, controller: Controller, answers: Answers, resources: Resources) -> None:
         self._controller = controller
         self._answers = answers
+        self._resources = resources
         self._running: dict[str, asyncio.Task[Answer]] = {}
 
-    async def handle(self, call: Call, machine: str, action: str) -> Answer:
-        """Carry out an action. Raises Refusal, NotReady, WaitTimedOut."""
-        verb = action.lower()
-        if verb in LATER:
-            raise Invalid(f"'{action}' is not served yet. Served: {', '.join(ACTIONS)}.", code="OperationNotSupported")
-        if verb not in ACTIONS:
-            raise UnknownPath(f"Machines have no action '{action}'. Served: {', '.join(ACTIONS)}.")
+    async def handle(self, call: Call, machine: str, verb: str) -> Answer:
+        """Carry out an action; no `machine` for one on the collection. Raises Refusal, NotReady, WaitTimedOut."""
+        action = action_of(machine, verb)
         if call.method != "POST":
             raise MethodNotAllowed(call.method, ("POST",))
+        if action.waits == NEVER:
+            asked = understand(machine, verb, call.body)
+            return await self._resources.write(call, asked.command, lambda decision: self._answer(asked, decision))
         dry = call.flag("dryRun")
         wait_s = wait_of(call)
         request_id = None if dry else kept_id(call)
@@ -50,26 +50,45 @@ class MachineActions:
         else:
             if self._controller.state.get(VIRTUAL_MACHINES.name, machine) is None:
                 raise NotFound(f"There is no machine '{machine}'.", target=f"/weft/virtualMachines/{machine}")
-            body = convert.parse_object(call.body) if call.body.strip() else {}
-            if dry:
-                return self._dry(machine, verb, body)
-            answer = await self._once(request_id, self._work(call, machine, verb, body))
+            asked = understand(machine, verb, call.body)
+            if dry or getattr(asked.body, "dry_run", False):
+                return self._dry(asked)
+            answer = await self._once(request_id, self._work(call, asked))
         if wait_s is not None:
             await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return answer
 
-    async def _work(self, call: Call, machine: str, verb: str, body: dict[str, Any]) -> Answer:
-        machines = self._controller.machines
-        if verb == "migrate":
-            server, force = _destination(body)
-            if self._controller.state.get(SERVERS.name, server) is None:
-                # before anybody asks whether its agent is there
-                raise InvalidReference(f"There is no server '{server}'.", target="server")
-            resource = await machines.migrate(machine, server, call.actor, force)
+    async def _work(self, call: Call, asked: Asked) -> Answer:
+        members = await self.perform(asked, call.actor)
+        return json_answer(members, headers=((b"etag", members["etag"].encode()),))
+
+    async def perform(self, asked: Asked, actor: Actor) -> Members:
+        """Carry out an action that hosts may have to be waited for; the machine. Raises as handle()."""
+        machines, command = self._controller.machines, asked.command
+        report: Sequence[Restored] = ()
+        if isinstance(command, SetPower):
+            act = {"Running": machines.start, "Off": machines.stop, "Saved": machines.save}[command.power]
+            await act(command.machine, actor)
+        elif isinstance(command, Restore):
+            _, report = await machines.restore(
+                command.machine, command.checkpoint, command.addresses, command.if_taken, actor
+            )
+        elif isinstance(command, RenewMac):
+            _, report = await machines.renew(
+                command.machine, command.interface, command.mac_address, command.force, actor
+            )
         else:
-            act = {"start": machines.start, "stop": machines.stop, "save": machines.save}[verb]
-            resource = await act(machine, call.actor)
-        return json_answer(self._answers.of(VIRTUAL_MACHINES, resource), headers=((b"etag", resource.etag.encode()),))
+            if self._controller.state.get(SERVERS.name, command.server) is None:
+                # before anybody asks whether its agent is there
+                raise InvalidReference(f"There is no server '{command.server}'.", target="server")
+            if isinstance(command, BeginMove):
+                await machines.migrate(command.machine, command.server, actor, command.force)
+            else:
+                await machines.failover(command.machine, command.server, asked.body.fenced, actor)
+        members = self._members(asked, report)
+        if members is None:
+            raise NotFound(f"The machine '{asked.machine}' was deleted meanwhile.")
+        return members
 
     async def _once(self, request_id: str | None, work: Coroutine[Any, Any, Answer]) -> Answer:
         """A retry that comes while the first attempt still runs gets the first one's outcome."""
@@ -98,19 +117,44 @@ class MachineActions:
             # whoever asked may have gone; then nobody else would take the error
             task.exception()
 
-    def _dry(self, machine: str, verb: str, body: dict[str, Any]) -> Answer:
-        command = BeginMove(machine, *_destination(body)) if verb == "migrate" else SetPower(machine, POWERS[verb])
-        decision = self._controller.dry_run(command)
-        return json_answer({"dryRun": True, "outcome": decision.outcome, "changes": readable(decision.changes)})
+    def _dry(self, asked: Asked) -> Answer:
+        decision = self.dry_run(asked)
+        answer: Members = {"dryRun": True, "outcome": decision.outcome, "changes": readable(decision.changes)}
+        return json_answer(answer | reported(asked, decision))
+
+    def dry_run(self, asked: Asked) -> Decision:
+        """What an action would come to. Raises Refusal."""
+        if isinstance(asked.command, Restore | RenewMac):
+            # as if the machine were stopped for it and started again, where that is what would be done
+            return self._controller.machines.dry_run(asked.command)
+        return self._controller.dry_run(asked.command)
+
+    def _answer(self, asked: Asked, decision: Decision) -> Answer:
+        members = self.members(asked, decision)
+        assert members is not None
+        return json_answer(members, headers=((b"etag", members["etag"].encode()),))
+
+    def members(self, asked: Asked, decision: Decision) -> Members | None:
+        """The machine as an action on it is answered, its changes in the state; None if it has gone since."""
+        return self._members(asked, decision.report)
+
+    def _members(self, asked: Asked, report: Sequence[Restored]) -> Members | None:
+        machine = self._controller.state.get(VIRTUAL_MACHINES.name, asked.made)
+        if machine is None:
+            return None
+        members = self._answers.of(VIRTUAL_MACHINES, machine)
+        members["properties"] |= _report(asked, report)
+        return members
 
 
-def _destination(body: dict[str, Any]) -> tuple[str, bool]:
-    members = {name.lower(): value for name, value in body.items()}
-    server = members.get("server")
-    ref = server.get("resourceRef") if isinstance(server, dict) else server
-    if not isinstance(ref, str) or not ref:
-        raise Invalid('Name the server: {"server": {"resourceRef": "/servers/host2"}}.', target="server")
-    force = members.get("force", False)
-    if str(force).lower() not in ("true", "false"):
-        raise Invalid("force must be true or false.", target="force")
-    return ref.rstrip("/").rsplit("/", 1)[-1], str(force).lower() == "true"
+def reported(asked: Asked, decision: Decision) -> Members:
+    """What a dry run says about each interface: `properties`, as in the real answer; nothing for other actions."""
+    found = _report(asked, decision.report)
+    return {"properties": found} if found else {}
+
+
+def _report(asked: Asked, report: Sequence[Restored]) -> Members:
+    """What became of each interface, under the name of the action."""
+    if isinstance(asked.command, Restore | RenewMac):
+        return {asked.action.name: msgspec.to_builtins(tuple(report))}
+    return {}

@@ -8,14 +8,15 @@ from typing import Any
 
 import msgspec
 
-from weft.api import words
-from weft.api.machines import ACTIONS
-from weft.model.kinds import KINDS, Kind
+from weft.api import bodies, words
+from weft.api.actions import ACTIONS
+from weft.model.kinds import BY_NAME, KINDS, RESERVATIONS, SERVERS, VIRTUAL_MACHINES, Kind
 
 Schema = dict[str, Any]
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ANY = {"type": "object"}
+_REF = "#/components/schemas/{name}"
 _TEXT = {"type": "string"}
 
 _HEADERS = [
@@ -33,7 +34,8 @@ _QUERY = [
 def document(version: str) -> Schema:
     """The whole description."""
     types = [kind.type for kind in _walk(KINDS)]
-    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    asked = (bodies.Release, bodies.Reserve, *(action.body for action in ACTIONS.values()))
+    _, components = msgspec.json.schema_components([*types, *asked], ref_template=_REF)
     for schema in components.values():
         for hidden in _hidden_names():
             schema.get("properties", {}).pop(hidden, None)
@@ -41,7 +43,10 @@ def document(version: str) -> Schema:
     paths: dict[str, Schema] = {}
     for kind in KINDS:
         base = "/networking/v1" if kind.prefix == "networking" else "/weft/v1"
-        _add_kind(paths, kind, f"{base}/{kind.name}", ())
+        if kind.owner:
+            _add_owned(paths, kind, base)
+        else:
+            _add_kind(paths, kind, f"{base}/{kind.name}", ())
     paths |= _weft_paths()
     return {
         "openapi": "3.1.0",
@@ -82,24 +87,41 @@ def _error_schema() -> Schema:
 
 
 def _reference(kind: Kind) -> Schema:
-    (reference,), _ = msgspec.json.schema_components([kind.type], ref_template="#/components/schemas/{name}")
+    return _schema_of(kind.type)
+
+
+def _schema_of(struct: Any) -> Schema:
+    (reference,), _ = msgspec.json.schema_components([struct], ref_template=_REF)
     return reference
+
+
+def _add_owned(paths: dict[str, Schema], kind: Kind, base: str) -> None:
+    """All of them in one list, and those of one owner below it."""
+    owner = BY_NAME[kind.owner.lower()]
+    listed = _listed(_reference(kind))
+    paths[f"{base}/{kind.name}"] = {"get": _operation(f"List {kind.name}", {"200": listed})}
+    _add_kind(paths, kind, f"{base}/{owner.name}/{{id}}/{kind.name}", ("id",))
+
+
+def _listed(reference: Schema) -> Schema:
+    return {"type": "object", "properties": {"value": {"type": "array", "items": reference}, "nextLink": _TEXT}}
 
 
 def _add_kind(paths: dict[str, Schema], kind: Kind, path: str, parents: tuple[str, ...]) -> None:
     reference = _reference(kind)
-    listed = {"type": "object", "properties": {"value": {"type": "array", "items": reference}, "nextLink": _TEXT}}
     own = f"id{len(parents) + 1}" if parents else "id"
     one = f"{path}/{kind.singleton}" if kind.singleton else f"{path}/{{{own}}}"
     inside = parents if kind.singleton else (*parents, own)
-    paths[path] = _described({"get": _operation(f"List {kind.name}", {"200": listed})}, parents)
+    paths[path] = _described({"get": _operation(f"List {kind.name}", {"200": _listed(reference)})}, parents)
     verbs: Schema = {"get": _operation(f"Read one of {kind.name}", {"200": reference})}
-    if kind.child_actions:
+    if kind.child_actions and not kind.made_by_actions:
         answers = {"200": reference, "201": reference}
         verbs["put"] = _writing(_operation(f"Create or replace one of {kind.name}", answers))
-        verbs["put"]["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
-        if not kind.singleton:
-            verbs["delete"] = _writing(_operation(f"Delete one of {kind.name}", {"200": None, "204": None}))
+        verbs["put"]["requestBody"] = _body(reference, required=True)
+    if kind.child_actions and not kind.singleton:
+        verbs["delete"] = _writing(_operation(f"Delete one of {kind.name}", {"200": None, "204": None}))
+        if kind is SERVERS:
+            verbs["delete"]["parameters"] += _FORCE
     paths[one] = _described(verbs, inside)
     for child in kind.children:
         _add_kind(paths, child, f"{one}/{child.name}", inside)
@@ -117,8 +139,9 @@ def _response(schema: Schema | None, text: str = "Done") -> Schema:
     return {"description": text, "content": {"application/json": {"schema": schema}}}
 
 
-def _writing(operation: Schema) -> Schema:
-    headers = [{"name": n, "in": "header", "description": d, "schema": _TEXT} for n, d in _HEADERS]
+def _writing(operation: Schema, *, preconditions: bool = True) -> Schema:
+    asked = _HEADERS if preconditions else _HEADERS[-1:]
+    headers = [{"name": n, "in": "header", "description": d, "schema": _TEXT} for n, d in asked]
     query = [{"name": n, "in": "query", "description": d, "schema": s} for n, s, d in _QUERY]
     return operation | {"parameters": [*headers, *query]}
 
@@ -130,17 +153,39 @@ def _described(verbs: Schema, names: tuple[str, ...]) -> Schema:
     return {"parameters": parameters, **verbs}
 
 
+def _body(schema: Schema, *, required: bool) -> Schema:
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
+
+
+def _action_paths() -> dict[str, Schema]:
+    """POSTs that read their body exactly, and take what every write takes."""
+    machines = f"/weft/v1/{VIRTUAL_MACHINES.name}"
+    machine = _reference(VIRTUAL_MACHINES)
+    paths: dict[str, Schema] = {}
+    for action in ACTIONS.values():
+        path = f"{machines}/{action.name}" if action.on_collection else f"{machines}/{{id}}/{action.name}"
+        post = _writing(_operation(action.says, {"200": machine}), preconditions=False)
+        post["requestBody"] = _body(_schema_of(action.body), required=bool(action.body.__struct_fields__))
+        paths[path] = _described({"post": post}, () if action.on_collection else ("id",))
+    release = _writing(_operation("End a cool-down, or free what is inactive", {"200": _ANY}), preconditions=False)
+    release["requestBody"] = _body(_schema_of(bodies.Release), required=True)
+    release["parameters"].append(_query("scope", "The network that is meant, where several know the address."))
+    paths["/weft/v1/addresses/{address}/release"] = _described({"post": release}, ("address",))
+    reservation = _reference(RESERVATIONS)
+    for path, names in _POOLS.items():
+        answers = {"200": reservation, "201": reservation}
+        reserve = _writing(_operation("Hold addresses for a purpose", answers), preconditions=False)
+        reserve["requestBody"] = _body(_schema_of(bodies.Reserve), required=True)
+        paths[f"/weft/v1{path}/reserve"] = _described({"post": reserve}, names)
+    return paths
+
+
 def _weft_paths() -> dict[str, Schema]:
-    body = {"required": False, "content": {"application/json": {"schema": _ANY}}}
-    machine = "/weft/v1/virtualMachines/{id}/"
-    paths = {
-        f"{machine}{action}": _described(
-            {"post": _operation(f"{action} a machine", {"200": _ANY}) | {"requestBody": body}}, ("id",)
-        )
-        for action in ACTIONS
-    }
+    body = _body(_ANY, required=False)
+    paths = _action_paths()
     for name in ("batch", "trace"):
         paths[f"/weft/v1/{name}"] = {"post": _operation(name, {"200": _ANY}) | {"requestBody": body}}
+    paths["/weft/v1/conflicts"] = {"get": _operation("Every present clash", {"200": _ANY}) | {"parameters": _CLASHES}}
     for name in ("policy", "state"):
         paths[f"/weft/v1/servers/{{id}}/{name}"] = _described(
             {"get": _operation(f"{name} of a host", {"200": _ANY})}, ("id",)
@@ -148,7 +193,7 @@ def _weft_paths() -> dict[str, Schema]:
     paths["/weft/v1/addresses/{address}"] = _described(
         {"get": _operation("One address with its history", {"200": _ANY})}, ("address",)
     )
-    for path, names in _POOLS.items():
+    for path, names in (_POOLS | _RANGES).items():
         paths[f"/weft/v1{path}/usage"] = _described({"get": _operation("Usage", {"200": _ANY})}, names)
         paths[f"/weft/v1{path}/addresses"] = _described(
             {"get": _operation("Addresses one by one", {"200": _ANY}) | {"parameters": _PAGE}}, names
@@ -177,8 +222,26 @@ _POOLS = {
     "/logicalNetworks/{id}/subnets/{id2}/ipPools/{id3}": ("id", "id2", "id3"),
     "/virtualNetworks/{id}/subnets/{id2}": ("id", "id2"),
 }
-_PAGE = [
-    {"name": "state", "in": "query", "schema": _TEXT},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000}},
-    {"name": "after", "in": "query", "schema": _TEXT},
+_RANGES = {"/servers/{id}/macRange": ("id",)}
+"""Pools in which nothing is reserved by hand."""
+
+
+def _query(name: str, description: str = "", schema: Schema | None = None) -> Schema:
+    return {"name": name, "in": "query", "schema": schema or _TEXT, "description": description}
+
+
+_FORCE = [
+    _query("force", "The server will not come back: its machines are bound to none.", {"type": "boolean"}),
+    _query("reason", "With force: why, for the history of each address."),
+]
+_LIMITS = [
+    _query("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 1000}),
+    _query("after", "As in nextLink."),
+]
+_PAGE = [_query("state", "One of the six states."), *_LIMITS]
+_CLASHES = [
+    _query("kind", "activeTwin, foreign, drift or rangeOverlap."),
+    _query("server", "Those on this server."),
+    _query("machine", "Those of this machine."),
+    *_LIMITS,
 ]

@@ -7,14 +7,17 @@ import msgspec
 
 from weft.api.faults import UnknownPath
 from weft.core.commands import Path
-from weft.model.kinds import BY_NAME, KINDS, Kind, resource_ref
+from weft.model.kinds import BY_NAME, KINDS, Kind, owned_id, owned_kind, resource_ref
 
 VERSIONS = ("v1", "v2", "v3", "v3.1", "v3.2", "v4", "v4.2", "v5", "v6", "v6.1", "v7", "v7.1")
 """Of /networking; all serve the same resources."""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A collection or one resource of it. `path` names the resource, or the parent of the collection."""
+    """A collection or one resource of it. `path` names the resource, or the parent of the collection.
+
+    What has an owner (a machine's checkpoints) is named below it, though it is a resource of its own.
+    """
 
     kind: Kind
     path: Path | None
@@ -36,6 +39,8 @@ def place_of(prefix: str, segments: Sequence[str]) -> Place:
         )
     if len(segments) == 1:
         return Place(kind, None, True)
+    if kind.owner:
+        raise UnknownPath(f"One of {kind.name} is named below its owner: {prefix}/v1/{kind.owner}/ID/{kind.name}/NAME.")
     below: list[tuple[str, str]] = []
     for at in range(2, len(segments), 2):
         kind = _child(kind, segments[at])
@@ -50,10 +55,14 @@ def _top(segments: Sequence[str]) -> str:
 
 
 def _child(kind: Kind, name: str) -> Kind:
+    owned = owned_kind(kind, name)
+    if owned is not None:
+        return owned
     for child in kind.children:
         if child.name.lower() == name.lower():
             return child
-    names = ", ".join(child.name for child in kind.children) or "none"
+    below = (*kind.children, *(each for each in KINDS if each.owner == kind.name))
+    names = ", ".join(each.name for each in below) or "none"
     raise UnknownPath(f"{kind.name} have no '{name}'. Children served: {names}.")
 
 
@@ -64,6 +73,10 @@ def _names(prefix: str) -> list[str]:
 def find(state: Any, path: Path) -> tuple[Any, str] | None:
     """The resource or child that a path names and its resourceRef as stored; None if it or a parent is absent."""
     kind = BY_NAME[path.kind.lower()]
+    if path.below and (owned := owned_kind(kind, path.below[0][0])) is not None:
+        # it may have outlived its owner
+        resource = state.get(owned.name, owned_id(path.id, path.below[0][1])) if len(path.below) == 1 else None
+        return None if resource is None else (resource, resource_ref(owned, resource.resource_id))
     resource = state.get(kind.name, path.id)
     if resource is None:
         return None

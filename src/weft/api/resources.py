@@ -17,15 +17,24 @@ from weft.api.faults import MethodNotAllowed
 from weft.api.metrics import Metrics
 from weft.api.places import Place, find
 from weft.control.controller import Controller
-from weft.core.commands import Command, Decision, Delete, Path, Put
+from weft.core.commands import Command, Decision, Delete, Path, Preconditions, Put, RemoveServer
 from weft.model.errors import Invalid, NotFound
-from weft.model.kinds import BY_NAME
+from weft.model.kinds import BY_NAME, CHECKPOINTS, EXPORTS, RESERVATIONS, SERVERS
 from weft.store.store import Answer as KeptAnswer
 
 LISTS = ("GET",)
 READS = ("GET",)
 WRITES = ("GET", "PUT", "DELETE")
+MADE = ("GET", "DELETE")
+"""Of what actions make."""
 SINGLETONS = ("GET", "PUT")
+
+MAKERS = {
+    CHECKPOINTS.name: "POST /weft/v1/virtualMachines/ID/checkpoint",
+    EXPORTS.name: "POST /weft/v1/virtualMachines/ID/export",
+    RESERVATIONS.name: "POST .../reserve of a macPool, an ipPool or a subnet",
+}
+"""Per kind that is made by an action: which."""
 
 MAX_WAIT_S = 600.0
 
@@ -44,9 +53,7 @@ class Resources:
 
     async def handle(self, call: Call, place: Place) -> Answer:
         """Answer a request for a collection or resource. Raises Refusal and Unavailable."""
-        allowed = methods_of(place)
-        if call.method not in allowed:
-            raise MethodNotAllowed(call.method, allowed)
+        check_method(call.method, place)
         if call.method == "PUT":
             return await self._put(call, place)
         if call.method == "DELETE":
@@ -65,9 +72,14 @@ class Resources:
         A long list gives way to other requests in between: it has what was there when it began, with the computed
         members of a little later.
         """
+        parent = ""
         if place.path is None:
             resources = sorted(self._state.all(place.kind.name), key=lambda each: each.resource_id.lower())
-            parent = ""
+        elif place.kind.owner:
+            resources = self._state.owned(place.kind.name, place.path.id)
+            if not resources:
+                # what outlived its owner is listed all the same
+                self._found(place.path)
         else:
             found, parent = self._found(place.path)
             resources = list(getattr(found.properties, place.kind.member))
@@ -91,7 +103,16 @@ class Resources:
 
     async def _delete(self, call: Call, place: Place) -> Answer:
         assert place.path is not None
-        return await self.write(call, Delete(place.path, call.when), delete_answer)
+        reason = call.query.get("reason", "") if call.query_string else ""
+        if not call.query_string or not call.flag("force"):
+            if reason:
+                raise Invalid("?reason is kept with a removal by force alone: add ?force=true.", target="reason")
+            return await self.write(call, Delete(place.path, call.when), delete_answer)
+        if place.kind is not SERVERS:
+            raise Invalid("?force is for servers that will not come back; nothing else is forced.", target="force")
+        if call.when != Preconditions():
+            raise Invalid("A removal by force takes no If-Match: it is about what is gone, whatever its etag.")
+        return await self.write(call, RemoveServer(place.path.id, reason), delete_answer)
 
     def put_answer(self, place: Place, decision: Decision) -> Answer:
         """The answer to a PUT whose changes the state has."""
@@ -139,6 +160,16 @@ def wait_of(call: Call) -> float | None:
     return call.number("timeout", 30.0, MAX_WAIT_S)
 
 
+def check_method(method: str, place: Place, named: str = "") -> None:
+    """Raise MethodNotAllowed, naming the action where one makes what was asked for; `named` is for its message."""
+    allowed = methods_of(place)
+    if method not in allowed:
+        fault = MethodNotAllowed(named or method, allowed)
+        if method in ("PUT", "POST") and place.kind.made_by_actions:
+            fault.message += f" {MAKERS[place.kind.name]} makes one."
+        raise fault
+
+
 def methods_of(place: Place) -> tuple[str, ...]:
     """What is served at a place."""
     if place.listed:
@@ -146,6 +177,8 @@ def methods_of(place: Place) -> tuple[str, ...]:
     assert place.path is not None
     if BY_NAME[place.path.kind.lower()].singleton:
         return SINGLETONS
+    if place.kind.made_by_actions:
+        return MADE
     return WRITES if place.kind.child_actions else READS
 
 

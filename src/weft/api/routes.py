@@ -9,11 +9,13 @@ from typing import Any
 
 from weft import __version__
 from weft.api import feed, hosts, openapi, watch
+from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
 from weft.api.call import Answer, Call, encode, json_answer
 from weft.api.configuration import Configuration
 from weft.api.faults import MethodNotAllowed, UnknownPath
+from weft.api.ledger_actions import LedgerActions
 from weft.api.lookup import Lookup
 from weft.api.machines import MachineActions
 from weft.api.metrics import CONTENT_TYPE, Metrics
@@ -39,12 +41,13 @@ class Routes:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         configuration = Configuration(controller.state, controller.host, lambda: controller.now().wall)
-        answers = Answers(controller.state, configuration.of)
+        answers = Answers(controller.state, configuration.of, controller.now)
         self.metrics = Metrics(controller)
         self._resources = Resources(controller, answers, self.metrics)
-        self._batches = Batches(controller, self._resources)
-        self._actions = MachineActions(controller, answers)
+        self._actions = MachineActions(controller, answers, self._resources)
+        self._batches = Batches(controller, self._resources, self._actions)
         self._lookup = Lookup(controller)
+        self._ledger_actions = LedgerActions(self._resources, answers, self._lookup)
         self._openapi: bytes | None = None
         self.ending = asyncio.Event()
         """Set when the service stops: streams end."""
@@ -75,21 +78,33 @@ class Routes:
             raise UnknownPath(f"There is no version '{segments[1]}' of /weft. Served: v1.")
         rest = segments[2:]
         kind, last = (rest[0].lower(), rest[-1].lower()) if rest else ("", "")
-        if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed"):
+        if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed", "conflicts"):
             return await self._verb(call, kind)
-        if kind == "virtualmachines" and len(rest) == 3:
-            return await self._actions.handle(call, rest[1], rest[2])
+        if kind == "virtualmachines" and (asked := place_of_action(call.method, rest)) is not None:
+            return await self._actions.handle(call, *asked)
         if kind == "servers" and len(rest) == 3 and last in ("policy", "state"):
             _allow(call, "GET")
             read = hosts.policy(self._controller, call, rest[1]) if last == "policy" else None
             return read or hosts.state(self._controller, rest[1])
-        if kind == "addresses" and len(rest) == 2:
-            _allow(call, "GET")
-            return self._lookup.of_address(call, rest[1])
-        if len(rest) > 2 and last in ("usage", "addresses"):
+        if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):
+            return await self._ledger(call, rest)
+        return await self._resources.handle(call, place_of("weft", rest))
+
+    async def _ledger(self, call: Call, rest: list[str]) -> Answer:
+        last = rest[-1].lower()
+        if rest[0].lower() != "addresses":
+            if last == "reserve":
+                _allow(call, "POST")
+                return await self._ledger_actions.reserve(call, rest[:-1])
             _allow(call, "GET")
             return self._lookup.of_pool(call, rest)
-        return await self._resources.handle(call, place_of("weft", rest))
+        if len(rest) == 2:
+            _allow(call, "GET")
+            return self._lookup.of_address(call, rest[1])
+        if len(rest) == 3 and last == "release":
+            _allow(call, "POST")
+            return await self._ledger_actions.release(call, rest[1])
+        raise UnknownPath("Served: GET addresses/ADDRESS and POST addresses/ADDRESS/release.")
 
     async def _verb(self, call: Call, verb: str) -> Answer:
         if verb == "batch":
@@ -101,6 +116,8 @@ class Routes:
         _allow(call, "GET")
         if verb == "watch":
             return await watch.watch(self._controller, call, self.ending)
+        if verb == "conflicts":
+            return json_answer({"value": [], "nextLink": ""})
         raise NotAWebSocket("The feed is for agents: connect with a WebSocket.")
 
     def _service(self, call: Call, name: str) -> Answer:

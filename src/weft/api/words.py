@@ -5,6 +5,7 @@ Read by weft.api.convert. Pure. Everything here is a fact of MS-NCNBI or of its 
 
 from typing import Any
 
+from weft.api import bodies
 from weft.model import fabric, resources, tenancy, workload
 
 Field = tuple[type[Any], str]
@@ -28,6 +29,14 @@ VALUES: dict[Field, tuple[str, ...]] = {
         "High",
     ),
     (workload.VirtualMachineProperties, "power_state"): ("Off", "Running", "Saved"),
+    (workload.NetworkInterfaceProperties, "strategy"): ("", "central", "hostRange", "random"),
+    (workload.TemplateNetwork, "strategy"): ("", "central", "hostRange", "random"),
+    (fabric.MacPoolProperties, "strategy"): ("central", "random", "hostRange"),
+    (bodies.Clone, "addresses"): ("new", "keep"),
+    (bodies.Restore, "addresses"): ("captured", "keep"),
+    (bodies.Restore, "if_taken"): ("refuse", "remap"),
+    (bodies.Import, "addresses"): ("keep", "new", "newIfTaken"),
+    (bodies.Import, "power_state"): ("Off", "Running", "Saved"),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): _SWITCH,
     (fabric.VirtualNetworkManagerProperties, "network_virtualization_protocol"): ("VXLAN", "NVGRE"),
 }
@@ -54,6 +63,8 @@ READ_ONLY: frozenset[Field] = frozenset(
     {
         (tenancy.VirtualNetworkProperties, "routing_domain_number"),
         (workload.VirtualMachineProperties, "move"),
+        (workload.VirtualMachineProperties, "inactive"),
+        (fabric.ServerProperties, "mac_range"),
     }
 )
 """Fields that only Weft writes; ignored in a body."""
@@ -80,8 +91,6 @@ UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
 UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
     tenancy.VirtualSubnetProperties: {"encryptionEnabled": False},
     tenancy.VirtualNetworkProperties: {"unbilledAddressRanges": ""},
-    fabric.MacPoolProperties: {"strategy": "central", "warnAtPercent": 80, "drain": False},
-    workload.VirtualMachineProperties: {"isTemplate": False},
 }
 """Members that no struct has yet and that would change behaviour: refused unless null, empty or this value."""
 

@@ -82,7 +82,6 @@ class TestTolerance:
                     "privateMacAllocationMethod": "Dynamic",
                     "privateMacAddress": None,
                     "portSettings": None,
-                    "server": {"resourceRef": "/servers/s"},
                     "counters": [],
                     "configurationState": {"status": "Success"},
                 },
@@ -208,7 +207,6 @@ class TestRefusals:
             (VIRTUAL_NETWORK_MANAGER, {"properties": {"enableMetering": True}}),
             (VIRTUAL_NETWORK_MANAGER, {"properties": {"distributedRouterState": "Disable"}}),
             (SERVERS, {"properties": {"auditingEnabled": ["Firewall"]}}),
-            (MAC_POOLS, {"properties": {"drain": True}}),
         ],
     )
     def test_settings_that_are_not_served_yet(self, kind: Kind, document: Any) -> None:
@@ -285,7 +283,10 @@ def _members(draw: st.DrawFn, info: Any, child: bool, rough: bool) -> dict[str, 
     return document
 
 
-@given(kind=st.sampled_from(KINDS), choice=st.data())
+WRITTEN = [kind for kind in KINDS if not kind.made_by_actions]
+
+
+@given(kind=st.sampled_from(WRITTEN), choice=st.data())
 def test_both_roads_agree(kind: Kind, choice: st.DataObject) -> None:
     document = choice.draw(_value(msgspec.inspect.type_info(kind.type), False, choice.draw(st.booleans())))
     body = json.dumps(document).encode()
@@ -300,7 +301,7 @@ def test_both_roads_agree(kind: Kind, choice: st.DataObject) -> None:
     assert outcome(lambda: convert.read(kind, body, "x")) == tolerant
 
 
-@given(kind=st.sampled_from(KINDS), body=st.binary(max_size=30))
+@given(kind=st.sampled_from(WRITTEN), body=st.binary(max_size=30))
 def test_no_body_breaks_the_reader(kind: Kind, body: bytes) -> None:
     try:
         convert.read(kind, body, "x")

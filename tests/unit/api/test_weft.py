@@ -46,9 +46,9 @@ class TestMachines:
     @pytest.mark.parametrize(
         ("action", "body", "status", "code"),
         [
-            ("migrate", {}, 400, "InvalidParameterValue"),
+            ("migrate", {}, 400, "RequiredParamMissing"),
             ("migrate", {"server": "/servers/host2", "force": "maybe"}, 400, "InvalidParameterValue"),
-            ("clone", {"resourceId": "x"}, 400, "OperationNotSupported"),
+            ("migrate", {"server": "/servers/none"}, 400, "InvalidResourceReference"),
             ("dance", {}, 404, "NotFound"),
         ],
     )
