@@ -56,6 +56,11 @@ def why_forbidden(mac: int) -> str:
     return why if mac <= last else ""
 
 
+def vendor_of(mac: int) -> str:
+    """Who bought the block that an address lies in, if it is one that hypervisors or containers use; else empty."""
+    return _VENDORS.get(mac >> 24, "Docker" if _DOCKER[0] <= mac <= _DOCKER[1] else "")
+
+
 def first_group_address(first: int, last: int) -> int | None:
     """The lowest group address of a range; None if it has none."""
     if first & GROUP_BIT:

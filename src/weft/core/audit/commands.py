@@ -1,0 +1,121 @@
+"""The commands that carry a remedy out, for the machine's own hypervisor, ready to paste. Pure text.
+
+Names come from somebody's inventory: every one is quoted for the shell that will read it.
+"""
+
+import re
+
+from weft.core.audit.survey import HYPERV_OUI, Bounds, Guest, Nic, Site, Survey
+from weft.model.values import mac_colons, mac_dashes, mac_digits
+
+_SPARE_FIRST = 0x025700000000
+"""Where proposed addresses begin: locally administered, SLAP quadrant AAI (IEEE 802c), free of every reserved block."""
+_PLAN_WIDTH = 0x1000
+"""Room of a proposed host range: sixteen times what a host has by itself."""
+_POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
+"""PowerShell ends a quoted string at any of them."""
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
+
+
+class Spares:
+    """Addresses and ranges that nothing in the inventory has, each proposed once."""
+
+    def __init__(self, found: Survey) -> None:
+        self._found = found
+        self._taken = {nic.mac for nic in found.captured}
+        self._mac = _SPARE_FIRST
+        self._range = (HYPERV_OUI << 24) + 0xF00000
+
+    def mac(self) -> int:
+        """An address for one interface."""
+        while self._mac in self._found.by_mac or self._mac in self._taken or self._in_a_pool(self._mac, self._mac):
+            self._mac += 1
+        self._mac += 1
+        return self._mac - 1
+
+    def bounds(self) -> Bounds | None:
+        """A range for a host; None if the block that Hyper-V draws from has no room of that size."""
+        while self._range >> 24 == HYPERV_OUI:
+            first, last = self._range, self._range + _PLAN_WIDTH - 1
+            self._range += _PLAN_WIDTH
+            if not self.is_taken(first, last):
+                return first, last
+        return None
+
+    def is_taken(self, first: int, last: int) -> bool:
+        """Whether a host's range or a pool has some of it."""
+        return self._found.ranges.touching(first, last) or self._in_a_pool(first, last)
+
+    def _in_a_pool(self, first: int, last: int) -> bool:
+        return any(low <= last and first <= high for _, (low, high) in self._found.pools)
+
+
+def powershell(text: str) -> str:
+    """A name as a PowerShell literal."""
+    return "'" + _POWERSHELL_QUOTES.sub(r"\1\1", text) + "'"
+
+
+def shell(text: str) -> str:
+    """A name as a word of a POSIX shell."""
+    return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def change_mac(nic: Nic, mac: int) -> tuple[str, ...]:
+    """Give an interface another address for good. A running machine is stopped for it: no hypervisor can do without."""
+    site, name = nic.guest.site, nic.guest.name
+    if site.is_hyperv:
+        where = _on(site)
+        adapter = f"Get-VM {where}-Name {powershell(name)} | Get-VMNetworkAdapter | "
+        adapter += f"Where-Object MacAddress -eq '{mac_digits(nic.mac)}'"
+        change = f"{adapter} | Set-VMNetworkAdapter -StaticMacAddress '{mac_dashes(mac)}'"
+        return _stopped(nic.guest, f"{where}-Name {powershell(name)}", change)
+    if site.type == "libvirt":
+        return _with_virsh(nic, mac)
+    return ("weft import INVENTORY", f"weft vm renew-mac {shell(name)} --mac {mac_dashes(mac)}")
+
+
+def _stopped(guest: Guest, which: str, change: str) -> tuple[str, ...]:
+    return (f"Stop-VM {which}", change, f"Start-VM {which}") if guest.running else (change,)
+
+
+def _on(site: Site) -> str:
+    return f"-ComputerName {powershell(site.name)} " if site.name else ""
+
+
+def _with_virsh(nic: Nic, mac: int) -> tuple[str, ...]:
+    virsh, name = _virsh(nic.guest.site), shell(nic.guest.name)
+    kind, source = ("bridge", nic.adapter.switch) if nic.adapter.switch else ("network", nic.adapter.network)
+    if not source:
+        return (f"{virsh} edit {name}",)
+    detach = f"{virsh} detach-interface {name} {kind} --mac {mac_colons(nic.mac)} --config"
+    attach = f"{virsh} attach-interface {name} {kind} {shell(source)} --mac {mac_colons(mac)} --model virtio --config"
+    if not nic.guest.running:
+        return detach, attach
+    return f"{virsh} shutdown {name}", detach, attach, f"{virsh} start {name}"
+
+
+def _virsh(site: Site) -> str:
+    return f"virsh -c {shell(f'qemu+ssh://{site.name}/system')}" if site.name else "virsh"
+
+
+def correct_checkpoint(nic: Nic, present: int) -> tuple[str, ...]:
+    """Let a checkpoint bring back the interface's present address; without one (0), let the host draw another."""
+    site, name = nic.guest.site, nic.guest.name
+    if site.is_hyperv:
+        address = f"-StaticMacAddress '{mac_dashes(present)}'" if present else "-DynamicMacAddress"
+        return (
+            f"Get-VM {_on(site)}-Name {powershell(name)} | Get-VMSnapshot -Name {powershell(nic.checkpoint)} | "
+            f"Get-VMNetworkAdapter | Where-Object MacAddress -eq '{mac_digits(nic.mac)}' | "
+            f"Set-VMNetworkAdapter {address}",
+        )
+    if site.type == "libvirt":
+        return (f"{_virsh(site)} snapshot-edit {shell(name)} {shell(nic.checkpoint)}",)
+    return ("weft import INVENTORY",)
+
+
+def change_range(site: Site, bounds: Bounds | None) -> tuple[str, ...]:
+    """Let a host draw from another range. Machines keep what they have until they are next turned on."""
+    if bounds is None or not site.is_hyperv:
+        return ()
+    first, last = (mac_digits(each) for each in bounds)
+    return (f"Set-VMHost {_on(site)}-MacAddressMinimum {first} -MacAddressMaximum {last}",)
