@@ -139,7 +139,7 @@ def test_a_pool_in_use_cannot_be_deleted_and_names_a_holder() -> None:
     world.interface("n1", None)
     refusal = world.refused_delete("/macPools/p1")
     assert refusal.code == "InUseMacPoolCannotBeDeleted"
-    assert "1 of its addresses is assigned" in refusal.message
+    assert "1 of the addresses of /macPools/p1 is assigned" in refusal.message
     assert "/networkInterfaces/n1" in refusal.message
 
 

@@ -8,26 +8,29 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.holding import about
 from weft.core.decide.parsing import (
     check_cool_down,
+    check_warning,
     contains,
+    excluded_range,
     ip_of,
     ip_texts,
     prefix_of,
     range_text,
     refuse_overlap,
 )
+from weft.core.decide.pool_use import refuse_while_held
 from weft.core.layout import layout_of
-from weft.core.pools import PoolSpec, Segment
+from weft.core.pools import Segment
 from weft.core.state import State
 from weft.core.words import address_text, hold_text
 from weft.model.errors import AddressInUse, Conflict, InUse, Invalid
 from weft.model.fabric import (
-    ExcludedRange,
     IpPoolProperties,
     LogicalNetworkProperties,
     LogicalRouteProperties,
     LogicalSubnetProperties,
 )
-from weft.model.leases import ASSIGNED, RETAINED
+from weft.model.kinds import BY_NAME, resource_ref
+from weft.model.leases import ASSIGNED
 from weft.model.resources import Resource
 from weft.model.values import IpPrefix
 
@@ -116,19 +119,13 @@ def _ip_pool(name: str, p: IpPoolProperties, prefix: IpPrefix) -> IpPoolProperti
     if int(first) > int(last):
         raise Invalid(f"ipPool {name} begins at {first} above its end {last}.", target="startIpAddress")
     check_cool_down(p.cool_down_seconds)
+    check_warning(p.warn_at_percent)
     return msgspec.structs.replace(
         p,
         start_ip_address=str(first),
         end_ip_address=str(last),
-        excluded=tuple(_excluded(name, one, int(first), int(last)) for one in p.excluded),
+        excluded=tuple(excluded_range(one, int(first), int(last), f"ipPool {name}") for one in p.excluded),
     )
-
-
-def _excluded(name: str, one: ExcludedRange, first: int, last: int) -> ExcludedRange:
-    low, high = ip_of(one.first, "excluded"), ip_of(one.last or one.first, "excluded")
-    if not first <= int(low) <= int(high) <= last:
-        raise Invalid(f"The excluded range {low} to {high} does not lie in ipPool {name}.", target="excluded")
-    return ExcludedRange(first=str(low), last=str(high), reason=one.reason)
 
 
 def _check_old(state: State, old: LogicalNetwork, new: LogicalNetwork | None) -> None:
@@ -146,7 +143,7 @@ def _check_old(state: State, old: LogicalNetwork, new: LogicalNetwork | None) ->
     for spec in before[0]:
         kept = specs.get(spec.key)
         if kept is None:
-            _check_pool_unused(state, spec)
+            refuse_while_held(state, spec.key, "InUseIpPoolCannotBeDeleted")
         elif (kept.first, kept.last) != (spec.first, spec.last):
             raise Invalid(
                 f"The start and end of {spec.ref} are fixed for life: create another ipPool for more room.",
@@ -187,9 +184,11 @@ def _check_segments_unused(state: State, segments: tuple[Segment, ...], code: st
 
 
 def user_of(state: State, segment: Segment) -> str:
-    """Something that needs a logical subnet: an interface, a server's provider address, a server's adapter."""
+    """Something that needs a logical subnet: an interface, a checkpoint or export, a server's address or adapter."""
     for interface in state.interfaces_in(segment.key):
         return f"/networkInterfaces/{interface.resource_id}"
+    for kind, key in state.index.captures_in.get(segment.key, ()):
+        return resource_ref(BY_NAME[kind.lower()], key)
     for server, scopes in state.addresses.providers.items():
         for address in scopes.get(segment.scope, ()):
             if segment.first <= address <= segment.last:
@@ -199,22 +198,6 @@ def user_of(state: State, segment: Segment) -> str:
             if any(ref.resource_ref.lower() == segment.key for ref in adapter.properties.logical_subnets):
                 return f"/servers/{resource.resource_id}/networkInterfaces/{adapter.resource_id}"
     return ""
-
-
-def _check_pool_unused(state: State, spec: PoolSpec) -> None:
-    pool = state.addresses.pools[spec.key]
-    for name in (ASSIGNED, RETAINED):
-        space = pool.by_state.get(name)
-        offset = space.next_used() if space is not None else None
-        if offset is not None:
-            lease = state.lease(spec.scope, spec.first + offset)
-            assert lease is not None
-            raise InUse(
-                f"{pool.used(name)} of the addresses of {spec.ref} {'is' if pool.used(name) == 1 else 'are'} {name}: "
-                f"{hold_text(state, lease, *lease.holders[:1])}.",
-                code="InUseIpPoolCannotBeDeleted",
-                target=spec.ref,
-            )
 
 
 def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: LogicalNetworkProperties) -> None:

@@ -2,17 +2,20 @@
 
 import msgspec
 
+from weft.core.decide.address_plans import refuse_plans
 from weft.core.decide.draft import Draft
-from weft.core.decide.parsing import check_cool_down
+from weft.core.decide.parsing import LONGEST_COOL_DOWN_S, check_cool_down, check_warning
+from weft.core.decide.pool_use import refuse_while_held
 from weft.core.macs import first_forbidden, first_group_address
-from weft.core.words import hold_text
-from weft.model.errors import Conflict, InUse, Invalid, InvalidMacAddress
+from weft.model.errors import Conflict, Invalid, InvalidMacAddress
 from weft.model.fabric import ExcludedRange, MacPoolProperties
-from weft.model.leases import ASSIGNED, MAC_SCOPE, RETAINED
+from weft.model.leases import MAC_SCOPE
 from weft.model.resources import Resource
 from weft.model.values import mac_dashes, parse_mac
 
 MacPool = Resource[MacPoolProperties]
+
+_STRATEGIES = {"": "central", "central": "central", "random": "random"}
 
 
 def settle(draft: Draft, sent: MacPool, old: MacPool | None) -> MacPoolProperties:
@@ -39,9 +42,15 @@ def settle(draft: Draft, sent: MacPool, old: MacPool | None) -> MacPoolPropertie
                 code="MacPoolsOverlap",
                 target="startMacAddress",
             )
+        refuse_plans(draft.state, first, last, "")
     check_cool_down(p.cool_down_seconds)
+    check_warning(p.warn_at_percent)
+    _check_release(p.release_inactive_after_seconds)
     return msgspec.structs.replace(
         p,
+        strategy=_strategy(p.strategy),
+        tenant_id=p.tenant_id.strip(),
+        host_group=p.host_group.strip(),
         start_mac_address=mac_dashes(first),
         end_mac_address=mac_dashes(last),
         excluded=tuple(_excluded(one, first, last) for one in p.excluded),
@@ -51,20 +60,24 @@ def settle(draft: Draft, sent: MacPool, old: MacPool | None) -> MacPoolPropertie
 def remove(draft: Draft, old: MacPool) -> None:
     """Refuse while a lease of it is held; what cools goes on cooling outside of any pool."""
     key = f"/macpools/{old.resource_id.lower()}"
-    pool = draft.state.addresses.pools[key]
-    for name in (ASSIGNED, RETAINED):
-        space = pool.by_state.get(name)
-        offset = space.next_used() if space is not None else None
-        if offset is not None:
-            lease = draft.state.lease(MAC_SCOPE, pool.spec.first + offset)
-            assert lease is not None
-            raise InUse(
-                f"{pool.used(name)} of its addresses {'is' if pool.used(name) == 1 else 'are'} {name}: "
-                f"{hold_text(draft.state, lease, lease.holders[0])}.",
-                code="InUseMacPoolCannotBeDeleted",
-                target=pool.spec.ref,
-            )
+    refuse_while_held(draft.state, key, "InUseMacPoolCannotBeDeleted")
     draft.forget_cursors((key,))
+
+
+def _strategy(text: str) -> str:
+    found = _STRATEGIES.get(text.lower())
+    if found is None:
+        hint = " (a host's own range comes from an addressPlan)" if text.lower() == "hostrange" else ""
+        raise Invalid(f"strategy is central or random, not '{text}'{hint}.", target="strategy")
+    return found
+
+
+def _check_release(seconds: int) -> None:
+    if not 0 <= seconds <= LONGEST_COOL_DOWN_S:
+        raise Invalid(
+            f"releaseInactiveAfterSeconds {seconds} is not between 0 and {LONGEST_COOL_DOWN_S}; 0 never releases.",
+            target="releaseInactiveAfterSeconds",
+        )
 
 
 def _check_range(first: int, last: int) -> None:

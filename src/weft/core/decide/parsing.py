@@ -7,6 +7,7 @@ import ipaddress
 
 from weft.core.words import ip_text
 from weft.model.errors import Invalid
+from weft.model.fabric import ExcludedRange
 from weft.model.values import IpAddress, IpPrefix
 
 LONGEST_COOL_DOWN_S = 366 * 86_400
@@ -73,6 +74,19 @@ def check_cool_down(seconds: int) -> None:
         raise Invalid(
             f"coolDownSeconds {seconds} is not between 0 and {LONGEST_COOL_DOWN_S}.", target="coolDownSeconds"
         )
+
+
+def excluded_range(one: ExcludedRange, first: int, last: int, where: str) -> ExcludedRange:
+    """An exclusion as it will be stored. Raises Invalid where it does not lie in first..last."""
+    low, high = ip_of(one.first, "excluded"), ip_of(one.last or one.first, "excluded")
+    if low.version != high.version or not first <= int(low) <= int(high) <= last:
+        raise Invalid(f"The excluded range {low} to {high} does not lie in {where}.", target="excluded")
+    return ExcludedRange(first=str(low), last=str(high), reason=one.reason)
+
+
+def check_warning(percent: int) -> None:
+    if not 0 <= percent <= 100:
+        raise Invalid(f"warnAtPercent {percent} is not between 0 and 100.", target="warnAtPercent")
 
 
 def range_text(version: int, first: int, last: int) -> str:

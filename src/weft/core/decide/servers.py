@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from weft.core.decide.adapters import follow_adapter_macs
+from weft.core.decide.address_plans import own_range, range_for
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.parsing import ip_of
@@ -37,11 +38,19 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         _replace(draft, ref, held, asked)
         held = asked
     texts = (*held.values(), *_grant_missing(draft, ref, adapters, held))
-    return msgspec.structs.replace(sent.properties, network_interfaces=adapters, provider_addresses=texts)
+    properties = range_for(draft, sent.properties, old.properties if old is not None else None)
+    if old is not None and old.properties.mac_range is not None and old.properties.mac_range != properties.mac_range:
+        draft.forget_cursors((f"{ref.lower()}/macrange",))
+    return msgspec.structs.replace(
+        properties,
+        network_interfaces=adapters,
+        provider_addresses=texts,
+        dynamic_mac_range=own_range(properties.dynamic_mac_range),
+    )
 
 
 def remove(draft: Draft, old: Server) -> None:
-    """Refuse while machines are bound to it; its provider addresses cool down."""
+    """Refuse while machines are bound to it; its provider addresses cool down, its range goes back to its plan."""
     ref = f"/servers/{old.resource_id}"
     for machine in draft.state.machines_on(old.resource_id):
         raise InUse(
@@ -49,9 +58,16 @@ def remove(draft: Draft, old: Server) -> None:
             code="InUseServerCannotBeDeleted",
             target=ref,
         )
+    give_up(draft, old)
+
+
+def give_up(draft: Draft, old: Server) -> None:
+    """All that a server holds: its provider addresses cool down, its adapters' addresses are forgotten."""
+    ref = f"/servers/{old.resource_id}"
     for scope, address in _held(draft.state, ref, old):
         release(draft, scope, address, ref, f"{ref} deleted")
     follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
+    draft.forget_cursors((f"{ref.lower()}/macrange",))
 
 
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:
@@ -159,7 +175,7 @@ def _grant_missing(draft: Draft, ref: str, adapters: Iterable[Adapter], held: He
             continue
         pools = [draft.state.addresses.pools[key] for segment in segments for key in segment.pools]
         for pool in pools:
-            found = draft.grant(pool)
+            found = draft.grant(pool) if not pool.spec.drain else None
             if found is not None:
                 scope = pool.spec.scope
                 lease = Lease(scope, found, ASSIGNED, (Holder("server", ref, "", True),))

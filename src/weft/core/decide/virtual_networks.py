@@ -7,12 +7,23 @@ and kept for life, as is each subnet's VSID. The two subnets of a dual-stack pai
 import msgspec
 
 from weft.core.decide.draft import Draft
-from weft.core.decide.parsing import check_cool_down, contains, host_prefix_of, ip_texts, prefix_of, refuse_overlap
+from weft.core.decide.parsing import (
+    check_cool_down,
+    check_warning,
+    contains,
+    excluded_range,
+    host_prefix_of,
+    ip_texts,
+    prefix_of,
+    refuse_overlap,
+)
+from weft.core.decide.pool_use import refuse_while_held
 from weft.core.decide.vsids import assign_vsids, release_vsids
 from weft.core.layout import layout_of
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.model.errors import InUse, Invalid, InvalidReference, PoolIsFull
+from weft.model.kinds import BY_NAME, resource_ref
 from weft.model.leases import ASSIGNED, RDID_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
 from weft.model.tenancy import AddressSpace, DhcpOptions, VirtualNetworkProperties, VirtualSubnetProperties
@@ -67,6 +78,8 @@ def remove(draft: Draft, old: VirtualNetwork) -> None:
     """Refuse while an interface is in it; its numbers become free."""
     ref = f"/virtualNetworks/{old.resource_id}"
     _check_unused(draft.state, ref, f"{ref} cannot be deleted", "ResourceInUse")
+    for spec in layout_of("virtualNetworks", old)[0]:
+        refuse_while_held(draft.state, spec.key, "ResourceInUse")
     release_vsids(draft, ref, old)
     lease = draft.lease(RDID_SCOPE, old.properties.routing_domain_number)
     draft.turn(lease, None, "released", f"{ref} deleted")
@@ -102,8 +115,10 @@ def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str) -> Virtu
             target="addressPrefix",
         )
     check_cool_down(p.cool_down_seconds)
+    check_warning(p.warn_at_percent)
+    excluded = tuple(excluded_range(one, first, last, f"subnet {subnet.resource_id}") for one in p.excluded)
     pair = p.dual_stack_subnet if _ref(p.dual_stack_subnet) else None
-    properties = msgspec.structs.replace(p, address_prefix=str(prefix), dual_stack_subnet=pair)
+    properties = msgspec.structs.replace(p, address_prefix=str(prefix), dual_stack_subnet=pair, excluded=excluded)
     return msgspec.structs.replace(subnet, properties=properties)
 
 
@@ -153,8 +168,12 @@ def _check_old(state: State, old: VirtualNetwork, new: VirtualNetwork) -> None:
     kept = {segment.key: segment for segment in layout_of("virtualNetworks", new)[1]}
     for segment in layout_of("virtualNetworks", old)[1]:
         now = kept.get(segment.key)
+        if now is not None and _place(now) == _place(segment):
+            continue
         user = _user_of(state, segment.key)
-        if not user or (now is not None and _place(now) == _place(segment)):
+        if not user:
+            code = "InUseSubnetCannotBeDeleted" if now is None else "InUseSubnetCannotBeUpdated"
+            refuse_while_held(state, segment.pools[0], code)
             continue
         change = "cannot be deleted" if now is None else "cannot change its prefix or its dual-stack partner"
         raise InUse(
@@ -189,6 +208,8 @@ def _check_unused(state: State, ref: str, what: str, code: str) -> None:
 def _user_of(state: State, ref: str) -> str:
     for interface in state.interfaces_in(ref):
         return f"/networkInterfaces/{interface.resource_id}"
+    for kind, key in state.index.captures_in.get(ref, ()):
+        return resource_ref(BY_NAME[kind.lower()], key)
     return ""
 
 
