@@ -160,11 +160,8 @@ class State:
 
     def find(self, path: Path) -> AnyResource | None:
         """The resource or child that a path names, in any case."""
+        path = owned_path(path)
         kind = BY_NAME.get(path.kind.lower())
-        if kind is not None and len(path.below) == 1:
-            owned = owned_kind(kind, path.below[0][0])
-            if owned is not None:
-                return self.get(owned.name, owned_id(path.id, path.below[0][1]))
         found = self.get(kind.name, path.id) if kind is not None else None
         for name, child_id in path.below:
             if found is None or kind is None:
@@ -286,6 +283,16 @@ def child_of(parent: AnyResource, kind: Kind, child_id: str) -> AnyResource | No
     wanted = child_id.lower()
     children: tuple[AnyResource, ...] = getattr(parent.properties, kind.member)
     return next((child for child in children if child.resource_id.lower() == wanted), None)
+
+
+def owned_path(path: Path) -> Path:
+    """The path of a resource that is named below another one, by its own kind and id; any other path as it is."""
+    if len(path.below) == 1:
+        kind = BY_NAME.get(path.kind.lower())
+        owned = owned_kind(kind, path.below[0][0]) if kind is not None else None
+        if owned is not None:
+            return Path(owned.name, owned_id(path.id, path.below[0][1]))
+    return path
 
 
 def path_of(ref: str) -> Path | None:

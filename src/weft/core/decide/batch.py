@@ -1,14 +1,14 @@
-"""Batch: puts and deletes as one transaction, references among them resolved whatever their order.
+"""Batch: puts, actions of machines and deletes as one transaction, references resolved whatever their order.
 
-Called through core.decide. Elements are decided in the order in which kinds refer to each other, each on the state with
-the earlier ones applied.
+Called through core.decide. Puts are decided in the order in which kinds refer to each other, then the actions in the
+order given, then the deletes; each on the state with the earlier ones applied.
 """
 
 from collections.abc import Callable, Sequence
 
 from weft.core.changes import Change
-from weft.core.commands import Batch, Command, Decision, Delete, Put
-from weft.core.state import State
+from weft.core.commands import Batch, Command, Decision, Delete, MachineCommand, Put
+from weft.core.state import State, owned_path
 from weft.model.errors import Invalid, Refusal
 from weft.model.kinds import BY_NAME, KINDS
 
@@ -46,11 +46,14 @@ def revert_all(state: State, changes: Sequence[Change]) -> None:
 
 
 def _rank(command: Command) -> tuple[int, int]:
-    """Puts in the order of kinds, then deletes in reverse. Children of deleted parents go first."""
+    """Puts in the order of kinds, then actions, then deletes in reverse. Children of deleted parents go first."""
+    if isinstance(command, MachineCommand):
+        return len(KINDS), 0
     if not isinstance(command, Put | Delete):
-        raise Invalid("A batch holds puts and deletes only.")
-    kind = BY_NAME.get(command.path.kind.lower())
+        raise Invalid("A batch holds puts, deletes and actions of machines only.")
+    path = owned_path(command.path)
+    kind = BY_NAME.get(path.kind.lower())
     place = _ORDER[kind.name] if kind is not None else len(_ORDER)
     if isinstance(command, Put):
-        return place, len(command.path.below)
-    return 2 * len(KINDS) - place, -len(command.path.below)
+        return place, len(path.below)
+    return 2 * len(KINDS) + 1 - place, -len(path.below)

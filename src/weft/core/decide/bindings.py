@@ -1,18 +1,20 @@
-"""What machines, their interfaces and servers mean to each other. Called by virtual_machines, machine_power, moves."""
+"""What machines, their interfaces and servers mean to each other. Called by the families that deal with machines."""
 
 from typing import Any
 
 from weft.core.decide.draft import Draft
-from weft.core.decide.holding import note, share_domain
-from weft.core.decide.ip_configurations import addresses_of
-from weft.core.decide.network_interfaces import mac_of
+from weft.core.decide.holding import holder_in, mark, note, share_domain
+from weft.core.decide.ip_configurations import Interface
+from weft.core.decide.places import places_of
 from weft.core.index import last_id, lower
 from weft.core.state import State
+from weft.core.words import address_text
 from weft.model.errors import Conflict, InvalidReference
-from weft.model.leases import MAC_SCOPE
+from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
-from weft.model.values import mac_dashes
 from weft.model.workload import VirtualMachineProperties
+
+INTERFACES = "networkInterfaces"
 
 
 def server_named(state: State, ref: Ref | None) -> Resource[Any] | None:
@@ -25,35 +27,76 @@ def server_named(state: State, ref: Ref | None) -> Resource[Any] | None:
     return found
 
 
-def check_twins(state: State, name: str, machine: VirtualMachineProperties) -> None:
-    """Refuse to run beside a running machine that has the same MAC address in the same L2 domain. Raises Conflict."""
+def server_with_id(state: State, name: str) -> Resource[Any]:
+    """A server by its resource id or reference. Raises InvalidReference."""
+    found = state.get("servers", name.rpartition("/")[2])
+    if found is None:
+        raise InvalidReference(f"There is no server '{name}'.", target="server")
+    return found
+
+
+def interface_of(draft: Draft, ref: Ref) -> Interface:
+    """An interface that a stored machine names, as the draft has it."""
+    found: Interface | None = draft.get(INTERFACES, last_id(ref))
+    assert found is not None
+    return found
+
+
+def check_twins(draft: Draft, name: str, machine: VirtualMachineProperties) -> None:
+    """Refuse to run beside whoever uses one of the machine's addresses now: a MAC address in one L2 domain, an IP
+    address in one network. Raises Conflict (ActiveTwin)."""
     for ref in machine.network_interfaces:
-        interface = state.get("networkInterfaces", last_id(ref))
-        assert interface is not None
-        lease = state.lease(MAC_SCOPE, mac_of(interface))
-        holders = lease.holders if lease is not None else ()
-        mine = [one for one in holders if one.ref.lower() == lower(ref)]
-        for other in holders:
-            if other in mine or not any(share_domain(one, other) for one in mine):
-                continue
-            twin = state.machine_of(other.ref.rpartition("/")[2])
-            if (
-                twin is not None
-                and twin.resource_id.lower() != name.lower()
-                and twin.properties.power_state == "Running"
-            ):
-                raise Conflict(
-                    f"{mac_dashes(mac_of(interface))} of {ref.resource_ref} is in use by the running virtual machine "
-                    f"{twin.resource_id} ({other.ref}): stop that first.",
-                    code="ActiveTwin",
-                    target=f"/weft/virtualMachines/{twin.resource_id}",
-                )
+        for scope, address in places_of(draft.state, interface_of(draft, ref)):
+            lease = draft.lease(scope, address)
+            if lease is not None and len(lease.holders) > 1:
+                _check_alone(draft, lease, ref, name)
 
 
-def note_addresses(draft: Draft, interface_id: str, event: str, reason: str) -> None:
-    """Write an event into the history of all addresses of an interface."""
-    interface = draft.state.get("networkInterfaces", interface_id)
-    assert interface is not None
-    note(draft, MAC_SCOPE, mac_of(interface), event, reason)
-    for scope, address in addresses_of(draft.state, interface):
-        note(draft, scope, address, event, reason)
+def _check_alone(draft: Draft, lease: Lease, ref: Ref, name: str) -> None:
+    mine = holder_in(lease, ref.resource_ref)
+    assert mine is not None
+    for other in lease.holders:
+        if other.ref == mine.ref or (lease.scope == MAC_SCOPE and not share_domain(draft.state, mine, other)):
+            continue
+        user, target = user_of(draft.state, other, name)
+        if user:
+            raise Conflict(
+                f"{address_text(lease.scope, lease.address)} of {ref.resource_ref} is in use by {user}: stop that "
+                "first, or give one of them another address.",
+                code="ActiveTwin",
+                target=target,
+            )
+
+
+def user_of(state: State, holder: Holder, name: str = "") -> tuple[str, str]:
+    """Who uses an address by this holder now, in words, and its reference; both empty if nobody does.
+
+    `name`: a machine that counts as running, because it is about to.
+    """
+    if holder.kind == "port":
+        return f"{holder.ref}, which is seen on a switch and is none of ours", holder.ref
+    if holder.kind != "networkInterface":
+        return "", ""
+    machine = state.machine_of(holder.ref.rpartition("/")[2])
+    if machine is not None and (
+        machine.properties.power_state == "Running" or machine.resource_id.lower() == name.lower()
+    ):
+        target = f"/weft/virtualMachines/{machine.resource_id}"
+        return f"the running virtual machine {machine.resource_id} ({holder.ref})", target
+    interface = state.get(INTERFACES, holder.ref.rpartition("/")[2])
+    if interface is not None and interface.properties.is_host_virtual_network_interface:
+        return f"{holder.ref}, a host's own interface", holder.ref
+    return "", ""
+
+
+def note_addresses(draft: Draft, interface: Interface, event: str, reason: str) -> None:
+    """Write an event into the history of all addresses of an interface that this command has not changed anyhow."""
+    for scope, address in places_of(draft.state, interface):
+        if not draft.has_turned(scope, address):
+            note(draft, scope, address, event, reason)
+
+
+def mark_addresses(draft: Draft, interface: Interface, since: float, reason: str) -> None:
+    """Say of all addresses of an interface since when it is known to be gone outside Weft; 0: it is there again."""
+    for place in places_of(draft.state, interface):
+        mark(draft, place, f"/networkInterfaces/{interface.resource_id}", since, reason)

@@ -13,7 +13,7 @@ import msgspec
 from weft.core.commands import Path, Preconditions
 from weft.core.state import child_kind, child_of
 from weft.model.errors import Invalid, NotFound, PreconditionFailed
-from weft.model.kinds import Kind
+from weft.model.kinds import Kind, resource_ref
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import NewId, check_resource_id
 
@@ -53,6 +53,8 @@ def _matches(header: str, etag: str) -> bool:
 
 def ref_of(path: Path, kind: Kind) -> str:
     """The resourceRef of a path, as the client spelt its ids."""
+    if kind.owner:
+        return resource_ref(kind, path.id)
     root = f"/weft/{kind.name}/{path.id}" if kind.prefix == "weft" else f"/{kind.name}/{path.id}"
     return root + "".join(f"/{name}/{child}" for name, child in path.below)
 

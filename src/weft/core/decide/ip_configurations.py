@@ -3,14 +3,17 @@
 Called by core.decide.network_interfaces.
 """
 
+from collections.abc import Container
+
 from weft.core.decide.draft import Draft
-from weft.core.decide.holding import about, hold_ip, release
+from weft.core.decide.granting import Origin
+from weft.core.decide.holding import about, grant_ip, hold_ip, release
 from weft.core.decide.parsing import ip_of
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import ip_text, why_full
-from weft.model.errors import AddressInUse, Invalid, InvalidReference, PoolIsFull
-from weft.model.leases import ASSIGNED, Holder, Lease
+from weft.core.words import ip_text
+from weft.model.errors import AddressInUse, Invalid, InvalidReference
+from weft.model.leases import Holder
 from weft.model.resources import Ref, Resource
 from weft.model.workload import IpConfigurationProperties, NetworkInterfaceProperties
 
@@ -35,9 +38,10 @@ class _Wanted:
 
 
 def settle_addresses(
-    draft: Draft, ref: str, p: NetworkInterfaceProperties, old: Interface | None
+    draft: Draft, sent: Interface, old: Interface | None, origin: Origin, beside: Container[str]
 ) -> tuple[tuple[Configuration, ...], str]:
-    """The ipConfigurations as they will be stored, and their L2 domain. Raises a Refusal."""
+    """The ipConfigurations as they will be stored, and their L2 domain; `beside` as in hold_ip. Raises a Refusal."""
+    p, ref = sent.properties, f"/networkInterfaces/{sent.resource_id}"
     wanted = [_wanted(draft.state, ref, configuration) for configuration in p.ip_configurations]
     domain = _domain(p, wanted)
     fixed = _static_places(wanted)
@@ -51,9 +55,9 @@ def settle_addresses(
     for one in wanted:
         if one.address is None:
             if one.method == "Dynamic":
-                _grant(draft, one, Holder("networkInterface", ref, domain, True))
+                one.address = grant_ip(draft, one.segment, Holder("networkInterface", ref, domain, True), origin)
         elif (one.segment.scope, one.address) not in before:
-            hold_ip(draft, one.segment.scope, one.address, Holder("networkInterface", ref, domain))
+            hold_ip(draft, one.segment.scope, one.address, Holder("networkInterface", ref, domain), beside)
     return tuple(_settled(one) for one in wanted), domain
 
 
@@ -178,18 +182,6 @@ def _keep(wanted: list[_Wanted], before: dict[Place, str], fixed: set[Place]) ->
         if place[0] == one.segment.scope and one.segment.first <= place[1] <= one.segment.last:
             one.address = place[1]
             fixed.add(place)
-
-
-def _grant(draft: Draft, one: _Wanted, holder: Holder) -> None:
-    pools = [draft.state.addresses.pools[key] for key in one.segment.pools]
-    for pool in pools:
-        found = draft.grant(pool)
-        if found is not None:
-            draft.turn(None, Lease(pool.spec.scope, found, ASSIGNED, (holder,)), "granted")
-            one.address = found
-            return
-    why = why_full(draft.state, pools, draft.now) if pools else f"{one.segment.ref} has no ipPool to grant from."
-    raise PoolIsFull(why, code="SubnetIsFull", target="privateIPAddress")
 
 
 def _settled(one: _Wanted) -> Configuration:

@@ -1,45 +1,25 @@
 """SetPower: the committed intent to start, stop or save a machine. Carried out on the host by its agent."""
 
-import msgspec
-
 from weft.core.commands import Decision, SetPower
 from weft.core.decide.bindings import check_twins, server_named
 from weft.core.decide.draft import Draft
+from weft.core.decide.machines import machine_named, note_place, put_machine, settled_machine, unchanged
+from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
-from weft.core.decide.virtual_machines import POWER_STATES, Machine, moving
-from weft.model.errors import Conflict, Invalid, NotFound
-
-
-def machine_named(draft: Draft, name: str) -> Machine:
-    """Raises NotFound."""
-    found = draft.state.get("virtualMachines", name)
-    if found is None:
-        raise NotFound(f"There is no virtual machine '{name}'.", target=f"/weft/virtualMachines/{name}")
-    return found
-
-
-def put_machine(draft: Draft, old: Machine, **properties: object) -> Decision:
-    """Store a machine with some properties changed, and answer it."""
-    after = msgspec.structs.replace(
-        old,
-        etag=f'W/"{draft.new_id()}"',
-        properties=msgspec.structs.replace(old.properties, **properties),
-    )
-    draft.put("virtualMachines", old.resource_id.lower(), old, after)
-    return Decision(changes=draft.changes(), outcome="done", resource=after)
+from weft.core.decide.virtual_machines import POWER_STATES
+from weft.model.errors import Conflict, Invalid
 
 
 def set_power(draft: Draft, command: SetPower) -> Decision:
-    """Raises NotFound, Invalid, Conflict (AnotherOperationInProgress, ActiveTwin), PoolIsFull."""
-    machine = machine_named(draft, command.machine)
+    """Raises NotFound, Invalid, Conflict (AnotherOperationInProgress, ActiveTwin, MachineIsTemplate), PoolIsFull."""
+    machine = machine_named(draft.state, command.machine)
     power = POWER_STATES.get(command.power.lower())
     if power is None:
         raise Invalid(f"A machine is Off, Running or Saved, not '{command.power}'.", target="powerState")
     p = machine.properties
     if p.power_state == power:
-        return Decision(changes=(), outcome="unchanged", resource=machine)
-    if p.move is not None:
-        raise moving(machine)
+        return unchanged(machine)
+    settled_machine(draft.state, command.machine)
     if power == "Saved" and p.power_state != "Running":
         raise Conflict(
             f"Virtual machine {machine.resource_id} is {p.power_state}: only a running machine can be saved.",
@@ -52,6 +32,8 @@ def set_power(draft: Draft, command: SetPower) -> Decision:
             raise Invalid(
                 f"Virtual machine {machine.resource_id} is bound to no server: put it on one first.", target="server"
             )
-        check_twins(draft.state, machine.resource_id, p)
+        note_place(draft, machine.resource_id, p.server)
+        give_macs(draft, p.network_interfaces, server)
+        check_twins(draft, machine.resource_id, p)
         ensure_provider_addresses(draft, server)
     return put_machine(draft, machine, power_state=power)

@@ -6,13 +6,13 @@ core.decide by control.machines.
 """
 
 from weft.core.commands import AdvanceMove, BeginMove, Decision
-from weft.core.decide.bindings import note_addresses
+from weft.core.decide.bindings import server_with_id
 from weft.core.decide.draft import Draft
-from weft.core.decide.machine_power import machine_named, put_machine
+from weft.core.decide.machines import Machine, machine_named, put_machine, settled_machine, unchanged
+from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
-from weft.core.decide.virtual_machines import Machine, moving
-from weft.core.index import last_id
-from weft.model.errors import Conflict, Invalid, InvalidReference
+from weft.core.decide.virtual_machines import note_arrival
+from weft.model.errors import Conflict, Invalid
 from weft.model.resources import Ref
 from weft.model.workload import Move
 
@@ -27,29 +27,25 @@ _FAILABLE = ("preparing", "withdrawing")
 
 def begin(draft: Draft, command: BeginMove) -> Decision:
     """Start a move; a machine that does not run changes its server at once. Raises NotFound, Conflict, Invalid."""
-    machine = machine_named(draft, command.machine)
-    name = command.server.rpartition("/")[2]
-    server = draft.state.get("servers", name)
-    if server is None:
-        raise InvalidReference(f"There is no server '{command.server}'.", target="server")
+    machine = settled_machine(draft.state, command.machine)
+    server = server_with_id(draft.state, command.server)
     p = machine.properties
-    if p.move is not None:
-        raise moving(machine)
     source = p.server.resource_ref.rpartition("/")[2] if p.server is not None else ""
     if source.lower() == server.resource_id.lower():
-        return Decision(changes=(), outcome="unchanged", resource=machine)
+        return unchanged(machine)
     ensure_provider_addresses(draft, server)
     destination = Ref(resource_ref=f"/servers/{server.resource_id}")
     if p.power_state != "Running":
-        _note_move(draft, machine, server.resource_id)
-        return put_machine(draft, machine, server=destination)
+        give_macs(draft, p.network_interfaces, server)
+        note_arrival(draft, machine, destination, f"from {_source(machine)}")
+        return put_machine(draft, machine, server=destination, inactive="")
     move = Move(source=source, destination=server.resource_id, generation=draft.state.revision + 1)
     return put_machine(draft, machine, move=move)
 
 
 def advance(draft: Draft, command: AdvanceMove) -> Decision:
     """Take a move one phase on; the phase it has is answered unchanged. Raises NotFound, Conflict, Invalid."""
-    machine = machine_named(draft, command.machine)
+    machine = machine_named(draft.state, command.machine)
     move = machine.properties.move
     if move is None or move.generation != command.generation:
         raise Conflict(
@@ -58,7 +54,7 @@ def advance(draft: Draft, command: AdvanceMove) -> Decision:
             target=f"/weft/virtualMachines/{machine.resource_id}",
         )
     if command.phase == move.phase:
-        return Decision(changes=(), outcome="unchanged", resource=machine)
+        return unchanged(machine)
     if command.phase not in (*_BEFORE, "failed"):
         raise Invalid(f"A move has no phase '{command.phase}'.", target="phase")
     if move.phase not in _BEFORE.get(command.phase, _FAILABLE):
@@ -72,13 +68,11 @@ def advance(draft: Draft, command: AdvanceMove) -> Decision:
     after = Move(source=move.source, destination=move.destination, phase=command.phase, generation=move.generation)
     if command.phase in ("switching", "withdrawing"):
         return put_machine(draft, machine, move=after)
-    _note_move(draft, machine, move.destination)
-    return put_machine(draft, machine, move=after, server=Ref(resource_ref=f"/servers/{move.destination}"))
+    destination = Ref(resource_ref=f"/servers/{move.destination}")
+    note_arrival(draft, machine, destination, f"from {_source(machine)}")
+    return put_machine(draft, machine, move=after, server=destination)
 
 
-def _note_move(draft: Draft, machine: Machine, host: str) -> None:
-    draft.machine, draft.host = machine.resource_id, host
+def _source(machine: Machine) -> str:
     server = machine.properties.server
-    source = server.resource_ref if server is not None else "no server"
-    for ref in machine.properties.network_interfaces:
-        note_addresses(draft, last_id(ref), "moved", f"from {source}")
+    return server.resource_ref if server is not None else "no server"

@@ -10,6 +10,8 @@ import msgspec
 
 from weft.core.commands import Decision, Delete, Path, Preconditions, Put
 from weft.core.decide import (
+    address_plans,
+    captures,
     logical_networks,
     mac_pools,
     network_interfaces,
@@ -33,7 +35,7 @@ from weft.core.decide.envelope import (
     with_child,
     without_child,
 )
-from weft.core.state import State, child_of
+from weft.core.state import State, child_of, owned_path
 from weft.model.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from weft.model.kinds import BY_NAME, Kind
 from weft.model.resources import AnyResource, Resource
@@ -52,20 +54,26 @@ ANYHOW = Preconditions()
 RULES: dict[str, tuple[Settle, Remove]] = {
     "virtualNetworkManager": (virtual_network_manager.settle, _keep_manager),
     "macPools": (mac_pools.settle, mac_pools.remove),
+    "addressPlans": (address_plans.settle, address_plans.remove),
     "logicalNetworks": (logical_networks.settle, logical_networks.remove),
     "servers": (servers.settle, servers.remove),
     "virtualNetworks": (virtual_networks.settle, virtual_networks.remove),
     "networkInterfaces": (network_interfaces.settle, network_interfaces.remove),
     "reservations": (reservations.settle, reservations.remove),
     "virtualMachines": (virtual_machines.settle, virtual_machines.remove),
+    "checkpoints": (captures.settle_checkpoint, captures.remove_checkpoint),
+    "exports": (captures.settle_export, captures.remove_export),
 }
 """Per kind: properties as they will be stored, and what a delete must check and release."""
 
 
 def put(draft: Draft, command: Put) -> Decision:
     """Create or replace. Raises a Refusal."""
-    path = command.path
+    path = owned_path(command.path)
     kind = _kind(path)
+    if kind.made_by_actions:
+        # refused by its family whatever was sent, before anything of it is looked at
+        RULES[kind.name][0](draft, command.document, None)
     old = draft.state.get(kind.name, path.id)
     target = draft.state.find(path) if path.below else old
     if command.when != ANYHOW:
@@ -88,7 +96,7 @@ def put(draft: Draft, command: Put) -> Decision:
 
 def delete(draft: Draft, command: Delete) -> Decision:
     """Delete a resource or child with all below it; `unchanged` if there is none. Raises a Refusal."""
-    path = command.path
+    path = owned_path(command.path)
     kind = _kind(path)
     old = draft.state.get(kind.name, path.id)
     target = draft.state.find(path)

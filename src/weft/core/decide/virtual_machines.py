@@ -1,15 +1,20 @@
-"""PUT and DELETE of virtualMachines: interfaces bound to a server. Power and moves are in machine_power and moves."""
+"""PUT and DELETE of virtualMachines: interfaces bound to a server, or a template. Power and moves have their own files.
 
-from weft.core.decide.bindings import check_twins, note_addresses, server_named
+A template names networks instead of interfaces, so it holds no address.
+"""
+
+from weft.core.decide.bindings import check_twins, interface_of, mark_addresses, note_addresses, server_named
+from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.draft import Draft
+from weft.core.decide.granting import STRATEGIES
+from weft.core.decide.machines import Machine, is_running, moving, note_place
+from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.index import last_id
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid, InvalidReference
-from weft.model.resources import Ref, Resource
-from weft.model.workload import VirtualMachineProperties
-
-Machine = Resource[VirtualMachineProperties]
+from weft.model.resources import Ref
+from weft.model.workload import TemplateNetwork, VirtualMachineProperties
 
 POWER_STATES = {"off": "Off", "running": "Running", "saved": "Saved"}
 
@@ -17,22 +22,35 @@ POWER_STATES = {"off": "Off", "running": "Running", "saved": "Saved"}
 def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachineProperties:
     """The properties as they will be stored. Raises a Refusal. Power is taken at creation only."""
     p = sent.properties
+    if old is not None and old.properties.is_template != p.is_template:
+        raise Invalid(
+            "isTemplate is fixed when the machine is created: clone a template from a machine, or a machine from a "
+            "template.",
+            code="IsTemplateCannotBeUpdated",
+            target="isTemplate",
+        )
     server = server_named(draft.state, p.server)
-    interfaces = _interfaces(draft.state, sent)
-    power = _power(p) if old is None else old.properties.power_state
+    place = Ref(resource_ref=f"/servers/{server.resource_id}") if server is not None else None
+    if p.is_template:
+        return _template(draft, sent, place)
+    if p.networks:
+        raise Invalid("Only a template has networks: name networkInterfaces.", target="networks")
     settled = VirtualMachineProperties(
-        server=Ref(resource_ref=f"/servers/{server.resource_id}") if server is not None else None,
-        network_interfaces=interfaces,
+        server=place,
+        network_interfaces=_interfaces(draft.state, sent),
         hypervisor=p.hypervisor,
-        power_state=power,
+        power_state=power_named(p.power_state) if old is None else old.properties.power_state,
         move=old.properties.move if old is not None else None,
+        inactive=_inactive(old, place),
     )
     if old is not None:
         _check_change(old, settled)
-    if power == "Running":
+    note_place(draft, sent.resource_id, place)
+    give_macs(draft, settled.network_interfaces, server)
+    if settled.power_state == "Running":
         if server is None:
             raise Invalid(f"Virtual machine {sent.resource_id} cannot run without a server.", target="server")
-        check_twins(draft.state, sent.resource_id, settled)
+        check_twins(draft, sent.resource_id, settled)
     if server is not None:
         ensure_provider_addresses(draft, server)
     _note(draft, sent.resource_id, old, settled)
@@ -40,29 +58,76 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
 
 
 def remove(draft: Draft, old: Machine) -> None:
-    """At any power: the host stops it. Its interfaces stay, with their addresses. Refused while it moves."""
+    """At any power: the host stops it. Its interfaces stay, with their addresses, its checkpoints go along. Refused
+    while it moves."""
     if old.properties.move is not None:
         raise moving(old)
+    note_place(draft, old.resource_id, old.properties.server)
+    remove_checkpoints(draft, old.resource_id)
     _note(draft, old.resource_id, old, None)
 
 
-def moving(machine: Machine) -> Conflict:
-    """The refusal of whatever cannot be done while a machine moves."""
-    move = machine.properties.move
-    assert move is not None
-    return Conflict(
-        f"Virtual machine {machine.resource_id} is moving from {move.source} to {move.destination} ({move.phase}): "
-        "wait until that is done.",
-        code="AnotherOperationInProgress",
-        target=f"/weft/virtualMachines/{machine.resource_id}",
+def power_named(text: str) -> str:
+    """A power state in canonical spelling. Raises Invalid."""
+    power = POWER_STATES.get(text.lower())
+    if power is None:
+        raise Invalid(f"powerState is Off, Running or Saved, not '{text}'.", target="powerState")
+    return power
+
+
+def note_arrival(draft: Draft, machine: Machine, server: Ref | None, reason: str) -> None:
+    """Tell the history of all addresses of a machine that it is on another server now, which knows it."""
+    note_place(draft, machine.resource_id, server)
+    for ref in machine.properties.network_interfaces:
+        interface = interface_of(draft, ref)
+        if machine.properties.inactive:
+            mark_addresses(draft, interface, 0.0, reason)
+        note_addresses(draft, interface, "moved", reason)
+
+
+def networks_of(draft: Draft, interfaces: tuple[Ref, ...]) -> tuple[TemplateNetwork, ...]:
+    """The networks that a template has of some interfaces: each one's first subnet."""
+    found = []
+    for ref in interfaces:
+        p = interface_of(draft, ref).properties
+        subnet = p.ip_configurations[0].properties.subnet if p.ip_configurations else None
+        found.append(TemplateNetwork(subnet=subnet, strategy=p.strategy))
+    return tuple(found)
+
+
+def _template(draft: Draft, sent: Machine, place: Ref | None) -> VirtualMachineProperties:
+    """It binds nothing: of the interfaces that it names, which may be another's, only the subnets are read."""
+    p = sent.properties
+    if power_named(p.power_state) != "Off":
+        raise Invalid("A template is never started: leave powerState out.", target="powerState")
+    networks = [_checked(draft.state, network) for network in p.networks]
+    return VirtualMachineProperties(
+        server=place,
+        hypervisor=p.hypervisor,
+        is_template=True,
+        networks=(*networks, *networks_of(draft, _interfaces(draft.state, sent))),
     )
 
 
-def _power(p: VirtualMachineProperties) -> str:
-    power = POWER_STATES.get(p.power_state.lower())
-    if power is None:
-        raise Invalid(f"powerState is Off, Running or Saved, not '{p.power_state}'.", target="powerState")
-    return power
+def _checked(state: State, network: TemplateNetwork) -> TemplateNetwork:
+    """In canonical spelling. Raises Invalid, InvalidReference."""
+    strategy = STRATEGIES.get(network.strategy.lower())
+    if strategy is None:
+        raise Invalid(f"strategy is central, hostRange or random, not '{network.strategy}'.", target="strategy")
+    subnet = network.subnet
+    if subnet is None or not subnet.resource_ref:
+        return TemplateNetwork(strategy=strategy)
+    segment = state.segment(subnet.resource_ref)
+    if segment is None:
+        raise InvalidReference(f"There is no subnet {subnet.resource_ref}.", target="subnet")
+    return TemplateNetwork(subnet=Ref(resource_ref=segment.ref), strategy=strategy)
+
+
+def _inactive(old: Machine | None, place: Ref | None) -> str:
+    """Bound to another server, a machine that its host had forgotten is like any other."""
+    if old is None or (place is not None and last_id(place) != last_id(old.properties.server)):
+        return ""
+    return old.properties.inactive
 
 
 def _interfaces(state: State, sent: Machine) -> tuple[Ref, ...]:
@@ -80,7 +145,8 @@ def _interfaces(state: State, sent: Machine) -> tuple[Ref, ...]:
         if canonical in refs:
             raise Invalid(f"{canonical.resource_ref} is named twice.", target="networkInterfaces")
         other = state.machine_of(name)
-        if other is not None and other.resource_id.lower() != sent.resource_id.lower():
+        taken = other is not None and other.resource_id.lower() != sent.resource_id.lower()
+        if other is not None and taken and not sent.properties.is_template:
             raise Conflict(
                 f"{canonical.resource_ref} belongs to /weft/virtualMachines/{other.resource_id}: create another "
                 "interface, or take it from there first.",
@@ -97,11 +163,7 @@ def _check_change(old: Machine, new: VirtualMachineProperties) -> None:
     if before.move is not None and (moved or before.network_interfaces != new.network_interfaces):
         raise moving(old)
     if moved and before.power_state == "Running":
-        raise Conflict(
-            f"Virtual machine {old.resource_id} is running: move it with its migrate action, or stop it first.",
-            code="MachineIsRunning",
-            target="server",
-        )
+        raise is_running(old, "move it with its migrate action, or stop it first.", target="server")
 
 
 def _note(draft: Draft, name: str, old: Machine | None, new: VirtualMachineProperties | None) -> None:
@@ -111,10 +173,17 @@ def _note(draft: Draft, name: str, old: Machine | None, new: VirtualMachinePrope
     moved = last_id(before.server) != last_id(after.server)
     for ref in before.network_interfaces:
         if ref not in after.network_interfaces:
-            draft.machine, draft.host = "", ""
-            note_addresses(draft, last_id(ref), "moved", f"no longer of virtual machine {name}")
+            note_place(draft, "", None)
+            _note_one(draft, ref, bool(before.inactive), f"no longer of virtual machine {name}")
+    note_place(draft, name, after.server)
     for ref in after.network_interfaces:
         if moved or ref not in before.network_interfaces:
-            draft.machine = name
-            draft.host = after.server.resource_ref.rpartition("/")[2] if after.server is not None else ""
-            note_addresses(draft, last_id(ref), "moved", f"virtual machine {name}")
+            known_again = bool(before.inactive) and not after.inactive and ref in before.network_interfaces
+            _note_one(draft, ref, known_again, f"virtual machine {name}")
+
+
+def _note_one(draft: Draft, ref: Ref, known_again: bool, reason: str) -> None:
+    interface = interface_of(draft, ref)
+    if known_again:
+        mark_addresses(draft, interface, 0.0, reason)
+    note_addresses(draft, interface, "moved", reason)

@@ -1,0 +1,80 @@
+"""Failover, RemoveServer and MarkMachine: what becomes of machines whose host is dead, gone, or has forgotten them.
+
+Their addresses are never given up by that: they stay theirs, marked inactive where nobody knows the machine any more,
+until they are released by hand or by their pool's rule.
+"""
+
+from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer
+from weft.core.decide import servers
+from weft.core.decide.bindings import check_twins, interface_of, mark_addresses, server_with_id
+from weft.core.decide.draft import Draft
+from weft.core.decide.machines import Machine, is_template, machine_named, moving, note_place, put_machine, unchanged
+from weft.core.decide.network_interfaces import give_macs
+from weft.core.decide.virtual_machines import note_arrival
+from weft.core.index import last_id, lower
+from weft.model.resources import Ref
+
+
+def fail_over(draft: Draft, command: Failover) -> Decision:
+    """Bind a machine to another server as it was; a move ends with it. Whether the old host is dead is control's
+    question. Raises NotFound, InvalidReference, Conflict (MachineIsTemplate, ActiveTwin), PoolIsFull."""
+    machine = machine_named(draft.state, command.machine)
+    p = machine.properties
+    if p.is_template:
+        raise is_template(machine)
+    server = server_with_id(draft.state, command.server)
+    place = Ref(resource_ref=f"/servers/{server.resource_id}")
+    if lower(p.server) == lower(place) and p.move is None:
+        return unchanged(machine)
+    note_place(draft, machine.resource_id, place)
+    give_macs(draft, p.network_interfaces, server)
+    if p.power_state == "Running":
+        check_twins(draft, machine.resource_id, p)
+    servers.ensure_provider_addresses(draft, server)
+    came_from = p.server.resource_ref if p.server is not None else "no server"
+    note_arrival(draft, machine, place, f"failover from {came_from}")
+    return put_machine(draft, machine, server=place, move=None, inactive="")
+
+
+def remove_server(draft: Draft, command: RemoveServer) -> Decision:
+    """Its machines are bound to none, Off and inactive; moves from or to it end. Raises InvalidReference."""
+    server = server_with_id(draft.state, command.server)
+    ref = f"/servers/{server.resource_id}"
+    reason = command.reason or f"{ref} was removed"
+    for machine in list(draft.state.machines_on(server.resource_id)):
+        if last_id(machine.properties.server) == server.resource_id.lower():
+            _mark(draft, machine, reason)
+            put_machine(draft, machine, server=None, power_state="Off", move=None, inactive=reason)
+        else:
+            put_machine(draft, machine, move=None)
+    note_place(draft, "", Ref(resource_ref=ref))
+    servers.give_up(draft, server)
+    draft.put("servers", server.resource_id.lower(), server, None)
+    return Decision(changes=draft.changes(), outcome="deleted")
+
+
+def mark_machine(draft: Draft, command: MarkMachine) -> Decision:
+    """Off and inactive, bound as it was; or known again. Raises NotFound, Conflict (MachineIsTemplate, moving)."""
+    machine = machine_named(draft.state, command.machine)
+    p = machine.properties
+    if p.is_template:
+        raise is_template(machine)
+    if p.move is not None:
+        raise moving(machine)
+    if p.inactive == command.reason:
+        return unchanged(machine)
+    if not command.reason:
+        note_place(draft, machine.resource_id, p.server)
+        for ref in p.network_interfaces:
+            mark_addresses(draft, interface_of(draft, ref), 0.0, "its host knows it again")
+        return put_machine(draft, machine, inactive="")
+    _mark(draft, machine, command.reason)
+    return put_machine(draft, machine, power_state="Off", inactive=command.reason)
+
+
+def _mark(draft: Draft, machine: Machine, reason: str) -> None:
+    """Since now, unless it was inactive before."""
+    note_place(draft, machine.resource_id, machine.properties.server)
+    if not machine.properties.inactive:
+        for ref in machine.properties.network_interfaces:
+            mark_addresses(draft, interface_of(draft, ref), draft.now.ledger, reason)

@@ -1,0 +1,208 @@
+"""Clone: a new machine, or a new template, from a machine or a template.
+
+`new` gives it addresses of its own in the same subnets when it is made, not when it boots. `keep` makes a legal twin:
+both hold the same addresses, and only one of them can run at a time in one L2 domain.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from weft.core.commands import Clone, Decision
+from weft.core.decide.bindings import INTERFACES, interface_of, server_named, server_with_id
+from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import retag
+from weft.core.decide.holding import hold_twin, holder_in
+from weft.core.decide.ip_configurations import Configuration, Interface
+from weft.core.decide.machines import Machine, check_free_name, machine_named, note_place
+from weft.core.decide.network_interfaces import settle
+from weft.core.decide.places import places_of
+from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.decide.virtual_machines import networks_of
+from weft.core.state import State
+from weft.model.errors import Invalid
+from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
+from weft.model.resources import Ref, Resource, ResourceMetadata
+from weft.model.values import check_resource_id
+from weft.model.workload import (
+    HypervisorIdentity,
+    IpConfigurationProperties,
+    NetworkInterfaceProperties,
+    TemplateNetwork,
+    VirtualMachineProperties,
+)
+
+
+def clone(draft: Draft, command: Clone) -> Decision:
+    """Answers the new machine, which is Off. Raises NotFound, Invalid, Conflict (AlreadyExists), PoolIsFull."""
+    source = machine_named(draft.state, command.machine)
+    check_free_name(draft.state, VIRTUAL_MACHINES, command.name, command.name)
+    if command.addresses not in ("new", "keep"):
+        raise Invalid(f"addresses is new or keep, not '{command.addresses}'.", target="addresses")
+    p = source.properties
+    if command.addresses == "keep" and (p.is_template or command.is_template):
+        raise Invalid("A template holds no address that could be kept: leave addresses out.", target="addresses")
+    server = server_with_id(draft.state, command.server) if command.server else server_named(draft.state, p.server)
+    place = Ref(resource_ref=f"/servers/{server.resource_id}") if server is not None else None
+    properties = VirtualMachineProperties(
+        server=place,
+        hypervisor=HypervisorIdentity(type=p.hypervisor.type) if p.hypervisor is not None else None,
+        is_template=command.is_template,
+    )
+    if command.is_template:
+        networks = p.networks if p.is_template else networks_of(draft, p.network_interfaces)
+        return store_machine(draft, command.name, msgspec.structs.replace(properties, networks=networks), source)
+    note_place(draft, command.name, place)
+    if p.is_template:
+        interfaces = _from_template(draft, command.name, p.networks, place, source.resource_metadata)
+    else:
+        originals = [interface_of(draft, ref) for ref in p.network_interfaces]
+        names = _names(draft.state, originals, source.resource_id, command.name)
+        copy = _twin if command.addresses == "keep" else _fresh_copy
+        interfaces = [copy(draft, one, name, place) for one, name in zip(originals, names, strict=True)]
+    if server is not None:
+        ensure_provider_addresses(draft, server)
+    return store_machine(
+        draft, command.name, msgspec.structs.replace(properties, network_interfaces=refs_of(interfaces)), source
+    )
+
+
+def store_machine(
+    draft: Draft, name: str, properties: VirtualMachineProperties, like: Machine | None = None
+) -> Decision:
+    """A new machine; tags and metadata are those of the machine that it is made from."""
+    machine = Machine(
+        resource_id=name,
+        instance_id=draft.new_id(),
+        etag=f'W/"{draft.new_id()}"',
+        tags=like.tags if like is not None else None,
+        resource_metadata=like.resource_metadata if like is not None else None,
+        properties=properties,
+    )
+    draft.put(VIRTUAL_MACHINES.name, name.lower(), None, machine)
+    return Decision(changes=draft.changes(), outcome="created", resource=machine)
+
+
+def store_interface(draft: Draft, interface: Interface) -> Interface:
+    """A new interface, settled, with etags and instance ids of its own."""
+    stored: Interface = retag(NETWORK_INTERFACES, interface, draft.new_id)
+    draft.put(INTERFACES, stored.resource_id.lower(), None, stored)
+    return stored
+
+
+def make_interface(draft: Draft, sent: Interface) -> Interface:
+    """Grant what is asked for and store it; its name must be free."""
+    return store_interface(draft, msgspec.structs.replace(sent, properties=settle(draft, sent, None)))
+
+
+def refs_of(interfaces: Iterable[Interface]) -> tuple[Ref, ...]:
+    return tuple(Ref(resource_ref=f"/networkInterfaces/{one.resource_id}") for one in interfaces)
+
+
+def free_interface_name(state: State, name: str) -> str:
+    """Raises InvalidResourceName, Conflict (AlreadyExists)."""
+    check_free_name(state, NETWORK_INTERFACES, name, name)
+    return name
+
+
+def dynamic_in(subnet: Ref, name: str = "ip1") -> Configuration:
+    """An ipConfiguration that asks for an address of a subnet."""
+    return Resource(resource_id=name, properties=IpConfigurationProperties(subnet=subnet))
+
+
+def _from_template(
+    draft: Draft,
+    name: str,
+    networks: Sequence[TemplateNetwork],
+    server: Ref | None,
+    metadata: ResourceMetadata | None,
+) -> list[Interface]:
+    made = []
+    for at, network in enumerate(networks):
+        properties = NetworkInterfaceProperties(
+            private_mac_allocation_method="Dynamic",
+            ip_configurations=(dynamic_in(network.subnet),) if network.subnet is not None else (),
+            strategy=network.strategy,
+            server=server,
+        )
+        own = free_interface_name(draft.state, f"{name}-eth{at}")
+        made.append(make_interface(draft, Resource(resource_id=own, resource_metadata=metadata, properties=properties)))
+    return made
+
+
+def _names(state: State, interfaces: list[Interface], source: str, name: str) -> list[str]:
+    """The source's names with its own exchanged for the new one's, made different where that makes them equal."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for interface in interfaces:
+        wanted = _renamed(interface.resource_id, source, name)
+        own, at = wanted, 1
+        while own.lower() in taken:
+            at += 1
+            own = f"{wanted}-{at}"
+        taken.add(own.lower())
+        found.append(free_interface_name(state, check_resource_id(own)))
+    return found
+
+
+def _renamed(interface: str, source: str, name: str) -> str:
+    """`web1-eth0` of web1 becomes `web2-eth0` of web2; `eth0` becomes `web2-eth0`."""
+    rest = interface[len(source) :]
+    if interface.lower().startswith(source.lower()) and not rest[:1].isalnum():
+        return f"{name}{rest}"
+    return f"{name}-{interface}"
+
+
+def _copied(original: Interface, name: str, **properties: object) -> Interface:
+    p = original.properties
+    changed = msgspec.structs.replace(p, internal_dns_name_label=None, reservation=None, **properties)
+    return Resource(
+        resource_id=name,
+        tags=original.tags,
+        resource_metadata=original.resource_metadata,
+        properties=changed,
+    )
+
+
+def _fresh_copy(draft: Draft, original: Interface, name: str, server: Ref | None) -> Interface:
+    """With addresses of its own: what was Static is granted, too. Unmanaged stays so."""
+    configurations = tuple(
+        Resource(
+            resource_id=one.resource_id,
+            tags=one.tags,
+            properties=msgspec.structs.replace(
+                one.properties,
+                private_ip_address=None,
+                private_ip_allocation_method=(
+                    "Unmanaged" if one.properties.private_ip_allocation_method == "Unmanaged" else "Dynamic"
+                ),
+            ),
+        )
+        for one in original.properties.ip_configurations
+    )
+    sent = _copied(
+        original,
+        name,
+        private_mac_address=None,
+        private_mac_allocation_method="Dynamic",
+        ip_configurations=configurations,
+        server=server,
+    )
+    return make_interface(draft, sent)
+
+
+def _twin(draft: Draft, original: Interface, name: str, server: Ref | None) -> Interface:
+    """With the same addresses, each held a second time."""
+    ref = f"/networkInterfaces/{original.resource_id}"
+    for scope, address in places_of(draft.state, original):
+        held = holder_in(draft.lease(scope, address), ref)
+        assert held is not None
+        twin = msgspec.structs.replace(held, ref=f"/networkInterfaces/{name}", inactive=0.0)
+        hold_twin(draft, scope, address, twin, f"twin of {ref}")
+    configurations = tuple(
+        msgspec.structs.replace(one, instance_id="", etag="") for one in original.properties.ip_configurations
+    )
+    waits = original.properties.strategy == "hostRange"
+    return store_interface(
+        draft, _copied(original, name, ip_configurations=configurations, server=server if waits else None)
+    )

@@ -1,0 +1,292 @@
+"""Restore: a machine back to a checkpoint, over all its interfaces or not at all, with what became of each.
+
+First all is given up that the checkpoint does not know, then all is taken that it does, so that interfaces may have
+swapped their addresses since. What cannot be taken is refused, or replaced by fresh addresses (remap).
+"""
+
+import msgspec
+
+from weft.core.commands import Decision, Restore, Restored
+from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, user_of
+from weft.core.decide.captures import Capture, captured_place
+from weft.core.decide.draft import Draft
+from weft.core.decide.granting import origin_of
+from weft.core.decide.holding import CAPTURES, about, grant_ip, grant_mac, hold_twin, holder_in, release, share_domain
+from weft.core.decide.ip_configurations import Configuration, Interface, Place
+from weft.core.decide.machines import (
+    Machine,
+    is_running,
+    machine_ref,
+    note_place,
+    put_machine,
+    settled_machine,
+    unchanged,
+)
+from weft.core.decide.places import domain_of, mac_of, places_of
+from weft.core.index import lower
+from weft.core.words import address_text
+from weft.model.errors import Conflict, Invalid, NotFound
+from weft.model.kinds import CHECKPOINTS, owned_id, resource_ref
+from weft.model.leases import MAC_SCOPE, Holder
+from weft.model.resources import Ref, Resource
+from weft.model.values import mac_digits, parse_mac
+from weft.model.workload import (
+    CapturedAddress,
+    CapturedInterface,
+    IpConfigurationProperties,
+    NetworkInterfaceProperties,
+)
+
+
+class _Part:
+    """One captured interface on its way back: `present` is what stands under its name now, if that is the machine's."""
+
+    __slots__ = ("after", "before", "captured", "present", "ref", "remapped")
+
+    def __init__(self, ref: str, captured: CapturedInterface, present: Interface | None) -> None:
+        self.ref = ref
+        self.captured = captured
+        self.present = present
+        self.before = present
+        self.after = present
+        self.remapped = False
+
+
+def restore(draft: Draft, command: Restore) -> Decision:
+    """`report` is a Restored per interface. Raises NotFound, Conflict (MachineIsRunning, AddressesTaken,
+    MachineIsInactive ...), Invalid, PoolIsFull."""
+    machine = settled_machine(draft.state, command.machine)
+    own = owned_id(machine.resource_id, command.checkpoint)
+    checkpoint = draft.state.get(CHECKPOINTS.name, own)
+    if checkpoint is None:
+        raise NotFound(
+            f"{machine_ref(machine.resource_id)} has no checkpoint '{command.checkpoint}'.",
+            target=resource_ref(CHECKPOINTS, own),
+        )
+    if command.addresses not in ("captured", "keep"):
+        raise Invalid(f"addresses is captured or keep, not '{command.addresses}'.", target="addresses")
+    if command.if_taken not in ("refuse", "remap"):
+        raise Invalid(f"ifTaken is refuse or remap, not '{command.if_taken}'.", target="ifTaken")
+    if machine.properties.inactive:
+        raise Conflict(
+            f"Its host no longer knows virtual machine {machine.resource_id} ({machine.properties.inactive}): bind it "
+            "to a server first.",
+            code="MachineIsInactive",
+            target=machine_ref(machine.resource_id),
+        )
+    if command.addresses == "keep":
+        present = [interface_of(draft, ref) for ref in machine.properties.network_interfaces]
+        report = tuple(_report(draft, one, one, "kept") for one in present)
+        return msgspec.structs.replace(unchanged(machine), report=report)
+    return _Restoring(draft, machine, checkpoint, command.if_taken == "remap").decide()
+
+
+class _Restoring:
+    """One restore. `decide` is called once."""
+
+    def __init__(self, draft: Draft, machine: Machine, checkpoint: Capture, remap: bool) -> None:
+        self._draft = draft
+        self._machine = machine
+        self._checkpoint = checkpoint
+        self._ref = resource_ref(CHECKPOINTS, checkpoint.resource_id)
+        self._remap = remap
+
+    def decide(self) -> Decision:
+        draft, machine = self._draft, self._machine
+        parts = [self._part(one) for one in self._checkpoint.properties.network_interfaces]
+        refs = tuple(Ref(resource_ref=part.ref) for part in parts)
+        changed = [part for part in parts if not self._is_as_captured(part)]
+        if not changed and refs == machine.properties.network_interfaces:
+            return msgspec.structs.replace(unchanged(machine), report=self._reports(parts, []))
+        if machine.properties.power_state == "Running":
+            raise is_running(machine, "stop it first, or restore with addresses keep.")
+        note_place(draft, machine.resource_id, machine.properties.server)
+        for part in changed:
+            self._give_up(part)
+        for part in changed:
+            self._take_back(part)
+        known = {lower(ref) for ref in refs}
+        detached = [
+            interface_of(draft, ref) for ref in machine.properties.network_interfaces if lower(ref) not in known
+        ]
+        report = self._reports(parts, detached)
+        for part in parts:
+            if part.present is not None and draft.state.machine_of(part.present.resource_id) is None:
+                note_addresses(draft, part.present, "moved", f"virtual machine {machine.resource_id}")
+        note_place(draft, "", None)
+        for interface in detached:
+            note_addresses(draft, interface, "moved", f"no longer of virtual machine {machine.resource_id}")
+        done = put_machine(draft, machine, network_interfaces=refs)
+        return msgspec.structs.replace(done, report=report)
+
+    def _part(self, captured: CapturedInterface) -> _Part:
+        """Under its own name, or under another one where an interface of another machine has it now."""
+        ref = captured.network_interface.resource_ref if captured.network_interface is not None else ""
+        name = ref.rpartition("/")[2]
+        for at in range(1, 1000):
+            candidate = name if at == 1 else f"{name[:60]}-{at}"
+            present: Interface | None = self._draft.state.get(INTERFACES, candidate)
+            owner = self._draft.state.machine_of(candidate)
+            if present is None:
+                return _Part(f"/networkInterfaces/{candidate}", captured, None)
+            if owner is None or owner.resource_id == self._machine.resource_id:
+                return _Part(f"/networkInterfaces/{present.resource_id}", captured, present)
+        raise Conflict(f"Every name from {name} on belongs to an interface of another machine.", target=ref)
+
+    def _is_as_captured(self, part: _Part) -> bool:
+        if part.present is None:
+            return False
+        captured, mac = part.captured, mac_of(part.present)
+        if captured.mac_address and (mac is None or parse_mac(captured.mac_address) != mac):
+            return False
+        present = [
+            (one.resource_id.lower(), one.properties.private_ip_address, lower(one.properties.subnet))
+            for one in part.present.properties.ip_configurations
+        ]
+        return present == [
+            (one.resource_id.lower(), one.private_ip_address, lower(one.subnet)) for one in captured.ip_addresses
+        ]
+
+    def _give_up(self, part: _Part) -> None:
+        """What it has and the checkpoint does not say."""
+        if part.present is None:
+            return
+        wanted = {place for one in part.captured.ip_addresses if (place := captured_place(self._draft.state, one))}
+        if part.captured.mac_address:
+            wanted.add((MAC_SCOPE, parse_mac(part.captured.mac_address)))
+        for scope, address in places_of(self._draft.state, part.present):
+            if (scope, address) not in wanted and (scope != MAC_SCOPE or part.captured.mac_address):
+                release(self._draft, scope, address, part.ref, f"restored to {self._ref}")
+
+    def _take_back(self, part: _Part) -> None:
+        draft = self._draft
+        etag = f'W/"{draft.new_id()}"'
+        old = part.present
+        p = old.properties if old is not None else NetworkInterfaceProperties(private_mac_allocation_method="Dynamic")
+        blank = Resource(
+            resource_id=part.ref.rpartition("/")[2],
+            instance_id=old.instance_id if old is not None else draft.new_id(),
+            etag=etag,
+            tags=old.tags if old is not None else None,
+            resource_metadata=old.resource_metadata if old is not None else self._machine.resource_metadata,
+            properties=msgspec.structs.replace(
+                p, ip_configurations=tuple(self._configuration(p, one, etag) for one in part.captured.ip_addresses)
+            ),
+        )
+        domain = domain_of(draft.state, blank)
+        configurations = tuple(self._take_ip(part, one, domain, blank) for one in blank.properties.ip_configurations)
+        digits, method = self._take_mac(part, domain, blank)
+        part.after = msgspec.structs.replace(
+            blank,
+            properties=msgspec.structs.replace(
+                blank.properties,
+                private_mac_address=digits,
+                private_mac_allocation_method=method,
+                ip_configurations=configurations,
+            ),
+        )
+        draft.put(INTERFACES, part.after.resource_id.lower(), old, part.after)
+
+    def _configuration(self, p: NetworkInterfaceProperties, one: CapturedAddress, etag: str) -> Configuration:
+        own = (c for c in p.ip_configurations if c.resource_id.lower() == one.resource_id.lower())
+        present = next(own, None)
+        properties = IpConfigurationProperties(
+            private_ip_address=one.private_ip_address,
+            private_ip_allocation_method=one.private_ip_allocation_method,
+            subnet=one.subnet,
+            is_primary=present.properties.is_primary if present is not None else None,
+        )
+        if present is not None:
+            return msgspec.structs.replace(present, etag=etag, properties=properties)
+        return Resource(resource_id=one.resource_id, instance_id=self._draft.new_id(), etag=etag, properties=properties)
+
+    def _take_ip(self, part: _Part, one: Configuration, domain: str, interface: Interface) -> Configuration:
+        p = one.properties
+        captured = CapturedAddress(private_ip_address=p.private_ip_address, subnet=p.subnet)
+        place = captured_place(self._draft.state, captured)
+        if place is None or not self._taken(part, place, domain):
+            return one
+        segment = self._draft.state.segment(p.subnet.resource_ref) if p.subnet is not None else None
+        assert segment is not None
+        origin = origin_of(self._draft.state, interface, part.present)
+        holder = Holder("networkInterface", part.ref, domain, True)
+        fresh = grant_ip(self._draft, segment, holder, origin, self._instead(place))
+        text = address_text(segment.scope, fresh)
+        properties = msgspec.structs.replace(p, private_ip_address=text, private_ip_allocation_method="Dynamic")
+        return msgspec.structs.replace(one, properties=properties)
+
+    def _take_mac(self, part: _Part, domain: str, interface: Interface) -> tuple[str | None, str]:
+        """Digits and allocation method. A checkpoint from before it had an address leaves it what it has."""
+        method = part.captured.private_mac_allocation_method
+        if not part.captured.mac_address:
+            if interface.properties.private_mac_address:
+                mac = int(interface.properties.private_mac_address, 16)
+                self._taken(part, (MAC_SCOPE, mac), domain)
+            return interface.properties.private_mac_address, method
+        mac = parse_mac(part.captured.mac_address)
+        if not self._taken(part, (MAC_SCOPE, mac), domain):
+            return mac_digits(mac), method
+        origin = origin_of(self._draft.state, interface, part.present)
+        holder = Holder("networkInterface", part.ref, domain, True)
+        return mac_digits(grant_mac(self._draft, holder, origin, self._instead((MAC_SCOPE, mac)))), "Dynamic"
+
+    def _instead(self, place: Place) -> str:
+        return f"instead of {address_text(*place)} of {self._ref}"
+
+    def _taken(self, part: _Part, place: Place, domain: str) -> bool:
+        """Take an address back; whether it cannot be had. Raises Conflict (AddressesTaken) if it must be had."""
+        draft = self._draft
+        lease = draft.lease(*place)
+        assert lease is not None
+        own = holder_in(lease, part.ref)
+        if own is not None and own.domain == domain:
+            return False
+        held = own or holder_in(lease, self._ref)
+        assert held is not None
+        holder = Holder("networkInterface", part.ref, domain, held.granted)
+        for other in lease.holders:
+            if other.ref == part.ref or other.kind in CAPTURES:
+                continue
+            if place[0] == MAC_SCOPE and not share_domain(draft.state, other, holder):
+                continue
+            user, target = self._user_of(other)
+            if user and not self._remap:
+                refusal = Conflict(
+                    f"{address_text(*place)} of {self._ref} cannot come back to {part.ref}: {user} has it. Stop that, "
+                    "or restore with ifTaken remap, or addresses keep.",
+                    code="AddressesTaken",
+                    target=target,
+                )
+                raise about(refusal, *place, part.ref)
+            if user:
+                part.remapped = True
+                return True
+        hold_twin(draft, *place, holder, f"restored to {self._ref}")
+        return False
+
+    def _user_of(self, other: Holder) -> tuple[str, str]:
+        """Who keeps an address from coming back: a user of it now, or what may have no twin."""
+        if other.kind != "networkInterface" and other.kind != "port":
+            return other.ref, other.ref
+        return user_of(self._draft.state, other)
+
+    def _reports(self, parts: list[_Part], detached: list[Interface]) -> tuple[Restored, ...]:
+        report = []
+        for part in parts:
+            kept = part.before is not None and part.after is part.before
+            outcome = "kept" if kept else "remapped" if part.remapped else "restored"
+            report.append(_report(self._draft, part.before, part.after, outcome))
+        return (*report, *(_report(self._draft, one, None, "detached") for one in detached))
+
+
+def _report(draft: Draft, before: Interface | None, after: Interface | None, outcome: str) -> Restored:
+    one = after or before
+    assert one is not None
+    ref = f"/networkInterfaces/{one.resource_id}"
+    return Restored(ref, _text(draft, before), _text(draft, after), outcome)
+
+
+def _text(draft: Draft, interface: Interface | None) -> str:
+    if interface is None:
+        return ""
+    return " ".join(address_text(*place) for place in places_of(draft.state, interface))
