@@ -73,31 +73,31 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(
         "blanked",
         "Hyper-V, blanked checkpoints",
-        "the same, with the addresses in checkpoints blanked and a power-off after each rollback",
+        "as hyperv, checkpoints blanked, a restart after each rollback",
         lambda _: _left_to_hosts(LeftToHost(), blanks_checkpoints=True),
     ),
     Strategy(
         "scvmm",
         "SCVMM",
-        "static from VMM's pool, copied by clones; pooled desktops dynamic, drawn by hosts",
+        "one static pool, clones copy; pooled desktops as hyperv",
         _vmm,
     ),
     Strategy(
         "random",
         "random on node",
-        "a script draws twelve digits until the host takes them",
+        "a script draws digits until the host takes them",
         _random,
     ),
     Strategy(
         "hostRange",
         "range per host",
-        "a plan gives each host 4 096; drawn by starting once, then static",
+        "4 096 per host by a plan; drawn by a first start, then static",
         lambda _: _left_to_hosts(HostRangePlan()),
     ),
     Strategy(
         "weft",
         "Weft",
-        "one ledger for all: the rules of weft.core",
+        "one ledger for all hosts, checkpoints and copies",
         lambda scale: WeftCluster(scale.domains),
     ),
 )
