@@ -36,11 +36,28 @@ STRUCTS: dict[str, Any] = {
 }
 
 EXTENSIONS = {
-    "macPools": {"coolDownSeconds", "excluded"},
-    "logicalNetworks/subnets/ipPools": {"coolDownSeconds", "excluded"},
-    "servers": {"providerAddresses"},
+    "macPools": {
+        "coolDownSeconds",
+        "excluded",
+        "strategy",
+        "warnAtPercent",
+        "drain",
+        "tenantId",
+        "hostGroup",
+        "releaseInactiveAfterSeconds",
+    },
+    "logicalNetworks/subnets/ipPools": {"coolDownSeconds", "excluded", "warnAtPercent", "drain"},
+    "networkInterfaces": {"strategy", "reservation"},
+    "servers": {
+        "providerAddresses",
+        "hostGroup",
+        "addressPlan",
+        "clusterNumber",
+        "macRange",
+        "dynamicMacRange",
+    },
     "virtualNetworks": {"routingDomainNumber"},
-    "virtualNetworks/subnets": {"coolDownSeconds"},
+    "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},
 }
 """Members of ours. routingDomainNumber is stored and never answered."""
 

@@ -49,7 +49,7 @@ def named(word: str, text: str) -> bool:
 
 def test_every_path_of_the_description_is_documented() -> None:
     text = re.sub(r"\{\w+(?: or \w+)?\}", "{}", text_of("api.md")).lower()
-    tails = ("/usage", "/addresses")
+    tails = ("/usage", "/addresses", "/reserve")
     for path in openapi.document("")["paths"]:
         plain = re.sub(r"\{\w+\}", "{}", path).lower()
         if plain.endswith(tails):
@@ -151,6 +151,13 @@ def test_every_property_of_a_struct_is_documented(kind: Kind) -> None:
 async def test_every_property_that_is_answered_is_documented(kind: Kind, fabric: Api) -> None:
     await fabric.made(f"{N}/networkInterfaces/n1", interface_in(dnsSettings={"dnsServers": ["10.1.1.53"]}))
     await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
+    await fabric.made(f"{W}/addressPlans/plan1", {"prefix": "02-15-5D"})
+    for path, asked in (
+        (f"{W}/virtualMachines/vm1/checkpoint", {"resourceId": "before"}),
+        (f"{W}/virtualMachines/vm1/export", {"resourceId": "copy"}),
+        (f"{W}/macPools/pool1/reserve", {"count": 2, "purpose": "x", "until": "2030-01-01T00:00:00Z"}),
+    ):
+        assert (await fabric.post(path, asked)).is_success, path
     listed = await fabric.body(f"{N if kind.prefix == 'networking' else W}/{kind.name}")
     assert listed["value"]
     envelope = section(text_of("api.md"), "Envelope")

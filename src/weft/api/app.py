@@ -24,7 +24,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes; a batch of 100 000 interfaces fits."""
+"""Bytes; the largest batch fits, whatever it asks for."""
 
 
 class App:

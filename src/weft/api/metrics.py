@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from weft.api.ledger import counts
+from weft.api.ledger import counts, warns
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
-from weft.model.kinds import SERVERS
+from weft.model.kinds import RESERVATIONS, SERVERS
 from weft.model.leases import RDID_SCOPE
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -64,7 +64,7 @@ class Metrics(Collector):
         revision = self._controller.state.revision
         yield GaugeMetricFamily("weft_revision", "The newest revision.", value=revision)
         yield from self._hosts()
-        yield self._pools()
+        yield from self._pools()
 
     def _hosts(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily("weft_host_lag_revisions", "Revisions a host has yet to apply.", labels=("server",))
@@ -83,12 +83,18 @@ class Metrics(Collector):
         yield GaugeMetricFamily("weft_agents_connected", "Agents on the feed.", value=count)
         yield from (lag, drift, drops)
 
-    def _pools(self) -> Metric:
+    def _pools(self) -> Iterator[Metric]:
         addresses = GaugeMetricFamily("weft_pool_addresses", "Addresses of a pool.", labels=("pool", "state"))
+        ratio = GaugeMetricFamily("weft_pool_used_ratio", "Share of a pool that is not free.", labels=("pool",))
+        warning = GaugeMetricFamily("weft_pool_warning", "1 from warnAtPercent of the pool on.", labels=("pool",))
         for pool in self._controller.state.addresses.pools.values():
             if pool.spec.scope == RDID_SCOPE:
                 continue
             for state, count in counts(pool).items():
                 if state != "capacity":
                     addresses.add_metric((pool.spec.ref, state), count)
-        return addresses
+            ratio.add_metric((pool.spec.ref,), pool.taken.used / pool.capacity)
+            warning.add_metric((pool.spec.ref,), warns(pool))
+        yield from (addresses, ratio, warning)
+        reserved = len(list(self._controller.state.all(RESERVATIONS.name)))
+        yield GaugeMetricFamily("weft_reservations", "Reservations that have not ended.", value=reserved)
