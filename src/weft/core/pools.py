@@ -101,6 +101,11 @@ class Pool:
     def capacity(self) -> int:
         return self.spec.last - self.spec.first + 1
 
+    @property
+    def warns(self) -> bool:
+        """Whether so much of it is not free that its operator wants to hear of it."""
+        return 0 < self.spec.warn_at and self.taken.used * 100 >= self.spec.warn_at * self.capacity
+
     def note(self, address: int, before: str | None, after: str | None) -> None:
         """Follow a lease's change of state; None is no lease."""
         offset = address - self.spec.first

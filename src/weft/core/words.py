@@ -50,27 +50,44 @@ def hold_text(state: State, lease: Lease, holder: Holder | None = None) -> str:
 
 def why_full(state: State, pools: Iterable[Pool], now: Now) -> str:
     """Say what holds the space of pools that have no free address, and what would give some back."""
-    parts = []
-    cooling = False
-    room = "Add a pool"
-    for pool in pools:
-        room = _more_room(state, pool)
-        counts = [f"{pool.used(name)} {name}" for name in STATES if pool.used(name)]
-        parts.append(f"{pool.spec.ref} ({_counted(pool.capacity)}: {', '.join(counts)})")
-        cooling = cooling or pool.used(COOLING) > 0
-    if not parts:
+    every = list(pools)
+    if not every:
         return "There is no pool to grant an address from: create one first."
-    text = f"No address is free in {' nor in '.join(parts)}. {room}, delete what is not needed"
-    ends = state.cooling_ends() if cooling else None
-    if ends is None:
-        return f"{text}."
-    return f"{text}, or wait: a cool-down ends in {max(0, round(ends - now.ledger))} s."
+    parts = [_fill_text(pool) for pool in every]
+    ways = [_more_room(state, every[-1]), "delete what is not needed", *_reclaimable(every)]
+    ends = state.cooling_ends() if any(pool.used(COOLING) for pool in every) else None
+    if ends is not None:
+        ways.append(f"or wait: a cool-down ends in {max(0, round(ends - now.ledger))} s")
+    return f"No address is free in {' nor in '.join(parts)}. {', '.join(ways)}."
+
+
+def _fill_text(pool: Pool) -> str:
+    counts = [f"{pool.used(name)} {name}" for name in STATES if pool.used(name)]
+    if pool.spec.drain:
+        counts.append("drained, so it grants nothing")
+    return f"{pool.spec.ref} ({_counted(pool.capacity)}: {', '.join(counts)})"
+
+
+def _reclaimable(pools: list[Pool]) -> list[str]:
+    """What would give some back that nothing uses now."""
+    ways = []
+    inactive = sum(len(pool.inactive) for pool in pools)
+    if inactive:
+        ways.append(f"release the {inactive} that inactive machines hold")
+    retained = sum(pool.used(RETAINED) for pool in pools)
+    if retained:
+        ways.append(f"delete checkpoints and exports that keep {retained}")
+    if any(RESERVED in pool.by_state and pool.by_state[RESERVED].used for pool in pools):
+        ways.append("delete reservations")
+    return ways
 
 
 def _more_room(state: State, pool: Pool) -> str:
     """How more of a kind come about: a virtual subnet has no pools, and its prefix stays while it is in use."""
     if pool.spec.scope == VSID_SCOPE:
         return "Widen virtualSubnetIdRange of the virtualNetworkManager"
+    if pool.spec.host_range:
+        return "Use strategy central, put the interface on another server, make a plan with more interfaceDigits"
     segment = state.segment(pool.spec.ref)
     return "Use another subnet of the network" if segment is not None and segment.virtual else "Add a pool"
 

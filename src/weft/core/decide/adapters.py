@@ -11,7 +11,7 @@ from weft.core.macs import why_forbidden
 from weft.core.words import hold_text
 from weft.model.errors import AddressInUse, InvalidMacAddress
 from weft.model.fabric import ServerInterfaceProperties
-from weft.model.leases import COOLING, FOREIGN, MAC_SCOPE, Holder, Lease
+from weft.model.leases import COOLING, FOREIGN, MAC_SCOPE, Holder, Lease, state_of
 from weft.model.resources import Resource
 from weft.model.values import Mac, parse_mac
 
@@ -63,5 +63,5 @@ def _forget(draft: Draft, mac: Mac, ref: str) -> None:
     lease = draft.lease(MAC_SCOPE, mac)
     assert lease is not None
     others = tuple(holder for holder in lease.holders if holder.ref.lower() != ref.lower())
-    rest = Lease(MAC_SCOPE, mac, FOREIGN, others, reason=lease.reason) if others else None
+    rest = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason) if others else None
     draft.turn(lease, rest, "released", f"no adapter of {ref} has it any more")

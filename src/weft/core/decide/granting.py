@@ -8,7 +8,7 @@ tenant or host group, then those that are for everybody, each in the order of th
 import bisect
 import hashlib
 import heapq
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -104,7 +104,7 @@ def next_mac(draft: Draft, origin: Origin = ANYWHERE) -> int:
         found = _next_in(draft, pool, random)
         if found is not None:
             return found
-    raise PoolIsFull(_why_none(draft, pools, origin), target="privateMacAddress")
+    raise PoolIsFull(_why_none(draft, pools), target="privateMacAddress")
 
 
 def next_ip(draft: Draft, segment: Segment, reservation: str = "", random: bool = False) -> int:
@@ -163,18 +163,13 @@ def _key_of(pool: Pool) -> str:
     return pool.spec.key
 
 
-def _why_none(draft: Draft, pools: Iterable[Pool], origin: Origin) -> str:
+def _why_none(draft: Draft, pools: Sequence[Pool]) -> str:
     state = draft.state
-    if origin.strategy == "hostRange":
+    if not pools and state.addresses.mac_pools:
+        other = state.addresses.mac_pools[0]
         return (
-            f"{why_full(state, pools, draft.now)} A host's range does not grow: use strategy central, move the "
-            "interface to another server, or give the server a range of another plan with more interfaceDigits."
-        )
-    others = [pool for pool in state.addresses.mac_pools if pool not in pools]
-    if not pools and others:
-        return (
-            f"No macPool is open to this interface: {others[0].spec.ref} is for {_owners_text(others[0])}. Create one "
-            "for everybody, or give the interface's tenantId or its server's hostGroup."
+            f"No macPool is open to this interface: {other.spec.ref} is for {_owners_text(other)}. Create one for "
+            "everybody, or give the interface that tenantId, or its server that hostGroup."
         )
     return why_full(state, pools, draft.now)
 

@@ -1,0 +1,171 @@
+"""Every present clash, read from the state as it is now: who has an address that another has too, and what to do.
+
+Called by the API, and by control for its metrics and events. Costs by the clashes, by the legal twins and by the hosts'
+ranges, never by the ledger (core.notable keeps what is to be looked at). What is mended is gone at the next look.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import msgspec
+
+from weft.core.decide.places import places_of
+from weft.core.host_ranges import Overlap, overlaps, set_vm_host
+from weft.core.index import last_id
+from weft.core.notable import Place
+from weft.core.state import State
+from weft.core.words import address_text, place_text
+from weft.model.leases import MAC_SCOPE, Holder, Lease
+from weft.model.resources import Resource
+from weft.model.values import mac_dashes
+from weft.model.workload import VirtualMachineProperties
+
+Machine = Resource[VirtualMachineProperties]
+
+ACTIVE_TWIN = "activeTwin"
+FOREIGN = "foreign"
+RANGE_OVERLAP = "rangeOverlap"
+DRIFT = "drift"
+
+_ORDER = {kind: at for at, kind in enumerate((ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT))}
+
+
+class Conflict(msgspec.Struct, frozen=True, rename="camel"):
+    """One clash."""
+
+    kind: str
+    """activeTwin: two that run have one address. foreign: something outside Weft has it too. rangeOverlap: a hypervisor
+    draws from addresses that another gives away. drift: what has it is gone outside Weft."""
+    address: str
+    """As /weft/v1 writes it; FIRST to LAST for a range."""
+    l2_domain: str = msgspec.field(name="l2Domain")
+    """Reference of a subnet where they meet; empty if it is not known, for IP addresses, and for ranges."""
+    holders: tuple[str, ...]
+    """References; the one that should give way is the last."""
+    remedy: str
+    """For people, in a sentence or two."""
+    command: str
+    """What carries it out, as it stands; empty where only the other side can."""
+
+
+def conflicts(state: State) -> list[Conflict]:
+    """All, in the order of kinds and addresses."""
+    notable = state.addresses.notable
+    found = [one for place in sorted(notable.contested) for one in _contested(state, place)]
+    found.extend(_overlap(one) for one in overlaps(state))
+    found.extend(_drift(state, place) for place in sorted(notable.inactive))
+    return sorted(found, key=_order)
+
+
+def conflicts_of(state: State, machine: str) -> list[Conflict]:
+    """Those of the addresses of one machine, by its id; costs by its interfaces."""
+    found = state.get("virtualMachines", machine)
+    notable = state.addresses.notable
+    answer: list[Conflict] = []
+    for ref in found.properties.network_interfaces if found is not None else ():
+        interface = state.get("networkInterfaces", last_id(ref))
+        assert interface is not None
+        for place in places_of(state, interface):
+            if place in notable.contested:
+                answer.extend(one for one in _contested(state, place) if ref.resource_ref in one.holders)
+            if place in notable.inactive:
+                answer.append(_drift(state, place))
+    return sorted(answer, key=_order)
+
+
+def _order(one: Conflict) -> int:
+    return _ORDER[one.kind]
+
+
+def _contested(state: State, place: Place) -> Iterator[Conflict]:
+    """Pairs that clash; what Weft knows of comes before what it does not."""
+    lease = state.lease(*place)
+    assert lease is not None
+    users = sorted(
+        (one for one in lease.holders if _is_user(lease, one)), key=lambda one: one.kind != "networkInterface"
+    )
+    for one, other in combinations(users, 2):
+        if place[0] == MAC_SCOPE and not state.meet(one.domain, other.domain):
+            continue
+        if other.kind != "networkInterface":
+            yield _foreign(state, lease, one, other)
+        elif _running(state, one) is not None and (twin := _running(state, other)) is not None:
+            yield _active_twin(state, lease, (one, other), twin)
+
+
+def _is_user(lease: Lease, holder: Holder) -> bool:
+    return holder.kind in ("networkInterface", "port") or (holder.kind == "server" and lease.scope == MAC_SCOPE)
+
+
+def _running(state: State, holder: Holder) -> Machine | None:
+    machine = state.machine_of(holder.ref.rpartition("/")[2])
+    return machine if machine is not None and machine.properties.power_state == "Running" else None
+
+
+def _active_twin(state: State, lease: Lease, pair: tuple[Holder, Holder], twin: Machine) -> Conflict:
+    first = _running(state, pair[0])
+    assert first is not None
+    name, other = twin.resource_id, first.resource_id
+    return Conflict(
+        kind=ACTIVE_TWIN,
+        address=address_text(lease.scope, lease.address),
+        l2_domain=_domain(state, *pair),
+        holders=(pair[0].ref, pair[1].ref),
+        remedy=f"{other} and {name} both run with it: stop one of them, or give {name} another address.",
+        command=f"weft vm stop {name}",
+    )
+
+
+def _foreign(state: State, lease: Lease, one: Holder, other: Holder) -> Conflict:
+    machine = state.machine_of(one.ref.rpartition("/")[2]) if one.kind == "networkInterface" else None
+    remedy = f"{other.ref} has it, which is none of ours: give that another address or disconnect it"
+    command = ""
+    if machine is not None:
+        remedy += f", or give {machine.resource_id} another"
+        command = f"weft vm renew-mac {machine.resource_id} --nic {one.ref.rpartition('/')[2]} --force"
+    return Conflict(
+        kind=FOREIGN,
+        address=address_text(lease.scope, lease.address),
+        l2_domain=_domain(state, one, other),
+        holders=(one.ref, other.ref),
+        remedy=f"{remedy}.",
+        command=command,
+    )
+
+
+def _domain(state: State, one: Holder, other: Holder) -> str:
+    domain = one.domain or other.domain
+    return place_text(state, domain) if domain else ""
+
+
+def _drift(state: State, place: Place) -> Conflict:
+    lease = state.lease(*place)
+    assert lease is not None
+    gone = [holder for holder in lease.holders if holder.inactive]
+    machine = state.machine_of(gone[0].ref.rpartition("/")[2])
+    why = f" ({machine.properties.inactive})" if machine is not None and machine.properties.inactive else ""
+    address = address_text(lease.scope, lease.address)
+    return Conflict(
+        kind=DRIFT,
+        address=address,
+        l2_domain=place_text(state, gone[0].domain) if gone[0].domain else "",
+        holders=tuple(holder.ref for holder in gone),
+        remedy=f"Its host no longer knows {gone[0].ref}{why}: bring the machine back, or release the address.",
+        command=f'weft address release {address} --reason "{gone[0].ref} is gone"',
+    )
+
+
+def _overlap(one: Overlap) -> Conflict:
+    low, high = (mac_dashes(address) for address in one.shared)
+    command = set_vm_host(one)
+    remedy = (
+        f"The hypervisor of {one.host.ref} draws addresses that {one.other.ref} gives away or draws too: let it draw "
+    )
+    return Conflict(
+        kind=RANGE_OVERLAP,
+        address=f"{low} to {high}",
+        l2_domain="",
+        holders=(one.other.ref, one.host.ref),
+        remedy=f"{remedy}from a range of its own. Machines keep what they have until they are next turned on.",
+        command=command,
+    )
