@@ -6,7 +6,7 @@ Only the machines that an event is about are looked at, so an event costs the sa
 import msgspec
 
 from weft.sim.cluster import Cluster
-from weft.sim.events import Cloned, Created, Event, machines_of
+from weft.sim.events import Cloned, Created, Deleted, Event, machines_of
 
 
 class Sample(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +55,9 @@ class World:
         self.failed += self.cluster.happen(event)
         for machine in machines_of(event):
             self._look(machine)
+        if isinstance(event, Deleted):
+            self._ran_as.pop(event.machine, None)
+            del self._domains[event.machine]
 
     def sample(self, at: int) -> Sample:
         fill = self.cluster.fill()
@@ -85,9 +88,6 @@ class World:
         if mac and self._ran_as.setdefault(machine, mac) != mac:
             self.changed += 1
             self._ran_as[machine] = mac
-        if seen is None:
-            self._ran_as.pop(machine, None)
-            self._domains.pop(machine, None)
 
     def _enter(self, machine: str, mac: int) -> None:
         self._runs_as[machine] = mac

@@ -280,7 +280,8 @@ def test_two_ports_with_one_address_are_event_28_and_the_newcomer_loses(host: Ho
     (event,) = other.events
     assert event.id == 28
     assert event.message == (
-        "Port 'vm1/eth0' was prevented from using MAC address '00-15-5D-01-85-00' because it is pinned to port 'vm2/eth0'."
+        "Port 'vm1/eth0' was prevented from using MAC address '00-15-5D-01-85-00' because it is pinned to port "
+        "'vm2/eth0'."
     )
     assert machine.adapters[0].cut_off
     assert not twin.adapters[0].cut_off
