@@ -18,6 +18,7 @@ from weft.core.policy_places import (
     Interface,
     Server,
     VirtualMachine,
+    has_mac,
     instance_of,
     known,
     mac_of,
@@ -69,8 +70,8 @@ def interfaces_of(state: State, machine: VirtualMachine) -> Iterator[Interface]:
 
 
 def port_binding(state: State, machine: VirtualMachine, interface: Interface, server_id: str) -> PortBinding | None:
-    """The port of an interface on this server; None if it has no address in a virtual subnet."""
-    places = port_seats(state, interface)
+    """The port of an interface on this server; None if it has no MAC address or none in a virtual subnet."""
+    places = port_seats(state, interface) if has_mac(interface) else ()
     if not places:
         return None
     network = places[0].network

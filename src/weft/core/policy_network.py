@@ -13,6 +13,7 @@ from weft.core.policy_places import (
     Interface,
     Network,
     Subnet,
+    has_mac,
     mac_of,
     network_of,
     packed_prefix,
@@ -72,7 +73,7 @@ def interfaces_of(state: State, network: Network, subnet: Subnet) -> Iterable[In
 def lookups(state: State, interface: Interface, network: Network) -> Iterator[LookupRecord]:
     """The records of an interface in this network: none unless its machine runs on a server with a provider address."""
     machine = state.machine_of(interface.resource_id)
-    if machine is None or machine.properties.power_state != RUNNING:
+    if machine is None or machine.properties.power_state != RUNNING or not has_mac(interface):
         return
     place = provider_address(state, server_of(machine), network)
     if place is None:
@@ -97,8 +98,9 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         place = provider_address(state, server_id, network)
         if place is not None:
             records.append(TunnelEndpoint(place))
-    for interface in interfaces.values():
-        records += lookups(state, interface, network)
+    # of two that were adopted running with one address, the first by name has the record, here and in _lookup
+    for name in sorted(interfaces, reverse=True):
+        records += lookups(state, interfaces[name], network)
     return {record.key: record for record in records}
 
 
@@ -152,8 +154,12 @@ def holders(state: State, network: Network, address: PackedIp) -> Iterator[Inter
 
 
 def _lookup(state: State, network: Network, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
-    for interface in holders(state, network, address):
+    for interface in sorted(holders(state, network, address), key=_name_of):
         for found in lookups(state, interface, network):
             if found.vsid == vsid and found.customer_address == address:
                 return found
     return None
+
+
+def _name_of(interface: Interface) -> str:
+    return interface.resource_id.lower()

@@ -86,7 +86,14 @@ def port_seats(state: State, interface: Interface) -> tuple[Seat, ...]:
 
 
 def mac_of(interface: Interface) -> Mac:
+    """Of an interface that has one; see has_mac."""
     return Mac(int(interface.properties.private_mac_address or "0", 16))
+
+
+def has_mac(interface: Interface) -> bool:
+    """Whether it has a MAC address: one of strategy hostRange waits for it until it is known on which host it will be,
+    and without it there is neither a port nor a lookup record."""
+    return bool(interface.properties.private_mac_address)
 
 
 def instance_of(interface: Interface) -> InstanceId:

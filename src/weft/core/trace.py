@@ -21,6 +21,7 @@ from weft.core.policy_places import (
     Seat,
     Subnet,
     VirtualMachine,
+    has_mac,
     instance_of,
     mac_of,
     port_seats,
@@ -160,6 +161,8 @@ class _Walk:
         places = port_seats(self._state, self._source)
         if not places:
             raise _Stopped(f"{self._source.resource_id} has no address in a virtual subnet", _ref(self._source))
+        if not has_mac(self._source):
+            raise _Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
         return places
 
     def _address_of(self, wanted: Interface, own: Seat) -> PackedIp:
@@ -224,9 +227,17 @@ class _Walk:
 
     def _holder(self, seat: Seat, subnet: Subnet, target: PackedIp) -> Interface:
         vsid = subnet.properties.virtual_subnet_id
-        for interface in policy_network.holders(self._state, seat.network, target):
-            if any(one.vsid == vsid and one.address == target for one in port_seats(self._state, interface)):
+        found = [
+            interface
+            for interface in policy_network.holders(self._state, seat.network, target)
+            if any(one.vsid == vsid and one.address == target for one in port_seats(self._state, interface))
+        ]
+        for interface in found:
+            # of twins, the one that runs
+            if any(policy_network.lookups(self._state, interface, seat.network)):
                 return interface
+        if found:
+            return found[0]
         ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
         text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
         raise _Stopped(text, ref, _missing_lookup(vsid, target))
@@ -244,6 +255,8 @@ class _Walk:
             machine = self._running(holder)
         except _Stopped as stop:
             raise _Stopped(f"no lookup record: {stop.reason}", stop.decided_by, missing) from None
+        if not has_mac(holder):
+            raise _Stopped(f"no lookup record: {holder.resource_id} has no MAC address yet", _ref(holder), missing)
         server = self._server_name(machine)
         text = f"no lookup record: server {server} has no provider address for network {seat.network.resource_id}"
         raise _Stopped(text, f"/servers/{server}", missing)
