@@ -27,7 +27,7 @@ from weft.core.index import lower
 from weft.core.words import address_text
 from weft.model.errors import Conflict, Invalid, NotFound
 from weft.model.kinds import CHECKPOINTS, owned_id, resource_ref
-from weft.model.leases import MAC_SCOPE, Holder
+from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
 from weft.model.values import mac_digits, parse_mac
 from weft.model.workload import (
@@ -95,7 +95,7 @@ class _Restoring:
         draft, machine = self._draft, self._machine
         parts = [self._part(one) for one in self._checkpoint.properties.network_interfaces]
         refs = tuple(Ref(resource_ref=part.ref) for part in parts)
-        changed = [part for part in parts if not self._is_as_captured(part)]
+        changed = [part for part in parts if not self._is_as_captured(part) or self._is_contested(part)]
         if not changed and refs == machine.properties.network_interfaces:
             return msgspec.structs.replace(unchanged(machine), report=self._reports(parts, []))
         if machine.properties.power_state == "Running":
@@ -146,6 +146,19 @@ class _Restoring:
         return present == [
             (one.resource_id.lower(), one.private_ip_address, lower(one.subnet)) for one in captured.ip_addresses
         ]
+
+    def _is_contested(self, part: _Part) -> bool:
+        """Whether somebody uses an address now that the machine has as well: it could not run with that."""
+        state = self._draft.state
+        assert part.present is not None
+        for place in places_of(state, part.present):
+            lease = state.lease(*place)
+            if lease is not None and len(lease.holders) > 1:
+                own = holder_in(lease, part.ref)
+                assert own is not None
+                if self._user_of(lease, own)[0]:
+                    return True
+        return False
 
     def _give_up(self, part: _Part) -> None:
         """What it has and the checkpoint does not say."""
@@ -239,36 +252,43 @@ class _Restoring:
         lease = draft.lease(*place)
         assert lease is not None
         own = holder_in(lease, part.ref)
-        if own is not None and own.domain == domain:
-            return False
         held = own or holder_in(lease, self._ref)
         assert held is not None
         holder = Holder("networkInterface", part.ref, domain, held.granted)
-        for other in lease.holders:
-            if other.ref == part.ref or other.kind in CAPTURES:
-                continue
-            if place[0] == MAC_SCOPE and not share_domain(draft.state, other, holder):
-                continue
-            user, target = self._user_of(other)
-            if user and not self._remap:
-                refusal = Conflict(
-                    f"{address_text(*place)} of {self._ref} cannot come back to {part.ref}: {user} has it. Stop that, "
-                    "or restore with ifTaken remap, or addresses keep.",
-                    code="AddressesTaken",
-                    target=target,
-                )
-                raise about(refusal, *place, part.ref)
-            if user:
-                part.remapped = True
-                return True
-        hold_twin(draft, *place, holder, f"restored to {self._ref}")
+        user, target = self._user_of(lease, holder)
+        if user and not self._remap:
+            refusal = Conflict(
+                f"{address_text(*place)} of {self._ref} cannot come back to {part.ref}: {user} has it. Stop that, or "
+                "restore with ifTaken remap, or addresses keep.",
+                code="AddressesTaken",
+                target=target,
+            )
+            raise about(refusal, *place, part.ref)
+        if user:
+            part.remapped = True
+            if own is not None:
+                release(draft, *place, part.ref, f"in use by {target}")
+            return True
+        if own is None or own.domain != domain:
+            hold_twin(draft, *place, holder, f"restored to {self._ref}")
         return False
 
-    def _user_of(self, other: Holder) -> tuple[str, str]:
-        """Who keeps an address from coming back: a user of it now, or what may have no twin."""
-        if other.kind != "networkInterface" and other.kind != "port":
-            return other.ref, other.ref
-        return user_of(self._draft.state, other)
+    def _user_of(self, lease: Lease, holder: Holder) -> tuple[str, str]:
+        """Who keeps an address from its holder here: a user of it in its L2 domain now, or what may have no twin."""
+        state = self._draft.state
+        for other in lease.holders:
+            if other.ref.lower() == holder.ref.lower() or other.kind in CAPTURES:
+                continue
+            if lease.scope == MAC_SCOPE and not share_domain(state, other, holder):
+                continue
+            if other.kind not in ("networkInterface", "port"):
+                return other.ref, other.ref
+            owner = state.machine_of(other.ref.rpartition("/")[2]) if other.kind == "networkInterface" else None
+            if owner is None or owner.resource_id != self._machine.resource_id:
+                user, target = user_of(state, other)
+                if user:
+                    return user, target
+        return "", ""
 
     def _reports(self, parts: list[_Part], detached: list[Interface]) -> tuple[Restored, ...]:
         report = []
