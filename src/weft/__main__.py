@@ -130,6 +130,10 @@ def agent(
     ),
     bridge: Annotated[str, typer.Option(help="Integration bridge.")] = "br-int",
     hypervisor: Annotated[str, typer.Option(metavar="KIND:WHERE", help="lab:FOLDER; none by default.")] = "",
+    start_grace: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="So long no remembered machine starts without the controller."),
+    ] = 20.0,
     verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
 ) -> None:
     """Run the agent of this host: make its Open vSwitch match the policy.
@@ -137,13 +141,13 @@ def agent(
     \b
     weft agent --controller http://127.0.0.1:8470 --server host1
     """
-    from weft.agent.agent import RefusedByController
+    from weft.agent.link import RefusedByController
     from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
     from weft.agent.run import run as run_agent
 
     _log_to_stderr(verbose)
     kind, _, where = hypervisor.partition(":")
-    options = AgentOptions(controller, server, rundir, state, bridge, kind)
+    options = AgentOptions(controller, server, rundir, state, bridge, kind, start_grace)
     try:
         _run(run_agent(options, new_id(), _hypervisor(kind, where, server)))
     except RefusedByController as refused:

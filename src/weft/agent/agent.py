@@ -8,22 +8,37 @@ asked again, a step that fails stays to be done, and without a controller the ho
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
 from weft.agent.hypervisors import Hypervisor
+from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory, decode
+from weft.agent.presence import Presence
 from weft.agent.reconcile import Reconciler
+from weft.agent.sightings import Sightings
 from weft.agent.streams import Frame, Streams
 from weft.agent.switch import Switch, SwitchDump, SwitchUnavailable
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
 from weft.model.records import SubnetRecord
 from weft.model.values import Vsid
-from weft.wire.messages import PROTOCOL, Ack, Facts, Hello, Refused, Resend, ToController, Welcome
+from weft.wire.messages import (
+    HOST_STREAM,
+    PROTOCOL,
+    Ack,
+    Delta,
+    Facts,
+    Full,
+    Hello,
+    MachineFact,
+    Refused,
+    Resend,
+    ToController,
+    Welcome,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,36 +50,16 @@ MAX_DRIFT = 50
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Link(Protocol):
-    """A connection to the controller; both raise ConnectionError when it is gone."""
-
-    async def send(self, message: bytes) -> None: ...
-
-    async def receive(self) -> bytes: ...
-
-
-class RefusedByController(Exception):
-    """The controller does not want this agent; `retry` if that may pass."""
-
-    def __init__(self, reason: str, retry: bool) -> None:
-        super().__init__(reason)
-        self.retry = retry
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who this agent is, for Hello."""
-
-    server: str
-    agent: str
-    """Random id of this process."""
-    hypervisor: str = ""
-
-
 class Agent:
     """One host."""
 
     def __init__(
-        self, identity: Identity, switch: Switch, hypervisor: Hypervisor | None = None, memory: Memory | None = None
+        self,
+        identity: Identity,
+        switch: Switch,
+        hypervisor: Hypervisor | None = None,
+        memory: Memory | None = None,
+        start_grace: float = 0.0,
     ) -> None:
         self.identity = identity
         self.reconciler = Reconciler()
@@ -85,6 +80,14 @@ class Agent:
         self._dump = SwitchDump()
         self._told: Facts | None = None
         self._trouble = Trouble(log, "switch")
+        self._start_grace = start_grace
+        """Seconds for which machines that are remembered from disk wait for the controller's word."""
+        self._may_start_at: float | None = None
+        """None: what the policy says is the controller's word."""
+        self._presence = Presence(memory.machines() if memory is not None else ())
+        self._sightings = Sightings()
+        self._told_here = False
+        """The host's stream came over the present connection."""
 
     async def run(self) -> None:
         """Keep the host as it should be, until cancelled."""
@@ -129,6 +132,8 @@ class Agent:
         self._inbox.clear()
         self.streams.reconnected()
         self._told = None
+        self._told_here = False
+        self._sightings.stop()
         self._outbox = outbox = asyncio.Queue[ToController]()
         self._wake.set()
         sender = asyncio.create_task(self._send(link, outbox), name="feed, outwards")
@@ -190,13 +195,20 @@ class Agent:
             stream.applied = True
         self._unacked.clear()
         self._memory.rewrite(self.streams)
+        if self._start_grace and self.streams.streams:
+            # another host may have been given a machine meanwhile
+            self._may_start_at = self._now() + self._start_grace
 
     async def _round(self) -> float:
         """Once around. Returns the seconds after which the next round is due without any event."""
         self._read_inbox()
+        if self._may_start_at is not None and self._now() >= self._may_start_at:
+            self._may_start_at = None
+            log.warning("no word of the controller for %g s: machines start as remembered", self._start_grace)
         try:
             await self._look()
             await self._act()
+            await self._look_around()
             self._trouble.over(self._now())
         except SwitchUnavailable as unavailable:
             self._trouble.lasts(str(unavailable), self._now())
@@ -212,7 +224,19 @@ class Agent:
         if self._inbox or self._switch_due or self._machines_due:
             return 0
         due = self._look_at - asyncio.get_running_loop().time()
-        return max(0.0, min(due, again if again is not None else due, RETRY_SECONDS if self._unsettled else due))
+        waits = [due, *self._waits(again)]
+        return max(0.0, min(waits))
+
+    def _waits(self, again: float | None) -> Iterator[float]:
+        """Seconds until something is due for which no event comes."""
+        if again is not None:
+            yield again
+        if self._unsettled:
+            yield RETRY_SECONDS
+        if self._may_start_at is not None:
+            yield self._may_start_at - self._now()
+        if self._presence.is_unsure(self._now()) or (self._told_here and not self._sightings.looked(self._now())):
+            yield RETRY_SECONDS
 
     @property
     def _unsettled(self) -> bool:
@@ -224,8 +248,14 @@ class Agent:
             if self._memory is not None:
                 self._memory.append(data)
             self._take(frame)
+            if isinstance(frame, Full | Delta) and frame.stream == HOST_STREAM and not self._is_lost(HOST_STREAM):
+                self._told_here, self._may_start_at = True, None
         if self._memory is not None and self._memory.is_long:
             self._memory.rewrite(self.streams)
+
+    def _is_lost(self, stream: int) -> bool:
+        told = self.streams.streams.get(stream)
+        return told is None or told.lost
 
     def _take(self, frame: Frame) -> None:
         changes, lost = self.streams.take(frame)
@@ -254,6 +284,8 @@ class Agent:
                 self._verbs.migrated.clear()
             self.reconciler.machines_are(await self._hypervisor.facts())
         self._machines_due = False
+        if self._verbs is not None and self.streams.complete:
+            self._note_presence(self._verbs)
         if self._switch_due:
             self._switch_due = False
             self.reconciler.switch_is(await self._switch.facts())
@@ -265,6 +297,20 @@ class Agent:
             self._note_drift(self.reconciler.switch_has(self._dump.flows))
             ended = clock.time()
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
+
+    def _note_presence(self, verbs: Verbs) -> None:
+        had = set(self._presence.had)
+        reconciler = self.reconciler
+        self._presence.look(reconciler.states, reconciler.machines, verbs.busy, self._now())
+        if self._memory is not None and had != self._presence.had:
+            self._memory.remember_machines(self._presence.had)
+
+    async def _look_around(self) -> None:
+        """Whose MAC addresses are on this host's switches, once it is known whose should be."""
+        if self._told_here and self.streams.complete:
+            facts = self.reconciler.switch_facts
+            macs = await self._switch.macs()
+            self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, self._now())
 
     def _note_drift(self, found: tuple[str, ...]) -> None:
         for words in found[:MAX_DRIFT]:
@@ -308,6 +354,8 @@ class Agent:
             verbs.leaving,
             self.streams.complete,
             reconciler.settled,
+            self._presence.missing,
+            self._may_start_at is None,
         )
 
     def _tell(self) -> None:
@@ -315,16 +363,22 @@ class Agent:
         if self._outbox is None:
             return
         facts = Facts(
-            machines=self._verbs.facts(self._world(self._verbs)) if self._verbs is not None else (),
+            machines=self._machine_facts(self._verbs) if self._verbs is not None else (),
             ports=self.reconciler.port_facts(),
             problems=self.reconciler.problems(self._trouble.words),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
+            seen=self._sightings.seen(self._now()),
+            looked=self._sightings.looked(self._now()),
         )
         if facts != self._told:
             self._told = facts
             self._say(facts)
+
+    def _machine_facts(self, verbs: Verbs) -> tuple[MachineFact, ...]:
+        now = self._now()
+        return verbs.facts(self._world(verbs), lambda name: self._presence.of(name, now))
 
     def _say(self, message: ToController) -> None:
         if self._outbox is not None:

@@ -28,6 +28,10 @@ class World(msgspec.Struct, frozen=True):
     in_sync: bool
     settled: bool
     """The switch has all flows: what is started now can be reached."""
+    missing: Collection[str] = ()
+    """Machines that another hand took from the hypervisor: not made anew."""
+    may_start: bool = True
+    """The policy is the controller's word, or was waited for long enough; else another host may run them by now."""
 
 
 def verb_for(name: str, world: World) -> Verb | None:
@@ -35,8 +39,9 @@ def verb_for(name: str, world: World) -> Verb | None:
     machine = world.machines.get(name)
     running = name in world.states and world.states[name].power == "Running"
     if machine is None:
-        known = name in world.states or name in world.leaving
-        return Remove(name) if known and world.in_sync and world.settled else None
+        return _leave(name, running, world)
+    if name in world.missing:
+        return None
     match machine.power:
         case "Running":
             return _run(machine, running, world)
@@ -44,6 +49,15 @@ def verb_for(name: str, world: World) -> Verb | None:
             return None if running or _has_ports(machine, world) else Prepare(machine, _bindings(machine, world))
         case _:
             return Stop(name) if running else None
+
+
+def _leave(name: str, running: bool, world: World) -> Verb | None:
+    """It is not, or no longer, this host's: after a failover another one may run it already."""
+    if not world.in_sync:
+        return None
+    if world.settled and (name in world.states or name in world.leaving):
+        return Remove(name)
+    return Stop(name) if running else None
 
 
 def _run(machine: Machine, running: bool, world: World) -> Verb | None:
@@ -58,7 +72,7 @@ def _run(machine: Machine, running: bool, world: World) -> Verb | None:
         # its interface got another MAC while it was off: its port must follow before it can be bound
         return None if running else Prepare(machine, ports)
     mtu = min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500
-    if running and world.states[machine.machine].mtu in (0, mtu):
+    if not (running or world.may_start) or (running and world.states[machine.machine].mtu in (0, mtu)):
         return None
     subnets = tuple(
         subnet for vsid in sorted({binding.vsid for binding in ports}) for subnet in world.subnets.get(vsid, ())

@@ -9,6 +9,7 @@ damaged anywhere before its end, counts as none: nothing is swept until the cont
 import logging
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from weft.wire.messages import PROTOCOL, Full, ToAgent, Welcome
 log = logging.getLogger(__name__)
 
 FILE = "policy"
+MACHINES = "machines"
+"""Names of the machines that the hypervisor had, one to a line."""
 _MAGIC = b"weft policy 2\n"
 _HEAD = 12
 """Length of the frame, check of the length, check of the frame. Without a check of its own, a damaged length that
@@ -60,6 +63,19 @@ class Memory:
         except _Damaged as damaged:
             log.warning("%s: %s: all of it is asked for anew, and nothing removed until then", self._path, damaged)
             return []
+
+    def machines(self) -> set[str]:
+        """The machines that the hypervisor had; none if nothing is remembered."""
+        try:
+            return set((self._path.parent / MACHINES).read_text().split())
+        except (OSError, UnicodeDecodeError):
+            return set()
+
+    def remember_machines(self, names: Iterable[str]) -> None:
+        """Replace what machines() answers. A host that loses power may forget it: then it takes them as never made."""
+        fresh = self._path.with_name(f"{MACHINES}.new")
+        fresh.write_text("".join(f"{name}\n" for name in sorted(names)))
+        os.replace(fresh, self._path.with_name(MACHINES))
 
     def append(self, frame: bytes) -> None:
         """Remember a frame as it came; it survives the death of this process when this returns."""

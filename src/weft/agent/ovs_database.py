@@ -12,7 +12,7 @@ import queue
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -54,11 +54,22 @@ class Interface(msgspec.Struct, frozen=True):
     error: str
 
 
+class OtherInterface(msgspec.Struct, frozen=True):
+    """An interface of another bridge. `attached_mac` as another hand wrote it, or of a tap itself; empty if none."""
+
+    name: str
+    bridge: str
+    ofport: int
+    vlan: int
+    attached_mac: str
+
+
 class Rows(msgspec.Struct, frozen=True):
-    """What the database says of one bridge."""
+    """What the database says of one bridge, and of the interfaces of the others."""
 
     interfaces: tuple[Interface, ...]
     datapath_type: str
+    others: tuple[OtherInterface, ...] = ()
 
 
 class Tables:
@@ -133,8 +144,19 @@ class Tables:
 
 _COLUMNS = {
     "Bridge": ["name", "ports", "datapath_type", "protocols", "fail_mode", "external_ids"],
-    "Port": ["name", "interfaces", "external_ids"],
-    "Interface": ["name", "type", "ofport", "mtu", "mtu_request", "external_ids", "other_config", "options", "error"],
+    "Port": ["name", "interfaces", "tag", "external_ids"],
+    "Interface": [
+        "name",
+        "type",
+        "ofport",
+        "mtu",
+        "mtu_request",
+        "mac_in_use",
+        "external_ids",
+        "other_config",
+        "options",
+        "error",
+    ],
 }
 
 
@@ -235,7 +257,12 @@ class OvsDatabase:
         rows = None
         if bridge is not None:
             found = [_interface(row) for port in bridge.ports for row in port.interfaces if row.name != self._bridge]
-            rows = Rows(tuple(sorted(found, key=lambda one: one.name)), bridge.datapath_type)
+            others = [one for row in idl.tables["Bridge"].rows.values() if row is not bridge for one in _others(row)]
+            rows = Rows(
+                tuple(sorted(found, key=lambda one: one.name)),
+                bridge.datapath_type,
+                tuple(sorted(others, key=lambda one: (one.bridge, one.name))),
+            )
         if rows != self._rows or answers != self.answers:
             self._rows, self.answers = rows, answers
             self._call(self._changed)
@@ -324,3 +351,20 @@ def _interface(row: Any) -> Interface:
         dict(row.options),
         row.error[0] if row.error else "",
     )
+
+
+_TAP = ("tap",)
+"""Interface types whose own address is that of the machine behind them."""
+
+
+def _others(bridge: Any) -> Iterator[OtherInterface]:
+    """Its interfaces, without its own port and patches to other bridges."""
+    for port in bridge.ports:
+        for row in port.interfaces:
+            if row.name == bridge.name or row.type in ("internal", "patch"):
+                continue
+            mac = row.external_ids.get("attached-mac", "")
+            if not mac and row.type in _TAP and row.mac_in_use:
+                mac = row.mac_in_use[0]
+            vlan = port.tag[0] if port.tag else 0
+            yield OtherInterface(row.name, bridge.name, row.ofport[0] if row.ofport else 0, vlan, mac)

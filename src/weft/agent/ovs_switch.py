@@ -14,7 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from weft.agent import neighbours
+from weft.agent import neighbours, ovs_learnt
 from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
 from weft.agent.flow import Flow, FlowKey
 from weft.agent.openflow import Counted
@@ -27,6 +27,7 @@ from weft.agent.switch import (
     SwitchChange,
     SwitchDump,
     SwitchFacts,
+    SwitchMac,
     SwitchPort,
     SwitchUnavailable,
     Tunnel,
@@ -42,6 +43,7 @@ REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 2.0
 OPEN_SECONDS = 2.0
 _MAX_REFUSED = 20
+TUNNELS = ("gre", "vxlan", "geneve")
 
 
 class OvsSwitch:
@@ -58,7 +60,8 @@ class OvsSwitch:
         """Flows by the hash of their bytes in a dump, so that only new ones are decoded."""
         self._peers: dict[Peer, str] = {}
         """Next hop's MAC as last set; empty while nobody answers for it."""
-        self._keeper: asyncio.Task[None] | None = None
+        self._keepers: tuple[asyncio.Task[None], ...] = ()
+        self._learnt: frozenset[SwitchMac] = frozenset()
         self._provider_mtus: dict[PackedIp, int] = {}
         self._marked = False
 
@@ -70,12 +73,15 @@ class OvsSwitch:
                 await self._happened.wait()
         self._links = neighbours.link_news()
         asyncio.get_running_loop().add_reader(self._links, self._links_changed)
-        self._keeper = asyncio.create_task(self._keep_peers(), name="next hops")
+        self._keepers = (
+            asyncio.create_task(self._keep_peers(), name="next hops"),
+            asyncio.create_task(self._keep_learnt(), name="learnt addresses"),
+        )
 
     async def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._links is not None:
             asyncio.get_running_loop().remove_reader(self._links)
             self._links.close()
@@ -88,7 +94,16 @@ class OvsSwitch:
         numbers = await connection.ports()
         ports = [self._port(row, numbers) for row in rows.interfaces]
         local = min((port.tunnel.local for port in ports if port.tunnel), default=None)
-        return SwitchFacts(tuple(ports), await self._provider_mtu(local) if local is not None else 1500)
+        mtu = await self._provider_mtu(local) if local is not None else 1500
+        return SwitchFacts(tuple(ports), mtu, self._bridge)
+
+    async def macs(self) -> tuple[SwitchMac, ...]:
+        given = (
+            SwitchMac(int(mac), row.name, row.bridge, row.vlan)
+            for row in self._database.rows().others
+            if (mac := _mac_of(row.attached_mac)) is not None
+        )
+        return (*given, *self._learnt)
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
@@ -179,11 +194,7 @@ class OvsSwitch:
     def _port(self, row: Interface, numbers: dict[str, int]) -> SwitchPort:
         # the switch's own number counts: the database may still have that of before a restart
         number = row.ofport if numbers.get(row.name) == row.ofport else 0
-        attached: Mac | None
-        try:
-            attached = parse_mac(row.external_ids.get("attached-mac", ""))
-        except InvalidMacAddress:
-            attached = None
+        attached = _mac_of(row.external_ids.get("attached-mac", ""))
         iface_id = row.external_ids.get("iface-id", "").lower()
         spare = not iface_id and row.external_ids.get("iface-status") == "inactive"
         number = number if row.ofport > 0 else -1
@@ -254,6 +265,16 @@ class OvsSwitch:
         if peer in self._peers:
             self._peers[peer] = mac
 
+    async def _keep_learnt(self) -> None:
+        """Ask the bridges what they have learnt, again and again; who does not answer has learnt nothing new."""
+        while True:
+            with contextlib.suppress(SwitchUnavailable, OSError, ValueError):
+                rows = self._database.rows()
+                ports = {(row.bridge, row.ofport): row.name for row in rows.others}
+                ports |= {(self._bridge, row.ofport): row.name for row in rows.interfaces if row.kind not in TUNNELS}
+                self._learnt = await ovs_learnt.learnt(self._rundir, {bridge for bridge, _ in ports}, ports)
+            await asyncio.sleep(ovs_learnt.EVERY_SECONDS)
+
     async def _keep_peers(self) -> None:
         """Ask again for those that do not answer, and set the others again before they age out."""
         loop = asyncio.get_running_loop()
@@ -265,6 +286,13 @@ class OvsSwitch:
                 refresh_at = loop.time() + REFRESH_SECONDS
             for peer in [peer for peer, mac in self._peers.items() if due or not mac]:
                 await self._set_next_hop(peer, RETRY_SECONDS)
+
+
+def _mac_of(text: str) -> Mac | None:
+    try:
+        return parse_mac(text)
+    except InvalidMacAddress:
+        return None
 
 
 def tunnel_name(tunnel: Tunnel) -> str:

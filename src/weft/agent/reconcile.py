@@ -180,6 +180,11 @@ class Reconciler:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
 
     @property
+    def switch_facts(self) -> SwitchFacts:
+        """What the switch last said."""
+        return self._facts
+
+    @property
     def states(self) -> Mapping[str, MachineState]:
         """What the hypervisor says, by machine."""
         return self._states or {}

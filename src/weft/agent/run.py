@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from weft.agent.agent import Agent, Identity
+from weft.agent.agent import Agent
 from weft.agent.hypervisors import Hypervisor
+from weft.agent.link import Identity
 from weft.agent.memory import Memory
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.session import stay_connected
@@ -34,6 +35,8 @@ class AgentOptions(msgspec.Struct, frozen=True):
     bridge: str = "br-int"
     hypervisor: str = ""
     """Kind of driver: lab, libvirt, hyperv; empty for none."""
+    start_grace: float = 20.0
+    """Seconds for which machines remembered from disk wait for the controller's word before they are started."""
 
 
 def collect_seldom() -> None:
@@ -50,7 +53,7 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
     identity = Identity(options.server, agent_id, options.hypervisor)
-    agent = Agent(identity, switch, hypervisor, Memory(options.state))
+    agent = Agent(identity, switch, hypervisor, Memory(options.state), options.start_grace)
     working = asyncio.create_task(agent.run(), name="agent")
     connecting = asyncio.create_task(stay_connected(agent, options.controller), name="session")
     tasks = {working, connecting}

@@ -12,7 +12,8 @@ import tenacity
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from weft.agent.agent import Agent, RefusedByController
+from weft.agent.agent import Agent
+from weft.agent.link import RefusedByController
 from weft.agent.trouble import Trouble
 
 log = logging.getLogger(__name__)

@@ -46,6 +46,7 @@ class SwitchFacts(msgspec.Struct, frozen=True):
     ports: tuple[SwitchPort, ...] = ()
     provider_mtu: int = 1500
     """MTU of the interface that carries the tunnels."""
+    bridge: str = "br-int"
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -53,6 +54,17 @@ class Peer(msgspec.Struct, frozen=True):
 
     local: PackedIp
     remote: PackedIp
+
+
+class SwitchMac(msgspec.Struct, frozen=True):
+    """A MAC address on one of the host's bridges, other than by a port of ours."""
+
+    mac: int
+    port: str
+    bridge: str
+    vlan: int = 0
+    learnt: bool = False
+    """From the bridge's table of learnt addresses; otherwise somebody gave it to the port (attached-mac)."""
 
 
 class SwitchChange(msgspec.Struct, frozen=True):
@@ -108,6 +120,10 @@ class Switch(Protocol):
     """Every method raises SwitchUnavailable. Calls are not made concurrently, except that events() runs beside them."""
 
     async def facts(self) -> SwitchFacts: ...
+
+    async def macs(self) -> tuple[SwitchMac, ...]:
+        """Addresses on the host's other bridges, and all that any bridge has learnt; a few seconds old at most."""
+        ...
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         """Returns when the switch has confirmed (barrier): packets that come later meet the new flows."""

@@ -7,7 +7,7 @@ the driver raised.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -70,7 +70,12 @@ class Verbs:
                 waits.append(last.not_before - now)
         return min(waits, default=None)
 
-    def facts(self, world: World) -> tuple[MachineFact, ...]:
+    @property
+    def busy(self) -> Collection[str]:
+        """Machines that the hypervisor is asked something about just now."""
+        return self._tasks.keys()
+
+    def facts(self, world: World, presence: Callable[[str], str] = lambda name: "") -> tuple[MachineFact, ...]:
         """Every machine that the hypervisor or the policy knows."""
         result = []
         for name in names(world):
@@ -82,6 +87,7 @@ class Verbs:
                     machine.generation if machine else 0,
                     last.failure if last else "",
                     self._is_migrating(name) or (state is not None and state.migrating),
+                    presence(name),
                 )
             )
         return tuple(result)

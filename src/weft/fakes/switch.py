@@ -19,6 +19,7 @@ from weft.agent.switch import (
     SwitchChange,
     SwitchDump,
     SwitchFacts,
+    SwitchMac,
     SwitchPort,
     SwitchUnavailable,
     Tunnel,
@@ -63,6 +64,7 @@ class FakeSwitch:
         self._tables: dict[int, list[Flow]] = defaultdict(list)
         self._counts: dict[Identity, int] = {}
         self._peers: set[Peer] = set()
+        self._macs: set[SwitchMac] = set()
         self._listeners = Listeners()
         self._addresses: tuple[PackedIp, ...] = ()
         self.readdress(addresses)
@@ -72,6 +74,10 @@ class FakeSwitch:
     async def facts(self) -> SwitchFacts:
         self._answer()
         return SwitchFacts(tuple(self._ports.values()), self._network.mtu)
+
+    async def macs(self) -> tuple[SwitchMac, ...]:
+        self._answer()
+        return tuple(self._macs)
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         self._answer()
@@ -190,6 +196,16 @@ class FakeSwitch:
     def unplug(self, name: str) -> None:
         if self._ports.pop(name, None) is not None:
             self._changed()
+
+    def show_mac(self, one: SwitchMac) -> None:
+        """Another hand's port on another bridge has this address, or a bridge has learnt it."""
+        self._macs.add(one)
+        self._changed()
+
+    def hide_mac(self, mac: int) -> None:
+        """That address is nowhere any more."""
+        self._macs = {one for one in self._macs if one.mac != mac}
+        self._changed()
 
     def port(self, name: str) -> SwitchPort | None:
         return self._ports.get(name)

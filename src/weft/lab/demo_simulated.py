@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 
-from weft.agent.agent import Agent, RefusedByController
-from weft.agent.agent import Identity as AgentIdentity
+from weft.agent.agent import Agent
 from weft.agent.flow import flow_text
+from weft.agent.link import Identity as AgentIdentity
+from weft.agent.link import RefusedByController
 from weft.api.serve import build
 from weft.cli.documents import Documents
 from weft.cli.plan import apply

@@ -103,6 +103,8 @@ class MachineFact(msgspec.Struct, frozen=True, array_like=True):
     """Why the last verb failed; empty if it did not."""
     migrating: bool = False
     """A migration away from here is under way, or was and `power` may be of before its end."""
+    presence: str = ""
+    """here: the hypervisor knows the machine; gone: it did, and nobody asked it to forget it; else empty."""
 
 
 class PortFact(msgspec.Struct, frozen=True, array_like=True):
@@ -146,6 +148,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Ports and flows found that are not ours and not repaired, in words."""
     seen: tuple[SeenMac, ...] = ()
     """Sorted, at most 4096."""
+    looked: bool = False
+    """The agent knows its ports and has looked at all bridges: `seen` is all that there is to see."""
 
 
 ToAgent = Welcome | Refused | Full | Delta | Dropped

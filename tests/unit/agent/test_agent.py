@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, host_records, network_records
-from weft.agent.agent import Agent, Identity, RefusedByController
+from weft.agent.agent import Agent
 from weft.agent.flow import Flow
 from weft.agent.hypervisors import HypervisorFailure, MachineState, Migrate, Prepare, Remove, Start, Stop
+from weft.agent.link import Identity, RefusedByController
 from weft.agent.memory import Memory
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch

@@ -68,7 +68,14 @@ START = Start(machine(), (BINDING,), (SUBNET,), 1458)
         (world(None, "Running"), Remove("blue1")),
         (world(None, leaving=("blue1",)), Remove("blue1")),
         (world(None, "Running", in_sync=False), None),
-        (world(None, "Running", settled=False), None),
+        # after a failover another host may run it: it must not wait for this one's switch
+        (world(None, "Running", settled=False), Stop("blue1")),
+        (world(None, "Off", settled=False), None),
+        (world(machine(), missing=("blue1",)), None),
+        (world(machine(), local=ABSENT, missing=("blue1",)), None),
+        (world(machine(), may_start=False), None),
+        (world(machine(), local=ABSENT, may_start=False), Prepare(machine(), (BINDING,))),
+        (world(machine(), states={"blue1": MachineState("blue1", "Running", 1508)}, may_start=False), START),
         (world(None), None),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from websockets.asyncio.server import serve, unix_serve
 
 from tests.unit.agent.policies import BLUE, HOSTS, RED, host_records, network_records
-from weft.agent.agent import Agent, Identity, RefusedByController
+from weft.agent.agent import Agent
+from weft.agent.link import Identity, RefusedByController
 from weft.agent.session import stay_connected
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
