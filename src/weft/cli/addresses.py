@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +12,7 @@ from weft.cli.actions import Ask, DryRun, print_dry
 from weft.cli.columns import name_of
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, run
-from weft.cli.names import address_word
+from weft.cli.names import address_word, target_of
 from weft.cli.show import Format, Output
 from weft.wire.client import WEFT, Client
 
@@ -126,6 +127,9 @@ def release(
     ctx: typer.Context,
     address: Address,
     reason: Annotated[str, typer.Option("--reason", help="Why; it stands in the address's history.")],
+    network: Annotated[
+        str, typer.Option("--network", help="Which one, if several hold that address: blue, logicalNetworks/hnvpa.")
+    ] = "",
     yes: Yes = False,
     dry_run: DryRun = False,
     output: Output = Format.table,
@@ -140,10 +144,12 @@ def release(
 
     async def work(client: Client) -> None:
         path = f"{WEFT}/addresses/{address_word(address)}"
-        gone = _inactive(await client.get(path))
+        scope = _network_ref(network)
+        gone = _inactive(await client.get(path), scope)
         if gone and not dry_run:
             confirm(f"deletes {', '.join(gone)}, and a machine with no other interface: they are gone outside", yes)
-        answer = (await client.post(f"{path}/release", {"reason": reason}, ask.write)).body
+        query = f"?scope={quote(scope)}" if scope else ""
+        answer = (await client.post(f"{path}/release{query}", {"reason": reason}, ask.write)).body
         if dry_run:
             print_dry(answer, output)
             return
@@ -153,9 +159,17 @@ def release(
     run(ctx, controller, work)
 
 
-def _inactive(found: Any) -> list[str]:
-    """References of holders that are gone outside."""
-    every = [holder for place in found["value"] for holder in place.get("holders") or ()]
+def _network_ref(text: str) -> str:
+    """A virtual network by its name, any by its reference."""
+    if not text:
+        return ""
+    return target_of([text] if "/" in text.strip("/") else ["virtualNetworks", text]).ref
+
+
+def _inactive(found: Any, scope: str) -> list[str]:
+    """References of holders that are gone outside, in the one network that is meant."""
+    places = [place for place in found["value"] if not scope or place.get("scope", "")[3:] == scope.lower()]
+    every = [holder for place in places for holder in place.get("holders") or ()]
     return [_ref_of(holder).strip("/") for holder in every if isinstance(holder, dict) and holder.get("inactive")]
 
 

@@ -130,8 +130,7 @@ def restore(
     weft vm restore --all-with logon --names desktops.txt
     """
     ask = Ask(output, controller, dry_run)
-    rest: dict[str, Any] = {"addresses": "keep" if keep else "captured", "ifTaken": if_taken.value}
-    rest |= {"dryRun": True} if dry_run else {}
+    rest = {"addresses": "keep" if keep else "captured", "ifTaken": if_taken.value}
 
     async def work(client: Client) -> None:
         given = list(words or ())

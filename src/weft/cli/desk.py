@@ -53,9 +53,10 @@ HINTS = {
     "MachineIsRunning": "stop it first: weft vm stop NAME",
     "MachineIsTemplate": "make a machine of it: weft vm clone TEMPLATE NAME",
     "PrivateMacAddressCannotBeUpdated": "that is an action of its own: weft vm renew-mac NAME",
+    "AmbiguousAddress": "say which one: --network NAME",
     "NoContiguousBlock": "ask for fewer, or without --contiguous; see the gaps: weft pool addresses POOL --state free",
     "MacPoolIsFull": "see what holds the space: weft pool usage; more room is another pool",
-    "ServerInUse": "move its machines (weft vm migrate), or give it up for good: weft host remove HOST --force",
+    "InUseServerCannotBeDeleted": "move its machines (weft vm migrate), or give it up: weft host remove HOST --force",
     "NotConfirmed": "to go on without being asked: --yes",
 }
 """What to do about a refusal, by its code."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from weft.cli import complete, listing, show
+from weft.cli.columns import range_text
 from weft.cli.compare import Difference
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
@@ -176,6 +177,8 @@ def _in_words(difference: Difference) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"resourceRef"}:
         return str(value["resourceRef"])
+    if isinstance(value, dict):
+        return range_text(value) or "; ".join(f"{name} {_short(below)}" for name, below in value.items())
     return ", ".join(_short(v) for v in value) if isinstance(value, list | tuple) else str(value)
 
 

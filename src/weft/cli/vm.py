@@ -200,7 +200,7 @@ def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces:
     if taken:
         said.append(f"and with it its checkpoints {', '.join(taken)}: what only they hold is released")
     if its_own:
-        verb = "and its interfaces, whose addresses cool down" if with_interfaces else "but not its interfaces"
+        verb = "and its interfaces, which give their addresses back" if with_interfaces else "but not its interfaces"
         said.append(f"{verb}: {', '.join(its_own)}")
     return "; ".join(said)
 

@@ -17,6 +17,60 @@ from weft.control.controller import Controller
 
 Weft = Callable[..., Result]
 
+CLUSTER = """\
+kind: macPools
+resourceId: pool1
+properties: {startMacAddress: 00-1D-D8-B7-1C-00, endMacAddress: 00-1D-D8-B7-1C-FF}
+---
+kind: virtualMachines
+resourceId: web1
+properties:
+  server: {resourceRef: /servers/host1}
+  networkInterfaces: [{resourceRef: /networkInterfaces/web1-eth0}]
+---
+kind: networkInterfaces
+resourceId: web1-eth0
+properties:
+  privateMacAllocationMethod: Dynamic
+  ipConfigurations:
+  - resourceId: ip1
+    properties:
+      privateIPAllocationMethod: Dynamic
+      subnet: {resourceRef: /virtualNetworks/blue/subnets/web}
+---
+kind: virtualNetworks
+resourceId: blue
+properties:
+  logicalNetwork: {resourceRef: /logicalNetworks/hnvpa}
+  addressSpace: {addressPrefixes: [10.1.0.0/16]}
+  subnets:
+  - resourceId: web
+    properties: {addressPrefix: 10.1.1.0/24, virtualSubnetId: 6001}
+---
+kind: logicalNetworks
+resourceId: hnvpa
+properties:
+  networkVirtualizationEnabled: "True"
+  subnets:
+  - resourceId: pa1
+    properties:
+      addressPrefix: 192.168.1.0/24
+      defaultGateways: [192.168.1.1]
+      ipPools:
+      - {resourceId: p1, properties: {startIpAddress: 192.168.1.10, endIpAddress: 192.168.1.250}}
+---
+kind: servers
+resourceId: host1
+properties: {providerAddresses: [192.168.1.10]}
+---
+kind: servers
+resourceId: host2
+properties: {}
+---
+kind: virtualNetworkManager
+properties: {networkVirtualizationProtocol: NVGRE}
+"""
+
 
 class TestClock:
     """Time that stands still but for a step at each look."""
@@ -77,7 +131,17 @@ def weft(controller: str) -> Weft:
     new_id = numbered_ids()
 
     def run(*words: str, stdin: str | None = None) -> Result:
-        request_ids = Desk(lambda: "cli-" + new_id())
+        request_ids = Desk(lambda: "cli-" + new_id(), wall=lambda: 1_700_000_000.0)
         return CliRunner().invoke(app, words, input=stdin, obj=request_ids, env={"WEFT_CONTROLLER": controller})
 
     return run
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, weft: Weft) -> Path:
+    """CLUSTER as a file, applied."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(CLUSTER)
+    result = weft("apply", "-f", str(path))
+    assert result.exit_code == 0, result.output
+    return path

@@ -1,0 +1,101 @@
+"""`weft audit`: what is wrong with the addresses of an inventory, whoever runs it. Speaks to no controller."""
+
+import enum
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from weft.cli import audit_table
+from weft.cli.audit_page import page
+from weft.cli.desk import DONE, Misuse, run_here
+from weft.cli.inventory import read_inventory
+from weft.core.audit.findings import SEVERITIES, Report
+from weft.core.audit.report import audit
+from weft.model.inventory import schema
+
+app = typer.Typer()
+
+FINDINGS = 1
+
+
+class Format(enum.StrEnum):
+    table = "table"
+    json = "json"
+    html = "html"
+
+
+class Severity(enum.StrEnum):
+    critical = "critical"
+    warning = "warning"
+    notice = "notice"
+
+
+EPILOG = "Exit codes: 0 nothing found, 1 findings, 2 a file that cannot be read."
+
+
+@app.command("audit", epilog=EPILOG)
+def audit_files(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Files, folders, HOST=FILE, or - for standard input.")
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="How to print the report.", case_sensitive=False)
+    ] = Format.table,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
+    fail_on: Annotated[
+        Severity,
+        typer.Option("--fail-on", help="End with 1 only for findings at least so severe.", case_sensitive=False),
+    ] = Severity.notice,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every finding of a kind, not the first ten.")
+    ] = False,
+    print_schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of an inventory.")] = False,
+) -> None:
+    """Find addresses that clash, or will after a restart, a move, a rollback or a clone's start. Changes nothing.
+
+    Reads libvirt XML, JSON of Hyper-V's PowerShell module, CSV, and Weft's own JSON, told apart by content.
+
+    \b
+    weft audit inventory.json
+    weft audit kvm1=dumpxml-1.xml kvm2=dumpxml-2.xml
+    weft audit hyperv.json --format html -o report.html
+    weft audit --schema
+    """
+
+    def work() -> int:
+        if print_schema:
+            print(json.dumps(schema(), indent=2))
+            return DONE
+        if not files:
+            raise Misuse("name at least one file of an inventory; see: weft audit --help")
+        report = audit(read_inventory(files))
+        _write(_as_text(report, form, everything), output)
+        worst = SEVERITIES.index(fail_on.value)
+        return FINDINGS if any(SEVERITIES.index(one.severity) <= worst for one in report.findings) else DONE
+
+    run_here(work)
+
+
+def _as_text(report: Report, form: Format, everything: bool) -> str:
+    forms: dict[Format, Callable[[], str]] = {
+        Format.table: lambda: "\n".join(audit_table.lines(report, everything)),
+        Format.json: lambda: msgspec.json.format(msgspec.json.encode(report), indent=2).decode(),
+        Format.html: lambda: page(report),
+    }
+    return forms[form]()
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        print(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Misuse(f"-o {output}: {error.strerror}; name a file that can be written") from error
+    print(f"written to {output}", file=sys.stderr)

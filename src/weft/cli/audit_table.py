@@ -1,0 +1,97 @@
+"""An audit's report as text of 80 columns: findings by severity and code, each with machines, steps, remedy, commands.
+
+Called by weft.cli.audit. Commands stand on lines of their own, never broken, so that they can be copied.
+"""
+
+import itertools
+import textwrap
+from collections.abc import Iterator
+
+import typer
+
+from weft.cli.show import clean, decorated
+from weft.core.audit.findings import CRITICAL, SEVERITIES, WARNING, Finding, RangeUse, Report
+
+WIDTH = 80
+FEW = 10
+"""So many findings of one code are printed; --all prints them all."""
+_COLOURS = {CRITICAL: "red", WARNING: "yellow"}
+_MEANINGS = {
+    "critical": "wrong now, or as good as certain",
+    "warning": "a restart, a move or a rollback makes it wrong",
+    "notice": "legal, but worth knowing",
+}
+
+
+def lines(report: Report, everything: bool) -> Iterator[str]:
+    """The whole report."""
+    yield from _head(report)
+    for severity in SEVERITIES:
+        found = [finding for finding in report.findings if finding.severity == severity]
+        if found:
+            yield ""
+            yield _bold(f"{severity.upper()} ({_MEANINGS[severity]})", _COLOURS.get(severity, "cyan"))
+            for _, same in itertools.groupby(found, key=lambda finding: finding.code):
+                yield from _group(list(same), everything)
+
+
+def _head(report: Report) -> Iterator[str]:
+    count = report.summary
+    yield (
+        f"{count.hosts} hosts, {count.machines} machines, {count.interfaces} interfaces, "
+        f"{count.checkpoints} checkpoints"
+    )
+    found = f"{count.critical} critical, {count.warning} warnings, {count.notice} notices"
+    yield found if report.findings else "nothing found: every address is one machine's alone, and stays so"
+    if count.without_address:
+        yield f"{count.without_address} interfaces get their address when their machine first starts"
+    if report.ranges:
+        yield ""
+        yield from _ranges(report.ranges, everything=False)
+
+
+def _ranges(ranges: tuple[RangeUse, ...], everything: bool) -> Iterator[str]:
+    yield _bold(f"{'RANGE OF':<22}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
+    for use in ranges[:FEW]:
+        share = use.used * 100 // use.capacity
+        name = clean(use.owner if use.kind == "host" else f"pool {use.owner}")
+        yield f"{name[:22]:<22}  {use.first}  {use.used:>6} {use.away:>6} {use.free:>10}  {share:>3} %"
+    if len(ranges) > FEW:
+        yield f"... and {len(ranges) - FEW} more ranges: --format json or html"
+
+
+def _group(findings: list[Finding], everything: bool) -> Iterator[str]:
+    """Findings of one code: what they have in common stands once, after them."""
+    yield ""
+    first = findings[0]
+    count = f" ({len(findings)})" if len(findings) > 1 else ""
+    yield _bold(f"{first.code}{count}", None)
+    shown = findings if everything else findings[:FEW]
+    same_remedy = len({finding.remedy for finding in findings}) == 1
+    for finding in shown:
+        yield from _wrapped("* ", finding.summary)
+        for number, step in enumerate(finding.steps, 1):
+            yield from _wrapped(f"  {number}. ", step)
+        if not same_remedy:
+            yield from _wrapped("  -> ", finding.remedy)
+        for command in finding.commands:
+            yield f"    {clean(command)}"
+    if len(shown) < len(findings):
+        yield f"* ... and {len(findings) - len(shown)} more: --all, or --format json"
+    if same_remedy and first.remedy:
+        yield from _wrapped("-> ", first.remedy)
+
+
+def _wrapped(lead: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        clean(text),
+        WIDTH,
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _bold(text: str, colour: str | None) -> str:
+    return typer.style(text, fg=colour, bold=True) if decorated() else text

@@ -1,0 +1,184 @@
+"""Reads an inventory from files of any known format, several at once: what `weft audit` and `weft import` begin with.
+
+A format is recognised by what is in the file, never by its name: libvirt XML, JSON of Hyper-V's PowerShell module,
+our own JSON, CSV. UTF-8, UTF-16 and their byte order marks are read (Windows PowerShell writes UTF-16). Promises:
+either an inventory whose every value can be read, or BadFile with every fault, its file and its line.
+"""
+
+import codecs
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weft.cli.faults import BadFile, Fault
+from weft.cli.inventory_csv import read_csv
+from weft.cli.inventory_hyperv import HyperVReader
+from weft.cli.inventory_json import read_json
+from weft.cli.inventory_libvirt import LibvirtReader
+from weft.cli.inventory_sources import Found, Origin, Source
+from weft.core.audit.survey import InvalidInventory, survey
+from weft.model.inventory import Host, Inventory, Machine
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte order marks; UTF-32's begins like UTF-16's, so it comes first."""
+_SUFFIXES = (".xml", ".json", ".csv", ".txt")
+_OWN_MEMBERS = {"hosts", "machines", "macPools"}
+_QUOTED = re.compile(r"'([^']+)'")
+_LEVELS = re.compile(r"(hosts|machines|macPools)\[(\d+)\]\.?(.*)")
+
+
+def read_inventory(words: list[str]) -> Inventory:
+    """The inventory of all files named: FILE, FOLDER, HOST=FILE, or - for standard input. Raises BadFile."""
+    found = Found()
+    hyperv, libvirt = HyperVReader(), LibvirtReader()
+    for word in words:
+        for source in _sources(word, found.faults):
+            _dispatch(source, found, hyperv, libvirt)
+    if not found.faults:
+        hyperv.finish(found)
+        libvirt.finish(found)
+    if found.faults:
+        raise BadFile(found.faults)
+    return _joined(found)
+
+
+def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: LibvirtReader) -> None:
+    start = source.text.lstrip()[:1]
+    if not start:
+        found.faults.append(source.fault(1, "is empty; write an inventory into it"))
+    elif start == "<":
+        libvirt.read(source, found)
+    elif start in "{[":
+        _json(source, found, hyperv)
+    else:
+        read_csv(source, found)
+
+
+def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
+    try:
+        value = msgspec.json.decode(source.text)
+    except msgspec.DecodeError as error:
+        at = re.search(r"\(byte (\d+)\)", str(error))
+        line = source.text.encode()[: int(at[1])].count(b"\n") + 1 if at else source.text.count("\n") + 1
+        found.faults.append(source.fault(line, f"not JSON: {error}; write it again"))
+        return
+    except RecursionError:
+        found.faults.append(source.fault(1, "is nested more deeply than any inventory; write it again"))
+        return
+    if _is_own(value):
+        read_json(source, found)
+    else:
+        hyperv.read(value, source, found)
+
+
+def _is_own(value: Any) -> bool:
+    """Our format has nothing but its own members at the top; PowerShell's objects, even if grouped under these names,
+    do not have `name` in lower case."""
+    if not isinstance(value, dict):
+        return False
+    entries = [each for name in _OWN_MEMBERS for each in value.get(name) or () if isinstance(each, dict)]
+    return bool(_OWN_MEMBERS & set(value)) and (not entries or any("name" in each for each in entries))
+
+
+def _sources(word: str, faults: list[Fault]) -> list[Source]:
+    """The files that a word of the command line names."""
+    if word == "-":
+        return [Source("stdin", sys.stdin.read().removeprefix("\ufeff"))]
+    path, host = Path(word), ""
+    if not path.exists() and "=" in word:
+        host, _, name = word.partition("=")
+        path = Path(name)
+    if not path.is_dir():
+        source = _read(path, host, faults)
+        return [] if source is None else [source]
+    files = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES and each.is_file())
+    if not files:
+        faults.append(Fault(str(path), 1, f"holds no file that ends in {', '.join(_SUFFIXES)}; name a file"))
+    read = [_read(each, host, faults) for each in files]
+    return [msgspec.structs.replace(source, whole_folder=True) for source in read if source is not None]
+
+
+def _read(path: Path, host: str, faults: list[Fault]) -> Source | None:
+    try:
+        content = path.read_bytes()
+        return Source(str(path), _decoded(content), host, path.resolve().parent.name, False, path.stem)
+    except OSError as error:
+        faults.append(Fault(str(path), 1, f"cannot be read ({error.strerror}); name an inventory file or a folder"))
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        faults.append(Fault(str(path), line, "is neither UTF-8 nor UTF-16 text; save it as UTF-8"))
+    return None
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding)
+    # UTF-16 without a mark: every other byte of what begins an inventory is zero
+    if content[1:2] == b"\0":
+        return content.decode("utf-16-le")
+    return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-8")
+
+
+def _joined(found: Found) -> Inventory:
+    """All of it as one inventory: what several files say of one host is put together, a machine counts once."""
+    hosts: dict[str, tuple[Host, Origin]] = {}
+    for host, origin in found.hosts:
+        known = hosts.get(host.name.lower())
+        hosts[host.name.lower()] = (_both(known[0], host), known[1]) if known else (host, origin)
+    machines: dict[tuple[str, ...], tuple[Machine, Origin]] = {}
+    for machine, origin in found.machines:
+        machines.setdefault(_key(machine, len(machines)), (machine, origin))
+    told: dict[str, list[Any]] = {
+        "hosts": list(hosts.values()),
+        "machines": list(machines.values()),
+        "macPools": found.pools,
+    }
+    inventory = Inventory(
+        hosts=tuple(host for host, _ in hosts.values()),
+        machines=tuple(machine for machine, _ in machines.values()),
+        mac_pools=tuple(pool for pool, _ in found.pools),
+    )
+    try:
+        survey(inventory)
+    except InvalidInventory as error:
+        raise BadFile(_placed(place, message, told) for place, message in error.faults) from None
+    return inventory
+
+
+def _key(machine: Machine, at: int) -> tuple[str, ...]:
+    """Two entries with one id on one host are one machine; without an id each stands for itself."""
+    return (machine.id.lower(), machine.host.lower()) if machine.id else (str(at), machine.name, machine.host)
+
+
+def _both(one: Host, other: Host) -> Host:
+    """What either says; where both do, the first."""
+    named = {switch.name.lower(): switch for switch in (*other.switches, *one.switches)}
+    return Host(
+        name=one.name,
+        type=one.type or other.type,
+        cluster=one.cluster or other.cluster,
+        dynamic_mac_range=one.dynamic_mac_range or other.dynamic_mac_range,
+        addresses=one.addresses or other.addresses,
+        switches=tuple(named.values()),
+    )
+
+
+def _placed(place: str, message: str, told: dict[str, list[Any]]) -> Fault:
+    """A fault of a value, at the file and line that it was read from."""
+    at = _LEVELS.fullmatch(place)
+    assert at is not None
+    read: tuple[Any, Origin] = told[at[1]][int(at[2])]
+    thing, origin = read
+    quoted = _QUOTED.search(message)
+    line = origin.line or origin.source.line_with(quoted[1] if quoted else thing.name)
+    return origin.source.fault(line, f"{at[1].removesuffix('s')} '{thing.name}', {at[3]}: {message}")
