@@ -63,7 +63,7 @@ def origin_of(
     strategy = STRATEGIES.get(p.strategy.lower())
     if strategy is None:
         raise Invalid(f"strategy is central, hostRange or random, not '{p.strategy}'.", target="strategy")
-    server = machine.properties.server if machine is not None else p.server
+    server = (machine.properties.server if machine is not None else None) or p.server
     found = state.get("servers", last_id(server)) if server is not None and server.resource_ref else None
     if found is None and lower(server):
         raise InvalidReference(f"There is no server '{lower(server)}'.", target="server")
@@ -107,22 +107,22 @@ def next_mac(draft: Draft, origin: Origin = ANYWHERE) -> int:
     raise PoolIsFull(_why_none(draft, pools), target="privateMacAddress")
 
 
-def next_ip(draft: Draft, segment: Segment, reservation: str = "", random: bool = False) -> int:
+def next_ip(draft: Draft, segment: Segment, reservation: str = "") -> int:
     """An address of a subnet's pools that may be taken. Raises PoolIsFull (SubnetIsFull)."""
-    if reservation:
-        found = _reserved_ip(draft, reservation, segment)
+    found = _reserved_ip(draft, reservation, segment) if reservation else None
+    if found is not None:
+        return found
+    every = draft.state.addresses.pools
+    for key in segment.pools:
+        found = _next_in(draft, every[key])
         if found is not None:
             return found
-    pools = [draft.state.addresses.pools[key] for key in segment.pools]
-    for pool in pools:
-        found = _next_in(draft, pool, random)
-        if found is not None:
-            return found
+    pools = [every[key] for key in segment.pools]
     why = why_full(draft.state, pools, draft.now) if pools else f"{segment.ref} has no ipPool to grant from."
     raise PoolIsFull(why, code="SubnetIsFull", target="privateIPAddress")
 
 
-def _next_in(draft: Draft, pool: Pool, random: bool) -> int | None:
+def _next_in(draft: Draft, pool: Pool, random: bool = False) -> int | None:
     spec = pool.spec
     if spec.drain:
         return None
