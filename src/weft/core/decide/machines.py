@@ -63,8 +63,9 @@ def note_place(draft: Draft, machine: str, server: Ref | None) -> None:
 def check_free_name(state: State, kind: Kind, resource_id: str, name: str) -> None:
     """Refuse a name that is no resource id, or that another has. Raises InvalidResourceName, Conflict."""
     check_resource_id(name)
-    if state.get(kind.name, resource_id) is not None:
-        ref = resource_ref(kind, resource_id)
+    found = state.get(kind.name, resource_id)
+    if found is not None:
+        ref = resource_ref(kind, found.resource_id)
         raise Conflict(f"{ref} exists: choose another name, or delete it first.", code="AlreadyExists", target=ref)
 
 

@@ -1,0 +1,374 @@
+"""Restore: kept, restored, remapped, detached, refused; over all interfaces or not at all."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.core.life import CHECKPOINT, WEB, Life, events
+from tests.unit.core.world import dynamic_interface, static_interface, virtual_network
+from weft.core.commands import (
+    Batch,
+    BeginMove,
+    Clone,
+    Decision,
+    MarkMachine,
+    NoteSeen,
+    RenewMac,
+    Restore,
+    Seen,
+    TakeCheckpoint,
+)
+from weft.model.values import parse_mac
+
+WEB1 = "/weft/virtualMachines/web1"
+
+
+@pytest.fixture
+def world() -> Life:
+    """web1 with two interfaces and a checkpoint c1: ..00 10.1.1.2 and ..01 10.1.1.3."""
+    world = Life()
+    world.second()
+    world.do(TakeCheckpoint("web1", "c1"))
+    return world
+
+
+def outcomes(decision: Decision) -> dict[str, str]:
+    return {one.network_interface.rpartition("/")[2]: one.outcome for one in decision.report}
+
+
+def interfaces(world: Life) -> list[str]:
+    return [ref.resource_ref.rpartition("/")[2] for ref in world.get(WEB1).properties.network_interfaces]
+
+
+def static_ip(last: int, name: str = "ip1") -> dict[str, Any]:
+    return {
+        "resourceId": name,
+        "properties": {
+            "subnet": {"resourceRef": WEB},
+            "privateIPAllocationMethod": "Static",
+            "privateIPAddress": f"10.1.1.{last}",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"machine": "none"}, "NotFound"),
+        ({"checkpoint": "none"}, "NotFound"),
+        ({"addresses": "new"}, "InvalidParameterValue"),
+        ({"if_taken": "steal"}, "InvalidParameterValue"),
+    ],
+)
+def test_a_wrong_restore_is_refused(world: Life, changed: dict[str, str], code: str) -> None:
+    command = Restore(**{"machine": "web1", "checkpoint": "c1"} | changed)
+    assert world.refuses(command).code == code
+
+
+def test_what_is_as_captured_is_kept_even_while_it_runs(world: Life) -> None:
+    world.power("web1", "Running")
+    for addresses in ("captured", "keep"):
+        decision = world.do(Restore("web1", "C1", addresses))
+        assert (decision.outcome, decision.changes) == ("unchanged", ())
+        assert outcomes(decision) == {"web1-eth0": "kept", "web1-eth1": "kept"}
+        assert decision.report[0].before == decision.report[0].after == "02-00-00-00-00-00 10.1.1.2"
+
+
+def test_addresses_come_back_and_the_present_ones_cool(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    instance = world.get("/networkInterfaces/web1-eth0").instance_id
+    decision = world.do(Restore("web1", "c1"))
+    assert outcomes(decision) == {"web1-eth0": "restored", "web1-eth1": "kept"}
+    assert (decision.report[0].before, decision.report[0].after) == (
+        "02-00-00-00-00-02 10.1.1.2",
+        "02-00-00-00-00-00 10.1.1.2",
+    )
+    assert events(decision) == [("released", "web1", "h1"), ("assigned", "web1", "h1")]
+    assert world.addresses("web1-eth0") == "00 10.1.1.2"
+    assert world.get("/networkInterfaces/web1-eth0").instance_id == instance
+    assert (world.mac(0)[0], world.mac(2)[0]) == ("assigned", "cooling")
+
+
+def test_an_address_that_another_checkpoint_knows_is_retained_by_it(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.do(TakeCheckpoint("web1", "c2"))
+    world.do(Restore("web1", "c1"))
+    assert world.mac(2) == ("retained", ["c2"])
+    world.do(Restore("web1", "c2"))
+    assert world.mac(2) == ("assigned", ["c2", "web1-eth0"])
+
+
+def test_keep_leaves_everything(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    decision = world.do(Restore("web1", "c1", "keep"))
+    assert (decision.changes, set(outcomes(decision).values())) == ((), {"kept"})
+    assert world.addresses("web1-eth0") == "02 10.1.1.2"
+
+
+def test_a_running_machine_is_not_changed(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.power("web1", "Running")
+    assert world.refuses(Restore("web1", "c1")).code == "MachineIsRunning"
+    world.power("web1", "Saved")
+    world.do(Restore("web1", "c1"))
+
+
+def test_not_while_it_moves_nor_when_nobody_knows_it(world: Life) -> None:
+    world.power("web1", "Running")
+    world.do(BeginMove("web1", "h2"))
+    assert world.refuses(Restore("web1", "c1")).code == "AnotherOperationInProgress"
+    world.advance("web1", "failed")
+    world.do(MarkMachine("web1", "deleted outside"))
+    refusal = world.refuses(Restore("web1", "c1"))
+    assert refusal.code == "MachineIsInactive"
+    assert "deleted outside" in refusal.message
+
+
+def test_interfaces_that_were_deleted_come_back_and_unknown_ones_are_detached(world: Life) -> None:
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    world.delete("/networkInterfaces/web1-eth0")
+    world.second("web1-eth2")
+    decision = world.do(Restore("web1", "c1"))
+    assert outcomes(decision) == {"web1-eth0": "restored", "web1-eth1": "kept", "web1-eth2": "detached"}
+    by_name = {one.network_interface.rpartition("/")[2]: one for one in decision.report}
+    assert (by_name["web1-eth0"].before, by_name["web1-eth2"].after) == ("", "")
+    assert by_name["web1-eth2"].before == "02-00-00-00-00-02 10.1.1.4"
+    assert interfaces(world) == ["web1-eth0", "web1-eth1"]
+    assert world.addresses("web1-eth0") == "00 10.1.1.2"
+    assert world.addresses("web1-eth2") == "02 10.1.1.4"
+    assert world.state.machine_of("web1-eth2") is None
+    assert ("moved", "", "") in events(decision)
+
+
+def test_an_interface_that_was_only_taken_off_is_attached_again(world: Life) -> None:
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    decision = world.do(Restore("web1", "c1"))
+    assert outcomes(decision) == {"web1-eth0": "kept", "web1-eth1": "kept"}
+    assert events(decision) == [("moved", "web1", "h1")] * 2
+    assert interfaces(world) == ["web1-eth0", "web1-eth1"]
+
+
+def test_an_interface_that_another_machine_has_now_is_made_anew(world: Life) -> None:
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    world.machine("db1", "h1", "Off", "web1-eth0")
+    decision = world.do(Restore("web1", "c1"))
+    assert outcomes(decision) == {"web1-eth0-2": "restored", "web1-eth1": "kept"}
+    assert world.mac(0) == ("assigned", ["web1-eth0", "c1", "web1-eth0-2"])
+    world.power("db1", "Running")
+    assert world.refuses(Restore("web1", "c1")).code == "AddressesTaken"
+    decision = world.do(Restore("web1", "c1", if_taken="remap"))
+    assert outcomes(decision) == {"web1-eth0-2": "remapped", "web1-eth1": "kept"}
+
+
+def test_names_run_out(world: Life) -> None:
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    world.machine("db1", "h1", "Off", "web1-eth0")
+    for at in range(2, 1000):
+        world.state.index.machine_of[f"web1-eth0-{at}"] = "db1"
+        world.state._resources["networkInterfaces"][f"web1-eth0-{at}"] = world.get("/networkInterfaces/web1-eth0")
+    assert world.refuses(Restore("web1", "c1")).code == "Conflict"
+
+
+def test_interfaces_may_have_swapped_their_addresses(world: Life) -> None:
+    world.put("/networkInterfaces/web1-eth0", {**dynamic_interface(), "ipConfigurations": [static_ip(9)]})
+    world.put("/networkInterfaces/web1-eth1", {**dynamic_interface(), "ipConfigurations": [static_ip(2)]})
+    world.put("/networkInterfaces/web1-eth0", {**dynamic_interface(), "ipConfigurations": [static_ip(3)]})
+    decision = world.do(Restore("web1", "c1"))
+    assert set(outcomes(decision).values()) == {"restored"}
+    assert (world.addresses("web1-eth0"), world.addresses("web1-eth1")) == ("00 10.1.1.2", "01 10.1.1.3")
+    assert world.ip(2) == ("assigned", ["c1", "web1-eth0"])
+
+
+def test_ip_configurations_are_as_captured(world: Life) -> None:
+    instance = world.get("/networkInterfaces/web1-eth0").properties.ip_configurations[0].instance_id
+    world.put(
+        "/networkInterfaces/web1-eth0", {**dynamic_interface(), "ipConfigurations": [static_ip(9), static_ip(8, "x")]}
+    )
+    world.put("/networkInterfaces/web1-eth1", {**dynamic_interface(), "ipConfigurations": []})
+    world.do(Restore("web1", "c1"))
+    assert (world.addresses("web1-eth0"), world.addresses("web1-eth1")) == ("00 10.1.1.2", "01 10.1.1.3")
+    (own,) = world.get("/networkInterfaces/web1-eth0").properties.ip_configurations
+    assert (own.instance_id, own.properties.private_ip_allocation_method) == (instance, "Dynamic")
+    assert (world.ip(8)[0], world.ip(9)[0]) == ("cooling", "cooling")
+
+
+def test_an_interface_that_went_to_another_network_comes_back(world: Life) -> None:
+    world.network("red")
+    world.put("/networkInterfaces/web1-eth0", dynamic_interface("/virtualNetworks/red/subnets/web"))
+    decision = world.do(Restore("web1", "c1"))
+    lease = world.mac_lease("020000000000")
+    assert lease is not None
+    assert {holder.domain for holder in lease.holders} == {WEB.lower()}
+    assert ("assigned", "web1", "h1") in events(decision)
+    assert world.ip(2, "red")[0] == "cooling"
+
+
+# -- taken
+
+
+def twin_runs(world: Life) -> None:
+    """A copy has all of web1's addresses and runs with them; web1 has others for eth0."""
+    world.do(Clone("web1", "web2", "keep"))
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.put("/networkInterfaces/web1-eth0", {**dynamic_interface(), "ipConfigurations": [static_ip(9)]})
+    world.power("web2", "Running")
+
+
+def test_what_a_running_twin_has_is_refused_naming_it(world: Life) -> None:
+    twin_runs(world)
+    refusal = world.refuses(Restore("web1", "c1"))
+    assert (refusal.code, refusal.target) == ("AddressesTaken", "/weft/virtualMachines/web2")
+    assert "running virtual machine web2" in refusal.message
+    assert (refusal.scope[:3], refusal.asker) == ("ip4", "/networkInterfaces/web1-eth0")
+    world.power("web2", "Off")
+    assert set(outcomes(world.do(Restore("web1", "c1"))).values()) == {"restored", "kept"}
+
+
+def test_what_a_running_twin_has_is_remapped(world: Life) -> None:
+    twin_runs(world)
+    decision = world.do(Restore("web1", "c1", if_taken="remap"))
+    assert set(outcomes(decision).values()) == {"remapped"}
+    assert world.addresses("web1-eth0") == "03 10.1.1.4"
+    assert world.addresses("web1-eth1") == "04 10.1.1.5"
+    assert world.mac(1) == ("assigned", ["c1", "web2-eth1"])
+    reasons = {change.reason for change in decision.changes if getattr(change, "event", "") == "granted"}
+    assert f"instead of 10.1.1.2 of {CHECKPOINT}" in reasons
+    world.power("web1", "Running")
+
+
+def test_a_static_address_that_is_remapped_becomes_dynamic(world: Life) -> None:
+    world.put("/networkInterfaces/s", static_interface("0C0000000001", ip="10.1.1.77"))
+    world.machine("db1", "h1", "Off", "s")
+    world.do(TakeCheckpoint("db1", "c1"))
+    world.do(Clone("db1", "db2", "keep"))
+    world.power("db2", "Running")
+    world.do(Restore("db1", "c1", if_taken="remap"))
+    p = world.get("/networkInterfaces/s").properties
+    assert p.private_mac_allocation_method == "Dynamic"
+    assert p.ip_configurations[0].properties.private_ip_allocation_method == "Dynamic"
+    world.put("/networkInterfaces/s", dynamic_interface())
+
+
+def test_nothing_is_changed_when_one_address_of_many_is_taken(world: Life) -> None:
+    twin_runs(world)
+    world.do(Clone("web1", "web3", "keep"))
+    before = world.addresses("web1-eth0"), world.addresses("web1-eth1")
+    world.refuses(Restore("web1", "c1"))
+    assert (world.addresses("web1-eth0"), world.addresses("web1-eth1")) == before
+
+
+def test_a_port_that_a_switch_sees_keeps_an_address_away(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.do(NoteSeen("h2", (Seen(parse_mac("020000000000"), "vnet9", vlan=77),)))
+    refusal = world.refuses(Restore("web1", "c1"))
+    assert (refusal.code, refusal.target) == ("AddressesTaken", "/servers/h2/ports/vnet9")
+    decision = world.do(Restore("web1", "c1", if_taken="remap"))
+    assert outcomes(decision)["web1-eth0"] == "remapped"
+    assert world.addresses("web1-eth0") == "03 10.1.1.2"
+
+
+def test_a_hosts_own_interface_has_no_twin(world: Life) -> None:
+    world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": {"vlanID": 7}}]})
+    world.put("/networkInterfaces/s", static_interface("0C0000000001", None))
+    world.machine("db1", "h1", "Off", "s")
+    world.do(TakeCheckpoint("db1", "c1"))
+    world.machine("db1", "h1", "Off")
+    world.delete("/networkInterfaces/s")
+    # another L2 domain at first, which may be joined with ours later
+    body = static_interface("0C0000000002", None)
+    world.put("/networkInterfaces/own", body | {"isHostVirtualNetworkInterface": True})
+    lease = world.mac_lease("0C0000000001")
+    assert lease is not None
+    inject_holder(world, "/networkInterfaces/own")
+    refusal = world.refuses(Restore("db1", "c1"))
+    assert (refusal.code, "host's own interface" in refusal.message) == ("AddressesTaken", True)
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("server", True), ("export", False), ("networkInterface", False)])
+def test_who_keeps_an_address_from_coming_back(world: Life, kind: str, refused: bool) -> None:
+    world.put("/networkInterfaces/s", static_interface("0C0000000001", None))
+    world.machine("db1", "h1", "Off", "s")
+    world.do(TakeCheckpoint("db1", "c1"))
+    world.machine("db1", "h1", "Off")
+    world.delete("/networkInterfaces/s")
+    inject_holder(world, "/networkInterfaces/web1-eth0" if kind == "networkInterface" else "/other", kind)
+    if refused:
+        assert world.refuses(Restore("db1", "c1")).target == "/other"
+    else:
+        world.decide(Restore("db1", "c1"))
+
+
+def inject_holder(world: Life, ref: str, kind: str = "networkInterface") -> None:
+    """Another holder of the static address, as only older states, adoption or a joined segment bring about."""
+    from weft.core.changes import LeaseChange
+    from weft.model.leases import ASSIGNED, MAC_SCOPE, Holder, Lease
+
+    mac = parse_mac("0C0000000001")
+    before = world.state.lease(MAC_SCOPE, mac)
+    assert before is not None
+    after = Lease(MAC_SCOPE, mac, ASSIGNED, (*before.holders, Holder(kind, ref)))
+    world.state.apply(LeaseChange(MAC_SCOPE, mac, before, after, "assigned"))
+
+
+# -- what a checkpoint did not know
+
+
+def test_an_interface_that_had_no_address_yet_keeps_what_it_has_by_now(world: Life) -> None:
+    world.host_range()
+    world.put("/networkInterfaces/w", dynamic_interface(WEB, strategy="hostRange"))
+    world.machine("db1", None, "Off", "w")
+    world.do(TakeCheckpoint("db1", "c1"))
+    assert outcomes(world.do(Restore("db1", "c1"))) == {"w": "kept"}
+    world.machine("db1", "h1", "Off", "w")
+    assert outcomes(world.do(Restore("db1", "c1"))) == {"w": "kept"}
+    world.put("/networkInterfaces/w", {**dynamic_interface(None, strategy="hostRange")})
+    assert outcomes(world.do(Restore("db1", "c1"))) == {"w": "restored"}
+    assert world.addresses("w").startswith("00 10.1.1.")
+    world.machine("db1", "h1", "Off")
+    world.delete("/networkInterfaces/w")
+    assert outcomes(world.do(Restore("db1", "c1"))) == {"w": "restored"}
+    assert world.addresses("w").startswith("-")
+    world.power("db1", "Running")
+    assert not world.addresses("w").startswith("-")
+
+
+def test_a_twin_that_runs_counts_also_where_the_address_is_kept(world: Life) -> None:
+    world.do(Clone("web1", "web2", "keep"))
+    world.power("web2", "Running")
+    assert world.refuses(Restore("web1", "c1")).code == "AddressesTaken"
+    world.power("web2", "Off")
+    assert set(outcomes(world.do(Restore("web1", "c1"))).values()) == {"kept"}
+
+
+def test_many_restores_are_one_batch(world: Life) -> None:
+    world.do(Clone("web1", "web2"))
+    world.do(TakeCheckpoint("web2", "c1"))
+    for machine in ("web1", "web2"):
+        world.do(RenewMac(machine, f"{machine}-eth0"))
+    decision = world.do(Batch((Restore("web1", "c1"), Restore("web2", "c1"))))
+    assert [outcomes(part)[f"{name}-eth0"] for name, part in zip(("web1", "web2"), decision.parts, strict=True)] == [
+        "restored",
+        "restored",
+    ]
+    world.power("web2", "Running")
+    world.do(RenewMac("web2", "web2-eth0", force=True))
+    refusal = world.refuses(Batch((Restore("web1", "c1"), Restore("web2", "c1"))))
+    assert (refusal.code, refusal.position) == ("MachineIsRunning", 1)
+
+
+def test_dual_stack_comes_back_in_both_families(world: Life) -> None:
+    pair = {"dualStackSubnet": {"resourceRef": "/virtualNetworks/both/subnets/six"}}
+    world.put(
+        "/virtualNetworks/both",
+        virtual_network({"four": {"addressPrefix": "10.2.0.0/24", **pair}, "six": "fd00:0:0:1::/64"}),
+    )
+    body = dynamic_interface("/virtualNetworks/both/subnets/four")
+    six = {"resourceId": "ip2", "properties": {"subnet": {"resourceRef": "/virtualNetworks/both/subnets/six"}}}
+    world.put("/networkInterfaces/d", {**body, "ipConfigurations": [*body["ipConfigurations"], six]})
+    world.machine("db1", "h1", "Off", "d")
+    had = world.addresses("d")
+    world.do(TakeCheckpoint("db1", "c1"))
+    world.machine("db1", "h1", "Off")
+    world.delete("/networkInterfaces/d")
+    world.do(Restore("db1", "c1"))
+    assert world.addresses("d") == had
