@@ -127,7 +127,7 @@ def words_of_routes() -> set[str]:
     return {text for text in texts if isinstance(text, str) and re.fullmatch(r"[a-z][a-z0-9.]*", text)} - _ANSWERS
 
 
-_ANSWERS = {"status", "reason", "revision", "generation", "path", "value"}
+_ANSWERS = {"status", "reason", "revision", "generation", "path"}
 """Keys of dicts in that class that are no path segments."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from weft.api import conflicts
 from weft.api.ledger import NOTHING, counts, wall_of
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
@@ -128,7 +129,7 @@ class Answers:
                 }
                 for each in self._state.owned(kind.name, resource.resource_id)
             ]
-        properties["conflicts"] = []
+        properties["conflicts"] = conflicts.of_machine(self._state, resource.resource_id)
         self._add_configuration(properties, "virtualMachines", resource)
 
     # Fabric

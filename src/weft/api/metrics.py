@@ -10,9 +10,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from weft.api.conflicts import KINDS
 from weft.api.ledger import counts, warns
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
+from weft.core.conflicts import conflicts
 from weft.model.kinds import RESERVATIONS, SERVERS
 from weft.model.leases import RDID_SCOPE
 
@@ -65,6 +67,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("weft_revision", "The newest revision.", value=revision)
         yield from self._hosts()
         yield from self._pools()
+        yield self._clashes()
 
     def _hosts(self) -> Iterator[Metric]:
         lag = GaugeMetricFamily("weft_host_lag_revisions", "Revisions a host has yet to apply.", labels=("server",))
@@ -82,6 +85,14 @@ class Metrics(Collector):
                 drops.add_metric((server.resource_id, reason), packets)
         yield GaugeMetricFamily("weft_agents_connected", "Agents on the feed.", value=count)
         yield from (lag, drift, drops)
+
+    def _clashes(self) -> Metric:
+        """Of every kind, 0 too: an alert that waits for a value must not wait for the first clash."""
+        present = Counter(each.kind for each in conflicts(self._controller.state))
+        family = GaugeMetricFamily("weft_conflicts", "Present clashes.", labels=("kind",))
+        for kind in KINDS:
+            family.add_metric((kind,), present[kind])
+        return family
 
     def _pools(self) -> Iterator[Metric]:
         addresses = GaugeMetricFamily("weft_pool_addresses", "Addresses of a pool.", labels=("pool", "state"))

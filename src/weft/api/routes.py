@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft import __version__
-from weft.api import feed, hosts, openapi, watch
+from weft.api import conflicts, feed, hosts, openapi, watch
 from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
@@ -117,7 +117,7 @@ class Routes:
         if verb == "watch":
             return await watch.watch(self._controller, call, self.ending)
         if verb == "conflicts":
-            return json_answer({"value": [], "nextLink": ""})
+            return conflicts.listed(self._controller.state, call)
         raise NotAWebSocket("The feed is for agents: connect with a WebSocket.")
 
     def _service(self, call: Call, name: str) -> Answer:
