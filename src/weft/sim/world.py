@@ -72,6 +72,10 @@ class World:
             fill.fullest,
         )
 
+    def domain_of(self, machine: str) -> int:
+        """Which L2 domain a machine is in."""
+        return self._domains[machine]
+
     def twins(self) -> list[tuple[int, tuple[str, ...]]]:
         """Each address that several running machines of one L2 domain have now, and their names."""
         return sorted((mac, tuple(sorted(who))) for (_, mac), who in self._active.items() if len(who) > 1)
