@@ -2,7 +2,7 @@
 
 import typer
 
-from weft.cli import addresses, follow, hosts, look, nic, pools, resources, vm
+from weft.cli import addresses, audit, follow, hosts, look, nic, pools, resources, vm
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -18,4 +18,5 @@ app.add_typer(addresses.app, name="address")
 app.add_typer(addresses.conflicts_app)
 app.add_typer(look.app)
 app.add_typer(follow.app)
+app.add_typer(audit.app)
 app.add_typer(hosts.app, name="host")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import typer
 
 from weft.cli.show import clean, decorated
-from weft.core.audit.findings import CRITICAL, SEVERITIES, WARNING, Finding, RangeUse, Report
+from weft.core.audit.findings import CRITICAL, SEVERITIES, WARNING, Finding, RangeUse, Report, counted
 
 WIDTH = 80
 FEW = 10
@@ -37,20 +37,19 @@ def lines(report: Report, everything: bool) -> Iterator[str]:
 
 def _head(report: Report) -> Iterator[str]:
     count = report.summary
-    yield (
-        f"{count.hosts} hosts, {count.machines} machines, {count.interfaces} interfaces, "
-        f"{count.checkpoints} checkpoints"
-    )
-    found = f"{count.critical} critical, {count.warning} warnings, {count.notice} notices"
+    things = ((count.hosts, "host"), (count.machines, "machine"), (count.interfaces, "interface"))
+    yield ", ".join(counted(number, word) for number, word in (*things, (count.checkpoints, "checkpoint")))
+    found = f"{count.critical} critical, {counted(count.warning, 'warning')}, {counted(count.notice, 'notice')}"
     yield found if report.findings else "nothing found: every address is one machine's alone, and stays so"
     if count.without_address:
-        yield f"{count.without_address} interfaces get their address when their machine first starts"
-    if report.ranges:
+        yield f"waiting for their first start to get an address: {counted(count.without_address, 'interface')}"
+    ranges = [use for use in report.ranges if use.kind != "block"]
+    if ranges:
         yield ""
-        yield from _ranges(report.ranges, everything=False)
+        yield from _ranges(ranges)
 
 
-def _ranges(ranges: tuple[RangeUse, ...], everything: bool) -> Iterator[str]:
+def _ranges(ranges: list[RangeUse]) -> Iterator[str]:
     yield _bold(f"{'RANGE OF':<22}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
     for use in ranges[:FEW]:
         share = use.used * 100 // use.capacity

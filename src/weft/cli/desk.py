@@ -84,6 +84,11 @@ def run(ctx: typer.Context, controller: str, work: Callable[[Client], Awaitable[
     raise typer.Exit(_code_of(lambda: asyncio.run(_with_client(desk_of(ctx), controller, work))))
 
 
+def run_here(work: Callable[[], int]) -> None:
+    """Do `work`, which needs no controller, and leave with its exit code. Raises typer.Exit."""
+    raise typer.Exit(_code_of(work))
+
+
 async def _with_client(desk: Desk, controller: str, work: Callable[[Client], Awaitable[int | None]]) -> int:
     try:
         client = desk.connect(controller or DEFAULT_URL, desk.new_id, PATIENCE)

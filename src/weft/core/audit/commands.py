@@ -28,7 +28,7 @@ class Spares:
 
     def mac(self) -> int:
         """An address for one interface."""
-        while self._mac in self._found.by_mac or self._mac in self._taken or self._in_a_pool(self._mac, self._mac):
+        while self._mac in self._found.by_mac or self._mac in self._taken or self._found.pool_ranges.holding(self._mac):
             self._mac += 1
         self._mac += 1
         return self._mac - 1
@@ -44,10 +44,7 @@ class Spares:
 
     def is_taken(self, first: int, last: int) -> bool:
         """Whether a host's range or a pool has some of it."""
-        return self._found.ranges.touching(first, last) or self._in_a_pool(first, last)
-
-    def _in_a_pool(self, first: int, last: int) -> bool:
-        return any(low <= last and first <= high for _, (low, high) in self._found.pools)
+        return self._found.ranges.touching(first, last) or self._found.pool_ranges.touching(first, last)
 
 
 def powershell(text: str) -> str:

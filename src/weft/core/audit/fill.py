@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 from weft.core.audit.findings import RangeUse
 from weft.core.audit.survey import Bounds, Survey
+from weft.core.macs import vendor_of
 from weft.model.values import mac_dashes
 
 CELLS = 128
 _FREE_RANGES = 8
+_BLOCKS = 16
 FREE, CAPTURED, USED, AWAY, DUPLICATE = "free", "captured", "used", "away", "duplicate"
 _STRENGTH = (FREE, CAPTURED, USED, AWAY, DUPLICATE)
 
@@ -24,6 +26,21 @@ def range_uses(found: Survey, duplicates: set[int]) -> Iterator[RangeUse]:
             yield _use(site.name, "host", site.bounds, _states(found, macs, site.bounds, site.name, duplicates))
     for name, bounds in sorted(found.pools, key=lambda pool: pool[1]):
         yield _use(name, "pool", bounds, _states(found, macs, bounds, None, duplicates))
+    yield from _blocks(found, macs, duplicates)
+
+
+def _blocks(found: Survey, macs: list[int], duplicates: set[int]) -> Iterator[RangeUse]:
+    """Where the addresses are that lie in no range: the vendors' blocks with most of them."""
+    outside = [mac for mac in macs if not found.ranges.holding(mac) and not found.pool_ranges.holding(mac)]
+    blocks: dict[int, list[int]] = {}
+    for mac in outside:
+        blocks.setdefault(mac >> 24, []).append(mac)
+    fullest = sorted(blocks, key=lambda oui: (-len(blocks[oui]), oui))[:_BLOCKS]
+    for oui in sorted(fullest):
+        bounds = (oui << 24, oui << 24 | 0xFFFFFF)
+        owner = vendor_of(blocks[oui][0]).partition(" (")[0]
+        name = f"{mac_dashes(bounds[0])[:8]}{f' {owner}' if owner else ''}"
+        yield _use(name, "block", bounds, _states(found, blocks[oui], bounds, None, duplicates))
 
 
 def _states(found: Survey, macs: list[int], bounds: Bounds, host: str | None, duplicates: set[int]) -> dict[int, str]:

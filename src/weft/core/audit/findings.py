@@ -36,11 +36,12 @@ class Finding(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class RangeUse(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """How full a host's range or a pool is. `used` counts addresses that machines or checkpoints have, wherever."""
+    """How full a host's range, a pool or a vendor's block is. `used` counts addresses that machines or checkpoints
+    have, wherever; of a block, those that are in no range and no pool."""
 
     owner: str
     kind: str
-    """host or pool."""
+    """host, pool or block."""
     first: str
     last: str
     capacity: int
@@ -88,6 +89,11 @@ def listed(words: tuple[str, ...] | list[str], most: int = 5) -> str:
     if len(words) > most:
         return f"{', '.join(words[:most])} and {len(words) - most} more"
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 machine`, `2 machines`, `2,000 machines`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def named(guests: list[Guest]) -> tuple[str, ...]:

@@ -186,8 +186,8 @@ def _full(site: Site, bounds: Bounds, guests: list[Guest], spares: Spares) -> Fi
     full = len(guests) >= capacity
     off = [guest for guest in guests if not guest.running]
     steps = [
-        "All addresses are used: the next machine with a dynamic address does not start "
-        "('Attempt to access invalid address')."
+        "When all are used, the next machine with a dynamic address does not start ('Attempt to access invalid "
+        "address')."
     ]
     if off:
         victims = listed([guest.name for guest in off])
@@ -200,7 +200,7 @@ def _full(site: Site, bounds: Bounds, guests: list[Guest], spares: Spares) -> Fi
         hosts=hosts_of(guests),
         summary=f"{site.name} has used {len(guests)} of the {capacity} addresses of its range.",
         steps=tuple(steps),
-        remedy="Widen the range before it runs out, into room that no other host or pool has.",
+        remedy=f"Widen the range into room that no other host or pool has, or move it. {_EARLIER}",
         commands=change_range(site, _wider(bounds, spares)),
     )
 

@@ -106,7 +106,7 @@ def _described(scheme: _Scheme) -> Finding:
         severity=WARNING if DECIMAL in scheme.kinds else NOTICE,
         code="addressFromIp",
         address=prefix,
-        summary=f"{len(scheme.members)} MAC addresses that begin with {prefix} are made of IP addresses "
+        summary=f"MAC addresses that begin with {prefix} are made of IP addresses, {len(scheme.members)} of them "
         f"({' and '.join(sorted(scheme.kinds))}): {mac_dashes(example.mac)} is {_said(example)} of {example.guest}.",
         steps=tuple(_two_readings(scheme)),
         remedy=f"{why} Take addresses from a pool instead; Weft offers no such scheme.",

@@ -11,19 +11,18 @@ class Ranges(Generic[T]):
     """Owners of ranges (first, last), both included. Cut once into pieces between which the owners do not change."""
 
     def __init__(self, owned: Iterable[tuple[tuple[int, int], T]]) -> None:
-        opens: dict[int, list[T]] = {}
-        closes: dict[int, list[T]] = {}
-        for (first, last), owner in owned:
-            opens.setdefault(first, []).append(owner)
-            closes.setdefault(last + 1, []).append(owner)
+        opens: dict[int, list[tuple[int, T]]] = {}
+        closes: dict[int, list[int]] = {}
+        for number, ((first, last), owner) in enumerate(owned):
+            opens.setdefault(first, []).append((number, owner))
+            closes.setdefault(last + 1, []).append(number)
         self._starts = sorted({*opens, *closes})
         self._owners: list[tuple[T, ...]] = []
         present: dict[int, T] = {}
         for start in self._starts:
-            for owner in closes.get(start, ()):
-                del present[id(owner)]
-            for owner in opens.get(start, ()):
-                present[id(owner)] = owner
+            for number in closes.get(start, ()):
+                del present[number]
+            present.update(opens.get(start, ()))
             self._owners.append(tuple(present.values()))
 
     def holding(self, number: int) -> tuple[T, ...]:

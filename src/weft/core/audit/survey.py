@@ -94,6 +94,7 @@ class Survey(msgspec.Struct):
     by_mac: dict[int, list[Nic]] = {}
     pools: list[tuple[str, Bounds]] = []
     ranges: Ranges[Site] = msgspec.field(default_factory=lambda: Ranges(()))
+    pool_ranges: Ranges[str] = msgspec.field(default_factory=lambda: Ranges(()))
     checkpoints: int = 0
 
     def site(self, name: str) -> Site:
@@ -164,6 +165,7 @@ class _Reader:
         if self._faults:
             raise InvalidInventory(self._faults)
         found.ranges = Ranges((site.bounds, site) for site in found.sites.values() if site.bounds is not None)
+        found.pool_ranges = Ranges((bounds, name) for name, bounds in found.pools)
         return found
 
     def _host(self, host: Host, place: str) -> None:
@@ -182,7 +184,8 @@ class _Reader:
     def _machine(self, machine: Machine, place: str) -> None:
         site = self._found.site(machine.host)
         site.machines += 1
-        identity = machine.id.lower() or place
+        # a replica has its primary's id, but is a copy of its own
+        identity = f"{machine.id.lower() or place}{' replica' if machine.is_replica else ''}"
         guest = Guest(machine.name, site, machine, machine.power.lower() == "running", identity)
         self._found.guests.append(guest)
         for at, adapter in enumerate(machine.interfaces):

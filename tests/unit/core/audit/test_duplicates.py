@@ -125,8 +125,8 @@ def test_off_twins_and_replicas_are_legal_but_named() -> None:
     off = report([host("n1")], [machine(name, "n1", nic(M, "static"), power="off") for name in "ab"])
     assert only(off, "twins").severity == "notice"
     assert "all are off" in only(off, "twins").summary
-    replica = machine("a", "n2", nic(M, "static"), power="off", isReplica=True)
-    found = report([host("n1"), host("n2")], [machine("a", "n1", nic(M, "static")), replica])
+    replica = machine("a", "n2", nic(M, "static"), power="off", isReplica=True, id="7")
+    found = report([host("n1"), host("n2")], [machine("a", "n1", nic(M, "static"), id="7"), replica])
     assert "only a on n1 runs, and a replica" in only(found, "twins").summary
 
 
