@@ -74,11 +74,14 @@ class Domains:
 
 
 def subnet_on(state_segments: Mapping[str, Segment], server: Resource[ServerProperties], vlan: int) -> str:
-    """The logical subnet, lower case, that a server's adapters carry with a VLAN (0: untagged); empty for none."""
+    """The logical subnet, lower case, that a server's adapters carry with a VLAN (0: untagged); empty for none.
+
+    Provider subnets do not count: between tunnels no machine sends frames of its own.
+    """
     for trunk in sorted(_trunks(server, alone=True)):
         for subnet in trunk:
             segment = state_segments.get(subnet)
-            if segment is not None and segment.vlan == vlan:
+            if segment is not None and segment.vlan == vlan and not segment.virtualized:
                 return subnet
     return ""
 

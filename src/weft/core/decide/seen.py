@@ -30,6 +30,12 @@ def note_seen(draft: Draft, command: NoteSeen) -> Decision:
     return Decision(changes=changes, outcome="done" if changes else "unchanged")
 
 
+def forget_ports(draft: Draft, server: str) -> None:
+    """A server goes: nobody looks at its switches any more. `server` is its resource id."""
+    for mac, ref in sorted(draft.state.addresses.notable.ports.get(server.lower(), {})):
+        _unsee(draft, mac, ref)
+
+
 def _ports(draft: Draft, command: NoteSeen) -> dict[Port, Holder]:
     state = draft.state
     server = state.get("servers", command.server)
@@ -40,10 +46,12 @@ def _ports(draft: Draft, command: NoteSeen) -> dict[Port, Holder]:
     for seen in command.seen:
         if _is_ours(draft, seen, server.resource_id):
             continue
-        if seen.vlan not in domains:
-            domains[seen.vlan] = subnet_on(state.addresses.segments, server, seen.vlan)
+        # an untagged port may be plugged in anywhere, also beside ours; a learnt frame came in from a wire
+        vlan = seen.vlan if seen.vlan or seen.learnt else None
+        if vlan is not None and vlan not in domains:
+            domains[vlan] = subnet_on(state.addresses.segments, server, vlan)
         ref = f"/servers/{server.resource_id}/ports/{seen.port}"
-        ports[seen.mac, ref] = Holder("port", ref, domains[seen.vlan])
+        ports[seen.mac, ref] = Holder("port", ref, domains[vlan] if vlan is not None else "")
     return ports
 
 
