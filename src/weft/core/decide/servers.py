@@ -13,6 +13,7 @@ from weft.core.decide.address_plans import own_range, range_for
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.parsing import ip_of
+from weft.core.decide.seen import forget_ports
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.core.words import ip_text, why_full
@@ -62,11 +63,12 @@ def remove(draft: Draft, old: Server) -> None:
 
 
 def give_up(draft: Draft, old: Server) -> None:
-    """All that a server holds: its provider addresses cool down, its adapters' addresses are forgotten."""
+    """All that a server holds: its provider addresses cool down, its adapters' and its ports' are forgotten."""
     ref = f"/servers/{old.resource_id}"
     for scope, address in _held(draft.state, ref, old):
         release(draft, scope, address, ref, f"{ref} deleted")
     follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
+    forget_ports(draft, old.resource_id)
     draft.forget_cursors((f"{ref.lower()}/macrange",))
 
 

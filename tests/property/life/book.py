@@ -1,0 +1,310 @@
+"""The ledger as one would keep it with paper and pencil: dicts and linear scans over what the resources say.
+
+The oracle of the life machines. It reads resources only, never a lease, an index or a pool, and keeps its own book of
+what cools until when and of what ports were seen; then it compares all of that with the leases and the pools.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from weft.core.commands import Batch, Command, NoteSeen
+from weft.core.state import State
+from weft.model.kinds import BY_NAME, resource_ref
+from weft.model.leases import MAC_SCOPE, ip_scope
+
+Key = tuple[str, int]
+"""Scope and address."""
+Holders = dict[Key, dict[str, str]]
+"""Who holds it: reference in lower case, and the kind of holder."""
+
+STATES = ("assigned", "retained", "cooling", "reserved", "foreign")
+_WEIGHT = {"networkInterface": "assigned", "server": "assigned", "checkpoint": "retained", "export": "retained"}
+_WEIGHT |= {"reservation": "reserved", "port": "foreign"}
+
+
+class Cooling(NamedTuple):
+    until: float
+    last: frozenset[str]
+
+
+class PoolBook(NamedTuple):
+    """A pool as its resource describes it."""
+
+    key: str
+    scope: str
+    first: int
+    last: int
+    cool_down: int
+    excluded: frozenset[int]
+    drain: bool
+
+    def has(self, key: Key) -> bool:
+        return key[0] == self.scope and self.first <= key[1] <= self.last
+
+
+class User(NamedTuple):
+    """An interface of a running machine."""
+
+    machine: str
+    interface: str
+    domains: frozenset[str]
+    addresses: frozenset[Key]
+
+
+def mac_key(text: str) -> Key:
+    return MAC_SCOPE, int("".join(digit for digit in text if digit.isalnum()), 16)
+
+
+def ip_key(subnet: str, text: str) -> Key:
+    address = ipaddress.ip_address(text)
+    return ip_scope(subnet.partition("/subnets/")[0], address.version), int(address)
+
+
+def addresses_of(interface: Any) -> set[Key]:
+    """Of a stored interface."""
+    p = interface.properties
+    found = {mac_key(p.private_mac_address)} if p.private_mac_address else set()
+    for one in p.ip_configurations:
+        if one.properties.private_ip_address:
+            found.add(ip_key(one.properties.subnet.resource_ref, one.properties.private_ip_address))
+    return found
+
+
+def captured(capture: Any) -> dict[str, set[Key]]:
+    """What a checkpoint or an export names, per interface reference in lower case."""
+    found: dict[str, set[Key]] = {}
+    for one in capture.properties.network_interfaces:
+        keys = {mac_key(one.mac_address)} if one.mac_address else set()
+        keys |= {ip_key(a.subnet.resource_ref, a.private_ip_address) for a in one.ip_addresses if a.private_ip_address}
+        found[one.network_interface.resource_ref.lower()] = keys
+    return found
+
+
+def reserved_keys(reservation: Any) -> set[Key]:
+    p = reservation.properties
+    subnet = p.pool.resource_ref
+    return {ip_key(subnet, a) if "." in a or ":" in a else mac_key(a) for a in p.addresses}
+
+
+def pools_of(state: State) -> list[PoolBook]:
+    """MAC pools and virtual subnets."""
+    return [*_mac_pools(state), *_subnets(state)]
+
+
+def _mac_pools(state: State) -> Iterator[PoolBook]:
+    for pool in state.all("macPools"):
+        p = pool.properties
+        excluded: set[int] = set()
+        for one in p.excluded:
+            excluded.update(range(mac_key(one.first)[1], mac_key(one.last or one.first)[1] + 1))
+        first, last = mac_key(p.start_mac_address)[1], mac_key(p.end_mac_address)[1]
+        key = f"/macpools/{pool.resource_id.lower()}"
+        yield PoolBook(key, MAC_SCOPE, first, last, p.cool_down_seconds, frozenset(excluded), p.drain)
+
+
+def _subnets(state: State) -> Iterator[PoolBook]:
+    for network in state.all("virtualNetworks"):
+        for subnet in network.properties.subnets:
+            prefix = ipaddress.ip_network(subnet.properties.address_prefix)
+            first, last = int(prefix.network_address), int(prefix.broadcast_address)
+            never = {first, first + 1} | ({last} if prefix.version == 4 else set())
+            ref = f"/virtualnetworks/{network.resource_id.lower()}/subnets/{subnet.resource_id.lower()}"
+            scope = ip_scope(f"/virtualNetworks/{network.resource_id}", prefix.version)
+            seconds = subnet.properties.cool_down_seconds
+            yield PoolBook(f"{ref}/{prefix.version}", scope, first, last, seconds, frozenset(never), False)
+
+
+class Domains:
+    """Which subnets can meet: the same one, a dual-stack pair, or logical ones of one VLAN on one adapter."""
+
+    def __init__(self, state: State) -> None:
+        self._groups: list[set[str]] = []
+        vlans: dict[str, int] = {}
+        for network in state.all("virtualNetworks"):
+            for subnet in network.properties.subnets:
+                pair = subnet.properties.dual_stack_subnet
+                ref = f"/virtualnetworks/{network.resource_id}/subnets/{subnet.resource_id}".lower()
+                self._join({ref} | ({pair.resource_ref.lower()} if pair is not None else set()))
+        for network in state.all("logicalNetworks"):
+            for subnet in network.properties.subnets:
+                ref = f"/logicalnetworks/{network.resource_id}/subnets/{subnet.resource_id}".lower()
+                vlans[ref] = subnet.properties.vlan_id
+        for server in state.all("servers"):
+            for adapter in server.properties.network_interfaces:
+                carried = [ref.resource_ref.lower() for ref in adapter.properties.logical_subnets]
+                for one in carried:
+                    self._join({other for other in carried if vlans.get(other) == vlans.get(one)})
+
+    def _join(self, members: set[str]) -> None:
+        apart = [group for group in self._groups if not group & members]
+        self._groups = [*apart, members.union(*(group for group in self._groups if group & members))]
+
+    def of(self, interface: Any) -> frozenset[str]:
+        subnets = (one.properties.subnet.resource_ref.lower() for one in interface.properties.ip_configurations)
+        return frozenset(min(next((g for g in self._groups if ref in g), {ref})) for ref in subnets)
+
+
+def running(state: State, *also: str) -> list[User]:
+    """Interfaces of machines that run, and of machines `also`, lower case, that are about to."""
+    domains = Domains(state)
+    found = []
+    for machine in state.all("virtualMachines"):
+        if machine.properties.power_state != "Running" and machine.resource_id.lower() not in also:
+            continue
+        for ref in machine.properties.network_interfaces:
+            interface = state.get("networkInterfaces", ref.resource_ref.rpartition("/")[2])
+            name = interface.resource_id.lower()
+            keys = frozenset(addresses_of(interface))
+            found.append(User(machine.resource_id.lower(), name, domains.of(interface), keys))
+    return found
+
+
+def clash(one: User, other: User) -> set[Key]:
+    """Addresses with which two interfaces disturb each other."""
+    if one.machine == other.machine:
+        return set()
+    meet = not one.domains or not other.domains or bool(one.domains & other.domains)
+    return {key for key in one.addresses & other.addresses if key[0] != MAC_SCOPE or meet}
+
+
+class Book:
+    """One ledger's book. `follow` after each command that was carried out, `compare` when nothing is under way."""
+
+    def __init__(self) -> None:
+        self.cooling: dict[Key, Cooling] = {}
+        self.ports: dict[str, dict[str, int]] = {}
+        """MAC address per port, per server in lower case."""
+        self.holders: Holders = {}
+        self.used: set[Key] = set()
+        """An interface or a capture has had it since it was free: a reservation alone leaves nothing to cool."""
+        self.pools: list[PoolBook] = []
+
+    def read(self, state: State) -> Holders:
+        """All present holders."""
+        found: Holders = {}
+
+        def hold(key: Key, ref: str, kind: str) -> None:
+            found.setdefault(key, {})[ref.lower()] = kind
+
+        for kind, ref, keys in _held(state):
+            for key in keys:
+                hold(key, ref, kind)
+        for server, ports in self.ports.items():
+            for port, mac in ports.items():
+                hold((MAC_SCOPE, mac), f"/servers/{server}/ports/{port}", "port")
+        return found
+
+    def pool_of(self, key: Key, pools: list[PoolBook]) -> PoolBook | None:
+        return next((pool for pool in pools if pool.has(key)), None)
+
+    def follow(self, state: State, command: Command, now: float) -> None:
+        """Write down what a command has changed by ledger second `now`; refuse what must not happen."""
+        for one in command.commands if isinstance(command, Batch) else (command,):
+            if isinstance(one, NoteSeen):
+                self._note_ports(state, one)
+        for server in [name for name in self.ports if state.get("servers", name) is None]:
+            del self.ports[server]
+        before, pools_before = self.holders, self.pools
+        after, pools = self.read(state), pools_of(state)
+        for key in before.keys() - after.keys():
+            if key in self.used or set(before[key].values()) != {"reservation"}:
+                self._rest(key, before[key], now, (pools_before, pools))
+        own = {"reservation", "port"}
+        self.used = {key for key, held in after.items() if key in self.used or set(held.values()) - own}
+        for key in after.keys() & self.cooling.keys():
+            rest = self.cooling.pop(key)
+            assert rest.until <= now or _may_end(rest, after[key]), f"{key} was given to {after[key]} while it cools"
+        self.holders, self.pools = after, pools
+        self._end_coolings(state, command, now)
+
+    def _note_ports(self, state: State, command: NoteSeen) -> None:
+        """A learnt address is no news where we know better: it is an interface's, or was until a moment ago."""
+        ours = {key for one in state.all("networkInterfaces") for key in addresses_of(one)} | self.cooling.keys()
+        self.ports[command.server.lower()] = {
+            one.port: one.mac for one in command.seen if not one.learnt or (MAC_SCOPE, one.mac) not in ours
+        }
+
+    def _rest(self, key: Key, last: dict[str, str], now: float, pools: tuple[list[PoolBook], list[PoolBook]]) -> None:
+        """Nobody has it any more: it cools if a pool says so."""
+        for one in reversed(pools):
+            pool = self.pool_of(key, one)
+            if pool is not None and pool.cool_down:
+                self.cooling[key] = Cooling(now + pool.cool_down, frozenset(last))
+                return
+
+    def _end_coolings(self, state: State, command: Command, now: float) -> None:
+        """A cool-down ends when its time has come, or when an operator ends it."""
+        early = getattr(command, "scope", None), getattr(command, "address", None)
+        for key in list(self.cooling):
+            if state.lease(*key) is not None:
+                continue
+            ended = self.cooling.pop(key)
+            assert ended.until <= now or key == early, f"{key} is free before its cool-down ended: {ended}, {now}"
+
+    # -- the book beside the leases and the pools
+
+    def compare(self, state: State) -> None:
+        """Every lease has the holders and the state that the book has; every pool counts what the book counts."""
+        for scope in {MAC_SCOPE} | {pool.scope for pool in self.pools}:
+            leases = state.leases(scope)
+            for address, lease in leases.items():
+                self._compare((scope, address), lease)
+            missing = {key for key in (self.holders.keys() | self.cooling.keys()) if key[0] == scope}
+            assert {(scope, address) for address in leases} == missing
+        for pool in self.pools:
+            self._count(pool, state)
+
+    def _compare(self, key: Key, lease: Any) -> None:
+        holders = {one.ref.lower(): one.kind for one in lease.holders}
+        # a capture may hold one MAC address for two interfaces, which can never meet
+        assert len({(one.ref.lower(), one.domain) for one in lease.holders}) == len(lease.holders), f"{key}: {lease}"
+        rest = self.cooling.get(key)
+        if rest is not None:
+            assert (lease.state, lease.until) == ("cooling", rest.until), f"{key}: {lease} but the book has {rest}"
+            # of several that went at once, whoever went last
+            assert holders and holders.keys() <= rest.last, f"{key}: last were {rest.last}, not {holders}"
+            return
+        assert holders == self.holders.get(key), f"{key}: {lease} but the book has {self.holders.get(key)}"
+        assert lease.state == self.state_of(key), f"{key}: {lease.state}, but {self.state_of(key)} by the book"
+
+    def state_of(self, key: Key) -> str:
+        """By the book; free if it is neither held nor cools."""
+        if key in self.cooling:
+            return "cooling"
+        held = {_WEIGHT[kind] for kind in self.holders.get(key, {}).values()}
+        return next((state for state in STATES if state in held), "free")
+
+    def _count(self, pool: PoolBook, state: State) -> None:
+        counts = dict.fromkeys((*STATES, "free"), 0)
+        for address in range(pool.first, pool.last + 1):
+            found = self.state_of((pool.scope, address))
+            counts["reserved" if found == "free" and address in pool.excluded else found] += 1
+        theirs = state.space(pool.key)
+        assert theirs is not None
+        used = {name: theirs.used(name) for name in STATES}
+        used["free"] = theirs.capacity - theirs.taken.used
+        assert used == counts, f"{pool.key}: {used}, but {counts} by the book"
+        assert sum(counts.values()) == theirs.capacity
+
+    def free_in(self, pool: PoolBook) -> list[int]:
+        """Addresses that could be granted."""
+        numbers = range(pool.first, pool.last + 1)
+        return [a for a in numbers if a not in pool.excluded and self.state_of((pool.scope, a)) == "free"]
+
+
+def _held(state: State) -> Iterator[tuple[str, str, set[Key]]]:
+    """Kind of holder, reference and addresses of every resource that holds any."""
+    for interface in state.all("networkInterfaces"):
+        yield "networkInterface", f"/networkInterfaces/{interface.resource_id}", addresses_of(interface)
+    for kind, name in (("checkpoint", "checkpoints"), ("export", "exports")):
+        for capture in state.all(name):
+            for keys in captured(capture).values():
+                yield kind, resource_ref(BY_NAME[name], capture.resource_id), keys
+    for reservation in state.all("reservations"):
+        yield "reservation", f"/weft/reservations/{reservation.resource_id}", reserved_keys(reservation)
+
+
+def _may_end(rest: Cooling, holders: dict[str, str]) -> bool:
+    """Who had it last may have it back; a port has it whatever we say."""
+    return all(kind == "port" or ref in rest.last for ref, kind in holders.items())
