@@ -1,4 +1,4 @@
-"""Over many lives: Weft keeps every identity, and what models and world keep on the way equals a count by hand.
+"""Over many lives: Weft keeps every identity; what models and world keep on the way equals a count by hand."""
 
 from collections import Counter
 
