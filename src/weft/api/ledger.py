@@ -5,7 +5,7 @@ as one of 10.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from weft.api.changes import address_text
@@ -39,12 +39,6 @@ def counts(pool: Pool) -> dict[str, int]:
     return {"capacity": pool.capacity, FREE: pool.capacity - sum(used.values()), **used}
 
 
-def warns(pool: Pool) -> bool:
-    """Whether so much of a pool is not free that it warns."""
-    used = pool.taken.used
-    return bool(pool.spec.warn_at) and 100 * used >= pool.spec.warn_at * pool.capacity
-
-
 def pools_of(state: State, ref: str) -> list[Pool]:
     """The pools behind a resourceRef, in the order of their addresses: of a pool itself, of a subnet its pools."""
     key = ref.lower()
@@ -54,12 +48,9 @@ def pools_of(state: State, ref: str) -> list[Pool]:
     return sorted((pool for key in keys if (pool := state.space(key)) is not None), key=lambda pool: pool.spec.first)
 
 
-Trend = Callable[[Pool], float | None]
-"""Days until a pool is full at the rate of late; None if it does not fill up, or if that is not known yet."""
-
-
-def usage(state: State, pools: Sequence[Pool], trend: Trend) -> Entry:
-    """The answer of .../usage; of several pools the sum, the first to be full and the lowest threshold."""
+def usage(state: State, pools: Sequence[Pool], days: float | None) -> Entry:
+    """The answer of .../usage; of several pools the sum and the lowest threshold. `days` until they are full, together;
+    None if they do not fill up, or if that is not known yet."""
     totals = dict(NOTHING)
     next_free = None
     for pool in pools:
@@ -68,15 +59,14 @@ def usage(state: State, pools: Sequence[Pool], trend: Trend) -> Entry:
         free = pool.next_free(state.cursors.get(pool.spec.key, pool.spec.first))
         if next_free is None and free is not None:
             next_free = address_text(pool.spec.scope, free)
-    days = [left for pool in pools if (left := trend(pool)) is not None]
     return {
         **totals,
         "nextFree": next_free,
         "largestGap": max((pool.taken.largest_gap() for pool in pools), default=0),
         "usedPercent": _percent(totals["capacity"] - totals[FREE], totals["capacity"]),
         "warnAtPercent": min((pool.spec.warn_at for pool in pools if pool.spec.warn_at), default=0),
-        "warning": any(warns(pool) for pool in pools),
-        "daysToExhaustion": round(min(days), 2) if days else None,
+        "warning": any(pool.warns for pool in pools),
+        "daysToExhaustion": None if days is None else round(days, 2),
     }
 
 

@@ -32,7 +32,8 @@ class Lookup:
         canonical, pools = self.pools_at(segments[:-1])
         if segments[-1].lower() == "usage":
             call.only()
-            return json_answer(ledger.usage(self._state, pools, self._trend))
+            days = self._controller.usage_trend(*(pool.spec.key for pool in pools))
+            return json_answer(ledger.usage(self._state, pools, days))
         call.only("state", "limit", "after")
         limit = int(call.number("limit", 50, MAX_PAGE, least=1))
         page = ledger.Page(call.query.get("state", "").lower(), _after(call, pools), limit)
@@ -57,9 +58,6 @@ class Lookup:
         if found is None:
             raise NotFound(f"There is no {ref}.", target=ref)
         raise NotFound(f"{found[1]} holds no addresses: only pools and subnets do.", target=found[1])
-
-    def _trend(self, pool: Pool) -> float | None:
-        return None
 
     def of_address(self, call: Call, text: str) -> Answer:
         """GET /weft/v1/addresses/{mac or ip}: every scope that knows the address, with its history there."""

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from weft.api.conflicts import KINDS
-from weft.api.ledger import counts, warns
+from weft.api.ledger import counts
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
 from weft.core.conflicts import conflicts
@@ -105,7 +105,7 @@ class Metrics(Collector):
                 if state != "capacity":
                     addresses.add_metric((pool.spec.ref, state), count)
             ratio.add_metric((pool.spec.ref,), pool.taken.used / pool.capacity)
-            warning.add_metric((pool.spec.ref,), warns(pool))
+            warning.add_metric((pool.spec.ref,), pool.warns)
         yield from (addresses, ratio, warning)
         reserved = len(list(self._controller.state.all(RESERVATIONS.name)))
         yield GaugeMetricFamily("weft_reservations", "Reservations that have not ended.", value=reserved)

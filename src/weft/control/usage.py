@@ -41,7 +41,7 @@ class Usage:
         self._made: set[str] = set()
         """Those that were made since the last sample: what the store has of them is of earlier pools of that name."""
         self._sampled_at = now
-        self.warned = {key for key, pool in state.addresses.pools.items() if is_warning(pool)}
+        self.warned = {key for key, pool in state.addresses.pools.items() if pool.warns}
         """Keys of the pools that are filled to their warnAtPercent or beyond."""
 
     def committed(self, commit: Commit) -> tuple[PoolWarning, ...]:
@@ -58,7 +58,7 @@ class Usage:
             if key not in self._first:
                 self._first[key] = (self._began, pool.taken.used - grown[key])
             self._unsampled.add(key)
-            warning = is_warning(pool)
+            warning = pool.warns
             if warning != (key in self.warned):
                 (self.warned.add if warning else self.warned.discard)(key)
                 found.append(PoolWarning(pool.spec.ref, warning, pool.taken.used, pool.capacity))
@@ -130,11 +130,6 @@ class Usage:
         if kept is not None and kept.ledger <= since:
             at, used = since, kept.used
         return (pool.taken.used - used) / (now - at) if now - at >= SHORTEST_S else 0.0
-
-
-def is_warning(pool: Pool) -> bool:
-    """Is the pool filled to its warnAtPercent? One that names 0 never warns."""
-    return 0 < pool.spec.warn_at and pool.taken.used * 100 >= pool.spec.warn_at * pool.capacity
 
 
 def _log(one: PoolWarning) -> None:

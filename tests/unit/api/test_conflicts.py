@@ -25,7 +25,7 @@ async def machines(fabric: Api) -> Api:
 
 @pytest.fixture
 async def clashing(machines: Api, controller: Controller, clock: HandClock) -> Api:
-    """Both machines' addresses are on ports of host2 too, with a VLAN that nothing explains; and two hosts draw from one range."""
+    """Both machines' addresses are on ports of host2 too, in a VLAN that nothing explains; two hosts have one range."""
     clock.seconds += 60
     seen = tuple(
         Seen(parse_mac(mac), f"vnet{at}", vlan=7) for at, mac in enumerate(("00-1D-D8-B7-1C-00", "00-1D-D8-B7-1C-01"))

@@ -152,6 +152,14 @@ class TestUsage:
         assert 'weft_pool_warning{pool="/macPools/pool1"} 1.0' in lines
         assert "weft_reservations 2.0" in lines
 
+    async def test_it_says_how_long_the_free_ones_last(self, fabric: Api, clock: HandClock) -> None:
+        for _ in range(4):
+            clock.seconds += 600
+            assert (await fabric.post(f"{POOL}/reserve", {"count": 16})).status_code == 201
+        usage = await fabric.body(f"{POOL}/usage")
+        # 64 in 2400 s, 192 left
+        assert (usage["free"], usage["daysToExhaustion"]) == (192, 0.08)
+
     async def test_a_hosts_range_has_usage_and_addresses(self, api: Api) -> None:
         await api.made(f"{W}/addressPlans/plan1", {"prefix": "0A-15-5D"})
         plan = {"addressPlan": {"resourceRef": "/weft/addressPlans/plan1"}, "clusterNumber": 3}
