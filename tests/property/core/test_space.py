@@ -20,6 +20,15 @@ def longest_run(taken: set[int], size: int) -> int:
     return best
 
 
+def first_run(taken: set[int], size: int, count: int) -> int | None:
+    run = 0
+    for number in range(size):
+        run = 0 if number in taken else run + 1
+        if run == count:
+            return number - count + 1
+    return None
+
+
 def first_at(taken: set[int], at: int, size: int, wanted: bool) -> int | None:
     return next((number for number in range(at, size) if (number in taken) is wanted), None)
 
@@ -47,6 +56,8 @@ def test_a_space_is_a_set_of_numbers(size: int, steps: list[tuple[str, int, int]
             taken.update(range(at, last + 1))
         else:
             assert space.largest_gap() == longest_run(taken, size)
+            count = 1 + other % (size + 1)
+            assert space.first_gap(count) == first_run(taken, size, count)
         assert space.used == len(taken)
     assert [n for first, last in space.used_ranges() for n in range(first, last + 1)] == sorted(taken)
     free = {n for first, last in space.free_ranges() for n in range(first, last + 1)}
@@ -68,6 +79,15 @@ def gap_of(ranges: Intervals, size: int) -> int:
     return max(best, size - at)
 
 
+def gap_start(ranges: Intervals, size: int, count: int) -> int | None:
+    at = 0
+    for first, last in [*sorted(ranges), (size, size)]:
+        if first - at >= count:
+            return at
+        at = max(at, last + 1)
+    return None
+
+
 @given(
     st.sampled_from([1 << 20, 1 << 28, (1 << 36) + 12345, 1 << 64]),
     st.lists(
@@ -87,7 +107,11 @@ def test_ranges_of_huge_spaces(size: int, fills: list[tuple[int, int, bool]]) ->
         last = min(size - 1, first + width - 1)
         space.take_range(first, last)
         ranges.append((first, last))
-        assert space.largest_gap() == gap_of(ranges, size)
+        largest = gap_of(ranges, size)
+        assert space.largest_gap() == largest
+        assert space.first_gap(largest + 1) is None
+        for count in {1, width, largest} - {0}:
+            assert space.first_gap(count) == gap_start(ranges, size, count)
         assert first in space and last in space
     total, reach = 0, -1
     for first, last in sorted(ranges):
