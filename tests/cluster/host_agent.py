@@ -8,7 +8,7 @@ import asyncio
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
 from weft.model.records import Machine, PortBinding
-from weft.wire.messages import HOST_STREAM, Facts, MachineFact, PortFact
+from weft.wire.messages import HOST_STREAM, Facts, MachineFact, PortFact, SeenMac
 
 
 class Host(FeedAgent):
@@ -27,6 +27,9 @@ class Host(FeedAgent):
         self.copying: dict[str, Machine] = {}
         self.removed: list[str] = []
         """Machines whose record was taken away here while they ran here or were on their way here."""
+        self.seen: tuple[SeenMac, ...] = ()
+        self.gone: set[str] = set()
+        """Machines that the hypervisor had and lists no more; they are not made anew."""
         self._told: Facts | None = None
 
     def work(self) -> None:
@@ -55,6 +58,8 @@ class Host(FeedAgent):
 
     def _one(self, name: str, record: Machine) -> None:
         power = self.machines.get(name, "Off")
+        if name in self.gone:
+            return
         if record.move_to and power == "Running":
             if self.refuses:
                 self.failures[name] = (record.generation, self.refuses)
@@ -79,15 +84,25 @@ class Host(FeedAgent):
     def _report(self) -> None:
         state = "bound" if self.binds_ports else "absent"
         ports = tuple(PortFact(one.instance_id, state) for one in self.records(PortBinding))
-        names = dict.fromkeys([*self.machines, *self.failures])
-        facts = Facts(tuple(self._fact(name) for name in names), ports)
+        names = dict.fromkeys([*self.machines, *self.failures, *self.gone])
+        facts = Facts(tuple(self._fact(name) for name in names), ports, seen=self.seen, looked=True)
         if facts != self._told:
             self._told = facts
             self.say(facts)
 
     def _fact(self, name: str) -> MachineFact:
         generation, failure = self.failures.get(name, (0, ""))
-        return MachineFact(name, self.machines.get(name, "Off"), generation, failure, name in self.copying)
+        presence = "here" if name in self.machines else "gone" if name in self.gone else ""
+        return MachineFact(name, self.machines.get(name, "Off"), generation, failure, name in self.copying, presence)
+
+    def delete_outside(self, name: str) -> None:
+        """Another hand takes the machine from the hypervisor."""
+        del self.machines[name]
+        self.gone.add(name)
+
+    def bring_back(self, name: str, power: str = "Off") -> None:
+        self.gone.discard(name)
+        self.machines[name] = power
 
     def connect(self, publisher: Publisher) -> None:
         self._told = None

@@ -18,6 +18,7 @@ from weft.control.clockwork import Clockwork
 from weft.control.feed import Receive, serve_agent
 from weft.control.hosts import HostView, host_view
 from weft.control.machines import Machines
+from weft.control.observations import Observations
 from weft.control.publisher import Publisher
 from weft.control.session import Send
 from weft.control.usage import Usage
@@ -48,6 +49,8 @@ class Controller:
         self.writer = Writer(self.state, store, self._ledger, new_id)
         self.publisher = Publisher(self.state, store, loaded.generation)
         self.machines = Machines(self.writer, self.publisher)
+        self._observations = Observations(self.writer, self.publisher, self.machines.is_busy)
+        self.publisher.on_facts = self._observations.heard
         self._watch = Watch(store, loaded.generation, loaded.revision)
         self._usage = Usage(self.state, store, loaded.ledger)
         each_tick = (self.machines.sweep, self._sample)
@@ -67,14 +70,18 @@ class Controller:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Controller"]:
         """Do the work of the clock and finish the moves that a restart interrupted, for as long as the block lasts."""
-        ticking = asyncio.create_task(self._clockwork.run(), name="clockwork")
+        working = (
+            asyncio.create_task(self._clockwork.run(), name="clockwork"),
+            asyncio.create_task(self._observations.run(), name="observations"),
+        )
         self.machines.resume()
         try:
             yield self
         finally:
             self._watch.close()
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
             await self.machines.close()
 
     def close(self) -> None:
@@ -90,6 +97,7 @@ class Controller:
                     log.warning("macPool %s: %s", change.after.resource_id, warning)
         warnings = self._usage.committed(commit)
         self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
+        self._observations.committed(commit)
         self.publisher.committed(commit)
 
     def _sample(self) -> None:

@@ -133,6 +133,10 @@ class Machines:
                 log.info("going on with the move of %s in phase %s", name, move.phase)
                 self._begin(name, self._moves.resume(name, RESUMED))
 
+    def is_busy(self, machine: str) -> bool:
+        """Is an action on the machine under way?"""
+        return machine.lower() in self._busy
+
     async def close(self) -> None:
         """Stop waiting; moves are taken up at the next start."""
         tasks = [*self._busy.values(), *self._moves.ending.values()]

@@ -6,7 +6,7 @@ session that fails ends alone.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
@@ -63,6 +63,8 @@ class Publisher:
         self.returned: set[str] = set()
         """Servers whose agent has connected since the controller began."""
         self.listening = Listening()
+        self.on_facts: Callable[[str], None] = _nobody
+        """Called with the server, lower case, whose agent told its facts. Must not raise."""
         for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
             # deleted when the run before ended, or the disk was full
             self._forget(server)
@@ -309,6 +311,8 @@ class Publisher:
         elif isinstance(message, Resend):
             session.resend(message.stream)
         self.listening.heard(session.server)
+        if isinstance(message, Facts):
+            self.on_facts(session.server)
 
     def port_ids(self, machine: VirtualMachine, server: str) -> list[str]:
         """instanceIds of the interfaces of a machine for which a server is told to have a port."""
@@ -332,6 +336,10 @@ class Publisher:
         self.delay_s = seconds
         for session in self._sessions.values():
             session.delay_s = seconds
+
+
+def _nobody(server: str) -> None:
+    pass
 
 
 def _networks(records: Iterable[Record]) -> set[int]:

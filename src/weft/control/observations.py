@@ -1,0 +1,148 @@
+"""What agents see, brought into the ledger: foreign addresses, and machines that another hand deleted or brought back.
+
+Told by weft.control.controller which agent said something. By level: what an agent sees is compared with what is on
+record, so that nothing is lost over a restart and nothing is written twice. One round a second takes in all hosts of
+which something was heard; what the store could not take, or what had to wait, is taken in by a later round.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from weft.control.publisher import Publisher
+from weft.control.session import Session
+from weft.control.writer import Writer
+from weft.core.changes import Commit, LeaseChange
+from weft.core.commands import Actor, MarkMachine, NoteSeen, Seen
+from weft.core.policy_places import VirtualMachine, server_of
+from weft.model.errors import Refusal, StoreUnavailable
+from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.leases import MAC_SCOPE
+from weft.wire.messages import MachineFact
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+DELETED = "deleted outside on "
+"""Begins the reason; a machine that is inactive for another reason is none of ours to bring back."""
+
+
+class Observations:
+    """One per controller."""
+
+    def __init__(self, writer: Writer, publisher: Publisher, is_busy: Callable[[str], bool]) -> None:
+        self._writer = writer
+        self._publisher = publisher
+        self._is_busy = is_busy
+        self._heard: set[str] = set()
+        self._news = asyncio.Event()
+        self._noted: dict[str, tuple[Seen, ...]] = {}
+        """By server: what was last brought into the ledger, and nothing has happened to since."""
+        self._seen_by: dict[int, set[str]] = {}
+        """Servers by MAC address that they see."""
+        self._macs_of: dict[str, set[int]] = {}
+        """The other way round."""
+
+    def heard(self, server: str) -> None:
+        """An agent said something of its host."""
+        self._heard.add(server)
+        self._news.set()
+
+    def committed(self, commit: Commit) -> None:
+        """What is seen may mean something else now: its address was given to somebody, or given up."""
+        if not self._seen_by:
+            return
+        for change in commit.changes:
+            if isinstance(change, LeaseChange) and change.scope == MAC_SCOPE:
+                for server in self._seen_by.get(change.address, ()):
+                    self._noted.pop(server, None)
+                    self.heard(server)
+
+    async def run(self) -> None:
+        """Take in what was heard, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            heard, self._heard = self._heard, set()
+            try:
+                # together, so that they become one transaction
+                await asyncio.gather(*(self._take_in(server) for server in sorted(heard)))
+            except StoreUnavailable:
+                for server in heard:
+                    self.heard(server)
+            except Exception:
+                log.exception("what agents see could not be noted; it is when they say something again")
+            await asyncio.sleep(EVERY_S)
+
+    async def _take_in(self, server: str) -> None:
+        session = self._publisher.session(server)
+        if session is None:
+            # what it saw last stays noted until it is back
+            return
+        await self._note_seen(server, session)
+        if session.missing() is not None:
+            # its facts may be of a machine as it was before
+            self.heard(server)
+            return
+        await self._note_machines(server, session)
+
+    async def _note_seen(self, server: str, session: Session) -> None:
+        facts = session.facts
+        if not (facts.looked or facts.seen):
+            return
+        seen = tuple(Seen(one.mac, one.port, one.bridge, one.vlan, one.learnt) for one in facts.seen)
+        before = self._noted.get(server)
+        if before == seen or (not seen and not before and not self._has_ports(server)):
+            return
+        self._remember(server, seen)
+        try:
+            await self._writer.submit(NoteSeen(server, seen), _agent(server))
+        except BaseException:
+            self._noted.pop(server, None)
+            raise
+
+    def _has_ports(self, server: str) -> bool:
+        return bool(self._writer.state.addresses.notable.ports.get(server))
+
+    def _remember(self, server: str, seen: tuple[Seen, ...]) -> None:
+        macs = {one.mac for one in seen}
+        for mac in self._macs_of.get(server, set()) - macs:
+            self._seen_by[mac].discard(server)
+            if not self._seen_by[mac]:
+                del self._seen_by[mac]
+        for mac in macs:
+            self._seen_by.setdefault(mac, set()).add(server)
+        self._macs_of[server] = macs
+        self._noted[server] = seen
+
+    async def _note_machines(self, server: str, session: Session) -> None:
+        for command in list(self._marks(server, session.facts.machines)):
+            log.warning("%s", _words(command))
+            try:
+                await self._writer.submit(command, _agent(server))
+            except Refusal as refusal:
+                log.info("%s: %s", command.machine, refusal)
+
+    def _marks(self, server: str, facts: Iterable[MachineFact]) -> Iterator[MarkMachine]:
+        for fact in facts:
+            machine: VirtualMachine | None = self._writer.state.get(VIRTUAL_MACHINES.name, fact.machine)
+            if machine is None or server_of(machine) != server or machine.properties.move is not None:
+                continue
+            why = machine.properties.inactive
+            if fact.presence == "gone" and not why:
+                if self._is_busy(fact.machine):
+                    self.heard(server)
+                else:
+                    yield MarkMachine(fact.machine, DELETED + self._publisher.spelled(server))
+            elif fact.presence == "here" and why.startswith(DELETED):
+                yield MarkMachine(fact.machine, "")
+
+
+def _agent(server: str) -> Actor:
+    return Actor(f"agent of {server}", "agent")
+
+
+def _words(command: MarkMachine) -> str:
+    if command.reason:
+        return f"machine {command.machine} was {command.reason}: its addresses are kept, inactive"
+    return f"machine {command.machine} is there again"

@@ -1,0 +1,367 @@
+"""Restore, renew and failover against model hosts: what is answered is so there, what fails leaves all as it was."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
+from tests.cluster.host_agent import Rack
+from tests.unit.control.test_machines import place, power, until
+from weft.control.controller import Controller
+from weft.control.restarts import UNDER_WAY
+from weft.core.commands import Batch, Clone, Decision, Put, RenewMac, Restore, TakeCheckpoint
+from weft.model.errors import Conflict, NotReady, StoreUnavailable, WaitTimedOut
+from weft.model.leases import MAC_SCOPE
+from weft.model.records import PortBinding
+from weft.model.resources import Resource
+from weft.model.values import parse_mac
+from weft.store.store import Answer
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 0.1)
+    monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
+    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
+    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)
+    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
+    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
+
+
+async def prepare(controller: Controller) -> None:
+    """Machine a on host1 with a checkpoint `before`; then its interface got another address."""
+    await fill(controller, interface("a-eth0", address="10.1.1.50"), machine("a", "host1", "a-eth0"))
+    await controller.submit(TakeCheckpoint("a", "before"), ANN)
+    await controller.submit(readdressed("10.1.1.60"), ANN)
+
+
+def readdressed(address: str) -> Put:
+    put = interface("a-eth0", address=address)
+    return Put(
+        put.path,
+        Resource(resource_id="a-eth0", properties=put.document.properties),
+    )
+
+
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
+    await prepare(opened)
+    async with opened.running():
+        yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def rack(controller: Controller) -> AsyncIterator[Rack]:
+    async with Rack("host1", "host2", "host3") as made:
+        made.connect(controller.publisher)
+        yield made
+
+
+def address(controller: Controller, name: str = "a-eth0") -> str:
+    found = controller.state.get("networkInterfaces", name)
+    return found.properties.ip_configurations[0].properties.private_ip_address
+
+
+def mac(controller: Controller, name: str = "a-eth0") -> int:
+    return int(parse_mac(controller.state.get("networkInterfaces", name).properties.private_mac_address))
+
+
+def marks(controller: Controller) -> list[str]:
+    return [one.resource_id for one in controller.state.all("checkpoints") if UNDER_WAY in one.resource_id]
+
+
+async def restore(controller: Controller, if_taken: str = "refuse", addresses: str = "captured"):
+    return await controller.machines.restore("a", "before", addresses, if_taken, ANN)
+
+
+async def renew(controller: Controller, force: bool = False, wanted: str = ""):
+    return await controller.machines.renew("a", "a-eth0", wanted, force, ANN)
+
+
+def powers(controller: Controller) -> list[str]:
+    """The machine's power as it changes from now on."""
+    told, seen = controller.writer.on_commit, [power(controller)]
+
+    def committed(commit) -> None:
+        if power(controller) != seen[-1]:
+            seen.append(power(controller))
+        told(commit)
+
+    controller.writer.on_commit = committed
+    return seen
+
+
+async def test_a_running_machine_is_stopped_restored_and_started_again(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    seen = powers(controller)
+    restored, report = await restore(controller)
+    assert [(one.network_interface, one.outcome) for one in report] == [("/networkInterfaces/a-eth0", "restored")]
+    assert (address(controller), restored.properties.power_state) == ("10.1.1.50", "Running")
+    assert rack.hosts["host1"].machines == {"a": "Running"}
+    assert (seen, marks(controller)) == (["Running", "Off", "Running"], [])
+    lease = controller.state.lease("ip4/virtualnetworks/blue", int.from_bytes(bytes((10, 1, 1, 60)), "big"))
+    assert lease is not None and lease.state == "cooling"
+
+
+async def test_a_machine_that_is_off_or_keeps_its_addresses_is_not_stopped(controller: Controller, rack: Rack) -> None:
+    seen = powers(controller)
+    _, report = await restore(controller)
+    assert (seen, report[0].outcome, address(controller)) == (["Off"], "restored", "10.1.1.50")
+    await controller.machines.start("a", ANN)
+    _, report = await restore(controller)
+    assert (seen, report[0].outcome) == (["Off", "Running"], "kept")
+
+
+async def test_what_cannot_be_restored_stops_nothing(controller: Controller, rack: Rack) -> None:
+    await restore(controller)
+    await controller.submit(Clone("a", "b", "keep"), ANN)
+    await controller.submit(readdressed("10.1.1.60"), ANN)
+    await renew(controller)
+    for name in ("a", "b"):
+        await controller.machines.start(name, ANN)
+    seen, before = powers(controller), controller.state.revision
+    with pytest.raises(Conflict) as refused:
+        await restore(controller)
+    assert (refused.value.code, seen, controller.state.revision) == ("AddressesTaken", ["Running"], before)
+    _, report = await restore(controller, if_taken="remap")
+    assert (report[0].outcome, seen) == ("remapped", ["Running", "Off", "Running"])
+
+
+async def test_a_dry_run_says_what_would_become_of_a_running_machine(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    before = controller.state.revision
+    decision = controller.machines.dry_run(Restore("a", "before"))
+    assert [one.outcome for one in decision.report] == ["restored"]
+    assert (controller.state.revision, address(controller)) == (before, "10.1.1.60")
+
+
+@pytest.mark.parametrize("what", ["restore", "renew"])
+async def test_a_machine_that_does_not_start_with_it_gets_back_what_it_had(
+    controller: Controller, rack: Rack, what: str
+) -> None:
+    await controller.machines.start("a", ANN)
+    host, had = rack.hosts["host1"], (address(controller), mac(controller))
+    own = host._one
+
+    def refuse_the_new(name: str, record: object) -> None:
+        [binding] = host.records(PortBinding)
+        host.refuses = "" if (host_address(binding), int(binding.mac)) == had else "its licence hangs on its address"
+        own(name, record)
+
+    host._one = refuse_the_new
+    with pytest.raises(NotReady, match="licence.* its addresses of before"):
+        await (restore(controller) if what == "restore" else renew(controller, force=True))
+    assert ((address(controller), mac(controller)), power(controller)) == (had, "Running")
+    assert (host.machines, marks(controller)) == ({"a": "Running"}, [])
+
+
+def host_address(binding: PortBinding) -> str:
+    return ".".join(map(str, binding.addresses[0]))
+
+
+async def test_a_host_that_cannot_stop_it_leaves_it_running(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    rack.hosts["host1"].refuses = "it hangs"
+    with pytest.raises(NotReady, match="it hangs"):
+        await restore(controller)
+    assert (power(controller), address(controller), marks(controller)) == ("Running", "10.1.1.60", [])
+
+
+async def test_a_store_that_fails_in_the_middle_leaves_it_running(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    store = FailingStore(controller._store)
+    commit = store.commit
+
+    def fail_the_restore(one, *more) -> None:
+        store.fails = any(getattr(change, "kind", "") == "networkInterfaces" for change in one.changes)
+        commit(one, *more)
+
+    store.commit = fail_the_restore
+    controller.writer._store = store
+    with pytest.raises(StoreUnavailable):
+        await restore(controller)
+    assert (power(controller), address(controller), marks(controller)) == ("Running", "10.1.1.60", [])
+    assert rack.hosts["host1"].machines == {"a": "Running"}
+
+
+@pytest.mark.parametrize("reached", ["marked", "stopped", "restored"])
+async def test_a_restore_that_a_crash_interrupted_ends_with_the_machine_running(tmp_path: Path, reached: str) -> None:
+    first = open_in(tmp_path)
+    await prepare(first)
+    async with Rack("host1") as rack:
+        rack.connect(first.publisher)
+        async with first.running():
+            await first.machines.start("a", ANN)
+            await first.submit(TakeCheckpoint("a", UNDER_WAY), ANN)
+            if reached != "marked":
+                await first.machines.stop("a", ANN)
+            if reached == "restored":
+                await first.submit(Restore("a", "before"), ANN)
+            await rack.hosts["host1"].disconnect()
+        first.close()
+        second = open_in(tmp_path)
+        rack.connect(second.publisher)
+        async with second.running():
+            await until(lambda: not marks(second))
+            assert address(second) == ("10.1.1.50" if reached == "restored" else "10.1.1.60")
+            await until(lambda: rack.hosts["host1"].machines == {"a": "Running"})
+        second.close()
+
+
+async def test_renewing_a_running_machine_needs_force_and_restarts_it(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    before = mac(controller)
+    with pytest.raises(Conflict) as refused:
+        await renew(controller)
+    assert refused.value.code == "MachineIsRunning"
+    seen = powers(controller)
+    renewed, _ = await renew(controller, force=True)
+    assert mac(controller) != before and renewed.properties.power_state == "Running"
+    assert seen == ["Running", "Off", "Running"]
+    lease = controller.state.lease(MAC_SCOPE, before)
+    assert [holder.ref for holder in lease.holders] == ["/weft/virtualMachines/a/checkpoints/before"]
+    assert [int(one.mac) for one in rack.hosts["host1"].records(PortBinding)] == [mac(controller)]
+
+
+async def test_on_an_unmanaged_server_renewing_is_a_fact_at_once(controller: Controller) -> None:
+    await controller.machines.start("a", ANN)
+    seen = powers(controller)
+    await renew(controller, force=True, wanted="00-1D-D8-B7-F0-01")
+    assert (mac(controller), seen) == (0x001DD8B7F001, ["Running"])
+
+
+async def test_a_dead_host_s_machine_runs_on_another_as_it_was(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    had = (address(controller), mac(controller))
+    dead = rack.hosts["host1"]
+    await dead.disconnect()
+    moved = await controller.machines.failover("a", "host2", False, ANN)
+    assert moved.properties.server.resource_ref == "/servers/host2"
+    assert rack.hosts["host2"].machines == {"a": "Running"}
+    assert ((address(controller), mac(controller)), power(controller)) == (had, "Running")
+    # it comes back and hears that the machine is another's
+    dead.connect(controller.publisher)
+    await until(lambda: dead.machines == {})
+    assert dead.removed == ["a"]
+
+
+async def test_a_host_that_answers_keeps_its_machine_unless_it_is_fenced(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    with pytest.raises(NotReady, match="'host1' is connected.*migrate.* say fenced") as refused:
+        await controller.machines.failover("a", "host2", False, ANN)
+    assert (refused.value.code, refused.value.target, place(controller)) == (
+        "ServerNotReady",
+        "/servers/host1",
+        "/servers/host1",
+    )
+    await controller.machines.failover("a", "host2", True, ANN)
+    assert rack.hosts["host2"].machines == {"a": "Running"}
+    await until(lambda: rack.hosts["host1"].machines == {})
+
+
+async def test_to_a_host_that_is_gone_too_or_has_no_driver_nothing_fails_over(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.machines.start("a", ANN)
+    for name in ("host1", "host2"):
+        await rack.hosts[name].disconnect()
+    with pytest.raises(NotReady, match="host2"):
+        await controller.machines.failover("a", "host2", False, ANN)
+    rack.hosts["host2"].hypervisor = ""
+    rack.hosts["host2"].connect(controller.publisher)
+    with pytest.raises(NotReady, match="no hypervisor"):
+        await controller.machines.failover("a", "host2", False, ANN)
+    assert place(controller) == "/servers/host1"
+
+
+async def test_a_new_host_that_cannot_start_it_keeps_it_and_says_so(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    await rack.hosts["host1"].disconnect()
+    rack.hosts["host2"].refuses = "no memory"
+    with pytest.raises(WaitTimedOut, match="belongs to host2 now.* no memory"):
+        await controller.machines.failover("a", "host2", False, ANN)
+    rack.hosts["host2"].refuses = ""
+    await until(lambda: rack.hosts["host2"].machines == {"a": "Running"})
+
+
+async def test_a_machine_that_is_off_fails_over_without_being_started(controller: Controller, rack: Rack) -> None:
+    await rack.hosts["host1"].disconnect()
+    await controller.machines.failover("a", "host2", False, ANN)
+    assert (place(controller), power(controller), rack.hosts["host2"].machines) == ("/servers/host2", "Off", {})
+
+
+@pytest.mark.parametrize("phase", ["preparing", "switching"])
+async def test_a_move_whose_source_died_ends_with_the_failover(controller: Controller, rack: Rack, phase: str) -> None:
+    await controller.machines.start("a", ANN)
+    source, destination = rack.hosts["host1"], rack.hosts["host3"]
+    if phase == "preparing":
+        destination.gate.clear()
+    else:
+        source.stuck = True
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
+    await until(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
+    await source.disconnect()
+    if phase == "switching":
+        # it may have arrived there: nobody knows but that host
+        with pytest.raises(NotReady, match="host3"):
+            await controller.machines.failover("a", "host2", False, ANN)
+        await destination.disconnect()
+    async with asyncio.timeout(5):
+        await controller.machines.failover("a", "host2", False, ANN)
+        with pytest.raises(Conflict) as ended:
+            await moving
+    assert ended.value.code == "MoveIsOver"
+    assert rack.hosts["host2"].machines == {"a": "Running"}
+    assert controller.state.get("virtualMachines", "a").properties.move is None
+    destination.gate.set()
+    await asyncio.sleep(0.2)
+    assert place(controller) == "/servers/host2"
+    assert not controller.machines.is_busy("a")
+
+
+async def test_one_action_at_a_time(controller: Controller, rack: Rack) -> None:
+    rack.hosts["host1"].stuck = True
+    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.3))
+    await asyncio.sleep(0.05)
+    for action in (restore(controller), renew(controller), controller.machines.failover("a", "host2", True, ANN)):
+        with pytest.raises(Conflict) as refused:
+            await action
+        assert refused.value.code == "AnotherOperationInProgress"
+    await asyncio.gather(starting, return_exceptions=True)
+
+
+async def test_a_thousand_desktops_are_restored_in_one_transaction(tmp_path: Path) -> None:
+    controller = open_in(tmp_path)
+    await fill(controller)
+    many = range(1000)
+    names = [f"d{number}" for number in many]
+    subnet = "/virtualNetworks/blue/subnets/db"
+    await controller.submit(Batch(tuple(interface(f"{name}-eth0", subnet) for name in names[:1000])), ANN)
+    await controller.submit(Batch(tuple(machine(name, "host1", f"{name}-eth0") for name in names)), ANN)
+    await controller.submit(Batch(tuple(TakeCheckpoint(name, "clean") for name in names)), ANN)
+    had = [mac(controller, f"{name}-eth0") for name in names]
+    await controller.submit(Batch(tuple(RenewMac(name, f"{name}-eth0") for name in names)), ANN)
+    before = controller.state.revision
+    submitted = await controller.submit(Batch(tuple(Restore(name, "clean") for name in names)), ANN)
+    assert submitted.revision == before + 1
+    assert [part.report[0].outcome for part in submitted.decision.parts] == ["restored"] * 1000
+    assert [mac(controller, f"{name}-eth0") for name in names] == had
+    controller.close()
+
+
+async def test_a_request_id_has_one_answer_for_every_new_command(controller: Controller) -> None:
+    made: list[Decision] = []
+
+    def encode(decision: Decision) -> Answer:
+        made.append(decision)
+        return Answer(f"r{len(made)}", 200, b"made")
+
+    commands = (Clone("a", "b"), TakeCheckpoint("a", "c"), RenewMac("a", "a-eth0"), Restore("a", "before"))
+    for number, command in enumerate(commands, 1):
+        first, second = await asyncio.gather(*(controller.submit(command, ANN, f"r{number}", encode) for _ in range(2)))
+        assert (first.answer, second.decision) == (second.answer, None)
+    assert len(made) == len(commands)
