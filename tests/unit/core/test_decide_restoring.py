@@ -372,3 +372,26 @@ def test_dual_stack_comes_back_in_both_families(world: Life) -> None:
     world.delete("/networkInterfaces/d")
     world.do(Restore("db1", "c1"))
     assert world.addresses("d") == had
+
+
+def test_a_static_address_in_another_domain_is_no_twin(world: Life) -> None:
+    world.network("red")
+    world.put("/networkInterfaces/s", static_interface("0C0000000001"))
+    world.machine("db1", "h1", "Off", "s")
+    world.do(TakeCheckpoint("db1", "c1"))
+    world.put("/networkInterfaces/r", static_interface("0C0000000001", "/virtualNetworks/red/subnets/web"))
+    world.machine("db2", "h1", "Running", "r")
+    world.machine("db1", "h1", "Off")
+    world.delete("/networkInterfaces/s")
+    assert outcomes(world.do(Restore("db1", "c1"))) == {"s": "restored"}
+    world.power("db1", "Running")
+
+
+def test_an_interface_that_is_detached_may_have_a_captured_address(world: Life) -> None:
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    world.delete("/networkInterfaces/web1-eth0")
+    world.second("web1-eth2")
+    world.put("/networkInterfaces/web1-eth2", {**dynamic_interface(), "ipConfigurations": [static_ip(2)]})
+    world.do(Restore("web1", "c1"))
+    assert world.ip(2) == ("assigned", ["c1", "web1-eth2", "web1-eth0"])
+    assert world.refused(WEB1, {"networkInterfaces": [], "isTemplate": True}).code == "IsTemplateCannotBeUpdated"

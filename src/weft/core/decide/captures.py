@@ -101,7 +101,7 @@ def captured_place(state: State, one: CapturedAddress) -> Place | None:
 def _capture(draft: Draft, kind: Kind, machine_id: str, name: str) -> Decision:
     machine = settled_machine(draft.state, machine_id)
     own = owned_id(machine.resource_id, name)
-    check_free_name(draft.state, kind, own, name)
+    check_free_name(draft, kind, own, name)
     note_place(draft, machine.resource_id, machine.properties.server)
     interfaces = [interface_of(draft, ref) for ref in machine.properties.network_interfaces]
     store_capture(draft, kind, own, tuple(map(_captured, interfaces)), machine.properties.power_state)

@@ -56,7 +56,7 @@ _WAYS = ("keep", "new", "newIfTaken")
 def import_machine(draft: Draft, command: ImportMachine) -> Decision:
     """Answers the machine. Raises Invalid, InvalidReference, Conflict (AlreadyExists, ActiveTwin), AddressInUse,
     PoolIsFull; with `adopt` only what is wrong with the request itself."""
-    check_free_name(draft.state, VIRTUAL_MACHINES, command.name, command.name)
+    check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
     if command.addresses not in _WAYS:
         raise Invalid(f"addresses is keep, new or newIfTaken, not '{command.addresses}'.", target="addresses")
     power = power_named(command.power)
@@ -94,7 +94,7 @@ class _Entry:
 
     def interface(self, at: int, sent: ImportedInterface) -> Interface:
         """Its adapter number `at`, with the addresses that it comes to have."""
-        name = free_interface_name(self._state, self._name(at))
+        name = free_interface_name(self._draft, self._name(at))
         segment = _segment(self._state, sent.subnet)
         domain = segment.domain if segment is not None else ""
         ref = f"/networkInterfaces/{name}"
@@ -110,7 +110,7 @@ class _Entry:
     def checkpoint(self, sent: ImportedCheckpoint) -> None:
         """Note a checkpoint that came along, and let it hold what it names."""
         own = owned_id(self._command.name, sent.name)
-        check_free_name(self._state, CHECKPOINTS, own, sent.name)
+        check_free_name(self._draft, CHECKPOINTS, own, sent.name)
         captured = [self._captured(at, one) for at, one in enumerate(sent.interfaces)]
         store_capture(self._draft, CHECKPOINTS, own, tuple(one for one, _ in captured), "Off")
         for one, domain in captured:

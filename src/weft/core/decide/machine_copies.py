@@ -19,7 +19,6 @@ from weft.core.decide.network_interfaces import settle
 from weft.core.decide.places import places_of
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import networks_of
-from weft.core.state import State
 from weft.model.errors import Invalid
 from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
 from weft.model.resources import Ref, Resource, ResourceMetadata
@@ -36,7 +35,7 @@ from weft.model.workload import (
 def clone(draft: Draft, command: Clone) -> Decision:
     """Answers the new machine, which is Off. Raises NotFound, Invalid, Conflict (AlreadyExists), PoolIsFull."""
     source = machine_named(draft.state, command.machine)
-    check_free_name(draft.state, VIRTUAL_MACHINES, command.name, command.name)
+    check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
     if command.addresses not in ("new", "keep"):
         raise Invalid(f"addresses is new or keep, not '{command.addresses}'.", target="addresses")
     p = source.properties
@@ -57,7 +56,7 @@ def clone(draft: Draft, command: Clone) -> Decision:
         interfaces = _from_template(draft, command.name, p.networks, place, source.resource_metadata)
     else:
         originals = [interface_of(draft, ref) for ref in p.network_interfaces]
-        names = _names(draft.state, originals, source.resource_id, command.name)
+        names = _names(draft, originals, source.resource_id, command.name)
         copy = _twin if command.addresses == "keep" else _fresh_copy
         interfaces = [copy(draft, one, name, place) for one, name in zip(originals, names, strict=True)]
     if server is not None:
@@ -99,9 +98,9 @@ def refs_of(interfaces: Iterable[Interface]) -> tuple[Ref, ...]:
     return tuple(Ref(resource_ref=f"/networkInterfaces/{one.resource_id}") for one in interfaces)
 
 
-def free_interface_name(state: State, name: str) -> str:
+def free_interface_name(draft: Draft, name: str) -> str:
     """Raises InvalidResourceName, Conflict (AlreadyExists)."""
-    check_free_name(state, NETWORK_INTERFACES, name, name)
+    check_free_name(draft, NETWORK_INTERFACES, name, name)
     return name
 
 
@@ -125,12 +124,12 @@ def _from_template(
             strategy=network.strategy,
             server=server,
         )
-        own = free_interface_name(draft.state, f"{name}-eth{at}")
+        own = free_interface_name(draft, f"{name}-eth{at}")
         made.append(make_interface(draft, Resource(resource_id=own, resource_metadata=metadata, properties=properties)))
     return made
 
 
-def _names(state: State, interfaces: list[Interface], source: str, name: str) -> list[str]:
+def _names(draft: Draft, interfaces: list[Interface], source: str, name: str) -> list[str]:
     """The source's names with its own exchanged for the new one's, made different where that makes them equal."""
     found: list[str] = []
     taken: set[str] = set()
@@ -141,7 +140,7 @@ def _names(state: State, interfaces: list[Interface], source: str, name: str) ->
             at += 1
             own = f"{wanted}-{at}"
         taken.add(own.lower())
-        found.append(free_interface_name(state, check_resource_id(own)))
+        found.append(free_interface_name(draft, check_resource_id(own)))
     return found
 
 

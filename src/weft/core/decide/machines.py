@@ -60,10 +60,10 @@ def note_place(draft: Draft, machine: str, server: Ref | None) -> None:
     draft.host = server.resource_ref.rpartition("/")[2] if server is not None else ""
 
 
-def check_free_name(state: State, kind: Kind, resource_id: str, name: str) -> None:
+def check_free_name(draft: Draft, kind: Kind, resource_id: str, name: str) -> None:
     """Refuse a name that is no resource id, or that another has. Raises InvalidResourceName, Conflict."""
     check_resource_id(name)
-    found = state.get(kind.name, resource_id)
+    found = draft.get(kind.name, resource_id)
     if found is not None:
         ref = resource_ref(kind, found.resource_id)
         raise Conflict(f"{ref} exists: choose another name, or delete it first.", code="AlreadyExists", target=ref)

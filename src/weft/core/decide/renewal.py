@@ -10,7 +10,7 @@ from weft.core.decide.machines import Machine, is_running, machine_ref, note_pla
 from weft.core.decide.network_interfaces import captures_of, store_changed
 from weft.core.decide.places import domain_of, mac_of
 from weft.core.index import last_id
-from weft.model.errors import InvalidMacAddress, InvalidReference
+from weft.model.errors import Conflict, InvalidMacAddress, InvalidReference
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.values import Mac, mac_digits, parse_mac
 
@@ -40,7 +40,7 @@ def renew(draft: Draft, command: RenewMac) -> Decision:
         hold_mac(draft, asked, holder, captures_of(draft.state, machine.resource_id))
         mac = asked
     else:
-        mac = grant_mac(draft, holder, origin_of(draft.state, interface, interface), "renewed")
+        mac = _granted(draft, interface, holder)
     if old is not None:
         release(draft, MAC_SCOPE, old, ref, f"renewed: {ref} has {mac_digits(mac)} now")
     store_changed(draft, interface, private_mac_address=mac_digits(mac))
@@ -55,6 +55,18 @@ def _interface(draft: Draft, machine: Machine, name: str) -> Interface:
     raise InvalidReference(
         f"{machine_ref(machine.resource_id)} has no network interface '{name}'.", target="networkInterface"
     )
+
+
+def _granted(draft: Draft, interface: Interface, holder: Holder) -> Mac:
+    origin = origin_of(draft.state, interface, interface)
+    if origin.waits():
+        raise Conflict(
+            f"{holder.ref} takes its address from the range of its host, and it is bound to none: put its machine on a "
+            "server first, or name a macAddress.",
+            code="NoHostRange",
+            target=holder.ref,
+        )
+    return grant_mac(draft, holder, origin, "renewed")
 
 
 def _asked(text: str) -> Mac | None:

@@ -41,13 +41,12 @@ from weft.model.workload import (
 class _Part:
     """One captured interface on its way back: `present` is what stands under its name now, if that is the machine's."""
 
-    __slots__ = ("after", "before", "captured", "present", "ref", "remapped")
+    __slots__ = ("after", "captured", "present", "ref", "remapped")
 
     def __init__(self, ref: str, captured: CapturedInterface, present: Interface | None) -> None:
         self.ref = ref
         self.captured = captured
         self.present = present
-        self.before = present
         self.after = present
         self.remapped = False
 
@@ -293,9 +292,9 @@ class _Restoring:
     def _reports(self, parts: list[_Part], detached: list[Interface]) -> tuple[Restored, ...]:
         report = []
         for part in parts:
-            kept = part.before is not None and part.after is part.before
+            kept = part.after is part.present
             outcome = "kept" if kept else "remapped" if part.remapped else "restored"
-            report.append(_report(self._draft, part.before, part.after, outcome))
+            report.append(_report(self._draft, part.present, part.after, outcome))
         return (*report, *(_report(self._draft, one, None, "detached") for one in detached))
 
 
