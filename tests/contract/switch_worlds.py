@@ -15,6 +15,7 @@ from tests.contract.frames import frame, packet
 from tests.unit.agent.policies import HOSTS
 from weft.agent.flow import flow_text
 from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.switch import SwitchMac
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
@@ -36,6 +37,7 @@ class FakeWorld:
     def __init__(self):
         network = ProviderNetwork()
         self.switches = {name: FakeSwitch(name, network, [address]) for name, address in HOSTS.items()}
+        self._elsewhere = {}
 
     async def open(self):
         pass
@@ -51,6 +53,20 @@ class FakeWorld:
 
     async def unplug(self, host, name):
         self.switches[host].unplug(name)
+
+    async def plug_elsewhere(self, host, bridge, name, mac=None, vlan=0):
+        """A port of another hand on a bridge that is none of ours, which learns as any switch does."""
+        self._elsewhere[host, name] = (bridge, vlan)
+        if mac is not None:
+            self.switches[host].show_mac(SwitchMac(mac, name, bridge, vlan))
+
+    async def send_elsewhere(self, host, name, sent: Packet):
+        bridge, vlan = self._elsewhere[host, name]
+        self.switches[host].show_mac(SwitchMac(sent.eth_src, name, bridge, vlan, True))
+
+    async def unplug_elsewhere(self, host, name, *macs):
+        for mac in macs:
+            self.switches[host].hide_mac(mac)
 
     async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
         """Where a packet comes out, on any host."""
@@ -127,16 +143,16 @@ class LabWorld:
     def vsctl(self, host, *words):
         run(["ovs-vsctl", f"--db=unix:{self.rundir(host)}/db.sock", "--timeout=10", *words])
 
-    async def plug(self, host, name, iface_id="", mac=None):
+    async def plug(self, host, name, iface_id="", mac=None, bridge="br-int", vlan=0):
         space = self.space(host)
         run(["ip", "-n", space, "link", "add", name, "type", "veth", "peer", "name", f"{name}.g"])
         for end in (name, f"{name}.g"):
             run(["ip", "-n", space, "link", "set", end, "arp", "off", "up"])
-        words = ["add-port", "br-int", name]
+        words = ["add-port", bridge, name, *([f"tag={vlan}"] if vlan else [])]
         if iface_id:
             words += ["--", "set", "interface", name, f"external_ids:iface-id={iface_id}"]
         if mac is not None:
-            words += [f'external_ids:attached-mac="{mac_colons(mac)}"']
+            words += ["--", "set", "interface", name, f'external_ids:attached-mac="{mac_colons(mac)}"']
         self.vsctl(host, *words)
         netns.pushns(space)
         try:
@@ -146,8 +162,18 @@ class LabWorld:
             netns.popns()
         self._sockets[host, name] = tap
 
+    async def plug_elsewhere(self, host, bridge, name, mac=None, vlan=0):
+        self.vsctl(host, "--may-exist", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+        await self.plug(host, name, mac=mac, bridge=bridge, vlan=vlan)
+
+    async def send_elsewhere(self, host, name, sent: Packet):
+        self._sockets[host, name].send(frame(sent))
+
+    async def unplug_elsewhere(self, host, name, *macs):
+        await self.unplug(host, name)
+
     async def unplug(self, host, name):
-        self.vsctl(host, "del-port", "br-int", name)
+        self.vsctl(host, "del-port", name)
         self._sockets.pop((host, name)).close()
         run(["ip", "-n", self.space(host), "link", "del", name])
 

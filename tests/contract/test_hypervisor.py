@@ -181,6 +181,34 @@ async def test_remove_forgets_the_machine(world):
     assert world.ports("host1") == set()
 
 
+@pytest.mark.parametrize("before", [(PREPARE,), (START,), (START, Stop("web"))], ids=["prepared", "on", "off"])
+async def test_another_hand_may_delete_a_machine_and_it_can_be_made_anew(world, before):
+    await do(world, "host1", *before, Start(DB, DB_PORTS, SUBNETS))
+    seen = asyncio.Event()
+
+    async def watch():
+        async for _ in world.hypervisors["host1"].events():
+            if await power(world, "host1") == "":
+                seen.set()
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.05)
+    await world.hypervisors["host1"].forget("web")
+    await asyncio.wait_for(seen.wait(), 2)
+    watching.cancel()
+    assert (await power(world, "host1"), world.ports("host1")) == ("", identities(DB_PORTS))
+    await do(world, "host1", START)
+    assert (await power(world, "host1"), await power(world, "host1", "db")) == ("Running", "Running")
+
+
+async def test_a_machine_that_is_off_is_listed_wherever_it_has_ports(world):
+    await do(world, "host1", START)
+    await do(world, "host2", PREPARE)
+    await do(world, "host1", Stop("web"))
+    for host in HOSTS:
+        assert [(one.machine, one.power) for one in await world.hypervisors[host].facts()] == [("web", "Off")]
+
+
 async def test_remove_touches_no_other_machine(world):
     await do(world, "host1", START, Start(DB, DB_PORTS, SUBNETS), Remove("web"))
     assert await power(world, "host1", "db") == "Running"

@@ -12,7 +12,7 @@ from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told, tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flow import Flow, Goto, Output, exact
 from weft.agent.ovs_switch import tunnel_name
-from weft.agent.switch import Peer, SwitchChange, SwitchUnavailable
+from weft.agent.switch import Peer, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
 from weft.model.values import ROUTER_MAC
@@ -70,6 +70,39 @@ async def test_a_port_is_seen_with_what_it_is_known_by(world):
     assert (port.iface_id, port.attached_mac, port.tunnel) == ("aaaa-1", 0x001DD8B71C01, None)
     other = named(await seen(world, "host1", opened("p2")), "p2")
     assert (other.iface_id, other.attached_mac) == ("", None)
+
+
+async def macs(world, host, enough, patience=10):
+    async with asyncio.timeout(patience):
+        while True:
+            found = set(await world.switches[host].macs())
+            if enough(found):
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_addresses_on_other_bridges_are_seen_given_and_learnt(world):
+    await world.plug("host1", "p1", "AAAA-1", 0x001DD8B71C01)
+    await world.plug_elsewhere("host1", "br-ex", "tap3", 0x00155D0A0001, 7)
+    await world.plug_elsewhere("host1", "br-ex", "tap4")
+    given = SwitchMac(0x00155D0A0001, "tap3", "br-ex", 7)
+    assert [one for one in await macs(world, "host1", lambda all: given in all) if one.port == "p1"] == []
+    for name in ("tap3", "tap4"):
+        await seen_elsewhere(world, "host1", name)
+    await world.send_elsewhere("host1", "tap4", p.echo((0x00155D0A0002, 0x00155D0A0003), ("10.9.9.1", "10.9.9.2")))
+    learnt = SwitchMac(0x00155D0A0002, "tap4", "br-ex", 0, True)
+    # seconds, not minutes
+    assert await macs(world, "host1", lambda all: learnt in all, 5)
+    await world.unplug_elsewhere("host1", "tap3", 0x00155D0A0001)
+    assert learnt in await macs(world, "host1", lambda all: given not in all)
+
+
+async def seen_elsewhere(world, host, name):
+    """Wait until a real switch has opened the port."""
+    if world.real:
+        async with asyncio.timeout(10):
+            while not [one for one in world.switches[host]._database.rows().others if one.name == name and one.ofport]:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_port_that_goes_is_gone_and_its_coming_and_going_are_events(world):

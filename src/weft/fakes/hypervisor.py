@@ -180,6 +180,11 @@ class FakeHypervisor:
     def changed(self) -> None:
         self._listeners.tell()
 
+    async def forget(self, machine: str) -> None:
+        """Another hand deletes the machine here: nobody asked for it, and what it had is gone."""
+        self._remove(machine)
+        self.changed()
+
     @property
     def _switch(self) -> FakeSwitch:
         return self._datacenter.switches[self.host]
