@@ -10,6 +10,7 @@ import msgspec
 
 from weft.api import bodies, words
 from weft.api.actions import ACTIONS
+from weft.model.inventory import Inventory
 from weft.model.kinds import BY_NAME, KINDS, RESERVATIONS, SERVERS, VIRTUAL_MACHINES, Kind
 
 Schema = dict[str, Any]
@@ -34,7 +35,7 @@ _QUERY = [
 def document(version: str) -> Schema:
     """The whole description."""
     types = [kind.type for kind in _walk(KINDS)]
-    asked = (bodies.Release, bodies.Reserve, *(action.body for action in ACTIONS.values()))
+    asked = (bodies.Release, bodies.Reserve, Inventory, *(action.body for action in ACTIONS.values()))
     _, components = msgspec.json.schema_components([*types, *asked], ref_template=_REF)
     for schema in components.values():
         for hidden in _hidden_names():
@@ -186,6 +187,10 @@ def _weft_paths() -> dict[str, Schema]:
     for name in ("batch", "trace"):
         paths[f"/weft/v1/{name}"] = {"post": _operation(name, {"200": _ANY}) | {"requestBody": body}}
     paths["/weft/v1/conflicts"] = {"get": _operation("Every present clash", {"200": _ANY}) | {"parameters": _CLASHES}}
+    audit = _operation("What is wrong with an inventory, and what will be", {"200": _ANY})
+    audit |= {"requestBody": _body(_schema_of(Inventory), required=True)}
+    paths["/weft/v1/audits"] = {"post": audit}
+    paths["/weft/v1/schemas/inventory"] = {"get": _operation("The JSON Schema of an inventory", {"200": _ANY})}
     for name in ("policy", "state"):
         paths[f"/weft/v1/servers/{{id}}/{name}"] = _described(
             {"get": _operation(f"{name} of a host", {"200": _ANY})}, ("id",)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft import __version__
-from weft.api import conflicts, feed, hosts, openapi, watch
+from weft.api import audits, conflicts, feed, hosts, openapi, watch
 from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
@@ -86,9 +86,20 @@ class Routes:
             _allow(call, "GET")
             read = hosts.policy(self._controller, call, rest[1]) if last == "policy" else None
             return read or hosts.state(self._controller, rest[1])
+        if rest and (kind == "audits" or (kind, last) == ("schemas", "inventory")) and len(rest) <= 2:
+            return await self._audit(call, rest)
         if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):
             return await self._ledger(call, rest)
         return await self._resources.handle(call, place_of("weft", rest))
+
+    async def _audit(self, call: Call, rest: list[str]) -> Answer:
+        if rest[0].lower() == "schemas":
+            _allow(call, "GET")
+            return audits.inventory_schema(call)
+        if len(rest) > 1:
+            raise UnknownPath("An audit is not kept: its report is the answer to POST /weft/v1/audits.")
+        _allow(call, "POST")
+        return await audits.of_inventory(call)
 
     async def _ledger(self, call: Call, rest: list[str]) -> Answer:
         last = rest[-1].lower()

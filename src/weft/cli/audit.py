@@ -1,6 +1,7 @@
 """`weft audit`: what is wrong with the addresses of an inventory, whoever runs it. Speaks to no controller."""
 
 import enum
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from weft.cli.audit_page import page
 from weft.cli.desk import DONE, Misuse, run_here
 from weft.cli.inventory import read_inventory
 from weft.core.audit.findings import SEVERITIES, Report
-from weft.core.audit.report import audit
+from weft.core.audit.report import report_on
 from weft.model.inventory import schema
 
 app = typer.Typer()
@@ -73,12 +74,24 @@ def audit_files(
             return DONE
         if not files:
             raise Misuse("name at least one file of an inventory; see: weft audit --help")
-        report = audit(read_inventory(files))
+        report = _report(files)
         _write(_as_text(report, form, everything), output)
         worst = SEVERITIES.index(fail_on.value)
         return FINDINGS if any(SEVERITIES.index(one.severity) <= worst for one in report.findings) else DONE
 
     run_here(work)
+
+
+def _report(files: list[str]) -> Report:
+    """A hundred thousand machines are millions of objects, of which none is garbage: looking for some took a third of
+    the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return report_on(read_inventory(files).survey)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _as_text(report: Report, form: Format, everything: bool) -> str:

@@ -16,10 +16,10 @@ import msgspec
 from weft.cli.faults import BadFile, Fault
 from weft.cli.inventory_csv import read_csv
 from weft.cli.inventory_hyperv import HyperVReader
-from weft.cli.inventory_json import read_json
+from weft.cli.inventory_json import fault_of, read_json
 from weft.cli.inventory_libvirt import LibvirtReader
 from weft.cli.inventory_sources import Found, Origin, Source
-from weft.core.audit.survey import InvalidInventory, survey
+from weft.core.audit.survey import InvalidInventory, Survey, survey
 from weft.model.inventory import Host, Inventory, Machine
 
 _MARKS = (
@@ -36,7 +36,14 @@ _QUOTED = re.compile(r"'([^']+)'")
 _LEVELS = re.compile(r"(hosts|machines|macPools)\[(\d+)\]\.?(.*)")
 
 
-def read_inventory(words: list[str]) -> Inventory:
+class Read(msgspec.Struct, frozen=True):
+    """An inventory as it was written, and as the audit reads it."""
+
+    inventory: Inventory
+    survey: Survey
+
+
+def read_inventory(words: list[str]) -> Read:
     """The inventory of all files named: FILE, FOLDER, HOST=FILE, or - for standard input. Raises BadFile."""
     found = Found()
     hyperv, libvirt = HyperVReader(), LibvirtReader()
@@ -64,20 +71,21 @@ def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: Libvi
 
 
 def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
+    """Ours if it has our shape, or looks as if it should have; else what PowerShell wrote."""
     try:
+        read_json(source, found)
+    except msgspec.ValidationError as error:
         value = msgspec.json.decode(source.text)
+        if _is_own(value):
+            found.faults.append(fault_of(source, error))
+        else:
+            hyperv.read(value, source, found)
     except msgspec.DecodeError as error:
         at = re.search(r"\(byte (\d+)\)", str(error))
         line = source.text.encode()[: int(at[1])].count(b"\n") + 1 if at else source.text.count("\n") + 1
         found.faults.append(source.fault(line, f"not JSON: {error}; write it again"))
-        return
     except RecursionError:
         found.faults.append(source.fault(1, "is nested more deeply than any inventory; write it again"))
-        return
-    if _is_own(value):
-        read_json(source, found)
-    else:
-        hyperv.read(value, source, found)
 
 
 def _is_own(value: Any) -> bool:
@@ -129,7 +137,7 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-8")
 
 
-def _joined(found: Found) -> Inventory:
+def _joined(found: Found) -> Read:
     """All of it as one inventory: what several files say of one host is put together, a machine counts once."""
     hosts: dict[str, tuple[Host, Origin]] = {}
     for host, origin in found.hosts:
@@ -149,10 +157,9 @@ def _joined(found: Found) -> Inventory:
         mac_pools=tuple(pool for pool, _ in found.pools),
     )
     try:
-        survey(inventory)
+        return Read(inventory, survey(inventory))
     except InvalidInventory as error:
         raise BadFile(_placed(place, message, told) for place, message in error.faults) from None
-    return inventory
 
 
 def _key(machine: Machine, at: int) -> tuple[str, ...]:

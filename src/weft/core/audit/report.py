@@ -21,7 +21,11 @@ from weft.model.values import parse_mac
 
 def audit(inventory: Inventory) -> Report:
     """Everything that is wrong with it or will be. Raises InvalidInventory; changes nothing."""
-    found = survey(inventory)
+    return report_on(survey(inventory))
+
+
+def report_on(found: Survey) -> Report:
+    """As `audit`, of an inventory that has been read already."""
     findings = sorted(_search(found), key=_order)
     duplicates: set[int] = {parse_mac(finding.address) for finding in findings if finding.code == "duplicateMac"}
     count = {severity: 0 for severity in SEVERITIES}
