@@ -1,4 +1,4 @@
-"""The ledger over random lives of pools, subnets, interfaces, machines and moves, against its invariants.
+"""The ledger over random lives of pools, plans, reservations, subnets, interfaces, machines and ports that agents see.
 
 After every command: deciding left the state alone; applying and reverting restores it exactly; a state loaded from the
 same rows is equal; counts add up; every address has the holders that say so, never two that can meet; nothing is
@@ -15,13 +15,27 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit.core.world import World, provider_network, put_command, server_on
 from weft.core.changes import LeaseChange
-from weft.core.commands import AdvanceMove, Batch, BeginMove, Command, Decision, EndCoolDowns, SetPower
+from weft.core.commands import (
+    AdvanceMove,
+    Batch,
+    BeginMove,
+    Command,
+    Decision,
+    EndCoolDowns,
+    EndReservations,
+    NoteSeen,
+    Reserve,
+    Seen,
+    SetPower,
+)
+from weft.core.conflicts import conflicts, conflicts_of
 from weft.core.decide import decide
 from weft.core.state import State
+from weft.core.words import address_text
 from weft.model.errors import Refusal
 from weft.model.kinds import KINDS
 from weft.model.leases import MAC_SCOPE, Lease
-from weft.model.values import Now
+from weft.model.values import Now, parse_mac
 
 INTERFACES = st.sampled_from([f"n{at}" for at in range(6)])
 MACHINES = st.sampled_from(["m1", "m2", "m3"])
@@ -29,6 +43,9 @@ SERVERS = st.sampled_from(["h1", "h2"])
 NETWORKS = st.sampled_from(["blue", "red"])
 SUBNETS = st.sampled_from(["blue/subnets/web", "blue/subnets/six", "blue/subnets/db", "red/subnets/web"])
 STATIC_MACS = st.sampled_from(["020000000001", "020000000004", "101010101105", "101010101106", "FF0000000000"])
+PLAN = "/weft/addressPlans/hv"
+REQUESTS = st.sampled_from(["r1", "r2"])
+SEEN_MACS = st.sampled_from([0x020000000002, 0x020000000011, 0x101010101105, 0x00155D000001])
 POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
 
 
@@ -51,6 +68,12 @@ def put_interfaces(draw: Any) -> Command:
     body: dict[str, Any] = {"privateMacAllocationMethod": "Dynamic", "ipConfigurations": draw(configurations())}
     if draw(st.booleans()):
         body |= {"privateMacAllocationMethod": "Static", "privateMacAddress": draw(STATIC_MACS)}
+    elif draw(st.booleans()):
+        body["strategy"] = draw(st.sampled_from(["hostRange", "random"]))
+        if draw(st.booleans()):
+            body["server"] = {"resourceRef": f"/servers/{draw(SERVERS)}"}
+    if draw(st.booleans()):
+        body["reservation"] = {"resourceRef": f"/weft/reservations/{draw(REQUESTS)}"}
     return put_command(f"/networkInterfaces/{draw(INTERFACES)}", body)
 
 
@@ -60,7 +83,38 @@ def put_pools(draw: Any) -> Command:
     first, last = POOLS[name]
     excluded = [{"first": first[:-1] + str(draw(st.integers(0, 1)))}] if draw(st.booleans()) else []
     body = {"startMacAddress": first, "endMacAddress": last, "excluded": excluded}
+    body |= {"drain": draw(st.booleans()), "releaseInactiveAfterSeconds": draw(st.sampled_from([0, 20]))}
+    if draw(st.booleans()):
+        body["hostGroup"] = "rack1"
     return put_command(f"/macPools/{name}", body | {"coolDownSeconds": draw(st.sampled_from([0, 10]))})
+
+
+@st.composite
+def put_plans(draw: Any) -> Command:
+    body = {"prefix": "00-15-5D-00-00", "clusterDigits": 0, "interfaceDigits": 1}
+    if draw(st.booleans()):
+        body = {"prefix": "00-15-5D-00-0", "clusterDigits": 1, "interfaceDigits": 1}
+    return put_command(PLAN, body | {"coolDownSeconds": draw(st.sampled_from([0, 10]))})
+
+
+@st.composite
+def reserves(draw: Any) -> Command:
+    pools = ["/macPools/p1", "/macPools/p1", "/virtualNetworks/blue/subnets/web", "/servers/h1/macRange"]
+    return Reserve(
+        pool=draw(st.sampled_from(pools)),
+        count=draw(st.integers(1, 3)),
+        contiguous=draw(st.booleans()),
+        until=draw(st.sampled_from([None, 1_700_000_030.0, 1_700_009_000.0])),
+        request_id=draw(REQUESTS),
+    )
+
+
+@st.composite
+def sightings(draw: Any) -> Command:
+    ports = st.builds(
+        Seen, SEEN_MACS, st.sampled_from(["vnet1", "vnet2"]), vlan=st.sampled_from([0, 7]), learnt=st.booleans()
+    )
+    return NoteSeen(draw(SERVERS), tuple(draw(st.lists(ports, max_size=3))))
 
 
 @st.composite
@@ -98,6 +152,12 @@ def put_servers(draw: Any) -> Command:
     name = draw(SERVERS)
     asked = {"providerAddresses": [f"192.168.{name[1]}.{draw(st.integers(9, 12))}"]} if draw(st.booleans()) else {}
     body = server_on(f"pa{name[1]}") | asked
+    if draw(st.booleans()):
+        asked["addressPlan"] = {"resourceRef": PLAN}
+        asked["clusterNumber"] = draw(st.integers(0, 1))
+    if draw(st.booleans()):
+        asked["dynamicMacRange"] = {"first": "00155D000000", "last": draw(st.sampled_from(["00155D000007", "1"]))}
+    body |= asked | {"hostGroup": draw(st.sampled_from(["", "rack1"]))}
     body["networkInterfaces"][0]["properties"]["mac"] = draw(st.sampled_from(["", "020000000004", "101010101106"]))
     return put_command(f"/servers/{name}", body)
 
@@ -111,6 +171,8 @@ DELETES = st.one_of(
     SERVERS.map(lambda one: f"/servers/{one}"),
     st.sampled_from(sorted(POOLS)).map(lambda one: f"/macPools/{one}"),
     st.just("/logicalNetworks/hnvpa/subnets/pa2"),
+    st.just(PLAN),
+    REQUESTS.map(lambda one: f"/weft/reservations/{one}"),
 ).map(World.delete_command)
 
 WRITES = st.one_of(
@@ -121,6 +183,8 @@ WRITES = st.one_of(
     put_pools(),
     put_networks(),
     put_servers(),
+    put_plans(),
+    reserves(),
     DELETES,
 )
 
@@ -143,6 +207,7 @@ class Ledger(RuleBasedStateMachine):
         self.world.put("/logicalNetworks/hnvpa", provider_network())
         for name in ("h1", "h2"):
             self.world.put(f"/servers/{name}", server_on(f"pa{name[1]}"))
+        self.world.put(PLAN, {"prefix": "00-15-5D-00-00", "clusterDigits": 0, "interfaceDigits": 1})
         for name, (first, last) in POOLS.items():
             self.world.put(
                 f"/macPools/{name}", {"startMacAddress": first, "endMacAddress": last, "coolDownSeconds": 10}
@@ -207,6 +272,10 @@ class Ledger(RuleBasedStateMachine):
     def batch(self, commands: list[Command]) -> None:
         self.run(Batch(tuple(commands)))
 
+    @rule(command=st.one_of(reserves(), sightings()))
+    def reserve_or_see(self, command: Command) -> None:
+        self.run(command)
+
     @precondition(lambda self: any(self.state.all("networkInterfaces")))
     @rule(data=st.data())
     def write_machine(self, data: st.DataObject) -> None:
@@ -238,6 +307,7 @@ class Ledger(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.world.now = Now(self.world.now.ledger + seconds, self.world.now.wall + seconds)
         self.run(EndCoolDowns())
+        self.run(EndReservations())
 
     @invariant()
     def counts_add_up(self) -> None:
@@ -248,10 +318,11 @@ class Ledger(RuleBasedStateMachine):
                 if pool.spec.first <= address <= pool.spec.last
             ]
             used = {name: pool.used(name) for name in ("assigned", "retained", "cooling", "reserved", "foreign")}
-            for name in ("assigned", "cooling"):
+            for name in ("assigned", "retained", "cooling", "foreign"):
                 assert used[name] == sum(lease.state == name for lease in leases), key
             alone = sum(last - first + 1 for first, last, _ in pool.spec.excluded)
             alone -= sum(bool(pool.why_excluded(lease.address)) for lease in leases)
+            alone += sum(lease.state == "reserved" for lease in leases)
             assert used["reserved"] == alone, key
             assert sum(used.values()) == pool.taken.used <= pool.capacity
 
@@ -259,14 +330,18 @@ class Ledger(RuleBasedStateMachine):
     def every_address_has_the_holders_that_say_so(self) -> None:
         held: dict[tuple[str, int], set[str]] = {}
         for interface in self.state.all("networkInterfaces"):
+            if interface.properties.private_mac_address is None:
+                assert interface.properties.strategy == "hostRange"
+                continue
             ref = f"/networkInterfaces/{interface.resource_id}"
             held.setdefault((MAC_SCOPE, int(interface.properties.private_mac_address, 16)), set()).add(ref)
         for scope in self.state.addresses.leases:
             for address, lease in self.state.leases(scope).items():
                 if lease.state != "assigned":
                     continue
-                refs = {holder.ref for holder in lease.holders}
-                assert len(refs) == len(lease.holders) > 0
+                users = [one for one in lease.holders if one.kind not in ("port", "reservation")]
+                refs = {holder.ref for holder in users}
+                assert len(refs) == len(users) > 0
                 if scope == MAC_SCOPE:
                     assert held.pop((scope, address)) == refs
                 elif scope.startswith("ip"):
@@ -278,10 +353,53 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def no_two_that_can_meet_share_a_mac(self) -> None:
         for lease in self.state.leases(MAC_SCOPE).values():
-            if lease.state == "assigned" and len(lease.holders) > 1:
-                domains = [holder.domain for holder in lease.holders]
+            users = [one for one in lease.holders if one.kind == "networkInterface"]
+            if lease.state == "assigned" and len(users) > 1:
+                domains = [holder.domain for holder in users]
                 assert len(set(domains)) == len(domains) and "" not in domains
-                assert not any(holder.granted for holder in lease.holders)
+                assert not any(holder.granted for holder in users)
+
+    @invariant()
+    def a_reservation_holds_what_it_says_until_it_ends(self) -> None:
+        held = {
+            (holder.ref, address_text(lease.scope, lease.address))
+            for scope in self.state.addresses.leases
+            for lease in self.state.leases(scope).values()
+            for holder in lease.holders
+            if holder.kind == "reservation" and lease.state != "cooling"
+        }
+        named = {
+            (f"/weft/reservations/{one.resource_id}", text)
+            for one in self.state.all("reservations")
+            for text in one.properties.addresses
+        }
+        assert held == named
+        ends = [one.properties.expires for one in self.state.all("reservations") if one.properties.expires]
+        assert self.state.reservations_end() == min(ends, default=None)
+
+    @invariant()
+    def ranges_of_hosts_are_disjoint_and_in_their_plan(self) -> None:
+        specs = [pool.spec for pool in self.state.addresses.pools.values() if pool.spec.scope == MAC_SCOPE]
+        specs.sort(key=lambda spec: spec.first)
+        assert all(one.last < other.first for one, other in zip(specs, specs[1:], strict=False))
+        granted = {one.resource_id for one in self.state.all("servers") if one.properties.mac_range is not None}
+        assert granted == {spec.ref.split("/")[2] for spec in specs if spec.host_range}
+
+    @invariant()
+    def every_conflict_is_one_of_a_lease_with_two_users_or_of_two_ranges(self) -> None:
+        every = conflicts(self.state)
+        of_machines = [one for machine in self.state.all("virtualMachines") for one in self._conflicts_of(machine)]
+        assert all(one in every for one in of_machines)
+        for one in every:
+            assert one.kind in ("activeTwin", "foreign", "rangeOverlap", "drift")
+            assert len(set(one.holders)) == len(one.holders) == 2
+            assert one.kind != "activeTwin", "no command but adoption makes one here"
+            if one.kind == "foreign":
+                lease = self.state.lease(MAC_SCOPE, parse_mac(one.address))
+                assert lease is not None and {holder.ref for holder in lease.holders} >= set(one.holders)
+
+    def _conflicts_of(self, machine: Any) -> list[Any]:
+        return conflicts_of(self.state, machine.resource_id)
 
     @invariant()
     def our_book_of_what_cools_is_theirs(self) -> None:
