@@ -2,7 +2,7 @@
 
 import typer
 
-from weft.cli import addresses, audit, follow, hosts, look, nic, pools, resources, vm
+from weft.cli import addresses, audit, follow, hosts, importing, look, nic, pools, resources, vm
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -19,4 +19,5 @@ app.add_typer(addresses.conflicts_app)
 app.add_typer(look.app)
 app.add_typer(follow.app)
 app.add_typer(audit.app)
+app.add_typer(importing.app)
 app.add_typer(hosts.app, name="host")
