@@ -28,6 +28,7 @@ SUBNETS = {
 }
 PAIR = ("/virtualNetworks/blue/subnets/web", "/virtualNetworks/blue/subnets/six")
 """A dual-stack pair, one L2 domain; so are lan's two, which one adapter carries with one VLAN."""
+LAN = ("/logicalNetworks/lan/subnets/a", "/logicalNetworks/lan/subnets/b")
 POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
 STATIC_MACS = ["020000000001", "020000000004", "101010101105", "101010101106"]
 FOREIGN_MACS = ["020000000002", "020000000011", "101010101105"]
@@ -62,13 +63,18 @@ def installation() -> list[Command]:
 
 
 def settled() -> list[Command]:
-    """A machine that runs with addresses that Weft picked, and can go back to where it is."""
+    """A machine that runs with addresses that Weft picked and can go back to where it is; and one on a VLAN."""
     web = [{"resourceId": "ip0", "properties": {"subnet": {"resourceRef": PAIR[0]}}}]
     nic = {"privateMacAllocationMethod": "Dynamic", "ipConfigurations": web}
+    address = {"privateIPAllocationMethod": "Static", "privateIPAddress": "10.9.1.2"}
+    lan = [{"resourceId": "ip0", "properties": address | {"subnet": {"resourceRef": LAN[0]}}}]
+    static = {"privateMacAllocationMethod": "Static", "privateMacAddress": STATIC_MACS[2], "ipConfigurations": lan}
     return [
         put_command("/networkInterfaces/n0", nic),
         machine("m1", ["n0"], "h1", "Running"),
         TakeCheckpoint("m1", "k1"),
+        put_command("/networkInterfaces/n1", static),
+        machine("m2", ["n1"], "h2", "Running"),
     ]
 
 
@@ -124,7 +130,7 @@ def imports(draw: Any, macs: tuple[str, ...] = ()) -> ImportMachine:
     """One adapter, with a MAC that is in use, or one that a pool gives, or one from elsewhere."""
 
     def adapter() -> ImportedInterface:
-        subnet = draw(st.sampled_from(["", "/virtualNetworks/blue/subnets/web", "/virtualNetworks/red/subnets/web"]))
+        subnet = draw(st.sampled_from(["", PAIR[0], "/virtualNetworks/red/subnets/web", LAN[1]]))
         ips = (f"{SUBNETS[subnet]}{draw(st.integers(2, 6))}",) if subnet and draw(st.booleans()) else ()
         return ImportedInterface(draw(st.sampled_from([*macs, *STATIC_MACS])), ips, subnet)
 
@@ -139,12 +145,12 @@ def imports(draw: Any, macs: tuple[str, ...] = ()) -> ImportMachine:
 
 
 @st.composite
-def sightings(draw: Any) -> tuple[Seen, ...]:
-    """What an agent sees at once; each port has one address."""
-    ports = draw(st.lists(st.sampled_from(["vnet7", "vnet8"]), max_size=2, unique=True))
-    return tuple(
-        Seen(int(draw(st.sampled_from(FOREIGN_MACS)), 16), port, vlan=draw(st.sampled_from([0, 10])))
-        if draw(st.booleans())
-        else Seen(int(draw(st.sampled_from(FOREIGN_MACS)), 16), port, bridge="br0", vlan=10, learnt=True)
-        for port in ports
-    )
+def sightings(draw: Any, macs: tuple[str, ...] = ()) -> tuple[Seen, ...]:
+    """What an agent sees at once, of ours (`macs`) and of others; each port has one address."""
+    found = []
+    for port in draw(st.lists(st.sampled_from(["vnet7", "vnet8"]), max_size=2, unique=True)):
+        mac = int(draw(st.sampled_from([*macs, *FOREIGN_MACS])), 16)
+        learnt = draw(st.booleans())
+        vlan = draw(st.sampled_from([0, 10]))
+        found.append(Seen(mac, port, bridge="br0" if learnt else "", vlan=vlan, learnt=learnt))
+    return tuple(found)

@@ -369,9 +369,10 @@ class Life(RuleBasedStateMachine):
             assert numbers[-1] - numbers[0] == count - 1
 
     @has("servers")
-    @rule(data=st.data(), seen=asks.sightings())
-    def see(self, data: st.DataObject, seen: Any) -> None:
-        self.run(NoteSeen(self.pick(data, "servers").resource_id, seen))
+    @rule(data=st.data())
+    def see(self, data: st.DataObject) -> None:
+        macs = tuple(sorted({mac for mac in self._macs().values() if mac}))
+        self.run(NoteSeen(self.pick(data, "servers").resource_id, data.draw(asks.sightings(macs))))
 
     @rule(seconds=st.sampled_from([1, 6, 11, 25, 70]), jump=st.sampled_from([0, 0, -7200, 7200]))
     def wait(self, seconds: int, jump: int) -> None:
