@@ -15,7 +15,7 @@ from msgspec import inspect
 from weft.cli.documents import Document
 from weft.cli.references import normal_ref
 from weft.model.errors import InvalidMacAddress
-from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
+from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES
 from weft.model.values import parse_mac
 
 _GRANTED = frozenset(
@@ -43,18 +43,23 @@ def compare(document: Document, present: Any) -> Iterator[Difference]:
     """The members in which the resource on the controller differs from the file."""
     desired = msgspec.to_builtins(msgspec.convert(document.body, document.kind.type, strict=False))
     known = msgspec.convert(_spelled(present, inspect.type_info(document.kind.type)), document.kind.type, strict=False)
-    wanted = {name: value for name, value in desired["properties"].items() if name not in _not_kept(document)}
+    left_out = _not_kept(document, present)
+    wanted = {name: value for name, value in desired["properties"].items() if name not in left_out}
     yield from _differences("", wanted, msgspec.to_builtins(known)["properties"])
     wanted_tags = document.body.get("tags") or {}
     if wanted_tags != (known.tags or {}):
         yield Difference("tags", known.tags, wanted_tags)
 
 
-def _not_kept(document: Document) -> tuple[str, ...]:
+def _not_kept(document: Document, present: Any) -> tuple[str, ...]:
     """Members that the controller reads and does not keep as they were written."""
     properties = document.body["properties"]
-    if document.kind is NETWORK_INTERFACES and str(properties.get("strategy", "")).lower() != "hostrange":
-        return ("server",)  # answers have that of its machine
+    if document.kind is SERVERS and "clusterNumber" not in properties:
+        return ("clusterNumber",)  # of a server with a plan it is 0 then
+    if document.kind is NETWORK_INTERFACES and (
+        present["properties"].get("privateMacAddress") or str(properties.get("strategy", "")).lower() != "hostrange"
+    ):
+        return ("server",)  # it says whose range to grant from; answers have that of its machine
     if document.kind is VIRTUAL_MACHINES and properties.get("isTemplate") and properties.get("networkInterfaces"):
         return ("networkInterfaces", "networks")  # a template takes their subnets
     return ()

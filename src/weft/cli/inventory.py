@@ -71,6 +71,17 @@ def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: Libvi
 
 
 def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
+    try:
+        _ours_or_hyperv(source, found, hyperv)
+    except msgspec.DecodeError as error:
+        at = re.search(r"\(byte (\d+)\)", str(error))
+        line = source.text.encode()[: int(at[1])].count(b"\n") + 1 if at else source.text.count("\n") + 1
+        found.faults.append(source.fault(line, f"not JSON: {error}; write it again"))
+    except RecursionError:
+        found.faults.append(source.fault(1, "is nested more deeply than any inventory; write it again"))
+
+
+def _ours_or_hyperv(source: Source, found: Found, hyperv: HyperVReader) -> None:
     """Ours if it has our shape, or looks as if it should have; else what PowerShell wrote."""
     try:
         read_json(source, found)
@@ -80,12 +91,6 @@ def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
             found.faults.append(fault_of(source, error))
         else:
             hyperv.read(value, source, found)
-    except msgspec.DecodeError as error:
-        at = re.search(r"\(byte (\d+)\)", str(error))
-        line = source.text.encode()[: int(at[1])].count(b"\n") + 1 if at else source.text.count("\n") + 1
-        found.faults.append(source.fault(line, f"not JSON: {error}; write it again"))
-    except RecursionError:
-        found.faults.append(source.fault(1, "is nested more deeply than any inventory; write it again"))
 
 
 def _is_own(value: Any) -> bool:

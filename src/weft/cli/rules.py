@@ -11,7 +11,6 @@ from weft.cli.check import Check
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
 from weft.cli.shapes import Place
-from weft.core.macs import first_forbidden, first_group_address
 from weft.model.values import IpAddress, IpPrefix, mac_dashes
 
 Range = tuple[int, int]
@@ -37,13 +36,7 @@ def _mac_pool(check: Check) -> None:
     if start is not None and end is not None and end < start:
         check.fault(last, f"the end {mac_dashes(end)} lies before the start {mac_dashes(start)}; swap the two")
     elif start is not None and end is not None:
-        group, forbidden = first_group_address(start, end), first_forbidden(start, end)
-        if group is not None:
-            why = f"the pool would hold group addresses, {mac_dashes(group)} the first"
-            check.fault(first, f"{why}; keep the lowest bit of the first octet 0 in all of it")
-        elif forbidden is not None:
-            address, why = forbidden
-            check.fault(first, f"the pool would hold {mac_dashes(address)}, and {why}; choose another range")
+        rules_addresses.grantable(check, first, start, end)
     rules_addresses.mac_pool(check, start, end)
 
 
@@ -210,7 +203,7 @@ def _claims(document: Document) -> Iterator[tuple[str, Any, Place]]:
             vsid = subnet.get("properties", {}).get("virtualSubnetId")
             if vsid:
                 yield "VSID", vsid, ("properties", "subnets", i, "properties", "virtualSubnetId")
-    if document.kind.name == "virtualMachines":
+    if document.kind.name == "virtualMachines" and not properties.get("isTemplate"):
         for i, ref in enumerate(properties.get("networkInterfaces", ())):
             if ref.get("resourceRef"):
                 place = ("properties", "networkInterfaces", i, "resourceRef")

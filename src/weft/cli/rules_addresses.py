@@ -7,6 +7,7 @@ import re
 
 from weft.cli.check import Check
 from weft.cli.shapes import Place
+from weft.core.macs import first_forbidden, first_group_address
 from weft.model.values import mac_dashes
 
 DIGITS_OF_A_MAC = 12
@@ -24,7 +25,23 @@ def address_plan(check: Check) -> None:
         shown = " + ".join(str(each) for each in (len(digits), *widths))
         what_to_do = f"make prefix, cluster, host and interface {DIGITS_OF_A_MAC} together"
         check.fault(("properties",), f"{shown} digits are not a MAC address; {what_to_do}")
+    else:
+        rest = 4 * (DIGITS_OF_A_MAC - len(digits))
+        start = int(digits, 16) << rest
+        grantable(check, ("properties", "prefix"), start, start + (1 << rest) - 1)
     _percent(check)
+
+
+def grantable(check: Check, place: Place, start: int, end: int) -> None:
+    """Whether an interface may have every address of a range."""
+    group, forbidden = first_group_address(start, end), first_forbidden(start, end)
+    what = check.document.kind.name.removesuffix("s").removeprefix("mac").removeprefix("address").lower()
+    if group is not None:
+        why = f"the {what} would hold group addresses, {mac_dashes(group)} the first"
+        check.fault(place, f"{why}; keep the lowest bit of the first octet 0 in all of it")
+    elif forbidden is not None:
+        address, why = forbidden
+        check.fault(place, f"the {what} would hold {mac_dashes(address)}, and {why}; choose another range")
 
 
 def _width(check: Check, member: str, default: int) -> int:

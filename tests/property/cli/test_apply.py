@@ -46,11 +46,46 @@ def interfaces(draw: st.DrawFn, number: int) -> Resource:
     if draw(st.booleans()):
         configuration |= {"privateIPAllocationMethod": "Static", "privateIPAddress": address}
     if draw(st.booleans()):
+        properties["strategy"] = draw(st.sampled_from(("central", "random", "Random", "hostrange")))
+        properties["server"] = {"resourceRef": "/servers/h0"}
+    if draw(st.booleans()):
         properties["isPrimary"] = draw(st.sampled_from((True, "true", "True")))
     if draw(st.booleans()):
         properties["ipConfigurations"] = [{"resourceId": "c", "properties": configuration}]
     document = {"kind": "networkInterfaces", "resourceId": f"i{number}", "properties": properties}
     return document | ({"tags": {"a": "1"}} if draw(st.booleans()) else {})
+
+
+pool_members = st.fixed_dictionaries(
+    {},
+    optional={
+        "strategy": st.sampled_from(("central", "Random")),
+        "drain": st.just(False),
+        "warnAtPercent": st.sampled_from((0, 80, "90")),
+        "releaseInactiveAfterSeconds": st.just(60),
+        "excluded": st.just([{"first": "001dd8000010", "last": "00:1d:d8:00:00:1f", "reason": "routers"}]),
+    },
+)
+server_members = st.fixed_dictionaries(
+    {},
+    optional={
+        "hostGroup": st.just("rack4"),
+        "clusterNumber": st.sampled_from((0, "7")),
+        "dynamicMacRange": st.just({"first": "00155d010000", "last": "00:15:5d:01:00:ff"}),
+        "macRange": st.just({"first": "00-00-00-00-00-00", "last": "00-00-00-00-00-01"}),
+    },
+)
+
+
+@st.composite
+def templates(draw: st.DrawFn, number: int, servers: int) -> Resource:
+    """With networks of its own, or with those of an interface of the file."""
+    subnet = {"resourceRef": "/virtualNetworks/N/subnets/s"}
+    networks = {"networks": [{"subnet": subnet} | draw(st.sampled_from(({}, {"strategy": "Random"})))]}
+    interfaces = {"networkInterfaces": [{"resourceRef": f"/networkInterfaces/i{number}"}]}
+    server = {"server": {"resourceRef": f"/servers/h{draw(st.integers(0, servers - 1))}"}}
+    properties: Resource = {"isTemplate": True} | server | draw(st.sampled_from((networks, interfaces, {})))
+    return {"kind": "virtualMachines", "resourceId": f"t{number}", "properties": properties}
 
 
 @st.composite
@@ -62,12 +97,15 @@ def streams(draw: st.DrawFn) -> list[Resource]:
     subnet: Resource = {"addressPrefix": "10.1.0.0/22"}
     subnet |= {"virtualSubnetId": draw(st.sampled_from((6001, "6001")))} if draw(st.booleans()) else {}
     servers = draw(st.integers(1, 3))
+    mac_pool: Resource = {"startMacAddress": "001dd8000000", "endMacAddress": "00:1D:D8:00:00:FF"} | draw(pool_members)
     documents: list[Resource] = [
-        {"kind": "macPools", "resourceId": "m", "properties": {"startMacAddress": "001dd8000000", "endMacAddress": "00:1D:D8:00:00:FF"}},
+        {"kind": "macPools", "resourceId": "m", "properties": mac_pool},
+        {"kind": "addressPlans", "resourceId": "a", "properties": draw(st.sampled_from(({}, {"prefix": "00:15:5d"}, {"prefix": "06", "clusterDigits": 4, "interfaceDigits": 5})))},
         {"kind": "logicalNetworks", "resourceId": "l", "properties": {"networkVirtualizationEnabled": "True", "subnets": [{"resourceId": "s", "properties": provider}]}},
         {"kind": "virtualNetworks", "resourceId": "n", "properties": {"logicalNetwork": {"resourceRef": "/logicalNetworks/L"}, "addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [{"resourceId": "s", "properties": subnet}]}},
-        *({"kind": "servers", "resourceId": f"h{i}", "properties": {}} for i in range(servers)),
+        *({"kind": "servers", "resourceId": f"h{i}", "properties": {"addressPlan": {"resourceRef": "/weft/addressPlans/A"}} | draw(server_members)} for i in range(servers)),
         *(draw(interfaces(number)) for number in range(count)),
+        *(draw(templates(number, servers)) for number in range(count)),
         *(_machine(number, draw(st.integers(0, servers - 1))) for number in range(count) if draw(st.booleans())),
     ]  # fmt: skip
     if draw(st.booleans()):
@@ -109,7 +147,7 @@ async def twice(text: str, folder: Path) -> tuple[int, int, int]:
 
 
 @given(streams())
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_apply_twice_is_apply_once(documents: list[Resource]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert asyncio.run(twice(as_text(documents), Path(folder))) == (1, 1, 0)

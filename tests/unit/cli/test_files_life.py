@@ -32,6 +32,8 @@ POOL = "startMacAddress: 00-1D-D8-00-00-00, endMacAddress: 00-1D-D8-00-00-FF"
     [
         (of("addressPlans", "prefix: nonsense"), "f:3: 'nonsense' begins no MAC address"),
         (of("addressPlans", "hostDigits: 2"), "f:3: 6 + 2 + 2 + 3 digits are not a MAC address"),
+        (of("addressPlans", "prefix: 01-15-5D"), "f:3: the plan would hold group addresses, 01-15-5D-00-00-00"),
+        (of("addressPlans", "prefix: 02, clusterDigits: 6"), "f:3: the plan would hold 02-01-00-00-00-00, and "),
         (of("macPools", f"{POOL}, strategy: hostRange"), "f:3: 'hostRange' is no strategy; write central or random"),
         (of("macPools", f"{POOL}, warnAtPercent: 101"), "f:3: 101 is no percentage"),
         (
@@ -89,6 +91,7 @@ def test_a_plan_of_other_widths() -> None:
         # a server's range and a machine's note are Weft's
         (of("servers", "hostGroup: a, macRange: {first: 00-15-5D-00-00-00}"), {"hostGroup": "a"}),
         (of("servers", ""), {"macRange": {"first": "00-15-5D-00-00-00", "last": "00-15-5D-00-0F-FF"}}),
+        (of("servers", ""), {"clusterNumber": 0}),
         (of("virtualMachines", "inactive: gone"), {"checkpoints": [{"resourceId": "c"}], "conflicts": []}),
         (of("virtualMachines", ""), {"inactive": "gone", "exports": []}),
         # two spellings of one value
@@ -100,6 +103,8 @@ def test_a_plan_of_other_widths() -> None:
         (of("networkInterfaces", "strategy: central"), {}),
         # the server of an interface is its machine's, but where it says whose range is meant
         (of("networkInterfaces", "server: {resourceRef: /servers/a}"), {"server": {"resourceRef": "/servers/b"}}),
+        (of("networkInterfaces", "strategy: hostRange, server: {resourceRef: /servers/a}"),
+         {"strategy": "hostRange", "privateMacAddress": "00155D000000", "server": {"resourceRef": "/servers/b"}}),
         # a template takes the subnets of the interfaces that it is made with
         (of("virtualMachines", "isTemplate: true, networkInterfaces: [{resourceRef: /networkInterfaces/n}]"),
          {"isTemplate": True, "networks": [{"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}]}),
@@ -117,6 +122,7 @@ def test_no_difference(text: str, answered: dict[str, Any]) -> None:
         (of("macPools", "hostGroup: b"), {"hostGroup": "a"}, "hostGroup"),
         (of("addressPlans", "prefix: 00-15-5E"), {}, "prefix"),
         (of("servers", "addressPlan: {resourceRef: /weft/addressPlans/p}"), {}, "addressPlan"),
+        (of("servers", "clusterNumber: 0"), {"clusterNumber": 7}, "clusterNumber"),
         (of("networkInterfaces", "strategy: random"), {}, "strategy"),
         (of("networkInterfaces", "strategy: hostRange, server: {resourceRef: /servers/a}"),
          {"strategy": "hostRange", "server": {"resourceRef": "/servers/b"}}, "server/resourceRef"),
