@@ -21,12 +21,14 @@ from weft.cli.desk import Desk
 from weft.lab import app as lab
 from weft.lab.demo import demo_app as demo
 from weft.model.errors import Invalid, WeftError
+from weft.sim.commands import app as simulate
 
 if TYPE_CHECKING:
     from weft.agent.hypervisors import Hypervisor
 
 app.add_typer(lab, name="lab")
 app.add_typer(demo, name="demo")
+app.add_typer(simulate)
 
 
 class SystemClock:

@@ -51,7 +51,7 @@ class Panel(msgspec.Struct, frozen=True):
 
 
 def _count(value: float) -> str:
-    return f"{value:,.0f}".replace(",", " ")
+    return f"{value:,.0f}"
 
 
 PANELS = (

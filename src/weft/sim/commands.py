@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from weft.cli.desk import BAD_USAGE, INTERRUPTED, REFUSED
 from weft.sim import report
@@ -90,6 +88,9 @@ def _check_chart(file: Path) -> None:
 
 def _run(scale: Scale, chosen: Sequence[Strategy]) -> list[Outcome]:
     """With a bar per strategy on a terminal; otherwise in silence."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         return run(scale, chosen)

@@ -10,7 +10,6 @@ from weft.sim.cluster import Cluster, Fill
 from weft.sim.hyperv import Host
 from weft.sim.life import Scale
 from weft.sim.old_cluster import OldCluster
-from weft.sim.weft_cluster import WeftCluster
 
 Make = Callable[[Scale], Cluster]
 
@@ -58,6 +57,13 @@ def _drawn(hosts: list[Host]) -> Fill:
     return Fill(used, capacity, used / capacity)
 
 
+def _weft(scale: Scale) -> Cluster:
+    # the core is read only when it is run, so that other commands of the desk start quickly
+    from weft.sim.weft_cluster import WeftCluster
+
+    return WeftCluster(scale.domains)
+
+
 def is_desktop(machine: str) -> bool:
     """Whether a machine of the life is pooled, so that its template may have no static address."""
     return machine.startswith("desktop")
@@ -91,14 +97,14 @@ STRATEGIES: tuple[Strategy, ...] = (
     Strategy(
         "hostRange",
         "range per host",
-        "4 096 per host by a plan; drawn by a first start, then static",
+        "4,096 per host by a plan; drawn by a first start, then static",
         lambda _: _left_to_hosts(HostRangePlan()),
     ),
     Strategy(
         "weft",
         "Weft",
         "one ledger for all hosts, checkpoints and copies",
-        lambda scale: WeftCluster(scale.domains),
+        _weft,
     ),
 )
 
