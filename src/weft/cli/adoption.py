@@ -156,11 +156,8 @@ class _Planner:
             yield {"resourceId": made, "networkInterfaces": interfaces}
 
     def _subnet_of(self, adapter: Adapter) -> Subnet | None:
-        for name in (adapter.network, adapter.switch):
-            for key in (f"{name}:{adapter.vlan or 0}", name):
-                if name and key.lower() in self._subnets:
-                    return self._subnets[key.lower()]
-        return None
+        name = (adapter.network or adapter.switch).lower()
+        return self._subnets.get(f"{name}:{adapter.vlan or 0}") or self._subnets.get(name)
 
     def _interface(self, machine: Machine, adapter: Adapter, count: bool) -> dict[str, Any]:
         subnet = self._subnet_of(adapter)

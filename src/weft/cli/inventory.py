@@ -32,6 +32,7 @@ _MARKS = (
 """Byte order marks; UTF-32's begins like UTF-16's, so it comes first."""
 _SUFFIXES = (".xml", ".json", ".csv", ".txt")
 _OWN_MEMBERS = {"hosts", "machines", "macPools"}
+_POWERSHELL = {"vmname", "vmid", "computername", "macaddress", "macaddressminimum", "state"}
 _QUOTED = re.compile(r"'([^']+)'")
 _LEVELS = re.compile(r"(hosts|machines|macPools)\[(\d+)\]\.?(.*)")
 
@@ -94,12 +95,12 @@ def _ours_or_hyperv(source: Source, found: Found, hyperv: HyperVReader) -> None:
 
 
 def _is_own(value: Any) -> bool:
-    """Our format has nothing but its own members at the top; PowerShell's objects, even if grouped under these names,
-    do not have `name` in lower case."""
-    if not isinstance(value, dict):
+    """Whether a shape that is not ours was meant to be: our members at the top, and nothing of PowerShell's below."""
+    if not isinstance(value, dict) or not _OWN_MEMBERS & set(value):
         return False
-    entries = [each for name in _OWN_MEMBERS for each in value.get(name) or () if isinstance(each, dict)]
-    return bool(_OWN_MEMBERS & set(value)) and (not entries or any("name" in each for each in entries))
+    groups = [value[name] for name in _OWN_MEMBERS & set(value)]
+    entries = [each for group in groups for each in (group if isinstance(group, list) else [group])]
+    return not any(_POWERSHELL & {name.lower() for name in each} for each in entries if isinstance(each, dict))
 
 
 def _sources(word: str, faults: list[Fault]) -> list[Source]:
