@@ -67,21 +67,19 @@ class Domains:
         for trunk in self._trunks:
             first_of: dict[int, str] = {}
             for subnet in trunk:
-                segment = self._segments.get(subnet)
-                if segment is not None:
-                    _unite(roots, first_of.setdefault(segment.vlan, subnet), subnet)
+                _unite(roots, first_of.setdefault(self._segments[subnet].vlan, subnet), subnet)
         return {subnet: _root(roots, subnet) for subnet in roots}
 
 
-def subnet_on(state_segments: Mapping[str, Segment], server: Resource[ServerProperties], vlan: int) -> str:
+def subnet_on(segments: Mapping[str, Segment], server: Resource[ServerProperties], vlan: int) -> str:
     """The logical subnet, lower case, that a server's adapters carry with a VLAN (0: untagged); empty for none.
 
     Provider subnets do not count: between tunnels no machine sends frames of its own.
     """
     for trunk in sorted(_trunks(server, alone=True)):
         for subnet in trunk:
-            segment = state_segments.get(subnet)
-            if segment is not None and segment.vlan == vlan and not segment.virtualized:
+            segment = segments[subnet]
+            if segment.vlan == vlan and not segment.virtualized:
                 return subnet
     return ""
 

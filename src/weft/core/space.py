@@ -346,8 +346,8 @@ class Space:
         span = 1 << (LEAF_BITS + _NODE_BITS * (level - 1))
         full = self._full[level - 1].get(node, 0)
         some = self._some[level - 1].get(node, 0)
-        run = 0
-        for child in range(node << _NODE_BITS, (node + 1) << _NODE_BITS):
+        run, child = 0, node << _NODE_BITS
+        while True:
             mask = 1 << (child & _NODE_MASK)
             width = min(span, self.size - child * span)
             free = (width, width, width)
@@ -357,7 +357,7 @@ class Space:
             if inner >= count:
                 return self._seek_gap(level - 1, child, count)
             run = run + width if first == width else tail
-        raise AssertionError(node)
+            child += 1
 
 
 def _starts_of(bits: int, count: int) -> int:

@@ -113,6 +113,10 @@ def test_a_subnet_lends_addresses_of_all_its_pools(world: World) -> None:
     assert reserve(world, 3, pool=ref).properties.addresses == ("172.16.0.10", "172.16.0.11", "172.16.0.20")
     assert reserve(world, 5, pool=ref, contiguous=True).properties.addresses[0] == "172.16.0.21"
     assert "longest run has 4, in" in world.refuses(Reserve(ref, 5, contiguous=True)).message
+    assert reserve(world, 1, pool=f"{ref}/ipPools/b").properties.addresses == ("172.16.0.26",)
+    wide = {"resourceId": "c", "properties": {"startIpAddress": "172.16.0.40", "endIpAddress": "172.16.0.40"}}
+    world.put("/logicalNetworks/office/subnets/lan", {"addressPrefix": "172.16.0.0/24", "ipPools": [*pools, wide]})
+    assert "longest run has 3, in" in world.refuses(Reserve(ref, 5, contiguous=True)).message
     assert reserve(world, 2, pool=f"{ref}/ipPools/B").properties.pool.resource_ref == f"{ref}/ipPools/b"
     assert "There is no pool" in world.refuses(Reserve("/logicalNetworks/office/subnets/bare", 1)).message
     assert "no pool at all" in world.refuses(Reserve("/logicalNetworks/office/subnets/bare", 1, True)).message

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.core.world import World, static_interface
 from weft.core.changes import LeaseChange
-from weft.core.commands import Decision, NoteSeen, Seen
+from weft.core.commands import Decision, NoteSeen, Reserve, Seen
 from weft.core.conflicts import conflicts, conflicts_of
 from weft.model.leases import Holder
 from weft.model.values import Mac, mac_dashes
@@ -160,3 +160,12 @@ def test_a_pool_without_cool_down_has_a_foreign_address_back_at_once(world: Worl
     see(world, port())
     see(world)
     assert lease_of(world) is None
+
+
+def test_what_is_reserved_stays_reserved_when_it_is_seen(world: World) -> None:
+    world.do(Reserve("/macPools/p1", 4, request_id="r1"))
+    see(world, port())
+    assert lease_of(world).state == "reserved"
+    assert world.counts("/macpools/p1") == {"reserved": 4, "free": 12}
+    world.delete("/weft/reservations/r1")
+    assert world.counts("/macpools/p1") == {"foreign": 1, "free": 15}

@@ -85,6 +85,20 @@ def test_the_largest_gap_of_a_huge_space_follows_what_changes() -> None:
     assert (space.largest_gap(), space.used) == (0, HUGE)
 
 
+def test_the_first_gap_that_is_wide_enough_is_found_in_a_huge_space() -> None:
+    space = Space(HUGE)
+    assert space.first_gap(HUGE) == 0
+    space.take_range(0, (1 << 40) + 6)
+    space.take((1 << 40) + 10)
+    space.take((1 << 40) + 5000)
+    space.take_range(1 << 41, HUGE - 1)
+    begin = (1 << 40) + 7
+    assert [space.first_gap(count) for count in (1, 3, 4, 4989, 4990)] == [begin, begin, *[begin + 4] * 2, begin + 4994]
+    widest = (1 << 41) - (begin + 4994)
+    assert space.first_gap(widest) == begin + 4994
+    assert space.first_gap(widest + 1) is None
+
+
 def test_ranges_are_found_from_a_point_on_and_lazily() -> None:
     space = Space(HUGE)
     for first in range(10, 1 << 20, 1 << 10):
