@@ -206,6 +206,38 @@ class Desk:
         properties = {"server": {"resourceRef": f"/servers/{host}"}, "networkInterfaces": refs}
         return await self.put(f"/weft/v1/virtualMachines/{name}", {"properties": properties})
 
+    async def act(self, machine: str, action: str, body: Any = None) -> Any:
+        """A machine's action; the properties of the machine that it answers."""
+        answered = await self.post(f"/weft/v1/virtualMachines/{machine}/{action}", body or {})
+        return answered["properties"]
+
+    async def machine(self, name: str, host: str, network: str = "blue", start: bool = True, **addresses: Any) -> str:
+        """A machine with one interface NAME-eth0 in subnet web; its MAC address."""
+        nic = await self.nic(f"{name}-eth0", network, "web", **addresses)
+        await self.vm(name, host, [f"{name}-eth0"])
+        if start:
+            await self.act(name, "start")
+        return str(nic["properties"]["privateMacAddress"])
+
+    async def ip(self, interface: str) -> str:
+        nic = await self.get(f"/networking/v1/networkInterfaces/{interface}")
+        return str(nic["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"])
+
+    async def address(self, address: str) -> Any:
+        """What the ledger says of an address that one network knows."""
+        (found,) = (await self.get(f"/weft/v1/addresses/{address}"))["value"]
+        return found
+
+    async def counts(self, pool: str = "macPools/pool1") -> dict[str, int]:
+        """Addresses by state, those states that have any; they add up."""
+        usage = await self.get(f"/weft/v1/{pool}/usage")
+        states = ("free", "assigned", "retained", "cooling", "reserved", "foreign")
+        assert sum(usage[state] for state in states) == usage["capacity"]
+        return {state: usage[state] for state in states if usage[state]}
+
+    async def conflicts(self, kind: str) -> list[Any]:
+        return list((await self.get(f"/weft/v1/conflicts?kind={kind}"))["value"])
+
     async def mac(self, interface: str) -> str:
         nic = await self.get(f"/networking/v1/networkInterfaces/{interface}")
         return str(nic["properties"]["privateMacAddress"])
@@ -294,6 +326,13 @@ class Desk:
         switch, adapter = self._port_of(machine)
         switch.unplug(adapter.name)
         switch.plug(adapter.name, instance_id or adapter.instance_id, parse_mac(mac) if mac else adapter.mac)
+
+    def stranger(self, host: str, mac: str, port: str = "vnet9") -> None:
+        """Somebody that Weft does not know plugs an adapter with this address into a host's switch."""
+        self.center.switches[host].plug(port, "", parse_mac(mac))
+
+    def stranger_leaves(self, host: str, port: str = "vnet9") -> None:
+        self.center.switches[host].unplug(port)
 
     def tamper(self, host: str) -> None:
         """By hand: half of the flows are deleted."""
