@@ -99,7 +99,7 @@ class Restore(msgspec.Struct, frozen=True):
 
 class Restored(msgspec.Struct, frozen=True, rename="camel"):
     """What became of one interface. `before` and `after` are addresses in the API's notation, MAC first, joined by a
-    space; `outcome` is kept, restored, remapped, or detached (the checkpoint does not know the interface)."""
+    space; `outcome` is kept, restored, remapped, detached (the checkpoint does not know the interface), or renewed."""
 
     network_interface: str
     before: str = msgspec.field(name="from")
@@ -273,4 +273,4 @@ class Decision(msgspec.Struct, frozen=True):
     parts: tuple["Decision", ...] = ()
     """For a Batch: the decision of each command, in the order given (their changes are all in `changes`)."""
     report: tuple[Any, ...] = ()
-    """For a Restore: a Restored per interface."""
+    """For a Restore: a Restored per interface; for a RenewMac one."""

@@ -18,6 +18,12 @@ def test_a_fresh_address_is_granted_and_the_old_one_cools(world: Life) -> None:
     decision = world.do(RenewMac("web1", "WEB1-eth0"))
     assert decision.resource == world.get("/weft/virtualMachines/web1")
     assert events(decision) == [("granted", "web1", "h1"), ("released", "web1", "h1")]
+    (report,) = decision.report
+    assert (report.before, report.after, report.outcome) == (
+        "02-00-00-00-00-00 10.1.1.2",
+        "02-00-00-00-00-01 10.1.1.2",
+        "renewed",
+    )
     assert world.addresses("web1-eth0") == "01 10.1.1.2"
     assert world.mac(0) == ("cooling", ["web1-eth0"])
     assert world.put(ETH0, dynamic_interface()).outcome == "unchanged"
@@ -26,7 +32,8 @@ def test_a_fresh_address_is_granted_and_the_old_one_cools(world: Life) -> None:
 def test_the_address_asked_for_is_taken(world: Life) -> None:
     world.do(RenewMac("web1", ETH0, "0c-00-00-00-00-07"))
     assert world.addresses("web1-eth0") == "07 10.1.1.2"
-    assert world.do(RenewMac("web1", ETH0, "0C0000000007")).outcome == "unchanged"
+    decision = world.do(RenewMac("web1", ETH0, "0C0000000007"))
+    assert (decision.outcome, decision.report[0].outcome) == ("unchanged", "kept")
     assert world.put(ETH0, dynamic_interface()).outcome == "unchanged"
     # as if Weft had picked it: nobody else may have it, in no domain
     world.network("red")

@@ -220,6 +220,9 @@ def test_what_a_running_twin_has_is_refused_naming_it(world: Life) -> None:
     assert (refusal.code, refusal.target) == ("AddressesTaken", "/weft/virtualMachines/web2")
     assert "running virtual machine web2" in refusal.message
     assert (refusal.scope[:3], refusal.asker) == ("ip4", "/networkInterfaces/web1-eth0")
+    # all that stands in the way is named at once
+    for text in ("10.1.1.2 of", "02-00-00-00-00-00 of", "10.1.1.3 of", "02-00-00-00-00-01 of"):
+        assert text in refusal.message
     world.power("web2", "Off")
     assert set(outcomes(world.do(Restore("web1", "c1"))).values()) == {"restored", "kept"}
 

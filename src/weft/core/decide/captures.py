@@ -9,9 +9,8 @@ from weft.core.commands import Decision, ExportMachine, TakeCheckpoint
 from weft.core.decide.bindings import interface_of
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import holder_in, release, retain
-from weft.core.decide.ip_configurations import Interface, Place
+from weft.core.decide.ip_configurations import Interface, Place, stored_address
 from weft.core.decide.machines import check_free_name, machine_ref, note_place, settled_machine
-from weft.core.decide.parsing import ip_of
 from weft.core.decide.places import mac_of, places_of
 from weft.core.state import State
 from weft.model.errors import Invalid
@@ -95,7 +94,7 @@ def captured_place(state: State, one: CapturedAddress) -> Place | None:
     segment = state.segment(one.subnet.resource_ref) if one.subnet is not None else None
     if segment is None or not one.private_ip_address:
         return None
-    return segment.scope, int(ip_of(one.private_ip_address, ""))
+    return segment.scope, stored_address(one.private_ip_address)
 
 
 def _capture(draft: Draft, kind: Kind, machine_id: str, name: str) -> Decision:

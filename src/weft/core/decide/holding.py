@@ -133,17 +133,10 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder, beside: Con
 def hold_twin(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:
     """Take an address beside whoever has it: a copy, an import or a restore may, for it does not run yet.
 
-    Whether those that have it may have twins is the caller's question. Raises AddressInUse while it cools.
+    Whether it rests, and whether those that have it may have twins, the caller has asked.
     """
     lease = draft.lease(scope, address)
-    others: tuple[Holder, ...] = ()
-    if lease is not None:
-        try:
-            check_rest(draft, lease, holder)
-        except Refusal as refusal:
-            about(refusal, scope, address, holder.ref)
-            raise
-        others = others_of(lease, holder.ref)
+    others = others_of(lease, holder.ref) if lease is not None else ()
     draft.turn(lease, Lease(scope, address, ASSIGNED, (*others, holder)), "assigned", reason)
 
 

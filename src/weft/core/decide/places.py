@@ -3,8 +3,11 @@
 Called by the families of core.decide that follow interfaces about.
 """
 
+from weft.core.commands import Restored
 from weft.core.decide.ip_configurations import Interface, Place, addresses_of
+from weft.core.index import lower
 from weft.core.state import State
+from weft.core.words import address_text
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import Mac
 
@@ -25,8 +28,21 @@ def places_of(state: State, interface: Interface) -> list[Place]:
 def domain_of(state: State, interface: Interface) -> str:
     """The L2 domain that its ipConfigurations share; empty without any."""
     for configuration in interface.properties.ip_configurations:
-        subnet = configuration.properties.subnet
-        segment = state.segment(subnet.resource_ref) if subnet is not None else None
-        if segment is not None:
-            return segment.domain
+        segment = state.segment(lower(configuration.properties.subnet))
+        assert segment is not None
+        return segment.domain
     return ""
+
+
+def restored(state: State, before: Interface | None, after: Interface | None, outcome: str) -> Restored:
+    """What became of one interface, there before or after or both."""
+    one = after or before
+    assert one is not None
+    ref = f"/networkInterfaces/{one.resource_id}"
+    return Restored(ref, _text(state, before), _text(state, after), outcome)
+
+
+def _text(state: State, interface: Interface | None) -> str:
+    if interface is None:
+        return ""
+    return " ".join(address_text(*place) for place in places_of(state, interface))

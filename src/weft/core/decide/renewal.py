@@ -1,5 +1,7 @@
 """RenewMac: the one way to another MAC address for an interface that a machine has. The old one cools down."""
 
+import msgspec
+
 from weft.core.commands import Decision, RenewMac
 from weft.core.decide.bindings import interface_of
 from weft.core.decide.draft import Draft
@@ -8,7 +10,7 @@ from weft.core.decide.holding import grant_mac, hold_mac, holder_in, release
 from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.machines import Machine, is_running, machine_ref, note_place, settled_machine, unchanged
 from weft.core.decide.network_interfaces import captures_of, store_changed
-from weft.core.decide.places import domain_of, mac_of
+from weft.core.decide.places import domain_of, mac_of, restored
 from weft.core.index import last_id
 from weft.model.errors import Conflict, InvalidMacAddress, InvalidReference
 from weft.model.leases import MAC_SCOPE, Holder
@@ -16,7 +18,8 @@ from weft.model.values import Mac, mac_digits, parse_mac
 
 
 def renew(draft: Draft, command: RenewMac) -> Decision:
-    """Answers the machine. Raises NotFound, InvalidReference, Conflict (MachineIsRunning), AddressInUse, PoolIsFull."""
+    """Answers the machine, with a report of the one interface. Raises NotFound, InvalidReference, AddressInUse,
+    Conflict (MachineIsRunning, NoHostRange), PoolIsFull."""
     machine = settled_machine(draft.state, command.machine)
     interface = _interface(draft, machine, command.interface)
     if machine.properties.power_state == "Running" and not command.force:
@@ -25,7 +28,8 @@ def renew(draft: Draft, command: RenewMac) -> Decision:
     old = mac_of(interface)
     asked = _asked(command.mac_address)
     if asked is not None and asked == old:
-        return unchanged(machine)
+        kept = restored(draft.state, interface, interface, "kept")
+        return msgspec.structs.replace(unchanged(machine), report=(kept,))
     note_place(draft, machine.resource_id, machine.properties.server)
     held = holder_in(draft.lease(MAC_SCOPE, old), ref) if old is not None else None
     granted = asked is None or interface.properties.private_mac_allocation_method == "Dynamic"
@@ -43,8 +47,9 @@ def renew(draft: Draft, command: RenewMac) -> Decision:
         mac = _granted(draft, interface, holder)
     if old is not None:
         release(draft, MAC_SCOPE, old, ref, f"renewed: {ref} has {mac_digits(mac)} now")
-    store_changed(draft, interface, private_mac_address=mac_digits(mac))
-    return Decision(changes=draft.changes(), outcome="done", resource=machine)
+    after = store_changed(draft, interface, private_mac_address=mac_digits(mac))
+    report = restored(draft.state, interface, after, "renewed")
+    return Decision(changes=draft.changes(), outcome="done", resource=machine, report=(report,))
 
 
 def _interface(draft: Draft, machine: Machine, name: str) -> Interface:

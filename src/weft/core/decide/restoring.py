@@ -22,7 +22,7 @@ from weft.core.decide.machines import (
     settled_machine,
     unchanged,
 )
-from weft.core.decide.places import domain_of, mac_of, places_of
+from weft.core.decide.places import domain_of, mac_of, places_of, restored
 from weft.core.index import lower
 from weft.core.words import address_text
 from weft.model.errors import Conflict, Invalid, NotFound
@@ -75,7 +75,7 @@ def restore(draft: Draft, command: Restore) -> Decision:
         )
     if command.addresses == "keep":
         present = [interface_of(draft, ref) for ref in machine.properties.network_interfaces]
-        report = tuple(_report(draft, one, one, "kept") for one in present)
+        report = tuple(restored(draft.state, one, one, "kept") for one in present)
         return msgspec.structs.replace(unchanged(machine), report=report)
     return _Restoring(draft, machine, checkpoint, command.if_taken == "remap").decide()
 
@@ -89,6 +89,7 @@ class _Restoring:
         self._checkpoint = checkpoint
         self._ref = resource_ref(CHECKPOINTS, checkpoint.resource_id)
         self._remap = remap
+        self._refusals: list[Conflict] = []
 
     def decide(self) -> Decision:
         draft, machine = self._draft, self._machine
@@ -104,6 +105,7 @@ class _Restoring:
             self._give_up(part)
         for part in changed:
             self._take_back(part)
+        self._refuse()
         known = {lower(ref) for ref in refs}
         detached = [
             interface_of(draft, ref) for ref in machine.properties.network_interfaces if lower(ref) not in known
@@ -246,7 +248,7 @@ class _Restoring:
         return f"instead of {address_text(*place)} of {self._ref}"
 
     def _taken(self, part: _Part, place: Place, domain: str) -> bool:
-        """Take an address back; whether it cannot be had. Raises Conflict (AddressesTaken) if it must be had."""
+        """Take an address back; whether it must be replaced, since it cannot be had."""
         draft = self._draft
         lease = draft.lease(*place)
         assert lease is not None
@@ -256,13 +258,11 @@ class _Restoring:
         holder = Holder("networkInterface", part.ref, domain, held.granted)
         user, target = self._user_of(lease, holder)
         if user and not self._remap:
-            refusal = Conflict(
-                f"{address_text(*place)} of {self._ref} cannot come back to {part.ref}: {user} has it. Stop that, or "
-                "restore with ifTaken remap, or addresses keep.",
-                code="AddressesTaken",
-                target=target,
-            )
-            raise about(refusal, *place, part.ref)
+            text = f"{address_text(*place)} of {self._ref} cannot come back to {part.ref}: {user} has it."
+            refusal = Conflict(text, code="AddressesTaken", target=target)
+            about(refusal, *place, part.ref)
+            self._refusals.append(refusal)
+            return False
         if user:
             part.remapped = True
             if own is not None:
@@ -271,6 +271,15 @@ class _Restoring:
         if own is None or own.domain != domain:
             hold_twin(draft, *place, holder, f"restored to {self._ref}")
         return False
+
+    def _refuse(self) -> None:
+        """Name all that stands in the way at once. Raises Conflict (AddressesTaken)."""
+        if self._refusals:
+            first = self._refusals[0]
+            first.message = " ".join(dict.fromkeys(one.message for one in self._refusals))
+            first.message += " Stop what has it, or restore with ifTaken remap, or addresses keep."
+            first.args = (first.message,)
+            raise first
 
     def _user_of(self, lease: Lease, holder: Holder) -> tuple[str, str]:
         """Who keeps an address from its holder here: a user of it in its L2 domain now, or what may have no twin."""
@@ -294,18 +303,5 @@ class _Restoring:
         for part in parts:
             kept = part.after is part.present
             outcome = "kept" if kept else "remapped" if part.remapped else "restored"
-            report.append(_report(self._draft, part.present, part.after, outcome))
-        return (*report, *(_report(self._draft, one, None, "detached") for one in detached))
-
-
-def _report(draft: Draft, before: Interface | None, after: Interface | None, outcome: str) -> Restored:
-    one = after or before
-    assert one is not None
-    ref = f"/networkInterfaces/{one.resource_id}"
-    return Restored(ref, _text(draft, before), _text(draft, after), outcome)
-
-
-def _text(draft: Draft, interface: Interface | None) -> str:
-    if interface is None:
-        return ""
-    return " ".join(address_text(*place) for place in places_of(draft.state, interface))
+            report.append(restored(self._draft.state, part.present, part.after, outcome))
+        return (*report, *(restored(self._draft.state, one, None, "detached") for one in detached))
