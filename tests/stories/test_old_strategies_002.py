@@ -78,7 +78,7 @@ def test_story_2_6_a_blanked_checkpoint_changes_the_address_of_a_running_machine
     worlds.run("desktop")
     worlds.checkpoint("desktop")
     before = worlds.old.mac("desktop")
-    node.blank(worlds.machine("desktop"), "clean")
+    worlds.machine("desktop").blank("clean")
     node.apply(worlds.machine("desktop"), "clean")
     assert worlds.old.mac("desktop") != before
     assert worlds.machine("desktop").adapters[0].cut_off

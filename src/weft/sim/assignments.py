@@ -39,7 +39,9 @@ class LeftToHost:
         """Nothing is picked before the first start."""
 
     def cloned(self, host: Host, source: Machine, name: str) -> Machine:
-        return host.import_machine(host.export(source), name)
+        clone = source.export().machine(name)
+        host.add(clone)
+        return clone
 
 
 class Vmm:

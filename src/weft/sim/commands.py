@@ -1,6 +1,5 @@
 """`weft simulate`: the old ways to give MAC addresses beside Weft's, in one simulated life. Needs no controller."""
 
-import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from weft.cli.desk import BAD_USAGE, INTERRUPTED, REFUSED
+from weft.cli import show
+from weft.cli.desk import DONE, Misuse, run_here
 from weft.sim import report
 from weft.sim.life import Scale
 from weft.sim.run import Outcome, run
@@ -51,39 +51,42 @@ def simulate(
     weft simulate --strategies hyperv,weft -o csv > life.csv
     """
     scale = Scale(hosts, machines, days, seed, cloned_hosts)
+    run_here(lambda: _simulate(scale, strategies, output, over_time, chart))
+
+
+def _simulate(scale: Scale, strategies: str, output: Form, over_time: bool, chart: Path | None) -> int:
+    """Raises Misuse, before the run where it can be known then."""
     chosen = _chosen(strategies)
     if chart is not None:
         _check_chart(chart)
-    try:
-        outcomes = _run(scale, chosen)
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    outcomes = _run(scale, chosen)
     _print(scale, outcomes, output, over_time)
     if chart is not None:
         _draw(scale, outcomes, chart)
+    return DONE
 
 
 def _chosen(text: str) -> list[Strategy]:
-    """Raises typer.Exit."""
+    """Raises Misuse."""
     if not text:
         return list(STRATEGIES)
     asked = [name.strip().lower() for name in text.split(",") if name.strip()]
     unknown = [name for name in asked if name not in BY_NAME]
     if unknown or not asked:
-        _fail(f"--strategies: there is no strategy '{', '.join(unknown)}'; there are {', '.join(names())}.")
+        raise Misuse(f"--strategies: there is no strategy '{', '.join(unknown)}'; there are {', '.join(names())}.")
     return [BY_NAME[name] for name in dict.fromkeys(asked)]
 
 
 def _check_chart(file: Path) -> None:
-    """Before a long run, not after it. Raises typer.Exit."""
+    """Before a long run, not after it. Raises Misuse."""
     if file.suffix.lower() not in ENDINGS:
-        _fail(f"--chart {file}: the name must end with {' or '.join(ENDINGS)}.")
+        raise Misuse(f"--chart {file}: the name must end with {' or '.join(ENDINGS)}.")
     if not file.absolute().parent.is_dir():
-        _fail(f"--chart {file}: there is no folder {file.absolute().parent}.")
+        raise Misuse(f"--chart {file}: there is no folder {file.absolute().parent}.")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        _fail(f"--chart needs matplotlib, which is not installed. Install it: {INSTALL}")
+        raise Misuse(f"--chart needs matplotlib, which is not installed. Install it: {INSTALL}") from None
 
 
 def _run(scale: Scale, chosen: Sequence[Strategy]) -> list[Outcome]:
@@ -98,11 +101,11 @@ def _run(scale: Scale, chosen: Sequence[Strategy]) -> list[Outcome]:
     with Progress(*columns, console=console, transient=True) as bars:
         tasks = {one.name: bars.add_task(one.name, total=1.0, start=False) for one in chosen}
 
-        def show(name: str, share: float) -> None:
+        def tell(name: str, share: float) -> None:
             bars.start_task(tasks[name])
             bars.update(tasks[name], completed=share)
 
-        return run(scale, chosen, show)
+        return run(scale, chosen, tell)
 
 
 def _print(scale: Scale, outcomes: Sequence[Outcome], output: Form, over_time: bool) -> None:
@@ -118,17 +121,11 @@ def _print(scale: Scale, outcomes: Sequence[Outcome], output: Form, over_time: b
 
 
 def _draw(scale: Scale, outcomes: Sequence[Outcome], file: Path) -> None:
-    """Raises typer.Exit."""
+    """Raises Misuse."""
     from weft.sim.chart import draw
 
     try:
         draw(scale, outcomes, file)
     except OSError as error:
-        print(f"weft: the chart cannot be written to {file}: {error.strerror or error}", file=sys.stderr)
-        raise typer.Exit(REFUSED) from None
-    print(f"chart: {file}", file=sys.stderr)
-
-
-def _fail(text: str) -> None:
-    print(f"weft: Usage: {text}", file=sys.stderr)
-    raise typer.Exit(BAD_USAGE)
+        raise Misuse(f"--chart {file}: {error.strerror or error}") from error
+    show.say(f"chart: {file}")

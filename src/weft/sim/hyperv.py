@@ -51,6 +51,19 @@ class Machine:
         self.power = OFF
         self.checkpoints: dict[str, Checkpoint] = {}
 
+    def checkpoint(self, name: str) -> None:
+        """Captures the adapters with their addresses, and the power."""
+        self.checkpoints[name] = Checkpoint(_copies(self.adapters), self.power)
+
+    def blank(self, checkpoint: str) -> None:
+        """The workaround: -DynamicMacAddress on the adapters inside a checkpoint, so that it holds no address."""
+        old = self.checkpoints[checkpoint]
+        self.checkpoints[checkpoint] = Checkpoint(tuple(Adapter(each.name) for each in old.adapters), old.power)
+
+    def export(self) -> "Export":
+        """Files that hold the machine as it is."""
+        return Export(self.name, _copies(self.adapters))
+
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """Adapters and power as they were. Adapters are copies that nobody else holds."""
@@ -64,6 +77,15 @@ class Export(msgspec.Struct, frozen=True):
 
     name: str
     adapters: tuple[Adapter, ...]
+
+    def machine(self, name: str = "") -> Machine:
+        """To import: registered or restored under its own name, or a copy with a new id under another. The recorded
+        address comes along, static or dynamic [?]; a dynamic one is drawn again at power-on by the rules of a host.
+        """
+        machine = Machine(name or self.name, _copies(self.adapters))
+        for adapter in machine.adapters:
+            adapter.cut_off = False
+        return machine
 
 
 class SwitchEvent(msgspec.Struct, frozen=True):
@@ -146,13 +168,9 @@ class Host:
         if machine.power == RUNNING:
             return
         if machine.power == SAVED:
-            self.resume(machine)
+            self._resume(machine)
             return
         self._power_on(machine, [each for each in machine.adapters if self._must_draw(each)])
-
-    def resume(self, machine: Machine) -> None:
-        """From saved state: drawn again only where another machine of the host uses the address. Raises StartFailed."""
-        self._power_on(machine, [each for each in machine.adapters if self._is_taken(each)])
 
     def stop(self, machine: Machine, power: str = OFF) -> None:
         """Turn off or save; the addresses stay."""
@@ -177,17 +195,6 @@ class Host:
         """Set-VMNetworkAdapter -DynamicMacAddress: zeros until the next power-on."""
         self._change(machine, adapter, Mac(0), dynamic=True)
 
-    # -- checkpoints, copies
-
-    def checkpoint(self, machine: Machine, name: str) -> None:
-        """Captures the adapters with their addresses, and the power."""
-        machine.checkpoints[name] = Checkpoint(_copies(machine.adapters), machine.power)
-
-    def blank(self, machine: Machine, name: str) -> None:
-        """The workaround: -DynamicMacAddress on the adapters inside a checkpoint, so that it holds no address."""
-        old = machine.checkpoints[name]
-        machine.checkpoints[name] = Checkpoint(tuple(Adapter(each.name) for each in old.adapters), old.power)
-
     def apply(self, machine: Machine, name: str) -> None:
         """Back to a checkpoint: its addresses are the machine's again, whoever has them elsewhere by now.
 
@@ -206,25 +213,15 @@ class Host:
             machine.power = taken.power
             return
         blanked = [each for each in machine.adapters if each.dynamic and not each.assigned]
-        self.resume(machine)
+        self._resume(machine)
         for adapter in blanked:
             adapter.cut_off = True
 
-    def export(self, machine: Machine) -> "Export":
-        """Files that hold the machine as it is."""
-        return Export(machine.name, _copies(machine.adapters))
-
-    def import_machine(self, export: "Export", name: str = "") -> Machine:
-        """Register or restore it under its own name, or a copy with a new id under another: the recorded address comes
-        along, static or dynamic [?], and a dynamic one is drawn again at power-on by the rules of `start`.
-        """
-        machine = Machine(name or export.name, _copies(export.adapters))
-        for adapter in machine.adapters:
-            adapter.cut_off = False
-        self.add(machine)
-        return machine
-
     # -- the rules
+
+    def _resume(self, machine: Machine) -> None:
+        """From saved state: drawn again only where another machine of the host uses the address. Raises StartFailed."""
+        self._power_on(machine, [each for each in machine.adapters if self._is_taken(each)])
 
     def _must_draw(self, adapter: Adapter) -> bool:
         if not adapter.dynamic:

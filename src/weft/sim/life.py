@@ -36,7 +36,7 @@ POOL = 40
 """Desktops of one pool: they log off together in the evening."""
 
 
-class Scale(msgspec.Struct, frozen=True):
+class Scale(msgspec.Struct, frozen=True, rename="camel"):
     """How large, how long, which one of all lives."""
 
     hosts: int = 5

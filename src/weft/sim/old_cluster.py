@@ -104,10 +104,10 @@ class OldCluster:
         return 0
 
     def _checkpoint_taken(self, event: events.CheckpointTaken) -> int:
-        host, machine = self._where[event.machine], self.machine(event.machine)
-        host.checkpoint(machine, event.name)
+        machine = self.machine(event.machine)
+        machine.checkpoint(event.name)
         if self._blanks:
-            host.blank(machine, event.name)
+            machine.blank(event.name)
         return 0
 
     def _rolled_back(self, event: events.RolledBack) -> int:

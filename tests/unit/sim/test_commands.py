@@ -50,7 +50,7 @@ def test_over_time_there_is_a_table_per_strategy() -> None:
 
 def test_json_has_everything() -> None:
     document = json.loads(simulated("-o", "json", "--strategies", "hyperv,weft"))
-    assert document["scale"] == {"hosts": 3, "machines": 60, "days": 3, "seed": 1, "cloned_hosts": 1}
+    assert document["scale"] == {"hosts": 3, "machines": 60, "days": 3, "seed": 1, "clonedHosts": 1}
     hyperv, ours = document["strategies"]
     assert hyperv["strategy"] == "hyperv"
     assert hyperv["changed"] > ours["changed"] == 0
@@ -76,6 +76,15 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
         ).stdout
 
     assert bytes_with("1") == bytes_with("2")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    words = [sys.executable, "-m", "weft", *SMALL, "-o", "json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b""
+        assert run.wait() == 141
 
 
 def test_unknown_strategies_are_named_with_those_that_exist() -> None:
@@ -113,9 +122,9 @@ def test_a_chart_needs_a_known_ending_and_a_folder(tmp_path: Path) -> None:
 def test_a_chart_that_cannot_be_written_is_said_after_the_table(tmp_path: Path) -> None:
     (tmp_path / "taken.png").mkdir()
     done = CliRunner().invoke(app, [*SMALL, "--chart", str(tmp_path / "taken.png")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "STRATEGY" in done.stdout
-    assert "the chart cannot be written" in done.stderr
+    assert done.stderr.startswith(f"weft: Usage: --chart {tmp_path}/taken.png: ")
 
 
 def test_without_matplotlib_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

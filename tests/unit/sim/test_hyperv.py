@@ -215,7 +215,7 @@ def test_a_static_address_becomes_dynamic_with_zeros_until_the_next_start(host: 
 def test_applying_a_checkpoint_brings_its_address_back_wherever_the_machine_is(host: Host, other: Host) -> None:
     machine = started_on(host, "vm1")
     captured = mac(machine)
-    host.checkpoint(machine, "clean")
+    machine.checkpoint("clean")
     host.live_migrate(machine, other)
     other.stop(machine)
     other.start(machine)
@@ -226,7 +226,7 @@ def test_applying_a_checkpoint_brings_its_address_back_wherever_the_machine_is(h
 
 def test_a_checkpoint_of_a_machine_that_was_off_leaves_it_off(host: Host) -> None:
     machine = machine_on(host, "vm1")
-    host.checkpoint(machine, "new")
+    machine.checkpoint("new")
     host.start(machine)
     host.apply(machine, "new")
     assert (mac(machine), machine.power) == (0, OFF)
@@ -235,8 +235,8 @@ def test_a_checkpoint_of_a_machine_that_was_off_leaves_it_off(host: Host) -> Non
 def test_a_blanked_checkpoint_draws_while_it_runs_and_cuts_the_network_until_power_on(host: Host) -> None:
     machine = started_on(host, "vm1")
     before = mac(machine)
-    host.checkpoint(machine, "clean")
-    host.blank(machine, "clean")
+    machine.checkpoint("clean")
+    machine.blank("clean")
     host.apply(machine, "clean")
     assert mac(machine) not in (0, before)
     assert machine.adapters[0].cut_off
@@ -249,12 +249,14 @@ def test_a_blanked_checkpoint_draws_while_it_runs_and_cuts_the_network_until_pow
 
 def test_an_import_keeps_what_was_recorded(host: Host, other: Host) -> None:
     machine = started_on(host, "vm1")
-    export = host.export(machine)
+    export = machine.export()
     host.stop(machine)
     host.remove(machine)
-    again = host.import_machine(export)
+    again = export.machine()
+    host.add(again)
     assert (again.name, mac(again)) == ("vm1", mac(machine))
-    copy = other.import_machine(export, "vm2")
+    copy = export.machine("vm2")
+    other.add(copy)
     assert mac(copy) == mac(machine)
     other.start(copy)
     assert mac(copy) == other.range.first
@@ -262,7 +264,8 @@ def test_an_import_keeps_what_was_recorded(host: Host, other: Host) -> None:
 
 def test_a_copy_on_the_same_host_is_drawn_again_at_its_start(host: Host) -> None:
     machine = started_on(host, "vm1")
-    copy = host.import_machine(host.export(machine), "vm2")
+    copy = machine.export().machine("vm2")
+    host.add(copy)
     assert mac(copy) == mac(machine)
     host.start(copy)
     assert mac(copy) != mac(machine)
