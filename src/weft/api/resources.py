@@ -112,7 +112,9 @@ class Resources:
             raise Invalid("?force is for servers that will not come back; nothing else is forced.", target="force")
         if call.when != Preconditions():
             raise Invalid("A removal by force takes no If-Match: it is about what is gone, whatever its etag.")
-        return await self.write(call, RemoveServer(place.path.id, reason), delete_answer)
+        gone = self._state.get(SERVERS.name, place.path.id) is None
+        command = Delete(place.path) if gone else RemoveServer(place.path.id, reason)
+        return await self.write(call, command, delete_answer)
 
     def put_answer(self, place: Place, decision: Decision) -> Answer:
         """The answer to a PUT whose changes the state has."""

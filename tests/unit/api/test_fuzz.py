@@ -8,19 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tests.unit.api.conftest import BLUE, PROVIDER_NETWORK, HandClock, N, W, interface_in, machine_with, server_on
+from tests.unit.api.conftest import BLUE, PROVIDER_NETWORK, WEB, HandClock, N, W, interface_in, machine_with, server_on
 from weft import __version__
 from weft.api import openapi
+from weft.api.actions import ACTIONS
 from weft.api.app import App
+from weft.api.ledger import STATES
 from weft.api.serve import build
 from weft.control.controller import Controller
 
 # a watch streams until its client leaves, so it would never answer here; tests/unit/api/test_serve.py has its tests
 description = schemathesis.openapi.from_dict(openapi.document(__version__)).exclude(path=f"{W}/watch")
+
+
+RESTLESS = msgspec.json.decode(msgspec.json.encode(PROVIDER_NETWORK))
+"""Servers come and go here: their addresses do not cool down, or none would be left."""
+for subnet in RESTLESS["subnets"]:
+    subnet["properties"]["ipPools"][0]["properties"]["coolDownSeconds"] = 0
 
 
 class Loop:
@@ -55,15 +65,112 @@ def served() -> Iterator[Loop]:
         pool = {"startMacAddress": "00-1D-D8-B7-1C-00", "endMacAddress": "00-1D-D8-B7-1C-FF"}
         for path, properties in (
             (f"{N}/macPools/pool1", pool),
-            (f"{N}/logicalNetworks/hnvpa", PROVIDER_NETWORK),
+            (f"{W}/addressPlans/plan1", {"prefix": "0A-15-5D"}),
+            (f"{N}/logicalNetworks/hnvpa", RESTLESS),
             (f"{N}/servers/host1", server_on("pa1")),
             (f"{N}/virtualNetworks/blue", BLUE),
             (f"{N}/networkInterfaces/n1", interface_in()),
             (f"{W}/virtualMachines/vm1", machine_with("n1")),
         ):
             assert loop.send("PUT", path, json={"properties": properties}).status_code == 201
+        for path, body in (
+            (f"{W}/virtualMachines/vm1/checkpoint", {"resourceId": "before"}),
+            (f"{W}/virtualMachines/vm1/export", {"resourceId": "copy"}),
+            (f"{W}/macPools/pool1/reserve", {"count": 3, "purpose": "fuzz"}),
+        ):
+            assert loop.send("POST", path, json=body).is_success
         yield loop
         loop.close()
+
+
+NAMES = st.sampled_from(["vm2", "vm3", "before", "copy"])
+MACS = st.sampled_from(["001DD8B71C00", "00-1D-D8-B7-1C-07", "0A0000000001", "010000000000", ""])
+ADDRESSES = st.sampled_from(["10.1.1.2", "10.1.1.9", "10.1.1.255", "192.168.1.10", "fd00::1", "ten"])
+SUBNETS = st.sampled_from([WEB, "/logicalNetworks/hnvpa/subnets/pa1", "/virtualNetworks/blue", "web", ""])
+NICS = st.lists(
+    st.fixed_dictionaries({}, optional={"macAddress": MACS, "ipAddresses": st.lists(ADDRESSES), "subnet": SUBNETS}),
+    max_size=3,
+)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "addresses": st.sampled_from(["new", "keep", "captured", "newIfTaken"]),
+    "ifTaken": st.sampled_from(["refuse", "remap"]),
+    "macAddress": MACS,
+    "networkInterface": st.sampled_from(["n1", "vm2-eth0", "/networkInterfaces/n1", "none"]),
+    "networkInterfaces": NICS,
+    "powerState": st.sampled_from(["Off", "Running", "Saved"]),
+    "checkpoints": st.lists(st.fixed_dictionaries({"resourceId": NAMES, "networkInterfaces": NICS}), max_size=2),
+    "checkpoint": st.sampled_from(["before", "before", "copy"]),
+    "count": st.integers(0, 6),
+    "server": st.sampled_from(["host1", {"resourceRef": "/servers/host2"}, "none"]),
+}
+
+
+PLACES = (
+    f"{W}/virtualMachines/vm1",
+    f"{W}/virtualMachines/vm2",
+    f"{W}/virtualMachines/vm1/checkpoints/before",
+    f"{W}/virtualMachines/vm1/exports/copy",
+    f"{N}/networkInterfaces/n1",
+    f"{N}/networkInterfaces/vm2-eth0",
+    f"{N}/servers/host1?force=true",
+)
+POOLS = ("macPools/pool1", "virtualNetworks/blue/subnets/web", "logicalNetworks/hnvpa/subnets/pa1")
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> tuple[str, str, Any]:
+    """A request that could be granted: right members, and values that fit one another now and then. Mostly actions."""
+    kind = draw(st.sampled_from(["action"] * 9 + ["delete", "reserve", "release"]))
+    if kind == "delete":
+        return "DELETE", draw(st.sampled_from(PLACES)), None
+    if kind == "reserve":
+        return "POST", f"{W}/{draw(st.sampled_from(POOLS))}/reserve", {"count": draw(VALUES["count"])}
+    if kind == "release":
+        return "POST", f"{W}/addresses/{draw(MACS | ADDRESSES) or 'ten'}/release", {"reason": "x"}
+    action = draw(st.sampled_from(list(ACTIONS.values())))
+    machine = draw(st.sampled_from(["vm1"] * 6 + ["vm2", "none"]))
+    required, optional = {}, {}
+    for field in msgspec.structs.fields(action.body):
+        members = required if field.required else optional
+        members[field.encode_name] = VALUES.get(field.encode_name, st.booleans() if field.type is bool else NAMES)
+    path = action.name if action.on_collection else f"{machine}/{action.name}"
+    return "POST", f"{W}/virtualMachines/{path}", draw(st.fixed_dictionaries(required, optional=optional))
+
+
+def begin_again(served: Loop) -> None:
+    """One machine with its interface; of reservations, of which nothing else would be left after a while, none."""
+    for each in served.send("GET", f"{W}/reservations").json()["value"]:
+        served.send("DELETE", f"{W}/reservations/{each['resourceId']}")
+    for machine in ("vm1", "vm2", "vm3"):
+        served.send("DELETE", f"{W}/virtualMachines/{machine}")
+    for path, properties in (
+        (f"{N}/servers/host1", server_on("pa1")),
+        (f"{N}/servers/host2", server_on("pa2")),
+        (f"{N}/networkInterfaces/n1", interface_in()),
+        (f"{W}/virtualMachines/vm1", machine_with("n1")),
+    ):
+        answer = served.send("PUT", path, json={"properties": properties})
+        assert answer.is_success, (path, answer.text)
+
+
+@given(requests=st.lists(asked(), min_size=1, max_size=12))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+def test_no_life_of_machines_breaks_the_controller(requests: list[Any], served: Loop) -> None:
+    """Each is granted or refused, as its dry run was; after it every list can be read and the states add up."""
+    begin_again(served)
+    for method, path, body in requests:
+        between = "&" if "?" in path else "?"
+        dry = served.send(method, f"{path}{between}dryRun=true", json=body)
+        response = served.send(method, path, json=body)
+        for answer in (dry, response):
+            assert answer.status_code < 500, (method, path, body, answer.text)
+        refused = response.status_code >= 400
+        assert refused == (dry.status_code >= 400), (method, path, body, dry.text, response.text)
+        for listed in ("virtualMachines", "checkpoints", "exports", "reservations", "conflicts"):
+            found = served.send("GET", f"{W}/{listed}")
+            assert found.status_code == 200, (listed, found.text)
+        usage = served.send("GET", f"{W}/macPools/pool1/usage").json()
+        assert usage["capacity"] == sum(usage[state] for state in STATES), usage
 
 
 @description.parametrize()

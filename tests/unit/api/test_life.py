@@ -218,6 +218,7 @@ class TestRenewAndFailover:
         assert (await machine.delete(f"{path}?force=true", if_match="*")).status_code == 400
         assert (await machine.delete(f"{path}?force=true&dryRun=true")).json()["dryRun"] is True
         assert (await machine.delete(f"{path}?force=true&reason=fire")).status_code == 200
+        assert (await machine.delete(f"{path}?force=true&reason=fire")).status_code == 204
         found = (await machine.body(VM))["properties"]
         assert "server" not in found and found["powerState"] == "Off"
         assert "fire" in found["inactive"]
