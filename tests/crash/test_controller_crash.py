@@ -22,11 +22,10 @@ from weft.store.store import Store
 ROOT = Path(__file__).parents[2]
 
 
-def run_and_kill(folder: Path, start: int, seconds: float) -> list[dict]:
+def run_and_kill(folder: Path, start: int, seconds: float, module: str = "tests.crash.child") -> list[dict]:
     """The lines that the child could tell before it died."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.child", str(folder), str(start)], cwd=ROOT, stdout=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", module, str(folder), str(start)]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     assert child.stdout is not None
     ready = child.stdout.readline()
     assert b"ready" in ready or b"asked" in ready, ready
