@@ -132,6 +132,14 @@ class TestReservations:
             assert (await fabric.post(f"{W}/{path}/reserve", {"count": 1})).status_code == 404
         assert (await fabric.get(f"{POOL}/reserve")).status_code == 405
 
+    @pytest.mark.parametrize(
+        ("place", "code"), [("macPools/pool1", "MacPoolIsFull"), ("virtualNetworks/blue/subnets/web", "SubnetIsFull")]
+    )
+    async def test_more_than_are_free(self, fabric: Api, place: str, code: str) -> None:
+        response = await fabric.post(f"{W}/{place}/reserve", {"count": 300})
+        assert (response.status_code, response.json()["error"]["code"]) == (409, code)
+        assert (await fabric.body(f"{W}/reservations"))["value"] == []
+
     async def test_no_such_run(self, fabric: Api) -> None:
         response = await fabric.post(f"{POOL}/reserve", {"count": 257, "contiguous": True})
         assert (response.status_code, response.json()["error"]["code"]) == (409, "NoContiguousBlock")

@@ -131,7 +131,8 @@ def _scattered(draft: Draft, pools: list[Pool], count: int) -> list[tuple[str, i
     free = sum(pool.capacity - pool.taken.used for pool in pools)
     if free < count:
         why = why_full(draft.state, pools, draft.now)
-        raise PoolIsFull(f"{count} addresses are asked for and {free} are free. {why}", target="count")
+        code = "SubnetIsFull" if pools and pools[0].spec.scope != MAC_SCOPE else "MacPoolIsFull"
+        raise PoolIsFull(f"{count} addresses are asked for and {free} are free. {why}", code=code, target="count")
     places: list[tuple[str, int]] = []
     for pool in pools:
         for _ in range(min(count - len(places), pool.capacity - pool.taken.used)):
