@@ -12,12 +12,12 @@ Cell = Callable[[Any], Any]
 
 
 def name_of(ref: Any) -> str:
-    """The last part of a reference, with its network where it is a subnet."""
+    """The last part of a reference, with its network where it is a subnet, with its host where it is its range."""
     text = (ref or {}).get("resourceRef", "") if isinstance(ref, dict) else str(ref or "")
     parts = text.strip("/").split("/")
     if len(parts) == 4 and parts[2].lower() == "subnets":
         return f"{parts[1]}/{parts[3]}"
-    return parts[-1]
+    return "/".join(parts[1:]) if parts[-1].lower() == "macrange" else parts[-1]
 
 
 def mac_of(properties: Mapping[str, Any]) -> str:

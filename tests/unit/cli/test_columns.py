@@ -81,3 +81,10 @@ def test_a_template_and_a_machine_that_is_gone() -> None:
     assert "checkpoints" not in template
     gone = shown(VIRTUAL_MACHINES, inactive="deleted outside", checkpoints=[{"resourceRef": "/weft/x/a/checkpoints/c"}])
     assert (gone["inactive"], gone["checkpoints"]) == ("deleted outside", "c")
+
+
+def test_short_names_of_references() -> None:
+    assert columns.name_of({"resourceRef": "/virtualNetworks/blue/subnets/web"}) == "blue/web"
+    assert columns.name_of("/servers/host1/macRange") == "host1/macRange"
+    assert columns.name_of("/weft/virtualMachines/web1/checkpoints/a") == "a"
+    assert columns.name_of(None) == ""
