@@ -25,6 +25,8 @@ from weft.sim.world import Sample
 INK, MUTED, GRID = "#1a1a1a", "#5f5f5f", "#e6e6e6"
 LINE = 0.066
 """Height of a label's line, as a share of a panel's height."""
+FAR_APART = 12
+"""Times between the greatest and the smallest line from which on a scale is logarithmic."""
 LABEL_WIDTH = 19
 """Characters."""
 ROOM = 0.34
@@ -106,17 +108,13 @@ def _head(figure: Figure, scale: Scale, outcomes: Sequence[Outcome]) -> None:
 
 
 def _panel(axes: Axes, panel: Panel, scale: Scale, outcomes: Sequence[Outcome]) -> None:
-    axes.set_title(panel.title, loc="left", fontsize=12.5, fontweight="bold", color=INK, pad=20)
-    axes.text(0, 1.035, panel.note, transform=axes.transAxes, fontsize=9.5, color=MUTED)
-    top = panel.top
+    peaks = [max(panel.value(sample) for sample in one.samples) for one in outcomes]
+    logarithmic = panel.text is _count and _are_far_apart(peaks)
     for place, one in enumerate(outcomes):
         colour, dashes = STYLES[one.strategy]
-        days = [sample.at / DAY for sample in one.samples]
-        values = [panel.value(sample) for sample in one.samples]
-        top = max(top, *values)
         axes.plot(
-            days,
-            values,
+            [sample.at / DAY for sample in one.samples],
+            [panel.value(sample) for sample in one.samples],
             color=colour,
             linestyle=dashes,
             linewidth=2.6 if one.strategy == "weft" else 1.7,
@@ -124,16 +122,32 @@ def _panel(axes: Axes, panel: Panel, scale: Scale, outcomes: Sequence[Outcome]) 
             solid_capstyle="butt",
             clip_on=False,
         )
-    _scales(axes, panel, scale, top)
+    axes.set_title(panel.title, loc="left", fontsize=12.5, fontweight="bold", color=INK, pad=20)
+    note = f"{panel.note}; logarithmic" if logarithmic else panel.note
+    axes.text(0, 1.035, note, transform=axes.transAxes, fontsize=9.5, color=MUTED)
+    top = max(panel.top, *peaks)
+    if logarithmic:
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(0, top * 1.5)
+        axes.set_yticks([0, *(10**power for power in range(len(str(int(top)))))])
+        axes.minorticks_off()
+    else:
+        axes.set_ylim(0, top * 1.04)
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.text is _count))
+    _scales(axes, panel, scale)
     _labels(axes, panel, outcomes)
 
 
-def _scales(axes: Axes, panel: Panel, scale: Scale, top: float) -> None:
-    axes.set_ylim(0, top * 1.04)
+def _are_far_apart(peaks: Sequence[float]) -> bool:
+    """Whether the small ones could not be told from nothing beside the great ones."""
+    some = [peak for peak in peaks if peak]
+    return bool(some) and max(some) > FAR_APART * min(some)
+
+
+def _scales(axes: Axes, panel: Panel, scale: Scale) -> None:
     axes.set_xlim(0, scale.days * (1 + ROOM))
     axes.set_xticks([tick for tick in MaxNLocator(6, integer=True).tick_values(0, scale.days) if tick <= scale.days])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda day, _: f"day {day:.0f}" if day else "0"))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=panel.text is _count))
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:.0%}" if panel.text is percent else _count(value))
     )
@@ -146,10 +160,11 @@ def _labels(axes: Axes, panel: Panel, outcomes: Sequence[Outcome]) -> None:
     """Each line's last value and name at its end, apart where they would cover each other; equal values share one."""
     ends: dict[str, list[Outcome]] = {}
     heights: dict[str, float] = {}
+    to_share = axes.transData - axes.transAxes
     for one in outcomes:
         value = panel.value(one.samples[-1])
         ends.setdefault(panel.text(value), []).append(one)
-        heights[panel.text(value)] = value / axes.get_ylim()[1]
+        heights[panel.text(value)] = float(to_share.transform((0, value))[1])
     labels = []
     for value_text in sorted(ends, key=heights.__getitem__):
         who = ends[value_text]
