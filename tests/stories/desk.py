@@ -340,14 +340,18 @@ class Desk:
         for flow in list(switch.flows())[::2]:
             switch.take_flow(flow.key)
 
+    async def crash(self, host: str) -> None:
+        """A host dies: agent, switch and machines end."""
+        await self.kill_agent(host)
+        for guest in self.center.guests.values():
+            if guest.host == host:
+                guest.host = ""
+                for adapter in guest.adapters:
+                    self.center.switches[host].unplug(adapter.name)
+
     async def reboot(self, host: str) -> None:
         """Agent, switch and machines of a host end and come up with nothing but what is on disk."""
-        await self.kill_agent(host)
-        running = [guest for guest in self.center.guests.values() if guest.host == host]
-        for guest in running:
-            guest.host = ""
-            for adapter in guest.adapters:
-                self.center.switches[host].unplug(adapter.name)
+        await self.crash(host)
         self.center.switches[host].restart()
         await self.start_agent(host)
 

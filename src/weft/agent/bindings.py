@@ -26,6 +26,8 @@ class Role(enum.Enum):
     """It will move here: the port takes what others send, but neighbours on this host still reach it elsewhere."""
     GONE = 3
     """It moved away: what still arrives goes on to `forward_to`."""
+    IDLE = 4
+    """It does not run. Where another one with its addresses does, here or elsewhere, neighbours reach that one."""
 
 
 class Local(msgspec.Struct, frozen=True):
@@ -96,6 +98,8 @@ def _role_of(
         return Role.GONE
     if machine is not None and machine.power == "Incoming" and not running:
         return Role.COMING
+    if machine is not None and machine.power in ("Off", "Saved") and not running and not binding.forward_to:
+        return Role.IDLE
     return Role.HERE
 
 

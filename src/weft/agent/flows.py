@@ -90,7 +90,8 @@ class FlowTable:
         for instance in sorted(local):
             one = local[instance]
             place = (one.binding.vsid, one.binding.mac)
-            if place not in self._local_macs or (self._local_macs[place].port is None and one.port is not None):
+            known = self._local_macs.get(place)
+            if known is None or _stands_back(one) < _stands_back(known):
                 self._local_macs[place] = one
 
     @property
@@ -251,7 +252,7 @@ class FlowTable:
         own = local.binding.provider_address
         if self._gone(domain, local):
             return told if told and told != own else local.binding.forward_to
-        if local.number is None or (local.role is Role.COMING and told is not None):
+        if local.number is None or (local.role in (Role.COMING, Role.IDLE) and told is not None):
             return local.number if told == own else told
         return local.number
 
@@ -273,6 +274,11 @@ class FlowTable:
         if ports:
             flows.append(flows_decap.of_group(vsid, ports))
         return tuple(flows)
+
+
+def _stands_back(local: Local) -> tuple[bool, bool]:
+    """Of interfaces here with one MAC address, the least of these has it: one that runs, then one with a port."""
+    return local.role is Role.IDLE, local.port is None
 
 
 def _fixed() -> tuple[Flow, ...]:

@@ -96,3 +96,18 @@ def test_a_spare_port_is_nothing_to_report():
     assert foreign_ports((), SwitchFacts((spare, stranger))) == (
         "port v2 (iface-id none) is no interface of this host: closed",
     )
+
+
+@pytest.mark.parametrize(
+    ("power", "states", "role"),
+    [
+        ("Off", STANDS, Role.IDLE),
+        ("Saved", {}, Role.IDLE),
+        ("Off", None, Role.IDLE),
+        ("Off", RUNS, Role.HERE),
+        ("Running", STANDS, Role.HERE),
+    ],
+)
+def test_a_machine_that_is_off_stands_back(power, states, role):
+    """Its port may still be there, and its twin run elsewhere with the same addresses."""
+    assert one(machine=machine(power), states=states).role is role
