@@ -130,8 +130,6 @@ class State:
                 self._turn_layout("servers", server, self._range_of(self._resources["servers"][server]))
         elif kind not in _WITHOUT_LAYOUT:
             self._turn_layout(kind, key, layout_of(kind, after))
-            if kind == "logicalNetworks":
-                self.domains.forget()
         elif kind == "reservations":
             self.expiring.put(key, (after.properties.expires or None) if after is not None else None)
 

@@ -98,10 +98,12 @@ def test_a_long_chain_is_one_domain() -> None:
     assert all(meet(world, f"{one}/lan", "n11/lan") for one in names)
 
 
-def test_a_vlan_that_changes_changes_the_domains(world: World) -> None:
+def test_a_vlan_changes_only_while_no_adapter_carries_it(world: World) -> None:
     world.put("/servers/s1", adapters("a/lan b/lan"))
+    changed = {"subnets": [subnet("lan", 11, 1), subnet("raw", 0, 3)]}
+    assert world.refused("/logicalNetworks/b", changed).code == "InUseSubnetCannotBeUpdated"
     world.delete("/servers/s1")
-    world.put("/logicalNetworks/b", {"subnets": [subnet("lan", 11, 1), subnet("raw", 0, 3)]})
+    world.put("/logicalNetworks/b", changed)
     world.put("/servers/s1", adapters("a/lan b/lan"))
     assert not meet(world, "a/lan", "b/lan")
 
