@@ -1,5 +1,6 @@
 """Asks before something breaks. Called by the verbs that take an address or a machine away from somebody."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -24,9 +25,18 @@ def confirm(what: str, yes: bool) -> None:
     if yes:
         return
     print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
+    answer = _line()
     if not answer:
         show.say("")
         raise Misuse("nobody is there to answer; add --yes to go on without being asked")
     if answer.strip().lower() not in ("y", "yes"):
         raise NotConfirmed("nothing was changed")
+
+
+def _line() -> str:
+    """A line of standard input. The event loop would keep Ctrl-C until the line is there; here it ends at once."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)

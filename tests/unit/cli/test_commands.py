@@ -324,9 +324,22 @@ def test_delete_of_a_file_in_the_order_of_references(cluster: Path, weft: Weft) 
         ("nic create n --subnet b", ["blue/web"]),
         ("vm migrate web1 --to ", ["host1", "host2"]),
         ("pool usage p", ["pool1"]),
+        ("pool reserve b", ["blue/web"]),
+        ("get address", ["addressPlans"]),
+        ("get checkpoints --of vm/web1 b", ["before", "before-2"]),
+        ("vm delete-checkpoint web1 before-", ["before-2"]),
+        ("vm delete-export web1 ", ["friday"]),
+        ("vm restore w", ["web1"]),
+        ("vm restore web1 ", ["before", "before-2"]),
+        ("vm restore --all-with before ", ["web1"]),
+        ("pool reservations delete r", ["r4"]),
     ],
 )
-def test_shell_completion(cluster: Path, controller: str, line: str, expected: list[str]) -> None:
+def test_shell_completion(cluster: Path, weft: Weft, controller: str, line: str, expected: list[str]) -> None:
+    weft("vm", "checkpoint", "web1", "before")
+    weft("vm", "checkpoint", "web1", "before-2")
+    weft("vm", "export", "web1", "friday")
+    weft("pool", "reserve", "pool1", "--count", "1", "--request-id", "r4")
     words = f"weft {line}"
     environment = {
         **os.environ,

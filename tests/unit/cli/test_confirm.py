@@ -1,7 +1,11 @@
 """Who is asked before something breaks: a no sends nothing, and nobody there is no yes."""
 
 import io
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +35,15 @@ def test_no_and_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     with pytest.raises(Misuse, match="add --yes"):
         confirm("it breaks", False)
+
+
+def test_ctrl_c_at_the_question_ends_at_once(cluster: Path, controller: str) -> None:
+    words = [sys.executable, "-m", "weft", "vm", "delete", "web1", "--controller", controller]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as asked:
+        assert asked.stderr is not None
+        said = b""
+        while not said.endswith(b"[y/N] "):
+            said += asked.stderr.read(1)
+        os.kill(asked.pid, signal.SIGINT)
+        assert asked.wait(10) == 130
