@@ -13,7 +13,7 @@ from tests.unit.core.world import (
     static_interface,
     virtual_network,
 )
-from weft.core.commands import Batch, Path, Put, SetPower
+from weft.core.commands import Batch, Clone, Path, Put, SetPower, TakeCheckpoint
 from weft.model.errors import InvalidMacAddress
 
 PUTS = (
@@ -157,3 +157,36 @@ def another(command: Put | Batch) -> Put | Batch:
     if command.path.kind != "networkInterfaces":
         return command
     return Put(Path(command.path.kind, "n9"), command.document)
+
+
+def test_actions_come_after_all_puts_in_the_order_given_and_before_all_deletes() -> None:
+    world = World()
+    decision = world.batch(
+        World.delete_command("/weft/virtualMachines/web1/checkpoints/c1"),
+        Clone("web1", "web2"),
+        TakeCheckpoint("web2", "c2"),
+        TakeCheckpoint("web1", "c1"),
+        Clone("web2", "web3"),
+        World.delete_command("/weft/virtualMachines/web2"),
+        *PUTS,
+    )
+    assert [part.outcome for part in decision.parts[:6]] == ["deleted", "created", "done", "done", "created", "deleted"]
+    assert {one.resource_id for one in world.state.all("virtualMachines")} == {"web1", "web3"}
+    assert not list(world.state.all("checkpoints"))
+    refusal = world.refuses(Batch((Clone("web4", "web5"), Clone("web1", "web4"))))
+    assert (refusal.code, refusal.position) == ("NotFound", 0)
+
+
+def test_a_machine_goes_with_its_checkpoint_in_one_batch() -> None:
+    world = World()
+    world.batch(*PUTS, TakeCheckpoint("web1", "c1"))
+    before = copy.deepcopy(world.state)
+    command = Batch(
+        (
+            World.delete_command("/weft/virtualMachines/web1"),
+            World.delete_command("/weft/virtualMachines/web1/checkpoints/c1"),
+            World.delete_command("/networkInterfaces/n1"),
+        )
+    )
+    assert [part.outcome for part in world.decide(command).parts] == ["deleted"] * 3
+    assert world.state == before

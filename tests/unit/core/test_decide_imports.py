@@ -75,6 +75,12 @@ def test_a_machine_comes_in_with_its_addresses(world: Life) -> None:
     world.power("imp", "Running")
 
 
+def test_a_machine_may_come_in_without_a_server(world: Life) -> None:
+    world.do(ImportMachine("imp", "", (FREE,)))
+    assert world.get("/weft/virtualMachines/imp").properties.server is None
+    assert world.addresses("imp-eth0") == "01 10.1.1.77"
+
+
 def test_no_address_yet_is_granted_one(world: Life) -> None:
     bring(world, ImportedInterface("", (), WEB), ImportedInterface("00-00-00-00-00-00", (), WEB), ImportedInterface())
     assert [world.addresses(f"imp-eth{at}") for at in range(3)] == ["01 10.1.1.3", "02 10.1.1.4", "03"]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.core.life import WEB, Life, waiting_interface
-from tests.unit.core.world import dynamic_interface, static_interface
+from tests.unit.core.life import WEB, Life, events, waiting_interface
+from tests.unit.core.world import dynamic_interface, put_command, static_interface
 from weft.core.commands import BeginMove, Reserve, SetPower
 
 W = "/networkInterfaces/w"
@@ -53,6 +53,15 @@ def test_it_is_granted_when_it_is_known_where_it_will_be(world: Life, way: str) 
     # for life, wherever it goes
     world.machine("db1", "h1", "Off", "w")
     assert mac(world) == "02555D031000"
+
+
+def test_the_history_says_that_it_was_granted_then(world: Life) -> None:
+    world.put(W, waiting_interface())
+    command = put_command(
+        "/weft/virtualMachines/db1",
+        {"server": {"resourceRef": "/servers/h2"}, "networkInterfaces": [{"resourceRef": W}]},
+    )
+    assert events(world.do(command)) == [("granted", "db1", "h2"), ("moved", "db1", "h2")]
 
 
 def test_put_under_a_machine_that_has_its_server(world: Life) -> None:

@@ -12,6 +12,7 @@ from weft.core.commands import (
     Failover,
     ImportedInterface,
     ImportMachine,
+    MarkMachine,
     NoteSeen,
     ReleaseAddress,
     RenewMac,
@@ -49,6 +50,25 @@ def test_an_ip_address_alone_is_reason_enough(world: Life) -> None:
     assert (refusal.code, "10.1.1.2 of /networkInterfaces/web2-eth0" in refusal.message) == ("ActiveTwin", True)
     world.put("/networkInterfaces/web2-eth0", dynamic_interface(None))
     world.power("web2", "Running")
+
+
+def test_twins_that_could_meet_already_may_go_on_so(world: Life) -> None:
+    world.put("/networkInterfaces/web2-eth0", dynamic_interface(None))
+    world.put("/networkInterfaces/web2-eth0", dynamic_interface())
+    assert world.mac(0)[1] == ["web1-eth0", "web2-eth0"]
+    assert world.refuses(SetPower("web2", "Running")).code == "ActiveTwin"
+
+
+def test_another_domain_changes_nothing_else_of_a_holder(world: Life) -> None:
+    world.network("red")
+    world.do(MarkMachine("web2", "gone"))
+    world.put("/networkInterfaces/web2-eth0", dynamic_interface("/virtualNetworks/red/subnets/web"))
+    lease = world.mac_lease("020000000000")
+    assert lease is not None
+    assert [(one.domain[17:20], one.inactive, one.granted) for one in lease.holders] == [
+        ("blu", 0.0, True),
+        ("red", 1000.0, True),
+    ]
 
 
 def test_a_machine_is_not_made_running_by_put_beside_its_twin(world: Life) -> None:

@@ -291,11 +291,9 @@ class _Restoring:
                 continue
             if other.kind not in ("networkInterface", "port"):
                 return other.ref, other.ref
-            owner = state.machine_of(other.ref.rpartition("/")[2]) if other.kind == "networkInterface" else None
-            if owner is None or owner.resource_id != self._machine.resource_id:
-                user, target = user_of(state, other)
-                if user:
-                    return user, target
+            user, target = user_of(state, other)
+            if user:
+                return user, target
         return "", ""
 
     def _reports(self, parts: list[_Part], detached: list[Interface]) -> tuple[Restored, ...]:
