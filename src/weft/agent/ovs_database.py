@@ -361,7 +361,7 @@ def _others(bridge: Any) -> Iterator[OtherInterface]:
     """Its interfaces, without its own port and patches to other bridges."""
     for port in bridge.ports:
         for row in port.interfaces:
-            if row.name == bridge.name or row.type in ("internal", "patch"):
+            if row.name == bridge.name or row.type == "patch":
                 continue
             mac = row.external_ids.get("attached-mac", "")
             if not mac and row.type in _TAP and row.mac_in_use:

@@ -23,7 +23,8 @@ from weft.cli.documents import Documents
 from weft.cli.files import read_stream
 from weft.lab import commands, names, namespaces, up
 from weft.lab.demo_stage import NotSo, Stage
-from weft.lab.demo_steps import See, steps
+from weft.lab.demo_steps import steps
+from weft.lab.demo_watch import See
 from weft.lab.processes import Process, alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import WeftError

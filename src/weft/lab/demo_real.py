@@ -161,6 +161,18 @@ class NamespaceFabric:
         bare = f"{parse_mac(mac):x}"
         return sum(colons in line or f"0x{bare}" in line for line in shown.splitlines())
 
+    async def intrude(self, host: str, port: str, mac: str) -> None:
+        attached = f'external_ids:attached-mac="{mac_colons(parse_mac(mac))}"'
+        plug = ["add-port", names.PROVIDER_BRIDGE, port, "--", "set", "Interface", port, "type=internal", attached]
+        await output(self._vsctl(host, *plug))
+
+    async def withdraw(self, host: str, port: str, mac: str) -> None:
+        await output(self._vsctl(host, "del-port", names.PROVIDER_BRIDGE, port))
+
+    def _vsctl(self, host: str, *words: str) -> list[str]:
+        database = self._lab.rundir(self._lab.host(host)) / "db.sock"
+        return ["ovs-vsctl", f"--db=unix:{database}", "--timeout=10", *words]
+
 
 class LabService:
     def __init__(self, lab: LabFolder) -> None:

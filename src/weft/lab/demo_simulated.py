@@ -18,6 +18,7 @@ from weft.agent.agent import Agent
 from weft.agent.flow import flow_text
 from weft.agent.link import Identity as AgentIdentity
 from weft.agent.link import RefusedByController
+from weft.agent.switch import SwitchMac
 from weft.api.serve import build
 from weft.cli.documents import Documents
 from weft.cli.plan import apply
@@ -217,6 +218,12 @@ class FakeFabric:
     async def flows_naming(self, host: str, mac: str) -> int:
         colons = mac_colons(parse_mac(mac))
         return sum(colons in flow_text(flow) for flow in self._datacenter.switches[host].flows())
+
+    async def intrude(self, host: str, port: str, mac: str) -> None:
+        self._datacenter.switches[host].show_mac(SwitchMac(parse_mac(mac), port, "br-phy"))
+
+    async def withdraw(self, host: str, port: str, mac: str) -> None:
+        self._datacenter.switches[host].hide_mac(parse_mac(mac))
 
 
 def _tunnelled(outer: Outer) -> Tunnelled:

@@ -76,6 +76,14 @@ class Fabric(Protocol):
         """How many entries of the host's switch name this MAC."""
         ...
 
+    async def intrude(self, host: str, port: str, mac: str) -> None:
+        """Somebody plugs a port with this MAC into a bridge of the host that is none of Weft's."""
+        ...
+
+    async def withdraw(self, host: str, port: str, mac: str) -> None:
+        """And takes it away again."""
+        ...
+
 
 class Service(Protocol):
     """The controller as a process."""

@@ -7,36 +7,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from weft.lab.demo_stage import Lie, NotSo, Pings, Stage
+from weft.lab.demo_life import copies_never_run_twice, names_a_stranger, rolls_back_without_duplicate
+from weft.lab.demo_stage import Lie, Pings, Stage
+from weft.lab.demo_watch import FIRST, SECOND, See, check, interface
 from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ip_text, mac_dashes, parse_mac
 from weft.wire.client import NETWORKING, WEFT, Client
 
-See = Callable[[str], None]
 Step = tuple[str, Callable[[Stage, See], Awaitable[None]]]
 
 HOSTS = {"host1": "192.168.1.10", "host2": "192.168.2.20"}
 """With their provider addresses."""
 MACHINES = {"blue1": "host1", "blue2": "host2", "bluedb": "host2", "red1": "host1", "red2": "host2"}
 """With the hosts they begin on."""
-FIRST, SECOND = "10.1.1.11", "10.1.1.12"
-"""Of Blue and of Red alike: FIRST is on host1, SECOND on host2."""
 VSIDS = {"blue": 6001, "red": 5001}
 MOVE_PINGS, MOVE_INTERVAL = 400, 0.01
 OUTAGE_PINGS = 300
 COUNTED_SECONDS = 15.0
 """How long a counter may take from the switch to the API."""
-
-
-def check(condition: object, otherwise: str) -> None:
-    if not condition:
-        raise NotSo(otherwise)
-
-
-async def interface(client: Client, machine: str) -> tuple[str, str]:
-    """(MAC, address) that the controller granted to a machine's eth0."""
-    found = (await client.get(f"{NETWORKING}/networkInterfaces/{machine}-eth0"))["properties"]
-    address = found["ipConfigurations"][0]["properties"]["privateIPAddress"]
-    return mac_dashes(parse_mac(found["privateMacAddress"])), address
 
 
 async def machine(client: Client, name: str) -> dict[str, Any]:
@@ -283,5 +270,8 @@ def steps() -> list[Step]:
         ("a Blue machine moves to host1 without losing a packet", moves_without_loss),
         ("the controller is killed: packets still flow", outage),
         ("the controller comes back: every grant is there", comeback),
+        ("a copy gets addresses of its own, and a twin never runs beside its source", copies_never_run_twice),
+        ("a machine rolls back to the addresses it had: nobody else got them", rolls_back_without_duplicate),
+        ("a stranger with a machine's MAC address is named within seconds", names_a_stranger),
         ("a machine is deleted: its records leave every host", deleted_everywhere),
     ]
