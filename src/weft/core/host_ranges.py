@@ -60,6 +60,15 @@ def plans(state: State) -> list[Span]:
     return sorted(Span(*plan_bounds(one.properties), f"/weft/addressPlans/{one.resource_id}") for one in every)
 
 
+def plan_cool_down(state: State, mac: int) -> int:
+    """Seconds that an address rests after its use by the plan that it lies in; 0 where it lies in none."""
+    for plan in state.all("addressPlans"):
+        first, last = plan_bounds(plan.properties)
+        if first <= mac <= last:
+            return int(plan.properties.cool_down_seconds)
+    return 0
+
+
 def overlaps(state: State) -> list[Overlap]:
     """Each hypervisor's range that shares addresses with a pool, a plan or another hypervisor's range."""
     drawn = _drawn(state)

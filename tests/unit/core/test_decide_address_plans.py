@@ -81,8 +81,20 @@ def test_a_range_that_goes_back_is_given_again_once_nothing_of_it_is_held(world:
     assert world.state.addresses.leased_outside(MAC_SCOPE, 0x00155D030000, 0x00155D030FFF) == [0x00155D030000]
     assert range_of(world, "h2")[0] == "00-15-5D-03-10-00"
     world.delete("/networkInterfaces/n1")
-    assert range_of(world, "h3")[0] == "00-15-5D-03-00-00"
-    assert range_of(world, "h4")[0] == "00-15-5D-03-20-00"
+    assert world.mac_lease("00155D030000").state == "cooling"
+    assert range_of(world, "h3")[0] == "00-15-5D-03-20-00"
+    world.wait(3600)
+    assert range_of(world, "h4")[0] == "00-15-5D-03-00-00"
+
+
+def test_an_address_of_a_plan_that_no_host_has_rests_as_long_as_the_plan_says(world: World) -> None:
+    world.put("/networkInterfaces/n1", static_interface("00-15-5D-03-00-07", None))
+    world.put("/networkInterfaces/n2", static_interface("10-10-10-10-11-05", None))
+    world.put(HV, {"coolDownSeconds": 7})
+    for name in ("n1", "n2"):
+        world.delete(f"/networkInterfaces/{name}")
+    assert world.mac_lease("00155D030007").until == world.now.ledger + 7
+    assert world.mac_lease("101010101105") is None
 
 
 def test_a_range_in_which_a_machine_brought_its_own_address_is_passed_over(world: World) -> None:

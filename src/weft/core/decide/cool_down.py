@@ -5,16 +5,26 @@ Called by the families that release, and through core.decide by control's clock.
 
 from weft.core.commands import Decision, EndCoolDowns
 from weft.core.decide.draft import Draft
-from weft.model.leases import COOLING, Lease
+from weft.core.host_ranges import plan_cool_down
+from weft.core.state import State
+from weft.model.leases import COOLING, MAC_SCOPE, Lease
 
 
 def resting(draft: Draft, lease: Lease, reason: str) -> Lease | None:
     """What becomes of a lease whose last holder has gone: it cools as long as its pool says; None if it is free."""
-    pool = draft.state.addresses.pool_of(lease.scope, lease.address)
-    if pool is None or pool.spec.cool_down == 0:
+    seconds = _cool_down(draft.state, lease.scope, lease.address)
+    if seconds == 0:
         return None
-    until = draft.now.ledger + pool.spec.cool_down
+    until = draft.now.ledger + seconds
     return Lease(lease.scope, lease.address, COOLING, lease.holders, until=until, reason=reason)
+
+
+def _cool_down(state: State, scope: str, address: int) -> int:
+    """Seconds, of its pool; of its plan where no host has the range now, for the next one may be given it at once."""
+    pool = state.addresses.pool_of(scope, address)
+    if pool is not None:
+        return pool.spec.cool_down
+    return plan_cool_down(state, address) if scope == MAC_SCOPE else 0
 
 
 def end(draft: Draft, command: EndCoolDowns) -> Decision:

@@ -9,6 +9,7 @@ from collections.abc import Container
 
 import msgspec
 
+from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import ANYWHERE, Origin, next_ip, next_mac, used_reservations
 from weft.core.macs import why_forbidden
@@ -158,24 +159,16 @@ def retain(draft: Draft, scope: str, address: int, holder: Holder, reason: str) 
 
 
 def release(draft: Draft, scope: str, address: int, ref: str, reason: str) -> None:
-    """Give up one holder's part in a lease. The last to go lets the address cool, or be free if it lies in no pool."""
+    """Give up one holder's part in a lease. The last to go lets the address cool, or be free if nothing grants it."""
     lease = draft.lease(scope, address)
     assert lease is not None
     others = used_reservations(others_of(lease, ref))
     if others:
         state = state_of(scope, others)
-        if state == RESERVED:
-            others = used_reservations(others)
         event = _EVENTS.get(state, "released") if state != lease.state else "released"
         draft.turn(lease, Lease(scope, address, state, others), event, reason)
         return
-    pool = draft.state.addresses.pool_of(scope, address)
-    if pool is None or pool.spec.cool_down == 0:
-        draft.turn(lease, None, "released", reason)
-        return
-    until = draft.now.ledger + pool.spec.cool_down
-    cooling = Lease(scope, address, COOLING, lease.holders, until=until, reason=reason)
-    draft.turn(lease, cooling, "released", reason)
+    draft.turn(lease, resting(draft, lease, reason), "released", reason)
 
 
 def note(draft: Draft, scope: str, address: int, event: str, reason: str) -> None:

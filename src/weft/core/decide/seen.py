@@ -36,12 +36,6 @@ def forget_ports(draft: Draft, server: str) -> None:
         _unsee(draft, mac, ref)
 
 
-def forget_ports(draft: Draft, server: str) -> None:
-    """A server goes: nobody looks at its switches any more. `server` is its resource id."""
-    for mac, ref in sorted(draft.state.addresses.notable.ports.get(server.lower(), {})):
-        _unsee(draft, mac, ref)
-
-
 def _ports(draft: Draft, command: NoteSeen) -> dict[Port, Holder]:
     state = draft.state
     server = state.get("servers", command.server)
