@@ -24,8 +24,7 @@ def confirm(what: str, yes: bool) -> None:
     show.say(what)
     if yes:
         return
-    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
-    answer = _line()
+    answer = _answer_to("Go on? [y/N] ")
     if not answer:
         show.say("")
         raise Misuse("nobody is there to answer; add --yes to go on without being asked")
@@ -33,10 +32,11 @@ def confirm(what: str, yes: bool) -> None:
         raise NotConfirmed("nothing was changed")
 
 
-def _line() -> str:
+def _answer_to(question: str) -> str:
     """A line of standard input. The event loop would keep Ctrl-C until the line is there; here it ends at once."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        print(question, end="", file=sys.stderr, flush=True)
         return sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)
