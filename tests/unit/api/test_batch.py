@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.api.conftest import BLUE, WEB, Api, N, W, interface_in
+from tests.unit.api.conftest import BLUE, WEB, Api, N, W, interface_in, machine_with
 from weft.control.controller import Controller
 
 
@@ -102,6 +102,18 @@ class TestActions:
         revision = controller.state.revision
         again = await fabric.send("POST", f"{W}/batch", body, x_ms_client_request_id="r1")
         assert (again.content, controller.state.revision) == (first.content, revision)
+
+    async def test_what_runs_is_stopped_for_it_only_where_each_stands_for_itself(self, fabric: Api) -> None:
+        await desktops(fabric, 1)
+        machine = f"{W}/virtualMachines/d0"
+        await fabric.put(machine, {**machine_with("d0-eth0")})
+        assert (await fabric.post(f"{machine}/start", {})).status_code == 200
+        requests = actions(1, "restore", checkpoint="clean")
+        whole = await fabric.post(f"{W}/batch", {"requests": requests})
+        assert (whole.status_code, whole.json()["error"]["code"]) == (409, "MachineIsRunning")
+        (answer,) = (await fabric.post(f"{W}/batch", {"atomic": False, "requests": requests})).json()["responses"]
+        found = answer["body"]["properties"]
+        assert (found["restore"][0]["outcome"], found["powerState"]) == ("restored", "Running")
 
     async def test_puts_come_before_actions_and_deletes_after(self, fabric: Api) -> None:
         nic = {"resourceRef": "/networkInterfaces/d0-eth0"}

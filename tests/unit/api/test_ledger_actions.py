@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.unit.api.conftest import WEB, Api, HandClock, N, W, interface_in, machine_with
+from weft.api.changes import event_of
+from weft.control.controller import Controller
 
 POOL = f"{W}/macPools/pool1"
 MAC = "00-1D-D8-B7-1C-00"
@@ -159,6 +161,16 @@ class TestUsage:
         assert 'weft_pool_used_ratio{pool="/macPools/pool1"} 0.5' in lines
         assert 'weft_pool_warning{pool="/macPools/pool1"} 1.0' in lines
         assert "weft_reservations 2.0" in lines
+
+    async def test_a_watch_hears_of_the_crossing(self, api: Api, controller: Controller) -> None:
+        pool = {"startMacAddress": "02-00-00-00-00-00", "endMacAddress": "02-00-00-00-00-09", "warnAtPercent": 50}
+        await api.made(f"{N}/macPools/pool1", pool)
+        commits = controller.subscribe(controller.generation, controller.state.revision)
+        for count in (4, 1):
+            await api.post(f"{POOL}/reserve", {"count": count})
+        quiet, loud = [event_of(await anext(commits)) for _ in range(2)]
+        assert "warnings" not in quiet
+        assert list(loud["warnings"]) == [{"pool": "/macPools/pool1", "warning": True, "used": 5, "capacity": 10}]
 
     async def test_it_says_how_long_the_free_ones_last(self, fabric: Api, clock: HandClock) -> None:
         for _ in range(4):

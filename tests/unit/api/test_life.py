@@ -65,6 +65,11 @@ class TestCopies:
         assert (await machine.body(f"{W}/virtualMachines/import"))["resourceId"] == "import"
         assert (await machine.delete(f"{W}/virtualMachines/import")).status_code == 200
 
+    async def test_what_does_not_concern_a_machine_is_left_out(self, machine: Api) -> None:
+        found = (await machine.body(VM))["properties"]
+        assert {"inactive", "networks", "move", "restore"}.isdisjoint(found)
+        assert (found["isTemplate"], found["checkpoints"], found["exports"]) == (False, [], [])
+
     async def test_a_name_that_is_taken(self, machine: Api) -> None:
         response = await machine.post(f"{VM}/clone", {"resourceId": "VM1"})
         assert (response.status_code, response.json()["error"]["code"]) == (409, "AlreadyExists")
