@@ -153,6 +153,14 @@ def test_a_machine_deleted_outside_is_marked_and_known_again(world: Life) -> Non
     assert world.do(MarkMachine("web1", "")).outcome == "unchanged"
 
 
+def test_a_marked_machine_that_is_started_is_known_again(world: Life) -> None:
+    """Else its pool's rule could release what a running machine has."""
+    world.do(MarkMachine("web1", "deleted outside"))
+    decision = world.power("web1", "Running")
+    assert events(decision) == [("active", "web1", "h1")] * 2
+    assert (machine(world).inactive, world.inactive("web1-eth0")) == ("", {0.0})
+
+
 def test_what_cannot_be_marked(world: Life) -> None:
     assert world.refuses(MarkMachine("none", "x")).code == "NotFound"
     world.do(Clone("web1", "gold", is_template=True))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.life import CHECKPOINT, WEB, Life, events
-from tests.unit.core.world import dynamic_interface, static_interface, virtual_network
+from tests.unit.core.world import dynamic_interface, server_on, static_interface, virtual_network
 from weft.core.commands import (
     Batch,
     BeginMove,
@@ -398,3 +398,18 @@ def test_an_interface_that_is_detached_may_have_a_captured_address(world: Life) 
     world.do(Restore("web1", "c1"))
     assert world.ip(2) == ("assigned", ["c1", "web1-eth2", "web1-eth0"])
     assert world.refused(WEB1, {"networkInterfaces": [], "isTemplate": True}).code == "IsTemplateCannotBeUpdated"
+
+
+def test_what_is_remapped_comes_from_the_pools_of_its_host_group(world: Life) -> None:
+    world.put(
+        "/macPools/a1",
+        {"startMacAddress": "020000010000", "endMacAddress": "0200000100FF", "hostGroup": "rack1"},
+    )
+    world.put("/servers/h1", server_on("pa1") | {"hostGroup": "rack1"})
+    world.do(Clone("web1", "web2", "keep"))
+    world.power("web2", "Running")
+    world.machine("web1", "h1", "Off", "web1-eth1")
+    world.delete("/networkInterfaces/web1-eth0")
+    world.do(Restore("web1", "c1", if_taken="remap"))
+    for name in ("web1-eth0", "web1-eth1"):
+        assert world.get(f"/networkInterfaces/{name}").properties.private_mac_address.startswith("0200000100")

@@ -100,3 +100,9 @@ def mark_addresses(draft: Draft, interface: Interface, since: float, reason: str
     """Say of all addresses of an interface since when it is known to be gone outside Weft; 0: it is there again."""
     for place in places_of(draft.state, interface):
         mark(draft, place, f"/networkInterfaces/{interface.resource_id}", since, reason)
+
+
+def mark_addresses_of(draft: Draft, machine: VirtualMachineProperties, since: float, reason: str) -> None:
+    """The same for all interfaces of a machine."""
+    for ref in machine.network_interfaces:
+        mark_addresses(draft, interface_of(draft, ref), since, reason)

@@ -6,7 +6,7 @@ until they are released by hand or by their pool's rule.
 
 from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer
 from weft.core.decide import servers
-from weft.core.decide.bindings import check_twins, interface_of, mark_addresses, server_with_id
+from weft.core.decide.bindings import check_twins, mark_addresses_of, server_with_id
 from weft.core.decide.draft import Draft
 from weft.core.decide.machines import Machine, is_template, machine_named, moving, note_place, put_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
@@ -65,8 +65,7 @@ def mark_machine(draft: Draft, command: MarkMachine) -> Decision:
         return unchanged(machine)
     if not command.reason:
         note_place(draft, machine.resource_id, p.server)
-        for ref in p.network_interfaces:
-            mark_addresses(draft, interface_of(draft, ref), 0.0, "its host knows it again")
+        mark_addresses_of(draft, p, 0.0, "its host knows it again")
         return put_machine(draft, machine, inactive="")
     _mark(draft, machine, command.reason)
     return put_machine(draft, machine, power_state="Off", inactive=command.reason)
@@ -76,5 +75,4 @@ def _mark(draft: Draft, machine: Machine, reason: str) -> None:
     """Since now, unless it was inactive before."""
     note_place(draft, machine.resource_id, machine.properties.server)
     if not machine.properties.inactive:
-        for ref in machine.properties.network_interfaces:
-            mark_addresses(draft, interface_of(draft, ref), draft.now.ledger, reason)
+        mark_addresses_of(draft, machine.properties, draft.now.ledger, reason)

@@ -1,7 +1,7 @@
 """SetPower: the committed intent to start, stop or save a machine. Carried out on the host by its agent."""
 
 from weft.core.commands import Decision, SetPower
-from weft.core.decide.bindings import check_twins, server_named
+from weft.core.decide.bindings import check_twins, mark_addresses_of, server_named
 from weft.core.decide.draft import Draft
 from weft.core.decide.machines import machine_named, note_place, put_machine, settled_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
@@ -36,4 +36,8 @@ def set_power(draft: Draft, command: SetPower) -> Decision:
         give_macs(draft, p.network_interfaces, server)
         check_twins(draft, machine.resource_id, p)
         ensure_provider_addresses(draft, server)
+        if p.inactive:
+            # or its pool's rule could take the addresses of a machine that runs
+            mark_addresses_of(draft, p, 0.0, "started")
+        return put_machine(draft, machine, power_state=power, inactive="")
     return put_machine(draft, machine, power_state=power)

@@ -10,7 +10,7 @@ from weft.core.commands import Decision, Restore, Restored
 from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, user_of
 from weft.core.decide.captures import Capture, captured_place
 from weft.core.decide.draft import Draft
-from weft.core.decide.granting import origin_of
+from weft.core.decide.granting import Origin, origin_of
 from weft.core.decide.holding import CAPTURES, about, grant_ip, grant_mac, hold_twin, holder_in, release, share_domain
 from weft.core.decide.ip_configurations import Configuration, Interface, Place
 from weft.core.decide.machines import (
@@ -222,7 +222,7 @@ class _Restoring:
             return one
         segment = self._draft.state.segment(p.subnet.resource_ref) if p.subnet is not None else None
         assert segment is not None
-        origin = origin_of(self._draft.state, interface, part.present)
+        origin = self._origin(part, interface)
         holder = Holder("networkInterface", part.ref, domain, True)
         fresh = grant_ip(self._draft, segment, holder, origin, self._instead(place))
         text = address_text(segment.scope, fresh)
@@ -240,9 +240,14 @@ class _Restoring:
         mac = parse_mac(part.captured.mac_address)
         if not self._taken(part, (MAC_SCOPE, mac), domain):
             return mac_digits(mac), method
-        origin = origin_of(self._draft.state, interface, part.present)
+        origin = self._origin(part, interface)
         holder = Holder("networkInterface", part.ref, domain, True)
         return mac_digits(grant_mac(self._draft, holder, origin, self._instead((MAC_SCOPE, mac)))), "Dynamic"
+
+    def _origin(self, part: _Part, interface: Interface) -> Origin:
+        """Where fresh addresses come from, also for an interface that the machine does not have at present."""
+        properties = msgspec.structs.replace(interface.properties, server=self._machine.properties.server)
+        return origin_of(self._draft.state, msgspec.structs.replace(interface, properties=properties), part.present)
 
     def _instead(self, place: Place) -> str:
         return f"instead of {address_text(*place)} of {self._ref}"
