@@ -12,7 +12,7 @@ from weft.core.changes import Commit, LeaseChange, PoolWarning, ResourceChange
 from weft.core.layout import layout_of
 from weft.core.pools import Pool
 from weft.core.state import State
-from weft.model.kinds import LOGICAL_NETWORKS, MAC_POOLS, VIRTUAL_NETWORKS
+from weft.model.kinds import LOGICAL_NETWORKS, MAC_POOLS, SERVERS, VIRTUAL_NETWORKS
 from weft.store.samples import Sample
 from weft.store.store import Store
 
@@ -25,7 +25,7 @@ LONGEST_S = 7 * 86_400.0
 """What was longer ago does not count: a pool fills as it does now."""
 DAY_S = 86_400.0
 
-_WITH_POOLS = frozenset(kind.name for kind in (MAC_POOLS, LOGICAL_NETWORKS, VIRTUAL_NETWORKS))
+_WITH_POOLS = frozenset(kind.name for kind in (MAC_POOLS, LOGICAL_NETWORKS, SERVERS, VIRTUAL_NETWORKS))
 
 
 class Usage:

@@ -29,9 +29,12 @@ NOTHING: Layout = ((), ())
 
 
 def layout_of(kind: str, resource: Resource[Any] | None) -> Layout:
-    """The pools and subnets of one of the four kinds that bring any; nothing for None."""
+    """The pools and subnets of one of the kinds that bring any; nothing for None. A server's are without what its plan
+    adds: see host_range_of."""
     if resource is None:
         return NOTHING
+    if kind == "servers":
+        return host_range_of(resource, None)
     if kind == "macPools":
         return (_mac_pool(resource),), ()
     if kind == "logicalNetworks":
@@ -64,7 +67,8 @@ def _mac_pool(resource: Resource[MacPoolProperties]) -> PoolSpec:
 def host_range_of(server: Resource[ServerProperties], plan: Resource[AddressPlanProperties] | None) -> Layout:
     """The range that a plan gives a server; only interfaces with strategy hostRange are granted from it."""
     granted = server.properties.mac_range
-    assert granted is not None
+    if granted is None:
+        return NOTHING
     p = plan.properties if plan is not None else AddressPlanProperties()
     ref = f"/servers/{server.resource_id}/macRange"
     spec = PoolSpec(

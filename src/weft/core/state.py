@@ -142,7 +142,7 @@ class State:
 
     def _range_of(self, server: AnyResource | None) -> Layout:
         """The range that a server has of its plan, as a pool."""
-        if server is None or server.properties.mac_range is None:
+        if server is None:
             return NOTHING
         return host_range_of(server, self._resources["addressPlans"].get(last_id(server.properties.address_plan)))
 

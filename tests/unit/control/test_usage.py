@@ -9,9 +9,10 @@ import pytest
 
 from tests.cluster.control import ANN, HandClock, fabric_commands, interface, open_in, put
 from weft.control.controller import Controller
-from weft.core.commands import Batch, Delete
+from weft.core.commands import Batch, Delete, Reserve
 from weft.core.commands import Path as Name
-from weft.model.fabric import ExcludedRange, MacPoolProperties
+from weft.model.fabric import AddressPlanProperties, ExcludedRange, MacPoolProperties, ServerProperties
+from weft.model.resources import Ref
 
 POOL = "/macpools/p1"
 LAST = "00-1D-D8-B7-1C-63"
@@ -172,3 +173,17 @@ async def test_only_pools_that_changed_are_sampled_and_hourly(controller: Contro
         await tick(controller)
     assert await rows() == 1
     await asyncio.sleep(0)
+
+
+async def test_a_hosts_range_is_told_of_and_forgotten_with_it(controller: Controller) -> None:
+    plan = AddressPlanProperties(prefix="00-15-5D-00", interface_digits=1, warn_at_percent=50)
+    ref = Ref(resource_ref="/weft/addressPlans/hv")
+    host = put("servers", "hv1", ServerProperties(address_plan=ref))
+    await controller.submit(put("addressPlans", "hv", plan), ANN)
+    await controller.submit(host, ANN)
+    before = controller.state.revision
+    await controller.submit(Reserve("/servers/hv1/macRange", 8, request_id="r1"), ANN)
+    assert controller.warned_pools() == {"/servers/hv1/macrange"}
+    assert await told(controller, before) == [("/servers/hv1/macRange", True, 8, 16)]
+    await controller.submit(put("servers", "hv1", ServerProperties()), ANN)
+    assert controller.warned_pools() == set()
