@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from weft.cli import audit_table
+from weft.cli import audit_table, show
 from weft.cli.audit_page import page
 from weft.cli.desk import DONE, Misuse, run_here
 from weft.cli.inventory import read_inventory
@@ -75,7 +75,8 @@ def audit_files(
         if not files:
             raise Misuse("name at least one file of an inventory; see: weft audit --help")
         report = _report(files)
-        _write(_as_text(report, form, everything), output)
+        coloured = output is None and show.decorated()
+        _write(_as_text(report, form, everything, coloured), output)
         worst = SEVERITIES.index(fail_on.value)
         return FINDINGS if any(SEVERITIES.index(one.severity) <= worst for one in report.findings) else DONE
 
@@ -94,9 +95,9 @@ def _report(files: list[str]) -> Report:
             gc.enable()
 
 
-def _as_text(report: Report, form: Format, everything: bool) -> str:
+def _as_text(report: Report, form: Format, everything: bool, coloured: bool) -> str:
     forms: dict[Format, Callable[[], str]] = {
-        Format.table: lambda: "\n".join(audit_table.lines(report, everything)),
+        Format.table: lambda: "\n".join(audit_table.lines(report, everything, coloured)),
         Format.json: lambda: msgspec.json.format(msgspec.json.encode(report), indent=2).decode(),
         Format.html: lambda: page(report),
     }

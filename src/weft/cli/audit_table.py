@@ -5,12 +5,14 @@ Called by weft.cli.audit. Commands stand on lines of their own, never broken, so
 
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import typer
 
-from weft.cli.show import clean, decorated
+from weft.cli.show import clean
 from weft.core.audit.findings import CRITICAL, SEVERITIES, WARNING, Finding, RangeUse, Report, counted
+
+Bold = Callable[[str, str], str]
 
 WIDTH = 80
 FEW = 10
@@ -23,19 +25,20 @@ _MEANINGS = {
 }
 
 
-def lines(report: Report, everything: bool) -> Iterator[str]:
+def lines(report: Report, everything: bool, colours: bool = False) -> Iterator[str]:
     """The whole report."""
-    yield from _head(report)
+    bold = _in_colour if colours else _plain
+    yield from _head(report, bold)
     for severity in SEVERITIES:
         found = [finding for finding in report.findings if finding.severity == severity]
         if found:
             yield ""
-            yield _bold(f"{severity.upper()} ({_MEANINGS[severity]})", _COLOURS.get(severity, "cyan"))
+            yield bold(f"{severity.upper()} ({_MEANINGS[severity]})", _COLOURS.get(severity, "cyan"))
             for _, same in itertools.groupby(found, key=lambda finding: finding.code):
-                yield from _group(list(same), everything)
+                yield from _group(list(same), everything, bold)
 
 
-def _head(report: Report) -> Iterator[str]:
+def _head(report: Report, bold: Bold) -> Iterator[str]:
     count = report.summary
     things = ((count.hosts, "host"), (count.machines, "machine"), (count.interfaces, "interface"))
     yield ", ".join(counted(number, word) for number, word in (*things, (count.checkpoints, "checkpoint")))
@@ -46,11 +49,11 @@ def _head(report: Report) -> Iterator[str]:
     ranges = [use for use in report.ranges if use.kind != "block"]
     if ranges:
         yield ""
-        yield from _ranges(ranges)
+        yield from _ranges(ranges, bold)
 
 
-def _ranges(ranges: list[RangeUse]) -> Iterator[str]:
-    yield _bold(f"{'RANGE OF':<22}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
+def _ranges(ranges: list[RangeUse], bold: Bold) -> Iterator[str]:
+    yield bold(f"{'RANGE OF':<22}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
     for use in ranges[:FEW]:
         share = use.used * 100 // use.capacity
         name = clean(use.owner if use.kind == "host" else f"pool {use.owner}")
@@ -59,12 +62,12 @@ def _ranges(ranges: list[RangeUse]) -> Iterator[str]:
         yield f"... and {len(ranges) - FEW} more ranges: --format json or html"
 
 
-def _group(findings: list[Finding], everything: bool) -> Iterator[str]:
+def _group(findings: list[Finding], everything: bool, bold: Bold) -> Iterator[str]:
     """Findings of one code: what they have in common stands once, after them."""
     yield ""
     first = findings[0]
     count = f" ({len(findings)})" if len(findings) > 1 else ""
-    yield _bold(f"{first.code}{count}", None)
+    yield bold(f"{first.code}{count}", "")
     shown = findings if everything else findings[:FEW]
     same_remedy = len({finding.remedy for finding in findings}) == 1
     for finding in shown:
@@ -92,5 +95,9 @@ def _wrapped(lead: str, text: str) -> list[str]:
     )
 
 
-def _bold(text: str, colour: str | None) -> str:
-    return typer.style(text, fg=colour, bold=True) if decorated() else text
+def _plain(text: str, colour: str) -> str:
+    return text
+
+
+def _in_colour(text: str, colour: str) -> str:
+    return typer.style(text, fg=colour or None, bold=True)

@@ -106,7 +106,8 @@ def _is_own(value: Any) -> bool:
 def _sources(word: str, faults: list[Fault]) -> list[Source]:
     """The files that a word of the command line names."""
     if word == "-":
-        return [Source("stdin", sys.stdin.read().removeprefix("\ufeff"))]
+        source = _understood("stdin", sys.stdin.buffer.read(), faults)
+        return [] if source is None else [source]
     path, host = Path(word), ""
     if not path.exists() and "=" in word:
         host, _, name = word.partition("=")
@@ -124,13 +125,20 @@ def _sources(word: str, faults: list[Fault]) -> list[Source]:
 def _read(path: Path, host: str, faults: list[Fault]) -> Source | None:
     try:
         content = path.read_bytes()
-        return Source(str(path), _decoded(content), host, path.resolve().parent.name, False, path.stem)
     except OSError as error:
         faults.append(Fault(str(path), 1, f"cannot be read ({error.strerror}); name an inventory file or a folder"))
+        return None
+    return _understood(str(path), content, faults, host)
+
+
+def _understood(file: str, content: bytes, faults: list[Fault], host: str = "") -> Source | None:
+    path = Path(file)
+    try:
+        return Source(file, _decoded(content), host, path.resolve().parent.name, False, path.stem)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        faults.append(Fault(str(path), line, "is neither UTF-8 nor UTF-16 text; save it as UTF-8"))
-    return None
+        faults.append(Fault(file, line, "is neither UTF-8 nor UTF-16 text; save it as UTF-8"))
+        return None
 
 
 def _decoded(content: bytes) -> str:

@@ -228,3 +228,9 @@ def test_a_page_that_would_be_too_long_says_what_it_leaves_out(monkeypatch: pyte
     assert text.count("<details") == 3
     assert "6 more findings are not shown" in text
     assert "6 more ranges are not drawn" in text
+
+
+def test_colours_are_asked_for() -> None:
+    found = report([host("n1")], [machine(name, "n1", nic(M, "static")) for name in "ab"])
+    assert "\x1b[" in "".join(lines(found, False, colours=True))
+    assert "\x1b[" not in "".join(lines(found, False))

@@ -362,8 +362,10 @@ def test_formats_join_and_a_machine_counts_once(put: Any) -> None:
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO('\ufeff{"machines": [{"name": "a"}]}'))
-    assert one(read("-")).name == "a"
+    for encoding in ("utf-8-sig", "utf-16"):
+        content = io.BytesIO('{"machines": [{"name": "a"}]}'.encode(encoding))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+        assert one(read("-")).name == "a"
 
 
 def test_files_that_cannot_be_read(put: Any, tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def _with_virsh(nic: Nic, mac: int) -> tuple[str, ...]:
     attach = f"{virsh} attach-interface {name} {kind} {shell(source)} --mac {mac_colons(mac)} --model virtio --config"
     if not nic.guest.running:
         return detach, attach
-    return f"{virsh} shutdown {name}", detach, attach, f"{virsh} start {name}"
+    # shutdown answers before the machine is off
+    off = f"until {virsh} domstate {name} | grep -q 'shut off'; do sleep 1; done"
+    return detach, attach, f"{virsh} shutdown {name}", off, f"{virsh} start {name}"
 
 
 def _virsh(site: Site) -> str:

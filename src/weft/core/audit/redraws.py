@@ -40,7 +40,7 @@ def _away(nic: Nic, homes: list[Site], spares: Spares) -> Finding:
     if homes:
         names = _names(homes)
         steps.append(
-            f"{names} may give {mac} to a new machine, even while {guest.name} still has it: "
+            f"{names} may give {mac} to a new machine{homes[0].soon(nic.mac)}, even while {guest.name} still has it: "
             "a host checks its own machines only."
         )
     return about(
@@ -91,7 +91,8 @@ def _drawn_again(nic: Nic, homes: list[Site], may_move: bool, spares: Spares) ->
         summary=f"{guest} has the static address {mac}, which {_names(homes)} may draw for another machine.",
         steps=(
             where,
-            f"{host.name} starts a machine with a dynamic address and draws {mac}: it checks its own machines only.",
+            f"{host.name} starts a machine with a dynamic address and draws {mac}{host.soon(nic.mac)}: it checks its "
+            "own machines only.",
             "Two machines run with one address.",
         ),
         remedy="Take static addresses from outside of every host's range, or keep the range away from them.",
@@ -164,7 +165,7 @@ def _may_be_taken(nic: Nic, homes: list[Site]) -> Finding:
         summary=f"Checkpoint {nic.checkpoint} of {guest} brings {mac} back, which {names} may draw meanwhile.",
         steps=(
             _story(guest, mac, nic.checkpoint),
-            f"{names} sees that none of its own machines has {mac} and gives it to a new one.",
+            f"{names} sees that none of its own machines has {mac} and gives it to a new one{homes[0].soon(nic.mac)}.",
             f"{guest.name} is rolled back to {nic.checkpoint} and takes {mac} again: two machines with one address.",
         ),
         remedy=_REMEDY,

@@ -32,7 +32,7 @@ def report_on(found: Survey) -> Report:
     for finding in findings:
         count[finding.severity] += 1
     summary = Summary(
-        hosts=len(found.sites),
+        hosts=sum(bool(site.name) for site in found.sites.values()),
         machines=len(found.guests),
         interfaces=len(found.nics),
         checkpoints=found.checkpoints,

@@ -39,6 +39,8 @@ class Site(msgspec.Struct):
     type: str = ""
     cluster: str = ""
     bounds: Bounds | None = None
+    cursor: int | None = None
+    """What it drew last, where that is known and in its range."""
     addresses: tuple[bytes, ...] = ()
     segments: dict[str, str] = {}
     """Switch to segment, both lower case; a switch that is not in it is its own segment."""
@@ -47,6 +49,14 @@ class Site(msgspec.Struct):
     @property
     def is_hyperv(self) -> bool:
         return self.type == "hyperv"
+
+    def soon(self, mac: int) -> str:
+        """How soon it comes to an address of its range: it draws upwards from its cursor, and round."""
+        if self.cursor is None or self.bounds is None:
+            return ""
+        width = self.bounds[1] - self.bounds[0] + 1
+        draws = (mac - self.cursor - 1) % width + 1
+        return f", within its next {draws} draws" if draws > 1 else ", with its next draw"
 
 
 class Guest(msgspec.Struct, eq=False):
@@ -172,11 +182,15 @@ class _Reader:
         if host.name.lower() in self._found.sites:
             self._faults.append((f"{place}.name", f"'{host.name}' is there twice; give all of a host in one place"))
             return
+        said = host.dynamic_mac_range or DynamicMacRange()
+        bounds = self._bounds(said, f"{place}.dynamicMacRange") if said != DynamicMacRange() else None
+        cursor = self._mac(said.cursor, f"{place}.dynamicMacRange.cursor") if said.cursor else 0
         self._found.sites[host.name.lower()] = Site(
             host.name,
             host.type.lower(),
             host.cluster.lower(),
-            self._bounds(host.dynamic_mac_range, f"{place}.dynamicMacRange") if host.dynamic_mac_range else None,
+            bounds,
+            cursor if bounds is not None and bounds[0] <= cursor <= bounds[1] else None,
             self._ips(host.addresses, f"{place}.addresses"),
             {switch.name.lower(): (switch.segment or switch.name).lower() for switch in host.switches},
         )

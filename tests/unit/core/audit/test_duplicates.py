@@ -30,10 +30,11 @@ def test_the_remedy_changes_all_but_the_first_and_stops_what_runs() -> None:
 def test_commands_of_libvirt_are_for_virsh_with_names_quoted() -> None:
     twins = [machine("a", "kvm1", nic(M, "static")), machine("b c", "kvm1", nic(M, "static"))]
     assert only(report([KVM], twins), "duplicateMac").commands == (
-        "virsh -c qemu+ssh://kvm1/system shutdown 'b c'",
         "virsh -c qemu+ssh://kvm1/system detach-interface 'b c' bridge --mac 02:00:00:00:00:01 --config",
         "virsh -c qemu+ssh://kvm1/system attach-interface 'b c' bridge LAN --mac 02:57:00:00:00:00 "
         "--model virtio --config",
+        "virsh -c qemu+ssh://kvm1/system shutdown 'b c'",
+        "until virsh -c qemu+ssh://kvm1/system domstate 'b c' | grep -q 'shut off'; do sleep 1; done",
         "virsh -c qemu+ssh://kvm1/system start 'b c'",
     )
 

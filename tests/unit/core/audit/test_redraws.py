@@ -16,6 +16,18 @@ def test_a_machine_away_from_home_loses_its_address_and_its_home_may_give_it_awa
     assert "-StaticMacAddress '02-57-00-00-00-00'" in one.commands[1]
 
 
+def test_how_soon_a_host_comes_to_an_address_is_told_where_its_cursor_is_known() -> None:
+    def third(cursor: str) -> str:
+        bounds = {"first": "00-15-5D-01-05-00", "last": "00-15-5D-01-05-FF", "cursor": cursor}
+        known = {**N1, "dynamicMacRange": bounds}
+        return only(report([known, N2], [machine("web", "n2", nic(HOME))]), "redrawnAtStart").steps[2]
+
+    assert "to a new machine, within its next 4 draws, even" in third("00-15-5D-01-05-03")
+    assert "to a new machine, with its next draw, even" in third("00-15-5D-01-05-06")
+    assert "within its next 256 draws" in third(HOME)
+    assert "to a new machine, even" in third("00-15-5D-99-99-99")
+
+
 def test_where_nobody_else_draws_it_the_address_is_pinned_as_it_is() -> None:
     one = only(report([N1], [machine("web", "n1", nic(NOWHERE))]), "redrawnAtStart")
     assert len(one.steps) == 2

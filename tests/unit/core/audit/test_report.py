@@ -10,6 +10,8 @@ from weft.core.audit.report import audit
 from weft.core.audit.survey import InvalidInventory
 from weft.model.inventory import Inventory, schema
 
+A = "00-15-5D-01-00-00"
+
 
 def faults(raw: object) -> list[tuple[str, str]]:
     with pytest.raises(InvalidInventory) as caught:
@@ -18,10 +20,16 @@ def faults(raw: object) -> list[tuple[str, str]]:
 
 
 def test_every_fault_is_told_with_its_place() -> None:
+    range_cursor = {"name": "n3", "dynamicMacRange": {"first": A, "last": A, "cursor": "?"}}
     nics = [nic("nonsense", ipAddresses=["10.0.0.1", "10.0.0.256"])]
     found = faults(
         {
-            "hosts": [host("n1"), host("N1"), host("n2", "00-15-5D-00-00-FF", "00-15-5D-00-00-00", addresses=["x"])],
+            "hosts": [
+                host("n1"),
+                host("N1"),
+                host("n2", "00-15-5D-00-00-FF", "00-15-5D-00-00-00", addresses=["x"]),
+                range_cursor,
+            ],
             "machines": [machine("a", "n1", *nics, checkpoints=[checkpoint("c", nic("zz"))])],
             "macPools": [{"name": "p", "first": "1", "last": "00-00-00-00-00-00"}],
         }
@@ -30,12 +38,13 @@ def test_every_fault_is_told_with_its_place() -> None:
         "hosts[1].name",
         "hosts[2].dynamicMacRange.last",
         "hosts[2].addresses[0]",
+        "hosts[3].dynamicMacRange.cursor",
         "machines[0].interfaces[0].mac",
         "machines[0].interfaces[0].ipAddresses[1]",
         "machines[0].checkpoints[0].interfaces[0].mac",
         "macPools[0].first",
     ]
-    assert "'nonsense': it is not a MAC address" in found[3][1]
+    assert "'nonsense': it is not a MAC address" in found[4][1]
 
 
 def test_the_error_names_the_first_and_counts_the_rest() -> None:
