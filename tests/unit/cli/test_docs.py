@@ -4,6 +4,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
+from tests.docs import found
 from weft.cli import app, desk
 
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -19,3 +20,7 @@ def test_every_command_is_documented() -> None:
 def test_every_exit_code_is_documented() -> None:
     codes = (desk.DONE, desk.REFUSED, desk.BAD_USAGE, desk.UNREACHABLE, desk.HOSTS_LAG, desk.INTERRUPTED, desk.UNREAD)
     assert all(f"\n| {code} | " in DOCS for code in codes)
+
+
+def test_every_hint_is_about_a_code_that_there_is() -> None:
+    assert set(desk.HINTS) <= found.error_codes()
