@@ -114,16 +114,14 @@ class Machines:
 
     def resume(self) -> None:
         """Take up every move, and every restart for a change, that was under way when the controller ended."""
-        for name in self._restarts.left_behind():
-            log.info("%s was being changed when the controller ended", name)
-            self._begin(name, self._restarts.finish(name, RESUMED))
+        self._restarts.look()
         for machine in self._state.all(VIRTUAL_MACHINES.name):
             if machine.properties.move is not None:
                 self._moving.add(machine.resource_id.lower())
         self.sweep()
 
     def sweep(self) -> None:
-        """Go on with each move that nobody carries: after a restart, a silent host, a store that could not write."""
+        """Go on with moves and changes that nobody carries: after a restart, a silent host, a failing store."""
         for name in list(self._moving):
             machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
             move = machine.properties.move if machine is not None else None
@@ -132,6 +130,10 @@ class Machines:
             elif name not in self._busy and name not in self._moves.ending:
                 log.info("going on with the move of %s in phase %s", name, move.phase)
                 self._begin(name, self._moves.resume(name, RESUMED))
+        for name in list(self._restarts.unfinished):
+            if name not in self._busy and self._restarts.may_finish(name):
+                log.info("%s was being changed when the controller ended", name)
+                self._begin(name, self._restarts.finish(name, RESUMED))
 
     def is_busy(self, machine: str) -> bool:
         """Is an action on the machine under way?"""

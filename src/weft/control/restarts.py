@@ -6,6 +6,7 @@ in the middle finds it at its start. So the machine ends as it was, or changed, 
 """
 
 import logging
+from contextlib import suppress
 
 from weft.control.power import Power
 from weft.control.writer import Writer
@@ -26,6 +27,10 @@ class Restarts:
     def __init__(self, writer: Writer, power: Power) -> None:
         self._writer = writer
         self._power = power
+        self.unfinished: set[str] = set()
+        """Machines, lower case, that finish() is to be called for."""
+        self._done: set[str] = set()
+        """Those of them of which only the checkpoint is left."""
 
     def dry_run(self, command: Restore | RenewMac) -> Decision:
         """What the change would come to, with the machine off before it and running after it. Raises Refusal."""
@@ -82,21 +87,41 @@ class Restarts:
                 Delete(Path(VIRTUAL_MACHINES.name, name, ((CHECKPOINTS.name, UNDER_WAY),))), actor
             )
         except WeftError as failure:
-            log.warning("the checkpoint %s of %s stays until the next start: %s", UNDER_WAY, name, failure)
+            log.warning("the checkpoint %s of %s stays for now: %s", UNDER_WAY, name, failure)
+            self.unfinished.add(name.lower())
+            self._done.add(name.lower())
+            return
+        self.unfinished.discard(name.lower())
+        self._done.discard(name.lower())
 
-    def left_behind(self) -> list[str]:
-        """Machines, by id, that a controller left in the middle of this; asked once, at the start."""
+    def look(self) -> None:
+        """Find what a controller left in the middle of this; once, at the start."""
         found = (owner_and_name(one.resource_id) for one in self._writer.state.all(CHECKPOINTS.name))
-        return [owner for owner, name in found if name == UNDER_WAY]
+        self.unfinished.update(owner.lower() for owner, name in found if name == UNDER_WAY)
+
+    def may_finish(self, name: str) -> bool:
+        """Is something left to finish, and has its host come back since the start?"""
+        if self._writer.state.find(_marker(name)) is None:
+            self.unfinished.discard(name)
+            return False
+        try:
+            self._power.check_reachable(server_of(self._power.machine(name)))
+        except NotReady:
+            return False
+        return True
 
     async def finish(self, name: str, actor: Actor) -> None:
-        """Take up what a crash interrupted: the machine runs again, with the new addresses or else with the old."""
-        if self._power.machine(name).properties.power_state == "Off":
+        """Take up what a crash interrupted: the machine runs again, with the new addresses or else with the old.
+
+        Raises StoreUnavailable: then it is to be called again.
+        """
+        if name not in self._done and self._power.machine(name).properties.power_state == "Off":
             try:
                 await self._power.set(name, "Running", actor)
             except NotReady as failure:
                 log.warning("%s does not start with its new addresses, it gets the old ones back: %s", name, failure)
-                await self._back(name, actor)
+                with suppress(NotReady):
+                    await self._back(name, actor)
         await self._forget(name, actor)
 
 

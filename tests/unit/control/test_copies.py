@@ -188,6 +188,26 @@ async def test_a_store_that_fails_in_the_middle_leaves_it_running(controller: Co
     assert rack.hosts["host1"].machines == {"a": "Running"}
 
 
+async def test_a_mark_that_the_store_kept_goes_later_and_starts_nothing(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    store = FailingStore(controller._store)
+    commit = store.commit
+
+    def fail_the_end(one, *more) -> None:
+        gone = [getattr(change, "after", "") for change in one.changes if getattr(change, "kind", "") == "checkpoints"]
+        store.fails = gone == [None]
+        commit(one, *more)
+
+    store.commit = fail_the_end
+    controller.writer._store = store
+    await restore(controller)
+    assert marks(controller)
+    await controller.machines.stop("a", ANN)
+    store.commit, store.fails = commit, False
+    await until(lambda: not marks(controller))
+    assert (power(controller), address(controller)) == ("Off", "10.1.1.50")
+
+
 @pytest.mark.parametrize("reached", ["marked", "stopped", "restored"])
 async def test_a_restore_that_a_crash_interrupted_ends_with_the_machine_running(tmp_path: Path, reached: str) -> None:
     first = open_in(tmp_path)
@@ -204,12 +224,39 @@ async def test_a_restore_that_a_crash_interrupted_ends_with_the_machine_running(
             await rack.hosts["host1"].disconnect()
         first.close()
         second = open_in(tmp_path)
-        rack.connect(second.publisher)
         async with second.running():
+            # its host comes back after the controller
+            await asyncio.sleep(0.2)
+            rack.connect(second.publisher)
             await until(lambda: not marks(second))
             assert address(second) == ("10.1.1.50" if reached == "restored" else "10.1.1.60")
             await until(lambda: rack.hosts["host1"].machines == {"a": "Running"})
         second.close()
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_one_that_does_not_start_after_the_crash_gets_its_old_addresses(tmp_path: Path, both: bool) -> None:
+    first = open_in(tmp_path)
+    await prepare(first)
+    await first.submit(TakeCheckpoint("a", UNDER_WAY), ANN)
+    await first.submit(Restore("a", "before"), ANN)
+    first.close()
+    second = open_in(tmp_path)
+    async with Rack("host1") as rack, second.running():
+        host = rack.hosts["host1"]
+        own = host._one
+
+        def refuse(name: str, record: object) -> None:
+            [binding] = host.records(PortBinding)
+            host.refuses = "no memory" if both or host_address(binding) == "10.1.1.50" else ""
+            own(name, record)
+
+        host._one = refuse
+        rack.connect(second.publisher)
+        await until(lambda: not marks(second))
+        assert address(second) == "10.1.1.60"
+        assert power(second) == ("Off" if both else "Running")
+    second.close()
 
 
 async def test_renewing_a_running_machine_needs_force_and_restarts_it(controller: Controller, rack: Rack) -> None:
