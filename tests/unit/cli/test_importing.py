@@ -136,6 +136,16 @@ def test_clashes_are_taken_in_and_listed(weft: Weft, put: Any) -> None:
     assert "weft audit FILE" in done.stdout
 
 
+def test_twins_that_run_are_named_as_their_hypervisor_knows_them(weft: Weft, put: Any) -> None:
+    """What an import cannot say is set afterwards, also on a machine that runs beside another with its address."""
+    twins = [machine(name, "n1", nic("02-00-00-00-00-01", "static"), id=f"ID-{name}") for name in ("a", "b c")]
+    file = put([], twins)
+    done = weft("import", file)
+    assert (done.exit_code, "refused" in done.output) == (0, False)
+    assert {each["properties"]["hypervisor"]["id"] for each in got(weft, "vms")} == {"ID-a", "ID-b c"}
+    assert "nothing changed" in weft("import", file).stdout
+
+
 def test_a_dry_run_shows_and_changes_nothing(weft: Weft, put: Any) -> None:
     saved = checkpoint("before", nic("02-00-00-00-00-02"))
     file = put([host("n1", *RANGE)], [machine("web", "n1", nic("02-00-00-00-00-01"), checkpoints=[saved])])

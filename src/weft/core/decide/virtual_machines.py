@@ -50,7 +50,9 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
     if settled.power_state == "Running":
         if server is None:
             raise Invalid(f"Virtual machine {sent.resource_id} cannot run without a server.", target="server")
-        check_twins(draft, sent.resource_id, settled)
+        # an adopted machine may run beside a twin already; what does not concern its interfaces is not refused for that
+        if old is None or old.properties.network_interfaces != settled.network_interfaces:
+            check_twins(draft, sent.resource_id, settled)
     if server is not None:
         ensure_provider_addresses(draft, server)
     _note(draft, sent.resource_id, old, settled)
