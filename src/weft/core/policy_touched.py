@@ -193,14 +193,13 @@ class Touched:
         return [*changed, *([now] if now is not None else [])]
 
     def _places(self, interface_id: str) -> Iterator[tuple[Network, int, str]]:
-        """(network, VSID, address) of every version of the interface in every version of its network."""
+        """(network, VSID, address) of every version of the interface in every version of its network; the address is
+        empty where the interface was adopted without one, which still needs its network."""
         for interface in self._seen(INTERFACES, interface_id):
             for configuration in interface.properties.ip_configurations:
-                names, address = (
-                    subnet_names(configuration.properties.subnet),
-                    configuration.properties.private_ip_address,
-                )
-                if names is None or not address:
+                names = subnet_names(configuration.properties.subnet)
+                address = configuration.properties.private_ip_address or ""
+                if names is None:
                     continue
                 for network in self._seen(NETWORKS, names[0]):
                     subnet = subnet_of(network, names[1])
@@ -209,7 +208,8 @@ class Touched:
 
     def _lookups(self, interface_id: str) -> None:
         for network, vsid, address in self._places(interface_id):
-            self._network_key(network, (5, vsid, pack_ip(address)))
+            if address:
+                self._network_key(network, (5, vsid, pack_ip(address)))
 
     def _servers_with(self, interface_id: str) -> set[str]:
         return {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}

@@ -6,9 +6,25 @@ from hypothesis import strategies as st
 from tests.property.core.test_policy_increments import Mirror
 from tests.unit.core.world import World, dynamic_interface, put_command, server_on, static_interface, virtual_network
 from weft.core import policy
-from weft.core.commands import AdvanceMove, Batch, BeginMove, SetPower
+from weft.core.commands import (
+    AdvanceMove,
+    Batch,
+    BeginMove,
+    Clone,
+    Failover,
+    ImportedInterface,
+    ImportMachine,
+    MarkMachine,
+    ReleaseAddress,
+    RemoveServer,
+    RenewMac,
+    Restore,
+    SetPower,
+    TakeCheckpoint,
+)
 from weft.core.decide import decide
 from weft.model.errors import Refusal
+from weft.model.leases import MAC_SCOPE
 
 HOSTS = ("h1", "h2", "H3")
 NETWORKS = ("blue", "Red")
@@ -97,7 +113,39 @@ deletes = st.builds(
 power = st.builds(SetPower, pick(MACHINES), pick(("Running", "Running", "Off", "Saved")))
 step = st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(("next", "next", "next", "withdrawing", "failed")))
 batch = st.builds(Batch, st.lists(st.one_of(puts, deletes), max_size=5).map(tuple))
-commands = st.one_of(puts, puts, step, step, power, deletes, batch)
+COPIES = ("c1", "C2")
+anyone = pick((*MACHINES, *COPIES))
+imported = st.builds(
+    ImportedInterface,
+    pick(("", "02AA00000001", "02-00-00-00-00-00", "00-00-00-00-00-00")),
+    st.lists(pick(("10.1.1.2", "10.1.1.3", "10.1.2.2")), max_size=1).map(tuple),
+    subnets,
+)
+waiting = pick(INTERFACES[:2]).map(
+    lambda one: put_command(f"/networkInterfaces/{one}", dynamic_interface(strategy="hostRange"))
+)
+life = st.one_of(
+    st.builds(Clone, pick(MACHINES), pick(COPIES), pick(("keep", "keep", "new")), pick((*HOSTS, "")), st.booleans()),
+    st.builds(TakeCheckpoint, anyone, pick(("before", "after"))),
+    st.builds(Restore, anyone, pick(("before", "after")), if_taken=pick(("refuse", "remap"))),
+    st.builds(
+        ImportMachine,
+        pick(COPIES),
+        pick(HOSTS),
+        st.lists(imported, max_size=2).map(tuple),
+        power=pick(("Off", "Running")),
+        adopt=st.booleans(),
+    ),
+    st.builds(RenewMac, pick(MACHINES), pick(INTERFACES), force=st.booleans()),
+    st.builds(Failover, anyone, pick(HOSTS)),
+    st.builds(RemoveServer, pick(HOSTS)),
+    st.builds(MarkMachine, anyone, pick(("gone", ""))),
+    st.builds(ReleaseAddress, st.just(MAC_SCOPE), st.integers(0, 3).map(lambda at: (0x02 << 40) + at), st.just("x")),
+    st.builds(SetPower, pick(COPIES), pick(("Running", "Running", "Off"))),
+    anyone.map(lambda one: World.delete_command(f"/weft/virtualMachines/{one}")),
+    waiting,
+)
+commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life)
 
 
 class Followed:

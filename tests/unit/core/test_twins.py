@@ -217,6 +217,17 @@ def test_an_interface_without_an_address_has_no_port_yet(world: Life) -> None:
     assert "odd-eth0 has no MAC address yet" in trace(world.state, "n3", "10.1.1.99").reason
 
 
+def test_a_machine_adopted_without_an_ip_address_needs_its_network(world: Life) -> None:
+    world.network("red")
+    number = world.get("/virtualNetworks/red").properties.routing_domain_number
+    alone = ImportedInterface("0C0000000001", (), "/virtualNetworks/red/subnets/web")
+    decision = world.do(ImportMachine("odd", "h2", (alone,), power="Running", adopt=True))
+    touched = policy.touched(world.state, decision.changes)
+    assert (("host", "h2"), (12, number)) in touched
+    assert policy.record(world.state, ("host", "h2"), (12, number)) is not None
+    assert followed(world, streams(world), world.power("odd", "Off"))
+
+
 def test_a_template_is_told_to_no_host(world: Life) -> None:
     records = streams(world)
     assert followed(world, records, world.do(Clone("web1", "gold", is_template=True))) == records
