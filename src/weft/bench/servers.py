@@ -12,7 +12,8 @@ from pathlib import Path
 from weft.bench.load import Address
 from weft.bench.rows import Missing
 
-READY_S = 30.0
+READY_S = 180.0
+"""A controller with a million interfaces takes half a minute to start, longer beside others."""
 
 
 @contextlib.contextmanager

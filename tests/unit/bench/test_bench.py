@@ -98,3 +98,10 @@ def test_a_filled_store_is_made_once_and_gone_after_the_run() -> None:
     assert not folder.exists()
     stores.close()
     assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize(("name", "yardstick"), [("RESTORE", "a request each"), ("AUDIT", "reading the inventory")])
+def test_restore_and_audit(tmp_path: Path, name: str, yardstick: str) -> None:
+    (row,) = measured(name, tmp_path)
+    assert (row["id"], row["yardstick"]) == (name, yardstick)
+    assert float(str(row["value"])) > 0
