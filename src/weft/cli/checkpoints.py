@@ -99,24 +99,28 @@ def delete(
     run(ctx, controller, work)
 
 
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME CHECKPOINT", help="Or names.", autocompletion=complete.restorable),
+]
+AllWith = Annotated[
+    str, typer.Option("--all-with", metavar="CHECKPOINT", help="All machines that have it (or those named), as one.")
+]
+Names = Annotated[
+    str, typer.Option("--names", metavar="FILE", help="With --all-with: one machine per line; - reads input.")
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the addresses that the machine has now.")]
+Taken = Annotated[IfTaken, typer.Option("--if-taken", help="What another has now: refuse all, or grant new ones.")]
+
+
 @app.command("restore", epilog=EPILOG)
 def restore(
     ctx: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME CHECKPOINT", help="Or names.", autocompletion=complete.restorable),
-    ] = None,
-    all_with: Annotated[
-        str,
-        typer.Option("--all-with", metavar="CHECKPOINT", help="All machines that have it (or those named), as one."),
-    ] = "",
-    names: Annotated[
-        str, typer.Option("--names", metavar="FILE", help="With --all-with: one machine per line; - reads input.")
-    ] = "",
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the addresses that the machine has now.")] = False,
-    if_taken: Annotated[
-        IfTaken, typer.Option("--if-taken", help="What another has now: refuse all, or grant new ones.")
-    ] = IfTaken.refuse,
+    words: Words = None,
+    all_with: AllWith = "",
+    names: Names = "",
+    keep: Keep = False,
+    if_taken: Taken = IfTaken.refuse,
     dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",

@@ -135,6 +135,12 @@ def delete_export(
     run(ctx, controller, work)
 
 
+Subnets = Annotated[
+    list[str] | None,
+    typer.Option("--subnet", metavar="NETWORK/SUBNET", help="Where it is.", autocompletion=complete.subnets),
+]
+
+
 @app.command("import", epilog=EPILOG)
 def take_in(
     ctx: typer.Context,
@@ -146,10 +152,7 @@ def take_in(
     ip: Annotated[
         list[str] | None, typer.Option("--ip", help="Of the same adapter; several with commas between.")
     ] = None,
-    subnet: Annotated[
-        list[str] | None,
-        typer.Option("--subnet", metavar="NETWORK/SUBNET", help="Where it is.", autocompletion=complete.subnets),
-    ] = None,
+    subnet: Subnets = None,
     to: Annotated[str, typer.Option("--to", metavar="HOST", help="Its server.", autocompletion=complete.servers)] = "",
     addresses: Annotated[
         Addresses, typer.Option("--addresses", help="Those it has, new ones, or new where another has them.")

@@ -111,9 +111,10 @@ def failover(
     body = {"server": {"resourceRef": server_ref(to)}} | ({"fenced": True} if fenced else {})
 
     async def work(client: Client) -> None:
-        names = [name] if name else [vm["resourceId"] for vm in await _machines_on(client, dead)]
-        await each(client, [Action(machine, "failover", body) for machine in names], ask)
-        if not names:
+        # a template runs nowhere: it has nothing to go on with
+        there = [vm for vm in await _machines_on(client, dead) if not vm["properties"].get("isTemplate")]
+        await each(client, [Action(vm["resourceId"], "failover", body) for vm in there], ask)
+        if not there:
             show.say(f"no machine is on {last_of(dead)}")
 
     if bool(name) == bool(dead):

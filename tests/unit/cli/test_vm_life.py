@@ -216,6 +216,7 @@ def test_imports_that_make_no_sense(weft: Weft, words: tuple[str, ...], why: str
 
 def test_failover_of_one_and_of_all(weft: Weft) -> None:
     said(weft, "vm", "clone", "web1", "web2")
+    said(weft, "vm", "clone", "web1", "gold", "--template", "--to", "host2")
     assert "host2" in said(weft, "vm", "failover", "web1", "--to", "host2")
     lines = said(weft, "vm", "failover", "--from", "host2", "--to", "host1").splitlines()
     assert [line.split()[:3] for line in lines[1:]] == [["web1", "Off", "host1"]]
