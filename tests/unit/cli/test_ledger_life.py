@@ -60,6 +60,8 @@ def test_a_drained_pool_gives_nothing(weft: Weft) -> None:
     assert cell(said(weft, "pool", "drain", "pool1"), 1, "DRAIN") == "yes"
     refused = weft("nic", "create", "n1", "--subnet", "blue/web")
     assert (refused.exit_code, "drain" in refused.stderr.lower()) == (1, True), refused.stderr
+    reserved = weft("pool", "reserve", "pool1", "--count", "1")
+    assert "hint: let it give again: weft pool drain POOL off" in reserved.stderr, reserved.stderr
     before = found(weft, "get", "macPools", "pool1")
     assert weft("pool", "drain", "pool1", "off", "--dry-run").exit_code == 0
     assert found(weft, "get", "macPools", "pool1") == before
@@ -112,7 +114,7 @@ def test_an_address_is_released_early_and_says_why(weft: Weft) -> None:
     assert "tables cleared" in shown
     assert said(weft, "address", "00-1D-D8-B7-1C-77") == said(weft, "address", "show", "00-1D-D8-B7-1C-77")
     refused = weft("address", "release", "001dd8b71c00", "--reason", "I want it")
-    assert refused.exit_code == 1
+    assert refused.stderr.endswith("hint: see who has it: weft address show ADDRESS\n"), refused.stderr
 
 
 RED = """\
@@ -152,6 +154,13 @@ def test_a_removed_host_leaves_inactive_addresses(weft: Weft) -> None:
     assert gone.exit_code == 0, gone.output
     assert "deletes networkInterfaces/web1-eth0" in gone.stderr
     assert found(weft, "get", "vms") == []
+
+
+def test_a_machine_of_a_removed_host_goes_on_elsewhere(weft: Weft) -> None:
+    said(weft, "host", "remove", "host1", "--force", "--yes")
+    assert weft("vm", "start", "web1").exit_code == 1
+    assert "INACTIVE" not in said(weft, "vm", "failover", "web1", "--to", "host2")
+    assert "Running" in said(weft, "vm", "start", "web1")
 
 
 def test_a_hosts_range_and_how_to_set_it(weft: Weft) -> None:
