@@ -77,10 +77,14 @@ def audit_files(
         report = _report(files)
         coloured = output is None and show.decorated()
         _write(_as_text(report, form, everything, coloured), output)
-        worst = SEVERITIES.index(fail_on.value)
-        return FINDINGS if any(SEVERITIES.index(one.severity) <= worst for one in report.findings) else DONE
+        return _code_of(report, fail_on)
 
     run_here(work)
+
+
+def _code_of(report: Report, fail_on: Severity) -> int:
+    least = SEVERITIES.index(fail_on.value)
+    return FINDINGS if any(SEVERITIES.index(one.severity) <= least for one in report.findings) else DONE
 
 
 def _report(files: list[str]) -> Report:
