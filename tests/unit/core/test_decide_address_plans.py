@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.world import World, dynamic_interface, static_interface
+from weft.core.layout import NOTHING, layout_of
 from weft.model.leases import MAC_SCOPE
 
 HV = "/weft/addressPlans/hv"
@@ -51,6 +52,14 @@ def test_the_seventeenth_host_of_a_cluster_is_refused_and_another_cluster_takes_
     assert (refusal.code, refusal.status, refusal.target) == ("AddressPlanIsFull", 409, "clusterNumber")
     assert "All 16 ranges of cluster 3" in refusal.message
     assert range_of(world, "h16", 4)[0] == "00-15-5D-04-00-00"
+
+
+def test_a_servers_layout_is_its_range_or_nothing(world: World) -> None:
+    range_of(world, "h1")
+    (spec,) = layout_of("servers", world.get("/servers/h1"))[0]
+    held = world.state.space("/servers/h1/macrange")
+    assert held is not None and held.spec == spec
+    assert layout_of("servers", world.put("/servers/h2", {}).resource) == NOTHING
 
 
 @pytest.mark.parametrize("cluster", [-1, 256])
