@@ -6,6 +6,7 @@ resource. What it keeps besides the leases follows from them, so turning a chang
 
 import bisect
 import heapq
+from collections.abc import Iterable
 
 from weft.core.layout import NOTHING, RDID_POOL, Layout
 from weft.core.notable import Notable, is_plain, present
@@ -107,6 +108,27 @@ class Addresses:
             heapq.heappush(self._heap, (after.until, scope, address))
         if "/logicalnetworks/" in scope:
             self._turn_provider(scope, address, before, after)
+
+    def load(self, leases: Iterable[Lease]) -> None:
+        """Take in leases of addresses that have none. What turn_lease does for each, several times faster for many; in
+        the order of scopes and addresses it is quickest."""
+        noted: dict[tuple[str, str], list[int]] = {}
+        pool: Pool | None = None
+        for lease in leases:
+            scope, address, state = lease.scope, lease.address, lease.state
+            if state == COOLING or "/logicalnetworks/" in scope or not is_plain(lease):
+                self.turn_lease(scope, address, None, lease)
+                continue
+            if pool is None or pool.spec.scope != scope or not pool.spec.first <= address <= pool.spec.last:
+                pool = self.pool_of(scope, address)
+            if pool is None:
+                self._outside_of(scope).add(address)
+            else:
+                noted.setdefault((pool.spec.key, state), []).append(address)
+            self.leases.setdefault(scope, {})[address] = lease
+        for (key, state), addresses in noted.items():
+            addresses.sort()
+            self.pools[key].note_all(addresses, state)
 
     def _account(self, scope: str, address: int, was: str | None, now: str | None) -> None:
         pool = self.pool_of(scope, address)

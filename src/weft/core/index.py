@@ -4,6 +4,7 @@ Called by core.state, which gives every change to `turn` in order; turning back 
 exchanged. Ids and references are kept in lower case.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -167,8 +168,8 @@ class Index:
                 self._count(servers, ref, -1)
 
     def _count(self, servers: dict[str, None], ref: str, by: int) -> None:
-        network = ref[len(_VIRTUAL) :]
-        if not ref.startswith(_VIRTUAL) or "/" in network:
+        network = _network_id(ref) if servers else ""
+        if not network:
             return
         for server in servers:
             _add(self.servers_of, network, server, by)
@@ -210,10 +211,23 @@ def references(interface: Interface) -> dict[str, None]:
     """The subnets and networks that an interface has an address in, as references in lower case."""
     found: dict[str, None] = {}
     for configuration in interface.properties.ip_configurations:
-        ref = lower(configuration.properties.subnet)
-        found[ref] = None
-        found[ref.partition("/subnets/")[0]] = None
+        subnet = configuration.properties.subnet
+        found.update(_places("" if subnet is None else subnet.resource_ref))
     return found
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _places(subnet: str) -> dict[str, None]:
+    """A subnet and its network, lower case; a million interfaces name a few subnets."""
+    ref = subnet.lower()
+    return {ref: None, ref.partition("/subnets/")[0]: None}
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _network_id(ref: str) -> str:
+    """Of a virtual network's reference in lower case; empty for a subnet or a logical network."""
+    network = ref[len(_VIRTUAL) :] if ref.startswith(_VIRTUAL) else ""
+    return "" if "/" in network else network
 
 
 def captured_references(capture: Capture) -> dict[str, None]:

@@ -122,6 +122,17 @@ class Pool:
             else:
                 self.taken.release(offset)
 
+    def note_all(self, addresses: list[int], state: str) -> None:
+        """Take in leases of one state, in ascending order, of addresses that have none."""
+        first = self.spec.first
+        space = self.by_state.get(state)
+        if space is None:
+            space = self.by_state[state] = Space(self.capacity)
+        space.take_all([address - first for address in addresses])
+        if self.spec.excluded:
+            addresses = [address for address in addresses if not self.why_excluded(address)]
+        self.taken.take_all([address - first for address in addresses])
+
     def next_free(self, at: int) -> int | None:
         """First free address at or after `at`, else from the pool's start; None if the pool is full."""
         first = self.spec.first

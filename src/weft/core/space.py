@@ -6,7 +6,7 @@ that is empty or full is not stored, so 2^64 addresses cost nothing until they a
 at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 LEAF_BITS = 12
 LEAF_WIDTH = 1 << LEAF_BITS
@@ -97,6 +97,25 @@ class Space:
         """Mark all of first..last as taken, whatever was taken before; costs by the gaps filled, not by their width."""
         for low, high in list(self.free_ranges(first, last)):
             self._fill(low, high)
+
+    def take_all(self, numbers: Iterable[int]) -> None:
+        """Mark free numbers, in ascending order, as taken: several times faster than one by one."""
+        index, bits, count = -1, 0, 0
+        for number in numbers:
+            if number >> LEAF_BITS != index:
+                self._take_bits(index, bits)
+                index, bits = number >> LEAF_BITS, 0
+            bits |= 1 << (number & _LEAF_MASK)
+            count += 1
+        self._take_bits(index, bits)
+        self.used += count
+
+    def _take_bits(self, index: int, bits: int) -> None:
+        if not bits:
+            return
+        self._fill_leaf(index, bits)
+        if self._gaps is not None:
+            self._dirty.add(index)
 
     def next_free(self, at: int = 0) -> int | None:
         """The first free number at or after `at`; None if there is none."""

@@ -75,8 +75,7 @@ class State:
                 if key == resource.resource_id:
                     key = resource.resource_id  # one text for both
                 state._turn_resource(name, key, state._resources[name].get(key), resource)
-        for lease in stored.leases:
-            state.addresses.turn_lease(lease.scope, lease.address, None, lease)
+        state.addresses.load(stored.leases)
         state.cursors.update((pool, at) for pool, at in stored.cursors.items() if at)
         return state
 

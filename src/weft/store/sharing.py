@@ -31,29 +31,26 @@ class Sharing:
         return resource
 
     def _interface(self, resource: Any) -> None:
-        p = resource.properties
-        self._share(p, "private_mac_allocation_method")
-        for configuration in p.ip_configurations:
-            if configuration.etag == resource.etag:
-                force_setattr(configuration, "etag", resource.etag)
-            self._share(configuration, "resource_id")
-            self._share(configuration.properties, "private_ip_allocation_method")
-            self._share_ref(configuration.properties, "subnet")
+        texts, p = self._texts, resource.properties
+        method = p.private_mac_allocation_method
+        force_setattr(p, "private_mac_allocation_method", texts.setdefault(method, method))
+        for one in p.ip_configurations:
+            if one.etag == resource.etag:
+                force_setattr(one, "etag", resource.etag)
+            force_setattr(one, "resource_id", texts.setdefault(one.resource_id, one.resource_id))
+            method = one.properties.private_ip_allocation_method
+            force_setattr(one.properties, "private_ip_allocation_method", texts.setdefault(method, method))
+            self._share_ref(one.properties, "subnet", one.properties.subnet)
 
     def _machine(self, resource: Any) -> None:
         p = resource.properties
-        self._share(p, "power_state")
-        self._share_ref(p, "server")
+        force_setattr(p, "power_state", self._texts.setdefault(p.power_state, p.power_state))
+        self._share_ref(p, "server", p.server)
         for one in p.network_interfaces:
             # its addresses' holders name it by the same text
             self._texts[one.resource_ref] = one.resource_ref
 
-    def _share(self, owner: Any, member: str) -> None:
-        text = getattr(owner, member)
-        force_setattr(owner, member, self._texts.setdefault(text, text))
-
-    def _share_ref(self, owner: Any, member: str) -> None:
-        ref = getattr(owner, member)
+    def _share_ref(self, owner: Any, member: str, ref: Ref | None) -> None:
         if ref is not None:
             force_setattr(owner, member, self._refs.setdefault(ref.resource_ref, ref))
 
@@ -68,15 +65,17 @@ class Sharing:
     def holders(self, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
         """The same holders, sharing kinds, references and domains; an interface's MAC and IP address have the same."""
         if len(holders) == 1:
-            known = self._holders.setdefault(holders[0].ref, holders)
-            if known == holders:
-                holders = known
+            ref = holders[0].ref
+            known = self._holders.get(ref)
+            if known is None:
+                self._holders[ref] = holders
+            elif known == holders:
+                return known
+        texts = self._texts
         for holder in holders:
-            self._share(holder, "kind")
-            self._share(holder, "domain")
-            ref = self._texts.get(holder.ref)
-            if ref is not None:
-                force_setattr(holder, "ref", ref)
+            force_setattr(holder, "kind", texts.setdefault(holder.kind, holder.kind))
+            force_setattr(holder, "domain", texts.setdefault(holder.domain, holder.domain))
+            force_setattr(holder, "ref", texts.get(holder.ref, holder.ref))
             if not holder.inactive:
                 force_setattr(holder, "inactive", self._zero)
         return holders

@@ -115,3 +115,18 @@ def test_a_space_is_equal_by_content_and_cannot_be_hashed() -> None:
     assert Space(5) != 5
     with pytest.raises(TypeError):
         hash(Space(5))
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [4095, 4096], list(range(5000)), [3, 4, 9, 70_000, 99_999]])
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_many_taken_at_once_are_as_if_taken_one_by_one(numbers: list[int], asked_before: bool) -> None:
+    one_by_one, at_once = Space(100_000), Space(100_000)
+    for space in (one_by_one, at_once):
+        space.take(50_000)
+        if asked_before:
+            space.largest_gap()
+    for number in numbers:
+        one_by_one.take(number)
+    at_once.take_all(numbers)
+    assert at_once == one_by_one
+    assert at_once.largest_gap() == one_by_one.largest_gap()
