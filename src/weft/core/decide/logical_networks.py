@@ -187,8 +187,8 @@ def user_of(state: State, segment: Segment) -> str:
     """Something that needs a logical subnet: an interface, a checkpoint or export, a server's address or adapter."""
     for interface in state.interfaces_in(segment.key):
         return f"/networkInterfaces/{interface.resource_id}"
-    for kind, key in state.index.captures_in.get(segment.key, ()):
-        return resource_ref(BY_NAME[kind.lower()], key)
+    for kind, capture in state.captures_in(segment.key):
+        return resource_ref(BY_NAME[kind.lower()], capture.resource_id)
     for server, scopes in state.addresses.providers.items():
         for address in scopes.get(segment.scope, ()):
             if segment.first <= address <= segment.last:

@@ -208,8 +208,8 @@ def _check_unused(state: State, ref: str, what: str, code: str) -> None:
 def _user_of(state: State, ref: str) -> str:
     for interface in state.interfaces_in(ref):
         return f"/networkInterfaces/{interface.resource_id}"
-    for kind, key in state.index.captures_in.get(ref, ()):
-        return resource_ref(BY_NAME[kind.lower()], key)
+    for kind, capture in state.captures_in(ref):
+        return resource_ref(BY_NAME[kind.lower()], capture.resource_id)
     return ""
 
 
