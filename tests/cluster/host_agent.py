@@ -28,6 +28,7 @@ class Host(FeedAgent):
         self.removed: list[str] = []
         """Machines whose record was taken away here while they ran here or were on their way here."""
         self.seen: tuple[SeenMac, ...] = ()
+        self.looked = True
         self.gone: set[str] = set()
         """Machines that the hypervisor had and lists no more; they are not made anew."""
         self._told: Facts | None = None
@@ -85,7 +86,7 @@ class Host(FeedAgent):
         state = "bound" if self.binds_ports else "absent"
         ports = tuple(PortFact(one.instance_id, state) for one in self.records(PortBinding))
         names = dict.fromkeys([*self.machines, *self.failures, *self.gone])
-        facts = Facts(tuple(self._fact(name) for name in names), ports, seen=self.seen, looked=True)
+        facts = Facts(tuple(self._fact(name) for name in names), ports, seen=self.seen, looked=self.looked)
         if facts != self._told:
             self._told = facts
             self.say(facts)

@@ -160,3 +160,17 @@ async def test_foreign_addresses_are_told_once_the_agent_knows_its_own():
         assert len(controller.all(Facts)) == told, "told on change only"
         host.switch.hide_mac(stranger.mac)
         await controller.until(lambda self: len(self.all(Facts)[-1].seen) == 1)
+
+
+async def test_after_a_reconnect_nothing_is_called_foreign_before_the_host_s_own_are_known():
+    async with running() as host:
+        host.plug()
+        controller = await working(host)
+        await controller.until(lambda self: [one for one in self.all(Facts) if one.looked])
+        controller.hang_up()
+        again = host.connect()
+        host.switch.plug("new", "", Mac(0x00155D0A0002))
+        await asyncio.sleep(1.3)
+        assert not [one for one in again.all(Facts) if one.looked or one.seen]
+        again.say(Delta(0, 9, 11, (), (), resumed=True))
+        await again.until(lambda self: [one for one in self.all(Facts) if one.looked and one.seen])

@@ -370,6 +370,26 @@ async def test_a_move_whose_source_died_ends_with_the_failover(controller: Contr
     assert not controller.machines.is_busy("a")
 
 
+async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let_go(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.machines.start("a", ANN)
+    rack.hosts["host3"].gate.clear()
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
+    await rack.hosts["host1"].disconnect()
+    rack.hosts["host2"].stuck = True
+    failing = asyncio.create_task(controller.machines.failover("a", "host2", False, ANN))
+    await asyncio.gather(moving, return_exceptions=True)
+    with pytest.raises(Conflict) as refused:
+        await controller.machines.stop("a", ANN)
+    assert refused.value.code == "AnotherOperationInProgress"
+    rack.hosts["host2"].stuck = False
+    await failing
+    assert not controller.machines.is_busy("a")
+    rack.hosts["host3"].gate.set()
+
+
 async def test_one_action_at_a_time(controller: Controller, rack: Rack) -> None:
     rack.hosts["host1"].stuck = True
     starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.3))

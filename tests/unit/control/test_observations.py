@@ -66,6 +66,18 @@ async def quiet(controller: Controller) -> int:
     return controller.state.revision
 
 
+def submitted(controller: Controller) -> list[object]:
+    """What the writer is asked for from now on."""
+    submit, asked = controller.writer.submit, []
+
+    async def noting(command: object, *more: object) -> object:
+        asked.append(command)
+        return await submit(command, *more)
+
+    controller.writer.submit = noting
+    return asked
+
+
 async def test_a_foreign_address_is_noted_and_goes(controller: Controller, rack: Rack) -> None:
     host = rack.hosts["host1"]
     host.seen = (SeenMac(STRANGER, "vnet3", "br-ex", 7),)
@@ -73,7 +85,9 @@ async def test_a_foreign_address_is_noted_and_goes(controller: Controller, rack:
     assert ports(controller) == ["/servers/host1/ports/vnet3"]
     assert controller.history(MAC_SCOPE, STRANGER)[-1].actor == "agent of host1"
     before = await quiet(controller)
-    assert await quiet(controller) == before, "noted once"
+    asked = submitted(controller)
+    host.failures["other"] = (0, "something else is news")
+    assert await quiet(controller) == before and asked == [], "noted once"
     host.seen = ()
     await until(lambda: state(controller) == "cooling")
 
@@ -96,7 +110,10 @@ async def test_nothing_is_unseen_by_an_agent_that_goes_or_has_not_looked_yet(
     before = controller.state.revision
     await host.disconnect()
     assert await quiet(controller) == before
+    seen, host.seen, host.looked = host.seen, (), False
     host.connect(controller.publisher)
+    assert await quiet(controller) == before
+    host.seen, host.looked = seen, True
     assert await quiet(controller) == before
 
 
@@ -155,6 +172,9 @@ async def test_a_machine_deleted_outside_is_marked_and_brought_back(controller: 
     assert controller.state.get("virtualMachines", "a").properties.power_state == "Off"
     before = await quiet(controller)
     assert await quiet(controller) == before, "marked once"
+    host.gone.clear()
+    host.failures["a"] = (0, "known by its record alone")
+    assert await quiet(controller) == before, "nobody says that it is there"
     host.bring_back("a")
     await until(lambda: inactive(controller) == "")
     assert not controller.state.lease(MAC_SCOPE, mac_of(controller)).holders[0].inactive
@@ -183,7 +203,22 @@ async def test_what_was_deleted_while_the_controller_was_away_is_marked_at_its_r
         second.close()
 
 
-async def test_a_machine_on_the_move_is_not_missed(controller: Controller, rack: Rack) -> None:
+async def test_facts_of_a_host_that_is_behind_say_nothing_of_machines(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    await controller.machines.start("a", ANN)
+    host.gate.clear()
+    await controller.submit(interface("b-eth0"), ANN)
+    await controller.submit(machine("b", "host1", "b-eth0"), ANN)
+    host.delete_outside("a")
+    await quiet(controller)
+    assert inactive(controller) == ""
+    host.gate.set()
+    await until(lambda: inactive(controller) == "deleted outside on host1")
+
+
+async def test_a_machine_on_the_move_is_not_missed(
+    controller: Controller, rack: Rack, caplog: pytest.LogCaptureFixture
+) -> None:
     source = rack.hosts["host1"]
     await controller.machines.start("a", ANN)
     rack.hosts["host2"].gate.clear()
@@ -191,7 +226,7 @@ async def test_a_machine_on_the_move_is_not_missed(controller: Controller, rack:
     await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
     source.gone.add("a")
     await quiet(controller)
-    assert inactive(controller) == ""
+    assert inactive(controller) == "" and "deleted outside" not in caplog.text
     source.gone.clear()
     rack.hosts["host2"].gate.set()
     await moving

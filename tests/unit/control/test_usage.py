@@ -138,6 +138,17 @@ async def test_the_rate_outlives_the_controller_and_old_growth_does_not_count(tm
     second.close()
 
 
+async def test_a_week_counts_however_long_ago_the_last_sample_is(controller: Controller, clock: HandClock) -> None:
+    await fill(controller)
+    await grant(controller, 1, 50)
+    clock.pass_s(3700)
+    await tick(controller)
+    clock.pass_s(20 * 86_400)
+    await grant(controller, 51, 57)
+    # seven in seven days, 43 left
+    assert controller.usage_trend(POOL) == pytest.approx(43.0)
+
+
 async def test_a_pool_made_again_begins_anew(controller: Controller, clock: HandClock) -> None:
     await fill(controller)
     await grant(controller, 1, 50)
