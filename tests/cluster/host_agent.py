@@ -85,7 +85,8 @@ class Host(FeedAgent):
     def _report(self) -> None:
         state = "bound" if self.binds_ports else "absent"
         ports = tuple(PortFact(one.instance_id, state) for one in self.records(PortBinding))
-        names = dict.fromkeys([*self.machines, *self.failures, *self.gone])
+        told = [record.machine for record in self.records(Machine)]
+        names = dict.fromkeys([*told, *self.machines, *self.failures])
         facts = Facts(tuple(self._fact(name) for name in names), ports, seen=self.seen, looked=self.looked)
         if facts != self._told:
             self._told = facts

@@ -173,7 +173,6 @@ async def test_a_machine_deleted_outside_is_marked_and_brought_back(controller: 
     before = await quiet(controller)
     assert await quiet(controller) == before, "marked once"
     host.gone.clear()
-    host.failures["a"] = (0, "known by its record alone")
     assert await quiet(controller) == before, "nobody says that it is there"
     host.bring_back("a")
     await until(lambda: inactive(controller) == "")
