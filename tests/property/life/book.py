@@ -310,5 +310,9 @@ def _held(state: State) -> Iterator[tuple[str, str, set[Key]]]:
 
 
 def _may_end(rest: Cooling, holders: dict[str, str]) -> bool:
-    """Who had it last may have it back; a port has it whatever we say."""
-    return all(kind == "port" or ref in rest.last for ref, kind in holders.items())
+    """Who had it last may have it back, with the captures that come along; a port has it whatever we say."""
+    back = any(ref in rest.last for ref in holders)
+    return all(
+        kind == "port" or ref in rest.last or (back and kind in ("checkpoint", "export"))
+        for ref, kind in holders.items()
+    )

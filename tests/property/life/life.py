@@ -200,7 +200,20 @@ class Life(RuleBasedStateMachine):
         found = {two.machine for one in users for two in users if one.machine == name and clash(one, two)}
         mine = {key[1] for one in users if one.machine == name for key in one.addresses if key[0] == MAC_SCOPE}
         seen = ((server, port, mac) for server, ports in self.book.ports.items() for port, mac in ports.items())
-        return found | {f"{server}/{port}" for server, port, mac in seen if mac in mine}
+        return found | {
+            f"{server}/{port}" for server, port, mac in seen if mac in mine and self._meets(name, mac, port)
+        }
+
+    def _meets(self, name: str, mac: int, port: str) -> bool:
+        """Whether a port could meet the machine's interface: where it was seen is what the ledger wrote down then."""
+        lease = self.state.lease(MAC_SCOPE, mac)
+        assert lease is not None
+        ports = [one for one in lease.holders if one.kind == "port" and one.ref.endswith(f"/{port}")]
+        refs = {
+            ref.resource_ref.lower() for ref in self.state.get("virtualMachines", name).properties.network_interfaces
+        }
+        own = [one for one in lease.holders if one.ref.lower() in refs]
+        return any(self.state.domains.meet(one.domain, other.domain) for one in ports for other in own)
 
     @has("virtualMachines")
     @rule(data=st.data(), server=st.sampled_from(asks.SERVERS))
