@@ -8,11 +8,11 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import place, power, until
+from tests.unit.control.test_machines import power, until
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
 from weft.core.commands import Batch, Clone, Decision, Put, RenewMac, Restore, TakeCheckpoint
-from weft.model.errors import Conflict, NotReady, StoreUnavailable, WaitTimedOut
+from weft.model.errors import Conflict, NotReady, StoreUnavailable
 from weft.model.leases import MAC_SCOPE
 from weft.model.records import PortBinding
 from weft.model.resources import Resource
@@ -279,115 +279,6 @@ async def test_on_an_unmanaged_server_renewing_is_a_fact_at_once(controller: Con
     seen = powers(controller)
     await renew(controller, force=True, wanted="00-1D-D8-B7-F0-01")
     assert (mac(controller), seen) == (0x001DD8B7F001, ["Running"])
-
-
-async def test_a_dead_host_s_machine_runs_on_another_as_it_was(controller: Controller, rack: Rack) -> None:
-    await controller.machines.start("a", ANN)
-    had = (address(controller), mac(controller))
-    dead = rack.hosts["host1"]
-    await dead.disconnect()
-    moved = await controller.machines.failover("a", "host2", False, ANN)
-    assert moved.properties.server.resource_ref == "/servers/host2"
-    assert rack.hosts["host2"].machines == {"a": "Running"}
-    assert ((address(controller), mac(controller)), power(controller)) == (had, "Running")
-    # it comes back and hears that the machine is another's
-    dead.connect(controller.publisher)
-    await until(lambda: dead.machines == {})
-    assert dead.removed == ["a"]
-
-
-async def test_a_host_that_answers_keeps_its_machine_unless_it_is_fenced(controller: Controller, rack: Rack) -> None:
-    await controller.machines.start("a", ANN)
-    with pytest.raises(NotReady, match="'host1' is connected.*migrate.* say fenced") as refused:
-        await controller.machines.failover("a", "host2", False, ANN)
-    assert (refused.value.code, refused.value.target, place(controller)) == (
-        "ServerNotReady",
-        "/servers/host1",
-        "/servers/host1",
-    )
-    await controller.machines.failover("a", "host2", True, ANN)
-    assert rack.hosts["host2"].machines == {"a": "Running"}
-    await until(lambda: rack.hosts["host1"].machines == {})
-
-
-async def test_to_a_host_that_is_gone_too_or_has_no_driver_nothing_fails_over(
-    controller: Controller, rack: Rack
-) -> None:
-    await controller.machines.start("a", ANN)
-    for name in ("host1", "host2"):
-        await rack.hosts[name].disconnect()
-    with pytest.raises(NotReady, match="host2"):
-        await controller.machines.failover("a", "host2", False, ANN)
-    rack.hosts["host2"].hypervisor = ""
-    rack.hosts["host2"].connect(controller.publisher)
-    with pytest.raises(NotReady, match="no hypervisor"):
-        await controller.machines.failover("a", "host2", False, ANN)
-    assert place(controller) == "/servers/host1"
-
-
-async def test_a_new_host_that_cannot_start_it_keeps_it_and_says_so(controller: Controller, rack: Rack) -> None:
-    await controller.machines.start("a", ANN)
-    await rack.hosts["host1"].disconnect()
-    rack.hosts["host2"].refuses = "no memory"
-    with pytest.raises(WaitTimedOut, match="belongs to host2 now.* no memory"):
-        await controller.machines.failover("a", "host2", False, ANN)
-    rack.hosts["host2"].refuses = ""
-    await until(lambda: rack.hosts["host2"].machines == {"a": "Running"})
-
-
-async def test_a_machine_that_is_off_fails_over_without_being_started(controller: Controller, rack: Rack) -> None:
-    await rack.hosts["host1"].disconnect()
-    await controller.machines.failover("a", "host2", False, ANN)
-    assert (place(controller), power(controller), rack.hosts["host2"].machines) == ("/servers/host2", "Off", {})
-
-
-@pytest.mark.parametrize("phase", ["preparing", "switching"])
-async def test_a_move_whose_source_died_ends_with_the_failover(controller: Controller, rack: Rack, phase: str) -> None:
-    await controller.machines.start("a", ANN)
-    source, destination = rack.hosts["host1"], rack.hosts["host3"]
-    if phase == "preparing":
-        destination.gate.clear()
-    else:
-        source.stuck = True
-    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
-    await source.disconnect()
-    if phase == "switching":
-        # it may have arrived there: nobody knows but that host
-        with pytest.raises(NotReady, match="host3"):
-            await controller.machines.failover("a", "host2", False, ANN)
-        await destination.disconnect()
-    async with asyncio.timeout(5):
-        await controller.machines.failover("a", "host2", False, ANN)
-        with pytest.raises(Conflict) as ended:
-            await moving
-    assert ended.value.code == "MoveIsOver"
-    assert rack.hosts["host2"].machines == {"a": "Running"}
-    assert controller.state.get("virtualMachines", "a").properties.move is None
-    destination.gate.set()
-    await asyncio.sleep(0.2)
-    assert place(controller) == "/servers/host2"
-    assert not controller.machines.is_busy("a")
-
-
-async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let_go(
-    controller: Controller, rack: Rack
-) -> None:
-    await controller.machines.start("a", ANN)
-    rack.hosts["host3"].gate.clear()
-    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
-    await rack.hosts["host1"].disconnect()
-    rack.hosts["host2"].stuck = True
-    failing = asyncio.create_task(controller.machines.failover("a", "host2", False, ANN))
-    await asyncio.gather(moving, return_exceptions=True)
-    with pytest.raises(Conflict) as refused:
-        await controller.machines.stop("a", ANN)
-    assert refused.value.code == "AnotherOperationInProgress"
-    rack.hosts["host2"].stuck = False
-    await failing
-    assert not controller.machines.is_busy("a")
-    rack.hosts["host3"].gate.set()
 
 
 async def test_one_action_at_a_time(controller: Controller, rack: Rack) -> None:
