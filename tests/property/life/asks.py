@@ -63,7 +63,7 @@ def installation() -> list[Command]:
 
 
 def settled() -> list[Command]:
-    """A machine that runs with addresses that Weft picked and can go back to where it is; and one on a VLAN."""
+    """A machine that runs with addresses that Weft picked and can go back to where it is; one on a VLAN; one off."""
     web = [{"resourceId": "ip0", "properties": {"subnet": {"resourceRef": PAIR[0]}}}]
     nic = {"privateMacAllocationMethod": "Dynamic", "ipConfigurations": web}
     address = {"privateIPAllocationMethod": "Static", "privateIPAddress": "10.9.1.2"}
@@ -75,6 +75,8 @@ def settled() -> list[Command]:
         TakeCheckpoint("m1", "k1"),
         put_command("/networkInterfaces/n1", static),
         machine("m2", ["n1"], "h2", "Running"),
+        put_command("/networkInterfaces/n2", nic),
+        machine("m3", ["n2"], "h2"),
     ]
 
 

@@ -46,6 +46,14 @@ class PoolBook(NamedTuple):
         return key[0] == self.scope and self.first <= key[1] <= self.last
 
 
+class Port(NamedTuple):
+    """What an agent said of one."""
+
+    mac: int
+    vlan: int
+    learnt: bool
+
+
 class User(NamedTuple):
     """An interface of a running machine."""
 
@@ -123,7 +131,8 @@ class Domains:
 
     def __init__(self, state: State) -> None:
         self._groups: list[set[str]] = []
-        vlans: dict[str, int] = {}
+        self._vlans: dict[str, int] = {}
+        self._carried: dict[str, list[str]] = {}
         for network in state.all("virtualNetworks"):
             for subnet in network.properties.subnets:
                 pair = subnet.properties.dual_stack_subnet
@@ -132,12 +141,13 @@ class Domains:
         for network in state.all("logicalNetworks"):
             for subnet in network.properties.subnets:
                 ref = f"/logicalnetworks/{network.resource_id}/subnets/{subnet.resource_id}".lower()
-                vlans[ref] = subnet.properties.vlan_id
+                self._vlans[ref] = subnet.properties.vlan_id
         for server in state.all("servers"):
             for adapter in server.properties.network_interfaces:
                 carried = [ref.resource_ref.lower() for ref in adapter.properties.logical_subnets]
+                self._carried.setdefault(server.resource_id.lower(), []).extend(carried)
                 for one in carried:
-                    self._join({other for other in carried if vlans.get(other) == vlans.get(one)})
+                    self._join({other for other in carried if self._vlans.get(other) == self._vlans.get(one)})
 
     def _join(self, members: set[str]) -> None:
         apart = [group for group in self._groups if not group & members]
@@ -145,7 +155,15 @@ class Domains:
 
     def of(self, interface: Any) -> frozenset[str]:
         subnets = (one.properties.subnet.resource_ref.lower() for one in interface.properties.ip_configurations)
-        return frozenset(min(next((g for g in self._groups if ref in g), {ref})) for ref in subnets)
+        return frozenset(self._name(ref) for ref in subnets)
+
+    def of_port(self, server: str, port: Port) -> frozenset[str]:
+        """Empty where it may meet anybody: it is untagged, or in a VLAN that the server's adapters do not name."""
+        carried = [ref for ref in self._carried.get(server, ()) if self._vlans.get(ref) == port.vlan]
+        return frozenset(self._name(ref) for ref in carried) if port.vlan or port.learnt else frozenset()
+
+    def _name(self, ref: str) -> str:
+        return min(next((group for group in self._groups if ref in group), {ref}))
 
 
 def running(state: State, *also: str) -> list[User]:
@@ -167,8 +185,13 @@ def clash(one: User, other: User) -> set[Key]:
     """Addresses with which two interfaces disturb each other."""
     if one.machine == other.machine:
         return set()
-    meet = not one.domains or not other.domains or bool(one.domains & other.domains)
-    return {key for key in one.addresses & other.addresses if key[0] != MAC_SCOPE or meet}
+    meeting = meet(one.domains, other.domains)
+    return {key for key in one.addresses & other.addresses if key[0] != MAC_SCOPE or meeting}
+
+
+def meet(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two that have these domains can; one without a subnet may meet everyone."""
+    return not one or not other or bool(one & other)
 
 
 class Book:
@@ -176,8 +199,8 @@ class Book:
 
     def __init__(self) -> None:
         self.cooling: dict[Key, Cooling] = {}
-        self.ports: dict[str, dict[str, int]] = {}
-        """MAC address per port, per server in lower case."""
+        self.ports: dict[str, dict[str, Port]] = {}
+        """By name, per server in lower case."""
         self.holders: Holders = {}
         self.used: set[Key] = set()
         """An interface or a capture has had it since it was free: a reservation alone leaves nothing to cool."""
@@ -194,8 +217,8 @@ class Book:
             for key in keys:
                 hold(key, ref, kind)
         for server, ports in self.ports.items():
-            for port, mac in ports.items():
-                hold((MAC_SCOPE, mac), f"/servers/{server}/ports/{port}", "port")
+            for name, port in ports.items():
+                hold((MAC_SCOPE, port.mac), f"/servers/{server}/ports/{name}", "port")
         return found
 
     def pool_of(self, key: Key, pools: list[PoolBook]) -> PoolBook | None:
@@ -225,7 +248,9 @@ class Book:
         """A learnt address is no news where we know better: it is an interface's, or was until a moment ago."""
         ours = {key for one in state.all("networkInterfaces") for key in addresses_of(one)} | self.cooling.keys()
         self.ports[command.server.lower()] = {
-            one.port: one.mac for one in command.seen if not one.learnt or (MAC_SCOPE, one.mac) not in ours
+            one.port: Port(one.mac, one.vlan, one.learnt)
+            for one in command.seen
+            if not one.learnt or (MAC_SCOPE, one.mac) not in ours
         }
 
     def _rest(self, key: Key, last: dict[str, str], now: float, pools: tuple[list[PoolBook], list[PoolBook]]) -> None:
