@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.core.life import WEB, Life, waiting_interface
-from tests.unit.core.world import dynamic_interface, server_on, static_interface
+from tests.unit.core.world import dynamic_interface, put_command, server_on, static_interface
 from weft.core import policy
 from weft.core.changes import LeaseChange
 from weft.core.commands import (
@@ -226,6 +226,23 @@ def test_a_machine_adopted_without_an_ip_address_needs_its_network(world: Life) 
     assert (("host", "h2"), (12, number)) in touched
     assert policy.record(world.state, ("host", "h2"), (12, number)) is not None
     assert followed(world, streams(world), world.power("odd", "Off"))
+
+
+def test_each_address_of_an_interface_has_its_record(world: Life) -> None:
+    body = dynamic_interface()
+    other = {"resourceId": "ip2", "properties": {"subnet": {"resourceRef": WEB}}}
+    world.put("/networkInterfaces/n3", {**body, "ipConfigurations": [*body["ipConfigurations"], other]})
+    before = streams(world)
+    decision = world.do(put_command("/weft/virtualMachines/db1", RUNNING))
+    after = followed(world, before, decision)
+    assert len(after.keys() - before.keys()) == 4, "two lookup records, a port and a machine"
+
+
+RUNNING = {
+    "server": {"resourceRef": "/servers/h1"},
+    "networkInterfaces": [{"resourceRef": "/networkInterfaces/n3"}],
+    "powerState": "Running",
+}
 
 
 def test_a_template_is_told_to_no_host(world: Life) -> None:
