@@ -143,9 +143,6 @@ class Life(RuleBasedStateMachine):
             body = command.document.properties
             assert not free or known or body.reservation is not None, f"refused, but {free} are free"
 
-    def _grantable(self, pool: Any) -> list[int]:
-        return [] if pool.drain else self.book.free_in(pool)
-
     @has("networkInterfaces")
     @rule(data=st.data(), name=st.sampled_from(asks.MACHINES), server=st.sampled_from([*asks.SERVERS, None]))
     def write_machine(self, data: st.DataObject, name: str, server: str | None) -> None:
