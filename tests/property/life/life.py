@@ -134,9 +134,8 @@ class Life(RuleBasedStateMachine):
     def write_interface(self, data: st.DataObject) -> None:
         reservations = tuple(sorted(one.resource_id for one in self.state.all("reservations")))
         command = data.draw(asks.interfaces(reservations=reservations))
-        free = [
-            found for pool in self.book.pools if pool.key.startswith("/macpools/") for found in self._grantable(pool)
-        ]
+        pools = [pool for pool in self.book.pools if pool.scope == MAC_SCOPE and not pool.drain]
+        free = [one for pool in pools for one in self.book.free_in(pool)]
         known = self.state.find(command.path) is not None
         outcome = self.run(command)
         if isinstance(outcome, Refusal) and outcome.code == "MacPoolIsFull":
