@@ -147,10 +147,8 @@ def _held_by(state: State, scope_ref: str, address: PackedIp, kind: str) -> Iter
 
 def holders(state: State, network: Network, address: PackedIp) -> Iterator[Interface]:
     """The interfaces that hold a customer address in this network."""
-    for name in _held_by(state, network_ref(network), address, INTERFACES):
-        interface = state.get(INTERFACES, name)
-        if interface is not None:
-            yield interface
+    found = (state.get(INTERFACES, name) for name in _held_by(state, network_ref(network), address, INTERFACES))
+    return (interface for interface in found if interface is not None)
 
 
 def _lookup(state: State, network: Network, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
