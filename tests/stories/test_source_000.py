@@ -183,8 +183,11 @@ async def test_a_machine_that_got_another_mac_while_it_was_off_starts_with_it(de
         await desk.vm(f"b{n}", f"host{n}", [f"b{n}"])
         await desk.post(f"/weft/v1/virtualMachines/b{n}/start", {})
     await desk.post("/weft/v1/virtualMachines/b2/stop", {})
-    await desk.nic("b2", "blue", "web", mac="10-10-10-10-11-99", ip="10.1.1.12")
-    await desk.post("/weft/v1/virtualMachines/b2/start", {})
+    body = desk.nic_body("blue", "web", mac="10-10-10-10-11-99", ip="10.1.1.12")
+    error = await desk.refused("PUT", "/networking/v1/networkInterfaces/b2", body, 409)
+    assert error["code"] == "PrivateMacAddressCannotBeUpdated"
+    await desk.act("b2", "renewMac", {"networkInterface": "b2", "macAddress": "10-10-10-10-11-99"})
+    await desk.act("b2", "start")
     assert await desk.answers("b1", "10.1.1.12") == ["b2"]
     assert desk.center.guests["b2"].adapters[0].mac == 0x101010101199
 
