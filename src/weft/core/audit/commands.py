@@ -14,6 +14,7 @@ _PLAN_WIDTH = 0x1000
 """Room of a proposed host range: sixteen times what a host has by itself."""
 _POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 """PowerShell ends a quoted string at any of them."""
+_POWERSHELL_WILDCARDS = re.compile(r"([`*?\[\]])")
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
 
 
@@ -52,6 +53,11 @@ def powershell(text: str) -> str:
     return "'" + _POWERSHELL_QUOTES.sub(r"\1\1", text) + "'"
 
 
+def _pattern(name: str) -> str:
+    """A machine's or checkpoint's name: -Name takes patterns, and `*` would stop every machine."""
+    return powershell(_POWERSHELL_WILDCARDS.sub(r"`\1", name))
+
+
 def shell(text: str) -> str:
     """A name as a word of a POSIX shell."""
     return text if _PLAIN_WORD.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"
@@ -60,15 +66,19 @@ def shell(text: str) -> str:
 def change_mac(nic: Nic, mac: int) -> tuple[str, ...]:
     """Give an interface another address for good. A running machine is stopped for it: no hypervisor can do without."""
     site, name = nic.guest.site, nic.guest.name
+    twice = sum(other.mac == nic.mac for other in nic.guest.nics) > 1
     if site.is_hyperv:
-        where = _on(site)
-        adapter = f"Get-VM {where}-Name {powershell(name)} | Get-VMNetworkAdapter | "
-        adapter += f"Where-Object MacAddress -eq '{mac_digits(nic.mac)}'"
-        change = f"{adapter} | Set-VMNetworkAdapter -StaticMacAddress '{mac_dashes(mac)}'"
-        return _stopped(nic.guest, f"{where}-Name {powershell(name)}", change)
+        machine = f"{_on(site)}-Name {_pattern(name)}"
+        first = " | Select-Object -First 1" if twice else ""
+        change = f"Get-VM {machine} | {_adapters_with(nic.mac)}{first} | "
+        return _stopped(nic.guest, machine, f"{change}Set-VMNetworkAdapter -StaticMacAddress '{mac_dashes(mac)}'")
     if site.type == "libvirt":
-        return _with_virsh(nic, mac)
+        return (f"{_virsh(site)} edit {shell(name)}",) if twice else _with_virsh(nic, mac)
     return ("weft import INVENTORY", f"weft vm renew-mac {shell(name)} --mac {mac_dashes(mac)}")
+
+
+def _adapters_with(mac: int) -> str:
+    return f"Get-VMNetworkAdapter | Where-Object MacAddress -eq '{mac_digits(mac)}'"
 
 
 def _stopped(guest: Guest, which: str, change: str) -> tuple[str, ...]:
@@ -80,17 +90,19 @@ def _on(site: Site) -> str:
 
 
 def _with_virsh(nic: Nic, mac: int) -> tuple[str, ...]:
+    """All but the address stays as it is: model, VLAN, filters, whatever the interface is connected to."""
     virsh, name = _virsh(nic.guest.site), shell(nic.guest.name)
-    kind, source = ("bridge", nic.adapter.switch) if nic.adapter.switch else ("network", nic.adapter.network)
-    if not source:
-        return (f"{virsh} edit {name}",)
-    detach = f"{virsh} detach-interface {name} {kind} --mac {mac_colons(nic.mac)} --config"
-    attach = f"{virsh} attach-interface {name} {kind} {shell(source)} --mac {mac_colons(mac)} --model virtio --config"
+    dump = f"{virsh} dumpxml --inactive --security-info {name}"
+    define = f"{dump} | {_replaced(nic.mac, mac)} | {virsh} define /dev/stdin"
     if not nic.guest.running:
-        return detach, attach
+        return (define,)
     # shutdown answers before the machine is off
     off = f"until {virsh} domstate {name} | grep -q 'shut off'; do sleep 1; done"
-    return detach, attach, f"{virsh} shutdown {name}", off, f"{virsh} start {name}"
+    return define, f"{virsh} shutdown {name}", off, f"{virsh} start {name}"
+
+
+def _replaced(old: int, new: int) -> str:
+    return f"sed s/{mac_colons(old)}/{mac_colons(new)}/"
 
 
 def _virsh(site: Site) -> str:
@@ -103,13 +115,23 @@ def correct_checkpoint(nic: Nic, present: int) -> tuple[str, ...]:
     if site.is_hyperv:
         address = f"-StaticMacAddress '{mac_dashes(present)}'" if present else "-DynamicMacAddress"
         return (
-            f"Get-VM {_on(site)}-Name {powershell(name)} | Get-VMSnapshot -Name {powershell(nic.checkpoint)} | "
-            f"Get-VMNetworkAdapter | Where-Object MacAddress -eq '{mac_digits(nic.mac)}' | "
-            f"Set-VMNetworkAdapter {address}",
+            f"Get-VM {_on(site)}-Name {_pattern(name)} | Get-VMSnapshot -Name {_pattern(nic.checkpoint)} | "
+            f"{_adapters_with(nic.mac)} | Set-VMNetworkAdapter {address}",
         )
     if site.type == "libvirt":
-        return (f"{_virsh(site)} snapshot-edit {shell(name)} {shell(nic.checkpoint)}",)
+        return _snapshot_again(nic, present) if present else ()
     return ("weft import INVENTORY",)
+
+
+def _snapshot_again(nic: Nic, present: int) -> tuple[str, ...]:
+    """snapshot-edit refuses another address, so the record of the snapshot is made anew; its contents stay."""
+    virsh, name, snapshot = _virsh(nic.guest.site), shell(nic.guest.name), shell(nic.checkpoint)
+    changed = _replaced(nic.mac, present)
+    return (
+        f"{virsh} snapshot-dumpxml --security-info {name} {snapshot} | {changed} > snapshot.xml",
+        f"{virsh} snapshot-delete {name} {snapshot} --metadata",
+        f"{virsh} snapshot-create {name} snapshot.xml --redefine",
+    )
 
 
 def change_range(site: Site, bounds: Bounds | None) -> tuple[str, ...]:

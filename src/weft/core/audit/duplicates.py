@@ -40,7 +40,8 @@ def in_domains(nics: Iterable[Nic]) -> Buckets:
 def _in_one_domain(domain: str, there: list[Nic], spares: Spares) -> Iterator[Finding]:
     nics = _once_each(there)
     if len(nics) < len(there):
-        yield _moving(there, {nic.guest.identity for nic in there if nic not in nics})
+        kept = set(nics)
+        yield _moving(there, {nic.guest.identity for nic in there if nic not in kept})
     running = [nic for nic in nics if nic.guest.running]
     off = [nic for nic in nics if not nic.guest.running]
     if len(running) > 1:

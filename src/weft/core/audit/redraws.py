@@ -200,5 +200,5 @@ def _captured_twice(nics: list[Nic]) -> Finding:
             f"{nics[1].guest} is rolled back to {nics[1].checkpoint} and takes {mac} too.",
         ),
         remedy=_REMEDY,
-        commands=tuple(line for nic in nics[1:] for line in correct_checkpoint(nic, 0)),
+        commands=tuple(line for nic in nics[1:] for line in correct_checkpoint(nic, _present(nic))),
     )

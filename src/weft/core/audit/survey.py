@@ -162,6 +162,8 @@ class _Reader:
     def __init__(self) -> None:
         self._faults: list[tuple[str, str]] = []
         self._found = Survey()
+        self._packed: dict[str, bytes] = {}
+        """Texts of IP addresses as read: those of a machine stand in its checkpoints again."""
 
     def read(self, inventory: Inventory) -> Survey:
         found = self._found
@@ -231,10 +233,15 @@ class _Reader:
         """Packed; a prefix length or an interface's zone behind an address is left out."""
         found: list[bytes] = []
         for at, text in enumerate(texts):
-            try:
-                found.append(pack_ip(text.partition("/")[0].partition("%")[0].strip()))
-            except ValueError:
-                self._faults.append((f"{place}[{at}]", f"'{text}' is no IP address; write one such as 10.1.1.12"))
+            packed = self._packed.get(text)
+            if packed is None:
+                try:
+                    packed = pack_ip(text.partition("/")[0].partition("%")[0].strip())
+                except ValueError:
+                    self._faults.append((f"{place}[{at}]", f"'{text}' is no IP address; write one such as 10.1.1.12"))
+                    continue
+                self._packed[text] = packed
+            found.append(packed)
         return tuple(found)
 
     def _bounds(self, said: DynamicMacRange | AddressPool, place: str) -> Bounds | None:

@@ -27,27 +27,34 @@ def test_the_remedy_changes_all_but_the_first_and_stops_what_runs() -> None:
     assert start == "Start-VM -ComputerName 'n1' -Name 'it''s b'"
 
 
+def test_a_name_is_no_pattern_for_powershell() -> None:
+    found = report([host("n1")], [machine("a", "n1", nic(M)), machine("*[1]`?", "n1", nic(M))])
+    assert only(found, "duplicateMac").commands[0] == "Stop-VM -ComputerName 'n1' -Name '`*`[1`]```?'"
+
+
+def test_of_two_adapters_of_one_machine_one_is_changed() -> None:
+    found = report([host("n1")], [machine("a", "n1", nic(M), nic(M))])
+    assert " | Select-Object -First 1 | Set-VMNetworkAdapter " in only(found, "duplicateMac").commands[1]
+    found = report([KVM], [machine("a", "kvm1", nic(M, "static"), nic(M, "static"))])
+    assert only(found, "duplicateMac").commands == ("virsh -c qemu+ssh://kvm1/system edit a",)
+
+
 def test_commands_of_libvirt_are_for_virsh_with_names_quoted() -> None:
     twins = [machine("a", "kvm1", nic(M, "static")), machine("b c", "kvm1", nic(M, "static"))]
+    virsh = "virsh -c qemu+ssh://kvm1/system"
     assert only(report([KVM], twins), "duplicateMac").commands == (
-        "virsh -c qemu+ssh://kvm1/system detach-interface 'b c' bridge --mac 02:00:00:00:00:01 --config",
-        "virsh -c qemu+ssh://kvm1/system attach-interface 'b c' bridge LAN --mac 02:57:00:00:00:00 "
-        "--model virtio --config",
-        "virsh -c qemu+ssh://kvm1/system shutdown 'b c'",
-        "until virsh -c qemu+ssh://kvm1/system domstate 'b c' | grep -q 'shut off'; do sleep 1; done",
-        "virsh -c qemu+ssh://kvm1/system start 'b c'",
+        f"{virsh} dumpxml --inactive --security-info 'b c' | sed s/02:00:00:00:00:01/02:57:00:00:00:00/ "
+        f"| {virsh} define /dev/stdin",
+        f"{virsh} shutdown 'b c'",
+        f"until {virsh} domstate 'b c' | grep -q 'shut off'; do sleep 1; done",
+        f"{virsh} start 'b c'",
     )
 
 
-def test_an_off_machine_of_libvirt_is_not_shut_down_and_an_unknown_network_is_edited_by_hand() -> None:
-    in_network = nic(M, "static", switch="", network="lab")
-    found = report([KVM], [machine("a", "kvm1", in_network), machine("b", "kvm1", in_network, power="off")])
-    detach, attach = only(found, "duplicateAtStart").commands
-    assert " network lab --mac" in attach
-    assert "detach-interface b network" in detach
-    nowhere = nic(M, "static", switch="")
-    found = report([KVM], [machine("a", "kvm1", nowhere), machine("b", "kvm1", nowhere)])
-    assert only(found, "duplicateMac").commands == ("virsh -c qemu+ssh://kvm1/system edit b",)
+def test_an_off_machine_of_libvirt_is_not_shut_down() -> None:
+    found = report([KVM], [machine("a", "kvm1", nic(M, "static")), machine("b", "kvm1", nic(M, "static"), power="off")])
+    (define,) = only(found, "duplicateAtStart").commands
+    assert define.endswith(" define /dev/stdin")
 
 
 def test_hosts_of_unknown_kind_are_told_to_use_weft() -> None:
