@@ -15,7 +15,7 @@ import msgspec
 
 from weft.cli.faults import BadFile, Fault
 from weft.cli.inventory_csv import read_csv
-from weft.cli.inventory_hyperv import HyperVReader
+from weft.cli.inventory_hyperv import HyperVReader, cut_text
 from weft.cli.inventory_json import fault_of, read_json
 from weft.cli.inventory_libvirt import LibvirtReader
 from weft.cli.inventory_sources import Found, Origin, Source
@@ -63,6 +63,9 @@ def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: Libvi
     start = source.text.lstrip()[:1]
     if not start:
         found.faults.append(source.fault(1, "is empty; write an inventory into it"))
+    elif "\0" in source.text:
+        message = "is no text; a spreadsheet is saved as CSV (UTF-8), other tools' files as JSON or XML"
+        found.faults.append(source.fault(1, message))
     elif start == "<":
         libvirt.read(source, found)
     elif start in "{[":
@@ -100,7 +103,8 @@ def _is_own(value: Any) -> bool:
         return False
     groups = [value[name] for name in _OWN_MEMBERS & set(value)]
     entries = [each for group in groups for each in (group if isinstance(group, list) else [group])]
-    return not any(_POWERSHELL & {name.lower() for name in each} for each in entries if isinstance(each, dict))
+    told = any(_POWERSHELL & {name.lower() for name in each} for each in entries if isinstance(each, dict))
+    return not told and not cut_text(groups)
 
 
 def _sources(word: str, faults: list[Fault]) -> list[Source]:

@@ -4,6 +4,7 @@
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -25,6 +26,8 @@ _POWERS: dict[str, Literal["running", "off", "saved"]] = {
     "saved": "saved", "suspended": "saved", "paused": "running",
 }  # fmt: skip
 _LONGEST_FIELD = 1 << 20
+_PREFACE = re.compile(r'#TYPE|"?sep=.?"?\s*$', re.IGNORECASE)
+"""What Export-Csv and Excel put before the head line."""
 
 Row = dict[str, str]
 
@@ -59,7 +62,7 @@ def read_csv(source: Source, found: Found) -> None:
 def _rows(source: Source, found: Found) -> Iterator[tuple[int, Row]]:
     """Rows by column, with their lines; nothing after a head line that cannot be understood."""
     lines = source.text.splitlines()
-    start = next((at for at, line in enumerate(lines) if line.strip() and not line.startswith("#TYPE")), 0)
+    start = next((at for at, line in enumerate(lines) if line.strip() and not _PREFACE.match(line)), 0)
     head = lines[start] if lines else ""
     delimiter = max(",;\t", key=head.count)
     csv.field_size_limit(_LONGEST_FIELD)

@@ -5,6 +5,8 @@ taken in any case; enumerations may be numbers (Windows PowerShell) or words (Po
 the line that writes such a file.
 """
 
+import functools
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -13,10 +15,21 @@ import msgspec
 from weft.cli.inventory_sources import Found, Origin, Source
 from weft.model.inventory import Adapter, DynamicMacRange, Host, Machine, MachineCheckpoint, Switch
 
-_RUNNING = ("2", "running", "9", "paused", "10", "starting", "4", "stopping", "pausing", "resuming")
-_SAVED = ("6", "saved", "saving", "32773", "32769", "fastsaved")
+_STATES = {
+    "2": "running", "4": "stopping", "6": "saved", "9": "paused", "10": "starting", "11": "reset",
+    "32773": "saving", "32776": "pausing", "32777": "resuming", "32779": "fastsaved", "32780": "fastsaving",
+    "32781": "forceshutdown", "32782": "forcereboot", "32783": "runningcritical", "32785": "stoppingcritical",
+    "32786": "savedcritical", "32787": "pausedcritical", "32788": "startingcritical", "32789": "resetcritical",
+    "32790": "savingcritical", "32791": "pausingcritical", "32792": "resumingcritical", "32793": "fastsavedcritical",
+    "32794": "fastsavingcritical",
+}  # fmt: skip
+"""VMState, but for Other and Off. Critical: in that state, and its storage is gone."""
+_UP = frozenset(_STATES.values())
+_SAVED = ("saved", "saving", "fastsaved", "fastsaving")
 _REPLICA = ("2", "replica", "3", "testreplica", "4", "extendedreplica")
-"""VMState and VMReplicationMode; what keeps an address in use counts as running."""
+"""VMReplicationMode."""
+_CUT = re.compile(r"System\.|@\{|Microsoft\.HyperV\.")
+"""How text begins that stands for an object: ConvertTo-Json goes two levels deep, unless it is told more."""
 
 Members = dict[str, Any]
 Key = tuple[str, str]
@@ -49,15 +62,23 @@ class HyperVReader:
         known = 0
         for said in _objects(value):
             known += self._take(said, source)
-        if not known:
-            message = "holds no object of Get-VM, Get-VMNetworkAdapter, Get-VMSnapshot or Get-VMHost, and no inventory"
-            found.faults.append(source.fault(1, f"{message} of ours; see: weft audit --schema"))
+        if known:
+            return
+        cut = cut_text(value)
+        if cut:
+            message = "its objects were cut off by ConvertTo-Json; add -Depth 5"
+            found.faults.append(source.fault(source.line_with(cut), message))
+            return
+        message = "holds no object of Get-VM, Get-VMNetworkAdapter, Get-VMSnapshot or Get-VMHost, and no inventory"
+        found.faults.append(source.fault(1, f"{message} of ours; see: weft audit --schema"))
 
     def _take(self, said: Members, source: Source) -> bool:
         if "macaddressminimum" in said:
             self._host(said, source)
         elif "macaddress" in said:
-            self._adapters.append((said, source))
+            # adapters of no machine are the host's own, or its physical ones
+            if _text(said, "vmid", "vmname") and not _is_true(said.get("ismanagementos")):
+                self._adapters.append((said, source))
         elif "snapshottype" in said:
             self._snapshots.append((said, source))
         elif "state" in said and _text(said, "name", "vmname"):
@@ -79,7 +100,7 @@ class HyperVReader:
             type="hyperv",
             cluster=_text(said, "cluster", "clustername"),
             dynamic_mac_range=bounds if bounds.first and bounds.last else None,
-            addresses=tuple(str(each) for each in _items(said.get("ipaddresses"))),
+            addresses=_addresses(said),
             switches=tuple(
                 Switch(name=_text(_lower(each), "name"), segment=_text(_lower(each), "segment")) for each in switches
             ),
@@ -104,9 +125,7 @@ class HyperVReader:
             owner = self._owner(said, source)
             owner.checkpoints.setdefault(_text(said, "name"), {})
         for said, source in self._adapters:
-            # the host's own adapters are no machine's
-            if str(said.get("ismanagementos", "")).lower() != "true":
-                self._plug(said, source)
+            self._plug(said, source)
         found.hosts += [(host, Origin(source)) for host, source in self._hosts.values()]
         names = {vm.host.lower(): (vm.host, vm.source) for vm in self._vms.values() if vm.host}
         found.hosts += [
@@ -134,6 +153,18 @@ class HyperVReader:
         within[_text(said, "id") or f"{adapter.name} {adapter.mac} {len(within)}"] = adapter
 
 
+def cut_text(value: Any) -> str:
+    """The first text in it that stands where an object or a list was; empty if nothing was cut off."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict | list):
+            waiting += reversed(list(each.values()) if isinstance(each, dict) else each)
+        elif isinstance(each, str) and _CUT.match(each):
+            return each
+    return ""
+
+
 def _objects(value: Any) -> Iterator[Members]:
     """Every object in it, keys in lower case; those that a known one holds come too (a machine's adapters)."""
     waiting = [value]
@@ -142,22 +173,47 @@ def _objects(value: Any) -> Iterator[Members]:
         if isinstance(each, dict):
             said = _lower(each)
             yield said
-            waiting += reversed([below for below in said.values() if isinstance(below, dict | list)])
+            waiting += reversed([below for below in said.values() if below.__class__ in _NESTED])
         elif isinstance(each, list):
             waiting += reversed(each)
 
 
+_NESTED = (dict, list)
+
+
+@functools.lru_cache(1024)
+def _lower_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Remembered, since a hundred thousand objects have the same members."""
+    return tuple(name.lower() for name in names)
+
+
 def _lower(said: Members) -> Members:
-    return {str(name).lower(): value for name, value in said.items()}
+    return dict(zip(_lower_names(tuple(said)), said.values(), strict=True))
 
 
 def _text(said: Members, *names: str) -> str:
-    """The first of these members that says something. A GUID may come as {"value": ..., "Guid": ...}."""
+    """The first of these members that says something. Windows PowerShell writes some GUIDs as {"value": ..., "Guid":
+    ...}."""
     for name in names:
         value = said.get(name)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
+        if value.__class__ is str:
+            if value:
+                return str(value)
+        elif value.__class__ is int:
             return str(value)
+        elif value.__class__ is dict and (within := _text(_lower(value), "value")):
+            return within
     return ""
+
+
+def _is_true(value: Any) -> bool:
+    """True as JSON has it, or as text."""
+    return value is True or (value.__class__ is str and value.lower() == "true")
+
+
+def _addresses(said: Members) -> tuple[str, ...]:
+    """IP addresses; too deep for ConvertTo-Json, they are one text with spaces between."""
+    return tuple(word for each in _items(said.get("ipaddresses")) for word in str(each).split())
 
 
 def _items(value: Any) -> list[Any]:
@@ -170,16 +226,12 @@ def _items(value: Any) -> list[Any]:
 
 
 def _machine(vm: _Vm) -> Machine:
-    state = _text(vm.said, "state").lower()
-    power: Literal["running", "off", "saved"] = (
-        "running" if state in _RUNNING else "saved" if state in _SAVED else "off"
-    )
     return Machine(
         name=vm.name,
         id=vm.id,
         host=vm.host,
-        power=power,
-        clustered=str(vm.said.get("isclustered", "")).lower() == "true",
+        power=_power(_text(vm.said, "state").lower()),
+        clustered=_is_true(vm.said.get("isclustered")),
         is_replica=_text(vm.said, "replicationmode").lower() in _REPLICA,
         interfaces=tuple(vm.adapters.values()),
         checkpoints=tuple(
@@ -189,6 +241,12 @@ def _machine(vm: _Vm) -> Machine:
     )
 
 
+def _power(state: str) -> Literal["running", "off", "saved"]:
+    """Number or word; what keeps an address in use, on its way up or down or without its storage, counts as running."""
+    word = _STATES.get(state, state).removesuffix("critical")
+    return "saved" if word in _SAVED else "running" if word in _UP else "off"
+
+
 def _adapter(said: Members) -> Adapter:
     vlan = said.get("vlansetting")
     tag = _text(_lower(vlan), "accessvlanid") if isinstance(vlan, dict) else _text(said, "accessvlanid", "vlanid")
@@ -196,9 +254,9 @@ def _adapter(said: Members) -> Adapter:
     return Adapter(
         name=_text(said, "name"),
         mac=_text(said, "macaddress"),
-        mode="dynamic" if str(said.get("dynamicmacaddressenabled", "")).lower() == "true" else "static",
+        mode="dynamic" if _is_true(said.get("dynamicmacaddressenabled")) else "static",
         network=f"VSID {vsid}" if vsid not in ("", "0") else _text(said, "vmnetwork"),
         vlan=int(tag) if tag.isdecimal() and 0 < int(tag) <= 4094 else None,
         switch=_text(said, "switchname"),
-        ip_addresses=tuple(str(each) for each in _items(said.get("ipaddresses")) if each),
+        ip_addresses=_addresses(said),
     )

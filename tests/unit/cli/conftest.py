@@ -2,9 +2,11 @@
 
 import asyncio
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -145,3 +147,17 @@ def cluster(tmp_path: Path, weft: Weft) -> Path:
     result = weft("apply", "-f", str(path))
     assert result.exit_code == 0, result.output
     return path
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Any:
+    """Write a file; answers its path as text."""
+
+    def write(name: str, content: Any, encoding: str = "utf-8") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = content if isinstance(content, str) else json.dumps(content)
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write

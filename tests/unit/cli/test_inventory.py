@@ -1,253 +1,12 @@
 """Reading inventories: four formats, several encodings, several files, and faults with their file and line."""
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from weft.cli.faults import BadFile
-from weft.cli.inventory import read_inventory
-from weft.model.inventory import Inventory, Machine
-
-
-@pytest.fixture
-def put(tmp_path: Path) -> Any:
-    """Write a file; answers its path as text."""
-
-    def write(name: str, content: Any, encoding: str = "utf-8") -> str:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = content if isinstance(content, str) else json.dumps(content)
-        path.write_bytes(text.encode(encoding))
-        return str(path)
-
-    return write
-
-
-def read(*words: str) -> Inventory:
-    return read_inventory(list(words)).inventory
-
-
-def faults(*words: str) -> list[str]:
-    with pytest.raises(BadFile) as caught:
-        read_inventory(list(words))
-    return [f"{Path(each.file).name}:{each.line}: {each.message}" for each in caught.value.faults]
-
-
-def one(inventory: Inventory) -> Machine:
-    (machine,) = inventory.machines
-    return machine
-
-
-# libvirt
-
-DOMAIN = """<domain type='kvm'{running}>
-  <name>{name}</name>
-  <uuid>8f3c0000-0000-0000-0000-0000000000{uuid:02d}</uuid>
-  <devices>
-    <interface type='bridge'>
-      <mac address='{mac}'/>
-      <source bridge='br0'/>
-      <vlan><tag id='20'/></vlan>
-      <target dev='vnet0'/>
-    </interface>
-  </devices>
-</domain>
-"""
-
-
-def domain(name: str, mac: str = "52:54:00:00:00:01", uuid: int = 1, running: str = " id='3'") -> str:
-    return DOMAIN.format(name=name, mac=mac, uuid=uuid, running=running)
-
-
-def test_a_domain_of_libvirt(put: Any) -> None:
-    inventory = read(put("kvm1.xml", "<?xml version='1.0'?>\n<!-- made by libvirt -->\n" + domain("web")))
-    machine = one(inventory)
-    assert (machine.name, machine.host, machine.power) == ("web", "kvm1", "running")
-    assert machine.id.startswith("8f3c")
-    (nic,) = machine.interfaces
-    assert (nic.name, nic.mac, nic.mode, nic.switch, nic.vlan) == ("vnet0", "52:54:00:00:00:01", "static", "br0", 20)
-    assert (inventory.hosts[0].name, inventory.hosts[0].type) == ("kvm1", "libvirt")
-
-
-def test_dumpxml_of_many_domains_in_one_file(put: Any) -> None:
-    text = "<?xml version='1.0'?>\n" + domain("a") + "\n<?xml version='1.0'?>\n" + domain("b", uuid=2, running="")
-    assert [(each.name, each.power) for each in read(put("x.xml", text)).machines] == [("a", "running"), ("b", "off")]
-
-
-def test_where_a_domain_is(put: Any) -> None:
-    """What the caller says, a folder that was asked for, the folder of a file with the machine's name, the file."""
-    named = put("host7/web.xml", domain("web"))
-    folder = str(Path(named).parent)
-    assert one(read(f"kvm9={named}")).host == "kvm9"
-    assert one(read(f"kvm9={folder}")).host == "kvm9"
-    assert one(read(folder)).host == "host7"
-    assert one(read(named)).host == "host7"
-    assert one(read(put("host8.xml", domain("web")))).host == "host8"
-
-
-def test_snapshots_find_their_domain_in_another_file(put: Any) -> None:
-    snapshot = f"<domainsnapshot><name>before</name>{domain('web', '52:54:00:00:00:02')}</domainsnapshot>"
-    files = [put("kvm1/snap.xml", snapshot), put("kvm1/web.xml", domain("web"))]
-    machine = one(read(str(Path(files[0]).parent)))
-    (checkpoint,) = machine.checkpoints
-    assert (checkpoint.name, checkpoint.interfaces[0].mac) == ("before", "52:54:00:00:00:02")
-    assert faults(files[0]) == ["snap.xml:1: the machine of snapshot 'before' is in no file; add its virsh dumpxml"]
-    assert "in no file" in faults(put("s.xml", "<domainsnapshot><name>x</name></domainsnapshot>"))[0]
-
-
-def test_networks_of_one_host_alone_are_told_apart(put: Any) -> None:
-    def networked(name: str) -> str:
-        return domain("web").replace("bridge='br0'", f"network='{name}' bridge='virbr0'")
-
-    def segments(host: str, text: str) -> list[str]:
-        return [switch.segment for switch in read(f"{host}={put(f'{host}.xml', text)}").hosts[0].switches]
-
-    assert segments("kvm1", networked("default")) == ["default of kvm1"]
-    nat = "<network><name>lab</name><forward mode='nat'/><bridge name='virbr3'/></network>"
-    assert segments("kvm2", networked("lab") + nat) == ["lab of kvm2"]
-    bridged = "<network><name>lab</name><forward mode='bridge'/><bridge name='br0'/></network>"
-    assert segments("kvm3", networked("lab") + bridged) == ["br0"]
-    open_vswitch = "<network><name>lab</name><forward mode='passthrough'/></network>"
-    assert segments("kvm4", networked("lab") + open_vswitch) == ["lab"]
-
-
-def test_port_groups_addresses_and_odd_tags_of_libvirt(put: Any) -> None:
-    text = domain("web").replace("bridge='br0'", "network='ovs' portgroup='web'").replace("id='20'", "id='x'")
-    text = text.replace("<target dev='vnet0'/>", "<ip address='10.1.1.5'/><ip/><alias name='net0'/>")
-    (nic,) = one(read(put("kvm1.xml", text))).interfaces
-    assert (nic.switch, nic.vlan, nic.name, nic.ip_addresses) == ("ovs/web", None, "net0", ("10.1.1.5",))
-    bare = "<domstatus><domain id='1'><name>a</name><devices><interface/></devices></domain></domstatus>"
-    (nic,) = one(read(put("k.xml", bare))).interfaces
-    assert (nic.mac, nic.switch) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("<domain>\n<name>a</domain>", "x.xml:2: not XML: mismatched tag"),
-        ("<pool/>", "x.xml:1: holds no domain, domainsnapshot or network (pool)"),
-        ("<!-- nothing -->", "(nothing)"),
-        ("\n<!DOCTYPE d [<!ENTITY a 'b'>]>\n<domain>&a;</domain>", "x.xml:2: a document type is not read"),
-        ("<domain>&a;</domain>", "x.xml:1: not XML: undefined entity"),
-        ("<domain>", "x.xml:1: not XML"),
-    ],
-)
-def test_xml_that_is_not_read(put: Any, text: str, said: str) -> None:
-    (fault,) = faults(put("x.xml", text))
-    assert said in fault
-
-
-def test_entities_never_expand(put: Any) -> None:
-    laughs = "".join(f"<!ENTITY l{at} '{f'&l{at - 1};' * 10}'>" for at in range(1, 12))
-    (fault,) = faults(put("x.xml", f"<!DOCTYPE d [<!ENTITY l0 'ha'>{laughs}]><domain><name>&l11;</name></domain>"))
-    assert "entities can grow without end" in fault
-
-
-def test_a_bad_address_in_xml_has_the_line_of_its_domain(put: Any) -> None:
-    (fault,) = faults(put("x.xml", domain("a") + domain("b", "52:54:00", 2)))
-    assert fault.startswith("x.xml:13: machine 'b', interfaces[0].mac: '52:54:00': it is not a MAC address.")
-
-
-# Hyper-V
-
-VM = {"Name": "web 1", "VMId": "ID-1", "State": 2, "ComputerName": "HV1", "IsClustered": True, "ReplicationMode": 0}
-ADAPTER = {
-    "Name": "Network Adapter",
-    "Id": "Microsoft:ID-1\\A",
-    "VMName": "web 1",
-    "VMId": "ID-1",
-    "ComputerName": "HV1",
-    "MacAddress": "00155D010203",
-    "DynamicMacAddressEnabled": True,
-    "SwitchName": "SETswitch",
-    "VlanSetting": {"OperationMode": 1, "AccessVlanId": 20},
-    "IPAddresses": ["10.1.1.5", "fe80::1"],
-    "IsManagementOs": False,
-}
-HOST = {"ComputerName": "HV1", "MacAddressMinimum": "00155D010200", "MacAddressMaximum": "00155D0102FF"}
-SNAPSHOT = {"Name": "before", "Id": "S1", "VMId": "ID-1", "VMName": "web 1", "ComputerName": "HV1", "SnapshotType": 0}
-CAPTURED = {**ADAPTER, "VMSnapshotName": "before", "MacAddress": "00155D010299"}
-
-
-def check_web(inventory: Inventory) -> None:
-    machine = one(inventory)
-    assert (machine.name, machine.id, machine.host, machine.power) == ("web 1", "ID-1", "HV1", "running")
-    assert (machine.clustered, machine.is_replica) == (True, False)
-    (nic,) = machine.interfaces
-    assert (nic.mac, nic.mode, nic.switch, nic.vlan) == ("00155D010203", "dynamic", "SETswitch", 20)
-    assert nic.ip_addresses == ("10.1.1.5", "fe80::1")
-    (checkpoint,) = machine.checkpoints
-    assert (checkpoint.name, checkpoint.interfaces[0].mac) == ("before", "00155D010299")
-    (host,) = inventory.hosts
-    assert host.type == "hyperv"
-    assert host.dynamic_mac_range is not None
-    assert host.dynamic_mac_range.last == "00155D0102FF"
-
-
-def test_hyperv_in_one_file_or_several_grouped_or_not(put: Any) -> None:
-    everything = [VM, ADAPTER, HOST, SNAPSHOT, CAPTURED]
-    check_web(read(put("all.json", everything)))
-    check_web(read(put("g.json", {"hosts": [HOST], "machines": VM, "adapters": [ADAPTER, CAPTURED], "s": [SNAPSHOT]})))
-    check_web(read(*[put(f"{at}.json", each) for at, each in enumerate(reversed(everything))]))
-    check_web(read(put("nested.json", [{**VM, "NetworkAdapters": [ADAPTER]}, ADAPTER, CAPTURED, HOST])))
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_whatever_powershell_writes_it_in(put: Any, encoding: str) -> None:
-    check_web(read(put("all.json", [VM, ADAPTER, HOST, SNAPSHOT, CAPTURED], encoding)))
-
-
-def test_words_instead_of_numbers_wrapped_lists_and_other_spellings(put: Any) -> None:
-    vm = {**VM, "State": "Saved", "ReplicationMode": "Replica", "IsClustered": False}
-    adapter = {
-        **{name.lower(): value for name, value in ADAPTER.items()},
-        "vlansetting": "Microsoft.HyperV.PowerShell.VMNetworkAdapterVlanSetting",
-        "accessvlanid": 7,
-        "ipaddresses": {"value": ["10.1.1.6"], "Count": 1},
-        "virtualsubnetid": 6001,
-        "dynamicmacaddressenabled": "False",
-    }
-    machine = one(read(put("x.json", [vm, adapter])))
-    assert (machine.power, machine.is_replica) == ("saved", True)
-    (nic,) = machine.interfaces
-    assert (nic.vlan, nic.ip_addresses, nic.network, nic.mode) == (7, ("10.1.1.6",), "VSID 6001", "static")
-    lonely = {**ADAPTER, "IPAddresses": "10.1.1.7", "VlanSetting": None, "VirtualSubnetId": 0, "VMNetwork": "blue"}
-    (nic,) = one(read(put("y.json", lonely))).interfaces
-    assert (nic.vlan, nic.ip_addresses, nic.network) == (None, ("10.1.1.7",), "blue")
-
-
-def test_adapters_without_machine_or_id_or_host(put: Any) -> None:
-    """The host's own adapters are no machine's; an adapter whose machine nobody listed makes one that is off."""
-    own = {**ADAPTER, "IsManagementOs": True}
-    bare = {"VMName": "x", "Name": "n", "MacAddress": "00155D000001", "SwitchName": "S"}
-    inventory = read(f"HV9={put('x.json', [own, bare, {**bare, 'MacAddress': '00155D000002'}])}")
-    machine = one(inventory)
-    assert (machine.name, machine.host, machine.power, len(machine.interfaces)) == ("x", "HV9", "off", 2)
-    assert [host.name for host in inventory.hosts] == ["HV9"]
-    replicas = read(put("r.json", [VM, {**VM, "ComputerName": "HV2"}, ADAPTER, {**ADAPTER, "ComputerName": "HV2"}]))
-    assert [(each.host, len(each.interfaces)) for each in replicas.machines] == [("HV1", 1), ("HV2", 1)]
-    assert [host.name for host in replicas.hosts] == ["HV1", "HV2"]
-
-
-def test_hosts_with_more_than_their_range(put: Any) -> None:
-    more = {**HOST, "Cluster": "c1", "IPAddresses": "10.1.2.3", "Switches": [{"Name": "SETswitch", "Segment": "prod"}]}
-    (host,) = read(put("h.json", more)).hosts
-    assert (host.cluster, host.addresses, host.switches[0].segment) == ("c1", ("10.1.2.3",), "prod")
-    unset = {**HOST, "MacAddressMinimum": None, "MacAddressMaximum": None}
-    (host,) = read(put("u.json", [unset])).hosts
-    assert host.dynamic_mac_range is None
-
-
-def test_adapters_that_convertto_json_cut_off_are_asked_for(put: Any) -> None:
-    vm = {**VM, "NetworkAdapters": ["VMNetworkAdapter (Name = 'Network Adapter')"]}
-    (fault,) = faults(put("x.json", json.dumps([vm], indent=1)))
-    assert "-Depth 5" in fault
-    assert fault.startswith("x.json:9:")
-    assert one(read(put("y.json", [vm, ADAPTER]))).interfaces
-
+from tests.unit.cli.inventories import ADAPTER, CAPTURED, HOST, SNAPSHOT, VM, faults, one, read
 
 # Our own JSON
 
@@ -317,6 +76,11 @@ def test_delimiters_heads_in_any_case_and_export_csv(put: Any, delimiter: str) -
     assert (one(inventory).name, inventory.hosts[0].name) == ("a", "n1")
 
 
+@pytest.mark.parametrize("preface", ["sep=;", '"sep=;"', "SEP=;"])
+def test_excels_delimiter_line_is_no_head(put: Any, preface: str) -> None:
+    assert one(read(put("x.csv", f"{preface}\r\nMachine;MAC\r\na;00-15-5D-01-05-00\r\n"))).name == "a"
+
+
 def test_rows_of_hosts(put: Any) -> None:
     head = "machine,mac,host,host type,host_address,cluster,rangefirst,rangelast\n"
     rows = ",,n1,,,,,\n,,n1,hyperv,10.1.1.5,c1,00-15-5D-01-05-00,00-15-5D-01-05-FF\na,,N1,,,,,\n"
@@ -376,3 +140,8 @@ def test_files_that_cannot_be_read(put: Any, tmp_path: Path) -> None:
     assert found[0] == "bad:2: is neither UTF-8 nor UTF-16 text; save it as UTF-8"
     assert found[1].startswith("empty:1: holds no file that ends in .xml")
     assert found[2].startswith("missing.json:1: cannot be read (No such file or directory)")
+
+
+def test_what_is_no_text_is_told_so(put: Any) -> None:
+    (fault,) = faults(put("x.xlsx", "PK\x03\x04\x14\x00\x06\x00"))
+    assert fault.startswith("x.xlsx:1: is no text; a spreadsheet is saved as CSV (UTF-8)")
