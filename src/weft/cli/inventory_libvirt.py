@@ -28,6 +28,8 @@ class LibvirtReader:
         self._domains: dict[tuple[str, str], _Domain] = {}
         self._snapshots: list[tuple[Element, str, Source]] = []
         self._switches: dict[str, dict[str, Switch]] = {}
+        self._shared: dict[str, Switch] = {}
+        """Networks that some host says a bridge of: hosts that say nothing of them are taken to have the same."""
         self._origins: dict[str, Origin] = {}
 
     def read(self, source: Source, found: Found) -> None:
@@ -65,6 +67,8 @@ class LibvirtReader:
         through = element.attribute_of(("bridge",), "name") or element.attribute_of(("forward",), "dev")
         segment = through if shared and through else name if shared else f"{name} of {host}"
         self._switches[host][name] = Switch(name=name, segment=segment)
+        if shared:
+            self._shared.setdefault(name, self._switches[host][name])
 
     def finish(self, found: Found) -> None:
         """Add the machines of all files, with their snapshots, and their hosts."""
@@ -72,13 +76,19 @@ class LibvirtReader:
             self._attach(element, host, source, found)
         for (host, _), domain in self._domains.items():
             machine = _machine(domain, host)
-            if any(adapter.switch == _PRIVATE_NETWORK for adapter in machine.interfaces):
-                private = Switch(name=_PRIVATE_NETWORK, segment=f"{_PRIVATE_NETWORK} of {host}")
-                self._switches[host].setdefault(_PRIVATE_NETWORK, private)
+            for name in {adapter.switch for adapter in machine.interfaces} - self._switches[host].keys():
+                self._assume(name, host)
             found.machines.append((machine, Origin(domain.source, domain.element.line)))
         for host, switches in self._switches.items():
             known = Host(name=host, type="libvirt", switches=tuple(switches.values()))
             found.hosts.append((known, self._origins[host]))
+
+    def _assume(self, name: str, host: str) -> None:
+        """What is behind a network or bridge of which its host says nothing, if that can be told."""
+        private = Switch(name=name, segment=f"{name} of {host}") if name == _PRIVATE_NETWORK else None
+        known = private or self._shared.get(name)
+        if known is not None:
+            self._switches[host][name] = known
 
     def _attach(self, element: Element, host: str, source: Source, found: Found) -> None:
         captured = element.first("domain") or element.first("inactiveDomain")
@@ -121,12 +131,14 @@ def _machine(domain: _Domain, host: str) -> Machine:
 
 
 def _adapters(domain: Element) -> tuple[Adapter, ...]:
-    return tuple(_adapter(element) for element in domain.all("devices", "interface"))
+    owner = domain.text_of("name")
+    return tuple(_adapter(element, owner) for element in domain.all("devices", "interface"))
 
 
-def _adapter(element: Element) -> Adapter:
+def _adapter(element: Element, owner: str) -> Adapter:
     """libvirt writes every address into the definition, so all are static. A running domain names the bridge of its
-    network too: the network counts, since the bridge's name is the host's own affair."""
+    network too: the network counts, since the bridge's name is the host's own affair. In user mode there is no
+    network but the machine's own process."""
     source = element.first("source")
     said = source.attributes if source is not None else {}
     switch = said.get("network") or said.get("bridge") or said.get("dev") or said.get("switch") or ""
@@ -137,6 +149,7 @@ def _adapter(element: Element) -> Adapter:
         name=element.attribute_of(("target",), "dev") or element.attribute_of(("alias",), "name"),
         mac=element.attribute_of(("mac",), "address"),
         vlan=int(tag) if tag.isdecimal() and 0 < int(tag) <= 4094 else None,
+        network=f"user mode of {owner}" if element.attributes.get("type") == "user" else "",
         switch=switch,
         ip_addresses=tuple(
             ip.attributes.get("address", "") for ip in element.all("ip") if ip.attributes.get("address")

@@ -113,3 +113,17 @@ def test_entities_never_expand(put: Any) -> None:
 def test_a_bad_address_in_xml_has_the_line_of_its_domain(put: Any) -> None:
     (fault,) = faults(put("x.xml", domain("a") + domain("b", "52:54:00", 2)))
     assert fault.startswith("x.xml:13: machine 'b', interfaces[0].mac: '52:54:00': it is not a MAC address.")
+
+
+def test_a_network_that_one_host_tells_of_is_the_same_on_others(put: Any) -> None:
+    """Else two machines of one network would be in two, as soon as one host is asked more than the other."""
+    in_lan = domain("a").replace("bridge='br0'", "network='lan'")
+    told = "<network><name>lan</name><forward mode='bridge'/><bridge name='br7'/></network>"
+    inventory = read(f"n1={put('a.xml', in_lan)}", f"n2={put('b.xml', in_lan + told)}")
+    assert [host.switches[0].segment for host in inventory.hosts] == ["br7", "br7"]
+
+
+def test_user_mode_is_a_network_of_the_machine_alone(put: Any) -> None:
+    alone = domain("a").replace("type='bridge'", "type='user'").replace("<source bridge='br0'/>", "")
+    (nic,) = one(read(put("x.xml", alone))).interfaces
+    assert (nic.network, nic.switch) == ("user mode of a", "")

@@ -148,7 +148,7 @@ def _taken(nic: Nic, others: list[Nic]) -> Finding:
             f"{holders} got {mac}: no host looks into the checkpoints of another.",
             f"{guest.name} is rolled back to {nic.checkpoint} and takes {mac} again: two machines with one address.",
         ),
-        remedy=_REMEDY,
+        remedy=_remedy(nic),
         commands=correct_checkpoint(nic, _present(nic)),
     )
 
@@ -168,16 +168,22 @@ def _may_be_taken(nic: Nic, homes: list[Site]) -> Finding:
             f"{names} sees that none of its own machines has {mac} and gives it to a new one{homes[0].soon(nic.mac)}.",
             f"{guest.name} is rolled back to {nic.checkpoint} and takes {mac} again: two machines with one address.",
         ),
-        remedy=_REMEDY,
+        remedy=_remedy(nic),
         commands=correct_checkpoint(nic, _present(nic)),
     )
 
 
-_REMEDY = (
-    "Let the checkpoint bring back the address that the machine has now. Blanking it instead (-DynamicMacAddress) "
-    "changes the address of a running machine, which then has no network until it is restarted. In Weft's ledger an "
-    "address in a checkpoint is held, and nobody else gets it."
-)
+def _remedy(nic: Nic) -> str:
+    """Of a captured interface."""
+    blanking = (
+        "Blanking it instead (-DynamicMacAddress) changes the address of a running machine, which then has no network "
+        "until it is restarted. "
+    )
+    return (
+        "Let the checkpoint bring back the address that the machine has now. "
+        f"{blanking if nic.guest.site.is_hyperv else ''}"
+        "In Weft's ledger an address in a checkpoint is held, and nobody else gets it."
+    )
 
 
 def _story(guest: Guest, mac: str, checkpoint: str) -> str:
@@ -199,6 +205,6 @@ def _captured_twice(nics: list[Nic]) -> Finding:
             f"{nics[0].guest} is rolled back to {nics[0].checkpoint} and takes {mac}.",
             f"{nics[1].guest} is rolled back to {nics[1].checkpoint} and takes {mac} too.",
         ),
-        remedy=_REMEDY,
+        remedy=_remedy(nics[1]),
         commands=tuple(line for nic in nics[1:] for line in correct_checkpoint(nic, _present(nic))),
     )
