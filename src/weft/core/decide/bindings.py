@@ -43,22 +43,23 @@ def interface_of(draft: Draft, ref: Ref) -> Interface:
 
 
 def check_twins(draft: Draft, name: str, machine: VirtualMachineProperties) -> None:
-    """Refuse to run beside whoever uses one of the machine's addresses now: a MAC address in one L2 domain, an IP
-    address in one network. Raises Conflict (ActiveTwin)."""
+    """Refuse to run beside whoever uses one of the machine's addresses now, another interface of its own included: a
+    MAC address in one L2 domain, an IP address in one network. Raises Conflict (ActiveTwin)."""
+    own = frozenset(map(lower, machine.network_interfaces))
     for ref in machine.network_interfaces:
         for scope, address in places_of(draft.state, interface_of(draft, ref)):
             lease = draft.lease(scope, address)
             if lease is not None and len(lease.holders) > 1:
-                _check_alone(draft, lease, ref, name)
+                _check_alone(draft, lease, ref, name, own)
 
 
-def _check_alone(draft: Draft, lease: Lease, ref: Ref, name: str) -> None:
+def _check_alone(draft: Draft, lease: Lease, ref: Ref, name: str, own: frozenset[str]) -> None:
     mine = holder_in(lease, ref.resource_ref)
     assert mine is not None
     for other in lease.holders:
         if other.ref == mine.ref or (lease.scope == MAC_SCOPE and not share_domain(draft.state, mine, other)):
             continue
-        user, target = user_of(draft.state, other, name)
+        user, target = _user_beside(draft.state, other, name, own)
         if user:
             raise Conflict(
                 f"{address_text(lease.scope, lease.address)} of {ref.resource_ref} is in use by {user}: stop that "
@@ -68,19 +69,24 @@ def _check_alone(draft: Draft, lease: Lease, ref: Ref, name: str) -> None:
             )
 
 
-def user_of(state: State, holder: Holder, name: str = "") -> tuple[str, str]:
-    """Who uses an address by this holder now, in words, and its reference; both empty if nobody does.
+def _user_beside(state: State, holder: Holder, name: str, own: frozenset[str]) -> tuple[str, str]:
+    """As user_of, when machine `name` is about to run with its `own` interfaces, whatever it has in the state."""
+    if holder.ref.lower() in own:
+        return f"{holder.ref} of the same machine", f"/weft/virtualMachines/{name}"
+    machine = state.machine_of(holder.ref.rpartition("/")[2])
+    if machine is not None and machine.resource_id.lower() == name.lower():
+        return "", ""  # taken from it by the same command
+    return user_of(state, holder)
 
-    `name`: a machine that counts as running, because it is about to.
-    """
+
+def user_of(state: State, holder: Holder) -> tuple[str, str]:
+    """Who uses an address by this holder now, in words, and its reference; both empty if nobody does."""
     if holder.kind == "port":
         return f"{holder.ref}, which is seen on a switch and is none of ours", holder.ref
     if holder.kind != "networkInterface":
         return "", ""
     machine = state.machine_of(holder.ref.rpartition("/")[2])
-    if machine is not None and (
-        machine.properties.power_state == "Running" or machine.resource_id.lower() == name.lower()
-    ):
+    if machine is not None and machine.properties.power_state == "Running":
         target = f"/weft/virtualMachines/{machine.resource_id}"
         return f"the running virtual machine {machine.resource_id} ({holder.ref})", target
     interface = state.get(INTERFACES, holder.ref.rpartition("/")[2])

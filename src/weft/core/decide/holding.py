@@ -132,21 +132,14 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder, beside: Con
 
 
 def hold_twin(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:
-    """Take an address beside whoever has it: a copy, an import or a restore may, for it does not run yet.
+    """Take an address beside whoever has it: a copy, an import or a restore may, for it does not run yet; and what is
+    adopted has it already.
 
     Whether it rests, and whether those that have it may have twins, the caller has asked.
     """
     lease = draft.lease(scope, address)
     others = others_of(lease, holder.ref) if lease is not None else ()
     draft.turn(lease, Lease(scope, address, ASSIGNED, (*others, holder)), "assigned", reason)
-
-
-def hold_anyhow(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:
-    """Note a holder as it is, also where no rule would let it be: it is there already. For what is adopted."""
-    lease = draft.lease(scope, address)
-    holders = (*(others_of(lease, holder.ref) if lease is not None else ()), holder)
-    state = state_of(scope, holders)
-    draft.turn(lease, Lease(scope, address, state, holders), _EVENTS.get(state, "assigned"), reason)
 
 
 def retain(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:

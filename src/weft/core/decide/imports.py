@@ -10,7 +10,7 @@ import msgspec
 
 from weft.core.commands import Decision, ImportedCheckpoint, ImportedInterface, ImportMachine
 from weft.core.decide.bindings import check_twins, server_with_id
-from weft.core.decide.captures import captured_places, store_capture
+from weft.core.decide.captures import captured_place, captured_places, store_capture
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import ANYWHERE, Origin
 from weft.core.decide.holding import (
@@ -20,7 +20,6 @@ from weft.core.decide.holding import (
     check_rest,
     grant_ip,
     grant_mac,
-    hold_anyhow,
     hold_twin,
     others_of,
     retain,
@@ -33,6 +32,7 @@ from weft.core.decide.network_interfaces import captures_of
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import power_named
+from weft.core.index import lower
 from weft.core.macs import why_forbidden
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
@@ -41,7 +41,7 @@ from weft.model.errors import AddressInUse, Invalid, InvalidMacAddress, InvalidR
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES, owned_id, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.resources import Ref, Resource
-from weft.model.values import mac_dashes, mac_digits, parse_mac
+from weft.model.values import IpAddress, mac_dashes, mac_digits, parse_mac
 from weft.model.workload import (
     CapturedAddress,
     CapturedInterface,
@@ -115,9 +115,10 @@ class _Entry:
         store_capture(self._draft, CHECKPOINTS, own, tuple(one for one, _ in captured), "Off")
         for one, domain in captured:
             holder = Holder("checkpoint", resource_ref(CHECKPOINTS, own), domain)
+            subnets = {captured_place(self._state, each): lower(each.subnet) for each in one.ip_addresses}
             for place in captured_places(self._state, one):
                 if not self._command.adopt:
-                    self._check(place, holder)
+                    self._check(place, holder, self._state.segment(subnets.get(place, "")))
                 retain(self._draft, *place, holder, f"came with {self._command.name}")
 
     def _name(self, at: int) -> str:
@@ -141,12 +142,11 @@ class _Entry:
             if sent.ip_addresses and not self._command.adopt:
                 raise Invalid("ipAddresses need the subnet that they are in.", code="SubnetIsRequired", target="subnet")
             return
-        for at, text in enumerate(sent.ip_addresses, 1):
-            address = ip_of(text, "ipAddresses", "InvalidPrivateIPAddressFormat")
+        for at, address in enumerate(_addresses(sent), 1):
             own = _of_family(self._state, segment, address.version)
             place = (own.scope, int(address))
             if self._way == "new" or not self._take(place, holder, own):
-                yield self._granted(at, own, holder, text)
+                yield self._granted(at, own, holder, str(address))
             else:
                 yield _configuration(at, own, "Static", address_text(*place))
         if not sent.ip_addresses:
@@ -169,9 +169,8 @@ class _Entry:
 
     def _take(self, place: Place, holder: Holder, segment: Segment | None = None) -> bool:
         """Take an address that came along, if it is to be kept and can be."""
-        reason = "imported"
         if self._way == "adopt":
-            hold_anyhow(self._draft, *place, holder, "adopted")
+            hold_twin(self._draft, *place, holder, "adopted")
             return True
         if self._way == "new":
             return False
@@ -183,7 +182,7 @@ class _Entry:
             if self._way == "newIfTaken":
                 return False
             raise
-        hold_twin(self._draft, *place, holder, reason)
+        hold_twin(self._draft, *place, holder, "imported")
         return True
 
     def _check(self, place: Place, holder: Holder, segment: Segment | None = None) -> None:
@@ -230,10 +229,8 @@ class _Entry:
         segment = _segment(self._state, subnet)
         mac = _asked(sent.mac_address)
         addresses = []
-        for number, text in enumerate(sent.ip_addresses, 1):
-            if segment is None:
-                break
-            address = ip_of(text, "ipAddresses", "InvalidPrivateIPAddressFormat")
+        for number, address in enumerate(_addresses(sent) if segment is not None else (), 1):
+            assert segment is not None
             own = _of_family(self._state, segment, address.version)
             addresses.append(
                 CapturedAddress(
@@ -259,6 +256,12 @@ def _asked(text: str) -> int | None:
     except InvalidMacAddress as wrong:
         wrong.target = "macAddress"
         raise
+
+
+def _addresses(sent: ImportedInterface) -> list[IpAddress]:
+    """Each once. Raises Invalid."""
+    every = (ip_of(text, "ipAddresses", "InvalidPrivateIPAddressFormat") for text in sent.ip_addresses)
+    return list(dict.fromkeys(every))
 
 
 def _segment(state: State, ref: str) -> Segment | None:
