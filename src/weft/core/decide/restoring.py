@@ -90,6 +90,9 @@ class _Restoring:
         self._ref = resource_ref(CHECKPOINTS, checkpoint.resource_id)
         self._remap = remap
         self._refusals: list[Conflict] = []
+        named = (lower(one.network_interface) for one in checkpoint.properties.network_interfaces)
+        self._names = {ref.rpartition("/")[2] for ref in named}
+        """Of interfaces that are spoken for, lower case."""
 
     def decide(self) -> Decision:
         draft, machine = self._draft, self._machine
@@ -121,17 +124,25 @@ class _Restoring:
         return msgspec.structs.replace(done, report=report)
 
     def _part(self, captured: CapturedInterface) -> _Part:
-        """Under its own name, or under another one where an interface of another machine has it now."""
+        """Under its own name, or under another one where an interface of another machine has it now: what an earlier
+        restore made so is found again, and what others made is left alone."""
         ref = captured.network_interface.resource_ref if captured.network_interface is not None else ""
         name = ref.rpartition("/")[2]
         for at in range(1, 1000):
             candidate = name if at == 1 else f"{name[:60]}-{at}"
+            if at > 1 and candidate.lower() in self._names:
+                continue
             present: Interface | None = self._draft.state.get(INTERFACES, candidate)
             owner = self._draft.state.machine_of(candidate)
-            if present is None:
-                return _Part(f"/networkInterfaces/{candidate}", captured, None)
-            if owner is None or owner.resource_id == self._machine.resource_id:
-                return _Part(f"/networkInterfaces/{present.resource_id}", captured, present)
+            called = present.resource_id if present is not None else candidate
+            part = _Part(f"/networkInterfaces/{called}", captured, present)
+            if owner is None and present is not None and at > 1:
+                is_own = self._is_as_captured(part)
+            else:
+                is_own = owner is None or owner.resource_id == self._machine.resource_id
+            if is_own:
+                self._names.add(candidate.lower())
+                return part
         raise Conflict(f"Every name from {name} on belongs to an interface of another machine.", target=ref)
 
     def _is_as_captured(self, part: _Part) -> bool:
@@ -231,15 +242,12 @@ class _Restoring:
 
     def _take_mac(self, part: _Part, domain: str, interface: Interface) -> tuple[str | None, str]:
         """Digits and allocation method. A checkpoint from before it had an address leaves it what it has."""
-        method = part.captured.private_mac_allocation_method
-        if not part.captured.mac_address:
-            if interface.properties.private_mac_address:
-                mac = int(interface.properties.private_mac_address, 16)
-                self._taken(part, (MAC_SCOPE, mac), domain)
-            return interface.properties.private_mac_address, method
-        mac = parse_mac(part.captured.mac_address)
+        text = part.captured.mac_address or interface.properties.private_mac_address
+        if not text:
+            return None, part.captured.private_mac_allocation_method
+        mac = parse_mac(text)
         if not self._taken(part, (MAC_SCOPE, mac), domain):
-            return mac_digits(mac), method
+            return mac_digits(mac), part.captured.private_mac_allocation_method
         origin = self._origin(part, interface)
         holder = Holder("networkInterface", part.ref, domain, True)
         return mac_digits(grant_mac(self._draft, holder, origin, self._instead((MAC_SCOPE, mac)))), "Dynamic"
@@ -290,7 +298,8 @@ class _Restoring:
         """Who keeps an address from its holder here: a user of it in its L2 domain now, or what may have no twin."""
         state = self._draft.state
         for other in lease.holders:
-            if other.ref.lower() == holder.ref.lower() or other.kind in CAPTURES:
+            # a reservation beside a capture is the one that the interface had the address from
+            if other.ref.lower() == holder.ref.lower() or other.kind in (*CAPTURES, "reservation"):
                 continue
             if lease.scope == MAC_SCOPE and not share_domain(state, other, holder):
                 continue
