@@ -5,6 +5,7 @@ Called by core.decide.servers.
 
 from collections.abc import Iterable
 
+from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import about
 from weft.core.macs import why_forbidden
@@ -19,7 +20,7 @@ Adapter = Resource[ServerInterfaceProperties]
 
 
 def follow_adapter_macs(draft: Draft, ref: str, before: Iterable[Adapter], after: Iterable[Adapter]) -> None:
-    """Note the addresses that a server's adapters have come to have, free those they had. Raises AddressInUse."""
+    """Note the addresses that a server's adapters have come to have; those they had cool. Raises AddressInUse."""
     old, new = _macs(before), _macs(after)
     for mac in old:
         if mac not in new:
@@ -63,5 +64,9 @@ def _forget(draft: Draft, mac: Mac, ref: str) -> None:
     lease = draft.lease(MAC_SCOPE, mac)
     assert lease is not None
     others = tuple(holder for holder in lease.holders if holder.ref.lower() != ref.lower())
-    rest = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason) if others else None
-    draft.turn(lease, rest, "released", f"no adapter of {ref} has it any more")
+    reason = f"no adapter of {ref} has it any more"
+    if others:
+        after: Lease | None = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason)
+    else:
+        after = resting(draft, lease, reason)
+    draft.turn(lease, after, "released", reason)

@@ -201,7 +201,7 @@ def _pool_reserved(state: State, reservation: str) -> str:
 
 
 def used_reservations(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
-    """The holders that stay when an interface goes: reservations remember that the address must cool after them."""
+    """The holders that stay when a user goes: reservations remember that the address must cool after them."""
     return tuple(msgspec.structs.replace(one, granted=True) if one.kind == "reservation" else one for one in holders)
 
 

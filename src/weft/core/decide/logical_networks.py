@@ -17,9 +17,9 @@ from weft.core.decide.parsing import (
     range_text,
     refuse_overlap,
 )
-from weft.core.decide.pool_use import refuse_while_held
+from weft.core.decide.pool_use import KEEPING, refuse_while_held
 from weft.core.layout import layout_of
-from weft.core.pools import Segment
+from weft.core.pools import Segment, why_in
 from weft.core.state import State
 from weft.core.words import address_text, hold_text
 from weft.model.errors import AddressInUse, Conflict, InUse, Invalid
@@ -30,7 +30,6 @@ from weft.model.fabric import (
     LogicalSubnetProperties,
 )
 from weft.model.kinds import BY_NAME, resource_ref
-from weft.model.leases import ASSIGNED
 from weft.model.resources import Resource
 from weft.model.values import IpPrefix
 
@@ -201,7 +200,7 @@ def user_of(state: State, segment: Segment) -> str:
 
 
 def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: LogicalNetworkProperties) -> None:
-    """Pools are disjoint; no gateway is an address that somebody has."""
+    """Pools are disjoint; nothing becomes a gateway that somebody has, or that would come back."""
     specs, segments = layout_of("logicalNetworks", msgspec.structs.replace(sent, properties=properties))
     ordered = sorted(specs, key=lambda spec: (spec.scope, spec.first))
     for one, other in zip(ordered, ordered[1:], strict=False):
@@ -214,9 +213,11 @@ def _check_new_pools(draft: Draft, ref: str, sent: LogicalNetwork, properties: L
                 target="startIpAddress",
             )
     for segment in segments:
+        before = draft.state.segment(segment.key)
         for first, _, why in segment.reserved:
             lease = draft.state.lease(segment.scope, first)
-            if lease is not None and lease.state == ASSIGNED:
+            is_new = before is None or not why_in(before.reserved, first)
+            if is_new and lease is not None and lease.state in KEEPING:
                 refusal = AddressInUse(
                     f"{address_text(segment.scope, first)} would be {why} of {segment.ref}, but "
                     f"{hold_text(draft.state, lease, lease.holders[0])}.",

@@ -19,6 +19,7 @@ from weft.core.decide.network_interfaces import settle
 from weft.core.decide.places import places_of
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import networks_of
+from weft.core.state import State
 from weft.model.errors import Invalid
 from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
 from weft.model.resources import Ref, Resource, ResourceMetadata
@@ -104,9 +105,13 @@ def free_interface_name(draft: Draft, name: str) -> str:
     return name
 
 
-def dynamic_in(subnet: Ref, name: str = "ip1") -> Configuration:
-    """An ipConfiguration that asks for an address of a subnet."""
-    return Resource(resource_id=name, properties=IpConfigurationProperties(subnet=subnet))
+def _asking(state: State, subnet: Ref) -> Configuration:
+    """An ipConfiguration that asks for an address of a subnet; Unmanaged where nobody gives any."""
+    segment = state.segment(subnet.resource_ref)
+    is_wire = segment is not None and not (segment.pools or segment.virtual or segment.virtualized)
+    method = "Unmanaged" if is_wire else "Dynamic"
+    properties = IpConfigurationProperties(private_ip_allocation_method=method, subnet=subnet)
+    return Resource(resource_id="ip1", properties=properties)
 
 
 def _from_template(
@@ -120,7 +125,7 @@ def _from_template(
     for at, network in enumerate(networks):
         properties = NetworkInterfaceProperties(
             private_mac_allocation_method="Dynamic",
-            ip_configurations=(dynamic_in(network.subnet),) if network.subnet is not None else (),
+            ip_configurations=(_asking(draft.state, network.subnet),) if network.subnet is not None else (),
             strategy=network.strategy,
             server=server,
         )
