@@ -30,8 +30,10 @@ class Failovers:
         self._moves = moves
 
     def check(self, name: str, server: str, fenced: bool) -> None:
-        """Raises NotFound, NotReady: the machine may still run where it is, or cannot run where it should go."""
+        """Raises Refusal: it would be refused whatever its hosts do; NotReady: the machine may still run where it is,
+        or cannot run where it should go."""
         machine = self._power.machine(name)
+        self._writer.dry_run(Failover(name, server))
         if not fenced:
             self._check_gone(name, self._may_run_at(machine) - {server.lower()})
         self._power.check_reachable(server.lower())

@@ -33,6 +33,8 @@ class Index:
         """Machine id per interface id."""
         self.machines_on: dict[str, dict[str, None]] = {}
         """Machine ids per server id; a move counts for both its ends."""
+        self.templates_on: dict[str, dict[str, None]] = {}
+        """Template ids per id of the server that their copies go to."""
         self.servers_of: Counts = {}
         """Per virtual network id: server ids, and how many ports in the network each has, by machine and interface."""
         self.networks_on: Counts = {}
@@ -128,10 +130,14 @@ class Index:
         if before is not None:
             self._unbind(key, before)
             self.inactive.pop(key, None)
+            if before.properties.is_template:
+                _drop(self.templates_on, last_id(before.properties.server), key)
         if after is not None:
             self._bind(key, after)
             if after.properties.inactive:
                 self.inactive[key] = None
+            if after.properties.is_template:
+                self.templates_on.setdefault(last_id(after.properties.server), {})[key] = None
 
     def _turn_interface(self, key: str, before: Interface | None, after: Interface | None) -> None:
         old = references(before) if before is not None else {}

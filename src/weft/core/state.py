@@ -211,6 +211,11 @@ class State:
         table = self._resources["virtualMachines"]
         return (table[key] for key in self.index.machines_on.get(server_id.lower(), ()))
 
+    def templates_on(self, server_id: str) -> list[Resource[VirtualMachineProperties]]:
+        """Templates whose copies go to a server."""
+        table = self._resources["virtualMachines"]
+        return [table[key] for key in self.index.templates_on.get(server_id.lower(), ())]
+
     def servers_of(self, network_id: str) -> list[str]:
         """Ids, lower case, of the servers with interest in a virtual network."""
         return list(self.index.servers_of.get(network_id.lower(), ()))

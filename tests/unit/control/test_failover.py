@@ -43,6 +43,15 @@ async def test_a_host_that_answers_keeps_its_machine_unless_it_is_fenced(control
     await until(lambda: rack.hosts["host1"].machines == {})
 
 
+async def test_to_where_it_is_already_nothing_fails_over(controller: Controller, rack: Rack) -> None:
+    """Said first, also of a dead host: that its agent should come back would be no answer."""
+    await controller.machines.start("a", ANN)
+    await rack.hosts["host1"].disconnect()
+    with pytest.raises(Conflict, match="is on /servers/host1 already") as refused:
+        await controller.machines.failover("a", "HOST1", False, ANN)
+    assert refused.value.code == "AlreadyThere"
+
+
 async def test_to_a_host_that_is_gone_too_or_has_no_driver_nothing_fails_over(
     controller: Controller, rack: Rack
 ) -> None:

@@ -42,7 +42,9 @@ def test_a_machine_comes_up_elsewhere_as_it_was(world: Life) -> None:
     assert events(decision) == [("moved", "web1", "h2")] * 2
     assert (machine(world).server.resource_ref, machine(world).power_state) == ("/servers/h2", "Running")
     assert world.addresses("web1-eth0") == "00 10.1.1.2"
-    assert world.do(Failover("web1", "h2")).outcome == "unchanged"
+    refusal = world.refuses(Failover("web1", "h2"))
+    assert (refusal.code, refusal.target) == ("AlreadyThere", "server")
+    assert "/servers/h2 already" in refusal.message
 
 
 @pytest.mark.parametrize("phase", ["preparing", "switching", "withdrawing", "switched"])
@@ -135,6 +137,16 @@ def test_deleting_an_inactive_machine_leaves_its_interfaces_as_usual(world: Life
     world.do(RemoveServer("h1"))
     world.delete("/weft/virtualMachines/web1")
     assert world.inactive("web1-eth0") == {0.0}
+
+
+def test_templates_do_not_point_at_a_server_that_has_gone(world: Life) -> None:
+    world.do(Clone("web1", "gold", is_template=True, server="h2"))
+    world.do(Clone("web1", "silver", is_template=True))
+    world.do(RemoveServer("h1"))
+    world.delete("/servers/h2")
+    assert (machine(world, "gold").server, machine(world, "silver").server) == (None, None)
+    assert world.do(Clone("gold", "web2")).outcome == "created"
+    assert machine(world, "web2").server is None
 
 
 # -- machines that their host forgot

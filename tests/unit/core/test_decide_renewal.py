@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.core.life import Life, events
 from tests.unit.core.world import dynamic_interface, static_interface
+from weft.core.changes import LeaseChange
 from weft.core.commands import BeginMove, Clone, MarkMachine, RenewMac, TakeCheckpoint
 
 ETH0 = "/networkInterfaces/web1-eth0"
@@ -27,6 +28,13 @@ def test_a_fresh_address_is_granted_and_the_old_one_cools(world: Life) -> None:
     assert world.addresses("web1-eth0") == "01 10.1.1.2"
     assert world.mac(0) == ("cooling", ["web1-eth0"])
     assert world.put(ETH0, dynamic_interface()).outcome == "unchanged"
+
+
+def test_the_history_of_the_old_one_says_which_came_instead(world: Life) -> None:
+    decision = world.do(RenewMac("web1", "web1-eth0"))
+    assert "renewed: /networkInterfaces/web1-eth0 has 02-00-00-00-00-01 now" in [
+        one.reason for one in decision.changes if isinstance(one, LeaseChange)
+    ]
 
 
 def test_the_address_asked_for_is_taken(world: Life) -> None:

@@ -8,16 +8,26 @@ from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer
 from weft.core.decide import servers
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_with_id
 from weft.core.decide.draft import Draft
-from weft.core.decide.machines import Machine, is_template, machine_named, moving, note_place, put_machine, unchanged
+from weft.core.decide.machines import (
+    Machine,
+    is_template,
+    machine_named,
+    machine_ref,
+    moving,
+    note_place,
+    put_machine,
+    unchanged,
+)
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.virtual_machines import note_arrival
 from weft.core.index import last_id, lower
+from weft.model.errors import Conflict
 from weft.model.resources import Ref
 
 
 def fail_over(draft: Draft, command: Failover) -> Decision:
     """Bind a machine to another server as it was; a move ends with it. Whether the old host is dead is control's
-    question. Raises NotFound, InvalidReference, Conflict (MachineIsTemplate, ActiveTwin), PoolIsFull."""
+    question. Raises NotFound, InvalidReference, Conflict (MachineIsTemplate, AlreadyThere, ActiveTwin), PoolIsFull."""
     machine = machine_named(draft.state, command.machine)
     p = machine.properties
     if p.is_template:
@@ -25,7 +35,12 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
     server = server_with_id(draft.state, command.server)
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     if lower(p.server) == lower(place) and p.move is None:
-        return unchanged(machine)
+        raise Conflict(
+            f"{machine_ref(machine.resource_id)} is on {place.resource_ref} already: name the server that shall have it "
+            "instead.",
+            code="AlreadyThere",
+            target="server",
+        )
     note_place(draft, machine.resource_id, place)
     give_macs(draft, p.network_interfaces, server)
     if p.power_state == "Running":

@@ -14,7 +14,7 @@ from weft.core.decide.places import domain_of, mac_of, restored
 from weft.core.index import last_id
 from weft.model.errors import Conflict, InvalidMacAddress, InvalidReference
 from weft.model.leases import MAC_SCOPE, Holder
-from weft.model.values import Mac, mac_digits, parse_mac
+from weft.model.values import Mac, mac_dashes, mac_digits, parse_mac
 
 
 def renew(draft: Draft, command: RenewMac) -> Decision:
@@ -46,7 +46,7 @@ def renew(draft: Draft, command: RenewMac) -> Decision:
     else:
         mac = _granted(draft, interface, holder)
     if old is not None:
-        release(draft, MAC_SCOPE, old, ref, f"renewed: {ref} has {mac_digits(mac)} now")
+        release(draft, MAC_SCOPE, old, ref, f"renewed: {ref} has {mac_dashes(mac)} now")
     after = store_changed(draft, interface, private_mac_address=mac_digits(mac))
     report = restored(draft.state, interface, after, "renewed")
     return Decision(changes=draft.changes(), outcome="done", resource=machine, report=(report,))

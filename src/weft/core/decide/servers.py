@@ -12,6 +12,7 @@ from weft.core.decide.adapters import follow_adapter_macs
 from weft.core.decide.address_plans import own_range, range_for
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import hold_ip, release
+from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.seen import forget_ports
 from weft.core.pools import Segment
@@ -63,8 +64,11 @@ def remove(draft: Draft, old: Server) -> None:
 
 
 def give_up(draft: Draft, old: Server) -> None:
-    """All that a server holds: its provider addresses cool down, its adapters' and its ports' are forgotten."""
+    """All that a server holds: its provider addresses cool down, its adapters' and its ports' are forgotten; copies of
+    templates go nowhere of themselves."""
     ref = f"/servers/{old.resource_id}"
+    for template in draft.state.templates_on(old.resource_id):
+        put_machine(draft, template, server=None)
     for scope, address in _held(draft.state, ref, old):
         release(draft, scope, address, ref, f"{ref} deleted")
     follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
