@@ -5,6 +5,7 @@ of their checkpoints, clashes and all. A second run changes nothing.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -63,8 +64,8 @@ def import_files(
     """
 
     async def work(client: Client) -> int:
-        subnets = await _subnets(client, mapping or [])
         read = read_inventory(files)
+        subnets = await _subnets(client, mapping or [], _networks(read.inventory))
         present = Present(
             tuple(await client.list_all(f"{NETWORKING}/servers")),
             tuple(await client.list_all(f"{WEFT}/virtualMachines")),
@@ -81,13 +82,27 @@ def import_files(
     run(ctx, controller, work)
 
 
-async def _subnets(client: Client, mapping: Sequence[str]) -> dict[str, Subnet]:
-    """By the name of the network, lower case. Raises Misuse, and NotFound for a subnet that is not there."""
+def _networks(inventory: Inventory) -> set[str]:
+    """What --map may name: networks and switches of the inventory, bare and with their VLAN, lower case."""
+    found: set[str] = set()
+    for machine in inventory.machines:
+        for adapter in machine.interfaces:
+            name = (adapter.network or adapter.switch).lower()
+            found |= {name, f"{name}:{adapter.vlan or 0}"}
+    return found
+
+
+async def _subnets(client: Client, mapping: Sequence[str], networks: set[str]) -> dict[str, Subnet]:
+    """By the name of the network, lower case. Raises Misuse, also for a network that is not in the inventory, since its
+    addresses would come in with no subnet for good; and NotFound for a subnet that is not there."""
     found: dict[str, Subnet] = {}
     for text in mapping:
         name, equals, ref = text.rpartition("=")
         if not (name and equals and ref):
             raise Misuse(f"--map {text}: write NETWORK=SUBNET such as br0=corp/web, or NETWORK:VLAN=SUBNET")
+        if name.lower() not in networks:
+            there = ", ".join(sorted(each for each in networks if ":" not in each and each)) or "no network"
+            raise Misuse(f"--map {text}: no machine has an interface in {name}; the inventory has {there}")
         wanted = subnet_ref(ref)
         properties = (await client.get(path_of(wanted)))["properties"]
         partner = properties.get("dualStackSubnet")
@@ -200,27 +215,21 @@ def _holders(conflict: Any) -> str:
     return ", ".join(name_of(holder["resourceRef"]) for holder in conflict["holders"])
 
 
-_DONE = {
-    "server create": "servers created",
-    "server change": "servers changed",
-    "machine adopt": "machines adopted",
-    "machine change": "machines changed",
-}
+_DONE = {"create": "created", "adopt": "adopted", "change": "changed"}
 
 
 def _print_end(adoption: Adoption, outcome: Outcome, dry_run: bool) -> None:
     for text in outcome.refused:
         show.say(f"refused: {text}")
-    count: dict[str, int] = {}
-    for step in (*adoption.servers, *adoption.machines):
-        kind = "server" if step.name.startswith("servers/") else "machine"
-        count[f"{kind} {step.action}"] = count.get(f"{kind} {step.action}", 0) + 1
-    work = sum(number for word, number in count.items() if not word.endswith("unchanged"))
-    total = sum(count.values())
+    count = Counter(
+        ("server" if step.name.startswith("servers/") else "machine", step.action)
+        for step in (*adoption.servers, *adoption.machines)
+    )
+    work = sum(number for (_, action), number in count.items() if action in _DONE)
     if not work:
-        print(f"nothing changed: {total} servers and machines are there already")
+        print(f"nothing changed: {count.total()} servers and machines are there already")
         return
-    parts = [f"{count[key]} {words}" for key, words in _DONE.items() if key in count]
-    parts.append(f"{total - work} unchanged")
+    parts = [f"{counted(number, kind)} {_DONE[action]}" for (kind, action), number in count.items() if action in _DONE]
+    parts.append(f"{count.total() - work} unchanged")
     refused = f", {len(outcome.refused)} of them refused" if outcome.refused else ""
     print(f"{'dry run, nothing was changed; would be ' if dry_run else ''}{', '.join(parts)}{refused}")

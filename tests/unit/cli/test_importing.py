@@ -50,7 +50,7 @@ def test_hosts_machines_and_checkpoints_are_taken_in_as_they_are(weft: Weft, put
     file = put([host("n1", *RANGE)], [machine("web", "n1", nic("00-15-5D-01-05-07"), id="ID-1", checkpoints=[saved])])
     done = weft("import", file)
     assert done.exit_code == 0, done.output
-    assert "1 servers created, 1 machines adopted, 0 unchanged" in done.stdout
+    assert "1 server created, 1 machine adopted, 0 unchanged" in done.stdout
     assert got(weft, "servers", "n1")["properties"]["dynamicMacRange"] == {"first": RANGE[0], "last": RANGE[1]}
     web = got(weft, "virtualMachines", "web")["properties"]
     assert (web["powerState"], web["server"]) == ("Running", {"resourceRef": "/servers/n1"})
@@ -75,6 +75,16 @@ def test_a_second_run_changes_nothing(weft: Weft, put: Any) -> None:
     assert again.exit_code == 0
     assert "nothing changed: 4 servers and machines are there already" in again.stdout
     assert weft("get", "vms", "-o", "json").stdout + weft("get", "servers", "-o", "json").stdout == before
+
+
+def test_an_interface_without_address_waits_for_its_own_host_to_draw_one(weft: Weft, put: Any) -> None:
+    """Neither refused for want of a pool nor given one of ours."""
+    file = put([host("n1", *RANGE)], [machine("new", "n1", nic("000000000000"), id="ID-1", power="off")])
+    done = weft("import", file)
+    assert done.exit_code == 0, done.output
+    assert got(weft, "virtualMachines", "new")["properties"]["hypervisor"] == {"type": "hyperv", "id": "ID-1"}
+    assert "privateMacAddress" not in got(weft, "nics", "new-eth0")["properties"]
+    assert "nothing changed: 2 servers and machines" in weft("import", file).stdout
 
 
 def test_names_that_are_no_ids_are_kept_beside_them(weft: Weft, put: Any) -> None:
@@ -153,7 +163,7 @@ def test_a_dry_run_shows_and_changes_nothing(weft: Weft, put: Any) -> None:
     assert shown.exit_code == 0, shown.output
     assert f"draws from {RANGE[0]} to {RANGE[1]}" in shown.stdout
     assert "02-00-00-00-00-01; checkpoints before" in shown.stdout
-    assert "dry run, nothing was changed; would be 1 servers created, 1 machines adopted" in shown.stdout
+    assert "dry run, nothing was changed; would be 1 server created, 1 machine adopted" in shown.stdout
     assert names(weft, "servers") == names(weft, "vms") == []
 
 
@@ -161,14 +171,14 @@ def test_a_range_that_has_changed_is_a_fact_that_changes(weft: Weft, put: Any) -
     assert weft("import", put([host("n1", *RANGE)], [])).exit_code == 0
     assert weft("import", put([host("n1")], [])).stdout.startswith("nothing changed")
     done = weft("import", put([host("n1", "00-15-5D-09-00-00", "00-15-5D-09-00-FF")], []))
-    assert "1 servers changed, 0 unchanged" in done.stdout
+    assert "1 server changed, 0 unchanged" in done.stdout
 
 
 def test_an_import_that_was_interrupted_is_completed(weft: Weft, put: Any) -> None:
     """The machine came in, and what an import cannot say of it did not."""
     assert weft("import", put([], [machine("web", "n1")])).exit_code == 0
     done = weft("import", put([], [machine("web", "n1", id="ID-1")]))
-    assert "1 machines changed" in done.stdout
+    assert "1 machine changed" in done.stdout
     assert got(weft, "vms", "web")["properties"]["hypervisor"]["id"] == "ID-1"
 
 
@@ -203,8 +213,16 @@ def test_a_map_that_makes_no_sense_is_misuse(weft: Weft, put: Any, mapping: str)
     assert weft("import", put([], []), "--map", mapping).exit_code == 2
 
 
+def test_a_map_of_a_network_that_nobody_is_in_is_misuse(weft: Weft, put: Any) -> None:
+    """Its machines would come in without their subnet, and a second run would not mend that."""
+    done = weft("import", put([], [machine("web", "n1", nic("02-00-00-00-00-07"))]), "--map", "LNA=corp/web")
+    assert done.exit_code == 2
+    assert "no machine has an interface in LNA; the inventory has lan" in done.stderr
+
+
 def test_a_map_to_nothing_is_refused(weft: Weft, put: Any) -> None:
-    assert weft("import", put([], []), "--map", "lan=no/where").exit_code == 1
+    file = put([], [machine("web", "n1", nic("02-00-00-00-00-07"))])
+    assert weft("import", file, "--map", "lan=no/where").exit_code == 1
 
 
 def test_bad_files_are_told_before_anything_is_sent(weft: Weft, put: Any) -> None:

@@ -92,8 +92,8 @@ def listed(words: tuple[str, ...] | list[str], most: int = 5) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """`1 machine`, `2 machines`, `2,000 machines`."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    """`1 machine`, `2 machines`, `2,000 addresses`."""
+    return f"{number:,} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
 
 
 def named(guests: list[Guest]) -> tuple[str, ...]:

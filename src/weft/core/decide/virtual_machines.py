@@ -46,7 +46,9 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
     if old is not None:
         _check_change(old, settled)
     note_place(draft, sent.resource_id, place)
-    give_macs(draft, settled.network_interfaces, server)
+    # an adopted machine may wait for the address that its own host will draw: nothing is granted until it is bound anew
+    if old is None or old.properties.server != place or old.properties.network_interfaces != settled.network_interfaces:
+        give_macs(draft, settled.network_interfaces, server)
     if settled.power_state == "Running":
         if server is None:
             raise Invalid(f"Virtual machine {sent.resource_id} cannot run without a server.", target="server")
