@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.core.life import WEB, Life
-from tests.unit.core.world import dynamic_interface, server_on
+from tests.unit.core.life import WEB, Life, waiting_interface
+from tests.unit.core.world import dynamic_interface, server_on, static_interface
 from weft.core.commands import (
     Clone,
     EndReservations,
@@ -13,6 +13,7 @@ from weft.core.commands import (
     ImportedInterface,
     ImportMachine,
     NoteSeen,
+    RemoveServer,
     Reserve,
     Restore,
     Seen,
@@ -211,3 +212,27 @@ def test_a_template_of_a_machine_on_a_wire_without_pool_makes_machines(world: Li
     world.do(Clone("db1", "tpl", is_template=True))
     world.do(Clone("tpl", "db2"))
     assert world.addresses("db2-eth0") == "02 -"
+
+
+# -- copies
+
+
+def test_a_copy_that_waited_for_a_host_that_went_takes_the_next(world: Life) -> None:
+    world.host_range()
+    world.put("/networkInterfaces/w", waiting_interface())
+    world.machine("db1", None, "Off", "w")
+    world.do(Clone("db1", "db2", "keep", server="h2"))
+    world.do(RemoveServer("h2"))
+    world.machine("db2", "h1", "Off", "db2-w")
+    assert world.addresses("db2-w").startswith("00 ")
+
+
+def test_a_copy_of_a_hosts_own_interface_is_a_machines(world: Life) -> None:
+    world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": {"vlanID": 7}}]})
+    own = static_interface("0C0000000001", None) | {"isHostVirtualNetworkInterface": True}
+    world.put("/networkInterfaces/own", own)
+    world.machine("db1", "h1", "Off", "own")
+    world.do(Clone("db1", "db2", "keep"))
+    assert not world.get("/networkInterfaces/db2-own").properties.is_host_virtual_network_interface
+    # the host has it whether the machine runs or not
+    assert world.refuses(SetPower("db2", "Running")).target == "/networkInterfaces/own"

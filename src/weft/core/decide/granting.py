@@ -18,6 +18,7 @@ from weft.core.pools import Pool, Segment
 from weft.core.state import State
 from weft.core.words import why_full
 from weft.model.errors import Conflict, Invalid, InvalidReference, PoolIsFull
+from weft.model.fabric import ServerProperties
 from weft.model.leases import MAC_SCOPE, RESERVED, Holder
 from weft.model.resources import Ref, Resource
 from weft.model.values import NewId
@@ -74,6 +75,21 @@ def origin_of(
         strategy=strategy,
         reservation=_reservation(state, p.reservation, old),
     )
+
+
+def origin_on(
+    state: State,
+    interface: Resource[NetworkInterfaceProperties],
+    old: Resource[NetworkInterfaceProperties] | None,
+    server: Resource[ServerProperties] | None,
+) -> Origin:
+    """The same for an interface of a machine that is or will be on `server`, whatever it says of that itself."""
+    properties = msgspec.structs.replace(interface.properties, server=None)
+    origin = origin_of(state, msgspec.structs.replace(interface, properties=properties), old)
+    if server is None:
+        return origin
+    place = server.resource_id.lower()
+    return msgspec.structs.replace(origin, server=place, host_group=server.properties.host_group.lower())
 
 
 def _reservation(state: State, ref: Ref | None, old: Resource[NetworkInterfaceProperties] | None) -> str:

@@ -159,7 +159,8 @@ def _renamed(interface: str, source: str, name: str) -> str:
 
 def _copied(original: Interface, name: str, **properties: object) -> Interface:
     p = original.properties
-    changed = msgspec.structs.replace(p, internal_dns_name_label=None, reservation=None, **properties)
+    own = {"internal_dns_name_label": None, "reservation": None, "is_host_virtual_network_interface": False}
+    changed = msgspec.structs.replace(p, **own | properties)
     return Resource(
         resource_id=name,
         tags=original.tags,

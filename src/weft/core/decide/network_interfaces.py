@@ -11,7 +11,7 @@ import msgspec
 
 from weft.core.decide.bindings import INTERFACES, interface_of
 from weft.core.decide.draft import Draft
-from weft.core.decide.granting import Origin, origin_of
+from weft.core.decide.granting import Origin, origin_of, origin_on
 from weft.core.decide.holding import NOBODY, about, grant_mac, hold_mac, holder_in, others_of, release, share_domain
 from weft.core.decide.ip_configurations import Interface, settle_addresses
 from weft.core.decide.machines import note_place
@@ -97,11 +97,7 @@ def give_macs(draft: Draft, interfaces: Iterable[Ref], server: Resource[Any] | N
 
 
 def _give_mac(draft: Draft, interface: Interface, server: Resource[Any]) -> None:
-    origin = msgspec.structs.replace(
-        origin_of(draft.state, interface, interface),
-        server=server.resource_id.lower(),
-        host_group=server.properties.host_group.lower(),
-    )
+    origin = origin_on(draft.state, interface, interface, server)
     ref = f"/networkInterfaces/{interface.resource_id}"
     mac = grant_mac(draft, Holder("networkInterface", ref, domain_of(draft.state, interface), True), origin)
     store_changed(draft, interface, private_mac_address=mac_digits(mac))

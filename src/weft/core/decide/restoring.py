@@ -7,10 +7,10 @@ swapped their addresses since. What cannot be taken is refused, or replaced by f
 import msgspec
 
 from weft.core.commands import Decision, Restore, Restored
-from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, user_of
+from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, server_named, user_of
 from weft.core.decide.captures import Capture, captured_place
 from weft.core.decide.draft import Draft
-from weft.core.decide.granting import Origin, origin_of
+from weft.core.decide.granting import Origin, origin_on
 from weft.core.decide.holding import CAPTURES, about, grant_ip, grant_mac, hold_twin, holder_in, release, share_domain
 from weft.core.decide.ip_configurations import Configuration, Interface, Place
 from weft.core.decide.machines import (
@@ -26,7 +26,7 @@ from weft.core.decide.places import domain_of, mac_of, places_of, restored
 from weft.core.index import lower
 from weft.core.words import address_text
 from weft.model.errors import Conflict, Invalid, NotFound
-from weft.model.kinds import CHECKPOINTS, owned_id, resource_ref
+from weft.model.kinds import CHECKPOINTS, is_own, owned_id, owner_and_name, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
 from weft.model.values import mac_digits, parse_mac
@@ -88,6 +88,8 @@ class _Restoring:
         self._machine = machine
         self._checkpoint = checkpoint
         self._ref = resource_ref(CHECKPOINTS, checkpoint.resource_id)
+        own = is_own(owner_and_name(checkpoint.resource_id)[1])
+        self._why = "back: it did not start with others" if own else f"restored to {self._ref}"
         self._remap = remap
         self._refusals: list[Conflict] = []
         named = (lower(one.network_interface) for one in checkpoint.properties.network_interfaces)
@@ -181,7 +183,7 @@ class _Restoring:
             wanted.add((MAC_SCOPE, parse_mac(part.captured.mac_address)))
         for scope, address in places_of(self._draft.state, part.present):
             if (scope, address) not in wanted and (scope != MAC_SCOPE or part.captured.mac_address):
-                release(self._draft, scope, address, part.ref, f"restored to {self._ref}")
+                release(self._draft, scope, address, part.ref, self._why)
 
     def _take_back(self, part: _Part) -> None:
         draft = self._draft
@@ -254,8 +256,8 @@ class _Restoring:
 
     def _origin(self, part: _Part, interface: Interface) -> Origin:
         """Where fresh addresses come from, also for an interface that the machine does not have at present."""
-        properties = msgspec.structs.replace(interface.properties, server=self._machine.properties.server)
-        return origin_of(self._draft.state, msgspec.structs.replace(interface, properties=properties), part.present)
+        state = self._draft.state
+        return origin_on(state, interface, part.present, server_named(state, self._machine.properties.server))
 
     def _instead(self, place: Place) -> str:
         return f"instead of {address_text(*place)} of {self._ref}"
@@ -282,7 +284,7 @@ class _Restoring:
                 release(draft, *place, part.ref, f"in use by {target}")
             return True
         if own is None or own.domain != domain:
-            hold_twin(draft, *place, holder, f"restored to {self._ref}")
+            hold_twin(draft, *place, holder, self._why)
         return False
 
     def _refuse(self) -> None:
