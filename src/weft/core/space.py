@@ -8,6 +8,8 @@ at any fill; levels grow with log(size), from 1 (up to 4095 numbers) to 8 (2^64)
 
 from collections.abc import Iterable, Iterator
 
+from weft.core.runs import longest_run, starts_of
+
 LEAF_BITS = 12
 LEAF_WIDTH = 1 << LEAF_BITS
 _LEAF_MASK = LEAF_WIDTH - 1
@@ -329,7 +331,7 @@ class Space:
             run = 0 if self._is_covered(index) else width
             return run, run, run
         head = (leaf & -leaf).bit_length() - 1
-        return head, width - leaf.bit_length(), _longest_run(~leaf & ((1 << width) - 1))
+        return head, width - leaf.bit_length(), longest_run(~leaf & ((1 << width) - 1))
 
     def _node_gap(self, level: int, node: int) -> Gap:
         assert self._gaps is not None
@@ -359,7 +361,7 @@ class Space:
         assert self._gaps is not None
         if level == 0:
             width = min(LEAF_WIDTH, self.size - (node << LEAF_BITS))
-            starts = _starts_of(~self._leaves.get(node, 0) & ((1 << width) - 1), count)
+            starts = starts_of(~self._leaves.get(node, 0) & ((1 << width) - 1), count)
             return (node << LEAF_BITS) + (starts & -starts).bit_length() - 1
         below = self._gaps[level - 1]
         span = 1 << (LEAF_BITS + _NODE_BITS * (level - 1))
@@ -377,32 +379,3 @@ class Space:
                 return self._seek_gap(level - 1, child, count)
             run = run + width if first == width else tail
             child += 1
-
-
-def _starts_of(bits: int, count: int) -> int:
-    """Where runs of `count` ones begin."""
-    length = 1
-    while length < count:
-        step = min(length, count - length)
-        bits &= bits >> step
-        length += step
-    return bits
-
-
-def _longest_run(bits: int) -> int:
-    """Length of the longest run of ones: starts of runs of 1, 2, 4 ... are marked, then joined, longest first."""
-    if not bits:
-        return 0
-    powers = [bits]
-    length = 1
-    while longer := powers[-1] & (powers[-1] >> length):
-        powers.append(longer)
-        length *= 2
-    starts = powers.pop()
-    step = length
-    while powers:
-        step //= 2
-        longer = starts & (powers.pop() >> length)
-        if longer:
-            starts, length = longer, length + step
-    return length

@@ -37,7 +37,6 @@ VSID_MIN = Vsid(4096)
 VSID_MAX = Vsid(16_777_214)
 """RFC 7637 section 3.2 reserves 0..0xFFF and 0xFFFFFF."""
 
-MAC_BITS = 48
 GROUP_BIT = 1 << 40
 """The I/G bit: least significant bit of the first octet (IEEE 802)."""
 
