@@ -10,7 +10,7 @@ from weft.api.bodies import Named
 from weft.api.faults import UnknownPath
 from weft.core import commands
 from weft.model.errors import Invalid, InvalidMacAddress, InvalidReference
-from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owned_kind
+from weft.model.kinds import NETWORK_INTERFACES, OWN_NAMES, SERVERS, VIRTUAL_MACHINES, is_own, owned_kind
 from weft.model.values import check_resource_id, parse_mac
 
 NEVER, IF_RUNNING, ALWAYS = "never", "if running", "always"
@@ -54,11 +54,11 @@ def _failover(machine: str, body: bodies.Failover) -> commands.Failover:
 
 
 def _checkpoint(machine: str, body: bodies.Capture) -> commands.TakeCheckpoint:
-    return commands.TakeCheckpoint(machine, check_resource_id(body.resource_id))
+    return commands.TakeCheckpoint(machine, _name_of_capture(body.resource_id))
 
 
 def _export(machine: str, body: bodies.Capture) -> commands.ExportMachine:
-    return commands.ExportMachine(machine, check_resource_id(body.resource_id))
+    return commands.ExportMachine(machine, _name_of_capture(body.resource_id))
 
 
 def _clone(machine: str, body: bodies.Clone) -> commands.Clone:
@@ -86,7 +86,7 @@ def _import(machine: str, body: bodies.Import) -> commands.ImportMachine:
         power=body.power_state,
         checkpoints=tuple(
             commands.ImportedCheckpoint(
-                check_resource_id(each.resource_id),
+                _name_of_capture(each.resource_id),
                 _interfaces(each.network_interfaces, f"checkpoints[{at}].networkInterfaces"),
             )
             for at, each in enumerate(body.checkpoints)
@@ -105,6 +105,17 @@ def _interfaces(asked: Sequence[bodies.ImportedInterface], path: str) -> tuple[c
         )
         for each in asked
     )
+
+
+def _name_of_capture(text: str) -> str:
+    """Raises InvalidResourceName, Invalid: it is kept for what the controller makes itself."""
+    if is_own(check_resource_id(text)):
+        raise Invalid(
+            f"Names that begin with '{OWN_NAMES}' are the controller's own: choose another than '{text}'.",
+            code="InvalidResourceName",
+            target="resourceId",
+        )
+    return text
 
 
 def _check_mac(text: str, target: str) -> None:

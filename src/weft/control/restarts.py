@@ -13,11 +13,11 @@ from weft.control.writer import Writer
 from weft.core.commands import Actor, Decision, Delete, Path, RenewMac, Restore, SetPower, TakeCheckpoint
 from weft.core.policy_places import server_of
 from weft.model.errors import NotReady, WeftError
-from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES, owner_and_name
+from weft.model.kinds import CHECKPOINTS, OWN_NAMES, VIRTUAL_MACHINES, owner_and_name
 
 log = logging.getLogger(__name__)
 
-UNDER_WAY = "weft.restart-under-way"
+UNDER_WAY = f"{OWN_NAMES}restart-under-way"
 """Name of the checkpoint that lives from before the stop until the machine runs again."""
 
 

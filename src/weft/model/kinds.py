@@ -108,6 +108,15 @@ def owned_kind(owner: Kind, name: str) -> Kind | None:
     return found if found is not None and found.owner == owner.name else None
 
 
+OWN_NAMES = "weft."
+"""Names of checkpoints and exports that begin so are Weft's own; no client may choose one."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is one of Weft's own, in any case."""
+    return name.lower().startswith(OWN_NAMES)
+
+
 def resource_ref(kind: Kind, resource_id: str) -> str:
     """The resourceRef of a top-level resource; those of /weft/v1 begin with /weft."""
     path = f"/{kind.name}/{resource_id}"

@@ -51,6 +51,21 @@ def test_what_is_asked(verb: str, body: Any, command: Any) -> None:
     assert read(verb, body) == command
 
 
+@pytest.mark.parametrize(
+    ("verb", "body", "machine"),
+    [
+        ("checkpoint", {"resourceId": "weft.restart-under-way"}, "web1"),
+        ("export", {"resourceId": "WEFT.x"}, "web1"),
+        ("import", {"resourceId": "old", "checkpoints": [{"resourceId": "weft.y"}]}, ""),
+    ],
+)
+def test_the_controllers_own_names_are_no_clients(verb: str, body: Any, machine: str) -> None:
+    with pytest.raises(Invalid, match="controller's own") as refused:
+        read(verb, body, machine)
+    assert (refused.value.code, refused.value.target) == ("InvalidResourceName", "resourceId")
+    assert read("checkpoint", {"resourceId": "weft"}) == commands.TakeCheckpoint("web1", "weft")
+
+
 def test_an_import_with_all_its_members() -> None:
     body = {
         "resourceId": "old",

@@ -4,7 +4,19 @@ import pytest
 
 from tests.unit.core.life import CHECKPOINT, EXPORT, Life, events
 from tests.unit.core.world import dynamic_interface, put_command, static_interface, virtual_network
-from weft.core.commands import BeginMove, Clone, Command, Delete, ExportMachine, Path, Preconditions, TakeCheckpoint
+from weft.core.changes import LeaseChange
+from weft.core.commands import (
+    BeginMove,
+    Clone,
+    Command,
+    Delete,
+    ExportMachine,
+    Path,
+    Preconditions,
+    RenewMac,
+    Restore,
+    TakeCheckpoint,
+)
 
 
 @pytest.fixture
@@ -149,3 +161,32 @@ def test_an_unmanaged_address_is_captured_without_one(world: Life) -> None:
     assert "/checkpoints/c1" in world.refused_delete("/logicalNetworks/wires").message
     world.delete("/weft/virtualMachines/db1")
     world.delete("/logicalNetworks/wires")
+
+
+def test_the_mark_of_a_restart_leaves_the_interface_as_last_holder(world: Life) -> None:
+    """Else it could not have back at once what it gave up, and the history would speak of what no client made."""
+    world.do(TakeCheckpoint("web1", "weft.restart-under-way"))
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.do(TakeCheckpoint("web1", "c1"))
+    decision = world.delete(f"{CHECKPOINT.rpartition('/')[0]}/weft.restart-under-way")
+    assert "weft." not in " ".join(one.reason for one in decision.changes if isinstance(one, LeaseChange))
+    assert world.mac(0) == ("cooling", ["web1-eth0"])
+    assert world.mac(1) == ("assigned", ["web1-eth0", "c1"])
+    world.do(RenewMac("web1", "web1-eth0", "020000000000"))
+    assert world.addresses("web1-eth0") == "00 10.1.1.2"
+
+
+def test_a_mark_beside_a_checkpoint_leaves_that_holding(world: Life) -> None:
+    world.do(TakeCheckpoint("web1", "c1"))
+    world.do(TakeCheckpoint("web1", "weft.restart-under-way"))
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.delete(f"{CHECKPOINT.rpartition('/')[0]}/weft.restart-under-way")
+    assert world.mac(0) == ("retained", ["c1"])
+
+
+def test_going_back_to_the_mark_is_said_as_what_it_is(world: Life) -> None:
+    world.do(TakeCheckpoint("web1", "weft.restart-under-way"))
+    world.do(RenewMac("web1", "web1-eth0"))
+    decision = world.do(Restore("web1", "weft.restart-under-way"))
+    reasons = {one.reason for one in decision.changes if isinstance(one, LeaseChange)}
+    assert reasons == {"back: it did not start with others"}

@@ -5,8 +5,11 @@ Restoring is in core.decide.restoring. A machine's delete takes its checkpoints 
 
 from collections.abc import Iterator
 
+import msgspec
+
 from weft.core.commands import Decision, ExportMachine, TakeCheckpoint
 from weft.core.decide.bindings import interface_of
+from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import holder_in, release, retain
 from weft.core.decide.ip_configurations import Interface, Place, stored_address
@@ -14,7 +17,7 @@ from weft.core.decide.machines import check_free_name, machine_ref, note_place, 
 from weft.core.decide.places import mac_of, places_of
 from weft.core.state import State
 from weft.model.errors import Invalid
-from weft.model.kinds import CHECKPOINTS, EXPORTS, Kind, owned_id, owner_and_name, resource_ref
+from weft.model.kinds import CHECKPOINTS, EXPORTS, Kind, is_own, owned_id, owner_and_name, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.resources import Ref, Resource
 from weft.model.values import mac_dashes, parse_mac, wall_text
@@ -139,6 +142,28 @@ def _retain(draft: Draft, interface: Interface, holder_kind: str, ref: str) -> N
 
 def _remove(draft: Draft, kind: Kind, capture: Capture, reason: str) -> None:
     ref = resource_ref(kind, capture.resource_id)
+    if is_own(owner_and_name(capture.resource_id)[1]):
+        _end_mark(draft, capture, ref)
+        return
     places = (place for one in capture.properties.network_interfaces for place in captured_places(draft.state, one))
     for scope, address in dict.fromkeys(places):
         release(draft, scope, address, ref, f"{ref} {reason}")
+
+
+def _end_mark(draft: Draft, capture: Capture, ref: str) -> None:
+    """What only a checkpoint of ours held was given up by the interface itself, which stays its last holder."""
+    reason = f"changed while virtual machine {owner_and_name(capture.resource_id)[0]} was stopped for it"
+    for one in capture.properties.network_interfaces:
+        for scope, address in captured_places(draft.state, one):
+            lease = draft.lease(scope, address)
+            held = holder_in(lease, ref)
+            if lease is None or held is None:
+                continue
+            if one.network_interface is not None and len(lease.holders) == 1:
+                interface = msgspec.structs.replace(
+                    held, kind="networkInterface", ref=one.network_interface.resource_ref
+                )
+                rested = resting(draft, msgspec.structs.replace(lease, holders=(interface,)), reason)
+                draft.turn(lease, rested, "released", reason)
+            else:
+                release(draft, scope, address, ref, reason)

@@ -36,8 +36,8 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     if lower(p.server) == lower(place) and p.move is None:
         raise Conflict(
-            f"{machine_ref(machine.resource_id)} is on {place.resource_ref} already: name the server that shall have it "
-            "instead.",
+            f"{machine_ref(machine.resource_id)} is on {place.resource_ref} already: name the server that shall have "
+            "it instead.",
             code="AlreadyThere",
             target="server",
         )
