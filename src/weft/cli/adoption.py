@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -64,6 +64,8 @@ class Adoption(msgspec.Struct, frozen=True):
     """Networks that no --map names, with how many addresses are left out for that."""
     outside: tuple[str, ...]
     """Machine and address, where an address does not lie in the subnet that its network is mapped to."""
+    moved: tuple[str, ...] = ()
+    """Machines that came in before, from another host."""
 
 
 def plan(inventory: Inventory, subnets: Mapping[str, Subnet], present: Present) -> Adoption:
@@ -80,6 +82,7 @@ class _Planner:
         self._known = dict(_identities(present.machines))
         self._unmapped: Counter[str] = Counter()
         self._outside: list[str] = []
+        self._moved: list[str] = []
 
     def plan(self) -> Adoption:
         hosts = {host.name.lower(): host for host in self._inventory.hosts}
@@ -92,18 +95,28 @@ class _Planner:
         servers = [self._server(host, server_ids[key]) for key, host in sorted(hosts.items())]
         types = {key: host.type for key, host in hosts.items()}
         machines = self._inventory.machines
-        made = ids_of([_keys(machine) for machine in machines], self._remembered(machines, server_ids))
+        strangers = self._strangers(machines, server_ids)
+        made = ids_of([_keys(machine) for machine in machines], self._remembered(machines, server_ids), strangers)
         steps = [
             self._machine(machine, one, server_ids.get(machine.host.lower(), ""), types.get(machine.host.lower(), ""))
             for machine, one in zip(machines, made, strict=True)
         ]
         unmapped = tuple(sorted(self._unmapped.items()))
-        return Adoption(tuple(servers), tuple(steps), unmapped, tuple(self._outside))
+        return Adoption(tuple(servers), tuple(steps), unmapped, tuple(self._outside), tuple(self._moved))
 
     def _remembered(self, machines: Iterable[Machine], servers: Mapping[str, str]) -> dict[int, str]:
         """Ids of machines that were imported before, by their place in the inventory."""
         keys = [(servers.get(one.host.lower(), "").lower(), one.id.lower(), one.name.lower()) for one in machines]
         return {at: self._known[key] for at, key in enumerate(keys) if key in self._known}
+
+    def _strangers(self, machines: Iterable[Machine], servers: Mapping[str, str]) -> set[int]:
+        """Machines, by their place in the inventory, whose name is the id of another one that came in before."""
+        return {
+            at
+            for at, one in enumerate(machines)
+            if (there := self._machines.get(slug(one.name).lower())) is not None
+            and not _is_it(there, one, servers.get(one.host.lower(), "").lower())
+        }
 
     def _server(self, host: Host, made: str) -> Step:
         """The range is a fact about the host; the rest of a server that is there stays as it is."""
@@ -126,6 +139,9 @@ class _Planner:
         marks = _marks(machine, made, kind)
         there = self._machines.get(made.lower())
         if there is not None:
+            known = _server_of(there)
+            if server and known and known != server.lower():
+                self._moved.append(f"{machine.name} is on {known} here, and on {machine.host} in the inventory")
             return Step("unchanged" if _has(there, marks) else "change", shown, marks=marks)
         if machine.is_template:
             return Step("adopt", shown, self._template(machine, made, server), marks)
@@ -189,8 +205,23 @@ def _identities(machines: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Identit
         properties = machine["properties"]
         hypervisor = properties.get("hypervisor") or {}
         name = (machine.get("tags") or {}).get("name") or machine["resourceId"]
-        server = str((properties.get("server") or {}).get("resourceRef", "")).rpartition("/")[2]
-        yield (server.lower(), str(hypervisor.get("id", "")).lower(), str(name).lower()), str(machine["resourceId"])
+        yield (
+            (_server_of(machine), str(hypervisor.get("id", "")).lower(), str(name).lower()),
+            str(machine["resourceId"]),
+        )
+
+
+def _server_of(there: Mapping[str, Any]) -> str:
+    return str((there["properties"].get("server") or {}).get("resourceRef", "")).rpartition("/")[2].lower()
+
+
+def _is_it(there: Mapping[str, Any], machine: Machine, server: str) -> bool:
+    """Whether a machine that is there is this one: by its hypervisor's id, since it may have moved; else by its host,
+    as far as both are known. A replica has its primary's id."""
+    known = str((there["properties"].get("hypervisor") or {}).get("id", "")).lower()
+    if known and machine.id and not (machine.is_replica and known == machine.id.lower()):
+        return known == machine.id.lower()
+    return not server or _server_of(there) in ("", server)
 
 
 def _marks(machine: Machine, made: str, kind: str) -> dict[str, Any]:
@@ -217,14 +248,17 @@ def _shown(path: str, made: str, name: str) -> str:
     return path if made == name else f"{path} ({name})"
 
 
-def ids_of(named: list[tuple[str, str]], remembered: Mapping[int, str]) -> list[str]:
-    """Ids for (name, what tells it from others of that name), whatever their order; `remembered` by position."""
+def ids_of(
+    named: list[tuple[str, str]], remembered: Mapping[int, str], strangers: Container[int] = frozenset()
+) -> list[str]:
+    """Ids for (name, what tells it from others of that name), whatever their order; `remembered` and `strangers`, whose
+    plain id somebody else has, by position."""
     plain = [slug(name) for name, _ in named]
     uses = Counter(made.lower() for made in plain)
     exact = Counter(name.lower() for (name, _), made in zip(named, plain, strict=True) if name == made)
     found: list[str] = []
     for at, ((name, rest), made) in enumerate(zip(named, plain, strict=True)):
-        alone = uses[made.lower()] == 1 or (name == made and exact[name.lower()] == 1)
+        alone = at not in strangers and (uses[made.lower()] == 1 or (name == made and exact[name.lower()] == 1))
         found.append(remembered.get(at) or (made if alone else _suffixed(made, f"{name}/{rest}")))
     return found
 

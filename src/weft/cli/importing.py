@@ -189,6 +189,8 @@ def _remark(adoption: Adoption, inventory: Inventory) -> None:
             show.say(f"note: {network}: {counted(addresses, 'IP address')} left out; name its subnet with --map")
     for text in adoption.outside:
         show.say(f"note: {text}; it is left out")
+    for text in adoption.moved:
+        show.say(f"note: {text}; an import moves nothing")
     homeless = [machine.name for machine in inventory.machines if not machine.host and machine.power.lower() != "off"]
     for name in homeless:
         show.say(f"note: {name} names no host, so it is taken in as Off")

@@ -113,6 +113,26 @@ def test_a_machine_keeps_the_id_of_its_first_import(weft: Weft, put: Any) -> Non
     assert len(names(weft, "vms")) == 2
 
 
+def test_another_machine_of_that_name_comes_in_beside_the_first(weft: Weft, put: Any) -> None:
+    """From another file, on another day: it is not taken for the one that is there."""
+    first = put([], [machine("web", "n1", nic("02-00-00-00-00-07"), id="ID-1"), machine("db", "n1")])
+    assert weft("import", first).exit_code == 0
+    second = put([], [machine("web", "n2", nic("02-00-00-00-00-08"), id="ID-2"), machine("db", "n2")])
+    assert "2 machines adopted" in weft("import", second).stdout
+    assert weft("import", second).stdout.startswith("nothing changed")
+    assert got(weft, "virtualMachines", "web")["properties"]["hypervisor"]["id"] == "ID-1"
+    assert len(names(weft, "virtualMachines")) == 4
+    replica = put([], [machine("web", "n3", nic("02-00-00-00-00-07"), id="ID-1", power="off", isReplica=True)])
+    assert "1 machine adopted" in weft("import", replica).stdout
+
+
+def test_a_machine_that_has_moved_since_is_told_of(weft: Weft, put: Any) -> None:
+    assert weft("import", put([], [machine("web", "n1", id="ID-1")])).exit_code == 0
+    done = weft("import", put([], [machine("web", "n2", id="ID-1")]))
+    assert "note: web is on n1 here, and on n2 in the inventory; an import moves nothing" in done.stderr
+    assert names(weft, "virtualMachines") == ["web"]
+
+
 def test_networks_are_mapped_to_subnets(weft: Weft, put: Any) -> None:
     assert weft("apply", "-f", "-", stdin=CORP).exit_code == 0
     ips = ["10.1.1.5", "fe80::1", "10.9.9.9"]
