@@ -33,6 +33,8 @@ class Power:
         machine = self.machine(name)
         self.check_reachable(server_of(machine))
         before = machine.properties.power_state
+        if power == "Saved" and before == "Running":
+            self._check_saves(name, server_of(machine))
         submitted = await self._writer.submit(SetPower(name, power), actor)
         server = server_of(self.machine(name))
         expected = Expectation(self._publisher, server, submitted.revision)
@@ -50,6 +52,15 @@ class Power:
             await self._writer.submit(SetPower(name, power), actor)
         except WeftError as error:
             log.warning("the intent for %s could not be taken back: %s", name, error)
+
+    def _check_saves(self, name: str, server: str) -> None:
+        """Raises NotReady where an agent would have to do it: no driver has a verb for it (weft.agent.hypervisors)."""
+        agent = self._publisher.managed.get(server)
+        if agent is not None and agent.hypervisor:
+            raise NotReady(
+                f"The agent of '{server}' drives a hypervisor ({agent.hypervisor}) that it cannot let save machines: stop "
+                f"'{name}' instead."
+            )
 
     def check_reachable(self, server: str) -> None:
         """Raises NotReady for a managed server whose agent is not connected."""

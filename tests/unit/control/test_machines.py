@@ -100,6 +100,14 @@ async def test_a_start_that_the_hypervisor_refuses_is_taken_back(controller: Con
     assert rack.hosts["host1"].machines == {"a": "Running"}
 
 
+async def test_a_save_that_no_driver_can_do_is_refused_at_once(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    revision = controller.state.revision
+    with pytest.raises(NotReady, match="lab.* cannot let save machines: stop 'a' instead"):
+        await asyncio.wait_for(controller.machines.save("a", ANN), 1)
+    assert (power(controller), controller.state.revision) == ("Running", revision)
+
+
 async def test_a_stop_that_is_refused_leaves_it_running(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     rack.hosts["host1"].refuses = "it hangs"
