@@ -15,7 +15,7 @@ from weft.cli.desk import run
 from weft.cli.follow import differing
 from weft.cli.names import last_of, machine_ref
 from weft.cli.show import Format
-from weft.model.errors import WeftError
+from weft.model.errors import WaitTimedOut, WeftError
 from weft.model.kinds import VIRTUAL_MACHINES, Kind
 from weft.wire.client import WEFT, Client, Write, path_of
 
@@ -78,14 +78,15 @@ async def carry_out(client: Client, action: Action, ask: Ask) -> Any:
 
 
 async def each(client: Client, actions: Iterable[Action], ask: Ask) -> list[Any]:
-    """One after another; what refuses is told at the end. Raises NotAll after the others have been shown."""
+    """One after another; what refuses, or is not done in time, is told at the end. Raises NotAll after the others have
+    been shown."""
     answers: list[Any] = []
     refused: list[tuple[str, WeftError]] = []
     for action in actions:
         try:
             answers.append(await carry_out(client, action, ask))
         except WeftError as error:
-            if error.status >= 500:
+            if error.status >= 500 and error.code != WaitTimedOut.code:
                 raise
             refused.append((last_of(action.machine), error))
     if ask.dry_run:

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Weft
+from weft.cli.actions import Action, Ask, NotAll, each
+from weft.cli.show import Format
+from weft.model.errors import WaitTimedOut
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -253,3 +256,19 @@ def test_which_interface_is_meant(weft: Weft) -> None:
     result = weft("vm", "renew-mac", "web1", "--yes")
     assert (result.exit_code, "web1-eth0, web1-eth1; choose one with --nic" in result.stderr) == (2, True)
     assert "web1-eth1" in said(weft, "vm", "renew-mac", "web1", "--nic", "web1-eth1", "--yes")
+
+
+async def test_a_host_that_is_late_with_one_machine_does_not_keep_the_others_back() -> None:
+    """Of a dead host's fifty machines the first may take its time."""
+    asked: list[str] = []
+
+    class Late:
+        async def post(self, path: str, body: Any, write: Any) -> Any:
+            asked.append(path)
+            raise WaitTimedOut(f"{path} is not up yet")
+
+    actions = [Action(name, "failover", {}) for name in ("web1", "web2")]
+    with pytest.raises(NotAll) as lagging:
+        await each(Late(), actions, Ask(Format.table, ""))  # type: ignore[arg-type]
+    assert len(asked) == 2
+    assert (lagging.value.code, lagging.value.status) == ("HostsLag", 504)
