@@ -26,9 +26,10 @@ from weft.control.waits import wait_applied
 from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
 from weft.core.changes import Commit, ResourceChange
-from weft.core.commands import Actor, Command, Decision
+from weft.core.commands import Actor, Batch, Command, Decision, ImportMachine
 from weft.core.ledger import warnings_for
 from weft.core.state import State
+from weft.model.errors import Conflict
 from weft.model.kinds import MAC_POOLS
 from weft.model.values import NewId, Now
 from weft.store.store import Answer, HistoryRow, Retention, Store
@@ -119,6 +120,7 @@ class Controller:
         self, command: Command, actor: Actor, request_id: str | None = None, encode: Encode | None = None
     ) -> Submitted:
         """Decide and commit a command; see Writer.submit. Raises Refusal, StoreUnavailable."""
+        self._check_adopted(command)
         return await self.writer.submit(command, actor, request_id, encode)
 
     def keep_answer(self, answer: Answer) -> None:
@@ -131,7 +133,23 @@ class Controller:
 
     def dry_run(self, command: Command) -> Decision:
         """What a command would come to now; nothing is kept. Raises Refusal."""
+        self._check_adopted(command)
         return self.writer.dry_run(command)
+
+    def _check_adopted(self, command: Command) -> None:
+        """What is adopted runs by another's hand, maybe beside a twin, and an agent starts what should run. Raises
+        Conflict (ServerIsManaged)."""
+        for at, one in enumerate(command.commands if isinstance(command, Batch) else (command,)):
+            if isinstance(one, ImportMachine) and one.adopt and one.power.lower() == "running":
+                if one.server.lower() in self.publisher.managed:
+                    refusal = Conflict(
+                        f"/servers/{one.server} has an agent, which would start {one.name} a second time: adopt it on "
+                        "a server without one, or import it without adopt.",
+                        code="ServerIsManaged",
+                        target="server",
+                    )
+                    refusal.position = at if isinstance(command, Batch) else None
+                    raise refusal
 
     async def wait_applied(self, revision: int, timeout: float) -> None:
         """Return when every host that needs `revision` has applied it. Raises WaitTimedOut, naming those that lag."""
