@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from weft.control.publisher import Publisher
 from weft.control.session import Session
 from weft.control.writer import Writer
-from weft.core.changes import Commit, LeaseChange
+from weft.core.changes import Commit, LeaseChange, ResourceChange
 from weft.core.commands import Actor, MarkMachine, NoteSeen, Seen
+from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import Refusal, StoreUnavailable
-from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import MachineFact
+from weft.wire.messages import MachineFact, SeenMac
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,10 @@ class Observations:
         self._is_busy = is_busy
         self._heard: set[str] = set()
         self._news = asyncio.Event()
-        self._noted: dict[str, tuple[Seen, ...]] = {}
-        """By server: what was last brought into the ledger, and nothing has happened to since."""
+        self._noted: dict[str, tuple[SeenMac, ...]] = {}
+        """By server: what was last brought into the ledger."""
+        self._doubtful: dict[str, set[int]] = {}
+        """By server: those of its MAC addresses to which something has happened since."""
         self._seen_by: dict[int, set[str]] = {}
         """Servers by MAC address that they see."""
         self._macs_of: dict[str, set[int]] = {}
@@ -49,14 +52,19 @@ class Observations:
         self._news.set()
 
     def committed(self, commit: Commit) -> None:
-        """What is seen may mean something else now: its address was given to somebody, or given up."""
+        """What is seen may mean something else now: its address was given to somebody or given up, its server has other
+        networks."""
         if not self._seen_by:
             return
         for change in commit.changes:
-            if isinstance(change, LeaseChange) and change.scope == MAC_SCOPE:
-                for server in self._seen_by.get(change.address, ()):
-                    self._noted.pop(server, None)
-                    self.heard(server)
+            if isinstance(change, LeaseChange):
+                if change.scope == MAC_SCOPE and not _is_first_sight(change):
+                    for server in self._seen_by.get(change.address, ()):
+                        self._doubtful.setdefault(server, set()).add(change.address)
+                        self.heard(server)
+            elif isinstance(change, ResourceChange) and change.kind == SERVERS.name:
+                self._noted.pop(change.id, None)
+                self.heard(change.id)
 
     async def run(self) -> None:
         """Take in what was heard, until cancelled."""
@@ -88,15 +96,18 @@ class Observations:
 
     async def _note_seen(self, server: str, session: Session) -> None:
         facts = session.facts
-        if not (facts.looked or facts.seen):
+        if not facts.looked:
             return
-        seen = tuple(Seen(one.mac, one.port, one.bridge, one.vlan, one.learnt) for one in facts.seen)
-        before = self._noted.get(server)
-        if before == seen or (not seen and not before and not self._has_ports(server)):
+        before, seen = self._noted.get(server), facts.seen
+        only = None if before is None else frozenset(self._doubtful.pop(server, set()) | _differing(before, seen))
+        if only == frozenset() or (before is None and not seen and not self._has_ports(server)):
             return
+        self._doubtful.pop(server, None)
         self._remember(server, seen)
+        news = (one for one in seen if only is None or one.mac in only)
+        told = tuple(Seen(one.mac, one.port, one.bridge, one.vlan, one.learnt) for one in news)
         try:
-            await self._writer.submit(NoteSeen(server, seen), _agent(server))
+            await self._writer.submit(NoteSeen(server, told, only), _agent(server))
         except BaseException:
             self._noted.pop(server, None)
             raise
@@ -104,7 +115,7 @@ class Observations:
     def _has_ports(self, server: str) -> bool:
         return bool(self._writer.state.addresses.notable.ports.get(server))
 
-    def _remember(self, server: str, seen: tuple[Seen, ...]) -> None:
+    def _remember(self, server: str, seen: tuple[SeenMac, ...]) -> None:
         macs = {one.mac for one in seen}
         for mac in self._macs_of.get(server, set()) - macs:
             self._seen_by[mac].discard(server)
@@ -136,6 +147,19 @@ class Observations:
                     yield MarkMachine(fact.machine, DELETED + self._publisher.spelled(server))
             elif fact.presence == "here" and why.startswith(DELETED):
                 yield MarkMachine(fact.machine, "")
+
+
+def _is_first_sight(change: LeaseChange) -> bool:
+    """Nobody had it, and now a port has: whoever else sees it too has that port to thank, and nothing to say."""
+    now = present(change.after)
+    return bool(now) and not present(change.before) and all(holder.kind == "port" for holder in now)
+
+
+def _differing(before: tuple[SeenMac, ...], seen: tuple[SeenMac, ...]) -> set[int]:
+    """MAC addresses that came, went, or are elsewhere."""
+    if before is seen or before == seen:
+        return set()
+    return {one.mac for one in set(before) ^ set(seen)}
 
 
 def _agent(server: str) -> Actor:

@@ -215,6 +215,8 @@ class NoteSeen(msgspec.Struct, frozen=True):
 
     server: str
     seen: tuple[Seen, ...] = ()
+    only: frozenset[int] | None = None
+    """The MAC addresses that this is about, nothing is said of others; None: of all."""
 
 
 class EndCoolDowns(msgspec.Struct, frozen=True):

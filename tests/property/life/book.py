@@ -194,6 +194,16 @@ def meet(one: frozenset[str], other: frozenset[str]) -> bool:
     return not one or not other or bool(one & other)
 
 
+def _mac_of(port: Port | None) -> int | None:
+    return port.mac if port is not None else None
+
+
+def _meets_its_like(domains: Domains, place: tuple[str, Port], others: list[tuple[str, Port]]) -> bool:
+    """Whether a port at a server meets another one with its address."""
+    own = domains.of_port(*place)
+    return any(port.mac == place[1].mac and meet(own, domains.of_port(at, port)) for at, port in others)
+
+
 class Book:
     """One ledger's book. `follow` after each command that was carried out, `compare` when nothing is under way."""
 
@@ -245,13 +255,21 @@ class Book:
         self._end_coolings(state, command, now)
 
     def _note_ports(self, state: State, command: NoteSeen) -> None:
-        """A learnt address is no news where we know better: it is an interface's, or was until a moment ago."""
-        ours = {key for one in state.all("networkInterfaces") for key in addresses_of(one)} | self.cooling.keys()
-        self.ports[command.server.lower()] = {
-            one.port: Port(one.mac, one.vlan, one.learnt)
-            for one in command.seen
-            if not one.learnt or (MAC_SCOPE, one.mac) not in ours
-        }
+        """A learnt address is no news where we know better: it is an interface's, or was until a moment ago, or another
+        port that it meets has it."""
+        ours = {key for one in state.all("networkInterfaces") for key in addresses_of(one)}
+        ours |= {key for key, rest in self.cooling.items() if not all("/ports/" in ref for ref in rest.last)}
+        server, domains = command.server.lower(), Domains(state)
+        had = self.ports.pop(server, {})
+        others = [(at, port) for at, ports in self.ports.items() for port in ports.values()]
+        noted: dict[str, Port] = {}
+        for one in sorted(command.seen, key=lambda one: (one.learnt, _mac_of(had.get(one.port)) != one.mac)):
+            port = Port(one.mac, one.vlan, one.learnt)
+            places = [*others, *((server, other) for other in noted.values())]
+            if one.learnt and ((MAC_SCOPE, one.mac) in ours or _meets_its_like(domains, (server, port), places)):
+                continue
+            noted[one.port] = port
+        self.ports[server] = noted
 
     def _rest(self, key: Key, last: dict[str, str], now: float, pools: tuple[list[PoolBook], list[PoolBook]]) -> None:
         """Nobody has it any more: it cools if a pool says so."""

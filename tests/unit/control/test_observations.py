@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
+from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in, put
 from tests.cluster.host_agent import Rack
 from tests.unit.control.test_machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Delete
+from weft.core.commands import Delete, NoteSeen
 from weft.core.commands import Path as Name
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import parse_mac
@@ -229,3 +230,39 @@ async def test_a_machine_on_the_move_is_not_missed(
     source.gone.clear()
     rack.hosts["host2"].gate.set()
     await moving
+
+
+async def test_a_round_asks_for_what_changed_alone(controller: Controller, rack: Rack) -> None:
+    hosts = rack.hosts
+    for host in hosts.values():
+        host.seen = tuple(SeenMac(STRANGER + number, "eth1", "br-ex", 0, True) for number in range(50))
+    await until(lambda: state(controller, STRANGER + 49) == "foreign")
+    assert await quiet(controller) == await quiet(controller)
+    (at,) = ports(controller)
+    one, other = ("host1", "host2") if "host1" in at else ("host2", "host1")
+    asked = submitted(controller)
+    hosts[one].seen = hosts[one].seen[1:]
+    await until(lambda: ports(controller) == [f"/servers/{other}/ports/eth1"])
+    await quiet(controller)
+    assert {command.only for command in asked} == {frozenset({STRANGER})}
+    assert all(len(command.seen) <= 1 for command in asked) and len(asked) <= 4
+
+
+async def test_who_has_not_looked_yet_has_nothing_to_say(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    host.looked, host.seen = False, (SeenMac(STRANGER, "vnet3", "br-ex"),)
+    await quiet(controller)
+    assert state(controller) == "free"
+
+
+async def test_what_a_server_sees_is_looked_at_again_when_its_networks_change(
+    controller: Controller, rack: Rack
+) -> None:
+    rack.hosts["host1"].seen = (SeenMac(STRANGER, "vnet3", "br-ex"),)
+    await until(lambda: state(controller) == "foreign")
+    asked = submitted(controller)
+    server = controller.state.get("servers", "host1")
+    changed = msgspec.structs.replace(server.properties, vendor="Contoso")
+    await controller.submit(put("servers", "host1", changed), ANN)
+    await quiet(controller)
+    assert [command.server for command in asked if isinstance(command, NoteSeen)] == ["host1"]

@@ -169,3 +169,31 @@ def test_what_is_reserved_stays_reserved_when_it_is_seen(world: World) -> None:
     assert world.counts("/macpools/p1") == {"reserved": 4, "free": 12}
     world.delete("/weft/reservations/r1")
     assert world.counts("/macpools/p1") == {"foreign": 1, "free": 15}
+
+
+def test_what_switches_learn_of_one_stranger_is_noted_once_and_is_no_clash(world: World) -> None:
+    for server in ("h1", "h2"):
+        see(world, port(name="eth1", learnt=True), server=server)
+    assert [one.ref for one in lease_of(world).holders] == ["/servers/h1/ports/eth1"]
+    assert conflicts(world.state) == []
+    moved = (port(name="eth1", learnt=True), port(name="eth0", learnt=True))
+    assert see(world, *moved).outcome == "unchanged", "where it was, and not back and forth"
+    see(world)
+    see(world, port(name="eth1", learnt=True), server="h2")
+    assert [one.ref for one in lease_of(world).holders] == ["/servers/h2/ports/eth1"]
+
+
+def test_a_port_that_was_given_an_address_stands_before_what_is_learnt_of_it(world: World) -> None:
+    see(world, port(name="eth1", learnt=True), server="h2")
+    see(world, port(name="eth1", learnt=True), port())
+    assert see(world, port(name="eth1", learnt=True), server="h2").changes
+    assert [one.ref for one in lease_of(world).holders] == ["/servers/h1/ports/vnet3"]
+    assert conflicts(world.state) == []
+
+
+def test_of_addresses_that_nothing_is_said_of_nothing_changes(world: World) -> None:
+    see(world, port(), port(MAC + 1, "vnet4"))
+    decision = world.do(NoteSeen("h1", (), frozenset({MAC})))
+    assert [one.address for one in decision.changes if isinstance(one, LeaseChange)] == [MAC]
+    assert lease_of(world).state == "cooling"
+    assert lease_of(world, MAC + 1).state == "foreign"
