@@ -58,8 +58,8 @@ class Power:
         agent = self._publisher.managed.get(server)
         if agent is not None and agent.hypervisor:
             raise NotReady(
-                f"The agent of '{server}' drives a hypervisor ({agent.hypervisor}) that it cannot let save machines: stop "
-                f"'{name}' instead."
+                f"The agent of '{server}' drives a hypervisor ({agent.hypervisor}) that it cannot let save machines: "
+                f"stop '{name}' instead."
             )
 
     def check_reachable(self, server: str) -> None:

@@ -38,6 +38,10 @@ class Holder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ledger second since which what holds it is known to be gone outside Weft; 0 while it is there."""
 
 
+EARLIEST = 1e-6
+"""What Holder.inactive says of the ledger's second 0, as 0 means that the holder is there."""
+
+
 class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An address that is not free. Key: (scope, address)."""
 

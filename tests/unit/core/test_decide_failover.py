@@ -165,6 +165,14 @@ def test_a_machine_deleted_outside_is_marked_and_known_again(world: Life) -> Non
     assert world.do(MarkMachine("web1", "")).outcome == "unchanged"
 
 
+def test_a_mark_of_the_ledgers_first_moment_is_one(world: Life) -> None:
+    world.now = type(world.now)(0.0, world.now.wall)
+    decision = world.do(MarkMachine("web1", "deleted outside"))
+    assert events(decision) == [("inactive", "web1", "h1")] * 2
+    assert all(world.inactive("web1-eth0"))
+    assert world.do(ReleaseAddress(MAC_SCOPE, MAC0, "scrap")).outcome == "done"
+
+
 def test_a_marked_machine_that_is_started_is_known_again(world: Life) -> None:
     """Else its pool's rule could release what a running machine has."""
     world.do(MarkMachine("web1", "deleted outside"))

@@ -22,6 +22,7 @@ from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.virtual_machines import note_arrival
 from weft.core.index import last_id, lower
 from weft.model.errors import Conflict
+from weft.model.leases import EARLIEST
 from weft.model.resources import Ref
 
 
@@ -90,4 +91,4 @@ def _mark(draft: Draft, machine: Machine, reason: str) -> None:
     """Since now, unless it was inactive before."""
     note_place(draft, machine.resource_id, machine.properties.server)
     if not machine.properties.inactive:
-        mark_addresses_of(draft, machine.properties, draft.now.ledger, reason)
+        mark_addresses_of(draft, machine.properties, max(draft.now.ledger, EARLIEST), reason)
