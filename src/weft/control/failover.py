@@ -7,6 +7,7 @@ and stops it.
 
 import asyncio
 
+from weft.control.hosts import RESUME_S
 from weft.control.moves import UNDER_WAY, Moves
 from weft.control.power import Power
 from weft.control.publisher import Publisher
@@ -28,6 +29,11 @@ class Failovers:
         self._publisher = publisher
         self._power = power
         self._moves = moves
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """The controller begins: from now on its agents come back."""
+        self._began = asyncio.get_running_loop().time()
 
     def check(self, name: str, server: str, fenced: bool) -> None:
         """Raises Refusal: it would be refused whatever its hosts do; NotReady: the machine may still run where it is,
@@ -59,6 +65,19 @@ class Failovers:
                     "and say fenced.",
                     target=f"/servers/{server}",
                 )
+            if self._may_come_back(server):
+                raise NotReady(
+                    f"The controller has just begun, and the agent of '{server}', where the machine '{name}' may run, "
+                    f"has had no time to come back. Ask again in {RESUME_S:g} s; if {server} is cut off from power, or "
+                    "from network and disks, say fenced.",
+                    target=f"/servers/{server}",
+                )
+
+    def _may_come_back(self, server: str) -> bool:
+        """A controller that begins finds no agent connected: that says nothing of their hosts."""
+        if server not in self._publisher.managed or server in self._publisher.returned or self._began is None:
+            return False
+        return asyncio.get_running_loop().time() - self._began < RESUME_S
 
     async def carry_out(
         self, name: str, server: str, actor: Actor, timeout: float = FAILOVER_TIMEOUT_S

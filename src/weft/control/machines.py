@@ -46,6 +46,8 @@ class Machines:
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._moving: set[str] = set()
         """Machines, lower case, whose move may be under way."""
+        self._ending_move: set[str] = set()
+        """Machines, lower case, that a failover takes from whoever carries their move."""
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
@@ -102,18 +104,24 @@ class Machines:
     ) -> VirtualMachine:
         """Bind a machine of a dead host to another, as it was; a move under way ends with it.
 
-        Returns when its new host has it. Raises NotReady while the present host's agent is connected, unless `fenced`;
-        Refusal; WaitTimedOut when it belongs to the new host but is not up there yet.
+        Returns when its new host has it. Raises NotReady while the present host's agent is connected, or has had no time
+        to come back since this controller began, unless `fenced`; Refusal; WaitTimedOut when it belongs to the new host
+        but is not up there yet.
         """
         self._failovers.check(machine, server, fenced)
+        key = machine.lower()
         work = self._failovers.carry_out(machine, server, actor, timeout)
-        if self._failovers.is_moving(machine):
-            # who carries the move waits for hosts that may be dead: it lets go when the record says that it is over
-            return await asyncio.shield(self._begin(machine, work))
-        return await self._alone(machine, work)
+        if key in self._ending_move or not self._failovers.is_moving(machine):
+            return await self._alone(machine, work)
+        # who carries the move waits for hosts that may be dead: it lets go when the record says that it is over
+        self._ending_move.add(key)
+        task = self._begin(machine, work)
+        task.add_done_callback(lambda done: self._ending_move.discard(key))
+        return await asyncio.shield(task)
 
     def resume(self) -> None:
         """Take up every move, and every restart for a change, that was under way when the controller ended."""
+        self._failovers.begin()
         self._restarts.look()
         for machine in self._state.all(VIRTUAL_MACHINES.name):
             if machine.properties.move is not None:

@@ -6,13 +6,12 @@ in the middle finds it at its start. So the machine ends as it was, or changed, 
 """
 
 import logging
-from contextlib import suppress
 
 from weft.control.power import Power
 from weft.control.writer import Writer
 from weft.core.commands import Actor, Decision, Delete, Path, RenewMac, Restore, SetPower, TakeCheckpoint
 from weft.core.policy_places import server_of
-from weft.model.errors import NotReady, WeftError
+from weft.model.errors import NotReady, Refusal, WeftError
 from weft.model.kinds import CHECKPOINTS, OWN_NAMES, VIRTUAL_MACHINES, owner_and_name
 
 log = logging.getLogger(__name__)
@@ -74,6 +73,13 @@ class Restarts:
         await self._writer.submit(Restore(name, UNDER_WAY), actor)
         await self._start_again(name, actor)
 
+    async def _try_back(self, name: str, actor: Actor) -> None:
+        """What does not start now is not tried for ever: then it stays off."""
+        try:
+            await self._back(name, actor)
+        except Refusal as refusal:
+            log.warning("%s stays off: %s", name, refusal)
+
     async def _start_again(self, name: str, actor: Actor) -> None:
         try:
             await self._power.set(name, "Running", actor)
@@ -118,10 +124,9 @@ class Restarts:
         if name not in self._done and self._power.machine(name).properties.power_state == "Off":
             try:
                 await self._power.set(name, "Running", actor)
-            except NotReady as failure:
+            except Refusal as failure:
                 log.warning("%s does not start with its new addresses, it gets the old ones back: %s", name, failure)
-                with suppress(NotReady):
-                    await self._back(name, actor)
+                await self._try_back(name, actor)
         await self._forget(name, actor)
 
 

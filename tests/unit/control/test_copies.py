@@ -11,7 +11,7 @@ from tests.cluster.host_agent import Rack
 from tests.unit.control.test_machines import power, until
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
-from weft.core.commands import Batch, Clone, Decision, Put, RenewMac, Restore, TakeCheckpoint
+from weft.core.commands import Batch, Clone, Decision, Put, RenewMac, Restore, SetPower, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, StoreUnavailable
 from weft.model.leases import MAC_SCOPE
 from weft.model.records import PortBinding
@@ -323,3 +323,20 @@ async def test_a_request_id_has_one_answer_for_every_new_command(controller: Con
         first, second = await asyncio.gather(*(controller.submit(command, ANN, f"r{number}", encode) for _ in range(2)))
         assert (first.answer, second.decision) == (second.answer, None)
     assert len(made) == len(commands)
+
+
+async def test_one_whose_addresses_are_in_use_after_the_crash_stays_off_and_is_not_tried_for_ever(
+    tmp_path: Path,
+) -> None:
+    first = open_in(tmp_path)
+    await prepare(first)
+    await first.submit(TakeCheckpoint("a", UNDER_WAY), ANN)
+    await first.submit(Clone("a", "b", "keep"), ANN)
+    await first.submit(SetPower("b", "Running"), ANN)
+    first.close()
+    second = open_in(tmp_path)
+    async with second.running():
+        await until(lambda: not marks(second))
+        assert (power(second), power(second, "b")) == ("Off", "Running")
+        assert not second.machines._restarts.unfinished
+    second.close()

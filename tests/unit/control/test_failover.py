@@ -1,12 +1,13 @@
 """Failover against model hosts: a dead host's machine runs on another as it was, and never on both."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN
+from tests.cluster.control import ANN, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_copies import address, controller, mac, quick, rack
+from tests.unit.control.test_copies import address, controller, mac, prepare, quick, rack
 from tests.unit.control.test_machines import place, power, until
 from weft.control.controller import Controller
 from weft.model.errors import Conflict, NotReady, WaitTimedOut
@@ -130,3 +131,42 @@ async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let
     await failing
     assert not controller.machines.is_busy("a")
     rack.hosts["host3"].gate.set()
+
+
+async def test_of_two_failovers_of_a_machine_on_the_move_one_is_told_to_wait(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.machines.start("a", ANN)
+    rack.hosts["host3"].gate.clear()
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
+    await rack.hosts["host1"].disconnect()
+    both = (controller.machines.failover("a", "host2", False, ANN) for _ in range(2))
+    done, refused = await asyncio.gather(*both, return_exceptions=True)
+    assert isinstance(refused, Conflict) and refused.code == "AnotherOperationInProgress"
+    assert done.properties.server.resource_ref == "/servers/host2"
+    await asyncio.gather(moving, return_exceptions=True)
+    rack.hosts["host3"].gate.set()
+
+
+async def test_a_controller_that_begins_gives_hosts_time_before_it_takes_them_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_in(tmp_path)
+    await prepare(first)
+    async with Rack("host1", "host2") as rack:
+        rack.connect(first.publisher)
+        async with first.running():
+            await first.machines.start("a", ANN)
+            for host in rack.hosts.values():
+                await host.disconnect()
+        first.close()
+        second = open_in(tmp_path)
+        async with second.running():
+            rack.hosts["host2"].connect(second.publisher)
+            with pytest.raises(NotReady, match="host1.* no time to come back.* say fenced"):
+                await second.machines.failover("a", "host2", False, ANN)
+            monkeypatch.setattr("weft.control.failover.RESUME_S", 0.0)
+            await second.machines.failover("a", "host2", False, ANN)
+            assert rack.hosts["host2"].machines == {"a": "Running"}
+        second.close()
