@@ -47,8 +47,6 @@ class Index:
         """Ids of what is named below an owner, per `kind owner`: `checkpoints web1`."""
         self.captures_in: dict[str, dict[tuple[str, str], None]] = {}
         """(Kind, id) of the checkpoints and exports that name an address in a subnet or network, per its reference."""
-        self.inactive: dict[str, None] = {}
-        """Ids of the machines that their hosts no longer know."""
         self.planned: dict[str, dict[str, None]] = {}
         """Server ids per id of the address plan that gives them their range."""
         self.drawing: dict[str, None] = {}
@@ -129,13 +127,10 @@ class Index:
     def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
         if before is not None:
             self._unbind(key, before)
-            self.inactive.pop(key, None)
             if before.properties.is_template:
                 _drop(self.templates_on, last_id(before.properties.server), key)
         if after is not None:
             self._bind(key, after)
-            if after.properties.inactive:
-                self.inactive[key] = None
             if after.properties.is_template:
                 self.templates_on.setdefault(last_id(after.properties.server), {})[key] = None
 

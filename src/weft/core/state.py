@@ -191,11 +191,6 @@ class State:
         """(Kind, resource) of the checkpoints and exports that hold an address in a subnet or network."""
         return ((kind, self._resources[kind][key]) for kind, key in self.index.captures_in.get(ref.lower(), ()))
 
-    def inactive_machines(self) -> list[Resource[VirtualMachineProperties]]:
-        """Machines that their hosts no longer know, in the order of their ids."""
-        table = self._resources["virtualMachines"]
-        return [table[key] for key in sorted(self.index.inactive)]
-
     def machine_of(self, interface_id: str) -> Resource[VirtualMachineProperties] | None:
         """The machine that has an interface."""
         key = self.index.machine_of.get(interface_id.lower())

@@ -1,6 +1,7 @@
 """TakeCheckpoint and ExportMachine: what a machine's interfaces have, held until the checkpoint or export is deleted.
 
-Restoring is in core.decide.restoring. A machine's delete takes its checkpoints along; exports outlive it.
+Restoring is in core.decide.restoring. A machine's delete takes its checkpoints along; exports outlive it. Called
+through core.decide by the API and control.restarts; imports store captures, deletes remove them.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Failover, RemoveServer and MarkMachine: what becomes of machines whose host is dead, gone, or has forgotten them.
 
 Their addresses are never given up by that: they stay theirs, marked inactive where nobody knows the machine any more,
-until they are released by hand or by their pool's rule.
+until they are released by hand or by their pool's rule. Called through core.decide: by control.failover, by the API for
+a server's forced delete, by control.observations.
 """
 
 from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer

@@ -1,7 +1,8 @@
 """ImportMachine: a machine made elsewhere comes in with its addresses, or with fresh ones, and with its checkpoints.
 
 `keep` may make a twin of what is here already, so the machine is Off unless nobody uses its addresses. `adopt` notes a
-machine that runs whatever we say: nothing is granted and nothing refused, and clashes are shown as conflicts.
+machine that runs whatever we say: nothing is granted and nothing refused, and clashes are shown as conflicts. Called
+through core.decide by the API, `weft import` behind it.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Clone: a new machine, or a new template, from a machine or a template.
 
 `new` gives it addresses of its own in the same subnets when it is made, not when it boots. `keep` makes a legal twin:
-both hold the same addresses, and only one of them can run at a time in one L2 domain.
+both hold the same addresses, and only one of them can run at a time in one L2 domain. Called through core.decide by the
+API; imports store their machines and interfaces by it.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,7 @@
-"""SetPower: the committed intent to start, stop or save a machine. Carried out on the host by its agent."""
+"""SetPower: the committed intent to start, stop or save a machine, carried out on the host by its agent.
+
+Called through core.decide by control.power.
+"""
 
 from weft.core.commands import Decision, SetPower
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_named

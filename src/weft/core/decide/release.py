@@ -1,6 +1,7 @@
 """ReleaseAddress and ReleaseInactive: addresses that go back because somebody, or a pool's rule, says so.
 
-What an inactive holder holds goes with its interface, and with the last interface its machine.
+What an inactive holder holds goes with its interface, and with the last interface its machine. Called through
+core.decide by the API, and by control's clock.
 """
 
 from weft.core.commands import Decision, ReleaseAddress, ReleaseInactive

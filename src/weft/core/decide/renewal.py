@@ -1,4 +1,7 @@
-"""RenewMac: the one way to another MAC address for an interface that a machine has. The old one cools down."""
+"""RenewMac: the one way to another MAC address for an interface that a machine has. The old one cools down.
+
+Called through core.decide by the API, in batches, and by control.restarts.
+"""
 
 import msgspec
 

@@ -1,7 +1,8 @@
 """Restore: a machine back to a checkpoint, over all its interfaces or not at all, with what became of each.
 
 First all is given up that the checkpoint does not know, then all is taken that it does, so that interfaces may have
-swapped their addresses since. What cannot be taken is refused, or replaced by fresh addresses (remap).
+swapped their addresses since. What cannot be taken is refused, or replaced by fresh addresses (remap). Called through
+core.decide by the API, in batches, and by control.restarts.
 """
 
 import msgspec
