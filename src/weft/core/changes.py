@@ -31,6 +31,8 @@ class LeaseChange(msgspec.Struct, frozen=True, gc=False, tag="lease"):
     machine: str = ""
     host: str = ""
     reason: str = ""
+    holder: str = ""
+    """resourceRef of whom the event is about, where the leases are equal and so do not tell."""
 
 
 class CursorChange(msgspec.Struct, frozen=True, gc=False, tag="cursor"):

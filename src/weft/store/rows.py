@@ -39,6 +39,7 @@ class _LeaseEntry(msgspec.Struct, frozen=True, array_like=True, tag=2):
     machine: str
     host: str
     reason: str
+    holder: str = ""
 
 
 class _CursorEntry(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -106,7 +107,7 @@ def _entry(change: Change) -> tuple[Any, ...]:
     if isinstance(change, LeaseChange):
         c = change
         packed = pack_address(c.scope, c.address)
-        return (2, c.scope, packed, _body(c.before), _body(c.after), c.event, c.machine, c.host, c.reason)
+        return (2, c.scope, packed, _body(c.before), _body(c.after), c.event, c.machine, c.host, c.reason, c.holder)
     if isinstance(change, ResourceChange):
         return (1, change.kind, change.id, change.before, change.after)
     return (3, change.pool, pack_number(change.before), pack_number(change.after))
@@ -129,7 +130,8 @@ def _change(entry: _ResourceEntry | _LeaseEntry | _CursorEntry) -> Change:
         case _LeaseEntry():
             e, number = entry, int.from_bytes(entry.address, "big")
             before_lease, after_lease = _lease(e.scope, number, e.before), _lease(e.scope, number, e.after)
-            return LeaseChange(e.scope, number, before_lease, after_lease, e.event, e.machine, e.host, e.reason)
+            told = (e.event, e.machine, e.host, e.reason, e.holder)
+            return LeaseChange(e.scope, number, before_lease, after_lease, *told)
         case _CursorEntry(pool, first, last):
             return CursorChange(pool, int.from_bytes(first, "big"), int.from_bytes(last, "big"))
 
@@ -140,11 +142,11 @@ def decode_changes(value: bytes) -> tuple[Change, ...]:
 
 
 def concerned_holder(change: LeaseChange) -> str:
-    """The resourceRef that an event of an address is about: who came, else who went, else who has it."""
+    """The resourceRef that an event of an address is about: who came, else who went, else who it says, or has it."""
     before = change.before.holders if change.before else ()
     after = change.after.holders if change.after else ()
     for one, other in ((after, before), (before, after)):
         for holder in one:
             if holder not in other:
                 return holder.ref
-    return after[0].ref if after else ""
+    return change.holder or (after[0].ref if after else "")

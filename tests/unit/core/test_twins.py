@@ -15,6 +15,7 @@ from weft.core.commands import (
     MarkMachine,
     NoteSeen,
     ReleaseAddress,
+    RemoveServer,
     RenewMac,
     Seen,
     SetPower,
@@ -22,6 +23,7 @@ from weft.core.commands import (
 from weft.core.trace import trace
 from weft.model.leases import ASSIGNED, MAC_SCOPE, Holder, Lease
 from weft.model.values import pack_ip, parse_mac
+from weft.store.rows import concerned_holder
 
 MAC0 = parse_mac("020000000000")
 
@@ -261,3 +263,33 @@ def test_release_frees_also_an_interface_whose_machine_is_gone(world: Life) -> N
     world.do(ReleaseAddress(MAC_SCOPE, MAC0, "scrap"))
     assert world.state.find_ref("/networkInterfaces/web1-eth0") is None
     assert world.mac(0)[0] == "cooling"
+
+
+# -- what the history says of twins
+
+
+def told(decision: Decision) -> list[tuple[str, str, str]]:
+    """(Event, holder, machine) of the MAC address, as the store writes them."""
+    leases = [one for one in decision.changes if isinstance(one, LeaseChange) and one.scope == MAC_SCOPE]
+    return [(one.event, concerned_holder(one), one.machine) for one in leases]
+
+
+def test_a_twin_that_moves_is_named_with_its_own_machine() -> None:
+    life = Life()
+    life.do(Clone("web1", "web2", "keep"))
+    assert told(life.do(Failover("web2", "h2"))) == [("moved", "/networkInterfaces/web2-eth0", "web2")]
+
+
+def test_twins_that_lose_their_host_together_have_an_event_each() -> None:
+    life = Life()
+    life.do(Clone("web1", "web2", "keep"))
+    assert told(life.do(RemoveServer("h1"))) == [
+        ("inactive", "/networkInterfaces/web1-eth0", "web1"),
+        ("inactive", "/networkInterfaces/web2-eth0", "web2"),
+    ]
+    assert life.inactive("web1-eth0") == life.inactive("web2-eth0") == {1000.0}
+    assert told(life.do(ReleaseAddress(MAC_SCOPE, MAC0, "scrap"))) == [
+        ("released", "/networkInterfaces/web1-eth0", "web1"),
+        ("released", "/networkInterfaces/web2-eth0", "web2"),
+    ]
+    assert life.mac(0)[0] == "cooling"

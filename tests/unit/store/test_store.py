@@ -18,6 +18,7 @@ from weft.model.errors import Compacted, StoreCorrupt, StoreLocked, StoreTooNew,
 from weft.model.fabric import MacPoolProperties
 from weft.model.leases import MAC_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Resource
+from weft.store import rows as table_rows
 from weft.store import schema
 from weft.store.opening import FILE, MIGRATIONS
 from weft.store.refusals import RefusedAddress
@@ -123,6 +124,16 @@ def test_history_names_the_holder_who_came_or_went(store: Store) -> None:
     assert (rows[0].machine, rows[0].host, rows[0].reason, rows[0].wall) == ("vm1", "host1", "asked", 1000.5)
     assert [row.event for row in store.history(MAC_SCOPE, 2, limit=1)] == ["released"]
     assert store.scopes_of((2).to_bytes(6, "big")) == [MAC_SCOPE]
+
+
+def test_an_event_that_changes_nothing_names_whom_it_is_about(store: Store) -> None:
+    both = tuple(Holder("networkInterface", f"/networkInterfaces/n{at}", "d", True) for at in (1, 2))
+    twins = Lease(MAC_SCOPE, 2, "assigned", both)
+    moved = LeaseChange(MAC_SCOPE, 2, twins, twins, "moved", "vm2", "host1", "", "/networkInterfaces/n2")
+    write(store, commit(1, LeaseChange(MAC_SCOPE, 2, None, twins, "assigned")))
+    write(store, commit(2, moved))
+    assert table_rows.decode_changes(table_rows.encode_changes([moved])) == (moved,)
+    assert [entry.holder for entry in store.history(MAC_SCOPE, 2)] == ["/networkInterfaces/n1", "/networkInterfaces/n2"]
 
 
 def test_an_answer_is_kept_with_the_commit_and_alone(store: Store) -> None:

@@ -99,7 +99,7 @@ def note_addresses(draft: Draft, interface: Interface, event: str, reason: str) 
     """Write an event into the history of all addresses of an interface that this command has not changed anyhow."""
     for scope, address in places_of(draft.state, interface):
         if not draft.has_turned(scope, address):
-            note(draft, scope, address, event, reason)
+            note(draft, (scope, address), f"/networkInterfaces/{interface.resource_id}", event, reason)
 
 
 def mark_addresses(draft: Draft, interface: Interface, since: float, reason: str) -> None:

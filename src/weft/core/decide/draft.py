@@ -17,7 +17,7 @@ from weft.model.values import NewId, Now
 class Draft:
     """Changes to be. `machine` and `host` go into the history of every address that changes."""
 
-    __slots__ = ("_after", "_cursors", "_leases", "_resources", "host", "machine", "new_id", "now", "state")
+    __slots__ = ("_after", "_cursors", "_earlier", "_leases", "_resources", "host", "machine", "new_id", "now", "state")
 
     def __init__(self, state: State, now: Now, new_id: NewId) -> None:
         self.state = state
@@ -28,6 +28,8 @@ class Draft:
         self._resources: list[ResourceChange] = []
         self._after: dict[tuple[str, str], Any] = {}
         self._leases: dict[tuple[str, int], LeaseChange] = {}
+        self._earlier: list[LeaseChange] = []
+        """What this command did to the same leases for other machines before: twins each have an event of their own."""
         self._cursors: dict[str, int] = {}
 
     def lease(self, scope: str, address: int) -> Lease | None:
@@ -38,14 +40,17 @@ class Draft:
                 return change.after
         return self.state.lease(scope, address)
 
-    def turn(self, before: Lease | None, after: Lease | None, event: str, reason: str = "") -> None:
-        """Change a lease; `before` is what `lease` answered. Equal values note an event without a change."""
+    def turn(self, before: Lease | None, after: Lease | None, event: str, reason: str = "", holder: str = "") -> None:
+        """Change a lease; `before` is what `lease` answered. Equal values note an event of `holder`, and no change."""
         one = after if after is not None else before
         assert one is not None
         key = (one.scope, one.address)
         earlier = self._leases.get(key)
         if earlier is not None:
-            before = earlier.before
+            if earlier.machine and self.machine and earlier.machine != self.machine:
+                self._earlier.append(earlier)
+            else:
+                before = earlier.before
         self._leases[key] = LeaseChange(
             scope=one.scope,
             address=one.address,
@@ -55,6 +60,7 @@ class Draft:
             machine=self.machine,
             host=self.host,
             reason=reason,
+            holder=holder,
         )
 
     def has_turned(self, scope: str, address: int) -> bool:
@@ -102,7 +108,7 @@ class Draft:
         """All changes, in an order that can be applied."""
         cursors = self.state.cursors
         moved = (CursorChange(pool, cursors.get(pool, 0), at) for pool, at in self._cursors.items())
-        return (*self._resources, *self._leases.values(), *moved)
+        return (*self._resources, *self._earlier, *self._leases.values(), *moved)
 
     def is_empty(self) -> bool:
         return not (self._resources or self._leases or self._cursors)

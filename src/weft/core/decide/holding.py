@@ -164,11 +164,11 @@ def release(draft: Draft, scope: str, address: int, ref: str, reason: str) -> No
     draft.turn(lease, resting(draft, lease, reason), "released", reason)
 
 
-def note(draft: Draft, scope: str, address: int, event: str, reason: str) -> None:
-    """Write an event into an address's history without changing its lease."""
-    lease = draft.lease(scope, address)
+def note(draft: Draft, place: tuple[str, int], ref: str, event: str, reason: str) -> None:
+    """Write an event of one holder into an address's history without changing its lease."""
+    lease = draft.lease(*place)
     assert lease is not None
-    draft.turn(lease, lease, event, reason)
+    draft.turn(lease, lease, event, reason, ref)
 
 
 def mark(draft: Draft, place: tuple[str, int], ref: str, since: float, reason: str) -> None:
