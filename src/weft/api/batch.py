@@ -8,7 +8,7 @@ among the requests are resolved whatever their order.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -128,8 +128,9 @@ class Batches:
             except Exception as fault:
                 responses[at] = self._failed(call, at, fault)
 
-        # tasks begin in this order, so the writer decides in this order, many to a commit
-        await asyncio.gather(*(carry_out(at, write) for at, write in pending))
+        for together in _turns(pending):
+            # tasks begin in this order, so the writer decides in this order, many to a commit
+            await asyncio.gather(*(carry_out(at, write) for at, write in together))
         if wait_s is not None and not dry:
             await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return json_answer({"responses": responses} | ({"dryRun": True} if dry else {}))
@@ -212,7 +213,13 @@ def _name(fault: WeftError, at: int) -> None:
 
 
 def _understand(request: _Request) -> _Write:
-    segments = [part for part in request.path.partition("?")[0].split("/") if part]
+    path_text, _, query = request.path.partition("?")
+    if query:
+        raise Invalid(
+            f"A request of a batch takes no query, such as ?{query}: dryRun and wait are asked of the whole batch.",
+            target="path",
+        )
+    segments = [part for part in path_text.split("/") if part]
     prefix = segments[0].lower() if segments else ""
     if prefix not in ("networking", "weft") or len(segments) < 3:
         raise Invalid(f"'{request.path}' is no path of a resource, such as /networking/v1/networkInterfaces/n1.")
@@ -245,6 +252,23 @@ def _understand_action(request: _Request, prefix: str, segments: list[str]) -> _
     if getattr(asked.body, "dry_run", False):
         raise Invalid("dryRun is for the whole batch: POST /weft/v1/batch?dryRun=true.", target="dryRun")
     return _Write(asked.command, asked=asked)
+
+
+def _turns(pending: Sequence[tuple[int, _Write]]) -> Iterator[list[tuple[int, _Write]]]:
+    """What can go side by side. An action that may wait for a host looks at its machine when it begins: what comes
+    before it must be done by then, also another one on that machine, and what comes after must not be."""
+    together: list[tuple[int, _Write]] = []
+    acting: set[str] = set()
+    for at, write in pending:
+        machine = write.asked.machine.lower() if write.asked is not None and write.asked.action.waits != NEVER else ""
+        if together and (bool(machine) != bool(acting) or machine in acting):
+            yield together
+            together, acting = [], set()
+        together.append((at, write))
+        if machine:
+            acting.add(machine)
+    if together:
+        yield together
 
 
 def _order(write: _Write) -> tuple[int, int]:

@@ -184,3 +184,32 @@ class TestActions:
     async def test_a_batch_is_bounded(self, fabric: Api) -> None:
         response = await fabric.post(f"{W}/batch", {"requests": requests_for("a") * 10_001})
         assert (response.status_code, "10000 requests, this one 10001" in response.text) == (400, True)
+
+
+async def test_actions_that_may_wait_come_after_what_is_put_and_before_what_is_deleted(fabric: Api) -> None:
+    """Each on its own, as in one transaction: the machine is there when it is restored, twice if asked twice."""
+    nic = {"networkInterface": {"resourceRef": "/networkInterfaces/a"}}
+    machine = f"{W}/virtualMachines/m"
+    requests = [
+        {"method": "DELETE", "path": f"{machine}/checkpoints/c"},
+        {"method": "POST", "path": f"{machine}/checkpoint", "body": {"resourceId": "c"}},
+        {"method": "POST", "path": f"{machine}/renewMac", "body": nic},
+        {"method": "POST", "path": f"{machine}/renewMac", "body": nic},
+        {"method": "POST", "path": f"{machine}/restore", "body": {"checkpoint": "c"}},
+        *requests_for("a"),
+        {"method": "PUT", "path": machine, "body": {"properties": machine_with("a")}},
+    ]
+    each = (await fabric.post(f"{W}/batch", {"atomic": False, "requests": requests})).json()["responses"]
+    assert [answer["status"] for answer in each] == [200, 200, 200, 200, 200, 201, 201]
+    assert each[4]["body"]["properties"]["restore"][0]["outcome"] == "restored"
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_what_is_asked_of_one_request_is_not_passed_over(fabric: Api, atomic: bool) -> None:
+    """A request that says dryRun for itself was carried out."""
+    (request,) = requests_for("a")
+    request["path"] += "?dryRun=true"
+    answer = (await fabric.post(f"{W}/batch", {"atomic": atomic, "requests": [request]})).json()
+    refusal = answer if atomic else answer["responses"][0]["body"]
+    assert "?dryRun=true" in refusal["error"]["message"]
+    assert (await fabric.get(f"{N}/networkInterfaces/a")).status_code == 404
