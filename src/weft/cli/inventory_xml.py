@@ -60,23 +60,27 @@ def read_documents(text: str) -> list[Element]:
     parser = expat.ParserCreate()
     root = Element(_ROOT, {}, 0)
     open_elements = [root]
+    said: list[str] = []
+
+    def keep() -> None:
+        element = open_elements[-1]
+        if said and not element.children:
+            element.text = "".join(said)
+        said.clear()
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        keep()
         element = Element(name, attributes, parser.CurrentLineNumber)
         open_elements[-1].children.append(element)
         open_elements.append(element)
 
     def end(name: str) -> None:
+        keep()
         open_elements.pop()
-
-    def characters(text: str) -> None:
-        element = open_elements[-1]
-        if not element.children:
-            element.text += text
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
+    parser.CharacterDataHandler = said.append
     plain = _DECLARATION.sub(lambda found: "\n" * found[0].count("\n"), text)
     try:
         parser.Parse(f"<{_ROOT}>{plain}</{_ROOT}>", True)

@@ -127,3 +127,11 @@ def test_user_mode_is_a_network_of_the_machine_alone(put: Any) -> None:
     alone = domain("a").replace("type='bridge'", "type='user'").replace("<source bridge='br0'/>", "")
     (nic,) = one(read(put("x.xml", alone))).interfaces
     assert (nic.network, nic.switch) == ("user mode of a", "")
+
+
+def test_text_in_many_pieces_before_and_behind_children(put: Any) -> None:
+    """Of an element the text before its first child counts; a long description takes no longer than its length."""
+    title = "<title>" + "a &amp; b\n" * 300_000 + "</title>"
+    long = domain("a").replace("<name>a</name>", f"{title}<name>a<!-- x -->&amp;b</name>")
+    assert one(read(put("x.xml", long))).name == "a&b"
+    assert one(read(put("y.xml", domain("a").replace("<name>a</name>", "<name>a<i>b</i>c</name>")))).name == "a"
