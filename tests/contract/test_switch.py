@@ -75,7 +75,7 @@ async def test_a_port_is_seen_with_what_it_is_known_by(world):
 async def macs(world, host, enough, patience=10):
     async with asyncio.timeout(patience):
         while True:
-            found = set(await world.switches[host].macs())
+            found = set(await world.switches[host].macs() or ())
             if enough(found):
                 return found
             await asyncio.sleep(0.05)

@@ -310,7 +310,8 @@ class Agent:
         if self._told_here and self.streams.complete:
             facts = self.reconciler.switch_facts
             macs = await self._switch.macs()
-            self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, self._now())
+            if macs is not None:
+                self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, self._now())
 
     def _note_drift(self, found: tuple[str, ...]) -> None:
         for words in found[:MAX_DRIFT]:

@@ -61,7 +61,7 @@ class OvsSwitch:
         self._peers: dict[Peer, str] = {}
         """Next hop's MAC as last set; empty while nobody answers for it."""
         self._keepers: tuple[asyncio.Task[None], ...] = ()
-        self._learnt: frozenset[SwitchMac] = frozenset()
+        self._learnt: frozenset[SwitchMac] | None = None
         self._provider_mtus: dict[PackedIp, int] = {}
         self._marked = False
 
@@ -97,7 +97,9 @@ class OvsSwitch:
         mtu = await self._provider_mtu(local) if local is not None else 1500
         return SwitchFacts(tuple(ports), mtu, self._bridge)
 
-    async def macs(self) -> tuple[SwitchMac, ...]:
+    async def macs(self) -> tuple[SwitchMac, ...] | None:
+        if self._learnt is None:
+            return None
         given = (
             SwitchMac(int(mac), row.name, row.bridge, row.vlan)
             for row in self._database.rows().others
@@ -268,12 +270,18 @@ class OvsSwitch:
     async def _keep_learnt(self) -> None:
         """Ask the bridges what they have learnt, again and again; who does not answer has learnt nothing new."""
         while True:
-            with contextlib.suppress(SwitchUnavailable, OSError, ValueError):
-                rows = self._database.rows()
-                ports = {(row.bridge, row.ofport): row.name for row in rows.others}
-                ports |= {(self._bridge, row.ofport): row.name for row in rows.interfaces if row.kind not in TUNNELS}
-                self._learnt = await ovs_learnt.learnt(self._rundir, {bridge for bridge, _ in ports}, ports)
+            with contextlib.suppress(SwitchUnavailable):
+                await self._ask_learnt()
             await asyncio.sleep(ovs_learnt.EVERY_SECONDS)
+
+    async def _ask_learnt(self) -> None:
+        rows = self._database.rows()
+        ports = {(row.bridge, row.ofport): row.name for row in rows.others}
+        ports |= {(self._bridge, row.ofport): row.name for row in rows.interfaces if row.kind not in TUNNELS}
+        try:
+            self._learnt = await ovs_learnt.learnt(self._rundir, {bridge for bridge, _ in ports}, ports)
+        except (OSError, ValueError):
+            self._learnt = self._learnt or frozenset()
 
     async def _keep_peers(self) -> None:
         """Ask again for those that do not answer, and set the others again before they age out."""

@@ -121,8 +121,9 @@ class Switch(Protocol):
 
     async def facts(self) -> SwitchFacts: ...
 
-    async def macs(self) -> tuple[SwitchMac, ...]:
-        """Addresses on the host's other bridges, and all that any bridge has learnt; a few seconds old at most."""
+    async def macs(self) -> tuple[SwitchMac, ...] | None:
+        """Addresses on the host's other bridges, and all that any bridge has learnt; a few seconds old at most. None
+        while it is not known yet what they have learnt."""
         ...
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:

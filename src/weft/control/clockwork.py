@@ -75,6 +75,8 @@ class Clockwork:
 
 def inactive_ends(state: State) -> float | None:
     """Ledger second at which a pool's rule next takes back what inactive holders hold; None if none ever does."""
+    if not state.addresses.notable.inactive:
+        return None
     pools = (pool for pool in state.addresses.mac_pools if pool.spec.release_inactive)
     return min(
         (at + pool.spec.release_inactive for pool in pools if (at := pool.inactive.first()) is not None), default=None

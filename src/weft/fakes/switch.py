@@ -48,6 +48,8 @@ class Faults:
         """Steps (tunnel, peer, mtu, flows) that fail, the others are done."""
         self.apply_seconds = 0.0
         """How long an apply takes."""
+        self.has_not_looked = False
+        """It is not known yet what the bridges have learnt."""
 
 
 class FakeSwitch:
@@ -75,9 +77,9 @@ class FakeSwitch:
         self._answer()
         return SwitchFacts(tuple(self._ports.values()), self._network.mtu)
 
-    async def macs(self) -> tuple[SwitchMac, ...]:
+    async def macs(self) -> tuple[SwitchMac, ...] | None:
         self._answer()
-        return tuple(self._macs)
+        return None if self.faults.has_not_looked else tuple(self._macs)
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         self._answer()

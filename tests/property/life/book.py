@@ -133,6 +133,9 @@ class Domains:
         self._groups: list[set[str]] = []
         self._vlans: dict[str, int] = {}
         self._carried: dict[str, list[str]] = {}
+        self._between_tunnels: set[str] = set()
+        self._provider: set[str] = set()
+        """Between tunnels no machine sends frames of its own."""
         for network in state.all("virtualNetworks"):
             for subnet in network.properties.subnets:
                 pair = subnet.properties.dual_stack_subnet
@@ -142,6 +145,10 @@ class Domains:
             for subnet in network.properties.subnets:
                 ref = f"/logicalnetworks/{network.resource_id}/subnets/{subnet.resource_id}".lower()
                 self._vlans[ref] = subnet.properties.vlan_id
+                if network.properties.network_virtualization_enabled:
+                    self._between_tunnels.add(ref)
+                if network.properties.network_virtualization_enabled:
+                    self._provider.add(ref)
         for server in state.all("servers"):
             for adapter in server.properties.network_interfaces:
                 carried = [ref.resource_ref.lower() for ref in adapter.properties.logical_subnets]
@@ -159,7 +166,11 @@ class Domains:
 
     def of_port(self, server: str, port: Port) -> frozenset[str]:
         """Empty where it may meet anybody: it is untagged, or in a VLAN that the server's adapters do not name."""
-        carried = [ref for ref in self._carried.get(server, ()) if self._vlans.get(ref) == port.vlan]
+        carried = [
+            ref
+            for ref in self._carried.get(server, ())
+            if self._vlans.get(ref) == port.vlan and ref not in self._provider
+        ]
         return frozenset(self._name(ref) for ref in carried) if port.vlan or port.learnt else frozenset()
 
     def _name(self, ref: str) -> str:
@@ -213,7 +224,7 @@ class Book:
         """By name, per server in lower case."""
         self.holders: Holders = {}
         self.used: set[Key] = set()
-        """An interface or a capture has had it since it was free: a reservation alone leaves nothing to cool."""
+        """Somebody has had it since it was free: a reservation alone leaves nothing to cool."""
         self.pools: list[PoolBook] = []
 
     def read(self, state: State) -> Holders:
@@ -246,8 +257,7 @@ class Book:
         for key in before.keys() - after.keys():
             if key in self.used or set(before[key].values()) != {"reservation"}:
                 self._rest(key, before[key], now, (pools_before, pools))
-        own = {"reservation", "port"}
-        self.used = {key for key, held in after.items() if key in self.used or set(held.values()) - own}
+        self.used = {key for key, held in after.items() if key in self.used or set(held.values()) - {"reservation"}}
         for key in after.keys() & self.cooling.keys():
             rest = self.cooling.pop(key)
             assert rest.until <= now or _may_end(rest, after[key]), f"{key} was given to {after[key]} while it cools"

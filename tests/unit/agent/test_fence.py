@@ -174,3 +174,16 @@ async def test_after_a_reconnect_nothing_is_called_foreign_before_the_host_s_own
         assert not [one for one in again.all(Facts) if one.looked or one.seen]
         again.say(Delta(0, 9, 11, (), (), resumed=True))
         await again.until(lambda self: [one for one in self.all(Facts) if one.looked and one.seen])
+
+
+async def test_who_does_not_know_yet_what_its_bridges_have_learnt_has_not_looked():
+    async with running() as host:
+        host.plug()
+        host.switch.faults.has_not_looked = True
+        host.switch.show_mac(SwitchMac(0x00155D0A0001, "vnet3", "br-ex", 7))
+        controller = await working(host)
+        await asyncio.sleep(2.5)
+        assert not [one for one in controller.all(Facts) if one.looked]
+        host.switch.faults.has_not_looked = False
+        facts = (await controller.until(lambda self: [one for one in self.all(Facts) if one.looked]))[-1]
+        assert len(facts.seen) == 1

@@ -3,7 +3,7 @@
 from tests.unit.agent.policies import GUESTS
 from weft.agent.bindings import Local, Role
 from weft.agent.ovs_learnt import entries
-from weft.agent.sightings import LEAVING_SECONDS, MOST, SETTLE_SECONDS, Sightings
+from weft.agent.sightings import FLAPPING_SECONDS, LEAVING_SECONDS, MOST, SETTLE_SECONDS, Sightings
 from weft.agent.switch import SwitchMac, SwitchPort, Tunnel
 from weft.model.values import pack_ip
 from weft.wire.messages import SeenMac
@@ -88,3 +88,51 @@ LOCAL     0  00:1d:d8:b7:1c:03    1
         SwitchMac(0x001DD8B71C01, "eth1", "br-ex", 0, True),
         SwitchMac(0x001DD8B71C02, "tap2", "br-ex", 12, True),
     ]
+
+
+def flapping(port, until, pause=5):
+    """Sightings of a port that is there and away in turn."""
+    sightings, told = Sightings(), []
+    for now in range(0, until, pause):
+        there = [port] if now // pause % 2 == 0 else []
+        for at in (now, now + SETTLE_SECONDS):
+            sightings.look([PORT, *there], "br-int", [], OURS, at)
+        told.append(sightings.seen(at))
+    return sightings, told
+
+
+def test_a_port_that_comes_and_goes_is_told_twice_and_then_as_there_until_it_stays_away():
+    stranger = SwitchPort("vnet9", 6, "", BLUE2.mac)
+    sightings, told = flapping(stranger, 200)
+    assert told[:3] == [told[0], (), told[0]] and told[0] != ()
+    assert set(told[2:]) == {told[0]}
+    for now, left in ((190 + FLAPPING_SECONDS - 1, told[0]), (190 + FLAPPING_SECONDS + SETTLE_SECONDS, ())):
+        sightings.look([PORT], "br-int", [], OURS, now)
+        assert sightings.seen(now) == left
+    sightings.stop()
+    assert sightings.seen(now) == ()
+
+
+def test_what_is_there_for_less_than_a_moment_now_and_then_is_never_told():
+    sightings = Sightings()
+    for now in range(20):
+        there = [SwitchPort("vnet9", 6, "", BLUE2.mac)] if now % 3 == 0 else []
+        sightings.look([PORT, *there], "br-int", [], OURS, now)
+        assert sightings.seen(now) == ()
+
+
+def test_what_flapped_and_is_ours_by_now_is_not_told():
+    stranger = SwitchPort("vnet9", 6, "", BLUE2.mac)
+    sightings, told = flapping(stranger, 30)
+    ours = OURS | {BLUE2.instance: Local(BLUE2.binding(), SwitchPort("vnet9", 6, BLUE2.instance, BLUE2.mac), Role.HERE)}
+    sightings.look([PORT, stranger], "br-int", [], ours, 31)
+    assert told[-1] != () and sightings.seen(31) == ()
+    sightings.look([PORT], "br-int", [], ours, 32)
+    assert sightings.seen(32) == ()
+
+
+def test_of_too_many_those_that_were_given_to_a_port_are_told_first():
+    many = [SwitchMac(0x020000000000 + number, "eth1", "br-ex", 0, True) for number in range(MOST + 10)]
+    given = SwitchMac(0xFE0000000000, "tap1", "br-ex")
+    found = seen([], [*many, given])
+    assert (len(found), found[-1].mac) == (MOST, given.mac)
