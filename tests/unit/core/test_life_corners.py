@@ -12,7 +12,9 @@ from weft.core.commands import (
     ImportedCheckpoint,
     ImportedInterface,
     ImportMachine,
+    MarkMachine,
     NoteSeen,
+    ReleaseInactive,
     RemoveServer,
     Reserve,
     Restore,
@@ -23,7 +25,6 @@ from weft.core.commands import (
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import Now, parse_mac
 
-WEB1 = "/weft/virtualMachines/web1"
 MAC0 = parse_mac("020000000000")
 
 
@@ -236,3 +237,38 @@ def test_a_copy_of_a_hosts_own_interface_is_a_machines(world: Life) -> None:
     assert not world.get("/networkInterfaces/db2-own").properties.is_host_virtual_network_interface
     # the host has it whether the machine runs or not
     assert world.refuses(SetPower("db2", "Running")).target == "/networkInterfaces/own"
+
+
+def test_a_machine_on_no_host_is_remapped_from_what_is_for_everybody(world: Life) -> None:
+    world.do(TakeCheckpoint("web1", "c1"))
+    world.machine("web1", None, "Off", "web1-eth0")
+    world.do(NoteSeen("h2", (Seen(MAC0, "vnet3"),)))
+    assert outcomes(world, Restore("web1", "c1", if_taken="remap")) == {"web1-eth0": "remapped"}
+    assert world.addresses("web1-eth0") == "01 10.1.1.2"
+
+
+def test_of_two_forgotten_twins_only_the_one_that_waited_long_enough_goes(world: Life) -> None:
+    ends = {"startMacAddress": "020000000000", "endMacAddress": "0200000000FF"}
+    world.put("/macPools/p1", ends | {"releaseInactiveAfterSeconds": 600})
+    world.do(Clone("web1", "web2", "keep"))
+    world.do(MarkMachine("web1", "gone"))
+    world.now = Now(1500.0, world.now.wall)
+    world.do(MarkMachine("web2", "gone"))
+    world.now = Now(1650.0, world.now.wall)
+    world.do(ReleaseInactive())
+    assert world.mac(0) == world.ip(2) == ("assigned", ["web2-eth0"])
+    world.now = Now(2100.0, world.now.wall)
+    world.do(ReleaseInactive())
+    assert world.mac(0)[0] == world.ip(2)[0] == "cooling"
+
+
+def test_a_mark_over_twins_of_one_machine_goes_once(world: Life) -> None:
+    world.do(Clone("web1", "web2", "keep"))
+    world.delete("/weft/virtualMachines/web2")
+    world.machine("web1", "h1", "Off", "web1-eth0", "web2-eth0")
+    world.do(TakeCheckpoint("web1", "weft.restart-under-way"))
+    for name in ("web1-eth0", "web2-eth0"):
+        world.put(f"/networkInterfaces/{name}", dynamic_interface(None))
+    world.delete("/weft/virtualMachines/web1/checkpoints/weft.restart-under-way")
+    assert world.mac(0) == ("assigned", ["web1-eth0", "web2-eth0"])
+    assert world.ip(2)[0] == "cooling"
