@@ -49,16 +49,20 @@ def hold_text(state: State, lease: Lease, holder: Holder | None = None) -> str:
 
 
 def why_full(state: State, pools: Iterable[Pool], now: Now) -> str:
-    """Say what holds the space of pools that have no free address, and what would give some back."""
+    """Say what holds the space of pools that have too few free addresses, and what would give some back."""
     every = list(pools)
     if not every:
         return "There is no pool to grant an address from: create one first."
-    parts = [_fill_text(pool) for pool in every]
+    parts = " nor in ".join(_fill_text(pool) for pool in every)
+    if all(pool.spec.drain for pool in every):
+        return f"No address is granted from {parts}. End the drain (drain false), or add a pool."
+    free = sum(pool.capacity - pool.taken.used for pool in every if not pool.spec.drain)
+    short = f"No more than {free} can be granted from {parts}." if free else f"No address is free in {parts}."
     ways = [_more_room(state, every[-1]), "delete what is not needed", *_reclaimable(every)]
     ends = state.cooling_ends() if any(pool.used(COOLING) for pool in every) else None
     if ends is not None:
         ways.append(f"or wait: a cool-down ends in {max(0, round(ends - now.ledger))} s")
-    return f"No address is free in {' nor in '.join(parts)}. {', '.join(ways)}."
+    return f"{short} {', '.join(ways)}."
 
 
 def _fill_text(pool: Pool) -> str:

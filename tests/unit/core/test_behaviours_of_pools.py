@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.core.world import World, dynamic_interface, put_command, static_interface, virtual_network
-from weft.core.commands import EndCoolDowns
+from weft.core.commands import EndCoolDowns, Reserve
 from weft.model.values import Now
 
 WEB = "/virtualNetworks/blue/subnets/web"
@@ -286,3 +286,20 @@ def test_s51_what_has_cooled_is_freed_in_bounded_steps(world: World) -> None:
     for cooling, free in ((1, 3), (0, 4)):
         world.do(EndCoolDowns(3))
         assert world.counts("/macpools/p1") == {k: v for k, v in (("cooling", cooling), ("free", free)) if v}
+
+
+def test_a_refusal_says_how_many_there_are_and_what_helps(world: World) -> None:
+    """Of a drained pool it asked to delete what is not needed, which helps nobody; of too few it said that none is."""
+    mac(world, "n0")
+    too_many = world.refuses(Reserve("/macPools/p1", 4))
+    assert (too_many.code, too_many.message) == (
+        "MacPoolIsFull",
+        "4 addresses are asked for. No more than 3 can be granted from /macPools/p1 (4 addresses: 1 assigned). "
+        "Add a pool, delete what is not needed.",
+    )
+    world.put("/macPools/p1", pool("02-00-00-00-00-FE", "02-00-00-00-01-01", drain=True))
+    drained = world.refused("/networkInterfaces/n1", dynamic_interface(None))
+    assert drained.message == (
+        "No address is granted from /macPools/p1 (4 addresses: 1 assigned, drained, so it grants nothing). "
+        "End the drain (drain false), or add a pool."
+    )

@@ -132,7 +132,8 @@ def _scattered(draft: Draft, pools: list[Pool], count: int) -> list[tuple[str, i
     if free < count:
         why = why_full(draft.state, pools, draft.now)
         code = "SubnetIsFull" if pools and pools[0].spec.scope != MAC_SCOPE else "MacPoolIsFull"
-        raise PoolIsFull(f"{count} addresses are asked for and {free} are free. {why}", code=code, target="count")
+        asked = "1 address is" if count == 1 else f"{count} addresses are"
+        raise PoolIsFull(f"{asked} asked for. {why}", code=code, target="count")
     places: list[tuple[str, int]] = []
     for pool in pools:
         for _ in range(min(count - len(places), pool.capacity - pool.taken.used)):
