@@ -272,3 +272,18 @@ def test_a_mark_over_twins_of_one_machine_goes_once(world: Life) -> None:
     world.delete("/weft/virtualMachines/web1/checkpoints/weft.restart-under-way")
     assert world.mac(0) == ("assigned", ["web1-eth0", "web2-eth0"])
     assert world.ip(2)[0] == "cooling"
+
+
+def test_a_checkpoint_of_twins_of_one_machine_goes_once(world: Life) -> None:
+    ends = {"startMacAddress": "020000000000", "endMacAddress": "0200000000FF"}
+    world.put("/macPools/p1", ends | {"coolDownSeconds": 0})
+    world.do(Clone("web1", "web2", "keep"))
+    world.delete("/weft/virtualMachines/web2")
+    world.machine("web1", "h1", "Off", "web1-eth0", "web2-eth0")
+    world.do(TakeCheckpoint("web1", "c1"))
+    world.machine("web1", "h1", "Off")
+    for name in ("web1-eth0", "web2-eth0"):
+        world.delete(f"/networkInterfaces/{name}")
+    assert world.mac(0) == ("retained", ["c1"])
+    world.delete("/weft/virtualMachines/web1/checkpoints/c1")
+    assert world.mac(0)[0] == "free"

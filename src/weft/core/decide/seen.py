@@ -70,7 +70,7 @@ def _ports(draft: Draft, command: NoteSeen, before: Set[Port]) -> dict[Port, Hol
 
 
 def _is_explained(draft: Draft, mac: int, holder: Holder, here: Iterable[Holder]) -> bool:
-    """Whether another port that it meets has the address: of this server by what it says now, of others as on record."""
+    """Whether another port that it meets has the address: of this server by what it says now, else as on record."""
     server = server_of_port(holder.ref)
     there = (
         one
