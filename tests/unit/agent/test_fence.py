@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
+from tests.unit.agent.host import RUNNING, WHOLE, Host, machine_says, running, working
 from tests.unit.agent.policies import GUESTS
-from tests.unit.agent.test_agent import RUNNING, WHOLE, Host, machine_says, running, working
 from weft.agent.agent import Agent
 from weft.agent.hypervisors import Remove, Start, Stop
 from weft.agent.link import Identity

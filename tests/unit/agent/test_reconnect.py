@@ -1,7 +1,7 @@
 """What belongs to a connection ends with it."""
 
+from tests.unit.agent.host import running, working
 from tests.unit.agent.policies import BLUE, GUESTS, RED, network_records
-from tests.unit.agent.test_agent import running, working
 from weft.wire.messages import Ack, Cursor, Delta, Facts, Full
 
 

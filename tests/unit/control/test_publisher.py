@@ -16,7 +16,7 @@ from weft.core.commands import Delete, SetPower
 from weft.core.commands import Path as Name
 from weft.core.policy import host_stream, network_stream
 from weft.model.errors import WaitTimedOut
-from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Facts, Hello, PortFact, Refused, Resend, ToAgent, Welcome
+from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Facts, Hello, PortFact, ToAgent
 
 _decode = msgspec.msgpack.Decoder(ToAgent).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -88,129 +88,6 @@ async def test_interest_comes_with_a_full_state_and_goes_with_dropped(
     assert agents["host2"].streams.keys() == {HOST_STREAM}
 
 
-async def test_a_reconnect_gets_the_difference_only(controller: Controller, agents: dict[str, FeedAgent]) -> None:
-    agent = agents["host1"]
-    await agent.disconnect()
-    await controller.submit(SetPower("a", "Off"), ANN)
-    fulls = agent.fulls
-    agent.connect(controller.publisher)
-    await deliver(agent)
-    assert agent.fulls == fulls
-    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
-    await controller.submit(SetPower("a", "Running"), ANN)
-    await deliver(agent)
-    assert agent.fulls == fulls
-    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
-
-
-async def test_a_restart_resumes_from_the_log(tmp_path: Path) -> None:
-    first = open_in(tmp_path)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
-    agent = FeedAgent("host1")
-    agent.connect(first.publisher)
-    await deliver(agent)
-    await agent.disconnect()
-    await first.submit(SetPower("a", "Off"), ANN)
-    first.close()
-    again = open_in(tmp_path)
-    fulls, before = agent.fulls, again.state.revision
-    agent.connect(again.publisher)
-    await deliver(agent)
-    assert agent.fulls == fulls
-    assert agent.streams[HOST_STREAM] == host_stream(again.state, "host1")
-    assert again.state.revision == before
-    await agent.disconnect()
-    again.close()
-
-
-async def test_after_a_restart_a_stream_too_far_back_comes_whole_and_is_looked_up_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("weft.control.recent.MAX_REPLAYED", 2)
-    first = open_in(tmp_path)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
-    agent, blue = FeedAgent("host1"), rdid(first)
-    agent.connect(first.publisher)
-    await deliver(agent)
-    await agent.disconnect()
-    agent.cursors[blue] = 3
-    fulls = agent.fulls
-    await first.submit(SetPower("a", "Off"), ANN)
-    first.close()
-    again = open_in(tmp_path)
-    store, reads = again.publisher._store, []
-    log = store.log
-    monkeypatch.setattr(store, "log", lambda *args: reads.append(args) or log(*args))
-    agent.connect(again.publisher)
-    await deliver(agent)
-    assert agent.fulls == fulls + 1
-    assert agent.streams == {
-        HOST_STREAM: host_stream(again.state, "host1"),
-        blue: network_stream(again.state, blue),
-    }
-    await agent.disconnect()
-    agent.cursors[blue] = 3
-    assert reads
-    reads.clear()
-    agent.connect(again.publisher)
-    assert not reads
-    await agent.disconnect()
-    again.close()
-
-
-async def test_another_generation_gets_everything_anew(controller: Controller, agents: dict[str, FeedAgent]) -> None:
-    agent = agents["host1"]
-    await agent.disconnect()
-    agent.generation = "of another store"
-    agent.streams[77], agent.cursors[77] = {}, 3
-    fulls = agent.fulls
-    agent.connect(controller.publisher)
-    await deliver(agent)
-    assert agent.fulls == fulls + 2
-    assert 77 not in agent.streams
-
-
-async def test_resend_gives_that_stream_and_no_other(controller: Controller, agents: dict[str, FeedAgent]) -> None:
-    agent = agents["host1"]
-    fulls = agent.fulls
-    agent.say(Resend(rdid(controller)))
-    await settle()
-    assert [type(_decode(frame)).__name__ for _, frame in agent.inbox] == ["Full"]
-    agent.deliver()
-    assert agent.fulls == fulls + 1
-    agent.say(Resend(4711))
-    await settle()
-    assert agent.inbox == []
-
-
-async def test_a_lost_frame_is_seen_by_its_number(controller: Controller, agents: dict[str, FeedAgent]) -> None:
-    agent = agents["host1"]
-    await controller.submit(SetPower("a", "Off"), ANN)
-    await settle()
-    agent.inbox.clear()
-    await controller.submit(SetPower("a", "Running"), ANN)
-    await deliver(agent)
-    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
-    assert agent.streams[rdid(controller)] == network_stream(controller.state, rdid(controller))
-
-
-async def test_a_slow_agent_gets_its_full_state_when_it_is_back(
-    controller: Controller, agents: dict[str, FeedAgent], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("weft.control.session.MAX_FRAMES", 3)
-    agent = agents["host1"]
-    agent.gate.clear()
-    for number in range(20):
-        await controller.submit(SetPower("a", "Off" if number % 2 else "Running"), ANN)
-        await settle()
-    agent.gate.set()
-    fulls = agent.fulls
-    await deliver(agent)
-    assert fulls < agent.fulls <= fulls + 4
-    assert agent.streams[HOST_STREAM] == host_stream(controller.state, "host1")
-    assert controller.publisher.missing("host1") is None
-
-
 async def test_a_second_agent_of_a_server_is_refused_while_the_first_lives(
     controller: Controller, agents: dict[str, FeedAgent]
 ) -> None:
@@ -251,49 +128,6 @@ async def test_a_deleted_server_ends_its_session_and_is_unmanaged_when_it_is_mad
     assert agents["host3"].session.ended is not None
     assert not controller.host("host3").managed
     assert [agent.server for agent in controller._store.agents()] == ["host1", "host2"]
-
-
-async def test_after_a_restart_nobody_is_taken_for_up_to_date_before_it_is_back(tmp_path: Path) -> None:
-    first = open_in(tmp_path)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
-    agent, idle = FeedAgent("host1"), FeedAgent("host2")
-    for one in (agent, idle):
-        one.connect(first.publisher)
-    await deliver(agent, idle)
-    for one in (agent, idle):
-        await one.disconnect()
-    done = await first.submit(SetPower("a", "Off"), ANN)
-    first.close()
-    again = open_in(tmp_path)
-    view = again.host("host1")
-    assert (view.connected, view.applied_revision, view.lag) == (False, 0, done.revision)
-    with pytest.raises(WaitTimedOut, match=r"host1 \(not connected\)") as late:
-        await again.wait_applied(done.revision, 0.01)
-    assert "host2" not in str(late.value)
-    agent.connect(again.publisher)
-    await deliver(agent)
-    await again.wait_applied(done.revision, 0.01)
-    assert again.host("host1").lag == 0
-    await agent.disconnect()
-    again.close()
-
-
-async def test_a_server_whose_agent_could_not_be_forgotten_is_forgotten_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = open_in(tmp_path)
-    await fill(first)
-    agent = FeedAgent("host3")
-    agent.connect(first.publisher)
-    with monkeypatch.context() as patched:
-        patched.setattr(first.publisher._store, "forget_agent", lambda server: None)
-        await first.submit(Delete(Name("servers", "host3")), ANN)
-    await agent.disconnect()
-    first.close()
-    again = open_in(tmp_path)
-    assert not again.host("host3").managed
-    assert again.publisher._store.agents() == []
-    again.close()
 
 
 async def test_what_the_feed_knows_of_a_host(controller: Controller, agents: dict[str, FeedAgent]) -> None:
@@ -364,74 +198,6 @@ async def test_a_delayed_feed_holds_frames_back(controller: Controller, agents: 
     controller.set_feed_delay(0)
 
 
-class Wire:
-    """A connection as the API hands it over."""
-
-    def __init__(self, *messages: object):
-        self.sent: list[object] = []
-        self._messages = asyncio.Queue[bytes | None]()
-        for message in messages:
-            self.say(message)
-
-    def say(self, message: object) -> None:
-        raw = message is None or isinstance(message, bytes)
-        self._messages.put_nowait(message if raw else _encode(message))
-
-    async def receive(self) -> bytes | None:
-        return await self._messages.get()
-
-    async def send(self, frame: bytes) -> None:
-        self.sent.append(_decode(frame))
-
-
-async def test_a_whole_conversation(controller: Controller) -> None:
-    wire = Wire(Hello(PROTOCOL, "HOST1", "me", ""))
-    serving = asyncio.create_task(controller.serve_agent(wire.receive, wire.send))
-    await settle()
-    assert wire.sent[0] == Welcome(PROTOCOL, controller.generation, "host1")
-    assert [message.stream for message in wire.sent[1:]] == [HOST_STREAM, rdid(controller)]
-    wire.say(Ack(tuple((m.stream, m.sequence, m.revision) for m in wire.sent[1:])))
-    await settle()
-    assert controller.host("host1").lag == 0
-    wire.say(None)
-    await serving
-    assert not controller.host("host1").connected
-
-
-@pytest.mark.parametrize(
-    ("first", "why"),
-    [
-        (Hello(PROTOCOL, "host9", "me", ""), "no server"),
-        (Hello(99, "host1", "me", ""), "protocol"),
-        (Ack(()), "Hello comes first"),
-        (b"\xc1 not msgpack", "no Hello"),
-    ],
-)
-async def test_who_cannot_come_in_hears_why(controller: Controller, first: object, why: str) -> None:
-    wire = Wire(first)
-    await controller.serve_agent(wire.receive, wire.send)
-    [refused] = wire.sent
-    assert isinstance(refused, Refused) and why in refused.reason
-
-
-async def test_a_rude_agent_ends_its_own_session_only(controller: Controller, agents: dict[str, FeedAgent]) -> None:
-    await agents["host1"].disconnect()
-    wire = Wire(Hello(PROTOCOL, "host1", "me", ""), b"\xc1 not msgpack")
-    await controller.serve_agent(wire.receive, wire.send)
-    assert not controller.host("host1").connected
-    assert controller.host("host2").connected
-
-
-async def test_a_connection_that_breaks_while_sending_ends_quietly(controller: Controller) -> None:
-    wire = Wire(Hello(PROTOCOL, "host1", "me", ""))
-
-    async def broken(frame: bytes) -> None:
-        raise ConnectionResetError("gone")
-
-    await controller.serve_agent(wire.receive, broken)
-    assert not controller.host("host1").connected
-
-
 async def test_who_cannot_be_told_its_state_holds_no_place(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,33 +210,6 @@ async def test_who_cannot_be_told_its_state_holds_no_place(
     assert not controller.host("host1").connected
     controller.publisher.attach(Hello(PROTOCOL, "host1", "second", ""), nowhere, 0.0)
     assert controller.host("host1").connected
-
-
-@pytest.mark.parametrize("where", ["weft.control.publisher.touched_by", "weft.core.policy.record"])
-async def test_after_a_change_that_cannot_be_told_by_itself_every_agent_comes_back_for_all(
-    controller: Controller, agents: dict[str, FeedAgent], monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    def broken(*asked: object) -> object:
-        raise LookupError("no such record")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(where, broken)
-        await controller.submit(interface("b-eth0"), ANN)
-        done = await controller.submit(machine("b", "host2", "b-eth0", power="Running"), ANN)
-    with pytest.raises(WaitTimedOut, match="host1.*host2"):
-        await controller.wait_applied(done.revision, 0.01)
-    for agent in agents.values():
-        assert not agent.connected
-        await agent.disconnect()
-        agent.connect(controller.publisher)
-    await deliver(*agents.values())
-    blue = rdid(controller)
-    for name in ("host1", "host2"):
-        assert agents[name].streams == {
-            HOST_STREAM: host_stream(controller.state, name),
-            blue: network_stream(controller.state, blue),
-        }
-    await controller.wait_applied(done.revision, 0.01)
 
 
 async def test_a_put_of_a_server_is_fed_too(controller: Controller, agents: dict[str, FeedAgent]) -> None:
