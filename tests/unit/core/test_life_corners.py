@@ -287,3 +287,9 @@ def test_a_checkpoint_of_twins_of_one_machine_goes_once(world: Life) -> None:
     assert world.mac(0) == ("retained", ["c1"])
     world.delete("/weft/virtualMachines/web1/checkpoints/c1")
     assert world.mac(0)[0] == "free"
+
+
+def test_a_twin_of_what_is_gone_is_not_gone(world: Life) -> None:
+    world.do(MarkMachine("web1", "gone"))
+    world.do(Clone("web1", "web2", "keep"))
+    assert (world.inactive("web1-eth0"), world.inactive("web2-eth0")) == ({1000.0}, {0.0})
