@@ -293,3 +293,14 @@ def test_a_twin_of_what_is_gone_is_not_gone(world: Life) -> None:
     world.do(MarkMachine("web1", "gone"))
     world.do(Clone("web1", "web2", "keep"))
     assert (world.inactive("web1-eth0"), world.inactive("web2-eth0")) == ({1000.0}, {0.0})
+
+
+def test_a_gateway_that_an_adopted_machine_has_keeps_nobody_from_the_rest(world: Life) -> None:
+    wires = {"addressPrefix": "10.7.0.0/24", "defaultGateways": ["10.7.0.1"]}
+    world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": wires}]})
+    own = ImportedInterface("0C0000000001", ("10.7.0.1",), "/logicalNetworks/wires/subnets/a")
+    world.do(ImportMachine("router", "h1", (own,), power="Running", adopt=True))
+    changed = wires | {"dnsServers": ["10.7.0.53"]}
+    world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": changed}]})
+    changed["defaultGateways"] = ["10.7.0.1", "10.7.0.2"]
+    world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": changed}]})
