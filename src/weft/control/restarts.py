@@ -27,7 +27,7 @@ class Restarts:
         self._writer = writer
         self._power = power
         self.unfinished: set[str] = set()
-        """Machines, lower case, that finish() is to be called for."""
+        """Machines, lower case, that finish() is to be called for once no action on them is under way."""
         self._done: set[str] = set()
         """Those of them of which only the checkpoint is left."""
 
@@ -42,6 +42,8 @@ class Restarts:
         self._power.check_reachable(server_of(self._power.machine(name)))
         self.dry_run(command)
         await self._writer.submit(TakeCheckpoint(name, UNDER_WAY), actor)
+        # whatever ends this without taking the checkpoint away, somebody else goes on
+        self.unfinished.add(name.lower())
         try:
             decision = await self._change(command, actor)
         except WeftError:
@@ -94,7 +96,6 @@ class Restarts:
             )
         except WeftError as failure:
             log.warning("the checkpoint %s of %s stays for now: %s", UNDER_WAY, name, failure)
-            self.unfinished.add(name.lower())
             self._done.add(name.lower())
             return
         self.unfinished.discard(name.lower())
@@ -109,6 +110,7 @@ class Restarts:
         """Is something left to finish, and has its host come back since the start?"""
         if self._writer.state.find(_marker(name)) is None:
             self.unfinished.discard(name)
+            self._done.discard(name)
             return False
         try:
             self._power.check_reachable(server_of(self._power.machine(name)))

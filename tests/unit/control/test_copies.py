@@ -340,3 +340,22 @@ async def test_one_whose_addresses_are_in_use_after_the_crash_stays_off_and_is_n
         assert (power(second), power(second, "b")) == ("Off", "Running")
         assert not second.machines._restarts.unfinished
     second.close()
+
+
+async def test_a_fault_of_ours_in_the_middle_leaves_no_mark_and_the_machine_running(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.machines.start("a", ANN)
+    submit = controller.writer.submit
+
+    async def faulty(command: object, *more: object) -> object:
+        if isinstance(command, Restore):
+            controller.writer.submit = submit
+            raise RuntimeError("a fault of ours")
+        return await submit(command, *more)
+
+    controller.writer.submit = faulty
+    with pytest.raises(RuntimeError):
+        await restore(controller)
+    await until(lambda: not marks(controller))
+    assert (power(controller), address(controller)) == ("Running", "10.1.1.60")
