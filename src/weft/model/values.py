@@ -140,6 +140,12 @@ def check_resource_id(text: str) -> str:
     return text
 
 
+_FIRST_WALL = -62_135_596_800.0
+_LAST_WALL = 253_402_300_799.0
+"""0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: RFC 3339 has no others."""
+
+
 def wall_text(wall: float) -> str:
-    """RFC 3339 UTC, whole microseconds."""
-    return datetime.fromtimestamp(wall, UTC).isoformat().replace("+00:00", "Z")
+    """RFC 3339 UTC, whole microseconds. What lies before the year 1 or after 9999 is shown as their first or last second:
+    somebody may have asked to keep an address for good, and the ledger's time goes slower than the wall's."""
+    return datetime.fromtimestamp(min(max(wall, _FIRST_WALL), _LAST_WALL), UTC).isoformat().replace("+00:00", "Z")

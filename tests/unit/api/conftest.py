@@ -18,12 +18,14 @@ class HandClock:
 
     def __init__(self) -> None:
         self.seconds = 1000.0
+        self.ahead = 0.0
+        """Seconds by which the wall's clock alone was put forward."""
 
     def monotonic(self) -> float:
         return self.seconds
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.seconds
+        return 1_700_000_000.0 + self.seconds + self.ahead
 
 
 @pytest.fixture

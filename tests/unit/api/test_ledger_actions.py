@@ -220,3 +220,21 @@ class TestMembers:
         assert found["properties"]["server"] == {"resourceRef": "/servers/host1"}
         # what was answered can be put again as it is
         assert (await fabric.put(f"{N}/networkInterfaces/n1", found["properties"])).status_code == 200
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-05:00"])
+async def test_a_reservation_for_good_can_be_read_later(fabric: Api, clock: HandClock, until: str) -> None:
+    """The ledger's time goes slower than the wall's, so the end moved past the last year there is, and with it every
+    list that the reservation stood in was a fault of ours."""
+    made = await fabric.post(f"{POOL}/reserve", {"count": 1, "until": until})
+    assert made.status_code == 201
+    clock.ahead = 10_000.0
+    for path in (f"{W}/reservations", f"{POOL}/addresses", f"{W}/addresses/{MAC}"):
+        assert (await fabric.get(path)).status_code == 200
+    (found,) = (await fabric.body(f"{W}/reservations"))["value"]
+    assert found["properties"]["expires"].startswith("9999-12-31T23:59:59")
+
+
+async def test_a_reservation_until_the_first_year_is_refused(fabric: Api) -> None:
+    refused = await fabric.post(f"{POOL}/reserve", {"count": 1, "until": "0001-01-01T00:00:00+05:00"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidParameterValue")

@@ -90,3 +90,5 @@ def test_other_resource_ids_are_refused(text: str) -> None:
 
 def test_times_are_printed_in_utc() -> None:
     assert v.wall_text(0.0) == "1970-01-01T00:00:00Z"
+    assert v.wall_text(1e12) == "9999-12-31T23:59:59Z"
+    assert v.wall_text(-1e12) == "0001-01-01T00:00:00Z"
