@@ -146,6 +146,6 @@ _LAST_WALL = 253_402_300_799.0
 
 
 def wall_text(wall: float) -> str:
-    """RFC 3339 UTC, whole microseconds. What lies before the year 1 or after 9999 is shown as their first or last second:
-    somebody may have asked to keep an address for good, and the ledger's time goes slower than the wall's."""
+    """RFC 3339 UTC, whole microseconds. What lies before the year 1 or after 9999 is shown as their first or last
+    second: somebody may keep an address for good, and the ledger's time goes slower than the wall's."""
     return datetime.fromtimestamp(min(max(wall, _FIRST_WALL), _LAST_WALL), UTC).isoformat().replace("+00:00", "Z")
