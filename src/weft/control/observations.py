@@ -99,10 +99,10 @@ class Observations:
         if not facts.looked:
             return
         before, seen = self._noted.get(server), facts.seen
-        only = None if before is None else frozenset(self._doubtful.pop(server, set()) | _differing(before, seen))
+        doubtful = self._doubtful.pop(server, set())
+        only = None if before is None else frozenset(doubtful | _differing(before, seen))
         if only == frozenset() or (before is None and not seen and not self._has_ports(server)):
             return
-        self._doubtful.pop(server, None)
         self._remember(server, seen)
         news = (one for one in seen if only is None or one.mac in only)
         told = tuple(Seen(one.mac, one.port, one.bridge, one.vlan, one.learnt) for one in news)

@@ -234,13 +234,15 @@ async def test_a_machine_on_the_move_is_not_missed(
 
 async def test_a_round_asks_for_what_changed_alone(controller: Controller, rack: Rack) -> None:
     hosts = rack.hosts
+    asked = submitted(controller)
     for host in hosts.values():
         host.seen = tuple(SeenMac(STRANGER + number, "eth1", "br-ex", 0, True) for number in range(50))
     await until(lambda: state(controller, STRANGER + 49) == "foreign")
     assert await quiet(controller) == await quiet(controller)
+    assert sorted(command.server for command in asked) == ["host1", "host2"], "the first sight is nobody else's news"
     (at,) = ports(controller)
     one, other = ("host1", "host2") if "host1" in at else ("host2", "host1")
-    asked = submitted(controller)
+    asked.clear()
     hosts[one].seen = hosts[one].seen[1:]
     await until(lambda: ports(controller) == [f"/servers/{other}/ports/eth1"])
     await quiet(controller)

@@ -176,7 +176,7 @@ def test_what_switches_learn_of_one_stranger_is_noted_once_and_is_no_clash(world
         see(world, port(name="eth1", learnt=True), server=server)
     assert [one.ref for one in lease_of(world).holders] == ["/servers/h1/ports/eth1"]
     assert conflicts(world.state) == []
-    moved = (port(name="eth1", learnt=True), port(name="eth0", learnt=True))
+    moved = (port(name="eth0", learnt=True), port(name="eth1", learnt=True))
     assert see(world, *moved).outcome == "unchanged", "where it was, and not back and forth"
     see(world)
     see(world, port(name="eth1", learnt=True), server="h2")
