@@ -5,14 +5,14 @@ Called by core.decide.servers.
 
 from collections.abc import Iterable
 
-from weft.core.decide.cool_down import resting
+from weft.core.decide.cool_down import left_to
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import about
 from weft.core.macs import why_forbidden
 from weft.core.words import hold_text
 from weft.model.errors import AddressInUse, InvalidMacAddress
 from weft.model.fabric import ServerInterfaceProperties
-from weft.model.leases import COOLING, FOREIGN, MAC_SCOPE, Holder, Lease, state_of
+from weft.model.leases import COOLING, FOREIGN, MAC_SCOPE, Holder, Lease
 from weft.model.resources import Resource
 from weft.model.values import Mac, parse_mac
 
@@ -65,8 +65,4 @@ def _forget(draft: Draft, mac: Mac, ref: str) -> None:
     assert lease is not None
     others = tuple(holder for holder in lease.holders if holder.ref.lower() != ref.lower())
     reason = f"no adapter of {ref} has it any more"
-    if others:
-        after: Lease | None = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason)
-    else:
-        after = resting(draft, lease, reason)
-    draft.turn(lease, after, "released", reason)
+    draft.turn(lease, left_to(draft, lease, others, reason), "released", reason)

@@ -5,9 +5,10 @@ Called by the families that release, and through core.decide by control's clock.
 
 from weft.core.commands import Decision, EndCoolDowns
 from weft.core.decide.draft import Draft
+from weft.core.decide.granting import used_reservations
 from weft.core.host_ranges import plan_cool_down
 from weft.core.state import State
-from weft.model.leases import COOLING, MAC_SCOPE, Lease
+from weft.model.leases import COOLING, MAC_SCOPE, Holder, Lease, state_of
 
 
 def resting(draft: Draft, lease: Lease, reason: str) -> Lease | None:
@@ -17,6 +18,14 @@ def resting(draft: Draft, lease: Lease, reason: str) -> Lease | None:
         return None
     until = draft.now.ledger + seconds
     return Lease(lease.scope, lease.address, COOLING, lease.holders, until=until, reason=reason)
+
+
+def left_to(draft: Draft, lease: Lease, others: tuple[Holder, ...], reason: str) -> Lease | None:
+    """What becomes of a lease when all but `others` have gone, which may be nobody."""
+    if not others:
+        return resting(draft, lease, reason)
+    state = state_of(lease.scope, others)
+    return Lease(lease.scope, lease.address, state, used_reservations(others), reason=lease.reason)
 
 
 def _cool_down(state: State, scope: str, address: int) -> int:

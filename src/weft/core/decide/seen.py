@@ -9,9 +9,8 @@ that meet stands for all, and a port that somebody gave the address to stands be
 from collections.abc import Iterable, Set
 
 from weft.core.commands import Decision, NoteSeen, Seen
-from weft.core.decide.cool_down import resting
+from weft.core.decide.cool_down import left_to
 from weft.core.decide.draft import Draft
-from weft.core.decide.granting import used_reservations
 from weft.core.l2 import subnet_on
 from weft.core.macs import why_forbidden
 from weft.core.notable import present, server_of_port
@@ -110,10 +109,6 @@ def _see(draft: Draft, mac: int, holder: Holder) -> None:
 def _unsee(draft: Draft, mac: int, ref: str) -> None:
     lease = draft.lease(MAC_SCOPE, mac)
     assert lease is not None
-    others = used_reservations(tuple(one for one in lease.holders if one.ref != ref))
+    others = tuple(one for one in lease.holders if one.ref != ref)
     reason = f"{ref} does not have it any more"
-    if others:
-        after: Lease | None = Lease(MAC_SCOPE, mac, state_of(MAC_SCOPE, others), others, reason=lease.reason)
-    else:
-        after = resting(draft, lease, reason)
-    draft.turn(lease, after, "unseen", reason)
+    draft.turn(lease, left_to(draft, lease, others, reason), "unseen", reason)
