@@ -69,17 +69,21 @@ class LabHypervisor:
         )
 
     async def events(self) -> AsyncIterator[None]:
-        """A look at the folder's time every 20 ms: cheap, and it sees what other hosts' drivers did."""
-        seen = self._guests.version()
+        """A look at two folders' times every 20 ms: cheap, and it sees what other hosts' drivers did, and guests whose
+        namespace another hand deleted."""
+        seen = self._seen()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                now = self._guests.version()
+                now = self._seen()
             except FileNotFoundError:  # the lab is going down
                 return
             if now != seen:
                 seen = now
                 yield None
+
+    def _seen(self) -> tuple[int, int]:
+        return self._guests.version(), namespaces.version()
 
     async def carry_out(self, verb: Verb) -> None:
         machine = verb.machine if isinstance(verb.machine, str) else verb.machine.machine

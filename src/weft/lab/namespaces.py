@@ -22,6 +22,11 @@ def exists(namespace: str) -> bool:
     return bound
 
 
+def version() -> int:
+    """Differs after any namespace of this machine was made or deleted; 0 while there never was one."""
+    return NETNS.stat().st_mtime_ns if NETNS.exists() else 0
+
+
 def make(lab: str, namespace: str, settings: dict[str, str | int]) -> bool:
     """Make it with these sysctl settings unless it is there; True if made now. Raises LabFailure for a stranger's."""
     if exists(namespace):
