@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.unit.core.life import Life
 from tests.unit.core.world import World, dynamic_interface, put_command, scope_of, static_interface, virtual_network
 from weft.core.changes import CursorChange, LeaseChange
-from weft.core.commands import EndCoolDowns, Path
+from weft.core.commands import Clone, EndCoolDowns, Path
 from weft.core.decide.draft import Draft
 from weft.core.layout import RDID_POOL
 from weft.core.pools import Pool, PoolSpec, merge
@@ -283,3 +284,29 @@ def test_an_instance_id_that_another_resource_has_is_not_taken(world: World) -> 
     taken = world.get("/servers/h1").instance_id
     stored = world.do(put_command("/servers/h9", {}, instanceId=taken)).resource
     assert stored.instance_id not in ("", taken)
+
+
+def test_a_state_is_loaded_as_it_was_in_any_order() -> None:
+    """Excluded and leased, in no pool, provider addresses, cooling, twins; and a resource that stands there already."""
+    world = Life()
+    world.put("/macPools/p2", {"startMacAddress": "0A0000000000", "endMacAddress": "0A00000000FF"})
+    world.put("/networkInterfaces/s", static_interface("0A0000000007", None))
+    world.put("/networkInterfaces/out", static_interface("0C0000000001", None))
+    excluded = [{"first": "0A-00-00-00-00-07", "last": "0A-00-00-00-00-08"}]
+    ends = {"startMacAddress": "0A0000000000", "endMacAddress": "0A00000000FF"}
+    world.put("/macPools/p2", ends | {"excluded": excluded})
+    world.do(Clone("web1", "web2", "keep"))
+    for name in ("Big", "small", "gone"):
+        world.interface(name)
+    world.delete("/networkInterfaces/gone")
+    resources = [(kind.name, each) for kind in KINDS for each in world.state.all(kind.name)]
+    leases = [lease for scope in world.state.addresses.leases for lease in world.state.leases(scope).values()]
+    for turned in (1, -1):
+        stored = SimpleNamespace(
+            generation="test",
+            revision=world.state.revision,
+            resources=resources[::turned],
+            leases=leases[::turned],
+            cursors=world.state.cursors | {"nothing": 0},
+        )
+        assert State.load(stored) == world.state
