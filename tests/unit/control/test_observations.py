@@ -268,3 +268,14 @@ async def test_what_a_server_sees_is_looked_at_again_when_its_networks_change(
     await controller.submit(put("servers", "host1", changed), ANN)
     await quiet(controller)
     assert [command.server for command in asked if isinstance(command, NoteSeen)] == ["host1"]
+
+
+async def test_a_machine_that_an_action_is_at_is_not_missed_before_that_ends(
+    controller: Controller, rack: Rack
+) -> None:
+    rack.hosts["host1"].gone.add("a")
+    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.6))
+    await quiet(controller)
+    assert inactive(controller) == "" and not starting.done()
+    await asyncio.gather(starting, return_exceptions=True)
+    await until(lambda: inactive(controller) == "deleted outside on host1")
