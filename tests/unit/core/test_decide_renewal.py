@@ -121,3 +121,8 @@ def test_an_interface_that_had_none_gets_its_first(world: Life) -> None:
     world.machine("db1", "h1", "Off", "w")
     world.do(RenewMac("db1", "w"))
     assert world.get("/networkInterfaces/w").properties.private_mac_address == "02555D030000"
+
+
+def test_a_put_of_another_method_points_at_the_renewal_too(world: Life) -> None:
+    refusal = world.refused(ETH0, static_interface("020000000077"))
+    assert (refusal.code, "renewMac" in refusal.message) == ("PrivateMacAllocationMethodCannotBeUpdated", True)

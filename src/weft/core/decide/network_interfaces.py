@@ -138,7 +138,8 @@ def _method(p: NetworkInterfaceProperties, old: Interface | None) -> str:
         )
     if old is not None and old.properties.private_mac_allocation_method != method:
         raise Invalid(
-            "privateMacAllocationMethod is fixed when the interface is created.",
+            "privateMacAllocationMethod is fixed when the interface is created: leave it as it was. A machine's "
+            "interface is given another address by the machine's renewMac action.",
             code="PrivateMacAllocationMethodCannotBeUpdated",
             target="privateMacAllocationMethod",
         )
