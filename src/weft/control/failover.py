@@ -96,9 +96,10 @@ class Failovers:
             {server.lower()}, lambda: expected.power(self._power.machine(name), power), deadline
         )
         if not verdict.settled:
+            why = verdict.failure or f"{verdict.waiting_for} did not come about within {timeout:g} s"
             raise WaitTimedOut(
-                f"The machine '{name}' belongs to {server} now, but it is not {power} there after {timeout:g} s: "
-                f"{verdict.failure or verdict.waiting_for}. Its host tries again by itself."
+                f"The machine '{name}' belongs to {server} now, but it is not {power} there: {why}. "
+                "Its host tries again by itself."
             )
         return self._power.machine(name)
 
