@@ -104,9 +104,9 @@ class Machines:
     ) -> VirtualMachine:
         """Bind a machine of a dead host to another, as it was; a move under way ends with it.
 
-        Returns when its new host has it. Raises NotReady while the present host's agent is connected, or has had no time
-        to come back since this controller began, unless `fenced`; Refusal; WaitTimedOut when it belongs to the new host
-        but is not up there yet.
+        Returns when its new host has it. Raises NotReady while the present host's agent is connected, or has had no
+        time to come back since this controller began, unless `fenced`; Refusal; WaitTimedOut when it belongs to the new
+        host but is not up there yet.
         """
         self._failovers.check(machine, server, fenced)
         key = machine.lower()

@@ -5,8 +5,8 @@ network that the host needs. A frame of a network stream is encoded once and sen
 Each stream counts its frames (`sequence`, dense): a gap means loss, and the agent asks for that stream anew.
 
 Protocol versions
-    1   first. Members that came later stand at the end of their message, with a default that says nothing: MachineFact's
-        presence, Facts' seen and looked. Who does not know them passes them over.
+    1   first. Members that came later stand at the end of their message, with a default that says nothing: presence of
+        MachineFact, seen and looked of Facts. Who does not know them passes them over.
 """
 
 import msgspec
