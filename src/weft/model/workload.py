@@ -92,6 +92,8 @@ class TemplateNetwork(_Properties, frozen=True):
     """An adapter that each machine made from a template gets, with addresses of its own in `subnet`."""
 
     subnet: Ref | None = None
+    dual_stack_subnet: Ref | None = None
+    """The other one of its pair, where each machine gets an address as well."""
     strategy: str = ""
 
 

@@ -6,7 +6,15 @@ import pytest
 
 from tests.unit.core.life import WEB, Life, events, waiting_interface
 from tests.unit.core.world import dynamic_interface, put_command, static_interface, virtual_network
-from weft.core.commands import BeginMove, Clone, Restore, SetPower, TakeCheckpoint
+from weft.core.commands import (
+    BeginMove,
+    Clone,
+    ImportedInterface,
+    ImportMachine,
+    Restore,
+    SetPower,
+    TakeCheckpoint,
+)
 from weft.model.values import mac_digits, parse_mac
 
 
@@ -262,6 +270,14 @@ def test_a_template_is_put_with_networks_or_interfaces(world: Life) -> None:
             "InvalidResourceReference",
         ),
         ({"isTemplate": True, "networks": [{"strategy": "best"}]}, "InvalidParameterValue"),
+        ({"isTemplate": True, "networks": [{"dualStackSubnet": {"resourceRef": WEB}}]}, "InvalidParameterValue"),
+        (
+            {
+                "isTemplate": True,
+                "networks": [{"subnet": {"resourceRef": WEB}, "dualStackSubnet": {"resourceRef": WEB}}],
+            },
+            "InvalidParameterValue",
+        ),
         ({"networks": [{}]}, "InvalidParameterValue"),
     ],
 )
@@ -289,3 +305,25 @@ def test_strategies_of_a_template(world: Life) -> None:
     world.do(Clone("gold", "d2", server="h1"))
     mac = parse_mac("02-55-5D-03-00-00")
     assert world.get("/networkInterfaces/d2-eth0").properties.private_mac_address == mac_digits(mac)
+
+
+def test_a_dual_stack_adapter_keeps_both_families_in_a_template(world: Life) -> None:
+    four, six = (f"/virtualNetworks/both/subnets/{name}" for name in ("four", "six"))
+    world.put(
+        "/virtualNetworks/both",
+        virtual_network(
+            {
+                "four": {"addressPrefix": "10.2.0.0/24", "dualStackSubnet": {"resourceRef": six}},
+                "six": "fd00:0:0:1::/64",
+            }
+        ),
+    )
+    world.do(ImportMachine("both1", "", (ImportedInterface("0C0000000001", ("10.2.0.9", "fd00:0:0:1::9"), four),)))
+    world.do(Clone("both1", "gold", is_template=True))
+    assert [one.dual_stack_subnet.resource_ref for one in machine(world, "gold").networks if one.dual_stack_subnet] == [
+        six
+    ]
+    world.do(Clone("gold", "d1"))
+    assert world.addresses("d1-eth0") == "01 10.2.0.2 fd00:0:0:1::2"
+    networks = [{"subnet": {"resourceRef": four.upper()}, "dualStackSubnet": {"resourceRef": six.upper()}}]
+    assert world.put("/weft/virtualMachines/gold", {"isTemplate": True, "networks": networks}).outcome == "unchanged"

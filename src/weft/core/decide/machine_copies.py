@@ -12,7 +12,7 @@ import msgspec
 from weft.core.commands import Clone, Decision
 from weft.core.decide.bindings import INTERFACES, interface_of, server_named, server_with_id
 from weft.core.decide.draft import Draft
-from weft.core.decide.envelope import retag
+from weft.core.decide.envelope import new_etag, retag
 from weft.core.decide.holding import hold_twin, holder_in
 from weft.core.decide.ip_configurations import Configuration, Interface
 from weft.core.decide.machines import Machine, check_free_name, machine_named, note_place
@@ -75,7 +75,7 @@ def store_machine(
     machine = Machine(
         resource_id=name,
         instance_id=draft.new_id(),
-        etag=f'W/"{draft.new_id()}"',
+        etag=new_etag(draft.new_id),
         tags=like.tags if like is not None else None,
         resource_metadata=like.resource_metadata if like is not None else None,
         properties=properties,
@@ -106,13 +106,13 @@ def free_interface_name(draft: Draft, name: str) -> str:
     return name
 
 
-def _asking(state: State, subnet: Ref) -> Configuration:
+def _asking(state: State, name: str, subnet: Ref) -> Configuration:
     """An ipConfiguration that asks for an address of a subnet; Unmanaged where nobody gives any."""
     segment = state.segment(subnet.resource_ref)
     is_wire = segment is not None and not (segment.pools or segment.virtual or segment.virtualized)
     method = "Unmanaged" if is_wire else "Dynamic"
     properties = IpConfigurationProperties(private_ip_allocation_method=method, subnet=subnet)
-    return Resource(resource_id="ip1", properties=properties)
+    return Resource(resource_id=name, properties=properties)
 
 
 def _from_template(
@@ -124,9 +124,10 @@ def _from_template(
 ) -> list[Interface]:
     made = []
     for at, network in enumerate(networks):
+        subnets = [one for one in (network.subnet, network.dual_stack_subnet) if one is not None]
         properties = NetworkInterfaceProperties(
             private_mac_allocation_method="Dynamic",
-            ip_configurations=(_asking(draft.state, network.subnet),) if network.subnet is not None else (),
+            ip_configurations=tuple(_asking(draft.state, f"ip{n}", one) for n, one in enumerate(subnets, 1)),
             strategy=network.strategy,
             server=server,
         )

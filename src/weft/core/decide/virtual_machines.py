@@ -7,13 +7,18 @@ from weft.core.decide.bindings import check_twins, interface_of, mark_addresses,
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import STRATEGIES
+from weft.core.decide.holding import holder_in
+from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.machines import Machine, is_running, moving, note_place
 from weft.core.decide.network_interfaces import give_macs
+from weft.core.decide.places import mac_of
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.index import last_id
+from weft.core.pools import Segment
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid, InvalidReference
-from weft.model.resources import Ref
+from weft.model.leases import MAC_SCOPE
+from weft.model.resources import Ref, common_ref
 from weft.model.workload import TemplateNetwork, VirtualMachineProperties
 
 POWER_STATES = {"off": "Off", "running": "Running", "saved": "Saved"}
@@ -30,7 +35,7 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
             target="isTemplate",
         )
     server = server_named(draft.state, p.server)
-    place = Ref(resource_ref=f"/servers/{server.resource_id}") if server is not None else None
+    place = common_ref(f"/servers/{server.resource_id}") if server is not None else None
     if p.is_template:
         return _template(draft, sent, place)
     if p.networks:
@@ -90,12 +95,13 @@ def note_arrival(draft: Draft, machine: Machine, server: Ref | None, reason: str
 
 
 def networks_of(draft: Draft, interfaces: tuple[Ref, ...]) -> tuple[TemplateNetwork, ...]:
-    """The networks that a template has of some interfaces: each one's first subnet."""
+    """The networks that a template has of some interfaces: each one's subnet, or its dual-stack pair."""
     found = []
     for ref in interfaces:
         p = interface_of(draft, ref).properties
-        subnet = p.ip_configurations[0].properties.subnet if p.ip_configurations else None
-        found.append(TemplateNetwork(subnet=subnet, strategy=p.strategy))
+        subnets = list(dict.fromkeys(one.properties.subnet for one in p.ip_configurations))
+        subnet, pair = (*subnets, None, None)[:2]
+        found.append(TemplateNetwork(subnet=subnet, dual_stack_subnet=pair, strategy=p.strategy))
     return tuple(found)
 
 
@@ -118,13 +124,28 @@ def _checked(state: State, network: TemplateNetwork) -> TemplateNetwork:
     strategy = STRATEGIES.get(network.strategy.lower())
     if strategy is None:
         raise Invalid(f"strategy is central, hostRange or random, not '{network.strategy}'.", target="strategy")
-    subnet = network.subnet
+    subnet = _segment(state, network.subnet, "subnet")
+    pair = _segment(state, network.dual_stack_subnet, "dualStackSubnet")
+    if pair is not None and (subnet is None or pair is subnet or pair.domain != subnet.domain):
+        raise Invalid(
+            f"{pair.ref} is not the dual-stack pair of {subnet.ref if subnet is not None else 'a subnet named here'}.",
+            target="dualStackSubnet",
+        )
+    return TemplateNetwork(subnet=_named(subnet), dual_stack_subnet=_named(pair), strategy=strategy)
+
+
+def _segment(state: State, subnet: Ref | None, target: str) -> Segment | None:
+    """Raises InvalidReference."""
     if subnet is None or not subnet.resource_ref:
-        return TemplateNetwork(strategy=strategy)
+        return None
     segment = state.segment(subnet.resource_ref)
     if segment is None:
-        raise InvalidReference(f"There is no subnet {subnet.resource_ref}.", target="subnet")
-    return TemplateNetwork(subnet=Ref(resource_ref=segment.ref), strategy=strategy)
+        raise InvalidReference(f"There is no subnet {subnet.resource_ref}.", target=target)
+    return segment
+
+
+def _named(segment: Segment | None) -> Ref | None:
+    return Ref(resource_ref=segment.ref) if segment is not None else None
 
 
 def _inactive(old: Machine | None, place: Ref | None) -> str:
@@ -145,7 +166,7 @@ def _interfaces(state: State, sent: Machine) -> tuple[Ref, ...]:
             raise InvalidReference(
                 f"There is no network interface '{ref.resource_ref}': create it first.", target="networkInterfaces"
             )
-        canonical = Ref(resource_ref=f"/networkInterfaces/{found.resource_id}")
+        canonical = Ref(resource_ref=_text_of(state, found))
         if canonical in refs:
             raise Invalid(f"{canonical.resource_ref} is named twice.", target="networkInterfaces")
         other = state.machine_of(name)
@@ -159,6 +180,14 @@ def _interfaces(state: State, sent: Machine) -> tuple[Ref, ...]:
             )
         refs.append(canonical)
     return tuple(refs)
+
+
+def _text_of(state: State, interface: Interface) -> str:
+    """The reference of an interface: the text that its MAC address's holder has, where there is one."""
+    text = f"/networkInterfaces/{interface.resource_id}"
+    mac = mac_of(interface)
+    held = holder_in(state.lease(MAC_SCOPE, mac), text) if mac is not None else None
+    return held.ref if held is not None and held.ref == text else text
 
 
 def _check_change(old: Machine, new: VirtualMachineProperties) -> None:
