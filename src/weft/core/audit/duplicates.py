@@ -51,11 +51,16 @@ def _in_one_domain(domain: str, there: list[Nic], spares: Spares) -> Iterator[Fi
 
 
 def _once_each(there: list[Nic]) -> list[Nic]:
-    """Both ends of a migration count as the running one; two interfaces of one end are two."""
-    homes: dict[str, Site] = {}
-    for nic in sorted(there, key=lambda nic: not nic.guest.running):
-        homes.setdefault(nic.guest.identity, nic.guest.site)
+    """Both ends of a migration count as the one with most running interfaces; two interfaces of one end are two."""
+    ends: dict[str, dict[int, list[Nic]]] = {}
+    for nic in there:
+        ends.setdefault(nic.guest.identity, {}).setdefault(id(nic.guest.site), []).append(nic)
+    homes = {identity: max(sites.values(), key=_running_in)[0].guest.site for identity, sites in ends.items()}
     return [nic for nic in there if homes[nic.guest.identity] is nic.guest.site]
+
+
+def _running_in(end: list[Nic]) -> int:
+    return sum(nic.guest.running for nic in end)
 
 
 def _would_clash(running: Nic, off: list[Nic]) -> bool:

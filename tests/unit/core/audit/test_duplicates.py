@@ -148,6 +148,13 @@ def test_the_two_ends_of_a_migration_are_one_machine_and_a_third_is_not() -> Non
     assert only(found, "duplicateMac").machines == ("a", "b")
 
 
+def test_two_adapters_at_one_end_of_a_migration_are_two() -> None:
+    ends = [machine("a", "n1", nic(M, "static"), id="7")]
+    ends.append(machine("a", "n2", nic(M, "static"), nic(M, "static"), id="7"))
+    assert codes(report([host("n1"), host("n2")], ends)) == ["duplicateMac", "migrationTwin"]
+    assert codes(report([host("n1"), host("n2")], ends[::-1])) == ["duplicateMac", "migrationTwin"]
+
+
 LEFT = host("n1", cluster="c", switches=[{"name": "LAN", "segment": "left"}])
 RIGHT = host("n2", cluster="c", switches=[{"name": "LAN", "segment": "right"}])
 
