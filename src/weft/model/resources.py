@@ -4,6 +4,7 @@ What the state holds in great number says gc=False: values that never change can
 visits millions of them again and again takes a third of the writer's time.
 """
 
+import functools
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +16,12 @@ class Ref(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A reference: relative path without /networking/vN, such as /virtualNetworks/blue/subnets/web."""
 
     resource_ref: str = ""
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def common_ref(ref: str) -> Ref:
+    """A reference that a great many name, such as a server or a subnet: one object for them all."""
+    return Ref(resource_ref=ref)
 
 
 class ResourceMetadata(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

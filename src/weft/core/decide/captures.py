@@ -12,6 +12,7 @@ from weft.core.commands import Decision, ExportMachine, TakeCheckpoint
 from weft.core.decide.bindings import interface_of
 from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import holder_in, release, retain
 from weft.core.decide.ip_configurations import Interface, Place, stored_address
 from weft.core.decide.machines import check_free_name, machine_ref, note_place, settled_machine
@@ -77,7 +78,7 @@ def store_capture(
         created=wall_text(draft.now.wall),
     )
     capture = Capture(
-        resource_id=resource_id, instance_id=draft.new_id(), etag=f'W/"{draft.new_id()}"', properties=properties
+        resource_id=resource_id, instance_id=draft.new_id(), etag=new_etag(draft.new_id), properties=properties
     )
     draft.put(kind.name, resource_id.lower(), None, capture)
     return capture

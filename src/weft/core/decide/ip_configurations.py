@@ -3,6 +3,7 @@
 Called by core.decide.network_interfaces.
 """
 
+import sys
 from collections.abc import Container
 
 from weft.core.decide.draft import Draft
@@ -14,7 +15,7 @@ from weft.core.state import State
 from weft.core.words import ip_text
 from weft.model.errors import AddressInUse, Invalid, InvalidReference
 from weft.model.leases import Holder
-from weft.model.resources import Ref, Resource
+from weft.model.resources import Resource, common_ref
 from weft.model.values import pack_ip
 from weft.model.workload import IpConfigurationProperties, NetworkInterfaceProperties
 
@@ -40,11 +41,12 @@ class _Wanted:
 
 def settle_addresses(
     draft: Draft, sent: Interface, old: Interface | None, origin: Origin, beside: Container[str]
-) -> tuple[tuple[Configuration, ...], str]:
-    """The ipConfigurations as they will be stored, and their L2 domain; `beside` as in hold_ip. Raises a Refusal."""
+) -> tuple[tuple[Configuration, ...], Holder]:
+    """The ipConfigurations as they will be stored, and the interface as holder of what is granted to it; `beside` as in
+    hold_ip. Raises a Refusal."""
     p, ref = sent.properties, f"/networkInterfaces/{sent.resource_id}"
     wanted = [_wanted(draft.state, ref, configuration) for configuration in p.ip_configurations]
-    domain = _domain(p, wanted)
+    granted = Holder("networkInterface", ref, _domain(p, wanted), True)
     fixed = _static_places(wanted)
     before: dict[Place, str] = {}
     if old is not None:
@@ -56,10 +58,10 @@ def settle_addresses(
     for one in wanted:
         if one.address is None:
             if one.method == "Dynamic":
-                one.address = grant_ip(draft, one.segment, Holder("networkInterface", ref, domain, True), origin)
+                one.address = grant_ip(draft, one.segment, granted, origin)
         elif (one.segment.scope, one.address) not in before:
-            hold_ip(draft, one.segment.scope, one.address, Holder("networkInterface", ref, domain), beside)
-    return tuple(_settled(one) for one in wanted), domain
+            hold_ip(draft, one.segment.scope, one.address, Holder(granted.kind, ref, granted.domain), beside)
+    return tuple(_settled(one) for one in wanted), granted
 
 
 def addresses_of(state: State, interface: Interface) -> dict[Place, str]:
@@ -194,7 +196,7 @@ def _settled(one: _Wanted) -> Configuration:
     configuration = one.configuration
     address = one.address
     return Resource(
-        resource_id=configuration.resource_id,
+        resource_id=sys.intern(configuration.resource_id),  # a great many are named alike
         instance_id=configuration.instance_id,
         etag=configuration.etag,
         tags=configuration.tags,
@@ -202,7 +204,7 @@ def _settled(one: _Wanted) -> Configuration:
         properties=IpConfigurationProperties(
             private_ip_address=None if address is None else ip_text(one.segment.version, address),
             private_ip_allocation_method=one.method,
-            subnet=Ref(resource_ref=one.segment.ref),
+            subnet=common_ref(one.segment.ref),
             is_primary=configuration.properties.is_primary,
         ),
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.state import State
 from weft.model.errors import Conflict, NotFound
 from weft.model.kinds import VIRTUAL_MACHINES, Kind, resource_ref
@@ -43,7 +44,7 @@ def put_machine(draft: Draft, old: Machine, **properties: object) -> Decision:
     """Store a machine with some properties changed, and answer it."""
     after = msgspec.structs.replace(
         old,
-        etag=f'W/"{draft.new_id()}"',
+        etag=new_etag(draft.new_id),
         properties=msgspec.structs.replace(old.properties, **properties),
     )
     draft.put(VIRTUAL_MACHINES.name, old.resource_id.lower(), old, after)

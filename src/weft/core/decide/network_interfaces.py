@@ -11,6 +11,7 @@ import msgspec
 
 from weft.core.decide.bindings import INTERFACES, interface_of
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import Origin, origin_of, origin_on
 from weft.core.decide.holding import NOBODY, about, grant_mac, hold_mac, holder_in, others_of, release, share_domain
 from weft.core.decide.ip_configurations import Interface, settle_addresses
@@ -36,7 +37,6 @@ _METHODS = {"dynamic": "Dynamic", "static": "Static"}
 def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInterfaceProperties:
     """The properties as they will be stored, addresses included. Raises a Refusal."""
     p = sent.properties
-    ref = f"/networkInterfaces/{sent.resource_id}"
     method = _method(p, old)
     _check_fixed(p, old)
     _check_served(p)
@@ -45,8 +45,8 @@ def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInter
         note_place(draft, machine.resource_id, machine.properties.server)
     origin = origin_of(draft.state, sent, old)
     beside = _not_in_the_way(draft.state, machine, origin)
-    configurations, domain = settle_addresses(draft, sent, old, origin, beside)
-    holder = Holder("networkInterface", ref, domain, method == "Dynamic")
+    configurations, granted = settle_addresses(draft, sent, old, origin, beside)
+    holder = granted if method == "Dynamic" else msgspec.structs.replace(granted, granted=False)
     if old is None or not old.properties.private_mac_address:
         mac = _first_mac(draft, p, holder, origin, beside)
     else:
@@ -107,7 +107,7 @@ def store_changed(draft: Draft, old: Interface, **properties: object) -> Interfa
     """Store an interface with some properties changed."""
     after = msgspec.structs.replace(
         old,
-        etag=f'W/"{draft.new_id()}"',
+        etag=new_etag(draft.new_id),
         properties=msgspec.structs.replace(old.properties, **properties),
     )
     draft.put(INTERFACES, old.resource_id.lower(), old, after)

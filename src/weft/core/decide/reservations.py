@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from weft.core.commands import Decision, EndReservations, Reserve
 from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.pools import Pool
 from weft.core.state import State
 from weft.core.words import address_text, why_full
@@ -44,7 +45,7 @@ def reserve(draft: Draft, command: Reserve) -> Decision:
     reservation: Reservation = Resource(
         resource_id=name,
         instance_id=draft.new_id(),
-        etag=f'W/"{draft.new_id()}"',
+        etag=new_etag(draft.new_id),
         properties=ReservationProperties(
             pool=Ref(resource_ref=ref),
             count=command.count,

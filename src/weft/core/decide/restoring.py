@@ -11,6 +11,7 @@ from weft.core.commands import Decision, Restore, Restored
 from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, server_named, user_of
 from weft.core.decide.captures import Capture, captured_place
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import Origin, origin_on
 from weft.core.decide.holding import CAPTURES, about, grant_ip, grant_mac, hold_twin, holder_in, release, share_domain
 from weft.core.decide.ip_configurations import Configuration, Interface, Place
@@ -188,7 +189,7 @@ class _Restoring:
 
     def _take_back(self, part: _Part) -> None:
         draft = self._draft
-        etag = f'W/"{draft.new_id()}"'
+        etag = new_etag(draft.new_id)
         old = part.present
         p = old.properties if old is not None else NetworkInterfaceProperties(private_mac_allocation_method="Dynamic")
         blank = Resource(

@@ -11,6 +11,7 @@ import msgspec
 from weft.core.decide.adapters import follow_adapter_macs
 from weft.core.decide.address_plans import own_range, range_for
 from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
@@ -84,7 +85,7 @@ def ensure_provider_addresses(draft: Draft, server: Server) -> None:
     if granted:
         texts = (*server.properties.provider_addresses, *granted)
         properties = msgspec.structs.replace(server.properties, provider_addresses=texts)
-        after = msgspec.structs.replace(server, etag=f'W/"{draft.new_id()}"', properties=properties)
+        after = msgspec.structs.replace(server, etag=new_etag(draft.new_id), properties=properties)
         draft.put("servers", server.resource_id.lower(), server, after)
 
 
