@@ -139,7 +139,7 @@ def stored(store: Store) -> object:
     loaded = store.load()
     return (
         loaded.revision,
-        sorted((kind, one.resource_id, one) for kind, one in loaded.resources),
+        sorted((kind, one.resource_id, one) for kind, found in loaded.resources.items() for one in found),
         sorted((one.scope, one.address, one) for one in loaded.leases),
         loaded.cursors,
     )

@@ -37,7 +37,7 @@ class Stored(Protocol):
     @property
     def revision(self) -> int: ...
     @property
-    def resources(self) -> Iterable[tuple[str, AnyResource]]: ...
+    def resources(self) -> Mapping[str, Iterable[AnyResource]]: ...
     @property
     def leases(self) -> Iterable[Lease]: ...
     @property
@@ -66,15 +66,10 @@ class State:
         """Build a state from the store's rows, in any order."""
         state = cls(stored.generation)
         state.revision = stored.revision
-        by_kind: dict[str, list[AnyResource]] = {kind.name: [] for kind in KINDS}
-        for name, resource in stored.resources:
-            by_kind[name].append(resource)
-        for name, resources in by_kind.items():
-            for resource in resources:
+        for kind in KINDS:
+            for resource in stored.resources.get(kind.name, ()):
                 key = resource.resource_id.lower()
-                if key == resource.resource_id:
-                    key = resource.resource_id  # one text for both
-                state._turn_resource(name, key, state._resources[name].get(key), resource)
+                state._turn_resource(kind.name, key, state._resources[kind.name].get(key), resource)
         state.addresses.load(stored.leases)
         state.cursors.update((pool, at) for pool, at in stored.cursors.items() if at)
         return state
@@ -119,6 +114,8 @@ class State:
         if after is None:
             table.pop(key, None)
         else:
+            if key == after.resource_id:
+                key = after.resource_id  # one text for both, in all tables
             table[key] = after
         self.index.turn(kind, key, before, after)
         if kind == "servers":

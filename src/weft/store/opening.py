@@ -22,6 +22,9 @@ from weft.store.schema import SCHEMA
 FILE = "weft.db"
 LOCK = "weft.lock"
 
+CACHE = "PRAGMA cache_size=-65536"
+"""64 MB of pages for the commits."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -162,7 +165,7 @@ def open_file(folder: Path, new_id: NewId) -> sqlite3.Connection:
             migrate(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(CACHE)
         connection.execute("PRAGMA wal_autocheckpoint=4000")
     except BaseException:
         connection.close()

@@ -25,7 +25,7 @@ from weft.model.leases import Lease
 from weft.model.values import NewId
 from weft.store import refusals, rows, samples, schema
 from weft.store.generation import Lock, Mark, settle
-from weft.store.opening import engine_on, open_file, take_lock
+from weft.store.opening import CACHE, engine_on, open_file, take_lock
 from weft.store.refusals import RefusedAddress
 from weft.store.samples import Sample
 from weft.store.sharing import Sharing
@@ -42,12 +42,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Everything at the newest revision. Resources come as (kind name, resource)."""
+    """Everything at the newest revision. Resources stand under the name of their kind."""
 
     generation: str
     revision: int
     ledger: float
-    resources: list[tuple[str, Any]]
+    resources: dict[str, list[Any]]
     leases: list[Lease]
     cursors: dict[str, int]
 
@@ -166,15 +166,19 @@ class Store:
         share = Sharing()
         # read without SQLAlchemy, whose rows leave a third more memory behind
         read = self._connection.execute
+        # a scan has no use for many pages, nor commits for those that it would leave in the cache
+        read("PRAGMA cache_size=-2048")
         read("BEGIN")
         try:
             generation, revision, ledger = read("SELECT generation, revision, ledger FROM head").fetchone()
-            found = read("SELECT kind, body FROM resources")
-            resources = [(kind, share.resource(kind, rows.decode_body(kind, body))) for kind, body in found]
+            resources: dict[str, list[Any]] = {}
+            for kind, body in read("SELECT kind, body FROM resources"):
+                resources.setdefault(kind, []).append(share.resource(kind, rows.decode_body(kind, body)))
             leases = [rows.lease_of(row, share) for row in read(_ALL_LEASES)]
             cursors = {pool: rows.unpack_number(at) for pool, at in read("SELECT pool, position FROM cursors")}
         finally:
             read("COMMIT")
+            read(CACHE)
         return Loaded(generation, revision, ledger, resources, leases, cursors)
 
     def commit(

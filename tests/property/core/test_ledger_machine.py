@@ -276,7 +276,7 @@ class Ledger(RuleBasedStateMachine):
         stored = SimpleNamespace(
             generation="test",
             revision=state.revision,
-            resources=[(kind.name, one) for kind in reversed(KINDS) for one in state.all(kind.name)],
+            resources={kind.name: list(state.all(kind.name)) for kind in reversed(KINDS)},
             leases=[lease for scope in state.addresses.leases for lease in state.leases(scope).values()],
             cursors=dict(state.cursors),
         )

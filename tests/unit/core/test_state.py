@@ -178,7 +178,7 @@ def test_a_state_that_was_stored_and_loaded_cools_on(world: World) -> None:
     stored = SimpleNamespace(
         generation="g2",
         revision=7,
-        resources=[(kind.name, one) for kind in reversed(KINDS) for one in state.all(kind.name)],
+        resources={kind.name: list(state.all(kind.name)) for kind in reversed(KINDS)},
         leases=[lease for scope in state.addresses.leases for lease in state.leases(scope).values()],
         cursors={**state.cursors, "old": 0},
     )
@@ -299,13 +299,13 @@ def test_a_state_is_loaded_as_it_was_in_any_order() -> None:
     for name in ("Big", "small", "gone"):
         world.interface(name)
     world.delete("/networkInterfaces/gone")
-    resources = [(kind.name, each) for kind in KINDS for each in world.state.all(kind.name)]
+    resources = {kind.name: list(world.state.all(kind.name)) for kind in KINDS}
     leases = [lease for scope in world.state.addresses.leases for lease in world.state.leases(scope).values()]
     for turned in (1, -1):
         stored = SimpleNamespace(
             generation="test",
             revision=world.state.revision,
-            resources=resources[::turned],
+            resources={name: found[::turned] for name, found in resources.items()},
             leases=leases[::turned],
             cursors=world.state.cursors | {"nothing": 0},
         )

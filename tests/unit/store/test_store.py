@@ -65,7 +65,7 @@ def write(store: Store, one: Commit, answers: tuple[Answer, ...] = ()) -> None:
 def test_a_new_store_is_empty_at_revision_0(store: Store) -> None:
     loaded = store.load()
     assert (loaded.generation, loaded.revision, loaded.ledger) == ("id-1", 0, 0.0)
-    assert (loaded.resources, loaded.leases, loaded.cursors) == ([], [], {})
+    assert (loaded.resources, loaded.leases, loaded.cursors) == ({}, [], {})
     assert store.log(0) == []
 
 
@@ -82,7 +82,7 @@ def test_what_was_committed_is_there_after_reopening(tmp_path: Path) -> None:
     second = opened_in(tmp_path)
     loaded = second.load()
     assert (loaded.generation, loaded.revision, loaded.ledger) == ("id-1", 1, 5.0)
-    assert loaded.resources == [("macPools", pool())]
+    assert loaded.resources == {"macPools": [pool()]}
     assert sorted(loaded.leases, key=lambda one: one.scope) == [lease(IP6, ADDRESS6), lease(MAC_SCOPE, 0x001DD8B71C00)]
     assert loaded.cursors == {"/macpools/pool1": 2**100}
     assert second.log(0) == [commit(1, *changes)]
@@ -101,14 +101,14 @@ def test_a_row_changed_twice_in_a_revision_is_as_the_last_left_it(store: Store) 
     first, second = granted(MAC_SCOPE, 2), LeaseChange(MAC_SCOPE, 2, lease(MAC_SCOPE, 2), None, "released")
     write(store, commit(1, made, first, second, gone, CursorChange("p", 0, 1), CursorChange("p", 1, 2)))
     loaded = store.load()
-    assert (loaded.resources, loaded.leases, loaded.cursors) == ([], [], {"p": 2})
+    assert (loaded.resources, loaded.leases, loaded.cursors) == ({}, [], {"p": 2})
     assert [row.event for row in store.history(MAC_SCOPE, 2)] == ["granted", "released"]
 
 
 def test_rows_are_replaced_and_deleted(store: Store) -> None:
     write(store, commit(1, ResourceChange("macPools", "pool1", None, pool()), granted(MAC_SCOPE, 2)))
     write(store, commit(2, ResourceChange("macPools", "pool1", pool(), pool(seconds=9))))
-    assert store.load().resources == [("macPools", pool(seconds=9))]
+    assert store.load().resources == {"macPools": [pool(seconds=9)]}
     write(store, commit(3, LeaseChange(MAC_SCOPE, 2, lease(MAC_SCOPE, 2), None, "released")))
     assert store.load().leases == []
 
