@@ -67,6 +67,7 @@ def test_a_request_id_that_is_no_name_or_taken_gets_a_fresh_one(world: World) ->
     [
         ({"count": 0}, "InvalidParameterValue", "count"),
         ({"count": 4097}, "InvalidParameterValue", "count"),
+        ({"purpose": "x" * 257}, "InvalidParameterValue", "purpose"),
         ({"until": 1.0}, "InvalidParameterValue", "until"),
         ({"pool": "/macPools/none"}, "NotFound", "pool"),
         ({"pool": "/networkInterfaces/n1"}, "NotFound", "pool"),

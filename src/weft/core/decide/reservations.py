@@ -23,6 +23,8 @@ from weft.model.values import check_resource_id, parse_mac, wall_text
 Reservation = Resource[ReservationProperties]
 
 MOST_ADDRESSES = 4096
+LONGEST_PURPOSE = 256
+"""Characters; it stands in the history of every address of the reservation."""
 
 
 def reserve(draft: Draft, command: Reserve) -> Decision:
@@ -34,6 +36,8 @@ def reserve(draft: Draft, command: Reserve) -> Decision:
         raise Invalid(f"count {command.count} is not in 1 to {MOST_ADDRESSES}.", target="count")
     if command.until is not None and command.until <= draft.now.wall:
         raise Invalid(f"until {wall_text(command.until)} is not in the future.", target="until")
+    if len(command.purpose) > LONGEST_PURPOSE:
+        raise Invalid(f"purpose has {len(command.purpose)} characters: at most {LONGEST_PURPOSE}.", target="purpose")
     ref, pools = _pools(draft.state, command.pool)
     name = _name(draft, command.request_id)
     holder = Holder("reservation", f"/weft/reservations/{name}")
