@@ -8,6 +8,7 @@ AddressTaken, Invalid for an address that it may not listen on.
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import gc
 import os
@@ -80,8 +81,7 @@ async def serve(
             timeout_graceful_shutdown=GOODBYE_S,
         )
         server = _Server(config)
-        # what was loaded stays: the collector need not walk it again and again
-        gc.freeze()
+        settle_memory()
         with _told_to_stop(server, app, stop):
             await server.serve(sockets=sockets)
     finally:
@@ -90,6 +90,14 @@ async def serve(
             each.close()
         if listen.unix is not None:
             listen.unix.unlink(missing_ok=True)
+
+
+def settle_memory() -> None:
+    """Once all is loaded: it stays, so the collector need not walk it again and again; what loading freed goes back to
+    the system, where the C library knows how."""
+    gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Server(uvicorn.Server):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from weft.api.serve import settle_memory
 from weft.core.state import State
 from weft.store.opening import FILE
 from weft.store.store import Store
@@ -35,6 +36,7 @@ def main(words: list[str]) -> None:
     kept, count = load(Path(folder))
     seconds = time.perf_counter() - started
     gc.collect()
+    settle_memory()
     print(msgspec.json.encode(Taken(seconds, resident() - before, count)).decode())
     del kept
 

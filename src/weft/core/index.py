@@ -5,7 +5,7 @@ exchanged. Ids and references are kept in lower case.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from weft.model.kinds import BY_NAME, owner_and_name
@@ -18,6 +18,7 @@ Capture = Resource[CaptureProperties]
 Counts = dict[str, dict[str, int]]
 
 _VIRTUAL = "/virtualnetworks/"
+_SUBNETS = "/subnets/"
 _Member = TypeVar("_Member")
 
 
@@ -28,7 +29,9 @@ class Index:
         self._interfaces = resources["networkInterfaces"]
         self._machines = resources["virtualMachines"]
         self.users: dict[str, dict[str, None]] = {}
-        """Interface ids per reference of a subnet or network."""
+        """Interface ids per reference of a subnet."""
+        self.subnets_used: dict[str, dict[str, None]] = {}
+        """References of the subnets that have users, per reference of their network."""
         self.machine_of: dict[str, str] = {}
         """Machine id per interface id."""
         self.machines_on: dict[str, dict[str, None]] = {}
@@ -142,11 +145,33 @@ class Index:
         machine = self.machine_of.get(key)
         servers = servers_of(self._machines[machine]) if machine is not None else {}
         for ref in old:
-            _drop(self.users, ref, key)
             self._count(servers, ref, -1)
+            if _SUBNETS in ref:
+                _drop(self.users, ref, key)
+                if ref not in self.users:
+                    _drop(self.subnets_used, ref.partition(_SUBNETS)[0], ref)
         for ref in new:
-            self.users.setdefault(ref, {})[key] = None
             self._count(servers, ref, 1)
+            if _SUBNETS in ref:
+                if ref not in self.users:
+                    self.subnets_used.setdefault(ref.partition(_SUBNETS)[0], {})[ref] = None
+                self.users.setdefault(ref, {})[key] = None
+
+    def users_of(self, ref: str) -> Iterator[str]:
+        """Ids of the interfaces in a subnet, or in any subnet of a network, each once; `ref` in lower case.
+
+        A network's are put together from its subnets': a table of a million of them would say nothing new.
+        """
+        if _SUBNETS in ref:
+            yield from self.users.get(ref, ())
+            return
+        before: list[dict[str, None]] = []
+        for subnet in self.subnets_used.get(ref, ()):
+            members = self.users[subnet]
+            for key in members:
+                if not any(key in others for others in before):
+                    yield key
+            before.append(members)
 
     def _bind(self, key: str, machine: Machine) -> None:
         servers = servers_of(machine)

@@ -196,7 +196,7 @@ class State:
     def interfaces_in(self, ref: str) -> Iterator[AnyResource]:
         """Interfaces with an ipConfiguration in a subnet, or in any subnet of a network, virtual or logical."""
         table = self._resources["networkInterfaces"]
-        return (table[key] for key in self.index.users.get(ref.lower(), ()))
+        return (table[key] for key in self.index.users_of(ref.lower()))
 
     def machines_on(self, server_id: str) -> Iterator[Resource[VirtualMachineProperties]]:
         """Machines bound to a server at any power, those moving to it and, until the move is done, those that left."""

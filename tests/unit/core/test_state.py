@@ -86,6 +86,37 @@ def test_interfaces_are_found_by_subnet_and_by_network(world: World) -> None:
         assert [one.resource_id for one in world.state.interfaces_in(ref)] == ["n1"]
     world.delete("/networkInterfaces/n1")
     assert list(world.state.interfaces_in("/virtualNetworks/blue")) == []
+    assert world.state.index.subnets_used == {}
+
+
+def test_a_network_names_an_interface_of_two_of_its_subnets_once(world: World) -> None:
+    four, six = (f"/virtualNetworks/both/subnets/{name}" for name in ("four", "six"))
+    pair = {"addressPrefix": "10.2.0.0/24", "dualStackSubnet": {"resourceRef": six}}
+    world.put("/virtualNetworks/both", virtual_network({"four": pair, "six": "fd00:0:0:1::/64"}))
+    subnets = [
+        {"resourceId": name, "properties": {"subnet": {"resourceRef": ref}}}
+        for name, ref in zip("ab", (four, six), strict=True)
+    ]
+    world.put("/networkInterfaces/n1", {"privateMacAllocationMethod": "Dynamic", "ipConfigurations": subnets})
+    world.interface("n2", four)
+    for ref, ids in ((four, ["n1", "n2"]), (six, ["n1"]), ("/virtualNetworks/both", ["n1", "n2"])):
+        assert sorted(one.resource_id for one in world.state.interfaces_in(ref)) == ids
+
+
+def test_what_interfaces_say_alike_is_one_object(world: World) -> None:
+    """A million of them are kept in memory."""
+    interface = world.interface("n1")
+    machine = world.machine("web1", "h1", "Off", "n1").properties
+    (address,) = interface.properties.ip_configurations
+    (mac,) = world.state.leases(MAC_SCOPE).values()
+    (ip,) = (
+        lease for lease in world.state.leases(scope_of("blue")).values() if lease.holders[0].ref == mac.holders[0].ref
+    )
+    assert mac.holders[0] is ip.holders[0]
+    assert machine.network_interfaces[0].resource_ref is mac.holders[0].ref
+    assert machine.server is world.machine("web2", "h1", "Off").properties.server
+    assert address.etag is interface.etag and len(interface.etag) <= 15
+    assert address.properties.subnet is world.interface("n2").properties.ip_configurations[0].properties.subnet
 
 
 # -- leases that no interface holds
