@@ -55,7 +55,7 @@ MISTAKES = {
         "holding.py",
         "return state.meet(one.domain, other.domain)",
         "return one.domain == other.domain",
-        "started beside|run with one address|but nobody runs",
+        "started beside|run with one address|but nobody runs|a rollback yielded",
     ),
 }
 
