@@ -32,8 +32,8 @@ test: lint ## lint, then all tests
 test-fast: setup ## unit and property tests, under a minute
 	@$(PY) -m pytest -n 2 tests/unit tests/property $(ARGS)
 
-soak: setup ## property tests with many more and random examples, and the tests marked soak
-	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests/property -m "soak or not soak" $(ARGS)
+soak: setup ## property and cluster tests with many more and random examples, and the tests marked soak
+	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests/property tests/cluster -m "soak or not soak" $(ARGS)
 	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests -m soak $(ARGS)
 
 coverage: setup ## branch coverage of model and core; fails under 100 %
