@@ -278,10 +278,10 @@ async def test_without_its_database_it_says_so_at_once_and_is_back_with_it(world
 
 
 async def settle(world, reconcilers):
-    """What the agent's loop does, without the loop."""
+    """What the agent's loop does, without the loop: a peer that was late with its answer is asked again."""
     for host, reconciler in reconcilers.items():
         async with asyncio.timeout(10):
-            while not reconciler.settled:
+            while not reconciler.settled or reconciler.failures:
                 with world.inside(host):
                     reconciler.switch_is(await world.switches[host].facts())
                     if not reconciler.knows_switch:
@@ -289,7 +289,7 @@ async def settle(world, reconcilers):
                     change = reconciler.plan(True)
                     if change:
                         failures = await world.switches[host].apply(change)
-                        assert failures == ()
+                        assert {failure.step for failure in failures} <= {"peer"}, failures
                         reconciler.done(change, failures)
 
 
