@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from weft.cli import complete, listing, show
+from weft.cli import columns, complete, listing, show
 from weft.cli.desk import run
 from weft.cli.follow import differing
-from weft.cli.names import last_of, machine_ref
+from weft.cli.names import by_name, last_of, machine_ref
 from weft.cli.show import Format
 from weft.model.errors import WaitTimedOut, WeftError
 from weft.model.kinds import VIRTUAL_MACHINES, Kind
@@ -107,6 +107,14 @@ def print_answer(kind: Kind, answer: Any, ask: Ask) -> None:
         listing.one(kind, answer, ask.output)
 
 
+def print_deleted(what: str, answer: Any, ask: Ask) -> None:
+    """That it is gone, or what a dry run says of it."""
+    if ask.dry_run:
+        print_dry(answer, ask.output)
+    else:
+        print(f"{what} deleted")
+
+
 def print_dry(answer: Any, output: Format) -> None:
     """The changes that a decision would make: resources with their members, addresses with their states."""
     changes = answer.get("changes") or ()
@@ -131,6 +139,13 @@ def _row(change: Any) -> list[Any]:
         holders = ", ".join(last_of(ref) for ref in change.get("holders") or ())
         return [change["action"], change["address"], f"{change['before']} -> {change['after']}  {holders}".rstrip()]
     return [change["action"], _named(change), "; ".join(differing(change))]
+
+
+async def machines_on(client: Client, server: str) -> list[Any]:
+    """Machines of a host by their names; without one all."""
+    found = by_name(await client.list_all(path_of("/virtualMachines")))
+    wanted = last_of(server).lower()
+    return [vm for vm in found if not wanted or columns.name_of(vm["properties"].get("server")).lower() == wanted]
 
 
 def collection(machine: str, kind: Kind) -> str:

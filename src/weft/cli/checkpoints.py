@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from weft.cli import complete, listing, show
-from weft.cli.actions import NOTHING_CHANGED, Action, Ask, DryRun, Name, collection, print_answer, print_dry
+from weft.cli import captures, complete, listing, show
+from weft.cli.actions import NOTHING_CHANGED, Action, Ask, DryRun, Name, print_dry
+from weft.cli.captures import Capture
 from weft.cli.columns import name_of
-from weft.cli.confirm import Yes, confirm
+from weft.cli.confirm import Yes
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.names import by_name, last_of
 from weft.cli.show import Format, Output
@@ -41,16 +42,8 @@ def take(
     \b
     weft vm checkpoint web1 before-upgrade
     """
-    ask = Ask(output, controller, dry_run)
-
-    async def work(client: Client) -> None:
-        action = Action(name, "checkpoint", {"resourceId": checkpoint})
-        answer = (await client.post(action.path, action.body, ask.write)).body
-        if not dry_run:
-            answer = await client.get(f"{collection(name, CHECKPOINTS)}/{checkpoint}")
-        print_answer(CHECKPOINTS, answer, ask)
-
-    run(ctx, controller, work)
+    capture = Capture(CHECKPOINTS, name, checkpoint)
+    run(ctx, controller, lambda client: captures.take(client, capture, Ask(output, controller, dry_run)))
 
 
 @app.command("checkpoints", epilog=EPILOG)
@@ -60,12 +53,7 @@ def list_all(ctx: typer.Context, name: Name, output: Output = Format.table, cont
     \b
     weft vm checkpoints web1
     """
-
-    async def work(client: Client) -> None:
-        found = by_name(await client.list_all(collection(name, CHECKPOINTS)))
-        listing.several(CHECKPOINTS, sorted(found, key=lambda each: each["properties"].get("created") or ""), output)
-
-    run(ctx, controller, work)
+    run(ctx, controller, lambda client: captures.show_all(client, CHECKPOINTS, name, output))
 
 
 @app.command("delete-checkpoint", epilog=EPILOG)
@@ -83,20 +71,8 @@ def delete(
     \b
     weft vm delete-checkpoint web1 before-upgrade
     """
-    ask = Ask(output, controller, dry_run)
-
-    async def work(client: Client) -> None:
-        path = f"{collection(name, CHECKPOINTS)}/{last_of(checkpoint)}"
-        found = await client.get(path)
-        if not dry_run:
-            confirm(f"deletes checkpoint {found['resourceId']} of {last_of(name)}: no way back to it", yes)
-        answer = await client.delete(path, ask.write)
-        if dry_run:
-            print_dry(answer.body, output)
-        else:
-            print(f"virtualMachines/{last_of(name)}/checkpoints/{found['resourceId']} deleted")
-
-    run(ctx, controller, work)
+    capture, ask = Capture(CHECKPOINTS, name, checkpoint), Ask(output, controller, dry_run)
+    run(ctx, controller, lambda client: captures.delete(client, capture, "no way back to it", yes, ask))
 
 
 Words = Annotated[

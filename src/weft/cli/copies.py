@@ -8,11 +8,12 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from weft.cli import complete, listing
-from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, print_answer, print_dry
-from weft.cli.confirm import Yes, confirm
+from weft.cli import captures, complete, listing
+from weft.cli.actions import Action, Ask, DryRun, Name, act, print_answer, print_dry
+from weft.cli.captures import Capture
+from weft.cli.confirm import Yes
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import by_name, last_of, server_ref, subnet_ref
+from weft.cli.names import server_ref, subnet_ref
 from weft.cli.show import Format, Output
 from weft.model.errors import InvalidMacAddress
 from weft.model.kinds import EXPORTS, VIRTUAL_MACHINES
@@ -76,16 +77,8 @@ def export(
     \b
     weft vm export web1 friday
     """
-    ask = Ask(output, controller, dry_run)
-
-    async def work(client: Client) -> None:
-        action = Action(name, "export", {"resourceId": export_name})
-        answer = (await client.post(action.path, action.body, ask.write)).body
-        if not dry_run:
-            answer = await client.get(f"{collection(name, EXPORTS)}/{export_name}")
-        print_answer(EXPORTS, answer, ask)
-
-    run(ctx, controller, work)
+    capture = Capture(EXPORTS, name, export_name)
+    run(ctx, controller, lambda client: captures.take(client, capture, Ask(output, controller, dry_run)))
 
 
 @app.command("exports", epilog=EPILOG)
@@ -95,12 +88,7 @@ def list_exports(ctx: typer.Context, name: Name, output: Output = Format.table, 
     \b
     weft vm exports web1
     """
-
-    async def work(client: Client) -> None:
-        found = by_name(await client.list_all(collection(name, EXPORTS)))
-        listing.several(EXPORTS, sorted(found, key=lambda each: each["properties"].get("created") or ""), output)
-
-    run(ctx, controller, work)
+    run(ctx, controller, lambda client: captures.show_all(client, EXPORTS, name, output))
 
 
 @app.command("delete-export", epilog=EPILOG)
@@ -118,21 +106,9 @@ def delete_export(
     \b
     weft vm delete-export web1 friday
     """
-    ask = Ask(output, controller, dry_run)
-
-    async def work(client: Client) -> None:
-        path = f"{collection(name, EXPORTS)}/{last_of(export_name)}"
-        found = await client.get(path)
-        if not dry_run:
-            said = f"deletes export {found['resourceId']} of {last_of(name)}: others may get its addresses"
-            confirm(f"{said}, so no machine may be made from that copy any more", yes)
-        answer = await client.delete(path, ask.write)
-        if dry_run:
-            print_dry(answer.body, output)
-        else:
-            print(f"virtualMachines/{last_of(name)}/exports/{found['resourceId']} deleted")
-
-    run(ctx, controller, work)
+    capture, ask = Capture(EXPORTS, name, export_name), Ask(output, controller, dry_run)
+    loss = "others may get its addresses, so no machine may be made from that copy any more"
+    run(ctx, controller, lambda client: captures.delete(client, capture, loss, yes, ask))
 
 
 Subnets = Annotated[

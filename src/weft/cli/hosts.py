@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from weft.cli import columns, complete, show
-from weft.cli.actions import Ask, DryRun, print_dry
+from weft.cli.actions import Ask, DryRun, machines_on, print_deleted
 from weft.cli.addresses import plain
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.host_state import host_tables
-from weft.cli.names import by_name, last_of, server_ref
+from weft.cli.names import last_of, server_ref
 from weft.cli.show import Format, Output
 from weft.wire.client import WEFT, Client, Write, path_of
 
@@ -103,18 +103,12 @@ def remove(
         path = path_of(server_ref(server))
         found = await client.get(path)
         if force and not dry_run:
-            confirm(_what_goes(found["resourceId"], await _machines_of(client, found["resourceId"])), yes)
+            there = await machines_on(client, found["resourceId"])
+            confirm(_what_goes(found["resourceId"], [vm["resourceId"] for vm in there]), yes)
         answer = await client.delete(path, Write(dry_run=ask.dry_run, force=force))
-        print_dry(answer.body, output) if dry_run else print(f"servers/{found['resourceId']} deleted")
+        print_deleted(f"servers/{found['resourceId']}", answer.body, ask)
 
     run(ctx, controller, work)
-
-
-async def _machines_of(client: Client, server: str) -> list[str]:
-    machines = by_name(await client.list_all(path_of("/virtualMachines")))
-    return [
-        vm["resourceId"] for vm in machines if columns.name_of(vm["properties"].get("server")).lower() == server.lower()
-    ]
 
 
 def _what_goes(server: str, machines: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from weft.cli import complete, listing
-from weft.cli.actions import Ask, DryRun, print_answer, print_dry
+from weft.cli.actions import Ask, DryRun, print_answer, print_deleted
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, desk_of, run
 from weft.cli.names import by_name, last_of, pool_ref
@@ -127,7 +127,7 @@ def delete(
             purpose = found["properties"].get("purpose") or "no purpose given"
             confirm(f"gives {found['properties'].get('count')} addresses back that were held for: {purpose}", yes)
         answer = await client.delete(path, ask.write)
-        print_dry(answer.body, output) if dry_run else print(f"reservations/{found['resourceId']} deleted")
+        print_deleted(f"reservations/{found['resourceId']}", answer.body, ask)
 
     run(ctx, controller, work)
 

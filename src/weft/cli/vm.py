@@ -1,14 +1,14 @@
 """`weft vm`: machines, their power, their moves and their end."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from weft.cli import checkpoints, columns, complete, copies, listing, renewal, show
-from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, print_dry
+from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, machines_on, print_dry
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import by_name, interface_ref, last_of, machine_ref, server_ref
+from weft.cli.names import interface_ref, last_of, machine_ref, server_ref
 from weft.cli.show import Format, Output
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
 from weft.wire.client import WEFT, Client, path_of
@@ -112,7 +112,7 @@ def failover(
 
     async def work(client: Client) -> None:
         # a template runs nowhere: it has nothing to go on with
-        there = [vm for vm in await _machines_on(client, dead) if not vm["properties"].get("isTemplate")]
+        there = [vm for vm in await machines_on(client, dead) if not vm["properties"].get("isTemplate")]
         await each(client, [Action(vm["resourceId"], "failover", body) for vm in there], ask)
         if not there:
             show.say(f"no machine is on {last_of(dead)}")
@@ -145,16 +145,9 @@ def list_all(
     """
 
     async def work(client: Client) -> None:
-        listing.several(VIRTUAL_MACHINES, await _machines_on(client, server), output)
+        listing.several(VIRTUAL_MACHINES, await machines_on(client, server), output)
 
     run(ctx, controller, work)
-
-
-async def _machines_on(client: Client, server: str) -> list[Any]:
-    """Machines of a host by their names; without one all."""
-    found = by_name(await client.list_all(path_of("/virtualMachines")))
-    wanted = last_of(server).lower()
-    return [vm for vm in found if not wanted or columns.name_of(vm["properties"].get("server")).lower() == wanted]
 
 
 @app.command("delete", epilog=EPILOG)
