@@ -69,7 +69,7 @@ class Host:
             self.reconciler.switch_is(await self.switch.facts())
             self.reconciler.switch_has((await self.switch.dump()).flows)
         self.reconciler.switch_is(await self.switch.facts())
-        self.reconciler.machines_are(await self.hypervisor.facts())
+        self.reconciler.machines_are((await self.hypervisor.facts()).machines)
         return self.reconciler.plan(self.in_sync)
 
     async def apply_once(self):

@@ -102,7 +102,7 @@ def world(request, monkeypatch):
 
 
 async def power(world, host, name="web"):
-    facts = {one.machine: one.power for one in await world.hypervisors[host].facts()}
+    facts = {one.machine: one.power for one in (await world.hypervisors[host].facts()).machines}
     return facts.get(name, "")
 
 
@@ -120,7 +120,7 @@ PREPARE = Prepare(WEB, WEB_PORTS)
 
 
 async def test_nothing_is_there_at_first(world):
-    assert await world.hypervisors["host1"].facts() == ()
+    assert (await world.hypervisors["host1"].facts()).machines == ()
     assert world.ports("host1") == set()
 
 
@@ -177,7 +177,7 @@ async def test_a_move_that_is_given_up_leaves_the_machine_where_it_is(world):
 
 async def test_remove_forgets_the_machine(world):
     await do(world, "host1", START, Remove("web"), Remove("web"))
-    assert await world.hypervisors["host1"].facts() == ()
+    assert (await world.hypervisors["host1"].facts()).machines == ()
     assert world.ports("host1") == set()
 
 
@@ -206,7 +206,8 @@ async def test_a_machine_that_is_off_is_listed_wherever_it_has_ports(world):
     await do(world, "host2", PREPARE)
     await do(world, "host1", Stop("web"))
     for host in HOSTS:
-        assert [(one.machine, one.power) for one in await world.hypervisors[host].facts()] == [("web", "Off")]
+        facts = await world.hypervisors[host].facts()
+        assert [(one.machine, one.power) for one in facts.machines] == [("web", "Off")]
 
 
 async def test_remove_touches_no_other_machine(world):
@@ -291,7 +292,7 @@ async def test_the_guest_has_what_was_granted(lab_world):
     links = json.loads(inside(lab_world, "web", "ip", "-j", "addr", "show", "dev", "eth1"))[0]
     assert (links["address"], links["mtu"]) == (mac_colons(WEB_PORTS[1].mac), 1450)
     await do(lab_world, "host1", Start(WEB, WEB_PORTS, SUBNETS, mtu=1400))
-    (state,) = await lab_world.hypervisors["host1"].facts()
+    (state,) = (await lab_world.hypervisors["host1"].facts()).machines
     assert (state.power, state.mtu) == ("Running", 1400)
     assert [(one["local"], one["prefixlen"]) for one in links["addr_info"] if one["family"] == "inet"] == [
         ("10.1.1.12", 24)
@@ -347,9 +348,9 @@ async def test_a_killed_driver_leaves_nothing_that_the_next_cannot_finish(lab_wo
     """A driver has no memory: another one on the same files goes on where the first was."""
     await do(lab_world, "host1", START)
     second = open_hypervisor(str(LabFolder(lab_world.lab.path).path), "host1")
-    assert {one.machine: one.power for one in await second.facts()} == {"web": "Running"}
+    assert {one.machine: one.power for one in (await second.facts()).machines} == {"web": "Running"}
     subprocess.run(["ip", "netns", "del", f"{lab_world.lab.name}-web"], check=True, env={**os.environ, "PATH": PATH})
-    assert {one.machine: one.power for one in await second.facts()} == {"web": "Off"}
+    assert {one.machine: one.power for one in (await second.facts()).machines} == {"web": "Off"}
     await second.carry_out(START)
     assert await power(lab_world, "host1") == "Running"
     assert "10.1.1.11/24" in inside(lab_world, "web", "ip", "addr")

@@ -23,6 +23,7 @@ from weft.agent.streams import Frame, Streams
 from weft.agent.switch import Switch, SwitchDump, SwitchUnavailable
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
+from weft.model.hypervisor import HypervisorState
 from weft.model.records import SubnetRecord
 from weft.model.values import Vsid
 from weft.wire.messages import (
@@ -88,6 +89,7 @@ class Agent:
         self._sightings = Sightings()
         self._told_here = False
         """The host's stream came over the present connection."""
+        self._hypervisor_state: HypervisorState | None = None
 
     async def run(self) -> None:
         """Keep the host as it should be, until cancelled."""
@@ -282,7 +284,8 @@ class Agent:
             if self._verbs is not None:
                 # before the question: the answer holds for what had ended by now
                 self._verbs.migrated.clear()
-            self.reconciler.machines_are(await self._hypervisor.facts())
+            self._hypervisor_state = await self._hypervisor.facts()
+            self.reconciler.machines_are(self._hypervisor_state.machines)
         self._machines_due = False
         if self._verbs is not None and self.streams.complete:
             self._note_presence(self._verbs)
@@ -372,6 +375,7 @@ class Agent:
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(self._now()),
             looked=self._sightings.looked(self._now()),
+            hypervisor=self._hypervisor_state,
         )
         if facts != self._told:
             self._told = facts

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from weft.agent.hypervisors import MachineState
 from weft.agent.switch import SwitchFacts, SwitchPort
+from weft.model.hypervisor import MachineState
 from weft.model.records import Machine, PortBinding
 from weft.model.values import mac_dashes
 from weft.wire.messages import PortFact

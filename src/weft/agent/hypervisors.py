@@ -1,6 +1,8 @@
-"""What the agent asks of a hypervisor. Drivers: the lab's namespace guests; later libvirt and Hyper-V.
+"""What the agent asks of a hypervisor. Drivers: the lab's namespace guests, libvirt, Hyper-V, and the fakes.
 
-Machine verbs are values; carrying one out is idempotent (starting what runs is no error).
+Machine verbs are values; carrying one out is idempotent (starting what runs is no error) and says only what was read
+back: a verb that returned is so on the host. `id` is the hypervisor's own id of the machine where the facts named one,
+so that a machine is found that bears no mark of ours; a driver that is given none goes by its mark.
 """
 
 from collections.abc import AsyncIterator
@@ -8,19 +10,25 @@ from typing import Protocol
 
 import msgspec
 
+from weft.model.hypervisor import HypervisorState
 from weft.model.records import Machine, PortBinding, SubnetRecord
 
 
-class MachineState(msgspec.Struct, frozen=True):
-    """A machine that the hypervisor of this host knows: power is Off, Running or Saved."""
+class Define(msgspec.Struct, frozen=True):
+    """Make the machine known here, Off, from its record's hardware, each adapter with the static MAC address and the
+    interface id of its port. Asked for only where the record has hardware and the hypervisor has no such machine. What
+    fails leaves nothing: no machine, no file that was not there before."""
 
-    machine: str
-    power: str
-    mtu: int = 0
-    """Largest IP packet that its interfaces send. 0 if unknown: a driver that says it lets Start change it while the
-    machine runs."""
-    migrating: bool = False
-    """A migration away from here is under way. Said by a driver whose migrations outlive the agent's process."""
+    machine: Machine
+    ports: tuple[PortBinding, ...]
+
+
+class SetMacs(msgspec.Struct, frozen=True):
+    """Give the adapters of a machine that is Off the MAC addresses and interface ids of its ports, static."""
+
+    machine: Machine
+    ports: tuple[PortBinding, ...]
+    id: str = ""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -32,38 +40,81 @@ class Start(msgspec.Struct, frozen=True):
     """Of the ports' VSIDs: prefix length and gateway, for a driver that sets up the guest's stack as the lab's does."""
     mtu: int = 1458
     """Largest inner packet that the tunnel carries: 1458 with NVGRE, 1450 with VXLAN inside 1500 bytes."""
+    id: str = ""
 
 
 class Stop(msgspec.Struct, frozen=True):
     """After it has been carried out, the machine answers nothing."""
 
     machine: str
+    id: str = ""
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Freeze the machine to disk; Start resumes it. The lab's guests cannot."""
+
+    machine: str
+    id: str = ""
 
 
 class Prepare(msgspec.Struct, frozen=True):
-    """Make the ports of a machine that will start here or move here, so that they can be bound before it comes."""
+    """Make the ports of a machine that will start here or move here, so that they can be bound before it comes.
+
+    Of a machine that starts: a driver whose ports exist only while a machine does holds it paused until Start, Off by
+    its facts. Of one that moves here (machine.power is Incoming): such a driver sees to what can be seen to beforehand
+    and says `awaited` from then on.
+    """
 
     machine: Machine
     ports: tuple[PortBinding, ...]
+    id: str = ""
 
 
 class Migrate(msgspec.Struct, frozen=True):
-    """Move the running machine to `server`; returns when it runs there. Its ports here stay until Remove.
+    """Move the running machine to `server`; returns when it runs there. Its ports here stay until Remove, where they
+    can be without it.
 
     Once it has returned or failed nothing is under way any more, or MachineState.migrating says so.
     """
 
     machine: str
     server: str
+    address: str = ""
+    """Management address of that server; empty: its name is its address."""
+    id: str = ""
 
 
 class Remove(msgspec.Struct, frozen=True):
     """Forget the machine on this host: stop it if it runs here, delete its ports."""
 
     machine: str
+    id: str = ""
+    with_files: bool = False
+    """It is deleted, not only gone from here: the disks that Define made go too. Others stay in any case."""
 
 
-Verb = Start | Stop | Prepare | Migrate | Remove
+class CarryOut(msgspec.Struct, frozen=True):
+    """The errand of the machine's record (weft.model.records.Errand): something that is done once."""
+
+    machine: Machine
+    ports: tuple[PortBinding, ...] = ()
+    id: str = ""
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """Take a machine, ours or not, off the network while it runs: it has an address that another runs with."""
+
+    id: str
+
+
+Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect
+
+
+def subject(verb: Verb) -> str:
+    """The machine that a verb is about: its resource id, or the hypervisor's id where it has none."""
+    if isinstance(verb, Disconnect):
+        return verb.id
+    return verb.machine if isinstance(verb.machine, str) else verb.machine.machine
 
 
 class HypervisorFailure(Exception):
@@ -73,7 +124,7 @@ class HypervisorFailure(Exception):
 class Hypervisor(Protocol):
     """Facts first, verbs second: whoever calls compares and asks again, level not edge."""
 
-    async def facts(self) -> tuple[MachineState, ...]: ...
+    async def facts(self) -> HypervisorState: ...
 
     async def carry_out(self, verb: Verb) -> None:
         """Raises HypervisorFailure. Concurrent calls for different machines are safe."""

@@ -1,7 +1,7 @@
 """What the hypervisor should be asked for now. Pure: records, ports and what the hypervisor says in, verbs out.
 
 Called by verbs.py after every plan. Level, not edge: the verbs are what is missing, so each is asked for until the
-facts agree. A driver's facts() list machines of ours only, so what is there without a record is removed.
+facts agree. What bears our mark and has no record is removed (identity.py tells it from what strangers have).
 """
 
 from collections.abc import Collection, Mapping
@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from weft.agent.bindings import Local
-from weft.agent.hypervisors import MachineState, Migrate, Prepare, Remove, Start, Stop, Verb
+from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, Start, Stop, Verb
+from weft.model.hypervisor import MachineState
 from weft.model.records import Machine, PortBinding, SubnetRecord
 from weft.model.values import Vsid
 
@@ -36,48 +37,99 @@ class World(msgspec.Struct, frozen=True):
 
 def verb_for(name: str, world: World) -> Verb | None:
     """What to ask of the hypervisor for one machine; None if nothing, or if something else must come first."""
-    machine = world.machines.get(name)
-    running = name in world.states and world.states[name].power == "Running"
+    machine, state = world.machines.get(name), world.states.get(name)
     if machine is None:
-        return _leave(name, running, world)
+        return _leave(name, state, world)
     if name in world.missing:
         return None
     match machine.power:
+        case "Absent":
+            return Remove(name, _id(state), with_files=True) if state is not None and world.in_sync else None
         case "Running":
-            return _run(machine, running, world)
+            return _run(machine, state, world)
         case "Incoming":
-            return None if running or _has_ports(machine, world) else Prepare(machine, _bindings(machine, world))
-        case _:
-            return Stop(name) if running else None
+            return _await(machine, state, world)
+        case power:
+            return _rest(machine, state, world, power)
 
 
-def _leave(name: str, running: bool, world: World) -> Verb | None:
+def _id(state: MachineState | None) -> str:
+    return state.id if state is not None else ""
+
+
+def _runs(state: MachineState | None) -> bool:
+    return state is not None and state.power == "Running"
+
+
+def _leave(name: str, state: MachineState | None, world: World) -> Verb | None:
     """It is not, or no longer, this host's: after a failover another one may run it already."""
     if not world.in_sync:
         return None
-    if world.settled and (name in world.states or name in world.leaving):
-        return Remove(name)
-    return Stop(name) if running else None
+    if world.settled and (state is not None or name in world.leaving):
+        return Remove(name, _id(state))
+    return Stop(name, _id(state)) if _runs(state) else None
 
 
-def _run(machine: Machine, running: bool, world: World) -> Verb | None:
+def _rest(machine: Machine, state: MachineState | None, world: World, power: str) -> Verb | None:
+    """It does not run: known to the hypervisor, with the addresses that it owns."""
+    if state is None or state.awaited:
+        return _define(machine, world)
+    if state.power == "Running":
+        return Save(machine.machine, state.id) if power == "Saved" else Stop(machine.machine, state.id)
+    return _own_macs(machine, state, world)
+
+
+def _define(machine: Machine, world: World) -> Verb | None:
+    may = machine.hardware is not None and world.in_sync and world.may_start and not machine.move_to
+    return Define(machine, _bindings(machine, world)) if may else None
+
+
+def _own_macs(machine: Machine, state: MachineState, world: World) -> Verb | None:
+    """An adapter has another MAC address than its interface, or may draw one: it gets its own while the machine is off.
+
+    Where adapters and interfaces cannot be told together, that is a finding for people."""
+    wanted = sorted(mac for mac in machine.macs if mac)
+    if state.power != "Off" or len(state.adapters) != len(wanted) or not world.in_sync:
+        return None
+    if sorted(one.mac for one in state.adapters) == wanted and not any(one.dynamic for one in state.adapters):
+        return None
+    return SetMacs(machine, _bindings(machine, world), state.id)
+
+
+def _await(machine: Machine, state: MachineState | None, world: World) -> Verb | None:
+    if _runs(state) or _has_ports(machine, world) or (state is not None and state.awaited):
+        return None
+    return Prepare(machine, _bindings(machine, world), _id(state))
+
+
+def _run(machine: Machine, state: MachineState | None, world: World) -> Verb | None:
+    running = _runs(state)
     if machine.move_to:
-        return Migrate(machine.machine, machine.move_to) if running else None
+        move = Migrate(machine.machine, machine.move_to, machine.move_address, _id(state))
+        return move if running else None
+    if state is None or state.awaited:
+        made = _define(machine, world)
+        if made is not None:
+            return made
+    elif not running and (own := _own_macs(machine, state, world)) is not None:
+        return own
+    ports = _bindings(machine, world)
     if not _has_ports(machine, world):
-        return Prepare(machine, _bindings(machine, world))
+        # what holds its machine paused for its ports has it start here: as a start, it waits
+        waits = running or world.may_start or machine.hardware is None
+        return Prepare(machine, ports, _id(state)) if waits else None
     if not world.settled:
         return None
-    ports = _bindings(machine, world)
     if not _is_open(machine, world):
         # its interface got another MAC while it was off: its port must follow before it can be bound
-        return None if running else Prepare(machine, ports)
+        return None if running else Prepare(machine, ports, _id(state))
     mtu = min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500
     if not (running or world.may_start) or (running and world.states[machine.machine].mtu in (0, mtu)):
         return None
     subnets = tuple(
         subnet for vsid in sorted({binding.vsid for binding in ports}) for subnet in world.subnets.get(vsid, ())
     )
-    return Start(machine, ports, subnets, mtu)
+    return Start(machine, ports, subnets, mtu, _id(state))
 
 
 def _bindings(machine: Machine, world: World) -> tuple[PortBinding, ...]:

@@ -7,7 +7,7 @@ starts it. What the hypervisor had is remembered on disk, so that a machine whic
 
 from collections.abc import Collection, Iterable, Mapping
 
-from weft.agent.hypervisors import MachineState
+from weft.model.hypervisor import MachineState
 from weft.model.records import Machine
 
 GONE_SECONDS = 2.0

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.flows import FlowTable
-from weft.agent.hypervisors import MachineState
+from weft.agent.identity import identify
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, Tunnel
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.model.hypervisor import MachineState
 from weft.model.records import (
     HostRecord,
     Machine,
@@ -43,7 +44,9 @@ class Reconciler:
         """Of the last plan that was carried out."""
         self._host: dict[RecordKey, HostRecord] = {}
         self._facts = SwitchFacts()
+        self._machine_states: tuple[MachineState, ...] | None = None
         self._states: dict[str, MachineState] | None = None
+        """Those by machine; None: they must be told apart again, or there is no driver."""
         self._installed: dict[FlowKey, Flow] | None = None
         self._pending: set[FlowKey] = set()
         self._stale = True
@@ -78,6 +81,8 @@ class Reconciler:
     def _put_host(self, key: RecordKey, record: Record | None) -> None:
         self._stale = True
         before = self._host.pop(key, None)
+        if isinstance(before, Machine) or isinstance(record, Machine):
+            self._states = None
         if isinstance(before, Machine):
             del self.machines[before.machine]
         if isinstance(record, HostRecord):
@@ -90,10 +95,10 @@ class Reconciler:
             self._facts, self._stale = facts, True
 
     def machines_are(self, states: Iterable[MachineState]) -> None:
-        """Told only where there is a hypervisor driver."""
-        known = {state.machine: state for state in states}
-        if known != self._states:
-            self._states, self._stale = known, True
+        """All that the hypervisor has, strangers too. Told only where there is a driver."""
+        told = tuple(states)
+        if told != self._machine_states:
+            self._machine_states, self._states, self._stale = told, None, True
 
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
@@ -186,8 +191,13 @@ class Reconciler:
 
     @property
     def states(self) -> Mapping[str, MachineState]:
-        """What the hypervisor says, by machine."""
-        return self._states or {}
+        """What the hypervisor says of our machines, by resource id."""
+        return self._known_states() or {}
+
+    def _known_states(self) -> dict[str, MachineState] | None:
+        if self._states is None and self._machine_states is not None:
+            self._states = identify(self._machine_states, self.machines)
+        return self._states
 
     def problems(self, trouble: str = "") -> tuple[Problem, ...]:
         """What keeps the host from its policy; `trouble` is why the switch does not answer."""
@@ -244,7 +254,7 @@ class Reconciler:
     def _work_out(self) -> None:
         if self._stale:
             self._stale = False
-            self.locals = bind(self._bindings(), self.machines.values(), self._facts, self._states)
+            self.locals = bind(self._bindings(), self.machines.values(), self._facts, self._known_states())
             self.table.set_locals(self.locals)
             self._find_ways()
             self._peers_stale = True

@@ -30,10 +30,11 @@ from weft.core.policy_places import (
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.records import HostRecord, Machine, NeededNetwork, PortBinding, ProviderAddress, RecordKey
-from weft.model.values import IpAddress, PackedIp, Rdid, pack_ip
+from weft.model.values import IpAddress, Mac, PackedIp, Rdid, pack_ip
 
 INCOMING = "Incoming"
 NOWHERE = PackedIp(b"")
+NO_MAC = Mac(0)
 
 
 def provider_addresses(state: State, server: Server) -> Iterator[ProviderAddress]:
@@ -106,14 +107,25 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
         # it may run here, or have left already: nobody may start it a second time
         power = INCOMING
     hypervisor = machine.properties.hypervisor
+    interfaces = tuple(interfaces_of(state, machine))
     return Machine(
         machine=machine.resource_id,
         power=power,
-        instance_ids=tuple(instance_of(interface) for interface in interfaces_of(state, machine)),
+        instance_ids=tuple(instance_of(interface) for interface in interfaces),
         hypervisor_id=hypervisor.id if hypervisor is not None else "",
         move_to=move_to,
         generation=move.generation if move is not None else 0,
+        move_address=management_address(state, move_to) if move_to else "",
+        hardware=machine.properties.hardware,
+        macs=tuple(mac_of(interface) if has_mac(interface) else NO_MAC for interface in interfaces),
     )
+
+
+def management_address(state: State, server_id: str) -> str:
+    """The first one that the server's connections name (MS-NCNBI 3.1.5.15.1); empty if none does."""
+    server: Server | None = state.get(SERVERS, server_id)
+    connections = server.properties.connections if server is not None else ()
+    return next((address for one in connections for address in one.management_addresses), "")
 
 
 def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:

@@ -80,6 +80,7 @@ class Touched:
             self._ports(interface_id)
         for interface_id in self._moved | self._switched:
             self._lookups(interface_id)
+            self._machine_of(interface_id)
         for machine_id in self._machines:
             self._machine_records(machine_id)
         return self._found
@@ -120,6 +121,9 @@ class Touched:
                     self._host_key(server.resource_id, (11, pack_ip(text)))
 
     def _server(self, change: ResourceChange) -> None:
+        if _connections(change.before) != _connections(change.after):
+            # machines that are about to move to it name its management address
+            self._machines.update(one.resource_id.lower() for one in self._state.machines_on(change.id))
         old, new = (_addresses(change.before), _addresses(change.after))
         if old == new:
             return
@@ -214,6 +218,10 @@ class Touched:
     def _servers_with(self, interface_id: str) -> set[str]:
         return {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
 
+    def _machine_of(self, interface_id: str) -> None:
+        """Its MAC address stands in its machine's record too."""
+        self._machines.update(one.resource_id.lower() for one in self._machines_with(interface_id))
+
     def _ports(self, interface_id: str) -> None:
         instances = {instance_of(one) for one in self._seen(INTERFACES, interface_id)}
         for server_id in self._servers_with(interface_id):
@@ -246,6 +254,10 @@ def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set
     return {(str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways) for one in subnets}
 
 
+def _connections(server: Server | None) -> object:
+    return server.properties.connections if server is not None else ()
+
+
 def _addresses(server: Server | None) -> tuple[str, ...] | None:
     return server.properties.provider_addresses if server is not None else None
 
@@ -274,7 +286,7 @@ def _machine_identity(machine: VirtualMachine) -> tuple[object, ...]:
     properties = machine.properties
     interfaces = tuple(interfaces_of(machine))
     hypervisor = properties.hypervisor.id if properties.hypervisor is not None else ""
-    return machine.resource_id, interfaces, hypervisor
+    return machine.resource_id, interfaces, hypervisor, properties.hardware
 
 
 def _whereabouts(machine: VirtualMachine) -> tuple[str, str]:

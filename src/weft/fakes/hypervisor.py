@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
-from weft.agent.hypervisors import HypervisorFailure, MachineState, Migrate, Prepare, Remove, Start, Stop, Verb
+from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, SetMacs, Start, Stop, Verb
 from weft.fakes import packet as p
 from weft.fakes.guest import Adapter, adapter_of, is_echo_reply, resolved
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
+from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.model.values import Mac, PackedIp, ip_text, pack_ip
 
 _ROUNDS = 16
@@ -147,12 +148,14 @@ class FakeHypervisor:
         self._datacenter = datacenter
         self._listeners = Listeners()
 
-    async def facts(self) -> tuple[MachineState, ...]:
-        return tuple(
-            MachineState(guest.name, "Running" if guest.host == self.host else "Off")
-            for guest in self._datacenter.guests.values()
-            if self.host in guest.prepared
-        )
+    async def facts(self) -> HypervisorState:
+        guests = (guest for guest in self._datacenter.guests.values() if self.host in guest.prepared)
+        return HypervisorState(tuple(self._state_of(guest) for guest in guests))
+
+    def _state_of(self, guest: Guest) -> MachineState:
+        adapters = tuple(AdapterState(one.mac, one.instance_id) for one in guest.adapters)
+        power = "Running" if guest.host == self.host else "Off"
+        return MachineState(guest.name, power, id=guest.name, name=guest.name, adapters=adapters)
 
     async def carry_out(self, verb: Verb) -> None:
         name = type(verb).__name__.lower()
@@ -163,7 +166,7 @@ class FakeHypervisor:
         match verb:
             case Start():
                 self._start(verb)
-            case Prepare():
+            case Prepare() | SetMacs():
                 self._prepare(verb.machine.machine, tuple(adapter_of(port, ()) for port in verb.ports))
             case Migrate(machine, server):
                 self._migrate(machine, server)
@@ -171,6 +174,8 @@ class FakeHypervisor:
                 self._stop(machine)
             case Remove(machine):
                 self._remove(machine)
+            case _:
+                raise HypervisorFailure(f"{name} on {self.host}: a fake guest has no such thing")
         self.carried_out.append(verb)
         self.changed()
 

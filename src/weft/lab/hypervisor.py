@@ -13,13 +13,14 @@ import msgspec
 
 from weft.agent.hypervisors import (
     HypervisorFailure,
-    MachineState,
     Migrate,
     Prepare,
     Remove,
+    SetMacs,
     Start,
     Stop,
     Verb,
+    subject,
 )
 from weft.lab import names, namespaces, plugs
 from weft.lab.guests import Guest, GuestFiles, GuestPort
@@ -28,7 +29,9 @@ from weft.lab.namespaces import NETNS
 from weft.lab.running import ip, links, run
 from weft.lab.state import HostState, LabFolder
 from weft.model.errors import WeftError
+from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.model.records import PortBinding
+from weft.model.values import InstanceId
 
 WATCH_SECONDS = 0.02
 """How often the guests' folder is looked at for changes that another host's driver made."""
@@ -58,14 +61,21 @@ class LabHypervisor:
         self._guests = GuestFiles(lab.guests)
         self._legs = Legs(lab, host, self._guests)
 
-    async def facts(self) -> tuple[MachineState, ...]:
+    async def facts(self) -> HypervisorState:
         """The machines that have ports here; those that run on another host are Off here."""
-        return tuple(
-            MachineState(guest.machine, "Running", guest.mtu)
-            if self._runs_here(guest)
-            else MachineState(guest.machine, "Off")
-            for guest in self._guests.all()
-            if self._host.name in guest.legs
+        return HypervisorState(
+            tuple(self._state_of(guest) for guest in self._guests.all() if self._host.name in guest.legs)
+        )
+
+    def _state_of(self, guest: Guest) -> MachineState:
+        runs = self._runs_here(guest)
+        return MachineState(
+            guest.machine,
+            "Running" if runs else "Off",
+            guest.mtu if runs else 0,
+            id=guest.machine,
+            name=guest.namespace,
+            adapters=tuple(AdapterState(port.mac, InstanceId(port.instance_id)) for port in guest.ports),
         )
 
     async def events(self) -> AsyncIterator[None]:
@@ -86,13 +96,13 @@ class LabHypervisor:
         return self._guests.version(), namespaces.version()
 
     async def carry_out(self, verb: Verb) -> None:
-        machine = verb.machine if isinstance(verb.machine, str) else verb.machine.machine
+        machine = subject(verb)
         try:
             async with self._guests.lock(machine):
                 match verb:
                     case Start():
                         await self._start(verb)
-                    case Prepare():
+                    case Prepare() | SetMacs():
                         await self._prepare(machine, verb.ports)
                     case Stop():
                         await self._stop(machine)
@@ -100,6 +110,8 @@ class LabHypervisor:
                         await self._migrate(verb)
                     case Remove():
                         await self._remove(machine)
+                    case _:
+                        raise HypervisorFailure(f"{type(verb).__name__} {machine}: the lab's guests have no such thing")
         except (WeftError, OSError) as error:
             raise HypervisorFailure(f"{type(verb).__name__} {machine} on {self._host.name}: {error}") from error
 

@@ -11,6 +11,7 @@ Encoded as MessagePack arrays whose first element is the tag.
 
 import msgspec
 
+from weft.model.hypervisor import Hardware
 from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid
 
 RecordKey = tuple[int | bytes, ...]
@@ -125,19 +126,45 @@ class PortBinding(msgspec.Struct, frozen=True, array_like=True, tag=13):
         return (13, self.instance_id.encode())
 
 
+class Errand(msgspec.Struct, frozen=True, array_like=True):
+    """Something that a host's hypervisor does to a machine once, with the number by which its end is told."""
+
+    number: int
+    """Of the revision at which it was asked for; grows."""
+    kind: str
+    """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint, export or copy."""
+    name: str = ""
+    """Of the checkpoint or export; for copy the hypervisor's id of the machine that is copied."""
+    id: str = ""
+    """The hypervisor's own id of that checkpoint, where it is known."""
+    macs: tuple[tuple[InstanceId, Mac], ...] = ()
+    """rewriteCheckpoint: what its adapters shall have, static."""
+    path: str = ""
+    """export: the folder on the host."""
+
+
 class Machine(msgspec.Struct, frozen=True, array_like=True, tag=14):
-    """What this host's hypervisor should make of a machine. A machine that is no longer named is removed from it."""
+    """What this host's hypervisor should make of a machine. A machine that bears our mark and is no longer named is
+    removed from it, but for its disks; one that was only taken in is left alone."""
 
     machine: str
     """resourceId of the virtualMachine."""
     power: str
-    """Off, Running or Saved; Incoming on the destination of a move, before it runs there."""
+    """Off, Running or Saved; Incoming on the destination of a move, before it runs there; Absent where it is to be
+    deleted with the files that Define made."""
     instance_ids: tuple[InstanceId, ...]
     """Its interfaces in order: eth0, eth1 ..."""
     hypervisor_id: str
     move_to: str = ""
     """Server to move the machine to now; empty unless the move is in phase `switching` and this is its source."""
     generation: int = 0
+    move_address: str = ""
+    """Management address of `move_to`; empty where its name is all that is known."""
+    hardware: Hardware | None = None
+    """What to define it from; None: the hypervisor has it, or makes it at Start as the lab does."""
+    errand: Errand | None = None
+    macs: tuple[Mac, ...] = ()
+    """Of its interfaces, in the order of instance_ids; 0 where one has none yet."""
 
     @property
     def key(self) -> RecordKey:

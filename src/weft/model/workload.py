@@ -2,6 +2,7 @@
 
 import msgspec
 
+from weft.model.hypervisor import Hardware
 from weft.model.resources import Ref, Resource
 
 
@@ -110,6 +111,8 @@ class VirtualMachineProperties(_Properties, frozen=True):
     move: Move | None = None
     is_template: bool = False
     networks: tuple[TemplateNetwork, ...] = ()
+    hardware: Hardware | None = None
+    """Ours: what to define it from on its server's hypervisor; None where that has it already."""
     inactive: str = ""
     """Why its host no longer knows it (deleted outside, its server removed); read-only, empty while all is well."""
 

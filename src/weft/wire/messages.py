@@ -5,12 +5,14 @@ network that the host needs. A frame of a network stream is encoded once and sen
 Each stream counts its frames (`sequence`, dense): a gap means loss, and the agent asks for that stream anew.
 
 Protocol versions
-    1   first. Members that came later stand at the end of their message, with a default that says nothing: presence of
-        MachineFact, seen and looked of Facts. Who does not know them passes them over.
+    1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
+        what follows it of MachineFact; seen, looked and hypervisor of Facts; move_address, hardware and errand of the
+        record Machine. Who does not know them passes them over.
 """
 
 import msgspec
 
+from weft.model.hypervisor import HypervisorState
 from weft.model.records import HostRecord, NetworkRecord, RecordKey
 
 PROTOCOL = 1
@@ -106,6 +108,14 @@ class MachineFact(msgspec.Struct, frozen=True, array_like=True):
     """A migration away from here is under way, or was and `power` may be of before its end."""
     presence: str = ""
     """here: the hypervisor knows the machine; gone: it did, and nobody asked it to forget it; else empty."""
+    id: str = ""
+    """The hypervisor's own, where it knows the machine: the one of Facts.hypervisor that this is about."""
+    by_hand: bool = False
+    """`power` is not what the record says and another hand made it so: the agent leaves it, the record may follow."""
+    errand: int = 0
+    """Number of the newest errand that has ended; 0: none that this agent knows of."""
+    errand_failure: str = ""
+    """Why it failed; empty if it was carried out."""
 
 
 class PortFact(msgspec.Struct, frozen=True, array_like=True):
@@ -151,6 +161,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Sorted, at most 4096."""
     looked: bool = False
     """The agent knows its ports and has looked at all bridges: `seen` is all that there is to see."""
+    hypervisor: HypervisorState | None = None
+    """All that the driver tells; None without one, and as long as it could not be asked."""
 
 
 ToAgent = Welcome | Refused | Full | Delta | Dropped

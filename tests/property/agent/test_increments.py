@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.unit.agent.policies import HOSTS
 from weft.agent.fields import FIELD_ORDER
-from weft.agent.hypervisors import MachineState
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
+from weft.model.hypervisor import MachineState
 from weft.model.records import (
     CustomerRoute,
     LookupRecord,

@@ -7,11 +7,12 @@ import msgspec
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, host_records, network_records
 from weft.agent.agent import Agent
-from weft.agent.hypervisors import HypervisorFailure, MachineState, Migrate, Prepare, Remove, Start, Stop
+from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
+from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
 from weft.wire.messages import Ack, Facts, Full, ToController, Welcome
 
@@ -80,7 +81,7 @@ class FakeHost:
         self.copies.set()
 
     async def facts(self):
-        return tuple(MachineState(name, power) for name, power in sorted(self.states.items()))
+        return HypervisorState(tuple(MachineState(name, power, id=name) for name, power in sorted(self.states.items())))
 
     async def events(self):
         while True:

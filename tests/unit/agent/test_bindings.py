@@ -5,8 +5,8 @@ import pytest
 
 from tests.unit.agent.policies import GUESTS, HOSTS
 from weft.agent.bindings import Role, bind, foreign_ports
-from weft.agent.hypervisors import MachineState
 from weft.agent.switch import SwitchFacts, SwitchPort
+from weft.model.hypervisor import MachineState
 from weft.model.records import Machine
 
 BLUE1 = GUESTS["blue1"]

@@ -5,9 +5,10 @@ import pytest
 
 from tests.unit.agent.policies import GUESTS
 from weft.agent.bindings import Local, Role
-from weft.agent.hypervisors import MachineState, Migrate, Prepare, Remove, Start, Stop
+from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, Start, Stop
 from weft.agent.machines import World, names, verb_for
 from weft.agent.switch import SwitchPort
+from weft.model.hypervisor import AdapterState, Hardware, MachineState
 from weft.model.records import Machine, SubnetRecord
 from weft.model.values import pack_ip
 
@@ -85,3 +86,61 @@ def test_the_verb_is_what_is_missing(given, verb):
 
 def test_everything_named_anywhere_is_considered():
     assert names(world(machine(), leaving=("old",))) == ["blue1", "old"]
+
+
+MADE = msgspec.structs.replace(machine("Off"), hardware=Hardware(2, 2048), macs=(BLUE1.mac,))
+OWN, OTHER = AdapterState(BLUE1.mac, BLUE1.instance), AdapterState(BLUE1.mac + 1, BLUE1.instance)
+DRAWN, UNSET = AdapterState(BLUE1.mac, BLUE1.instance, True), AdapterState(0, BLUE1.instance, True)
+
+
+def known(power, *adapters, **more):
+    return {"states": {"blue1": MachineState("blue1", power, id="id-1", adapters=adapters, **more)}}
+
+
+@pytest.mark.parametrize(
+    ("given", "verb"),
+    [
+        (world(MADE), Define(MADE, (BINDING,))),
+        (world(MADE, in_sync=False), None),
+        (world(MADE, may_start=False), None),
+        (world(MADE, missing=("blue1",)), None),
+        (world(MADE, **known("Off", OWN)), None),
+        (world(MADE, **known("Off", OWN, awaited=True)), Define(MADE, (BINDING,))),
+        (world(msgspec.structs.replace(MADE, hardware=None)), None),
+        (
+            world(msgspec.structs.replace(MADE, power="Running")),
+            Define(msgspec.structs.replace(MADE, power="Running"), (BINDING,)),
+        ),
+    ],
+)
+def test_a_machine_with_hardware_is_defined_where_it_is_missing(given, verb):
+    assert verb_for("blue1", given) == verb
+
+
+@pytest.mark.parametrize("adapter", [OTHER, DRAWN, UNSET])
+def test_a_machine_that_is_off_gets_the_address_that_it_owns_before_anything_else(adapter):
+    for power in ("Off", "Running"):
+        record = msgspec.structs.replace(MADE, power=power)
+        assert verb_for("blue1", world(record, **known("Off", adapter))) == SetMacs(record, (BINDING,), "id-1")
+    assert verb_for("blue1", world(MADE, **known("Off", adapter, OWN))) is None, "which adapter is whose?"
+    running = msgspec.structs.replace(MADE, power="Running")
+    assert verb_for("blue1", world(running, **known("Running", adapter))) is None
+
+
+@pytest.mark.parametrize(
+    ("power", "verb"),
+    [("Off", Stop("blue1", "id-1")), ("Saved", Save("blue1", "id-1")), ("Absent", Remove("blue1", "id-1", True))],
+)
+def test_what_runs_and_should_not_is_asked_for_by_the_hypervisors_id(power, verb):
+    assert verb_for("blue1", world(msgspec.structs.replace(MADE, power=power), **known("Running", OWN))) == verb
+
+
+def test_a_machine_that_is_awaited_needs_no_port_beforehand():
+    coming = world(machine("Incoming"), local=ABSENT, **known("Off", awaited=True))
+    assert verb_for("blue1", coming) is None
+
+
+def test_nothing_is_deleted_before_all_is_known():
+    absent = msgspec.structs.replace(MADE, power="Absent")
+    assert verb_for("blue1", world(absent, in_sync=False, **known("Off", OWN))) is None
+    assert verb_for("blue1", world(absent)) is None

@@ -1,7 +1,7 @@
 """Which machines are here, and which another hand took."""
 
-from weft.agent.hypervisors import MachineState
 from weft.agent.presence import GONE_SECONDS, Presence
+from weft.model.hypervisor import MachineState
 from weft.model.records import Machine
 
 A = {"a": Machine("a", "Running", ("i1",), "")}

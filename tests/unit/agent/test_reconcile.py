@@ -5,8 +5,8 @@ import msgspec
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, told, tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, Table
 from weft.agent.flow import Flow, Output, exact, flow_text
-from weft.agent.hypervisors import MachineState
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
+from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, NetworkSettings
 from weft.model.values import pack_ip
 

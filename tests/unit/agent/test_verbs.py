@@ -3,8 +3,8 @@
 import asyncio
 
 from tests.unit.agent.test_machines import machine, world
-from weft.agent.hypervisors import MachineState
 from weft.agent.verbs import Verbs
+from weft.model.hypervisor import MachineState
 
 
 class Slow:

@@ -70,8 +70,8 @@ def test_a_host_is_told_its_address_its_networks_its_ports_and_its_machines():
         NeededNetwork(50, "/virtualNetworks/red"),
         PortBinding(eth0("blue1"), "blue1-eth0", 60, 6001, MAC + 1, (pack_ip("10.1.1.11"),), PA1),
         PortBinding(eth0("red1"), "red1-eth0", 50, 5001, 0x101010102201, (pack_ip("10.1.1.11"),), PA1),
-        Machine("blue1", "Running", (eth0("blue1"),), ""),
-        Machine("red1", "Running", (eth0("red1"),), ""),
+        Machine("blue1", "Running", (eth0("blue1"),), "", macs=(MAC + 1,)),
+        Machine("red1", "Running", (eth0("red1"),), "", macs=(0x101010102201,)),
     }
 
 

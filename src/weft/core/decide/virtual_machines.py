@@ -7,6 +7,7 @@ from weft.core.decide.bindings import check_twins, interface_of, mark_addresses,
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import STRATEGIES
+from weft.core.decide.hardware import checked_hardware
 from weft.core.decide.holding import holder_in
 from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.machines import Machine, is_running, moving, note_place
@@ -44,6 +45,7 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
         server=place,
         network_interfaces=_interfaces(draft.state, sent),
         hypervisor=p.hypervisor,
+        hardware=checked_hardware(p.hardware),
         power_state=power_named(p.power_state) if old is None else old.properties.power_state,
         move=old.properties.move if old is not None else None,
         inactive=_inactive(old, place),
