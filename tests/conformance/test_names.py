@@ -55,6 +55,7 @@ EXTENSIONS = {
         "clusterNumber",
         "macRange",
         "dynamicMacRange",
+        "wantedDynamicMacRange",
     },
     "virtualNetworks": {"routingDomainNumber"},
     "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},

@@ -239,7 +239,7 @@ async def test_story_0_10_a_pool_inside_a_hosts_own_range_is_flagged_and_the_add
     await desk.put("/networking/v1/servers/host1", {"properties": body})
     (clash,) = await desk.conflicts("rangeOverlap")
     assert "/macPools/pool1" in str(clash["holders"]) and "/servers/host1" in str(clash["holders"])
-    assert "Set-VMHost -ComputerName host1" in str(clash)
+    assert "Set-VMHost -ComputerName 'host1'" in str(clash)
     await desk.act("static", "migrate", {"server": "host2"})
     others = {await desk.machine(f"dyn{i}", "host1", start=False) for i in range(15)}
     assert mac not in others

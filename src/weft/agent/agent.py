@@ -360,6 +360,8 @@ class Agent:
             reconciler.settled,
             self._presence.missing,
             self._may_start_at is None,
+            reconciler.settings,
+            self._hypervisor_state.dynamic_range if self._hypervisor_state is not None else None,
         )
 
     def _tell(self) -> None:
@@ -369,7 +371,10 @@ class Agent:
         facts = Facts(
             machines=self._machine_facts(self._verbs) if self._verbs is not None else (),
             ports=self.reconciler.port_facts(),
-            problems=self.reconciler.problems(self._trouble.words),
+            problems=(
+                *self.reconciler.problems(self._trouble.words),
+                *(self._verbs.problems() if self._verbs is not None else ()),
+            ),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),

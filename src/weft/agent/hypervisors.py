@@ -107,13 +107,24 @@ class Disconnect(msgspec.Struct, frozen=True):
     id: str
 
 
-Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect
+class SetRange(msgspec.Struct, frozen=True):
+    """Let the host draw dynamic MAC addresses from another range, both ends included. Machines keep what they have. A
+    driver whose hypervisor has no such range refuses."""
+
+    first: int
+    last: int
+
+
+Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect | SetRange
 
 
 def subject(verb: Verb) -> str:
-    """The machine that a verb is about: its resource id, or the hypervisor's id where it has none."""
+    """The machine that a verb is about: its resource id, or the hypervisor's id where it has none; empty for a verb
+    about the host."""
     if isinstance(verb, Disconnect):
         return verb.id
+    if isinstance(verb, SetRange):
+        return ""
     return verb.machine if isinstance(verb.machine, str) else verb.machine.machine
 
 

@@ -9,10 +9,13 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from weft.agent.bindings import Local
-from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, Start, Stop, Verb
+from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop, Verb
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, PortBinding, SubnetRecord
+from weft.model.records import HostSettings, Machine, PortBinding, SubnetRecord
 from weft.model.values import Vsid
+
+HOST = ""
+"""Stands for the host itself where a machine's name stands else."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -33,10 +36,16 @@ class World(msgspec.Struct, frozen=True):
     """Machines that another hand took from the hypervisor: not made anew."""
     may_start: bool = True
     """The policy is the controller's word, or was waited for long enough; else another host may run them by now."""
+    settings: HostSettings = HostSettings()
+    dynamic_range: tuple[int, int] | None = None
+    """Where the hypervisor draws dynamic MAC addresses from, by what it says."""
 
 
 def verb_for(name: str, world: World) -> Verb | None:
-    """What to ask of the hypervisor for one machine; None if nothing, or if something else must come first."""
+    """What to ask of the hypervisor for one machine, or for the host; None if nothing, or if something else must come
+    first."""
+    if name == HOST:
+        return _range(world)
     machine, state = world.machines.get(name), world.states.get(name)
     if machine is None:
         return _leave(name, state, world)
@@ -51,6 +60,11 @@ def verb_for(name: str, world: World) -> Verb | None:
             return _await(machine, state, world)
         case power:
             return _rest(machine, state, world, power)
+
+
+def _range(world: World) -> Verb | None:
+    wanted = world.settings.dynamic_range
+    return SetRange(*wanted) if wanted is not None and wanted != world.dynamic_range and world.in_sync else None
 
 
 def _id(state: MachineState | None) -> str:

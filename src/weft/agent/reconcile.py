@@ -18,6 +18,7 @@ from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
     HostRecord,
+    HostSettings,
     Machine,
     NetworkSettings,
     PortBinding,
@@ -183,6 +184,12 @@ class Reconciler:
 
     def port_facts(self) -> tuple[PortFact, ...]:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
+
+    @property
+    def settings(self) -> HostSettings:
+        """What is wanted of the host itself."""
+        found = self._host.get(HostSettings().key)
+        return found if isinstance(found, HostSettings) else HostSettings()
 
     @property
     def switch_facts(self) -> SwitchFacts:

@@ -1,4 +1,5 @@
-"""Carries out what machines.py asks of the hypervisor: one verb per machine at a time, machines beside each other.
+"""Carries out what machines.py asks of the hypervisor: one verb per machine at a time, machines beside each other, and
+the host itself like one more.
 
 Called by agent.py. A verb that failed is asked for again after a while, more and more seldom; a migration is not: the
 controller decides what comes of it. What failed stands in the facts until the machine is as it should be, whatever
@@ -12,8 +13,9 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from weft.agent.hypervisors import Hypervisor, HypervisorFailure, Migrate, Remove, Verb
-from weft.agent.machines import World, names, verb_for
-from weft.wire.messages import MachineFact
+from weft.agent.machines import HOST, World, names, verb_for
+from weft.agent.reconcile import FAILED
+from weft.wire.messages import MachineFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Verbs:
         """Start what is due. Returns the seconds until something will be due again; None if nothing waits."""
         now = asyncio.get_running_loop().time()
         waits: list[float] = []
-        for name in names(world):
+        for name in (HOST, *names(world)):
             if name in self._tasks:
                 continue
             verb = verb_for(name, world)
@@ -69,6 +71,11 @@ class Verbs:
             else:
                 waits.append(last.not_before - now)
         return min(waits, default=None)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Why the last verb about the host itself failed; of machines it stands in their facts."""
+        last = self._attempts.get(HOST)
+        return (Problem(FAILED, last.failure),) if last is not None and last.failure else ()
 
     @property
     def busy(self) -> Collection[str]:
@@ -117,7 +124,7 @@ class Verbs:
             if attempt.failed(str(failure)):
                 log.warning("%s", failure)
         except Exception as error:  # a driver's bug: this machine has failed, the others go on
-            verb = f"{type(attempt.verb).__name__} of {name}"
+            verb = f"{type(attempt.verb).__name__} of {name or 'the host'}"
             if attempt.failed(f"{verb}: {type(error).__name__}: {error}"):
                 log.exception("%s: the driver broke", verb)
         finally:

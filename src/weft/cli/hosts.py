@@ -12,6 +12,8 @@ from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.host_state import host_tables
 from weft.cli.names import last_of, server_ref
 from weft.cli.show import Format, Output
+from weft.core.cmdlets import set_vm_host
+from weft.model.values import parse_mac
 from weft.wire.client import WEFT, Client, Write, path_of
 
 app = typer.Typer(help="Hosts.", no_args_is_help=True)
@@ -72,11 +74,11 @@ def mac_range(ctx: typer.Context, server: Host, output: Output = Format.table, c
 
 
 def _set_vm_host(server: str, granted: Any) -> str | None:
-    """The cmdlet that gives a Hyper-V host the range; digits bare, as it takes them."""
+    """The cmdlet that gives a Hyper-V host the range."""
     if not granted or not granted.get("first"):
         return None
-    first, last = (str(granted[end]).replace("-", "") for end in ("first", "last"))
-    return f"Set-VMHost -ComputerName {server} -MacAddressMinimum {first} -MacAddressMaximum {last}"
+    first, last = (parse_mac(granted[end]) for end in ("first", "last"))
+    return set_vm_host(server, first, last)
 
 
 @app.command("remove", epilog=EPILOG)

@@ -9,8 +9,9 @@ from itertools import combinations
 
 import msgspec
 
+from weft.core.cmdlets import REGISTRY_VALUES, set_vm_host
 from weft.core.decide.places import places_of
-from weft.core.host_ranges import Overlap, overlaps, set_vm_host
+from weft.core.host_ranges import Overlap, overlaps
 from weft.core.index import last_id
 from weft.core.notable import Place
 from weft.core.state import State
@@ -157,7 +158,8 @@ def _drift(state: State, place: Place) -> Conflict:
 
 def _overlap(one: Overlap) -> Conflict:
     low, high = (mac_dashes(address) for address in one.shared)
-    command = set_vm_host(one)
+    name = one.host.ref.rpartition("/")[2]
+    command = set_vm_host(name, *one.proposal) if one.proposal is not None else ""
     remedy = (
         f"The hypervisor of {one.host.ref} draws addresses that {one.other.ref} gives away or draws too: let it draw "
     )
@@ -166,6 +168,10 @@ def _overlap(one: Overlap) -> Conflict:
         address=f"{low} to {high}",
         l2_domain="",
         holders=(one.other.ref, one.host.ref),
-        remedy=f"{remedy}from a range of its own. Machines keep what they have until they are next turned on.",
+        remedy=(
+            f"{remedy}from a range of its own (weft host range {name} --apply), or delete its registry values "
+            f"{REGISTRY_VALUES} and restart its service vmms, so that it makes its range anew of its present address. "
+            "Machines keep what they have until they are next turned on."
+        ),
         command=command,
     )

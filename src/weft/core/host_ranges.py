@@ -12,7 +12,7 @@ import msgspec
 from weft.core.state import State
 from weft.model.fabric import AddressPlanProperties, MacRange
 from weft.model.leases import MAC_SCOPE
-from weft.model.values import mac_digits, parse_mac
+from weft.model.values import parse_mac
 
 HYPERV_FIRST, HYPERV_LAST = 0x00155D000000, 0x00155DFFFFFF
 """Where Hyper-V draws its dynamic addresses from."""
@@ -74,24 +74,44 @@ def overlaps(state: State) -> list[Overlap]:
     drawn = _drawn(state)
     if not drawn:
         return []
-    given = sorted([*plans(state), *(Span(p.spec.first, p.spec.last, p.spec.ref) for p in state.addresses.mac_pools)])
-    free = _free_ranges(state, sorted([*given, *drawn]))
+    given = sorted(_given(state))
+    free = _free_ranges(state, sorted([*given, *drawn, *_wanted(state)]))
     proposals: dict[str, tuple[int, int] | None] = {}
     found = []
     for host, other in (*_with_given(state, drawn, given), *_with_each_other(state, drawn)):
         if host.ref not in proposals:
-            proposals[host.ref] = _own_range(state, host) or next(free, None)
+            proposals[host.ref] = _wished(state, host.ref) or _own_range(state, host.ref) or next(free, None)
         found.append(Overlap(host, other, proposals[host.ref]))
     return found
 
 
-def set_vm_host(overlap: Overlap) -> str:
-    """What carries the proposal out on a Hyper-V host; empty without one."""
-    if overlap.proposal is None:
-        return ""
-    first, last = (mac_digits(address) for address in overlap.proposal)
-    name = overlap.host.ref.rpartition("/")[2]
-    return f"Set-VMHost -ComputerName {name} -MacAddressMinimum {first} -MacAddressMaximum {last}"
+def proposal(state: State, ref: str) -> tuple[int, int] | None:
+    """A range for one host to draw from, by its reference, that is nobody else's: what its plan gave it, else the one
+    that it has if that clashes with nobody, else the next free one. None if there is none left."""
+    own = _own_range(state, ref)
+    if own is not None:
+        return own
+    server = state.get("servers", ref.rpartition("/")[2])
+    drawn = server.properties.dynamic_mac_range if server is not None else None
+    if drawn is not None and taken_by(state, ref, *bounds(drawn)) is None:
+        return bounds(drawn)
+    others = [one for one in (*_drawn(state), *_wanted(state)) if one.ref.lower() != ref.lower()]
+    return next(_free_ranges(state, sorted([*_given(state), *others])), None)
+
+
+def taken_by(state: State, ref: str, first: int, last: int) -> Span | None:
+    """Whoever else gives away, draws from or shall draw from some of first..last: the first by address. `ref` is the
+    host that is asked for, whose own plan range does not count."""
+    own = _own_range(state, ref)
+    others = [one for one in (*_given(state), *_drawn(state), *_wanted(state)) if one.ref.lower() != ref.lower()]
+    met = (one for one in sorted(others) if one.first <= last and first <= one.last)
+    return next((one for one in met if own is None or not (own[0] <= first and last <= own[1])), None)
+
+
+def _given(state: State) -> list[Span]:
+    """What Weft gives away: whole plans, and pools."""
+    pools = (Span(pool.spec.first, pool.spec.last, pool.spec.ref) for pool in state.addresses.mac_pools)
+    return [*plans(state), *pools]
 
 
 def _drawn(state: State) -> list[Span]:
@@ -103,15 +123,31 @@ def _drawn(state: State) -> list[Span]:
     return sorted(spans)
 
 
-def _own_range(state: State, host: Span) -> tuple[int, int] | None:
+def _wanted(state: State) -> list[Span]:
+    """What hypervisors shall draw from but may not do yet."""
+    spans = []
+    for key in state.index.wishing:
+        server = state.get("servers", key)
+        assert server is not None
+        spans.append(Span(*bounds(server.properties.wanted_dynamic_mac_range), f"/servers/{server.resource_id}"))
+    return spans
+
+
+def _own_range(state: State, ref: str) -> tuple[int, int] | None:
     """The range that its plan gives a host, which its hypervisor may draw from too."""
-    server = state.get("servers", host.ref.rpartition("/")[2])
+    server = state.get("servers", ref.rpartition("/")[2])
     granted = server.properties.mac_range if server is not None else None
     return None if granted is None else bounds(granted)
 
 
+def _wished(state: State, ref: str) -> tuple[int, int] | None:
+    server = state.get("servers", ref.rpartition("/")[2])
+    wanted = server.properties.wanted_dynamic_mac_range if server is not None else None
+    return None if wanted is None else bounds(wanted)
+
+
 def _is_own(state: State, host: Span) -> bool:
-    own = _own_range(state, host)
+    own = _own_range(state, host.ref)
     return own is not None and own[0] <= host.first and host.last <= own[1]
 
 

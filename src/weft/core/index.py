@@ -54,6 +54,8 @@ class Index:
         """Server ids per id of the address plan that gives them their range."""
         self.drawing: dict[str, None] = {}
         """Ids of the servers whose hypervisor's own range is known."""
+        self.wishing: dict[str, None] = {}
+        """Ids of the servers whose hypervisor shall draw from a range."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
 
@@ -110,6 +112,10 @@ class Index:
             self.drawing[key] = None
         else:
             self.drawing.pop(key, None)
+        if after is not None and after.properties.wanted_dynamic_mac_range is not None:
+            self.wishing[key] = None
+        else:
+            self.wishing.pop(key, None)
 
     def _turn_reservation(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         if before is not None and before.properties.request_id:

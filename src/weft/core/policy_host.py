@@ -7,6 +7,7 @@ both is bounded by what is on this one host.
 import ipaddress
 from collections.abc import Iterator
 
+from weft.core.host_ranges import bounds
 from weft.core.index import interfaces_of as interface_ids
 from weft.core.index import servers_of
 from weft.core.policy_network import network_ref
@@ -29,7 +30,15 @@ from weft.core.policy_places import (
 )
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
-from weft.model.records import HostRecord, Machine, NeededNetwork, PortBinding, ProviderAddress, RecordKey
+from weft.model.records import (
+    HostRecord,
+    HostSettings,
+    Machine,
+    NeededNetwork,
+    PortBinding,
+    ProviderAddress,
+    RecordKey,
+)
 from weft.model.values import IpAddress, Mac, PackedIp, Rdid, pack_ip
 
 INCOMING = "Incoming"
@@ -121,6 +130,13 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
     )
 
 
+def host_settings(server: Server | None) -> HostSettings | None:
+    """What is wanted of the host itself; None where nothing is."""
+    wanted = server.properties.wanted_dynamic_mac_range if server is not None else None
+    made = HostSettings(dynamic_range=bounds(wanted) if wanted is not None else None)
+    return made if made != HostSettings() else None
+
+
 def management_address(state: State, server_id: str) -> str:
     """The first one that the server's connections name (MS-NCNBI 3.1.5.15.1); empty if none does."""
     server: Server | None = state.get(SERVERS, server_id)
@@ -142,7 +158,8 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
         made = machine_record(state, machine, server_id)
         if made is not None:
             records.append(made)
-    return {record.key: record for record in records}
+    settings = host_settings(server)
+    return {record.key: record for record in (*records, *([settings] if settings is not None else ()))}
 
 
 def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
@@ -162,6 +179,8 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
             return _port(state, server_id, instance_id.decode())
         case (14, bytes(name)):
             return _machine(state, server_id, name.decode())
+        case (15,):
+            return host_settings(server)
         case _:
             return None
 

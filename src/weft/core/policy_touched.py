@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from weft.core.changes import Change, ResourceChange
 from weft.core.index import interfaces_of, last_id, servers_of
+from weft.core.policy_host import host_settings
 from weft.core.policy_places import (
     INTERFACES,
     LOGICAL_NETWORKS,
@@ -29,7 +30,7 @@ from weft.core.policy_places import (
 )
 from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties
-from weft.model.records import RecordKey
+from weft.model.records import HostSettings, RecordKey
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import pack_ip
 
@@ -124,6 +125,8 @@ class Touched:
         if _connections(change.before) != _connections(change.after):
             # machines that are about to move to it name its management address
             self._machines.update(one.resource_id.lower() for one in self._state.machines_on(change.id))
+        if host_settings(change.before) != host_settings(change.after):
+            self._host_key(change.id, HostSettings().key)
         old, new = (_addresses(change.before), _addresses(change.after))
         if old == new:
             return

@@ -156,7 +156,9 @@ class ServerProperties(_Properties, frozen=True):
     mac_range: MacRange | None = None
     """Ours, read-only: the range granted by the plan."""
     dynamic_mac_range: MacRange | None = None
-    """Ours: the range from which the host's own hypervisor draws dynamic addresses; a fact, known or imported."""
+    """Ours: the range from which the host's own hypervisor draws dynamic addresses; a fact, known, seen or imported."""
+    wanted_dynamic_mac_range: MacRange | None = None
+    """Ours: the range that the agent lets the hypervisor draw from; None leaves it as it is."""
 
 
 class VirtualSubnetIdRange(_Properties, frozen=True):

@@ -2,7 +2,7 @@
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
   NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord;
-* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine.
+* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
 (endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
@@ -171,5 +171,17 @@ class Machine(msgspec.Struct, frozen=True, array_like=True, tag=14):
         return (14, self.machine.encode())
 
 
-HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine
+class HostSettings(msgspec.Struct, frozen=True, array_like=True, tag=15):
+    """What is wanted of the host itself, beside its machines. Not in the stream where nothing is wanted. New members go
+    to the end, with a default that asks for nothing."""
+
+    dynamic_range: tuple[int, int] | None = None
+    """Where its hypervisor shall draw dynamic MAC addresses from, both ends included; None: leave it as it is."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (15,)
+
+
+HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings
 Record = NetworkRecord | HostRecord

@@ -127,6 +127,8 @@ def put_servers(draw: Any) -> Command:
         asked["clusterNumber"] = draw(st.integers(0, 1))
     if draw(st.booleans()):
         asked["dynamicMacRange"] = {"first": "00155D000000", "last": draw(st.sampled_from(["00155D000007", "1"]))}
+    if draw(st.integers(0, 3)) == 0:
+        asked["wantedDynamicMacRange"] = {"first": "00155D000100", "last": draw(st.sampled_from(["00155D0001FF", "1"]))}
     body |= asked | {"hostGroup": draw(st.sampled_from(["", "rack1"]))}
     body["networkInterfaces"][0]["properties"]["mac"] = draw(st.sampled_from(["", "020000000004", "101010101106"]))
     return put_command(f"/servers/{name}", body)

@@ -5,11 +5,11 @@ import pytest
 
 from tests.unit.agent.policies import GUESTS
 from weft.agent.bindings import Local, Role
-from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, Start, Stop
-from weft.agent.machines import World, names, verb_for
+from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop
+from weft.agent.machines import HOST, World, names, verb_for
 from weft.agent.switch import SwitchPort
 from weft.model.hypervisor import AdapterState, Hardware, MachineState
-from weft.model.records import Machine, SubnetRecord
+from weft.model.records import HostSettings, Machine, SubnetRecord
 from weft.model.values import pack_ip
 
 BLUE1 = GUESTS["blue1"]
@@ -144,3 +144,22 @@ def test_nothing_is_deleted_before_all_is_known():
     absent = msgspec.structs.replace(MADE, power="Absent")
     assert verb_for("blue1", world(absent, in_sync=False, **known("Off", OWN))) is None
     assert verb_for("blue1", world(absent)) is None
+
+
+RANGE = (0x00155D010000, 0x00155D0100FF)
+
+
+@pytest.mark.parametrize(
+    ("given", "verb"),
+    [
+        (world(), None),
+        (world(settings=HostSettings(RANGE)), SetRange(*RANGE)),
+        (world(settings=HostSettings(RANGE), dynamic_range=(1, 2)), SetRange(*RANGE)),
+        (world(settings=HostSettings(RANGE), dynamic_range=RANGE), None),
+        (world(dynamic_range=RANGE), None),
+        (world(settings=HostSettings(RANGE), in_sync=False), None),
+    ],
+)
+def test_the_hosts_own_range_is_asked_for_until_it_is_so(given, verb):
+    assert verb_for(HOST, given) == verb
+    assert HOST not in names(given)

@@ -3,8 +3,10 @@
 import asyncio
 
 from tests.unit.agent.test_machines import machine, world
+from weft.agent.hypervisors import HypervisorFailure
 from weft.agent.verbs import Verbs
 from weft.model.hypervisor import MachineState
+from weft.model.records import HostSettings
 
 
 class Slow:
@@ -49,3 +51,32 @@ async def test_no_other_verb_counts_as_a_migration():
 async def test_a_driver_may_say_that_a_migration_outlived_its_agent():
     there = world(machine("Incoming"), states={"blue1": MachineState("blue1", "Running", migrating=True)})
     assert Verbs(Slow(), lambda: None).facts(there)[0].migrating
+
+
+class Drawing:
+    """A hypervisor whose host draws from a range, unless it is told to refuse."""
+
+    def __init__(self):
+        self.range = None
+        self.refuses = ""
+
+    async def carry_out(self, verb):
+        if self.refuses:
+            raise HypervisorFailure(self.refuses)
+        self.range = (verb.first, verb.last)
+
+
+async def test_what_keeps_a_host_from_its_range_is_told_until_it_has_it():
+    ended, host = asyncio.Event(), Drawing()
+    verbs = Verbs(host, ended.set)
+    wanted = world(settings=HostSettings((16, 31)))
+    host.refuses = "SetRange on host1: it has no such range"
+    verbs.consider(wanted)
+    await ended.wait()
+    assert [(one.code, one.message) for one in verbs.problems()] == [("PolicyConfigurationFailure", host.refuses)]
+    assert verbs.facts(wanted) == ()
+    host.refuses = ""
+    ended.clear()
+    verbs.consider(world(settings=HostSettings((32, 63))))
+    await ended.wait()
+    assert (host.range, verbs.problems()) == ((32, 63), ())

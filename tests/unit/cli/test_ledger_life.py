@@ -168,7 +168,7 @@ def test_a_hosts_range_and_how_to_set_it(weft: Weft) -> None:
     assert "nothing changed" in said(weft, "apply", "-f", "-", stdin=PLANNED)
     shown = said(weft, "host", "range", "host3").splitlines()
     assert shown[-1] == (
-        "Set-VMHost -ComputerName host3 -MacAddressMinimum 00155D030000 -MacAddressMaximum 00155D030FFF"
+        "Set-VMHost -ComputerName 'host3' -MacAddressMinimum 00155D030000 -MacAddressMaximum 00155D030FFF"
     )
     assert found(weft, "host", "range", "host3")["macRange"]["last"] == "00-15-5D-03-0F-FF"
     assert "Set-VMHost" not in said(weft, "host", "range", "host4")

@@ -126,8 +126,8 @@ def test_hosts_of_one_image_draw_the_same_and_each_but_one_gets_a_range_of_its_o
     ] * 2
     assert [one.holders for one in found] == [("/servers/hv1", "/servers/hv2"), ("/servers/hv1", "/servers/hv3")]
     assert [one.command for one in found] == [
-        "Set-VMHost -ComputerName hv2 -MacAddressMinimum 00155D000100 -MacAddressMaximum 00155D0001FF",
-        "Set-VMHost -ComputerName hv3 -MacAddressMinimum 00155D000200 -MacAddressMaximum 00155D0002FF",
+        "Set-VMHost -ComputerName 'hv2' -MacAddressMinimum 00155D000100 -MacAddressMaximum 00155D0001FF",
+        "Set-VMHost -ComputerName 'hv3' -MacAddressMinimum 00155D000200 -MacAddressMaximum 00155D0002FF",
     ]
     drawing(world, "hv2", "00-15-5D-00-01-00", "00-15-5D-00-01-FF")
     drawing(world, "hv3", "00-15-5D-00-02-00", "00-15-5D-00-02-FF")
@@ -172,7 +172,7 @@ def test_a_host_of_a_plan_should_draw_from_its_own_range(world: World) -> None:
     (found,) = conflicts(world.state)
     assert found.holders == ("/servers/hv1/macRange", "/servers/hv2")
     assert found.command == (
-        "Set-VMHost -ComputerName hv2 -MacAddressMinimum 00155D031000 -MacAddressMaximum 00155D031FFF"
+        "Set-VMHost -ComputerName 'hv2' -MacAddressMinimum 00155D031000 -MacAddressMaximum 00155D031FFF"
     )
     drawing(world, "hv2", "00-15-5D-03-10-00", "00-15-5D-03-1F-FF", **plan)
     assert conflicts(world.state) == []

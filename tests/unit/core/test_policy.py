@@ -5,11 +5,12 @@ from msgspec.structs import replace
 
 from tests.cluster.world import World, instance, sample
 from weft.core import policy
-from weft.core.changes import LeaseChange
+from weft.core.changes import LeaseChange, ResourceChange
 from weft.model.errors import NotFound
-from weft.model.fabric import LogicalSubnetProperties, MacPoolProperties
+from weft.model.fabric import LogicalSubnetProperties, MacPoolProperties, MacRange
 from weft.model.records import (
     CustomerRoute,
+    HostSettings,
     LookupRecord,
     Machine,
     NeededNetwork,
@@ -375,3 +376,20 @@ def test_the_view_holds_only_networks_that_the_host_needs_and_refuses_unknown_ho
     assert {one["virtualSubnetId"] for one in policy.view(world.state, "host2")["lookupRecords"]} == {6001, 6002}
     with pytest.raises(NotFound):
         policy.view(world.state, "nowhere")
+
+
+def test_a_host_is_told_what_range_to_draw_from_and_nothing_where_nothing_is_wanted():
+    world = sample()
+    assert policy.record(world.state, ("host", "host1"), (15,)) is None
+    changes = []
+    for wanted in ({"first": "00-15-5D-01-00-00", "last": "00-15-5D-01-00-FF"}, {}):
+        old = world.state.get("servers", "host1")
+        range_ = MacRange(**wanted) if wanted else None
+        new = replace(old, properties=replace(old.properties, wanted_dynamic_mac_range=range_))
+        changes.append(ResourceChange("servers", "host1", old, new))
+        world.state.apply(changes[-1])
+        assert policy.touched(world.state, changes[-1:]) == {(("host", "host1"), (15,))}
+        told = HostSettings((0x00155D010000, 0x00155D0100FF)) if wanted else None
+        assert policy.record(world.state, ("host", "host1"), (15,)) == told
+        assert (policy.host_stream(world.state, "host1").get((15,))) == told
+    assert policy.record(world.state, ("host", "host2"), (15,)) is None

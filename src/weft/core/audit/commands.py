@@ -6,14 +6,13 @@ Names come from somebody's inventory: every one is quoted for the shell that wil
 import re
 
 from weft.core.audit.survey import HYPERV_OUI, Bounds, Guest, Nic, Site, Survey
+from weft.core.cmdlets import powershell, set_vm_host
 from weft.model.values import mac_colons, mac_dashes, mac_digits
 
 _SPARE_FIRST = 0x025700000000
 """Where proposed addresses begin: locally administered, SLAP quadrant AAI (IEEE 802c), free of every reserved block."""
 _PLAN_WIDTH = 0x1000
 """Room of a proposed host range: sixteen times what a host has by itself."""
-_POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
-"""PowerShell ends a quoted string at any of them."""
 _POWERSHELL_WILDCARDS = re.compile(r"([`*?\[\]])")
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
 
@@ -46,11 +45,6 @@ class Spares:
     def is_taken(self, first: int, last: int) -> bool:
         """Whether a host's range or a pool has some of it."""
         return self._found.ranges.touching(first, last) or self._found.pool_ranges.touching(first, last)
-
-
-def powershell(text: str) -> str:
-    """A name as a PowerShell literal."""
-    return "'" + _POWERSHELL_QUOTES.sub(r"\1\1", text) + "'"
 
 
 def _pattern(name: str) -> str:
@@ -138,5 +132,4 @@ def change_range(site: Site, bounds: Bounds | None) -> tuple[str, ...]:
     """Let a host draw from another range. Machines keep what they have until they are next turned on."""
     if bounds is None or not site.is_hyperv:
         return ()
-    first, last = (mac_digits(each) for each in bounds)
-    return (f"Set-VMHost {_on(site)}-MacAddressMinimum {first} -MacAddressMaximum {last}",)
+    return (set_vm_host(site.name, *bounds),)

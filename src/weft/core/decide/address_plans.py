@@ -10,7 +10,7 @@ import msgspec
 
 from weft.core.decide.draft import Draft
 from weft.core.decide.parsing import check_cool_down, check_warning
-from weft.core.host_ranges import Span, bounds, plan_bounds, plans
+from weft.core.host_ranges import Span, bounds, plan_bounds, plans, taken_by
 from weft.core.index import last_id, lower
 from weft.core.macs import first_forbidden, first_group_address
 from weft.core.state import State
@@ -23,6 +23,7 @@ from weft.model.values import mac_dashes
 AddressPlan = Resource[AddressPlanProperties]
 
 _DIGITS = 12
+_WANTED = "wantedDynamicMacRange"
 _PREFIX = re.compile(r"[0-9A-F]{2,10}")
 _WIDEST = {"clusterDigits": (0, 4), "hostDigits": (1, 4), "interfaceDigits": (1, 8)}
 
@@ -89,18 +90,41 @@ def range_for(draft: Draft, sent: ServerProperties, old: ServerProperties | None
     return msgspec.structs.replace(sent, address_plan=ref, cluster_number=cluster, mac_range=granted)
 
 
-def own_range(sent: MacRange | None) -> MacRange | None:
+def own_range(sent: MacRange | None, member: str = "dynamicMacRange") -> MacRange | None:
     """A hypervisor's own range as it will be stored; None for none. Raises Invalid."""
     if sent is None or not (sent.first or sent.last):
         return None
     try:
         first, last = bounds(sent)
     except InvalidMacAddress as wrong:
-        wrong.code, wrong.target = "InvalidParameterValue", "dynamicMacRange"
+        wrong.code, wrong.target = "InvalidParameterValue", member
         raise
     if first > last:
-        raise Invalid(f"dynamicMacRange begins at {sent.first} above its end {sent.last}.", target="dynamicMacRange")
+        raise Invalid(f"{member} begins at {sent.first} above its end {sent.last}.", target=member)
     return MacRange(first=mac_dashes(first), last=mac_dashes(last))
+
+
+def wanted_range(state: State, ref: str, sent: ServerProperties, old: ServerProperties | None) -> MacRange | None:
+    """The range that a hypervisor shall draw from, as it will be stored: one that nobody else gives away, draws from or
+    wants. It is asked about when it is wished for, not again later. Raises Invalid, Conflict (RangesOverlap)."""
+    wanted = own_range(sent.wanted_dynamic_mac_range, _WANTED)
+    if wanted is None or (old is not None and old.wanted_dynamic_mac_range == wanted):
+        return wanted
+    first, last = bounds(wanted)
+    reserved = first_group_address(first, last)
+    found = (reserved, "it is a group address") if reserved is not None else first_forbidden(first, last)
+    if found is not None:
+        raise Invalid(f"{_WANTED}: {mac_dashes(found[0])} may not be an interface's: {found[1]}.", target=_WANTED)
+    own = bounds(sent.mac_range) if sent.mac_range is not None else None
+    other = None if own is not None and own[0] <= first and last <= own[1] else taken_by(state, ref, first, last)
+    if other is not None:
+        raise Conflict(
+            f"{wanted.first} to {wanted.last} shares addresses with {other.ref} ({mac_dashes(other.first)} to "
+            f"{mac_dashes(other.last)}): choose a range that nobody else gives away or draws from.",
+            code="RangesOverlap",
+            target=_WANTED,
+        )
+    return wanted
 
 
 def _free_range(state: State, plan: AddressPlan, cluster: int) -> tuple[int, int]:

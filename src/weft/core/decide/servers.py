@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from weft.core.decide.adapters import follow_adapter_macs
-from weft.core.decide.address_plans import own_range, range_for
+from weft.core.decide.address_plans import own_range, range_for, wanted_range
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import hold_ip, release
@@ -41,7 +41,8 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         _replace(draft, ref, held, asked)
         held = asked
     texts = (*held.values(), *_grant_missing(draft, ref, adapters, held))
-    properties = range_for(draft, sent.properties, old.properties if old is not None else None)
+    before = old.properties if old is not None else None
+    properties = range_for(draft, sent.properties, before)
     if old is not None and old.properties.mac_range is not None and old.properties.mac_range != properties.mac_range:
         draft.forget_cursors((f"{ref.lower()}/macrange",))
     return msgspec.structs.replace(
@@ -49,6 +50,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         network_interfaces=adapters,
         provider_addresses=texts,
         dynamic_mac_range=own_range(properties.dynamic_mac_range),
+        wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
     )
 
 
