@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
+from weft.agent.guests import Guests
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory, decode
-from weft.agent.presence import Presence
 from weft.agent.reconcile import Reconciler
 from weft.agent.sightings import Sightings
 from weft.agent.streams import Frame, Streams
@@ -85,7 +85,7 @@ class Agent:
         """Seconds for which machines that are remembered from disk wait for the controller's word."""
         self._may_start_at: float | None = None
         """None: what the policy says is the controller's word."""
-        self._presence = Presence(memory.machines() if memory is not None else ())
+        self._guests = Guests(memory)
         self._sightings = Sightings()
         self._told_here = False
         """The host's stream came over the present connection."""
@@ -237,7 +237,9 @@ class Agent:
             yield RETRY_SECONDS
         if self._may_start_at is not None:
             yield self._may_start_at - self._now()
-        if self._presence.is_unsure(self._now()) or (self._told_here and not self._sightings.looked(self._now())):
+        if self._guests.presence.is_unsure(self._now()) or (
+            self._told_here and not self._sightings.looked(self._now())
+        ):
             yield RETRY_SECONDS
 
     @property
@@ -282,13 +284,14 @@ class Agent:
         if self._machines_due and self._hypervisor is not None:
             self._machines_due = False
             if self._verbs is not None:
-                # before the question: the answer holds for what had ended by now
-                self._verbs.migrated.clear()
+                self._verbs.asking()
             self._hypervisor_state = await self._hypervisor.facts()
             self.reconciler.machines_are(self._hypervisor_state.machines)
         self._machines_due = False
         if self._verbs is not None and self.streams.complete:
-            self._note_presence(self._verbs)
+            reconciler, told = self.reconciler, self._hypervisor_state
+            boot = told.boot if told is not None else ""
+            self._guests.look(reconciler.states, reconciler.machines, self._verbs, boot, self._now())
         if self._switch_due:
             self._switch_due = False
             self.reconciler.switch_is(await self._switch.facts())
@@ -300,13 +303,6 @@ class Agent:
             self._note_drift(self.reconciler.switch_has(self._dump.flows))
             ended = clock.time()
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
-
-    def _note_presence(self, verbs: Verbs) -> None:
-        had = set(self._presence.had)
-        reconciler = self.reconciler
-        self._presence.look(reconciler.states, reconciler.machines, verbs.busy, self._now())
-        if self._memory is not None and had != self._presence.had:
-            self._memory.remember_machines(self._presence.had)
 
     async def _look_around(self) -> None:
         """Whose MAC addresses are on this host's switches, once it is known whose should be."""
@@ -358,10 +354,11 @@ class Agent:
             verbs.leaving,
             self.streams.complete,
             reconciler.settled,
-            self._presence.missing,
+            self._guests.presence.missing,
             self._may_start_at is None,
             reconciler.settings,
             self._hypervisor_state.dynamic_range if self._hypervisor_state is not None else None,
+            by_hand=self._guests.by_hand,
         )
 
     def _tell(self) -> None:
@@ -388,7 +385,7 @@ class Agent:
 
     def _machine_facts(self, verbs: Verbs) -> tuple[MachineFact, ...]:
         now = self._now()
-        return verbs.facts(self._world(verbs), lambda name: self._presence.of(name, now))
+        return verbs.facts(self._world(verbs), lambda name: self._guests.presence.of(name, now))
 
     def _say(self, message: ToController) -> None:
         if self._outbox is not None:

@@ -39,6 +39,8 @@ class World(msgspec.Struct, frozen=True):
     settings: HostSettings = HostSettings()
     dynamic_range: tuple[int, int] | None = None
     """Where the hypervisor draws dynamic MAC addresses from, by what it says."""
+    by_hand: Collection[str] = ()
+    """Machines that another hand made run, stop or come here (hands.py): left as they are."""
 
 
 def verb_for(name: str, world: World) -> Verb | None:
@@ -47,6 +49,8 @@ def verb_for(name: str, world: World) -> Verb | None:
     if name == HOST:
         return _range(world)
     machine, state = world.machines.get(name), world.states.get(name)
+    if name in world.by_hand:
+        return None
     if machine is None:
         return _leave(name, state, world)
     if name in world.missing:

@@ -9,7 +9,7 @@ damaged anywhere before its end, counts as none: nothing is swept until the cont
 import logging
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 FILE = "policy"
 MACHINES = "machines"
 """Names of the machines that the hypervisor had, one to a line."""
+POWERS = "powers"
+"""Which boot of the host it was, and in which power each machine and its record agreed; see weft.agent.hands."""
 _MAGIC = b"weft policy 2\n"
 _HEAD = 12
 """Length of the frame, check of the length, check of the frame. Without a check of its own, a damaged length that
@@ -76,6 +78,19 @@ class Memory:
         fresh = self._path.with_name(f"{MACHINES}.new")
         fresh.write_text("".join(f"{name}\n" for name in sorted(names)))
         os.replace(fresh, self._path.with_name(MACHINES))
+
+    def powers(self) -> tuple[str, dict[str, str]]:
+        """The host's boot and the powers that were agreed in it; nothing if nothing that makes sense is remembered."""
+        try:
+            return msgspec.json.decode((self._path.parent / POWERS).read_bytes(), type=tuple[str, dict[str, str]])
+        except (OSError, msgspec.MsgspecError):
+            return "", {}
+
+    def remember_powers(self, boot: str, agreed: Mapping[str, str]) -> None:
+        """Replace what powers() answers. A host that loses power may forget it, and has booted then anyhow."""
+        fresh = self._path.with_name(f"{POWERS}.new")
+        fresh.write_bytes(msgspec.json.encode((boot, agreed), order="sorted"))
+        os.replace(fresh, self._path.with_name(POWERS))
 
     def append(self, frame: bytes) -> None:
         """Remember a frame as it came; it survives the death of this process when this returns."""

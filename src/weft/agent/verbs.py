@@ -8,7 +8,7 @@ the driver raised.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Set
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Verbs:
         self.leaving: set[str] = set()
         self.migrated: set[str] = set()
         """Machines whose migration ended, well or not, after the hypervisor was last asked what runs here."""
+        self.ended: set[str] = set()
+        """Machines of which any verb did."""
         self._hypervisor = hypervisor
         self._wake = wake
         self._attempts: dict[str, _Attempt] = {}
@@ -78,9 +80,14 @@ class Verbs:
         return (Problem(FAILED, last.failure),) if last is not None and last.failure else ()
 
     @property
-    def busy(self) -> Collection[str]:
+    def busy(self) -> Set[str]:
         """Machines that the hypervisor is asked something about just now."""
         return self._tasks.keys()
+
+    def asking(self) -> None:
+        """The hypervisor is asked what runs here: the answer holds for what has ended by now."""
+        self.migrated.clear()
+        self.ended.clear()
 
     def facts(self, world: World, presence: Callable[[str], str] = lambda name: "") -> tuple[MachineFact, ...]:
         """Every machine that the hypervisor or the policy knows."""
@@ -95,6 +102,8 @@ class Verbs:
                     last.failure if last else "",
                     self._is_migrating(name) or (state is not None and state.migrating),
                     presence(name),
+                    state.id if state else "",
+                    name in world.by_hand,
                 )
             )
         return tuple(result)
@@ -130,6 +139,7 @@ class Verbs:
         finally:
             attempt.not_before = asyncio.get_running_loop().time() + attempt.pause
             del self._tasks[name]
+            self.ended.add(name)
             if isinstance(attempt.verb, Migrate):
                 self.migrated.add(name)
             self._wake()

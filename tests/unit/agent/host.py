@@ -75,13 +75,20 @@ class FakeHost:
         self.done = []
         self.fails = set()
         self.breaks = set()
+        self.boot = ""
         self.changed = asyncio.Event()
         self.copies = asyncio.Event()
         """Cleared: a migration takes until it is set."""
         self.copies.set()
 
     async def facts(self):
-        return HypervisorState(tuple(MachineState(name, power, id=name) for name, power in sorted(self.states.items())))
+        states = (MachineState(name, power, id=f"id-{name}", name=name) for name, power in sorted(self.states.items()))
+        return HypervisorState(tuple(states), boot=self.boot)
+
+    def by_hand(self, name, power):
+        """Another hand does something to the machine here."""
+        self.states[name] = power
+        self.changed.set()
 
     async def events(self):
         while True:

@@ -121,3 +121,51 @@ async def test_a_machine_that_moved_away_is_forwarded_before_its_port_is_removed
             while host.switch.port("blue1-0"):
                 await asyncio.sleep(0.01)
         assert [flow for flow in host.switch.flows() if flow.priority == 110 and flow.table == 8]
+
+
+async def test_what_another_hand_did_is_told_and_left_until_the_record_follows():
+    async with running(driven=True) as host:
+        host.hypervisor.boot = "b1"
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        [fact] = (await controller.until(machine_says("blue1", "Running")))[-1:]
+        assert (fact.id, fact.by_hand) == ("id-blue1", False)
+        host.hypervisor.by_hand("blue1", "Off")
+        [fact] = (await controller.until(machine_says("blue1", "Off")))[-1:]
+        assert fact.by_hand
+        await asyncio.sleep(0.2)
+        assert host.hypervisor.verbs() == [Prepare, Start], "it is not started again"
+        controller.say(Delta(0, 2, 12, (msgspec.structs.replace(RUNNING, power="Off"),)))
+        await controller.until(lambda self: not self.all(Facts)[-1].machines[0].by_hand)
+        controller.say(Delta(0, 3, 13, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+
+
+async def test_a_restarted_agent_leaves_what_another_hand_did_and_a_booted_host_starts_what_its_records_say(tmp_path):
+    async with running(driven=True, folder=tmp_path) as host:
+        host.hypervisor.boot = "b1"
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        await host.kill()
+        host.hypervisor.states["blue1"] = "Off"
+        host.start()
+        controller = host.connect()
+        await controller.until(lambda self: any(one.by_hand for facts in self.all(Facts) for one in facts.machines))
+        assert host.hypervisor.verbs() == [Prepare, Start]
+        await host.kill()
+        host.hypervisor.boot = "b2"
+        host.start()
+        controller = host.connect()
+        await controller.until(machine_says("blue1", "Running"))
+
+
+async def test_a_machine_that_another_hand_brought_here_is_told_and_left():
+    async with running(driven=True) as host:
+        host.hypervisor.boot = "b1"
+        controller = await working(host)
+        host.hypervisor.by_hand("blue9", "Running")
+        [fact] = (await controller.until(machine_says("blue9", "Running")))[-1:]
+        assert (fact.id, fact.by_hand, fact.presence) == ("id-blue9", True, "")
+        await asyncio.sleep(0.2)
+        assert host.hypervisor.verbs() == []

@@ -93,3 +93,11 @@ def test_it_is_long_when_it_has_doubled(written):
     assert not written.is_long
     written.append(bytes(3 << 20))
     assert written.is_long
+
+
+def test_powers_are_remembered_with_the_boot_that_they_are_of(tmp_path):
+    assert Memory(tmp_path).powers() == ("", {})
+    Memory(tmp_path).remember_powers("b1", {"a": "Running"})
+    assert Memory(tmp_path).powers() == ("b1", {"a": "Running"})
+    (tmp_path / "powers").write_text('["b1", {"a": ')
+    assert Memory(tmp_path).powers() == ("", {})
