@@ -1,0 +1,55 @@
+"""What runs a script on one Hyper-V host. Made by psrp.py (the real one) and by the behaving fake.
+
+Called by driver.py and plane.py. Every error names the host; that of a script names the cmdlet too.
+"""
+
+from typing import Any, Protocol
+
+from weft.core.hyperv.script import Script
+
+
+class ShellError(Exception):
+    """A script could not be run to its end on `host`."""
+
+    def __init__(self, host: str, message: str) -> None:
+        super().__init__(message)
+        self.host = host
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.message}"
+
+
+class HostUnreachable(ShellError):
+    """Nothing answers there, or nothing that can be trusted. Whether the script ran is not known."""
+
+
+class CredentialsRefused(ShellError):
+    """The host answers and lets these credentials do nothing; the script did not run."""
+
+
+class ScriptFailed(ShellError):
+    """The host ran the script up to an error of its own."""
+
+    def __init__(self, host: str, script: str, message: str, *, cmdlet: str = "", line: int = 0) -> None:
+        super().__init__(host, message)
+        self.script = script
+        self.cmdlet = cmdlet
+        """The one that failed; empty where it was none of them."""
+        self.line = line
+        """Of the script, from 1; 0 if unknown."""
+
+    def __str__(self) -> str:
+        where = f", line {self.line}" if self.line else ""
+        return f"{self.host}: {f'{self.cmdlet}: ' if self.cmdlet else ''}{self.message} (script {self.script}{where})"
+
+
+class Shell(Protocol):
+    """One host. Calls may run together: more than it has sessions for wait their turn."""
+
+    async def run(self, script: Script, arguments: Any) -> Any:
+        """Run it with `arguments` (what msgspec can encode) as its JSON argument; returns what it wrote, decoded.
+
+        Raises ShellError. A call that is cancelled stops waiting; what the host had begun may still go on.
+        """
+        ...
