@@ -1,0 +1,253 @@
+"""Scripts that make a machine whole, copy one, and remove one. Pure.
+
+While a machine is being made its notes say so, and which files are being made for it: whoever finds such a machine
+later, after this session or the host died, can remove both. What fails while it lasts is removed at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from weft.core.hyperv.machines_facts import DEFINING, DISK, MARK
+from weft.core.hyperv.machines_ports import BINDING, ports_argument
+from weft.core.hyperv.machines_power import RESTS
+from weft.core.hyperv.script import PROLOGUE, Script
+from weft.model.hypervisor import Hardware
+from weft.model.records import Machine, PortBinding
+
+DEFINE = Script(
+    "define",
+    PROLOGUE
+    + "$ConfirmPreference = 'None'\n"
+    + BINDING
+    + r"""
+$switch = $arguments.switch
+if (-not $switch) {
+    $switches = @(Get-VMSwitch)
+    if ($switches.Count -ne 1) {
+        throw ('Get-VMSwitch: there are {0} virtual switches where one was meant: name one in hardware.switch' -f
+            $switches.Count)
+    }
+    $switch = $switches[0].Name
+}
+$missing = @($arguments.disks | Where-Object { -not (Test-Path -LiteralPath $_.path) })
+foreach ($disk in $missing) {
+    if ((-not $disk.source) -and ($disk.bytes -eq 0)) {
+        throw ('Test-Path: there is no disk {0}, and neither a source nor a size to make it of' -f $disk.path)
+    }
+}
+$making = @{ Name = $arguments.name; MemoryStartupBytes = [long]$arguments.memory; NoVHD = $true }
+$making.Generation = [int]$arguments.generation
+if ($arguments.path) {
+    $making.Path = $arguments.path
+}
+$machine = New-VM @making
+$role = $false
+try {
+    $files = ''
+    foreach ($disk in $missing) {
+        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $disk.path
+    }
+    $notes = '{0}{1} {2}{3}' -f $arguments.defining, $arguments.machine, $machine.Id, $files
+    Set-VM -VM $machine -ProcessorCount ([int]$arguments.cpu) -AutomaticStartAction 'Nothing' -Notes $notes
+    foreach ($disk in $missing) {
+        if ($disk.source) {
+            Copy-Item -LiteralPath $disk.source -Destination $disk.path
+        } else {
+            New-VHD -Path $disk.path -SizeBytes ([long]$disk.bytes) -Dynamic | Out-Null
+        }
+    }
+    $drives = @($arguments.disks | ForEach-Object { Add-VMHardDiskDrive -VM $machine -Path $_.path -Passthru })
+    if (($drives.Count -gt 0) -and ($arguments.generation -eq 2)) {
+        Set-VMFirmware -VM $machine -FirstBootDevice $drives[0]
+    }
+    Get-VMNetworkAdapter -VM $machine | ForEach-Object { Remove-VMNetworkAdapter -VMNetworkAdapter $_ }
+    foreach ($wanted in $arguments.adapters) {
+        $adding = @{ VM = $machine; Name = $wanted.name; SwitchName = $switch; StaticMacAddress = $wanted.mac }
+        $adapter = Add-VMNetworkAdapter @adding -Passthru
+        Set-Profile -Adapter $adapter -ProfileId $wanted.profile
+        Confirm-Adapter -Machine $machine -Id ([string]$adapter.Id) -Wanted $wanted
+    }
+    $shared = ($machine.Path -like '*\ClusterStorage\*') -or ($machine.Path -like '\\*')
+    $service = @(Get-Service | Where-Object { ($_.Name -eq 'ClusSvc') -and ([string]$_.Status -eq 'Running') })
+    if ($shared -and ($service.Count -gt 0)) {
+        Add-ClusterVirtualMachineRole -VMId $machine.Id | Out-Null
+        $role = $true
+    }
+    $back = Get-VM -Id $machine.Id
+    $adapters = @(Get-VMNetworkAdapter -VM $back)
+    if (($back.ProcessorCount -ne $arguments.cpu) -or ($back.MemoryStartup -ne $arguments.memory)) {
+        throw ('New-VM: {0} has {1} processors and {2} bytes of memory where {3} and {4} were asked for' -f
+            $back.Name, $back.ProcessorCount, $back.MemoryStartup, $arguments.cpu, $arguments.memory)
+    }
+    if ($adapters.Count -ne @($arguments.adapters).Count) {
+        throw ('Add-VMNetworkAdapter: {0} has {1} network adapters where {2} were asked for' -f
+            $back.Name, $adapters.Count, @($arguments.adapters).Count)
+    }
+    $notes = '{0}{1} {2}{3}' -f $arguments.mark, $arguments.machine, $machine.Id, $files
+    Set-VM -VM $machine -Notes $notes
+} catch {
+    $failure = $_
+    try {
+        if ($role) {
+            Remove-ClusterGroup -VMId $machine.Id -RemoveResources -Force | Out-Null
+        }
+        Remove-VM -VM $machine -Force
+        foreach ($disk in $missing) {
+            if (Test-Path -LiteralPath $disk.path) {
+                Remove-Item -LiteralPath $disk.path -Force
+            }
+        }
+    } catch {
+        throw ('{0}; and what had been made of {1} could not be removed: {2}' -f
+            $failure.Exception.Message, $arguments.name, $_.Exception.Message)
+    }
+    throw $failure
+}
+[pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""See `define_argument`. The machine is Off, its ports are bound, and it is a role where the host's cluster can carry
+it: where its files are on storage that other nodes see. The host starts none of its own accord, for its records of
+network virtualization are gone after it was restarted."""
+
+COPY = Script(
+    "copy",
+    PROLOGUE
+    + "$ConfirmPreference = 'None'\n"
+    + BINDING
+    + r"""
+$source = Get-VM -Id $arguments.source
+$adapters = @(Get-VMNetworkAdapter -VM $source)
+if ($adapters.Count -ne @($arguments.adapters).Count) {
+    throw ('Get-VMNetworkAdapter: {0} has {1} network adapters where {2} were meant' -f
+        $source.Name, $adapters.Count, @($arguments.adapters).Count)
+}
+$virtual = Get-VMHost
+$target = Join-Path -Path $virtual.VirtualMachinePath -ChildPath $arguments.name
+$folder = Join-Path -Path $virtual.VirtualMachinePath -ChildPath ('{0}.weft-copy' -f $arguments.name)
+$machine = $null
+try {
+    if (Test-Path -LiteralPath $folder) {
+        Remove-Item -LiteralPath $folder -Recurse -Force
+    }
+    Export-VM -VM $source -Path $folder
+    $wanted = '{0}.vmcx' -f $source.Id
+    $files = @(Get-ChildItem -LiteralPath $folder -Recurse -File | Where-Object { $_.Name -eq $wanted })
+    if ($files.Count -ne 1) {
+        throw ('Export-VM: {0} configurations of {1} in its export where one was meant' -f $files.Count, $source.Name)
+    }
+    $places = @{ VirtualMachinePath = $target; VhdDestinationPath = $target; SnapshotFilePath = $target }
+    $machine = Import-VM -Path $files[0].FullName -Copy -GenerateNewId @places
+    $notes = '{0}{1} {2}' -f $arguments.defining, $arguments.machine, $machine.Id
+    Set-VM -VM $machine -Notes $notes -AutomaticStartAction 'Nothing'
+    Rename-VM -VM $machine -NewName $arguments.name
+    Get-VMSnapshot -VM $machine | ForEach-Object { Remove-VMSnapshot -VMSnapshot $_ }
+    $files = ''
+    foreach ($drive in @(Get-VMHardDiskDrive -VM $machine)) {
+        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $drive.Path
+    }
+    $left = @($arguments.adapters)
+    $place = 0
+    foreach ($adapter in @(Get-VMNetworkAdapter -VM $machine)) {
+        $wanted = $left[$place]
+        Set-VMNetworkAdapter -VMNetworkAdapter $adapter -StaticMacAddress $wanted.mac
+        Set-Profile -Adapter $adapter -ProfileId $wanted.profile
+        Confirm-Adapter -Machine $machine -Id ([string]$adapter.Id) -Wanted $wanted
+        $place = $place + 1
+    }
+    $notes = '{0}{1} {2}{3}' -f $arguments.mark, $arguments.machine, $machine.Id, $files
+    Set-VM -VM $machine -Notes $notes
+} catch {
+    $failure = $_
+    if ($null -ne $machine) {
+        $drives = @(Get-VMHardDiskDrive -VM $machine)
+        Remove-VM -VM $machine -Force
+        foreach ($drive in $drives) {
+            if (Test-Path -LiteralPath $drive.Path) {
+                Remove-Item -LiteralPath $drive.Path -Force
+            }
+        }
+    }
+    throw $failure
+} finally {
+    if (Test-Path -LiteralPath $folder) {
+        Remove-Item -LiteralPath $folder -Recurse -Force
+    }
+}
+[pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""See `copy_argument`. The copy has its own id, its own MAC addresses and none of the source's checkpoints, which would
+bring the source's addresses back."""
+
+REMOVE = Script(
+    "remove",
+    PROLOGUE
+    + "$ConfirmPreference = 'None'\n"
+    + RESTS
+    + """
+$files = @($arguments.files)
+$found = @(Get-VM | Where-Object { [string]$_.Id -eq $arguments.id })
+foreach ($machine in $found) {
+    if ($files.Count -gt 0) {
+        $drives = @(Get-VMHardDiskDrive -VM $machine | Where-Object { $_.Path -like '*.avhd*' })
+        $files = @($files; @($drives | ForEach-Object { $_.Path }))
+    }
+    if (-not (Test-Resting -Machine $machine)) {
+        Stop-VM -VM $machine -TurnOff -Force
+    }
+    if ($machine.IsClustered) {
+        Remove-ClusterGroup -VMId $machine.Id -RemoveResources -Force | Out-Null
+    }
+    Remove-VM -VM $machine -Force
+}
+$left = @(Get-VM | Where-Object { [string]$_.Id -eq $arguments.id })
+if ($left.Count -gt 0) {
+    throw ('Remove-VM: {0} is still here after it was removed' -f $left[0].Name)
+}
+foreach ($file in $files) {
+    if (Test-Path -LiteralPath $file) {
+        Remove-Item -LiteralPath $file -Force
+    }
+}
+[pscustomobject]@{ id = $arguments.id } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""{id, files}: the host does not know it any more. `files` go too, and with them what checkpoints made of them."""
+
+_GIB = 1 << 30
+_MIB = 1 << 20
+_LINES = {"mark": MARK, "defining": DEFINING, "made": DISK, "line": "\r\n"}
+
+
+def define_argument(machine: Machine, hardware: Hardware, ports: Sequence[PortBinding]) -> dict[str, Any]:
+    """What DEFINE takes."""
+    return {
+        **_LINES,
+        "machine": machine.machine,
+        "name": machine.machine,
+        "generation": hardware.generation,
+        "memory": hardware.memory_mib * _MIB,
+        "cpu": hardware.cpu,
+        "path": hardware.path,
+        "switch": hardware.switch,
+        "disks": [{"path": disk.path, "bytes": disk.size_gib * _GIB, "source": disk.source} for disk in hardware.disks],
+        "adapters": _named(ports),
+    }
+
+
+def copy_argument(machine: Machine, source: str, ports: Sequence[PortBinding]) -> dict[str, Any]:
+    """What COPY takes; `source` is the hypervisor's id of the machine that is copied."""
+    return {
+        **_LINES,
+        "machine": machine.machine,
+        "name": machine.machine,
+        "source": source,
+        "adapters": _named(ports),
+    }
+
+
+def _named(ports: Sequence[PortBinding]) -> list[dict[str, Any]]:
+    return [
+        {**port, "name": binding.network_interface} for port, binding in zip(ports_argument(ports), ports, strict=True)
+    ]

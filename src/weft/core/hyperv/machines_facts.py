@@ -1,0 +1,254 @@
+"""Scripts that ask what a Hyper-V host has, and what their answers mean. Pure.
+
+FACTS is all of it. PULSE is cheap and asked every other second: whatever it writes another time than before, FACTS may
+have changed, but for port profiles and the host's own settings. A checkpoint that was applied is known by event 18596,
+and its machine by the VMId among the event's values; the message is in the host's language and read by nobody.
+
+Our mark is a line of a machine's notes, `weft: NAME VMID`: notes are copied with machines, so it counts only where it
+names the machine's own id. What Define made stands in further lines, `weft disk: PATH`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from weft.core.hyperv.machines_ports import ADAPTERS
+from weft.core.hyperv.script import PROLOGUE, Script
+from weft.model.hypervisor import AdapterState, CheckpointState, HypervisorState, MachineState
+from weft.model.values import InstanceId
+
+MARK, DEFINING, DISK = "weft: ", "weft defining: ", "weft disk: "
+"""Beginnings of our lines in a machine's notes; DEFINING instead of MARK until the machine is whole."""
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NO_GUID = "00000000-0000-0000-0000-000000000000"
+
+_READ = """
+function Read-Checkpoint {
+    param($Checkpoint)
+    $adapters = @(Get-VMNetworkAdapter -VMSnapshot $Checkpoint | ForEach-Object { Read-Adapter -Adapter $_ })
+    return [pscustomobject]@{
+        id = [string]$Checkpoint.Id
+        name = [string]$Checkpoint.Name
+        state = [string]$Checkpoint.State
+        adapters = $adapters
+    }
+}
+
+function Read-Machine {
+    param($Machine)
+    $adapters = @(Get-VMNetworkAdapter -VM $Machine | ForEach-Object { Read-Adapter -Adapter $_ })
+    $checkpoints = @(Get-VMSnapshot -VM $Machine | ForEach-Object { Read-Checkpoint -Checkpoint $_ })
+    return [pscustomobject]@{
+        id = [string]$Machine.Id
+        name = [string]$Machine.Name
+        state = [string]$Machine.State
+        notes = [string]$Machine.Notes
+        status = [string]$Machine.SecondaryOperationalStatus
+        clustered = [bool]$Machine.IsClustered
+        adapters = $adapters
+        checkpoints = $checkpoints
+    }
+}
+"""
+
+FACTS = Script(
+    "facts",
+    PROLOGUE
+    + ADAPTERS
+    + _READ
+    + """
+$machines = @(Get-VM | ForEach-Object {
+    $machine = $_
+    try {
+        Read-Machine -Machine $machine
+    } catch {
+        $failure = $_
+        $left = @(Get-VM | Where-Object { [string]$_.Id -eq [string]$machine.Id })
+        if ($left.Count -gt 0) {
+            throw $failure
+        }
+    }
+})
+$switches = @(Get-VMSwitch | ForEach-Object { [string]$_.Name })
+$virtual = Get-VMHost
+$system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
+[pscustomobject]@{
+    machines = $machines
+    switches = $switches
+    first = [string]$virtual.MacAddressMinimum
+    last = [string]$virtual.MacAddressMaximum
+    boot = [string]$system.LastBootUpTime
+} | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""{}: a machine that is deleted while it is read is left out, not an error."""
+
+MACHINE = Script(
+    "machine",
+    PROLOGUE
+    + ADAPTERS
+    + _READ
+    + """
+$machine = Get-VM -Id $arguments.id
+Read-Machine -Machine $machine | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""{id}: one machine as FACTS has it."""
+
+PULSE = Script(
+    "pulse",
+    PROLOGUE
+    + """
+$all = @(Get-VM)
+$machines = @($all | ForEach-Object {
+    '{0} {1} {2} {3} {4}' -f $_.Id, $_.State, $_.SecondaryOperationalStatus, $_.IsClustered, $_.Name
+})
+$adapters = @()
+$checkpoints = @()
+if ($all.Count -gt 0) {
+    $adapters = @(Get-VMNetworkAdapter -VM $all | ForEach-Object {
+        '{0} {1} {2} {3}' -f $_.Id, $_.MacAddress, $_.DynamicMacAddressEnabled, $_.SwitchName
+    })
+    $checkpoints = @(Get-VMSnapshot -VM $all | ForEach-Object { '{0} {1}' -f $_.Id, $_.Name })
+}
+$events = @()
+try {
+    $filter = @{ LogName = 'Microsoft-Windows-Hyper-V-Worker-Admin'; Id = 18596 }
+    $events = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 64)
+} catch {
+    $failure = $_
+    if (-not ($failure.FullyQualifiedErrorId -like 'NoMatching*')) {
+        throw $failure
+    }
+}
+$restored = @($events | Where-Object { $_.RecordId -gt $arguments.since } | ForEach-Object {
+    $values = @($_.Properties | ForEach-Object { [string]$_.Value })
+    [pscustomobject]@{ record = [long]$_.RecordId; values = $values }
+})
+[pscustomobject]@{
+    machines = $machines
+    adapters = $adapters
+    checkpoints = $checkpoints
+    restored = $restored
+} | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""{since}: record number of the last event of a checkpoint applied that is known."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What FACTS told: the state in the model's words, and the notes that it was made from."""
+
+    state: HypervisorState
+    notes: Mapping[str, str]
+    """By the machine's id."""
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """A checkpoint was applied to a machine."""
+
+    record: int
+    machine: str
+    """VMId in lower case; empty if the event names none."""
+
+
+def found(answer: Mapping[str, Any]) -> Found:
+    """What FACTS wrote. Raises the errors of a mapping that is none of ours (KeyError, ValueError, TypeError)."""
+    machines = tuple(machine_state(one) for one in answer["machines"])
+    ends = _mac(answer["first"]), _mac(answer["last"])
+    state = HypervisorState(
+        machines, ends if all(ends) else None, tuple(answer["switches"]), boot=str(answer["boot"] or "")
+    )
+    return Found(state, {_id(one["id"]): str(one["notes"] or "") for one in answer["machines"]})
+
+
+def machine_state(answer: Mapping[str, Any]) -> MachineState:
+    """What MACHINE wrote."""
+    own = _id(answer["id"])
+    return MachineState(
+        marked(str(answer["notes"] or ""), own),
+        power_of(answer["state"]),
+        migrating=str(answer["status"]) == "MigratingVirtualMachine",
+        id=own,
+        name=answer["name"],
+        adapters=_adapters(answer["adapters"]),
+        checkpoints=tuple(checkpoint_state(one) for one in answer["checkpoints"]),
+        clustered=bool(answer["clustered"]),
+    )
+
+
+def checkpoint_state(answer: Mapping[str, Any]) -> CheckpointState:
+    """What READ_CHECKPOINT wrote. One of a running machine is Saved, or Running where Hyper-V says so."""
+    running = power_of(answer["state"]) != "Off"
+    return CheckpointState(_id(answer["id"]), answer["name"], _adapters(answer["adapters"]), running)
+
+
+def restored(answer: Mapping[str, Any]) -> list[Restored]:
+    """What PULSE wrote of checkpoints that were applied, oldest first."""
+    found = [Restored(int(one["record"]), _machine_among(one["values"])) for one in answer["restored"]]
+    return sorted(found, key=lambda one: one.record)
+
+
+def power_of(state: str) -> str:
+    """Of a VMState. On its way to running a machine answers nothing yet, on its way to off or saved it still may; one
+    that somebody paused has run and keeps its addresses. `Critical` at the end says that its storage is away."""
+    state = state.removesuffix("Critical")
+    if state in ("Saved", "FastSaved"):
+        return "Saved"
+    return "Off" if state in ("Off", "Starting", "Other") else "Running"
+
+
+def marked(notes: str, own: str) -> str:
+    """The resource id that our mark says; empty where there is none, or one that came along with a copy."""
+    return _named(notes, MARK, own)
+
+
+def defining(notes: str, own: str) -> str:
+    """The resource id of a machine that was being defined, and was not to its end."""
+    return _named(notes, DEFINING, own)
+
+
+def disks_of(notes: str) -> tuple[str, ...]:
+    """The files that Define made for it."""
+    return tuple(line.removeprefix(DISK) for line in notes.splitlines() if line.startswith(DISK))
+
+
+def _named(notes: str, beginning: str, own: str) -> str:
+    for line in notes.splitlines():
+        name, _, of = line.removeprefix(beginning).strip().rpartition(" ")
+        if line.startswith(beginning) and of.lower() == own:
+            return name
+    return ""
+
+
+def _adapters(answers: Iterable[Mapping[str, Any]]) -> tuple[AdapterState, ...]:
+    return tuple(
+        AdapterState(
+            _mac(one["mac"]),
+            _instance(one["profile"]),
+            bool(one["dynamic"]),
+            one["id"],
+            one["name"],
+            one["switch"] or "",
+        )
+        for one in answers
+    )
+
+
+def _mac(text: str) -> int:
+    return int(text, 16) if text else 0
+
+
+def _instance(profile: str) -> InstanceId:
+    own = (profile or "").strip("{} ").lower()
+    return InstanceId("" if own == _NO_GUID else own)
+
+
+def _id(text: str) -> str:
+    return text.lower()
+
+
+def _machine_among(values: Iterable[str]) -> str:
+    return next((value.lower() for value in values if _GUID.fullmatch(value.lower())), "")
