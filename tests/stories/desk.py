@@ -14,6 +14,7 @@ import httpx
 
 from weft.agent.agent import Agent, Identity
 from weft.agent.memory import Memory
+from weft.agent.ovs_plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.api.serve import Listen, serve
 from weft.control.controller import Controller
@@ -263,7 +264,7 @@ class Desk:
     async def start_agent(self, host: str) -> None:
         identity = Identity(host, new_id(), "fake")
         memory = Memory(self._folder / host)
-        agent = Agent(identity, self.center.switches[host], self.center.hypervisors[host], memory)
+        agent = Agent(identity, OvsPlane(self.center.switches[host]), self.center.hypervisors[host], memory)
         self._agents[host] = asyncio.create_task(self._run_agent(agent), name=f"agent of {host}")
         await self.eventually(lambda: self._connected(host))
 

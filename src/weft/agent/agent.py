@@ -1,8 +1,9 @@
 """The agent of one host: one loop that asks again and again what should be, what is, and does the difference.
 
 Made by run.py and by the cluster tests. `run` lives as long as the agent; `serve` lends it one connection to the
-controller and may be called again after the connection broke. Nothing stops the loop: a switch that does not answer is
-asked again, a step that fails stays to be done, and without a controller the host keeps its last policy.
+controller and may be called again after the connection broke. Nothing stops the loop: a switch or a hypervisor that
+does not answer is asked again, a step that fails stays to be done, and without a controller the host keeps its last
+policy.
 """
 
 import asyncio
@@ -17,15 +18,11 @@ from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory, decode
-from weft.agent.reconcile import Reconciler
-from weft.agent.sightings import Sightings
+from weft.agent.plane import Plane
 from weft.agent.streams import Frame, Streams
-from weft.agent.switch import Switch, SwitchDump, SwitchUnavailable
+from weft.agent.switch import SwitchUnavailable
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
-from weft.model.hypervisor import HypervisorState
-from weft.model.records import SubnetRecord
-from weft.model.values import Vsid
 from weft.wire.messages import (
     HOST_STREAM,
     PROTOCOL,
@@ -43,10 +40,7 @@ from weft.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
-MAX_DRIFT = 50
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -57,17 +51,16 @@ class Agent:
     def __init__(
         self,
         identity: Identity,
-        switch: Switch,
+        plane: Plane,
         hypervisor: Hypervisor | None = None,
         memory: Memory | None = None,
         start_grace: float = 0.0,
     ) -> None:
         self.identity = identity
-        self.reconciler = Reconciler()
         self.streams = Streams()
         self.started = asyncio.Event()
         """Set once the last state has been read and brought to the switch, or the switch does not answer."""
-        self._switch = switch
+        self._plane = plane
         self._hypervisor = hypervisor
         self._memory = memory
         self._wake = asyncio.Event()
@@ -75,10 +68,7 @@ class Agent:
         self._inbox: deque[tuple[Frame, bytes]] = deque()
         self._outbox: asyncio.Queue[ToController] | None = None
         self._unacked: dict[int, tuple[int, int]] = {}
-        self._switch_due = self._machines_due = True
-        self._look_at = 0.0
-        self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
-        self._dump = SwitchDump()
+        self._machines_due = True
         self._told: Facts | None = None
         self._trouble = Trouble(log, "switch")
         self._start_grace = start_grace
@@ -86,15 +76,13 @@ class Agent:
         self._may_start_at: float | None = None
         """None: what the policy says is the controller's word."""
         self._guests = Guests(memory)
-        self._sightings = Sightings()
         self._told_here = False
         """The host's stream came over the present connection."""
-        self._hypervisor_state: HypervisorState | None = None
 
     async def run(self) -> None:
         """Keep the host as it should be, until cancelled."""
         self._remember()
-        watchers = [asyncio.create_task(self._watch(self._switch.events, self._switch_changed), name="switch events")]
+        watchers = [asyncio.create_task(self._watch(self._plane.events, self._plane_changed), name="plane events")]
         if self._hypervisor is not None:
             watch = self._watch(self._hypervisor.events, self._hypervisor_changed)
             watchers.append(asyncio.create_task(watch, name="hypervisor events"))
@@ -135,7 +123,7 @@ class Agent:
         self.streams.reconnected()
         self._told = None
         self._told_here = False
-        self._sightings.stop()
+        self._plane.estranged()
         self._outbox = outbox = asyncio.Queue[ToController]()
         self._wake.set()
         sender = asyncio.create_task(self._send(link, outbox), name="feed, outwards")
@@ -179,8 +167,8 @@ class Agent:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def _switch_changed(self) -> None:
-        self._switch_due = True
+    def _plane_changed(self) -> None:
+        self._plane.changed()
         self._wake.set()
 
     def _hypervisor_changed(self) -> None:
@@ -208,14 +196,15 @@ class Agent:
             self._may_start_at = None
             log.warning("no word of the controller for %g s: machines start as remembered", self._start_grace)
         try:
-            await self._look()
-            await self._act()
-            await self._look_around()
+            await self._learn_machines()
+            await self._plane.look()
+            await self._plane.act(self.streams.complete)
+            if self._told_here and self.streams.complete:
+                await self._plane.look_around()
             self._trouble.over(self._now())
         except SwitchUnavailable as unavailable:
             self._trouble.lasts(str(unavailable), self._now())
-            self.reconciler.switch_lost()
-            self._switch_due = True
+            self._plane.lost()
             self.started.set()
             self._tell()
             return RETRY_SECONDS
@@ -223,28 +212,19 @@ class Agent:
         self._acknowledge()
         again = self._ask_hypervisor()
         self._tell()
-        if self._inbox or self._switch_due or self._machines_due:
+        if self._inbox or self._machines_due:
             return 0
-        due = self._look_at - asyncio.get_running_loop().time()
-        waits = [due, *self._waits(again)]
-        return max(0.0, min(waits))
+        return max(0.0, min(self._waits(again)))
 
     def _waits(self, again: float | None) -> Iterator[float]:
         """Seconds until something is due for which no event comes."""
+        yield self._plane.due(self._told_here)
         if again is not None:
             yield again
-        if self._unsettled:
-            yield RETRY_SECONDS
         if self._may_start_at is not None:
             yield self._may_start_at - self._now()
-        if self._guests.presence.is_unsure(self._now()) or (
-            self._told_here and not self._sightings.looked(self._now())
-        ):
+        if self._guests.presence.is_unsure(self._now()) or self._guests.trouble:
             yield RETRY_SECONDS
-
-    @property
-    def _unsettled(self) -> bool:
-        return bool(self.reconciler.failures) or not self.reconciler.settled
 
     def _read_inbox(self) -> None:
         while self._inbox:
@@ -263,12 +243,12 @@ class Agent:
 
     def _take(self, frame: Frame) -> None:
         changes, lost = self.streams.take(frame)
-        before = set(self.reconciler.machines)
+        before = set(self._plane.machines)
         for stream, key, record in changes:
-            self.reconciler.put(stream, key, record)
+            self._plane.put(stream, key, record)
         if self._verbs is not None:
-            self._verbs.leaving |= before - self.reconciler.machines.keys()
-            self._verbs.leaving -= self.reconciler.machines.keys()
+            self._verbs.leaving |= before - self._plane.machines.keys()
+            self._verbs.leaving -= self._plane.machines.keys()
         if lost is not None:
             log.info("stream %d: frames were lost, asking for all of it", lost)
             self._say(Resend(lost))
@@ -279,85 +259,45 @@ class Agent:
             for gone in self._unacked.keys() - self.streams.streams.keys():
                 del self._unacked[gone]
 
-    async def _look(self) -> None:
-        """Learn what is: ports and machines when something happened, flows every now and then."""
-        if self._machines_due and self._hypervisor is not None:
+    async def _learn_machines(self) -> None:
+        """What the hypervisor has, when something happened; while it does not answer, what it last said holds."""
+        if self._hypervisor is None or self._verbs is None:
             self._machines_due = False
-            if self._verbs is not None:
-                self._verbs.asking()
-            self._hypervisor_state = await self._hypervisor.facts()
-            self.reconciler.machines_are(self._hypervisor_state.machines)
-        self._machines_due = False
-        if self._verbs is not None and self.streams.complete:
-            reconciler, told = self.reconciler, self._hypervisor_state
-            boot = told.boot if told is not None else ""
-            self._guests.look(reconciler.states, reconciler.machines, self._verbs, boot, self._now())
-        if self._switch_due:
-            self._switch_due = False
-            self.reconciler.switch_is(await self._switch.facts())
-            self._note_drift(self.reconciler.missing_tunnels())
-        clock = asyncio.get_running_loop()
-        began = clock.time()
-        if began >= self._look_at or not self.reconciler.knows_switch:
-            self._dump = await self._switch.dump()
-            self._note_drift(self.reconciler.switch_has(self._dump.flows))
-            ended = clock.time()
-            self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
-
-    async def _look_around(self) -> None:
-        """Whose MAC addresses are on this host's switches, once it is known whose should be."""
-        if self._told_here and self.streams.complete:
-            facts = self.reconciler.switch_facts
-            macs = await self._switch.macs()
-            if macs is not None:
-                self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, self._now())
-
-    def _note_drift(self, found: tuple[str, ...]) -> None:
-        for words in found[:MAX_DRIFT]:
-            log.warning("drift: %s", words)
-        self._drift.extend(found)
-
-    async def _act(self) -> None:
-        change = self.reconciler.plan(self.streams.complete)
-        if change:
-            failures = await self._switch.apply(change)
-            for failure in failures:
-                if failure not in self.reconciler.failures:
-                    log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
-            self.reconciler.done(change, failures)
-            self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
+            return
+        if self._machines_due or self._guests.trouble:
+            self._machines_due = False
+            if await self._guests.ask(self._hypervisor, self._verbs, self._now):
+                self._plane.machines_are(self._guests.state.machines)
+        if self.streams.complete and not self._guests.trouble:
+            self._guests.look(self._plane.states, self._plane.machines, self._verbs, self._now())
 
     def _acknowledge(self) -> None:
-        if self._unacked and self.reconciler.settled:
+        if self._unacked and self._plane.settled:
             for number in self._unacked:
                 self.streams.streams[number].applied = True
             self._say(Ack(tuple((number, *reached) for number, reached in sorted(self._unacked.items()))))
             self._unacked.clear()
 
     def _ask_hypervisor(self) -> float | None:
-        return self._verbs.consider(self._world(self._verbs)) if self._verbs is not None else None
+        if self._verbs is None or self._guests.trouble:
+            return None
+        return self._verbs.consider(self._world(self._verbs))
 
     def _world(self, verbs: Verbs) -> World:
-        reconciler = self.reconciler
-        subnets: dict[Vsid, tuple[SubnetRecord, ...]] = {}
-        mtus: dict[str, int] = {}
-        for instance, local in reconciler.locals.items():
-            binding = local.binding
-            subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
-            mtus[instance] = reconciler.guest_mtu(local)
+        standing = self._plane.standing()
         return World(
-            reconciler.machines,
-            reconciler.states,
-            reconciler.locals,
-            subnets,
-            mtus,
+            self._plane.machines,
+            self._plane.states,
+            standing.locals,
+            standing.subnets,
+            standing.mtus,
             verbs.leaving,
             self.streams.complete,
-            reconciler.settled,
+            self._plane.settled,
             self._guests.presence.missing,
             self._may_start_at is None,
-            reconciler.settings,
-            self._hypervisor_state.dynamic_range if self._hypervisor_state is not None else None,
+            standing.settings,
+            self._guests.state.dynamic_range,
             by_hand=self._guests.by_hand,
         )
 
@@ -365,25 +305,25 @@ class Agent:
         """Send the facts, whole, if they have changed and somebody listens."""
         if self._outbox is None:
             return
+        plane = self._plane.telling(self._trouble.words)
         facts = Facts(
             machines=self._machine_facts(self._verbs) if self._verbs is not None else (),
-            ports=self.reconciler.port_facts(),
-            problems=(
-                *self.reconciler.problems(self._trouble.words),
-                *(self._verbs.problems() if self._verbs is not None else ()),
-            ),
-            drift=tuple(self._drift),
-            drops=self._dump.drops,
-            foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
-            seen=self._sightings.seen(self._now()),
-            looked=self._sightings.looked(self._now()),
-            hypervisor=self._hypervisor_state,
+            ports=plane.ports,
+            problems=(*plane.problems, *self._guests.problems(), *(self._verbs.problems() if self._verbs else ())),
+            drift=plane.drift,
+            drops=plane.drops,
+            foreign=plane.foreign,
+            seen=plane.seen,
+            looked=plane.looked,
+            hypervisor=self._guests.state if self._verbs is not None and not self._guests.trouble else None,
         )
         if facts != self._told:
             self._told = facts
             self._say(facts)
 
     def _machine_facts(self, verbs: Verbs) -> tuple[MachineFact, ...]:
+        if not self._guests.known:
+            return ()
         now = self._now()
         return verbs.facts(self._world(verbs), lambda name: self._guests.presence.of(name, now))
 

@@ -1,35 +1,69 @@
-"""What this host's machines were before now: which were here, and whose hand changed them, remembered on disk.
+"""What the hypervisor says of this host's machines, and what they were before now: which were here, and whose hand
+changed them, remembered on disk.
 
-Called by agent.py whenever the hypervisor was asked; the rules are in presence.py and hands.py.
+Called by agent.py; the rules are in presence.py and hands.py. A hypervisor that does not answer is a trouble that lasts
+until it does: what it last said holds as long, but nothing is asked of it and nothing concluded from its silence.
 """
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 
 from weft.agent.hands import Hands
+from weft.agent.hypervisors import Hypervisor, HypervisorFailure
 from weft.agent.memory import Memory
 from weft.agent.presence import Presence
+from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
-from weft.model.hypervisor import MachineState
+from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
+from weft.wire.messages import Problem
+
+log = logging.getLogger(__name__)
+
+UNREACHABLE = "HostUnreachable"
+"""configurationState code, MS-NCNBI 2.2.4."""
 
 
 class Guests:
     """Of one host; without memory it begins with nothing known."""
 
     def __init__(self, memory: Memory | None) -> None:
+        self.state = HypervisorState()
+        """What the hypervisor last said."""
+        self.known = False
+        """It has said something."""
+        self._trouble = Trouble(log, "hypervisor")
         self._memory = memory
         self.presence = Presence(memory.machines() if memory is not None else ())
         self.hands = Hands(*(memory.powers() if memory is not None else ()))
 
+    async def ask(self, hypervisor: Hypervisor, verbs: Verbs, now: Callable[[], float]) -> bool:
+        """Whether it answered: then `state` is new."""
+        verbs.asking()
+        try:
+            self.state = await hypervisor.facts()
+        except HypervisorFailure as failure:
+            self._trouble.lasts(str(failure), now())
+            return False
+        self.known = True
+        self._trouble.over(now())
+        return True
+
+    @property
+    def trouble(self) -> str:
+        """Why the hypervisor does not answer; empty while it does."""
+        return self._trouble.words
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What keeps the host from its policy."""
+        words = self.trouble
+        return (Problem(UNREACHABLE, f"the hypervisor does not answer: {words}"),) if words else ()
+
     def look(
-        self,
-        states: Mapping[str, MachineState],
-        machines: Mapping[str, Machine],
-        verbs: Verbs,
-        boot: str,
-        now: float,
+        self, states: Mapping[str, MachineState], machines: Mapping[str, Machine], verbs: Verbs, now: float
     ) -> None:
         """Take in what the hypervisor says, once the policy is known."""
+        boot = self.state.boot
         had, agreed = set(self.presence.had), (self.hands.boot, dict(self.hands.agreed))
         self.hands.welcome(states, machines, had | verbs.leaving, boot)
         here = {name: state for name, state in states.items() if name not in self.hands.arrived}

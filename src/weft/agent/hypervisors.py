@@ -135,7 +135,9 @@ class HypervisorFailure(Exception):
 class Hypervisor(Protocol):
     """Facts first, verbs second: whoever calls compares and asks again, level not edge."""
 
-    async def facts(self) -> HypervisorState: ...
+    async def facts(self) -> HypervisorState:
+        """Raises HypervisorFailure if the hypervisor does not answer: nothing is known then."""
+        ...
 
     async def carry_out(self, verb: Verb) -> None:
         """Raises HypervisorFailure. Concurrent calls for different machines are safe."""

@@ -14,6 +14,7 @@ from weft.agent.agent import Agent
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
+from weft.agent.ovs_plane import OvsPlane
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.session import stay_connected
 from weft.wire.client import check_controller
@@ -53,7 +54,7 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
     identity = Identity(options.server, agent_id, options.hypervisor)
-    agent = Agent(identity, switch, hypervisor, Memory(options.state), options.start_grace)
+    agent = Agent(identity, OvsPlane(switch), hypervisor, Memory(options.state), options.start_grace)
     working = asyncio.create_task(agent.run(), name="agent")
     connecting = asyncio.create_task(stay_connected(agent, options.controller), name="session")
     tasks = {working, connecting}

@@ -18,6 +18,7 @@ from weft.agent.agent import Agent
 from weft.agent.flow import flow_text
 from weft.agent.link import Identity as AgentIdentity
 from weft.agent.link import RefusedByController
+from weft.agent.ovs_plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.api.serve import build
 from weft.cli.documents import Documents
@@ -248,7 +249,7 @@ async def simulated_stage(documents: Documents) -> AsyncIterator[Stage]:
             for host in asked.hosts:
                 hypervisor = datacenter.add_host(host.name, [host.provider_address.partition("/")[0]])
                 identity = AgentIdentity(host.name, f"{random.Random(host.number).getrandbits(64):x}", "simulated")
-                service.employ(Agent(identity, datacenter.switches[host.name], hypervisor))
+                service.employ(Agent(identity, OvsPlane(datacenter.switches[host.name]), hypervisor))
             await service.await_agents()
             guests = FakeGuests(datacenter)
             yield Stage(service.client, guests, guests, FakeFabric(datacenter), service)

@@ -10,6 +10,7 @@ from weft.agent.agent import Agent
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
+from weft.agent.ovs_plane import OvsPlane
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import HypervisorState, MachineState
@@ -132,7 +133,8 @@ class Host:
         """A new agent process."""
         memory = Memory(self.folder) if self.folder else None
         identity = Identity("host1", "a1", "lab" if self.hypervisor else "")
-        self.agent = Agent(identity, self.switch, self.hypervisor, memory)
+        self.plane = OvsPlane(self.switch)
+        self.agent = Agent(identity, self.plane, self.hypervisor, memory)
         self.tasks = [asyncio.create_task(self.agent.run())]
 
     def connect(self, **options):

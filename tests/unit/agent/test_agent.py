@@ -22,7 +22,7 @@ async def test_a_policy_is_applied_and_acked():
         host.plug()
         controller = await working(host)
         assert controller.heard[0] == Hello(1, "host1", "a1", "")
-        assert held(host) == host.agent.reconciler.table.flows
+        assert held(host) == host.plane.reconciler.table.flows
         facts = await controller.until(lambda self: [one for one in self.all(Facts) if one.ports])
         assert {port.state for port in facts[-1].ports} == {"bound"}
 
@@ -97,7 +97,7 @@ async def test_what_was_acked_is_remembered_at_once(tmp_path):
         await host.kill()
         host.start()
         await host.agent.started.wait()
-        assert held(host) == before == host.agent.reconciler.table.flows
+        assert held(host) == before == host.plane.reconciler.table.flows
 
 
 async def test_an_agent_without_memory_sweeps_nothing_until_it_has_been_told_everything():
@@ -149,9 +149,9 @@ async def test_a_restarted_switch_gets_everything_again():
         host.switch.restart()
         host.switch.faults.unavailable = False
         async with asyncio.timeout(5):
-            while held(host) != host.agent.reconciler.table.flows or not held(host):
+            while held(host) != host.plane.reconciler.table.flows or not held(host):
                 await asyncio.sleep(0.01)
-        numbers = {local.number for local in host.agent.reconciler.locals.values()}
+        numbers = {local.number for local in host.plane.reconciler.locals.values()}
         assert numbers == {host.switch.port(name).ofport for name in ("p0", "p1")}
 
 

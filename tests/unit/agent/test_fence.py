@@ -12,6 +12,7 @@ from weft.agent.agent import Agent
 from weft.agent.hypervisors import Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
+from weft.agent.ovs_plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.model.values import Mac
 from weft.wire.messages import Delta, Facts, SeenMac
@@ -29,7 +30,7 @@ class GracefulHost(Host):
 
     def start(self):
         memory = Memory(self.folder)
-        self.agent = Agent(Identity("host1", "a1", "lab"), self.switch, self.hypervisor, memory, self.grace)
+        self.agent = Agent(Identity("host1", "a1", "lab"), OvsPlane(self.switch), self.hypervisor, memory, self.grace)
         self.tasks = [asyncio.create_task(self.agent.run())]
 
 

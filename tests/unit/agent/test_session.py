@@ -10,6 +10,7 @@ from websockets.asyncio.server import serve, unix_serve
 from tests.unit.agent.policies import BLUE, HOSTS, RED, host_records, network_records
 from weft.agent.agent import Agent
 from weft.agent.link import Identity, RefusedByController
+from weft.agent.ovs_plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
@@ -53,7 +54,7 @@ WHOLE = (
 
 @contextlib.asynccontextmanager
 async def connected(url):
-    agent = Agent(Identity("host1", "a1"), FakeSwitch("host1", ProviderNetwork(), [HOSTS["host1"]]))
+    agent = Agent(Identity("host1", "a1"), OvsPlane(FakeSwitch("host1", ProviderNetwork(), [HOSTS["host1"]])))
     working = asyncio.create_task(agent.run())
     session = asyncio.create_task(stay_connected(agent, url))
     try:

@@ -1,0 +1,135 @@
+"""The plane of a host with Open vSwitch: a Reconciler that works out what to do, and a Switch that does it.
+
+Made by run.py and by tests; fulfils weft.agent.plane.Plane. Ports are looked at when something happened, flows every
+now and then.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+from weft.agent.plane import Standing, Telling
+from weft.agent.reconcile import Reconciler
+from weft.agent.sightings import Sightings
+from weft.agent.switch import Switch, SwitchDump
+from weft.model.hypervisor import MachineState
+from weft.model.records import Machine, Record, RecordKey, SubnetRecord
+from weft.model.values import Vsid
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
+RETRY_SECONDS = 0.5
+MAX_DRIFT = 50
+
+
+class OvsPlane:
+    """One host's switch."""
+
+    def __init__(self, switch: Switch) -> None:
+        self.reconciler = Reconciler()
+        self._switch = switch
+        self._switch_due = True
+        self._look_at = 0.0
+        self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
+        self._dump = SwitchDump()
+        self._sightings = Sightings()
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        return self.reconciler.machines
+
+    @property
+    def states(self) -> Mapping[str, MachineState]:
+        return self.reconciler.states
+
+    @property
+    def settled(self) -> bool:
+        return self.reconciler.settled
+
+    def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
+        self.reconciler.put(stream, key, record)
+
+    def machines_are(self, states: Iterable[MachineState]) -> None:
+        self.reconciler.machines_are(states)
+
+    def events(self) -> AsyncIterator[None]:
+        return self._switch.events()
+
+    def changed(self) -> None:
+        self._switch_due = True
+
+    def lost(self) -> None:
+        self.reconciler.switch_lost()
+        self._switch_due = True
+
+    def estranged(self) -> None:
+        self._sightings.stop()
+
+    async def look(self) -> None:
+        if self._switch_due:
+            self._switch_due = False
+            self.reconciler.switch_is(await self._switch.facts())
+            self._note_drift(self.reconciler.missing_tunnels())
+        began = _now()
+        if began >= self._look_at or not self.reconciler.knows_switch:
+            self._dump = await self._switch.dump()
+            self._note_drift(self.reconciler.switch_has(self._dump.flows))
+            ended = _now()
+            self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
+
+    async def act(self, in_sync: bool) -> None:
+        change = self.reconciler.plan(in_sync)
+        if change:
+            failures = await self._switch.apply(change)
+            for failure in failures:
+                if failure not in self.reconciler.failures:
+                    log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
+            self.reconciler.done(change, failures)
+            self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
+
+    async def look_around(self) -> None:
+        facts = self.reconciler.switch_facts
+        macs = await self._switch.macs()
+        if macs is not None:
+            self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, _now())
+
+    def due(self, told: bool) -> float:
+        if self._switch_due:
+            return 0.0
+        unsettled = bool(self.reconciler.failures) or not self.reconciler.settled
+        unsure = told and not self._sightings.looked(_now())
+        due = self._look_at - _now()
+        return min(due, RETRY_SECONDS) if unsettled or unsure else due
+
+    def standing(self) -> Standing:
+        reconciler = self.reconciler
+        subnets: dict[Vsid, tuple[SubnetRecord, ...]] = {}
+        mtus: dict[str, int] = {}
+        for instance, local in reconciler.locals.items():
+            binding = local.binding
+            subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
+            mtus[instance] = reconciler.guest_mtu(local)
+        return Standing(reconciler.locals, subnets, mtus, reconciler.settings)
+
+    def telling(self, trouble: str) -> Telling:
+        return Telling(
+            ports=self.reconciler.port_facts(),
+            problems=self.reconciler.problems(trouble),
+            drift=tuple(self._drift),
+            drops=self._dump.drops,
+            foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
+            seen=self._sightings.seen(_now()),
+            looked=self._sightings.looked(_now()),
+        )
+
+    def _note_drift(self, found: tuple[str, ...]) -> None:
+        for words in found[:MAX_DRIFT]:
+            log.warning("drift: %s", words)
+        self._drift.extend(found)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

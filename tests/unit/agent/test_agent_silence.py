@@ -1,0 +1,53 @@
+"""A hypervisor that does not answer: nothing is asked of it, and nothing concluded from its silence."""
+
+import asyncio
+
+from tests.unit.agent.host import RUNNING, machine_says, running, working
+from weft.agent.hypervisors import HypervisorFailure
+from weft.wire.messages import Delta, Facts
+
+
+def silence(host):
+    async def facts():
+        raise HypervisorFailure("host1: cannot be reached")
+
+    answers = host.hypervisor.facts
+    host.hypervisor.facts = facts
+    host.hypervisor.changed.set()
+    return answers
+
+
+def last(controller):
+    return controller.all(Facts)[-1]
+
+
+def said_silent(controller):
+    return [one for one in last(controller).problems if one.code == "HostUnreachable"]
+
+
+async def test_its_machines_are_not_taken_for_gone_and_it_is_asked_again():
+    async with running(driven=True) as host:
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        answers = silence(host)
+        (problem,) = await controller.until(said_silent)
+        assert problem.message == "the hypervisor does not answer: host1: cannot be reached"
+        assert last(controller).hypervisor is None
+        await asyncio.sleep(2.5)
+        (machine,) = last(controller).machines
+        assert (machine.power, machine.presence) == ("Running", "here")
+        host.hypervisor.facts = answers
+        await controller.until(lambda self: not said_silent(self))
+        assert last(controller).hypervisor.machines[0].power == "Running"
+
+
+async def test_one_that_never_answered_is_asked_for_nothing_while_the_switch_is_served():
+    async with running(driven=True) as host:
+        answers = silence(host)
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.applied(11, 0)
+        assert (last(controller).machines, host.hypervisor.verbs()) == ((), [])
+        host.hypervisor.facts = answers
+        await controller.until(machine_says("blue1", "Running"))
