@@ -1,8 +1,9 @@
 """Reads an inventory from files of any known format, several at once: what `weft audit` and `weft import` begin with.
 
-A format is recognised by what is in the file, never by its name: libvirt XML, JSON of Hyper-V's PowerShell module,
-our own JSON, CSV. UTF-8, UTF-16 and their byte order marks are read (Windows PowerShell writes UTF-16). Promises:
-either an inventory whose every value can be read, or BadFile with every fault, its file and its line.
+A format is recognised by what is in the file, never by its name: libvirt XML, JSON of Hyper-V's, VMM's and VMware's
+PowerShell modules and of vCenter's API, our own JSON, CSV. UTF-8, UTF-16 and their byte order marks are read (Windows
+PowerShell writes UTF-16). Promises: either an inventory whose every value can be read, or BadFile with every fault, its
+file and its line.
 """
 
 import codecs
@@ -15,12 +16,15 @@ import msgspec
 
 from weft.cli.faults import BadFile, Fault
 from weft.cli.inventory_csv import read_csv
-from weft.cli.inventory_hyperv import HyperVReader, cut_text
+from weft.cli.inventory_hyperv import HyperVReader
 from weft.cli.inventory_json import fault_of, read_json
 from weft.cli.inventory_libvirt import LibvirtReader
+from weft.cli.inventory_members import cut_text, hand_out
+from weft.cli.inventory_scvmm import ScvmmReader
 from weft.cli.inventory_sources import Found, Origin, Source
+from weft.cli.inventory_vcenter import VCenterReader
 from weft.core.audit.survey import InvalidInventory, Survey, survey
-from weft.model.inventory import Host, Inventory, Machine
+from weft.model.inventory import Host, Inventory, Machine, MachineCheckpoint
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -32,7 +36,11 @@ _MARKS = (
 """Byte order marks; UTF-32's begins like UTF-16's, so it comes first."""
 _SUFFIXES = (".xml", ".json", ".csv", ".txt")
 _OWN_MEMBERS = {"hosts", "machines", "macPools"}
-_POWERSHELL = {"vmname", "vmid", "computername", "macaddress", "macaddressminimum", "state"}
+_POWERSHELL = {
+    "vmname", "vmid", "computername", "macaddress", "macaddressminimum", "state", "virtualnetworkadapters",
+    "virtualmachinestate", "statusstring", "powerstate", "vmhost", "self", "build",
+}  # fmt: skip
+"""Members of other tools' objects that ours have not."""
 _QUOTED = re.compile(r"'([^']+)'")
 _LEVELS = re.compile(r"(hosts|machines|macPools)\[(\d+)\]\.?(.*)")
 
@@ -46,20 +54,31 @@ class Read(msgspec.Struct, frozen=True):
 
 def read_inventory(words: list[str]) -> Read:
     """The inventory of all files named: FILE, FOLDER, HOST=FILE, or - for standard input. Raises BadFile."""
-    found = Found()
-    hyperv, libvirt = HyperVReader(), LibvirtReader()
+    found, readers = Found(), _Readers()
     for word in words:
         for source in _sources(word, found.faults):
-            _dispatch(source, found, hyperv, libvirt)
+            _dispatch(source, found, readers)
     if not found.faults:
-        hyperv.finish(found)
-        libvirt.finish(found)
+        for reader in (readers.hyperv, readers.scvmm, readers.vcenter, readers.libvirt):
+            reader.finish(found)
     if found.faults:
         raise BadFile(found.faults)
     return _joined(found)
 
 
-def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: LibvirtReader) -> None:
+class _Readers:
+    """Those that keep what they read until all files are read."""
+
+    def __init__(self) -> None:
+        self.libvirt, self.hyperv, self.scvmm, self.vcenter = (
+            LibvirtReader(),
+            HyperVReader(),
+            ScvmmReader(),
+            VCenterReader(),
+        )
+
+
+def _dispatch(source: Source, found: Found, readers: _Readers) -> None:
     start = source.text.lstrip()[:1]
     if not start:
         found.faults.append(source.fault(1, "is empty; write an inventory into it"))
@@ -67,16 +86,16 @@ def _dispatch(source: Source, found: Found, hyperv: HyperVReader, libvirt: Libvi
         message = "is no text; a spreadsheet is saved as CSV (UTF-8), other tools' files as JSON or XML"
         found.faults.append(source.fault(1, message))
     elif start == "<":
-        libvirt.read(source, found)
+        readers.libvirt.read(source, found)
     elif start in "{[":
-        _json(source, found, hyperv)
+        _json(source, found, readers)
     else:
         read_csv(source, found)
 
 
-def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
+def _json(source: Source, found: Found, readers: _Readers) -> None:
     try:
-        _ours_or_hyperv(source, found, hyperv)
+        _ours_or_theirs(source, found, readers)
     except msgspec.DecodeError as error:
         at = re.search(r"\(byte (\d+)\)", str(error))
         line = source.text.encode()[: int(at[1])].count(b"\n") + 1 if at else source.text.count("\n") + 1
@@ -85,8 +104,8 @@ def _json(source: Source, found: Found, hyperv: HyperVReader) -> None:
         found.faults.append(source.fault(1, "is nested more deeply than any inventory; write it again"))
 
 
-def _ours_or_hyperv(source: Source, found: Found, hyperv: HyperVReader) -> None:
-    """Ours if it has our shape, or looks as if it should have; else what PowerShell wrote."""
+def _ours_or_theirs(source: Source, found: Found, readers: _Readers) -> None:
+    """Ours if it has our shape, or looks as if it should have; else what another tool wrote."""
     try:
         read_json(source, found)
     except msgspec.ValidationError as error:
@@ -94,7 +113,20 @@ def _ours_or_hyperv(source: Source, found: Found, hyperv: HyperVReader) -> None:
         if _is_own(value):
             found.faults.append(fault_of(source, error))
         else:
-            hyperv.read(value, source, found)
+            _objects(value, source, found, readers)
+
+
+def _objects(value: Any, source: Source, found: Found, readers: _Readers) -> None:
+    """VMM's and vCenter's objects are told by members that Hyper-V's have not, so they come first."""
+    taken, unknown = hand_out(value, source, (readers.scvmm, readers.vcenter, readers.hyperv))
+    if taken:
+        found.faults += unknown
+    elif cut := cut_text(value):
+        message = "its objects were cut off by ConvertTo-Json; add -Depth 5"
+        found.faults.append(source.fault(source.line_with(cut), message))
+    else:
+        message = "holds no object of Hyper-V's, VMM's or VMware's tools that is known here, and no inventory of ours"
+        found.faults.append(source.fault(1, f"{message}; see docs/inventory.md and weft audit --schema"))
 
 
 def _is_own(value: Any) -> bool:
@@ -163,7 +195,9 @@ def _joined(found: Found) -> Read:
         hosts[host.name.lower()] = (_both(known[0], host), known[1]) if known else (host, origin)
     machines: dict[tuple[str, ...], tuple[Machine, Origin]] = {}
     for machine, origin in found.machines:
-        machines.setdefault(_key(machine, len(machines)), (machine, origin))
+        key = _key(machine, len(machines))
+        there = machines.get(key)
+        machines[key] = (_both_machines(there[0], machine), there[1]) if there else (machine, origin)
     told: dict[str, list[Any]] = {
         "hosts": list(hosts.values()),
         "machines": list(machines.values()),
@@ -195,6 +229,19 @@ def _both(one: Host, other: Host) -> Host:
         dynamic_mac_range=one.dynamic_mac_range or other.dynamic_mac_range,
         addresses=one.addresses or other.addresses,
         switches=tuple(named.values()),
+        managed_by=one.managed_by or other.managed_by,
+    )
+
+
+def _both_machines(one: Machine, other: Machine) -> Machine:
+    """What the first says, and of its interfaces and checkpoints what only the other tells."""
+    held = {point.name: point.interfaces for point in other.checkpoints}
+    held |= {point.name: point.interfaces for point in one.checkpoints if point.interfaces or point.name not in held}
+    return msgspec.structs.replace(
+        one,
+        clustered=one.clustered or other.clustered,
+        interfaces=one.interfaces or other.interfaces,
+        checkpoints=tuple(MachineCheckpoint(name=name, interfaces=interfaces) for name, interfaces in held.items()),
     )
 
 

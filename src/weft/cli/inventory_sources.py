@@ -1,12 +1,17 @@
 """What the readers of inventories share: a file at hand, and what was found in it with its place.
 
-Called by weft.cli.inventory and the readers (inventory_hyperv, inventory_libvirt, inventory_csv, inventory_json).
+Called by weft.cli.inventory and the readers (inventory_hyperv, inventory_libvirt and so on).
 """
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
 from weft.cli.faults import Fault
-from weft.model.inventory import AddressPool, Host, Machine
+from weft.model.inventory import Adapter, AddressPool, Host, Machine, MachineCheckpoint
+
+T = TypeVar("T")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -41,6 +46,26 @@ class Origin(msgspec.Struct, frozen=True):
     line: int = 0
 
 
+class ByFile(Generic[T]):
+    """Things by keys that are unique in one file only, as vCenters number theirs: a file's own come first."""
+
+    def __init__(self) -> None:
+        self._there: dict[str, dict[str, T]] = {}
+
+    def put(self, key: str, source: Source, thing: T) -> None:
+        self._there.setdefault(key.lower(), {})[source.file] = thing
+
+    def get(self, key: str, source: Source) -> T | None:
+        """The file's own, else the only one that there is."""
+        there = self._there.get(key.lower(), {})
+        if source.file in there or len(there) != 1:
+            return there.get(source.file)
+        return next(iter(there.values()))
+
+    def all(self) -> Iterator[T]:
+        return (thing for there in self._there.values() for thing in there.values())
+
+
 class Found(msgspec.Struct):
     """What files hold, each with its origin; faults beside it."""
 
@@ -48,3 +73,8 @@ class Found(msgspec.Struct):
     machines: list[tuple[Machine, Origin]] = []
     pools: list[tuple[AddressPool, Origin]] = []
     faults: list[Fault] = []
+
+
+def checkpoints_of(held: Mapping[str, Iterable[Adapter]]) -> tuple[MachineCheckpoint, ...]:
+    """Of what each of them holds, by name."""
+    return tuple(MachineCheckpoint(name=name, interfaces=tuple(adapters)) for name, adapters in held.items())

@@ -49,6 +49,8 @@ class Host(_Noun, frozen=True):
     addresses: tuple[str, ...] = ()
     """IP addresses of the host itself, the management address first."""
     switches: tuple[Switch, ...] = ()
+    managed_by: str = ""
+    """scvmm or vcenter: whose tools a remedy names; empty: the host's own."""
 
 
 class Adapter(_Noun, frozen=True):

@@ -27,7 +27,7 @@ def test_our_own_format(put: Any) -> None:
         ('{"machines": [', "x.json:1: not JSON"),
         ('{"a": "\u00e9",\n x}', "x.json:2: not JSON"),
         ("[" * 5000, "x.json:1: is nested more deeply"),
-        ('{"cats": [1]}', "x.json:1: holds no object of Get-VM"),
+        ('{"cats": [1]}', "x.json:1: holds no object of Hyper-V's, VMM's"),
         ("[]", "holds no object"),
         ("", "x.json:1: is empty"),
         ("\ufeff \n", "is empty"),

@@ -69,3 +69,20 @@ def test_what_powershell_is_asked_for_is_read() -> None:
         "AccessVlanId",
     ):
         assert member in line
+
+
+def test_what_vmm_and_vcenter_are_asked_for_is_read() -> None:
+    blocks = re.findall(r"^```powershell\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    for line, members in (
+        (
+            blocks[1],
+            "MACAddressType VMNetwork VLanEnabled HostCluster VirtualMachineState HostName IsHighlyAvailable "
+            "VMCheckpoints IsTemplate MACAddressRangeStart",
+        ),
+        (
+            blocks[2],
+            "AddressType NetworkName VMId instance.id Build PersistentId PowerState VMHost IsTemplate Quiesced "
+            "Snapshot Cluster",
+        ),
+    ):
+        assert not [member for member in members.split() if member not in line]

@@ -11,6 +11,8 @@ from weft.model.values import mac_colons, mac_dashes, mac_digits
 
 _SPARE_FIRST = 0x025700000000
 """Where proposed addresses begin: locally administered, SLAP quadrant AAI (IEEE 802c), free of every reserved block."""
+_VMWARE_FIRST, _VMWARE_LAST = 0x005056000000, 0x0050563FFFFF
+"""What vSphere keeps for addresses that are set by hand; others it may refuse."""
 _PLAN_WIDTH = 0x1000
 """Room of a proposed host range: sixteen times what a host has by itself."""
 _POWERSHELL_WILDCARDS = re.compile(r"([`*?\[\]])")
@@ -23,15 +25,17 @@ class Spares:
     def __init__(self, found: Survey) -> None:
         self._found = found
         self._taken = {nic.mac for nic in found.captured}
-        self._mac = _SPARE_FIRST
+        self._next = {False: _SPARE_FIRST, True: _VMWARE_FIRST}
         self._range = (HYPERV_OUI << 24) + 0xF00000
 
-    def mac(self) -> int:
-        """An address for one interface."""
-        while self._mac in self._found.by_mac or self._mac in self._taken or self._found.pool_ranges.holding(self._mac):
-            self._mac += 1
-        self._mac += 1
-        return self._mac - 1
+    def mac(self, nic: Nic) -> int:
+        """An address for an interface, of the block that its hypervisor takes."""
+        vmware = nic.guest.site.type == "vmware" and self._next[True] <= _VMWARE_LAST
+        mac = self._next[vmware]
+        while mac in self._found.by_mac or mac in self._taken or self._found.pool_ranges.holding(mac):
+            mac += 1
+        self._next[vmware] = mac + 1
+        return mac
 
     def bounds(self) -> Bounds | None:
         """A range for a host; None if the block that Hyper-V draws from has no room of that size."""
@@ -61,6 +65,10 @@ def change_mac(nic: Nic, mac: int) -> tuple[str, ...]:
     """Give an interface another address for good. A running machine is stopped for it: no hypervisor can do without."""
     site, name = nic.guest.site, nic.guest.name
     twice = sum(other.mac == nic.mac for other in nic.guest.nics) > 1
+    if site.type == "vmware":
+        return _with_powercli(nic, mac, twice)
+    if site.is_hyperv and site.managed_by == "scvmm":
+        return _with_vmm(nic, mac, twice)
     if site.is_hyperv:
         machine = f"{_on(site)}-Name {_pattern(name)}"
         first = " | Select-Object -First 1" if twice else ""
@@ -77,6 +85,38 @@ def _adapters_with(mac: int) -> str:
 
 def _stopped(guest: Guest, which: str, change: str) -> tuple[str, ...]:
     return (f"Stop-VM {which}", change, f"Start-VM {which}") if guest.running else (change,)
+
+
+def _with_powercli(nic: Nic, mac: int, twice: bool) -> tuple[str, ...]:
+    guest = nic.guest
+    host = f"Get-VMHost -Name {_pattern(guest.site.name)} | " if guest.site.name else ""
+    machine = f"{host}Get-VM -Name {_pattern(guest.name)}"
+    first = " | Select-Object -First 1" if twice else ""
+    change = (
+        f"{machine} | Get-NetworkAdapter | Where-Object MacAddress -eq '{mac_colons(nic.mac)}'{first} | "
+        f"Set-NetworkAdapter -MacAddress '{mac_colons(mac)}' -Confirm:$false"
+    )
+    if not guest.running:
+        return (change,)
+    # the guest answers before the machine is off
+    off = f"while (({machine}).PowerState -ne 'PoweredOff') {{ Start-Sleep 1 }}"
+    return f"{machine} | Stop-VMGuest -Confirm:$false", off, change, f"{machine} | Start-VM"
+
+
+def _with_vmm(nic: Nic, mac: int, twice: bool) -> tuple[str, ...]:
+    """By VMM, which would find out late about what is changed behind it."""
+    guest = nic.guest
+    own = guest.machine.id
+    which = f"| Where-Object VMId -eq {powershell(own)}" if own else f"-Name {powershell(guest.name)}"
+    machine = f"Get-SCVirtualMachine {which}"
+    first = " | Select-Object -First 1" if twice else ""
+    change = (
+        f"{machine} | Get-SCVirtualNetworkAdapter | Where-Object MACAddress -eq '{mac_colons(nic.mac)}'{first} | "
+        f"Set-SCVirtualNetworkAdapter -MACAddressType Static -MACAddress '{mac_colons(mac)}'"
+    )
+    if not guest.running:
+        return (change,)
+    return f"{machine} | Stop-SCVirtualMachine -Shutdown", change, f"{machine} | Start-SCVirtualMachine"
 
 
 def _on(site: Site) -> str:

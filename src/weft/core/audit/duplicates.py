@@ -86,7 +86,7 @@ def _now(domain: str, running: list[Nic], off: list[Nic], spares: Spares) -> Fin
         summary=f"{names} run with {mac_dashes(running[0].mac)} {_where(domain)}.",
         remedy="All but one get an address of their own: until then the switch sends each frame to the one that spoke "
         "last, and on one host only one of them has a network at all.",
-        commands=tuple(line for nic in running[1:] for line in change_mac(nic, spares.mac())),
+        commands=tuple(line for nic in running[1:] for line in change_mac(nic, spares.mac(nic))),
     )
 
 
@@ -107,7 +107,7 @@ def _later(domain: str, running: list[Nic], off: list[Nic], spares: Spares) -> F
         ),
         remedy="Fine while it stays off, as a copy to replace the other. If both are to run, it needs an address of "
         "its own first.",
-        commands=tuple(line for nic in at_risk for line in change_mac(nic, spares.mac())),
+        commands=tuple(line for nic in at_risk for line in change_mac(nic, spares.mac(nic))),
     )
 
 
@@ -182,7 +182,7 @@ def _migration(mac: int, nic: Nic, other: Nic, site: Site, spares: Spares) -> Fi
             "Both are in one network with one address; nothing checks before the move.",
         ),
         remedy=f"{nic.guest.name} gets an address of its own before it may move.",
-        commands=change_mac(nic, spares.mac()),
+        commands=change_mac(nic, spares.mac(nic)),
     )
 
 

@@ -55,7 +55,7 @@ def _away(nic: Nic, homes: list[Site], spares: Spares) -> Finding:
         "of every host's range, once, at a time that you choose."
         if homes
         else "Make its address static as it is.",
-        commands=change_mac(nic, spares.mac() if homes else nic.mac),
+        commands=change_mac(nic, spares.mac(nic) if homes else nic.mac),
     )
 
 
@@ -96,7 +96,7 @@ def _drawn_again(nic: Nic, homes: list[Site], may_move: bool, spares: Spares) ->
             "Two machines run with one address.",
         ),
         remedy="Take static addresses from outside of every host's range, or keep the range away from them.",
-        commands=change_mac(nic, spares.mac()),
+        commands=change_mac(nic, spares.mac(nic)),
     )
 
 
@@ -179,6 +179,11 @@ def _remedy(nic: Nic) -> str:
         "Blanking it instead (-DynamicMacAddress) changes the address of a running machine, which then has no network "
         "until it is restarted. "
     )
+    if nic.guest.site.type == "vmware":
+        return (
+            "vSphere changes no address in a snapshot: take the snapshot anew, or delete it. In Weft's ledger an "
+            "address in a checkpoint is held, and nobody else gets it."
+        )
     return (
         "Let the checkpoint bring back the address that the machine has now. "
         f"{blanking if nic.guest.site.is_hyperv else ''}"

@@ -154,7 +154,7 @@ def _two_in_one(nic: Nic, other: Nic, ip: bytes, spares: Spares) -> Finding:
             f"{other.guest} gets its address made of {ip_text(ip)} the other way: {mac} too.",
         ),
         remedy="Take addresses from a pool; do not make them of IP addresses.",
-        commands=change_mac(nic, spares.mac()),
+        commands=change_mac(nic, spares.mac(nic)),
     )
 
 
@@ -171,7 +171,7 @@ def _stale(scheme: _Scheme, spares: Spares) -> Iterator[Finding]:
                 summary=f"{nic.guest} has {mac_dashes(nic.mac)} by the scheme, but {ip_text(own[0])} as IP address.",
                 steps=(f"The machine that gets the former IP address is given {mac_dashes(nic.mac)} too.",),
                 remedy="Take addresses from a pool; do not make them of IP addresses.",
-                commands=change_mac(nic, spares.mac()),
+                commands=change_mac(nic, spares.mac(nic)),
             )
 
 

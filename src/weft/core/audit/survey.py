@@ -45,6 +45,8 @@ class Site(msgspec.Struct):
     segments: dict[str, str] = {}
     """Switch to segment, both lower case; a switch that is not in it is its own segment."""
     machines: int = 0
+    managed_by: str = ""
+    """scvmm or vcenter, in whose hands its machines are; empty: the host's own tools."""
 
     @property
     def is_hyperv(self) -> bool:
@@ -195,6 +197,7 @@ class _Reader:
             cursor if bounds is not None and bounds[0] <= cursor <= bounds[1] else None,
             self._ips(host.addresses, f"{place}.addresses"),
             {switch.name.lower(): (switch.segment or switch.name).lower() for switch in host.switches},
+            managed_by=host.managed_by.lower(),
         )
 
     def _machine(self, machine: Machine, place: str) -> None:

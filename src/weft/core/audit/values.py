@@ -27,7 +27,7 @@ def wrong_values(found: Survey, spares: Spares) -> Iterator[Finding]:
                 address=mac_dashes(nic.mac),
                 summary=f"{nic.guest} has {mac_dashes(nic.mac)}: {why}.",
                 remedy="Give it a unicast address that is nobody's.",
-                commands=change_mac(nic, spares.mac()),
+                commands=change_mac(nic, spares.mac(nic)),
             )
 
 
@@ -47,7 +47,7 @@ def missing(found: Survey, spares: Spares) -> Iterator[Finding]:
             address=mac_dashes(0),
             summary=f"{listed([str(nic.guest) for nic in nics])} should have an address, and has all zeros.",
             remedy="Static zeros are never replaced, and a running machine with zeros is not on the network.",
-            commands=tuple(line for nic in nics[:50] for line in change_mac(nic, spares.mac())),
+            commands=tuple(line for nic in nics[:50] for line in change_mac(nic, spares.mac(nic))),
         )
 
 
