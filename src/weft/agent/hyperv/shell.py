@@ -16,8 +16,13 @@ class ShellError(Exception):
         self.host = host
         self.message = message
 
+    @property
+    def words(self) -> str:
+        """What is wrong, without the host's name."""
+        return self.message
+
     def __str__(self) -> str:
-        return f"{self.host}: {self.message}"
+        return f"{self.host}: {self.words}"
 
 
 class HostUnreachable(ShellError):
@@ -39,9 +44,10 @@ class ScriptFailed(ShellError):
         self.line = line
         """Of the script, from 1; 0 if unknown."""
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
         where = f", line {self.line}" if self.line else ""
-        return f"{self.host}: {f'{self.cmdlet}: ' if self.cmdlet else ''}{self.message} (script {self.script}{where})"
+        return f"{f'{self.cmdlet}: ' if self.cmdlet else ''}{self.message} (script {self.script}{where})"
 
 
 class Shell(Protocol):
