@@ -1,6 +1,7 @@
 """The `weft` command: joins what the rooms offer. The one place that makes the clock, the randomness and the ids.
 
-The service and the agent are imported when they are called, so that `weft get` on a desk starts quickly.
+Only what the first word on the command line needs is imported: a person waits for `weft get`, and many agents start at
+once on one machine. What takes long is imported where it is called.
 """
 
 import asyncio
@@ -16,19 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weft import __version__
-from weft.cli import app
-from weft.cli.desk import Desk
-from weft.lab import app as lab
-from weft.lab.demo import demo_app as demo
 from weft.model.errors import Invalid, WeftError
-from weft.sim.commands import app as simulate
 
 if TYPE_CHECKING:
     from weft.agent.hypervisors import Hypervisor
 
-app.add_typer(lab, name="lab")
-app.add_typer(demo, name="demo")
-app.add_typer(simulate)
+service = typer.Typer()
+"""What runs for long, and the version."""
+SERVICE = ("serve", "agent", "version")
 
 
 class SystemClock:
@@ -66,7 +62,7 @@ def _log_to_stderr(verbose: bool) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-@app.command()
+@service.command()
 def version() -> None:
     """Print the version.
 
@@ -76,7 +72,7 @@ def version() -> None:
     typer.echo(f"weft {__version__}")
 
 
-@app.command()
+@service.command()
 def serve(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the embedded store; made if it is not there.")],
     listen: Annotated[
@@ -120,7 +116,7 @@ async def _serve(data: Path, listen: str, keep_history: int) -> None:
         controller.close()
 
 
-@app.command()
+@service.command()
 def agent(
     controller: Annotated[str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")],
     server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")],
@@ -188,8 +184,35 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(130) from None
 
 
+def commands(first: str = "") -> typer.Typer:
+    """The commands that may begin with this word; all of them if it is none of those that start alone."""
+    alone = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    if first in SERVICE:
+        alone.add_typer(service)
+        return alone
+    from weft.lab.verbs import app as lab
+
+    if first == "lab":
+        alone.add_typer(lab, name="lab")
+        return alone
+    from weft.cli.commands import app
+    from weft.lab.demo import demo_app as demo
+    from weft.sim.commands import app as simulate
+
+    whole = typer.Typer(help=app.info.help, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    whole.add_typer(service)
+    whole.add_typer(app)
+    whole.add_typer(lab, name="lab")
+    whole.add_typer(demo, name="demo")
+    whole.add_typer(simulate)
+    return whole
+
+
 def main() -> None:
     """Entry point of the `weft` script."""
+    from weft.cli.desk import Desk
+
+    app = commands(sys.argv[1] if len(sys.argv) > 1 else "")
     app(prog_name="weft", obj=Desk(new_id, wall=time.time))
 
 

@@ -12,7 +12,7 @@ import typer.main
 
 from tests.docs import found
 from tests.unit.api.conftest import Api, N, W, interface_in, machine_with
-from weft.__main__ import app as weft
+from weft.__main__ import commands
 from weft.agent.fields import DropReason
 from weft.api import openapi
 from weft.api.metrics import Metrics
@@ -79,7 +79,7 @@ def test_every_action_and_every_query_is_documented() -> None:
 
 # Command line
 
-COMMANDS = dict(found.commands(typer.main.get_command(weft), ("weft",)))
+COMMANDS = dict(found.commands(typer.main.get_command(commands()), ("weft",)))
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if " " in name])

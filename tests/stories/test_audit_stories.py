@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.stories.desk import Desk
 from tests.unit.core.audit.world import checkpoint, host, machine, nic
-from weft.cli import app
+from weft.cli.commands import app
 
 N1 = host("n1", "00-15-5D-01-05-00", "00-15-5D-01-05-FF", cluster="c")
 N2 = host("n2", "00-15-5D-01-06-00", "00-15-5D-01-06-FF", cluster="c")

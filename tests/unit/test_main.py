@@ -46,3 +46,50 @@ def test_a_controller_that_is_told_to_stop_ends_its_watches_at_once_and_quietly(
         assert [line for line in lines if line] == []
         _, errors = serving.communicate(timeout=10)
     assert (serving.returncode, errors) == (0, "")
+
+
+LOADED = """
+import sys
+from weft.__main__ import commands
+commands(sys.argv[1])
+{more}
+print(*sorted({{name.partition(".")[0] for name in sys.modules}} | {{n for n in sys.modules if n.startswith("weft.")}}))
+"""
+
+
+def loaded(first: str, more: str = "") -> set[str]:
+    """Packages, and modules of ours, that a process has loaded which runs a command beginning with this word."""
+    command = [sys.executable, "-c", LOADED.format(more=more), first]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def test_an_agent_loads_nothing_of_the_desk_and_of_the_service() -> None:
+    """Many start at once, after a power cut for instance, on machines with other things to do."""
+    found = loaded("agent", "import weft.agent.run, weft.lab.hypervisor")
+    assert "weft.agent.agent" in found
+    assert found & {"httpx", "sqlalchemy", "starlette", "ruamel", "rich", "tenacity.asyncio"} == set()
+    assert [name for name in found if name.startswith(("weft.cli", "weft.sim", "weft.control", "weft.store"))] == []
+
+
+def test_a_controller_loads_nothing_of_the_desk() -> None:
+    found = loaded("serve", "import weft.api.serve")
+    assert "weft.api.serve" in found
+    assert found & {"httpx", "ruamel", "rich", "pyroute2"} == set()
+
+
+def test_the_labs_verbs_load_no_other_commands() -> None:
+    found = loaded("lab")
+    assert found & {"httpx", "sqlalchemy", "rich", "weft.cli.commands", "weft.sim.commands"} == set()
+
+
+def test_commands_that_start_alone_are_those_that_all_have() -> None:
+    from typer.main import get_command
+
+    from weft.__main__ import SERVICE, commands
+
+    whole = get_command(commands()).commands  # type: ignore[attr-defined]
+    for first in (*SERVICE, "lab"):
+        alone = get_command(commands(first)).commands  # type: ignore[attr-defined]
+        assert first in alone and alone.keys() <= whole.keys()
+        assert alone[first].help == whole[first].help
+    assert {"get", "vm", "demo", "simulate"} <= whole.keys()

@@ -17,7 +17,7 @@ from weft.agent.memory import Memory
 from weft.agent.ovs_plane import OvsPlane
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.session import stay_connected
-from weft.wire.client import check_controller
+from weft.wire.place import check_controller
 
 REFUSED_EXIT_CODE = 2
 

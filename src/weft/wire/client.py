@@ -7,15 +7,12 @@ it stays lost, ControllerUnreachable is raised. Calls may run together. Ids come
 sent and only reads are tried again.
 """
 
-import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import msgspec
-import tenacity
 
 from weft.model.errors import (
     Compacted,
@@ -30,6 +27,10 @@ from weft.model.errors import (
 )
 from weft.model.kinds import BY_NAME
 from weft.model.values import NewId
+from weft.wire.place import check_controller
+
+if TYPE_CHECKING:
+    import httpx  # where it runs it is imported by those who speak: it takes as long as most of our own code
 
 NETWORKING = "/networking/v1"
 WEFT = "/weft/v1"
@@ -93,24 +94,12 @@ class Patience(msgspec.Struct, frozen=True):
     pause_s: float = 0.1
 
 
-def check_controller(url: str) -> None:
-    """Raise Invalid unless it is `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`."""
-    scheme, _, path = url.partition(":")
-    named = scheme == "unix" and bool(path)
-    if scheme in ("http", "https"):
-        with contextlib.suppress(httpx.InvalidURL):
-            parsed = httpx.URL(url)
-            named = bool(parsed.host) and (parsed.port or 0) <= 65535
-    if not named:
-        raise Invalid(
-            f"'{url}' is no controller: write http://HOST:PORT, https://HOST:PORT or unix:PATH", target="controller"
-        )
-
-
 class Client:
     """One connection pool to one controller. Use as an async context manager, or call `aclose`."""
 
-    def __init__(self, http: httpx.AsyncClient, new_id: NewId | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, http: "httpx.AsyncClient", new_id: NewId | None = None, patience: Patience | None = None
+    ) -> None:
         self._http = http
         self._new_id = new_id
         self._patience = patience or Patience()
@@ -120,6 +109,8 @@ class Client:
     @classmethod
     def connect(cls, url: str, new_id: NewId | None = None, patience: Patience | None = None) -> "Client":
         """Open lazily: `http://HOST:PORT`, `https://...`, or `unix:PATH`. Raises Invalid for another form."""
+        import httpx
+
         check_controller(url)
         if url.startswith("unix:"):
             transport = httpx.AsyncHTTPTransport(uds=url.removeprefix("unix:"))
@@ -180,6 +171,8 @@ class Client:
 
     async def watch(self, after: str = "") -> AsyncGenerator[tuple[str, Any], None]:
         """Every change as (cursor GENERATION:REVISION, event), until the connection ends. Raises Compacted."""
+        import httpx
+
         query = {"after": after} if after else {}
         timeout = httpx.Timeout(None, connect=5.0)
         try:
@@ -194,6 +187,8 @@ class Client:
     async def _call(
         self, method: str, path: str, query: dict[str, str], body: Any = None, write: Write = PLAIN
     ) -> Answer:
+        import httpx
+
         headers = write.headers()
         content: bytes | None = None
         if body is not None or method == "PUT":
@@ -211,8 +206,11 @@ class Client:
             raise error_of(answer.status, answer.body)
         return answer
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, request: "httpx.Request") -> "httpx.Response":
         """Send; on a lost connection again, the same bytes with the same request id."""
+        import httpx
+        import tenacity
+
         repeatable = request.method == "GET" or "x-ms-client-request-id" in request.headers
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._patience.tries if repeatable else 1),

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from weft.api.serve import Listen, serve
-from weft.cli import app
+from weft.cli.commands import app
 from weft.cli.desk import Desk
 from weft.control.controller import Controller
 

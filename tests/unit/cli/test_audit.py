@@ -11,10 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.core.audit.world import checkpoint, host, machine, nic, report
-from weft.cli import app, audit_page
+from weft.cli import audit_page
 from weft.cli.audit_page import page
 from weft.cli.audit_picture import ROWS
 from weft.cli.audit_table import lines
+from weft.cli.commands import app
 
 
 def weft(*words: str, stdin: str | None = None) -> Result:

@@ -369,11 +369,9 @@ def test_no_controller(weft: Weft) -> None:
 def test_every_command_has_help_with_an_example() -> None:
     from typer.main import get_command
 
-    from weft.cli import app
+    from weft.cli.commands import app
 
-    commands = dict(get_command(app).commands)  # type: ignore[attr-defined]
-    # __main__ adds those of the lab where a test has imported it
-    for name, command in ((n, c) for n, c in commands.items() if n not in ("lab", "demo")):
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         below = getattr(command, "commands", None) or {"": command}
         for verb, leaf in below.items():
             assert f"weft {name}" in (leaf.help or ""), f"{name} {verb}"

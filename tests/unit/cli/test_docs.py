@@ -5,7 +5,8 @@ from pathlib import Path
 from typer.main import get_command
 
 from tests.docs import found
-from weft.cli import app, desk
+from weft.cli import desk
+from weft.cli.commands import app
 
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
 

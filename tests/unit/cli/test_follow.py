@@ -8,7 +8,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from weft.cli import app, follow
+from weft.cli import follow
+from weft.cli.commands import app
 from weft.cli.desk import Desk
 from weft.cli.follow import event_lines
 from weft.wire.client import Client, Patience

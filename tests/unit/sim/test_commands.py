@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from weft.__main__ import app
+from weft.__main__ import commands
 
 SMALL = ("simulate", "--hosts", "3", "--machines", "60", "--days", "3")
 
 
 def simulated(*words: str) -> str:
-    done = CliRunner().invoke(app, [*SMALL, *words])
+    done = CliRunner().invoke(commands(), [*SMALL, *words])
     assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def refused(*words: str) -> str:
-    done = CliRunner().invoke(app, [*SMALL, *words])
+    done = CliRunner().invoke(commands(), [*SMALL, *words])
     assert done.exit_code == 2
     assert done.stdout == ""
     return done.stderr
@@ -99,7 +99,7 @@ def test_unknown_strategies_are_named_with_those_that_exist() -> None:
 def test_a_chart_is_the_same_for_the_same_seed(tmp_path: Path, kind: str) -> None:
     files = [tmp_path / f"{name}.{kind}" for name in "ab"]
     for file in files:
-        done = CliRunner().invoke(app, [*SMALL, "--chart", str(file)])
+        done = CliRunner().invoke(commands(), [*SMALL, "--chart", str(file)])
         assert done.exit_code == 0, done.output
         assert done.stderr == f"chart: {file}\n"
     first, second = (file.read_bytes() for file in files)
@@ -121,7 +121,7 @@ def test_a_chart_needs_a_known_ending_and_a_folder(tmp_path: Path) -> None:
 
 def test_a_chart_that_cannot_be_written_is_said_after_the_table(tmp_path: Path) -> None:
     (tmp_path / "taken.png").mkdir()
-    done = CliRunner().invoke(app, [*SMALL, "--chart", str(tmp_path / "taken.png")])
+    done = CliRunner().invoke(commands(), [*SMALL, "--chart", str(tmp_path / "taken.png")])
     assert done.exit_code == 2
     assert "STRATEGY" in done.stdout
     assert done.stderr.startswith(f"weft: Usage: --chart {tmp_path}/taken.png: ")

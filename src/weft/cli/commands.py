@@ -1,0 +1,23 @@
+"""The commands of the command line, joined. Imported by __main__ when one of them is asked for."""
+
+import typer
+
+from weft.cli import addresses, audit, follow, hosts, importing, look, nic, pools, resources, vm
+
+app = typer.Typer(
+    help="Weft: a network controller for clusters of virtual machines.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(resources.app)
+app.add_typer(nic.app, name="nic")
+app.add_typer(vm.app, name="vm")
+app.add_typer(pools.app, name="pool")
+app.add_typer(addresses.app, name="address")
+app.add_typer(addresses.conflicts_app)
+app.add_typer(look.app)
+app.add_typer(follow.app)
+app.add_typer(audit.app)
+app.add_typer(importing.app)
+app.add_typer(hosts.app, name="host")
