@@ -20,7 +20,7 @@ from weft.fakes.network import ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
 from weft.lab import hosts, namespaces, router, up
-from weft.lab.commands import run
+from weft.lab.commands import ip_batch, run
 from weft.lab.processes import kill
 from weft.lab.state import HostState, open_lab
 from weft.model.values import ip_text, mac_colons
@@ -38,6 +38,7 @@ class FakeWorld:
         network = ProviderNetwork()
         self.switches = {name: FakeSwitch(name, network, [address]) for name, address in HOSTS.items()}
         self._elsewhere = {}
+        self._arrived = set()
 
     async def open(self):
         pass
@@ -70,8 +71,19 @@ class FakeWorld:
 
     async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
         """Where a packet comes out, on any host."""
+        self._arrived.clear()
+        await self.put(host, port, sent)
+        return await self.arrived()
+
+    async def put(self, host, port, sent: Packet):
+        """Send a packet and wait for nothing."""
         found = self.switches[host].inject(port, sent)
-        return {(one.host, one.port, _plain(one.packet)) for one in found}
+        self._arrived |= {(one.host, one.port, _plain(one.packet)) for one in found}
+
+    async def arrived(self, quiet_s=0.0) -> set[tuple[str, str, Packet]]:
+        """Everything that guests got since they were last asked, until none of them gets any more for so long."""
+        found, self._arrived = self._arrived, set()
+        return found
 
     def put_by_hand(self, host, flow):
         self.switches[host].put_flow(flow)
@@ -96,7 +108,7 @@ class LabWorld:
 
     def __init__(self, folder):
         os.environ["WEFT_LAB_DIR"] = str(folder)
-        self.lab = open_lab("t_switch")
+        self.lab = open_lab(f"s{os.getpid()}")
         state = self.lab.create()
         made = {
             name: HostState(name, number, f"{ip_text(address)}/24", ip_text(address).rpartition(".")[0] + ".1")
@@ -104,14 +116,16 @@ class LabWorld:
         }
         state = self.lab.change(lambda old: msgspec.structs.replace(old, hosts=made))
         router.ensure_router(state)
-        for name in made:
-            hosts.ensure_host(self.lab, state, name)
+        with ThreadPoolExecutor(len(made)) as workers:
+            list(workers.map(lambda name: hosts.ensure_host(self.lab, state, name), made))
         self.switches = {}
         self._sockets = {}
 
     async def open(self):
         for name in HOSTS:
             self.switches[name] = OvsSwitch(self.rundir(name), "br-int")
+            # what the fast path dropped is counted within milliseconds, not within half a second
+            self.vsctl(name, "set", "Open_vSwitch", ".", "other_config:max-revalidator=20")
             with self.inside(name):
                 await self.switches[name].open()
 
@@ -145,9 +159,8 @@ class LabWorld:
 
     async def plug(self, host, name, iface_id="", mac=None, bridge="br-int", vlan=0):
         space = self.space(host)
-        run(["ip", "-n", space, "link", "add", name, "type", "veth", "peer", "name", f"{name}.g"])
-        for end in (name, f"{name}.g"):
-            run(["ip", "-n", space, "link", "set", end, "arp", "off", "up"])
+        ends = [f"link set {end} arp off up" for end in (name, f"{name}.g")]
+        ip_batch(space, [f"link add {name} type veth peer name {name}.g", *ends])
         words = ["add-port", bridge, name, *([f"tag={vlan}"] if vlan else [])]
         if iface_id:
             words += ["--", "set", "interface", name, f"external_ids:iface-id={iface_id}"]
@@ -178,15 +191,17 @@ class LabWorld:
         run(["ip", "-n", self.space(host), "link", "del", name])
 
     async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
-        self._received()
-        self._sockets[host, port].send(frame(sent))
-        return self._received()
+        await self.arrived(0.0)
+        await self.put(host, port, sent)
+        return await self.arrived()
 
-    def _received(self):
-        """Everything that guests get, until it is quiet."""
+    async def put(self, host, port, sent: Packet):
+        self._sockets[host, port].send(frame(sent))
+
+    async def arrived(self, quiet_s=QUIET_SECONDS) -> set[tuple[str, str, Packet]]:
         names = {tap: where for where, tap in self._sockets.items()}
         found = set()
-        while ready := select.select(list(names), [], [], QUIET_SECONDS)[0]:
+        while ready := select.select(list(names), [], [], quiet_s)[0]:
             for tap in ready:
                 data, address = tap.recvfrom(65536)
                 if address[2] != _OUTGOING:
