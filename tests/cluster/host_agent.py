@@ -5,8 +5,11 @@ Stateful, with failure switches; hosts of one `Rack` can hand a machine to each 
 
 import asyncio
 
+from msgspec.structs import replace
+
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
+from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine, PortBinding
 from weft.wire.messages import HOST_STREAM, Facts, MachineFact, PortFact, SeenMac
 
@@ -31,6 +34,11 @@ class Host(FeedAgent):
         self.looked = True
         self.gone: set[str] = set()
         """Machines that the hypervisor had and lists no more; they are not made anew."""
+        self.states: dict[str, MachineState] | None = None
+        """What its hypervisor tells, by its id of the machine; the power of ours is as in `machines`. None: nothing."""
+        self.dynamic_range: tuple[int, int] | None = None
+        self.by_hand: set[str] = set()
+        """Machines that another hand made run or stop: left until the record follows."""
         self._told: Facts | None = None
 
     def work(self) -> None:
@@ -59,7 +67,9 @@ class Host(FeedAgent):
 
     def _one(self, name: str, record: Machine) -> None:
         power = self.machines.get(name, "Off")
-        if name in self.gone:
+        if name in self.by_hand and record.power == power:
+            self.by_hand.discard(name)
+        if name in self.gone or name in self.by_hand:
             return
         if record.move_to and power == "Running":
             if self.refuses:
@@ -87,7 +97,13 @@ class Host(FeedAgent):
         ports = tuple(PortFact(one.instance_id, state) for one in self.records(PortBinding))
         told = [record.machine for record in self.records(Machine)]
         names = dict.fromkeys([*told, *self.machines, *self.failures])
-        facts = Facts(tuple(self._fact(name) for name in names), ports, seen=self.seen, looked=self.looked)
+        facts = Facts(
+            tuple(self._fact(name) for name in names),
+            ports,
+            seen=self.seen,
+            looked=self.looked,
+            hypervisor=self._hypervisor(),
+        )
         if facts != self._told:
             self._told = facts
             self.say(facts)
@@ -95,7 +111,24 @@ class Host(FeedAgent):
     def _fact(self, name: str) -> MachineFact:
         generation, failure = self.failures.get(name, (0, ""))
         presence = "here" if name in self.machines else "gone" if name in self.gone else ""
-        return MachineFact(name, self.machines.get(name, "Off"), generation, failure, name in self.copying, presence)
+        power = self.machines.get(name, "Off")
+        own = next((key for key, one in (self.states or {}).items() if one.machine == name), "")
+        by_hand = name in self.by_hand
+        return MachineFact(name, power, generation, failure, name in self.copying, presence, own, by_hand)
+
+    def _hypervisor(self) -> HypervisorState | None:
+        if self.states is None:
+            return None
+        told = (
+            replace(one, id=key, power=self.machines.get(one.machine, "Off") if one.machine else one.power)
+            for key, one in self.states.items()
+        )
+        return HypervisorState(tuple(told), self.dynamic_range, boot="b1")
+
+    def change(self, name: str, power: str) -> None:
+        """Another hand starts or stops a machine of ours here."""
+        self.machines[name] = power
+        self.by_hand.add(name)
 
     def delete_outside(self, name: str) -> None:
         """Another hand takes the machine from the hypervisor."""

@@ -56,6 +56,8 @@ EXTENSIONS = {
         "macRange",
         "dynamicMacRange",
         "wantedDynamicMacRange",
+        "twinPolicy",
+        "adoption",
     },
     "virtualNetworks": {"routingDomainNumber"},
     "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},

@@ -31,14 +31,22 @@ Configuration = Callable[[str, Any], Members | None]
 class Answers:
     """Makes answers at the state's present revision."""
 
-    def __init__(self, state: State, configuration: Configuration, now: Callable[[], Now]) -> None:
+    def __init__(
+        self,
+        state: State,
+        configuration: Configuration,
+        now: Callable[[], Now],
+        clashes: conflicts.Clashes,
+    ) -> None:
         self._state = state
+        self._clashes = clashes
         self._configuration = configuration
         self._now = now
         self._dress: dict[type[Any], Callable[[Members, Any, str], None]] = {
             workload.NetworkInterfaceProperties: self._network_interface,
             workload.IpConfigurationProperties: self._ip_configuration,
             workload.VirtualMachineProperties: self._virtual_machine,
+            workload.CaptureProperties: self._capture,
             fabric.ReservationProperties: self._reservation,
             fabric.MacPoolProperties: self._mac_pool,
             fabric.IpPoolProperties: self._ip_pool,
@@ -129,8 +137,11 @@ class Answers:
                 }
                 for each in self._state.owned(kind.name, resource.resource_id)
             ]
-        properties["conflicts"] = conflicts.of_machine(self._state, resource.resource_id)
+        properties["conflicts"] = [conflicts.entry(each) for each in self._clashes(resource.resource_id)]
         self._add_configuration(properties, "virtualMachines", resource)
+
+    def _capture(self, properties: Members, resource: Any, ref: str) -> None:
+        _drop_empty(properties, "hypervisorId")
 
     # Fabric
 
@@ -175,7 +186,7 @@ class Answers:
             properties["expires"] = wall_of(self._now(), properties["expires"])
 
     def _server(self, properties: Members, resource: Any, ref: str) -> None:
-        _drop_empty(properties, "hostGroup")
+        _drop_empty(properties, "hostGroup", "twinPolicy")
         properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
         own = ref.lower()
         properties["virtualNetworkInterfaces"] = [

@@ -1,11 +1,11 @@
 """GET /weft/v1/conflicts: every present clash, who is in it, what to do. Called by routes and answers; reads only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from weft.api.call import Answer, Call, json_answer
-from weft.core.conflicts import ACTIVE_TWIN, DRIFT, FOREIGN, RANGE_OVERLAP, Conflict, conflicts, conflicts_of
+from weft.core.conflicts import ACTIVE_TWIN, DRIFT, FOREIGN, RANGE_OVERLAP, Conflict
 from weft.core.state import State
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
@@ -14,12 +14,15 @@ KINDS = (ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT)
 
 MAX_PAGE = 1000
 
+Clashes = Callable[[str], list[Conflict]]
+"""Every present clash, or, with its id, those of one machine: Controller.conflicts."""
 
-def listed(state: State, call: Call) -> Answer:
+
+def listed(state: State, clashes: Clashes, call: Call) -> Answer:
     """The clashes that are asked for, in the order of kinds and addresses, a page of them. Raises Invalid, NotFound."""
     call.only("kind", "server", "machine", "limit", "after")
     asked = {name: call.query[name] for name in ("kind", "server", "machine") if call.query.get(name)}
-    found = sorted(_chosen(state, asked), key=cursor_of)
+    found = sorted(_chosen(state, clashes, asked), key=cursor_of)
     after = call.query.get("after", "")
     limit = int(call.number("limit", 100, MAX_PAGE, least=1))
     rest = [each for each in found if cursor_of(each) > after] if after else found
@@ -42,17 +45,12 @@ def entry(conflict: Conflict) -> dict[str, Any]:
     }
 
 
-def of_machine(state: State, machine: str) -> list[dict[str, Any]]:
-    """Those of a machine's addresses, as its answer has them."""
-    return [entry(each) for each in conflicts_of(state, machine)]
-
-
 def cursor_of(conflict: Conflict) -> str:
     """Where a clash stands in the list; it stays there for as long as it lasts."""
     return "|".join((f"{KINDS.index(conflict.kind)}", conflict.address, conflict.l2_domain, *conflict.holders))
 
 
-def _chosen(state: State, asked: dict[str, str]) -> Iterable[Conflict]:
+def _chosen(state: State, clashes: Clashes, asked: dict[str, str]) -> Iterable[Conflict]:
     kinds = {kind.lower(): kind for kind in KINDS}
     kind = asked.get("kind")
     if kind is not None and kind.lower() not in kinds:
@@ -61,7 +59,7 @@ def _chosen(state: State, asked: dict[str, str]) -> Iterable[Conflict]:
     for name, own in ((VIRTUAL_MACHINES.name, machine), (SERVERS.name, server)):
         if own is not None and state.get(name, own) is None:
             raise NotFound(f"There is no {name}/{own}.", target="machine" if own == machine else "server")
-    found: Iterable[Conflict] = conflicts(state) if machine is None else conflicts_of(state, machine)
+    found: Iterable[Conflict] = clashes(machine or "")
     if kind is not None:
         found = (each for each in found if each.kind == kinds[kind.lower()])
     if server is not None:

@@ -14,7 +14,6 @@ from weft.api.conflicts import KINDS
 from weft.api.ledger import counts
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
-from weft.core.conflicts import conflicts
 from weft.model.kinds import RESERVATIONS, SERVERS
 from weft.model.leases import RDID_SCOPE
 
@@ -88,7 +87,7 @@ class Metrics(Collector):
 
     def _clashes(self) -> Metric:
         """Of every kind, 0 too: an alert that waits for a value must not wait for the first clash."""
-        present = Counter(each.kind for each in conflicts(self._controller.state))
+        present = Counter(each.kind for each in self._controller.conflicts())
         family = GaugeMetricFamily("weft_conflicts", "Present clashes.", labels=("kind",))
         for kind in KINDS:
             family.add_metric((kind,), present[kind])

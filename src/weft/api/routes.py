@@ -41,7 +41,7 @@ class Routes:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         configuration = Configuration(controller.state, controller.host, lambda: controller.now().wall)
-        answers = Answers(controller.state, configuration.of, controller.now)
+        answers = Answers(controller.state, configuration.of, controller.now, controller.conflicts)
         self.metrics = Metrics(controller)
         self._resources = Resources(controller, answers, self.metrics)
         self._actions = MachineActions(controller, answers, self._resources)
@@ -128,7 +128,7 @@ class Routes:
         if verb == "watch":
             return await watch.watch(self._controller, call, self.ending)
         if verb == "conflicts":
-            return conflicts.listed(self._controller.state, call)
+            return conflicts.listed(self._controller.state, self._controller.conflicts, call)
         raise NotAWebSocket("The feed is for agents: connect with a WebSocket.")
 
     def _service(self, call: Call, name: str) -> Answer:

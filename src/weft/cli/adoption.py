@@ -5,20 +5,18 @@ itself is kept as the tag `name`. Where two machines would get one id, those tha
 from their own identity, and those of one name all of them; a machine that was imported before keeps its id.
 """
 
-import hashlib
 import ipaddress
-import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from weft.core.naming import slug, suffixed
 from weft.model.inventory import Adapter, Host, Inventory, Machine
-from weft.model.values import check_resource_id, mac_dashes, parse_mac
+from weft.model.values import mac_dashes, parse_mac
 from weft.wire.client import NETWORKING, WEFT, path_of
 
-_LONGEST = 64
 _POWERS = {"running": "Running", "off": "Off", "saved": "Saved"}
 
 Identity = tuple[str, str, str]
@@ -259,20 +257,5 @@ def ids_of(
     found: list[str] = []
     for at, ((name, rest), made) in enumerate(zip(named, plain, strict=True)):
         alone = at not in strangers and (uses[made.lower()] == 1 or (name == made and exact[name.lower()] == 1))
-        found.append(remembered.get(at) or (made if alone else _suffixed(made, f"{name}/{rest}")))
+        found.append(remembered.get(at) or (made if alone else suffixed(made, f"{name}/{rest}")))
     return found
-
-
-def slug(name: str) -> str:
-    """A resource id as near to a name as it can be."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    spelt = "".join(c if c.isalnum() or c in "._-" else "-" for c in ascii_name)
-    made = "-".join(part for part in spelt.split("-") if part)[:_LONGEST] if spelt != name else name[:_LONGEST]
-    if not made.strip(".-"):
-        return _suffixed("vm", name)
-    return check_resource_id(made)
-
-
-def _suffixed(made: str, rest: str) -> str:
-    digest = hashlib.sha256(rest.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"{made[: _LONGEST - 9]}-{digest}"

@@ -27,6 +27,8 @@ from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
 from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, Batch, Command, Decision, ImportMachine
+from weft.core.conflicts import Conflict as Clash
+from weft.core.conflicts import by_kind, conflicts, conflicts_of
 from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.errors import Conflict
@@ -50,7 +52,9 @@ class Controller:
         self.writer = Writer(self.state, store, self._ledger, new_id)
         self.publisher = Publisher(self.state, store, loaded.generation)
         self.machines = Machines(self.writer, self.publisher)
-        self._observations = Observations(self.writer, self.publisher, self.machines.is_busy)
+        self._observations = Observations(
+            self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
+        )
         self.publisher.on_facts = self._observations.heard
         self._watch = Watch(store, loaded.generation, loaded.revision)
         self._usage = Usage(self.state, store, loaded.ledger)
@@ -100,6 +104,14 @@ class Controller:
         self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
         self._observations.committed(commit)
         self.publisher.committed(commit)
+
+    def conflicts(self, machine: str = "") -> list[Clash]:
+        """Every present clash, of the ledger and between what hosts tell and the ledger; with its id, those of one
+        machine."""
+        behind = self._observations.behind
+        if machine:
+            return by_kind([*conflicts_of(self.state, machine), *behind.conflicts_of(machine)])
+        return by_kind([*conflicts(self.state), *behind.conflicts()])
 
     def _sample(self) -> None:
         self._usage.sample(self.now().ledger)

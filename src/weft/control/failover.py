@@ -65,7 +65,7 @@ class Failovers:
                     "and say fenced.",
                     target=f"/servers/{server}",
                 )
-            if self._may_come_back(server):
+            if self.may_come_back(server):
                 raise NotReady(
                     f"The controller has just begun, and the agent of '{server}', where the machine '{name}' may run, "
                     f"has had no time to come back. Ask again in {RESUME_S:g} s; if {server} is cut off from power, or "
@@ -73,7 +73,7 @@ class Failovers:
                     target=f"/servers/{server}",
                 )
 
-    def _may_come_back(self, server: str) -> bool:
+    def may_come_back(self, server: str) -> bool:
         """A controller that begins finds no agent connected: that says nothing of their hosts."""
         if server not in self._publisher.managed or server in self._publisher.returned or self._began is None:
             return False

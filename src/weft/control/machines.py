@@ -143,6 +143,10 @@ class Machines:
                 log.info("%s was being changed when the controller ended", name)
                 self._begin(name, self._restarts.finish(name, RESUMED))
 
+    def may_come_back(self, server: str) -> bool:
+        """Has a server's agent had no time to connect since the controller began?"""
+        return self._failovers.may_come_back(server)
+
     def is_busy(self, machine: str) -> bool:
         """Is an action on the machine under way?"""
         return machine.lower() in self._busy

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
+from weft.control.behind import Behind
 from weft.control.publisher import Publisher
 from weft.control.session import Session
 from weft.control.writer import Writer
@@ -31,10 +32,17 @@ DELETED = "deleted outside on "
 class Observations:
     """One per controller."""
 
-    def __init__(self, writer: Writer, publisher: Publisher, is_busy: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        publisher: Publisher,
+        is_busy: Callable[[str], bool],
+        may_come_back: Callable[[str], bool] = lambda server: False,
+    ) -> None:
         self._writer = writer
         self._publisher = publisher
         self._is_busy = is_busy
+        self.behind = Behind(writer, publisher, is_busy, may_come_back, self.heard)
         self._heard: set[str] = set()
         self._news = asyncio.Event()
         self._noted: dict[str, tuple[SeenMac, ...]] = {}
@@ -54,6 +62,7 @@ class Observations:
     def committed(self, commit: Commit) -> None:
         """What is seen may mean something else now: its address was given to somebody or given up, its server has other
         networks."""
+        self.behind.committed(commit)
         if not self._seen_by:
             return
         for change in commit.changes:
@@ -93,12 +102,13 @@ class Observations:
             self.heard(server)
             return
         await self._note_machines(server, session)
+        await self.behind.take_in(server, session)
 
     async def _note_seen(self, server: str, session: Session) -> None:
         facts = session.facts
-        if not facts.looked:
+        if not _has_looked(session):
             return
-        before, seen = self._noted.get(server), facts.seen
+        before, seen = self._noted.get(server), (*facts.seen, *self.behind.seen(server, session))
         doubtful = self._doubtful.pop(server, set())
         only = None if before is None else frozenset(doubtful | _differing(before, seen))
         if only == frozenset() or (before is None and not seen and not self._has_ports(server)):
@@ -147,6 +157,12 @@ class Observations:
                     yield MarkMachine(fact.machine, DELETED + self._publisher.spelled(server))
             elif fact.presence == "here" and why.startswith(DELETED):
                 yield MarkMachine(fact.machine, "")
+
+
+def _has_looked(session: Session) -> bool:
+    """Is what it tells all that there is to see? A Hyper-V host has no Open vSwitch whose ports could come late."""
+    facts = session.facts
+    return facts.looked or (session.hypervisor == "hyperv" and facts.hypervisor is not None)
 
 
 def _is_first_sight(change: LeaseChange) -> bool:

@@ -4,6 +4,9 @@ from typing import Any
 
 import msgspec
 
+from weft.model.hypervisor import AdapterState, CheckpointState
+from weft.model.workload import HypervisorIdentity
+
 
 class Actor(msgspec.Struct, frozen=True):
     """Who asks; made in one place (api.auth). Until identities exist it is the operator on loopback."""
@@ -143,6 +146,8 @@ class ImportMachine(msgspec.Struct, frozen=True):
     power: str = "Off"
     checkpoints: tuple[ImportedCheckpoint, ...] = ()
     adopt: bool = False
+    hypervisor: HypervisorIdentity | None = None
+    """How its server's hypervisor knows it."""
 
 
 class RenewMac(msgspec.Struct, frozen=True):
@@ -175,6 +180,42 @@ class MarkMachine(msgspec.Struct, frozen=True):
 
     machine: str
     reason: str = ""
+
+
+class NoteHost(msgspec.Struct, frozen=True):
+    """A server's hypervisor draws its dynamic MAC addresses from here, both ends included."""
+
+    server: str
+    dynamic_range: tuple[int, int]
+
+
+class NoteMachine(msgspec.Struct, frozen=True):
+    """A machine is on this server, whoever brought it there, and has this power, whoever gave it that."""
+
+    machine: str
+    server: str
+    power: str = ""
+    """Empty: as on record."""
+    type: str = ""
+    """Kind of hypervisor: lab, libvirt, hyperv."""
+    id: str = ""
+    """The hypervisor's own for it; empty: as on record."""
+
+
+class NoteMacs(msgspec.Struct, frozen=True):
+    """A machine runs with these adapters: what nobody else has of their MAC addresses is its interfaces' now."""
+
+    machine: str
+    server: str
+    adapters: tuple[AdapterState, ...]
+
+
+class NoteCheckpoints(msgspec.Struct, frozen=True):
+    """All checkpoints that the machine's hypervisor has of it."""
+
+    machine: str
+    server: str
+    checkpoints: tuple[CheckpointState, ...]
 
 
 class ReleaseAddress(msgspec.Struct, frozen=True):
@@ -249,6 +290,9 @@ class Batch(msgspec.Struct, frozen=True):
 MachineCommand = Clone | TakeCheckpoint | Restore | ExportMachine | ImportMachine | RenewMac | Failover
 """What one machine is asked for, decided at once; power and moves need a host's answer."""
 
+HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
+"""What a host's hypervisor says, compared with the record before."""
+
 LedgerCommand = ReleaseAddress | Reserve | NoteSeen | EndCoolDowns | EndReservations | ReleaseInactive
 
 Command = (
@@ -259,6 +303,7 @@ Command = (
     | AdvanceMove
     | MachineCommand
     | MarkMachine
+    | HostFact
     | RemoveServer
     | LedgerCommand
     | Batch

@@ -4,7 +4,7 @@ Called by the API, and by control for its metrics and events. Costs by the clash
 ranges, never by the ledger (core.notable keeps what is to be looked at). What is mended is gone at the next look.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 import msgspec
@@ -55,7 +55,7 @@ def conflicts(state: State) -> list[Conflict]:
     found = [one for place in sorted(notable.contested) for one in _contested(state, place)]
     found.extend(_overlap(one) for one in overlaps(state))
     found.extend(_drift(state, place) for place in sorted(notable.inactive))
-    return sorted(found, key=_order)
+    return by_kind(found)
 
 
 def conflicts_of(state: State, machine: str) -> list[Conflict]:
@@ -71,11 +71,12 @@ def conflicts_of(state: State, machine: str) -> list[Conflict]:
                 answer.extend(one for one in _contested(state, place) if ref.resource_ref in one.holders)
             if place in notable.inactive:
                 answer.append(_drift(state, place))
-    return sorted(answer, key=_order)
+    return by_kind(answer)
 
 
-def _order(one: Conflict) -> int:
-    return _ORDER[one.kind]
+def by_kind(found: Iterable[Conflict]) -> list[Conflict]:
+    """In the order of kinds, each once, else as they come."""
+    return sorted(dict.fromkeys(found), key=lambda one: _ORDER[one.kind])
 
 
 def _contested(state: State, place: Place) -> Iterator[Conflict]:

@@ -56,6 +56,8 @@ class Index:
         """Ids of the servers whose hypervisor's own range is known."""
         self.wishing: dict[str, None] = {}
         """Ids of the servers whose hypervisor shall draw from a range."""
+        self.hypervised: dict[str, dict[str, None]] = {}
+        """Machine ids per id that their hypervisor has for them, lower case; templates among them."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
 
@@ -134,6 +136,13 @@ class Index:
             self.tenants_of.setdefault(new, {})[key] = None
 
     def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
+        old = before.properties.hypervisor if before is not None else None
+        new = after.properties.hypervisor if after is not None else None
+        if old is not new:
+            if old is not None and old.id:
+                _drop(self.hypervised, old.id.lower(), key)
+            if new is not None and new.id:
+                self.hypervised.setdefault(new.id.lower(), {})[key] = None
         if before is not None:
             self._unbind(key, before)
             if before.properties.is_template:

@@ -135,6 +135,17 @@ class ReservationProperties(_Properties, frozen=True):
     addresses: tuple[str, ...] = ()
 
 
+class Adoption(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What becomes of machines on a host that are none of ours and whose MAC addresses its hypervisor draws."""
+
+    mode: str = "report"
+    """report: named as conflicts. pin: taken in while they are off, with a static address each."""
+    subnets: tuple[Ref, ...] = ()
+    """Where the adapters of a machine that is taken in are, in order; the last is for the rest."""
+    exceptions: tuple[str, ...] = ()
+    """Names of machines to leave alone, such as templates; * and ? stand for others."""
+
+
 class ServerProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
@@ -159,6 +170,11 @@ class ServerProperties(_Properties, frozen=True):
     """Ours: the range from which the host's own hypervisor draws dynamic addresses; a fact, known, seen or imported."""
     wanted_dynamic_mac_range: MacRange | None = None
     """Ours: the range that the agent lets the hypervisor draw from; None leaves it as it is."""
+    twin_policy: str = ""
+    """Ours: what the agent does about a machine that another hand started here beside one that uses its address: empty
+    or report, disconnect, stop."""
+    adoption: Adoption | None = None
+    """Ours."""
 
 
 class VirtualSubnetIdRange(_Properties, frozen=True):

@@ -144,3 +144,5 @@ class CaptureProperties(_Properties, frozen=True):
     power_state: str = "Off"
     created: str = ""
     """RFC 3339 UTC."""
+    hypervisor_id: str = ""
+    """Of a checkpoint that the machine's host has too: the hypervisor's own id of it."""

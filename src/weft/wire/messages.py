@@ -18,6 +18,9 @@ from weft.model.records import HostRecord, NetworkRecord, RecordKey
 
 PROTOCOL = 1
 
+HANDS = "hands"
+"""The messages about what another hand does: Isolate, Insist, MayRun, MayRunAnswer."""
+
 HOST_STREAM = 0
 """Stream number of the host's own records; a network's stream number is its rdid."""
 
@@ -39,6 +42,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     cursors: tuple[Cursor, ...] = ()
     hypervisor: str = ""
     """lab, libvirt, hyperv, or empty where the agent carries out no machine verbs."""
+    abilities: tuple[str, ...] = ()
+    """What it understands beyond the first version: HANDS."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
@@ -46,6 +51,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
     generation: str
     server: str
     """The server's resource id as the controller spells it."""
+    abilities: tuple[str, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
@@ -166,5 +172,38 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """All that the driver tells; None without one, and as long as it could not be asked."""
 
 
-ToAgent = Welcome | Refused | Full | Delta | Dropped
-ToController = Hello | Resend | Ack | Facts
+class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):
+    """Controller to agent: all machines that are to be taken from the network or stopped while they run, since another
+    runs lawfully with an address of theirs."""
+
+    machines: tuple[tuple[str, str], ...] = ()
+    """(the hypervisor's id, disconnect or stop)."""
+
+
+class Insist(msgspec.Struct, frozen=True, array_like=True, tag="insist"):
+    """Controller to agent: carry out the record of this machine, whatever another hand has made of it."""
+
+    machine: str
+
+
+class MayRun(msgspec.Struct, frozen=True, array_like=True, tag="mayRun"):
+    """Agent to controller: another hand starts a machine here just now. May it run?"""
+
+    number: int
+    """Of the question, for its answer."""
+    id: str
+    """The hypervisor's."""
+    name: str = ""
+    macs: tuple[int, ...] = ()
+    comes: bool = False
+    """It comes from another host, where it may run until it is here."""
+
+
+class MayRunAnswer(msgspec.Struct, frozen=True, array_like=True, tag="mayRunAnswer"):
+    number: int
+    refusal: str = ""
+    """Why not, naming who runs with its address; empty: it may."""
+
+
+ToAgent = Welcome | Refused | Full | Delta | Dropped | Isolate | Insist | MayRunAnswer
+ToController = Hello | Resend | Ack | Facts | MayRun

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.cli.conftest import Weft
 from tests.unit.core.audit.world import checkpoint, host, machine, nic
 from weft.cli import importing
-from weft.cli.adoption import Present, ids_of, slug
+from weft.cli.adoption import Present, ids_of
+from weft.core.naming import slug
 
 RANGE = ("00-15-5D-01-05-00", "00-15-5D-01-05-FF")
 CORP = """

@@ -108,13 +108,14 @@ def _capture(draft: Draft, kind: Kind, machine_id: str, name: str) -> Decision:
     check_free_name(draft, kind, own, name)
     note_place(draft, machine.resource_id, machine.properties.server)
     interfaces = [interface_of(draft, ref) for ref in machine.properties.network_interfaces]
-    store_capture(draft, kind, own, tuple(map(_captured, interfaces)), machine.properties.power_state)
+    store_capture(draft, kind, own, tuple(map(captured, interfaces)), machine.properties.power_state)
     for interface in interfaces:
         _retain(draft, interface, _HOLDERS[kind.name], resource_ref(kind, own))
     return Decision(changes=draft.changes(), outcome="done", resource=machine)
 
 
-def _captured(interface: Interface) -> CapturedInterface:
+def captured(interface: Interface) -> CapturedInterface:
+    """An interface as it is now."""
     p = interface.properties
     mac = mac_of(interface)
     return CapturedInterface(

@@ -71,7 +71,9 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
         origin = Origin(host_group=server.properties.host_group.lower(), server=server.resource_id.lower())
     entry = _Entry(draft, command, origin)
     interfaces = [entry.interface(at, one) for at, one in enumerate(command.interfaces)]
-    properties = VirtualMachineProperties(server=place, network_interfaces=refs_of(interfaces), power_state=power)
+    properties = VirtualMachineProperties(
+        server=place, network_interfaces=refs_of(interfaces), power_state=power, hypervisor=command.hypervisor
+    )
     if not command.adopt:
         if server is not None:
             ensure_provider_addresses(draft, server)

@@ -16,6 +16,7 @@ from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.seen import forget_ports
+from weft.core.decide.stranger_rules import adoption, twin_policy
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.core.words import ip_text, why_full
@@ -51,6 +52,8 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         provider_addresses=texts,
         dynamic_mac_range=own_range(properties.dynamic_mac_range),
         wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
+        twin_policy=twin_policy(properties.twin_policy),
+        adoption=adoption(draft.state, properties.adoption),
     )
 
 

@@ -44,7 +44,7 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
     settled = VirtualMachineProperties(
         server=place,
         network_interfaces=_interfaces(draft.state, sent),
-        hypervisor=p.hypervisor,
+        hypervisor=p.hypervisor or (old.properties.hypervisor if old is not None else None),
         hardware=checked_hardware(p.hardware),
         power_state=power_named(p.power_state) if old is None else old.properties.power_state,
         move=old.properties.move if old is not None else None,

@@ -1,0 +1,246 @@
+"""What happens behind our back: hosts' hypervisors and the ledger brought together, and what cannot be is found.
+
+Called by weft.control.observations, once a round for each host of which something was heard, when the host has applied
+all that it was told. By level: what the host tells is compared with the record (core.behind), so nothing is lost and
+nothing written twice. A machine that an action is under way on is left for a later round; what was refused is tried
+again, for what stands in its way may go.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import msgspec
+
+from weft.control.findings import ELSEWHERE, OURS, STRANGER, Findings, Told, conflicts_of
+from weft.control.publisher import Publisher
+from weft.control.session import Session
+from weft.control.writer import Writer
+from weft.core.behind import arrival, host_notes, machine_notes
+from weft.core.changes import Commit, LeaseChange, ResourceChange
+from weft.core.commands import Actor, Command
+from weft.core.conflicts import Conflict
+from weft.core.findings import port_ref
+from weft.core.guest_adapters import interfaces_of
+from weft.core.kin import kin_of
+from weft.core.notable import present
+from weft.core.policy_places import VirtualMachine, server_of
+from weft.core.strangers import pinned
+from weft.model.errors import Refusal
+from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
+from weft.model.leases import MAC_SCOPE
+from weft.wire.messages import Facts, SeenMac
+
+log = logging.getLogger(__name__)
+
+Settled = tuple[Any, ...]
+"""What there was nothing to do about and nothing to say of: what was told, and the record that it was compared with."""
+
+
+class Behind:
+    """One per controller."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        publisher: Publisher,
+        is_busy: Callable[[str], bool],
+        may_come_back: Callable[[str], bool],
+        heard: Callable[[str], None],
+    ) -> None:
+        """`may_come_back`: has a server's agent had no time to connect since the controller began? `heard`: take a host
+        in again, next round."""
+        self._writer = writer
+        self._state = writer.state
+        self._publisher = publisher
+        self._is_busy = is_busy
+        self._may_come_back = may_come_back
+        self._heard = heard
+        self._findings = Findings()
+        self._settled: dict[str, dict[str, Settled]] = {}
+        """By server, by the hypervisor's id."""
+        self._watched: dict[int, set[str]] = {}
+        """Servers by MAC address of machines there whose findings depend on who has it."""
+
+    def conflicts(self) -> list[Conflict]:
+        """Every finding, as it is now. Of a host whose agent has gone nobody knows."""
+        for server in self._findings.servers:
+            if self._publisher.session(server) is None:
+                self.gone(server)
+        return self._findings.all(self._state)
+
+    def conflicts_of(self, machine: str) -> list[Conflict]:
+        """Those that touch a machine, by its id in any case."""
+        return self._findings.of(self._state, machine)
+
+    def committed(self, commit: Commit) -> None:
+        """The record has changed: look again at hosts that may say otherwise."""
+        for change in commit.changes:
+            if isinstance(change, LeaseChange):
+                if change.scope == MAC_SCOPE:
+                    for server in self._watched.get(change.address, ()):
+                        self._heard(server)
+            elif isinstance(change, ResourceChange):
+                server = self._server_of(change)
+                if server and self._publisher.session(server) is not None:
+                    self._heard(server)
+
+    def _server_of(self, change: ResourceChange) -> str:
+        if change.kind == SERVERS.name:
+            return change.id
+        if change.kind == VIRTUAL_MACHINES.name:
+            machine = change.after or change.before
+        elif change.kind == NETWORK_INTERFACES.name:
+            machine = self._state.machine_of(change.id)
+        elif change.kind == CHECKPOINTS.name:
+            machine = self._state.get(VIRTUAL_MACHINES.name, owner_and_name(change.id)[0])
+        else:
+            return ""
+        return server_of(machine) if machine is not None else ""
+
+    def gone(self, server: str) -> None:
+        """Its agent has gone: nobody knows what is there now."""
+        self._findings.replace(self._state, server, ())
+        self._settled.pop(server, None)
+
+    def seen(self, server: str, session: Session) -> tuple[SeenMac, ...]:
+        """MAC addresses of strangers on a host, by what its hypervisor tells: those that its switches do not show. One
+        that is off has its addresses too, but stands in nobody's way who has them already."""
+        if session.facts.hypervisor is None:
+            return ()
+        shown = {one.mac for one in session.facts.seen if not one.learnt}
+        found = []
+        for told, _ in self._told(server, session.facts):
+            for at, adapter in enumerate(told.machine.adapters if told.role == STRANGER else ()):
+                idle = told.machine.power != "Running" and self._is_held_by_ours(adapter.mac)
+                if adapter.mac and adapter.switch and adapter.mac not in shown and not idle:
+                    port = port_ref(self._publisher.spelled(server), told.machine, at).rpartition("/")[2]
+                    found.append(SeenMac(adapter.mac, port, adapter.switch))
+        return tuple(found)
+
+    def _is_held_by_ours(self, mac: int) -> bool:
+        return any(one.kind == "networkInterface" for one in present(self._state.lease(MAC_SCOPE, mac)))
+
+    async def take_in(self, server: str, session: Session) -> None:
+        """Bring a host's facts into the ledger. Raises StoreUnavailable."""
+        facts = session.facts
+        if facts.hypervisor is None:
+            return
+        before = self._settled.get(server, {})
+        kind = session.hypervisor
+        open_: list[Told] = []
+        settled: dict[str, Settled] = {}
+        work: list[Coroutine[Any, Any, None]] = [
+            self._submit(server, command) for command in host_notes(self._state, server, facts.hypervisor)
+        ]
+        for told, by_hand in self._told(server, facts):
+            key = (told, by_hand, *self._record(told))
+            if told.machine.id in before and before[told.machine.id] == key:
+                settled[told.machine.id] = key
+                continue
+            open_.append(told)
+            commands = list(self._wanted(told, kind, by_hand))
+            if commands and self._is_held(told.machine.machine):
+                self._heard(server)
+            elif commands:
+                work.append(self._submit(server, *commands))
+            elif told.role != STRANGER:
+                settled[told.machine.id] = key
+        await asyncio.gather(*work)
+        self._note(server, open_, settled)
+
+    def _note(self, server: str, open_: list[Told], settled: dict[str, Settled]) -> None:
+        """What is still to be said after the ledger has followed where it could."""
+        suspects = [one for one in open_ if conflicts_of(self._state, one)]
+        for one in suspects:
+            settled.pop(one.machine.id, None)
+        self._settled[server] = settled
+        self._findings.replace(self._state, server, suspects)
+        watched = {adapter.mac for one in open_ for adapter in one.machine.adapters if adapter.mac}
+        for mac in [mac for mac, servers in self._watched.items() if server in servers and mac not in watched]:
+            self._watched[mac].discard(server)
+            if not self._watched[mac]:
+                del self._watched[mac]
+        for mac in watched:
+            self._watched.setdefault(mac, set()).add(server)
+
+    def _told(self, server: str, facts: Facts) -> Iterator[tuple[Told, bool]]:
+        """Every machine that the host tells, with whose it is and whether another hand made its power. Not those whose
+        record has gone and that are about to be removed, nor those under way between hosts, nor templates."""
+        assert facts.hypervisor is not None
+        own = {fact.id: fact for fact in facts.machines if fact.id}
+        for one in facts.hypervisor.machines:
+            fact = own.get(one.id)
+            machine = kin_of(self._state, server, one, fact.machine if fact is not None else "")
+            if machine is None:
+                if fact is None:
+                    yield Told(server, STRANGER, msgspec.structs.replace(one, machine="")), False
+                continue
+            if machine.properties.is_template or machine.properties.move is not None or one.awaited:
+                continue
+            here = server_of(machine) == server
+            told = Told(server, OURS if here else ELSEWHERE, msgspec.structs.replace(one, machine=machine.resource_id))
+            yield told, here and fact is not None and fact.by_hand
+
+    def _record(self, told: Told) -> tuple[Any, ...]:
+        """What the ledger has of it, the values themselves: unchanged ones are the same."""
+        machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, told.machine.machine)
+        if machine is None:
+            return ()
+        checkpoints = self._state.owned(CHECKPOINTS.name, machine.resource_id) if told.machine.checkpoints else ()
+        return (machine, *interfaces_of(self._state, machine), *checkpoints)
+
+    def _wanted(self, told: Told, kind: str, by_hand: bool) -> Iterator[Command]:
+        server = self._publisher.spelled(told.server)
+        if told.role == OURS:
+            yield from machine_notes(self._state, server, kind, told.machine, by_hand)
+        elif told.role == ELSEWHERE:
+            if self._has_arrived(told):
+                yield arrival(server, kind, told.machine)
+        else:
+            taken = pinned(self._state, server, kind, told.machine)
+            if taken is not None:
+                yield taken
+
+    def _is_held(self, machine: str) -> bool:
+        """Is an action under way on it that its host's word may be about? A later round takes it in."""
+        if not machine:
+            return False
+        found: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, machine)
+        return self._is_busy(machine) or (found is not None and _is_under_way(found))
+
+    def _has_arrived(self, told: Told) -> bool:
+        """Is it here for good, and no more where its record has it? Running here counts where its own host's agent says
+        that it does not run there, or has gone and stays away; off only where that host does not list it any more."""
+        machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, told.machine.machine)
+        assert machine is not None
+        there = server_of(machine)
+        runs = told.machine.power == "Running"
+        session = self._publisher.session(there) if there else None
+        if session is None:
+            return runs and not (there and self._may_come_back(there))
+        if session.missing() is not None or session.facts.hypervisor is None:
+            return False
+        listed = [one for one in session.facts.hypervisor.machines if one.id == told.machine.id]
+        if runs:
+            return all(one.power != "Running" for one in listed)
+        return not [one for one in listed if not one.awaited] and told.machine.power == "Off"
+
+    async def _submit(self, server: str, *commands: Command) -> None:
+        """One after the other; one that is refused holds up no other, and is tried again."""
+        actor = Actor(f"agent of {server}", "agent")
+        for command in commands:
+            try:
+                await self._writer.submit(command, actor)
+                log.info("%s: %s", server, command)
+            except Refusal as refusal:
+                log.info("%s: %s: %s", server, command, refusal)
+                self._heard(server)
+
+
+def _is_under_way(machine: VirtualMachine) -> bool:
+    """Is it being made, or is its host at an errand for it?"""
+    p: Any = machine.properties
+    errand = getattr(p, "errand", None)
+    return getattr(p, "creation", None) is not None or (errand is not None and errand.phase == "asked")

@@ -1,0 +1,320 @@
+"""What hosts' hypervisors tell becomes the ledger's, and what cannot is a conflict until it is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control import ANN, fill, interface, machine, open_in, put
+from tests.cluster.host_agent import Rack
+from tests.unit.control.test_machines import until
+from weft.control.controller import Controller
+from weft.core.commands import Clone, Delete, RenewMac, TakeCheckpoint
+from weft.core.commands import Path as Name
+from weft.model.fabric import Adoption, ServerProperties
+from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
+from weft.model.leases import MAC_SCOPE
+from weft.model.resources import Ref
+from weft.model.values import parse_mac
+from weft.model.workload import HypervisorIdentity, VirtualMachineProperties
+
+FREE = int(parse_mac("00-15-5D-01-05-07"))
+WEB = "/virtualNetworks/blue/subnets/web"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.02)
+    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
+
+
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
+    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"))
+    async with opened.running():
+        yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def rack(controller: Controller) -> AsyncIterator[Rack]:
+    async with Rack("host1", "host2") as made:
+        for host in made.hosts.values():
+            host.hypervisor = "libvirt"
+            host.states = {}
+        made.hosts["host1"].states["id-a"] = MachineState("a", "Off", adapters=(AdapterState(mac_of(controller)),))
+        made.hosts["host1"].machines["a"] = "Off"
+        made.connect(controller.publisher)
+        await until(lambda: p(controller).hypervisor is not None)
+        yield made
+
+
+def p(controller: Controller, name: str = "a"):
+    return controller.state.get("virtualMachines", name).properties
+
+
+def mac_of(controller: Controller, name: str = "a-eth0") -> int:
+    return int(parse_mac(controller.state.get("networkInterfaces", name).properties.private_mac_address))
+
+
+def holders(controller: Controller, mac: int) -> list[str]:
+    lease = controller.state.lease(MAC_SCOPE, mac)
+    return sorted(one.ref for one in lease.holders) if lease is not None and lease.state != "cooling" else []
+
+
+def found(controller: Controller) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(one.kind, one.address[-5:], one.holders) for one in controller.conflicts()]
+
+
+def tell(host, own: str = "id-a", name: str = "a", **more) -> None:
+    """The host's hypervisor says this of a machine from now on."""
+    host.states[own] = MachineState(name, more.pop("power", "Off"), **more)
+
+
+async def quiet(controller: Controller) -> int:
+    """Long enough for several rounds; the revision afterwards."""
+    await asyncio.sleep(0.2)
+    return controller.state.revision
+
+
+async def run(controller: Controller, name: str = "a") -> None:
+    await controller.machines.start(name, ANN)
+
+
+async def test_the_hypervisors_id_and_the_hosts_own_range_are_noted_once(controller: Controller, rack: Rack) -> None:
+    assert (p(controller).hypervisor.type, p(controller).hypervisor.id) == ("libvirt", "id-a")
+    rack.hosts["host1"].dynamic_range = (FREE, FREE + 255)
+    await until(lambda: controller.state.get("servers", "host1").properties.dynamic_mac_range is not None)
+    before = await quiet(controller)
+    rack.hosts["host1"].failures["other"] = (0, "something else is news")
+    assert await quiet(controller) == before
+
+
+async def test_equal_ranges_of_two_hosts_are_a_conflict_at_once(controller: Controller, rack: Rack) -> None:
+    """Stories 0.13, 0.c2, 0.c3, 1.2: nobody has to ask."""
+    for host in rack.hosts.values():
+        host.dynamic_range = (FREE, FREE + 255)
+    await until(lambda: [kind for kind, _, _ in found(controller)] == ["rangeOverlap"])
+    rack.hosts["host2"].dynamic_range = (FREE + 256, FREE + 511)
+    await until(lambda: not found(controller))
+
+
+async def test_power_by_another_hand_is_followed(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    host.change("a", "Running")
+    await until(lambda: p(controller).power_state == "Running" and not host.by_hand)
+    host.change("a", "Saved")
+    await until(lambda: p(controller).power_state == "Saved")
+    host.change("a", "Off")
+    await until(lambda: p(controller).power_state == "Off")
+    before = await quiet(controller)
+    assert host.machines["a"] == "Off" and await quiet(controller) == before
+
+
+async def test_a_start_beside_an_active_twin_is_a_conflict_until_the_twin_stops(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.submit(Clone("a", "b", addresses="keep", server="host2"), ANN)
+    await run(controller, "b")
+    host = rack.hosts["host1"]
+    host.change("a", "Running")
+    tell(host, adapters=(AdapterState(mac_of(controller)),))
+    await until(lambda: found(controller))
+    [(kind, _, who)] = found(controller)
+    assert (kind, who) == ("activeTwin", ("/networkInterfaces/b-eth0", "/networkInterfaces/a-eth0"))
+    assert [one.kind for one in controller.conflicts("A")] == ["activeTwin"]
+    assert p(controller).power_state == "Off"
+    await controller.machines.stop("b", ANN)
+    await until(lambda: p(controller).power_state == "Running" and not found(controller))
+
+
+async def test_an_unannounced_rollback_gets_the_retained_address_back(controller: Controller, rack: Rack) -> None:
+    """Stories 2.4, 2.6, 2.7: no duplicate, no reboot."""
+    old = mac_of(controller)
+    await controller.submit(TakeCheckpoint("a", "clean"), ANN)
+    await controller.submit(RenewMac("a", "a-eth0"), ANN)
+    new = mac_of(controller)
+    await run(controller)
+    tell(rack.hosts["host1"], adapters=(AdapterState(old),))
+    await until(lambda: mac_of(controller) == old)
+    assert holders(controller, old) == ["/networkInterfaces/a-eth0", "/weft/virtualMachines/a/checkpoints/clean"]
+    assert holders(controller, new) == [] and p(controller).power_state == "Running" and not found(controller)
+    event = controller.history(MAC_SCOPE, old)[-1]
+    assert (event.reason, event.actor) == ("rollback seen on host1", "agent of host1")
+    before = await quiet(controller)
+    assert await quiet(controller) == before
+
+
+async def test_a_rollback_to_an_address_that_another_has_is_a_conflict_and_changes_nothing(
+    controller: Controller, rack: Rack
+) -> None:
+    await fill(controller, interface("c-eth0"), machine("c", "host2", "c-eth0"))
+    own, other = mac_of(controller), mac_of(controller, "c-eth0")
+    await run(controller)
+    await run(controller, "c")
+    tell(rack.hosts["host1"], adapters=(AdapterState(other),))
+    await until(lambda: found(controller))
+    [conflict] = controller.conflicts("a")
+    assert (conflict.kind, conflict.command) == ("activeTwin", "weft vm stop a")
+    assert conflict.holders == ("/networkInterfaces/c-eth0", "/networkInterfaces/a-eth0")
+    assert mac_of(controller) == own and [one.kind for one in controller.conflicts("c")] == ["activeTwin"]
+    await controller.machines.stop("c", ANN)
+    await until(lambda: [one.kind for one in controller.conflicts("a")] == ["drift"])
+    await controller.submit(Delete(Name("virtualMachines", "c")), ANN)
+    await controller.submit(Delete(Name("networkInterfaces", "c-eth0")), ANN)
+    await until(lambda: mac_of(controller) == other and not found(controller))
+
+
+async def test_a_dynamic_adapter_of_a_running_machine_is_drift_until_it_is_static(
+    controller: Controller, rack: Rack
+) -> None:
+    await run(controller)
+    tell(rack.hosts["host1"], adapters=(AdapterState(mac_of(controller), dynamic=True),))
+    await until(lambda: [kind for kind, _, _ in found(controller)] == ["drift"])
+    tell(rack.hosts["host1"], adapters=(AdapterState(mac_of(controller)),))
+    await until(lambda: not found(controller))
+
+
+async def test_checkpoints_of_the_host_hold_what_they_name_until_they_go(controller: Controller, rack: Rack) -> None:
+    """Story 2.8: by id, whatever the name."""
+    host, own = rack.hosts["host1"], mac_of(controller)
+    one = CheckpointState("cp-1", "Vor dem Update (17. März)", (AdapterState(own),))
+    two = CheckpointState("cp-2", one.name, (AdapterState(FREE),))
+    tell(host, adapters=(AdapterState(own),), checkpoints=(one, two))
+    await until(lambda: len(controller.state.owned("checkpoints", "a")) == 2)
+    [first, second] = controller.state.owned("checkpoints", "a")
+    assert first.resource_id == "a~Vor-dem-Update-17.-Marz" and second.resource_id.startswith(first.resource_id)
+    assert holders(controller, FREE) == [f"/weft/virtualMachines/a/checkpoints/{second.resource_id[2:]}"]
+    await until(lambda: controller.conflicts("a"))
+    [conflict] = controller.conflicts("a")
+    assert (conflict.kind, conflict.holders[-1]) == ("drift", holders(controller, FREE)[0])
+    assert conflict.command == f"weft vm rewrite-checkpoint a {second.resource_id[2:]} --dry-run"
+    before = await quiet(controller)
+    assert await quiet(controller) == before, "noted once"
+    rewritten = CheckpointState("cp-2", "renamed", (AdapterState(own),))
+    tell(host, adapters=(AdapterState(own),), checkpoints=(one, rewritten))
+    await until(lambda: not holders(controller, FREE) and not found(controller))
+    tell(host, adapters=(AdapterState(own),))
+    await until(lambda: not controller.state.owned("checkpoints", "a"))
+    assert holders(controller, own) == ["/networkInterfaces/a-eth0"]
+
+
+async def test_a_checkpoint_that_weft_made_is_known_on_its_host_by_name(controller: Controller, rack: Rack) -> None:
+    await controller.submit(TakeCheckpoint("a", "Clean"), ANN)
+    adapters = (AdapterState(mac_of(controller)),)
+    tell(rack.hosts["host1"], adapters=adapters, checkpoints=(CheckpointState("cp-1", "clean", adapters),))
+    await until(lambda: controller.state.owned("checkpoints", "a")[0].properties.hypervisor_id == "cp-1")
+    assert len(controller.state.owned("checkpoints", "a")) == 1
+    await controller.submit(TakeCheckpoint("a", "ledger-only"), ANN)
+    tell(rack.hosts["host1"], adapters=adapters)
+    await until(lambda: [one.resource_id for one in controller.state.owned("checkpoints", "a")] == ["a~ledger-only"])
+
+
+async def test_a_machine_that_another_hand_moved_is_bound_where_it_is(controller: Controller, rack: Rack) -> None:
+    await run(controller)
+    one, two = rack.hosts["host1"], rack.hosts["host2"]
+    two.states["id-a"] = MachineState("", "Running", adapters=(AdapterState(mac_of(controller)),))
+    await until(lambda: found(controller))
+    [conflict] = controller.conflicts("a")
+    assert conflict.kind == "activeTwin" and conflict.command == "weft vm failover a --to host2 --fenced"
+    del one.states["id-a"], one.machines["a"]
+    one.gone.add("a")
+    two.machines["a"] = "Running"
+    await until(lambda: p(controller).server.resource_ref == "/servers/host2")
+    await until(lambda: p(controller).power_state == "Running" and not found(controller) and not p(controller).inactive)
+
+
+async def test_a_machine_of_a_dead_host_that_came_up_elsewhere_is_bound_there(
+    controller: Controller, rack: Rack
+) -> None:
+    await run(controller)
+    await rack.hosts["host1"].disconnect()
+    rack.hosts["host2"].machines["a"] = "Running"
+    rack.hosts["host2"].states["id-a"] = MachineState("", "Running", clustered=True)
+    await until(lambda: p(controller).server.resource_ref == "/servers/host2")
+    assert p(controller).power_state == "Running"
+
+
+async def test_what_copies_took_along_is_foreign_until_they_give_it_up(controller: Controller, rack: Rack) -> None:
+    own = mac_of(controller)
+    instance = controller.state.get("networkInterfaces", "a-eth0").instance_id
+    host = rack.hosts["host2"]
+    host.states["id-copy"] = MachineState("", "Off", name="copy", adapters=(AdapterState(FREE, instance),))
+    await until(lambda: found(controller))
+    [(kind, address, who)] = found(controller)
+    assert (kind, address, who) == (
+        "foreign",
+        "05-07",
+        ("/networkInterfaces/a-eth0", "/servers/host2/ports/copy.id-copy"),
+    )
+    host.states["id-copy"] = MachineState("", "Off", name="copy", adapters=(AdapterState(own),))
+    await until(lambda: [address for _, address, _ in found(controller)] != ["05-07"])
+    assert [kind for kind, _, _ in found(controller)] == ["foreign"]
+    assert [one.kind for one in controller.conflicts("a")] == ["foreign"]
+    del host.states["id-copy"]
+    await until(lambda: not found(controller))
+
+
+async def test_what_strangers_send_is_foreign_where_no_switch_shows_it(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host2"]
+    adapters = (AdapterState(FREE, switch="vSwitch"),)
+    host.states["id-s"] = MachineState("", "Running", name="Büro PC", adapters=adapters)
+    await until(lambda: holders(controller, FREE) == ["/servers/host2/ports/Buro-PC.id-s"])
+    host.states["id-s"] = MachineState("", "Running", name="Büro PC", adapters=(AdapterState(FREE),))
+    await until(lambda: not holders(controller, FREE))
+
+
+async def test_strangers_with_dynamic_addresses_are_named_or_pinned_while_they_are_off(
+    controller: Controller, rack: Rack
+) -> None:
+    """Story 2.5: the template is left alone."""
+    host = rack.hosts["host1"]
+    host.dynamic_range = (FREE, FREE + 255)
+    await fill(controller, put("virtualMachines", "gold", template("id-gold")))
+    host.states["id-gold"] = MachineState("", "Off", name="gold", adapters=(AdapterState(0, dynamic=True),))
+    host.states["id-t"] = MachineState("", "Off", name="tmpl-1", adapters=(AdapterState(0, dynamic=True),))
+    host.states["id-1"] = MachineState("", "Off", name="desk 1", adapters=(AdapterState(0, dynamic=True),))
+    host.states["id-2"] = MachineState("", "Running", name="desk 2", adapters=(AdapterState(FREE, dynamic=True),))
+    await until(lambda: [kind for kind, _, _ in found(controller)] == ["drift"] * 3)
+    adoption = Adoption(mode="pin", subnets=(Ref(WEB),), exceptions=("tmpl-*",))
+    await controller.submit(put("servers", "host1", ServerProperties(adoption=adoption)), ANN)
+    await until(lambda: controller.state.get("virtualMachines", "desk-1") is not None)
+    assert (p(controller, "desk-1").hypervisor.id, p(controller, "desk-1").power_state) == ("id-1", "Off")
+    assert mac_of(controller, "desk-1-eth0") >= int(parse_mac("00-1D-D8-B7-1C-00"))
+    host.states["id-2"] = MachineState("", "Off", name="desk 2", adapters=(AdapterState(FREE, dynamic=True),))
+    await until(lambda: controller.state.get("virtualMachines", "desk-2") is not None)
+    assert mac_of(controller, "desk-2-eth0") != FREE, "its host could draw it again"
+    await quiet(controller)
+    assert {one.resource_id for one in controller.state.all("virtualMachines")} == {"a", "gold", "desk-1", "desk-2"}
+
+
+def template(own: str):
+    return VirtualMachineProperties(is_template=True, hypervisor=HypervisorIdentity(type="hyperv", id=own))
+
+
+async def test_many_rollbacks_are_one_batch(controller: Controller, rack: Rack) -> None:
+    """Story 2.12."""
+    host = rack.hosts["host1"]
+    for number in range(50):
+        name = f"d{number}"
+        await fill_one(controller, name)
+        host.machines[name] = "Off"
+        tell(host, f"id-{name}", name, adapters=(AdapterState(mac_of(controller, f"{name}-eth0")),))
+    for number in range(50):
+        host.change(f"d{number}", "Running")
+    await until(lambda: all(p(controller, f"d{number}").power_state == "Running" for number in range(50)))
+    await quiet(controller)
+    before = controller.state.revision
+    told = dict(host.states)
+    for number in range(50):
+        told[f"id-d{number}"] = MachineState(f"d{number}", "Off", adapters=(AdapterState(FREE + number),))
+    host.states = told
+    await until(lambda: all(mac_of(controller, f"d{number}-eth0") == FREE + number for number in range(50)))
+    assert await quiet(controller) - before <= 3
+
+
+async def fill_one(controller: Controller, name: str) -> None:
+    await controller.submit(interface(f"{name}-eth0"), ANN)
+    await controller.submit(machine(name, "host1", f"{name}-eth0"), ANN)
