@@ -93,14 +93,14 @@ def _language(root: Node) -> Iterator[str]:
 
 def _calls(root: Node) -> Iterator[str]:
     own = {source(_child(node, "function_name")): _parameters(node) for node in nodes(root, "function_statement")}
-    splats = _splats(root)
+    tables = _Tables(root)
     for node in nodes(root, "command"):
         line, name = f"line {node.start_point.row + 1}:", source(_child(node, "command_name"))
         cmdlet = CMDLETS.get(name.lower())
         if name not in own and (cmdlet is None or cmdlet.name != name):
             yield f"{line} calls {name or source(node)[:40]!r}, which is neither in the table nor defined here"
             continue
-        for given in _given(node, splats):
+        for given in _given(node, tables):
             known = given.lower() in own[name] if name in own else cmdlet is not None and cmdlet.knows(given)
             if not known:
                 yield f"{line} {name} has no parameter {given}"
@@ -115,21 +115,30 @@ def _parameters(function: Node) -> set[str]:
     return {source(one)[1:].lower() for one in nodes(block, "variable")} if block is not None else set()
 
 
-def _splats(root: Node) -> dict[str, set[str]]:
-    """By variable: the keys that it is given as a table, all over the script."""
-    found: dict[str, set[str]] = {}
-    for node in nodes(root, "assignment_expression"):
-        target, value = source(node.children[0]), node.children[-1]
-        name, _, member = target.partition(".")
-        key, _, _ = name.partition("[")
-        if member:
-            found.setdefault(key.lower(), set()).add(member)
-        elif "[" in name:
-            found.setdefault(key.lower(), set()).add(name.partition("[")[2].strip("]'"))
-        for table in list(nodes(value, "hash_literal_expression"))[:1]:
-            if source(table) == source(value):
-                found.setdefault(key.lower(), set()).update(_keys(table))
-    return found
+class _Tables:
+    """Which keys a variable's table has at a place of the text: those that it was last made with, and those added."""
+
+    def __init__(self, root: Node) -> None:
+        self._written: list[tuple[str, bool, set[str]]] = []
+        self._at: list[int] = []
+        for node in nodes(root, "assignment_expression"):
+            target, value = source(node.children[0]), node.children[-1]
+            name = target.partition(".")[0].partition("[")[0]
+            table = next(nodes(value, "hash_literal_expression"), None)
+            self._at.append(node.start_byte)
+            if target != name:
+                self._written.append((name.lower(), False, {target.removeprefix(name).strip(".[]'")}))
+            elif table is not None and source(table) == source(value):
+                self._written.append((name.lower(), True, set(_keys(table))))
+            else:
+                self._written.append((name.lower(), True, {"of a value that is no table written here"}))
+
+    def keys(self, variable: str, at: int) -> set[str]:
+        found = {"of a value that is no table written here"}
+        for place, (name, anew, keys) in zip(self._at, self._written, strict=True):
+            if place < at and name == variable.lower():
+                found = keys if anew else found | keys
+        return found
 
 
 def _keys(table: Node) -> Iterator[str]:
@@ -139,7 +148,7 @@ def _keys(table: Node) -> Iterator[str]:
             yield source(entry.children[0]).strip("'")
 
 
-def _given(command: Node, splats: dict[str, set[str]]) -> Iterator[str]:
+def _given(command: Node, tables: _Tables) -> Iterator[str]:
     """Names of the parameters that this call gives, also by splatting; calls nested in it are their own."""
     elements = _child(command, "command_elements")
     for element in elements.children if elements is not None else ():
@@ -147,4 +156,4 @@ def _given(command: Node, splats: dict[str, set[str]]) -> Iterator[str]:
         if element.type == "command_parameter":
             yield text[1:].rstrip(":")
         elif text.startswith("@") and text[1:].isidentifier():
-            yield from splats.get(f"${text[1:].lower()}", {f"of {text}, which is no table written here"})
+            yield from tables.keys(f"${text[1:]}", command.start_byte)

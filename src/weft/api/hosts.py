@@ -7,6 +7,7 @@ import msgspec
 from weft.api import convert
 from weft.api.call import Answer, Call, json_answer
 from weft.control.controller import Controller
+from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.policy import view
 from weft.core.trace import HostFacts, trace
 from weft.model.errors import Invalid, NotFound
@@ -14,11 +15,18 @@ from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 
 
 def policy(controller: Controller, call: Call, server: str) -> Answer:
-    """GET .../servers/{id}/policy."""
+    """GET .../servers/{id}/policy: for people and scripts, or as a script of PowerShell that puts it in place."""
+    call.only("format", "version")
     form = call.query.get("format", "json").lower()
+    name = _spelled(controller, server)
+    if form == "powershell":
+        text = script_of(controller.state, name, call.query.get("version", V1).lower())
+        return Answer(200, text.encode("ascii"), content_type=b"text/plain; charset=utf-8")
     if form != "json":
-        raise Invalid(f"?format={form} is not served yet; only json is.", code="OperationNotSupported", target="format")
-    return json_answer(view(controller.state, _spelled(controller, server)))
+        raise Invalid(f"?format={form}: write json or powershell.", code="OperationNotSupported", target="format")
+    if "version" in call.query:
+        raise Invalid("?version belongs to ?format=powershell.", target="version")
+    return json_answer(view(controller.state, name))
 
 
 def state(controller: Controller, server: str) -> Answer:

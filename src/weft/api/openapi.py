@@ -191,10 +191,10 @@ def _weft_paths() -> dict[str, Schema]:
     audit |= {"requestBody": _body(_schema_of(Inventory), required=True)}
     paths["/weft/v1/audits"] = {"post": audit}
     paths["/weft/v1/schemas/inventory"] = {"get": _operation("The JSON Schema of an inventory", {"200": _ANY})}
-    for name in ("policy", "state"):
-        paths[f"/weft/v1/servers/{{id}}/{name}"] = _described(
-            {"get": _operation(f"{name} of a host", {"200": _ANY})}, ("id",)
-        )
+    state = _operation("state of a host", {"200": _ANY})
+    policy = _operation("policy of a host", {"200": _ANY}) | {"parameters": _POLICY}
+    paths["/weft/v1/servers/{id}/state"] = _described({"get": state}, ("id",))
+    paths["/weft/v1/servers/{id}/policy"] = _described({"get": policy}, ("id",))
     paths["/weft/v1/addresses/{address}"] = _described(
         {"get": _operation("One address with its history", {"200": _ANY})}, ("address",)
     )
@@ -244,6 +244,10 @@ _LIMITS = [
     _query("after", "As in nextLink."),
 ]
 _PAGE = [_query("state", "One of the six states."), *_LIMITS]
+_POLICY = [
+    _query("format", "json, or powershell: a script, as text/plain."),
+    _query("version", "Of powershell: v1, or v2 with port profiles only."),
+]
 _CLASHES = [
     _query("kind", "activeTwin, foreign, drift or rangeOverlap."),
     _query("server", "Those on this server."),

@@ -1,5 +1,6 @@
 """`weft trace`, `policy`: what the controller has told the hosts."""
 
+import enum
 import json
 import re
 from collections.abc import Iterator
@@ -67,19 +68,50 @@ def _print_trace(found: Any) -> None:
         print("missing: " + ", ".join(f"{name} {show.clean(value)}" for name, value in found["missing"].items()))
 
 
+class PolicyFormat(enum.StrEnum):
+    table = "table"
+    json = "json"
+    yaml = "yaml"
+    powershell = "powershell"
+
+
+class Hnv(enum.StrEnum):
+    v1 = "v1"
+    v2 = "v2"
+
+
 @app.command("policy", epilog=EPILOG)
-def policy(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
+def policy(
+    ctx: typer.Context,
+    server: Host,
+    output: Annotated[
+        PolicyFormat,
+        typer.Option("--output", "-o", help="How to print it; powershell: a script that puts it in place."),
+    ] = PolicyFormat.table,
+    hnv: Annotated[
+        Hnv | None,
+        typer.Option("--hnv", help="Of -o powershell: version 1 of Network Virtualization, or 2: port profiles only."),
+    ] = None,
+    controller: Controller = "",
+) -> None:
     """Show every record that a host has been told.
 
     \b
     weft policy host1
     weft policy host1 -o json
+    weft policy host1 -o powershell > host1.ps1
     """
+    if hnv is not None and output is not PolicyFormat.powershell:
+        raise typer.BadParameter("--hnv belongs to -o powershell")
+    path = f"{WEFT}/servers/{last_of(server)}/policy"
 
     async def work(client: Client) -> None:
-        found = await client.get(f"{WEFT}/servers/{last_of(server)}/policy")
-        if output is not Format.table:
-            show.as_yaml([found]) if output is Format.yaml else show.as_json(found)
+        if output is PolicyFormat.powershell:
+            print(await client.text(path, format="powershell", version=(hnv or Hnv.v1).value), end="")
+            return
+        found = await client.get(path)
+        if output is not PolicyFormat.table:
+            show.as_yaml([found]) if output is PolicyFormat.yaml else show.as_json(found)
             return
         for i, (title, records) in enumerate(_tables("", found)):
             print(("\n" if i else "") + title)

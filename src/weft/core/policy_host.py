@@ -54,7 +54,7 @@ def provider_addresses(state: State, server: Server) -> Iterator[ProviderAddress
             logical_id, subnet = found
             length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
             gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
-            yield ProviderAddress(pack_ip(text), length, gateway, f"/logicalNetworks/{logical_id}")
+            yield ProviderAddress(pack_ip(text), length, gateway, f"/logicalNetworks/{logical_id}", subnet.vlan_id)
 
 
 def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubnetProperties] | None:

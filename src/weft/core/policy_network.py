@@ -14,6 +14,7 @@ from weft.core.policy_places import (
     Network,
     Subnet,
     has_mac,
+    instance_of,
     mac_of,
     network_of,
     packed_prefix,
@@ -48,7 +49,8 @@ def settings(state: State, network: Network) -> NetworkSettings:
     manager = state.get("virtualNetworkManager", "configuration")
     protocol = manager.properties.network_virtualization_protocol if manager is not None else "VXLAN"
     rdid = Rdid(network.properties.routing_domain_number)
-    return NetworkSettings(rdid, _ENCAPSULATIONS.get(protocol.lower(), "vxlan"), network_ref(network))
+    encapsulation = _ENCAPSULATIONS.get(protocol.lower(), "vxlan")
+    return NetworkSettings(rdid, encapsulation, network_ref(network), instance_of(network))
 
 
 def subnet_record(subnet: Subnet) -> SubnetRecord:

@@ -96,8 +96,8 @@ def has_mac(interface: Interface) -> bool:
     return bool(interface.properties.private_mac_address)
 
 
-def instance_of(interface: Interface) -> InstanceId:
-    return InstanceId(interface.instance_id.lower())
+def instance_of(resource: Interface | Network) -> InstanceId:
+    return InstanceId(resource.instance_id.lower())
 
 
 def server_of(machine: VirtualMachine) -> str:

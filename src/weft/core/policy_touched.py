@@ -115,7 +115,7 @@ class Touched:
         old, new = _provider_subnets(change.before), _provider_subnets(change.after)
         if old == new:
             return
-        changed = {prefix for prefix, _ in old ^ new}
+        changed = {prefix for prefix, *_ in old ^ new}
         for server in self._state.all(SERVERS):
             for text in server.properties.provider_addresses:
                 if any(ipaddress.ip_address(text) in ipaddress.ip_network(prefix) for prefix in changed):
@@ -249,12 +249,15 @@ class Touched:
                 self._host_key(server_id, (14, version.resource_id.encode()))
 
 
-def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set[tuple[str, tuple[str, ...]]]:
-    """What of a logical network reaches hosts: prefixes and gateways of its subnets if it is a provider network."""
+def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set[tuple[str, tuple[str, ...], int]]:
+    """What of a logical network reaches hosts: prefix, gateways and VLAN of its subnets if it is a provider network."""
     if network is None or not network.properties.network_virtualization_enabled:
         return set()
     subnets = (subnet.properties for subnet in network.properties.subnets if subnet.properties.address_prefix)
-    return {(str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways) for one in subnets}
+    return {
+        (str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways, one.vlan_id)
+        for one in subnets
+    }
 
 
 def _connections(server: Server | None) -> object:
@@ -265,9 +268,10 @@ def _addresses(server: Server | None) -> tuple[str, ...] | None:
     return server.properties.provider_addresses if server is not None else None
 
 
-def _network_identity(network: Network) -> tuple[int, str, str]:
+def _network_identity(network: Network) -> tuple[int, str, str, str]:
     properties = network.properties
-    return properties.routing_domain_number, network.resource_id, last_id(properties.logical_network)
+    logical = last_id(properties.logical_network)
+    return properties.routing_domain_number, network.resource_id, network.instance_id, logical
 
 
 def _subnet_identity(subnet: Subnet) -> tuple[int, str]:

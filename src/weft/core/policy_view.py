@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from weft.core import policy_host, policy_network
+from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network, known
 from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, ProviderAddress
 from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, Vsid, ip_text, mac_digits
-
-MARK = "weft:"
-"""How a lookup record's Context begins: tells ours from a record that another hand made."""
 
 _ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
 
@@ -56,13 +54,15 @@ def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
     for subnet in network.properties.subnets:
         own = policy_network.subnet_record(subnet)
         gateway = LookupRecord(own.vsid, own.gateway, ROUTER_MAC, GATEWAY_DUMMY_PROVIDER_ADDRESS)
-        yield _lookup_record(gateway, f"{subnet.resource_id}-DG", f"{MARK}gateway")
+        context = context_of(network.resource_id, gateway=True)
+        yield _lookup_record(gateway, f"{subnet.resource_id}-DG", context)
         for interface in policy_network.interfaces_of(state, network, subnet):
             for record in policy_network.lookups(state, interface, network):
                 found[record] = interface
     for record in sorted(found, key=lambda one: (one.vsid, one.customer_address)):
-        interface = found[record]
-        yield _lookup_record(record, _machine_name(state, interface.resource_id), f"{MARK}{interface.resource_id}")
+        name = found[record].resource_id
+        shown = _lookup_record(record, _machine_name(state, name), context_of(network.resource_id))
+        yield shown | {"networkInterface": f"/networkInterfaces/{name}"}
 
 
 def _machine_name(state: State, interface_id: str) -> str:

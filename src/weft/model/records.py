@@ -24,6 +24,8 @@ class NetworkSettings(msgspec.Struct, frozen=True, array_like=True, tag=1):
     rdid: Rdid
     encapsulation: str
     resource_ref: str
+    instance_id: InstanceId = InstanceId("")
+    """The RDID as Hyper-V has it, a GUID."""
 
     @property
     def key(self) -> RecordKey:
@@ -90,6 +92,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     prefix_length: int
     gateway: PackedIp
     logical_network: str
+    vlan: int = 0
+    """Of its provider subnet; 0: untagged."""
 
     @property
     def key(self) -> RecordKey:

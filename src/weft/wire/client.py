@@ -135,6 +135,10 @@ class Client:
         """The body of a resource, child or view. Raises NotFound and other refusals."""
         return (await self._call("GET", path, {k: str(v) for k, v in parameters.items()})).body
 
+    async def text(self, path: str, **parameters: str) -> str:
+        """As `get`, of what is no JSON: a host's policy as a script."""
+        return str((await self._call("GET", path, parameters)).body)
+
     async def find(self, path: str) -> Any | None:
         """As `get`, with None where there is nothing."""
         try:
@@ -201,7 +205,9 @@ class Client:
             method, path, params=query or None, content=content, headers=headers, timeout=timeout
         )
         response = await self._send(request)
-        answer = Answer(response.status_code, _json(response.content), response.headers.get("etag", ""))
+        is_text = response.headers.get("content-type", "").startswith("text/plain")
+        body = response.text if is_text else _json(response.content)
+        answer = Answer(response.status_code, body, response.headers.get("etag", ""))
         if answer.status >= 400:
             raise error_of(answer.status, answer.body)
         return answer

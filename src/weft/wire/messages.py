@@ -7,8 +7,8 @@ Each stream counts its frames (`sequence`, dense): a gap means loss, and the age
 Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
         what follows it of MachineFact; seen, looked and hypervisor of Facts; move_address, hardware and errand of the
-        record Machine. Who does not know them passes them over. The record HostSettings came later too: only hosts of
-        which something is wanted are sent it.
+        record Machine; instance_id of NetworkSettings; vlan of ProviderAddress. Who does not know them passes them
+        over. The record HostSettings came later too: only hosts of which something is wanted are sent it.
 """
 
 import msgspec

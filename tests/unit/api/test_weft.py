@@ -1,6 +1,7 @@
 """/weft/v1: machines' actions, the ledger's views, hosts' policy and state, traces, metrics, the description."""
 
 import asyncio
+import json
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.powershell import faults, literals
 from tests.unit.api.conftest import WEB, Api, HandClock, N, W, interface_in, machine_with
 from weft.api.serve import build
 from weft.control.controller import Controller
@@ -206,7 +208,33 @@ class TestHosts:
         assert {record["virtualSubnetId"] for record in policy["lookupRecords"]} == {6001}
         assert policy["ports"][0]["networkInterface"] == "/networkInterfaces/n1"
         assert (await machine.get(f"{W}/servers/none/policy")).status_code == 404
-        assert (await machine.get(f"{W}/servers/host1/policy?format=powershell")).status_code == 400
+
+    async def test_policy_as_a_script(self, machine: Api) -> None:
+        await machine.post(f"{W}/virtualMachines/vm1/start", {})
+        first = await machine.get(f"{W}/servers/HOST1/policy?format=PowerShell")
+        assert (first.status_code, first.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert faults(first.text) == []
+        data = json.loads(literals(first.text)[0])
+        assert data["Server"] == "host1"
+        assert {record["VirtualSubnetId"] for record in data["LookupRecords"]} == {6001}
+        second = await machine.get(f"{W}/servers/host1/policy?format=powershell&version=V2")
+        assert "LookupRecords" not in second.text
+        assert [port["Machine"] for port in json.loads(literals(second.text)[0])["Ports"]] == ["vm1"]
+
+    @pytest.mark.parametrize(
+        ("asked", "status", "said"),
+        [
+            ("none/policy?format=powershell", 404, "none"),
+            ("host1/policy?format=xml", 400, "json or powershell"),
+            ("host1/policy?format=powershell&version=v3", 400, "v1 or v2"),
+            ("host1/policy?version=v1", 400, "format=powershell"),
+            ("host1/policy?formt=powershell", 400, "formt"),
+        ],
+    )
+    async def test_a_policy_that_there_is_not(self, machine: Api, asked: str, status: int, said: str) -> None:
+        answer = await machine.get(f"{W}/servers/{asked}")
+        assert answer.status_code == status
+        assert said in answer.json()["error"]["message"]
 
     async def test_state_of_an_unmanaged_server(self, fabric: Api) -> None:
         state = await fabric.body(f"{W}/servers/host1/state")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.powershell import faults
 from tests.unit.cli.conftest import CLUSTER, Weft
 from weft.cli import columns
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -263,6 +264,15 @@ def test_looking_at_hosts_and_packets(cluster: Path, weft: Weft) -> None:
     assert policy.exit_code == 0, policy.output
     assert "6001" in policy.stdout
     assert weft("policy", "host1").exit_code == 0
+    script = weft("policy", "host1", "-o", "powershell")
+    assert script.exit_code == 0, script.output
+    assert faults(script.stdout) == []
+    assert '"CustomerAddress":"10.1.1.' in script.stdout
+    ports_only = weft("policy", "host1", "-o", "powershell", "--hnv", "v2")
+    assert "CustomerAddress" not in ports_only.stdout, ports_only.output
+    assert "ProfileId" in ports_only.stdout
+    assert weft("policy", "host1", "--hnv", "v2").exit_code == 2
+    assert weft("policy", "nowhere", "-o", "powershell").exit_code == 1
     assert weft("host", "state", "host1").exit_code == 0
     trace = weft("trace", "web1-eth0", "10.1.1.200")
     assert (trace.exit_code, "not delivered" in trace.stdout) == (0, True), trace.output

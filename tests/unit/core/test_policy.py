@@ -50,7 +50,7 @@ def test_a_routing_domain_is_told_its_subnets_routes_hosts_and_running_machines(
     zeros = pack_ip("0.0.0.0")
     web, db = pack_ip("10.1.1.0"), pack_ip("10.1.2.0")
     assert set(policy.network_stream(world.state, 60).values()) == {
-        NetworkSettings(60, "nvgre", "/virtualNetworks/Blue"),
+        NetworkSettings(60, "nvgre", "/virtualNetworks/Blue", instance("virtualNetworks/Blue")),
         SubnetRecord(6001, web, 24, pack_ip("10.1.1.1")),
         SubnetRecord(6002, db, 24, pack_ip("10.1.2.1")),
         CustomerRoute(6001, web, 24, zeros, 255),
@@ -343,11 +343,12 @@ def test_the_view_shows_gateway_and_machine_of_every_subnet_as_the_cmdlets_do():
         "rule": "TranslationMethodEncap",
         "type": "Static",
         "vmName": "web-DG",
-        "context": "weft:gateway",
+        "context": "weft:tenant gateway",
     }
     assert machine_record["macAddress"] == "001DD8B71C00"
     assert (machine_record["customerAddress"], machine_record["providerAddress"]) == ("10.0.0.2", "10.10.10.9")
-    assert (machine_record["vmName"], machine_record["context"]) == ("vm", "weft:vm-eth0")
+    assert (machine_record["vmName"], machine_record["context"]) == ("vm", "weft:tenant")
+    assert machine_record["networkInterface"] == "/networkInterfaces/vm-eth0"
     assert seen["customerRoutes"] == [
         {
             "routingDomainId": "{" + instance("virtualNetworks/tenant") + "}",

@@ -3,7 +3,7 @@
 Read by the test that parses them all and by the fake host's own tests.
 """
 
-from weft.core.hyperv import machines
+from weft.core.hyperv import machines, network_scripts
 from weft.core.hyperv.script import Script
 
-SCRIPTS: tuple[Script, ...] = (*machines.SCRIPTS,)
+SCRIPTS: tuple[Script, ...] = (*machines.SCRIPTS, *network_scripts.SCRIPTS)

@@ -1,0 +1,224 @@
+"""The two scripts with which a driver keeps a host's Hyper-V Network Virtualization (version 1): FOUND tells what is
+there, APPLY does the difference. What they take and write: weft.core.hyperv.found and .differences.
+
+APPLY does one change after another and stops at the first that fails; whoever runs it reads again and compares again.
+"""
+
+from weft.core.hyperv.script import PROLOGUE, Script
+
+PROFILE_FEATURE = "9940cd46-8b06-43bb-b9d5-93d50381fd56"
+"""The port profile among a port's features (Msvm_EthernetSwitchPortProfileSettingData)."""
+
+FOUND = Script(
+    "network virtualization: read",
+    PROLOGUE
+    + f"""
+# Takes Adapter: name of the physical adapter that carries the tunnels.
+$physical = @(Get-NetAdapter | Where-Object {{ $_.Name -eq $arguments.Adapter }})
+$index = $null
+if ($physical.Count -eq 1) {{ $index = $physical[0].InterfaceIndex }}
+$unbound = @(Get-NetAdapterBinding | Where-Object {{
+    $_.Name -eq $arguments.Adapter -and $_.ComponentID -eq 'ms_netwnv' -and -not $_.Enabled
+}})
+$adapters = @(Get-VM | ForEach-Object {{
+    $machine = $_
+    Get-VMNetworkAdapter -VM $machine | ForEach-Object {{
+        $features = @(Get-VMSwitchExtensionPortFeature -VMNetworkAdapter $_ -FeatureId '{PROFILE_FEATURE}')
+        $owner = ''
+        if ($features.Count -eq 1) {{ $owner = [string]$features[0].SettingData.ProfileId }}
+        [pscustomobject]@{{
+            MachineId = [string]$machine.Id
+            Machine = $machine.Name
+            Id = $_.Id
+            MacAddress = $_.MacAddress
+            VirtualSubnetId = $_.VirtualSubnetId
+            ProfileId = $owner
+        }}
+    }}
+}})
+[pscustomobject]@{{
+    InterfaceIndex = $index
+    Unbound = $unbound.Count -gt 0
+    LookupRecords = @(Get-NetVirtualizationLookupRecord | ForEach-Object {{
+        [pscustomobject]@{{
+            CustomerAddress = $_.CustomerAddress
+            VirtualSubnetId = $_.VirtualSubnetID
+            MacAddress = $_.MACAddress
+            ProviderAddress = $_.ProviderAddress
+            Rule = [string]$_.Rule
+            Type = [string]$_.Type
+            Context = $_.Context
+        }}
+    }})
+    CustomerRoutes = @(Get-NetVirtualizationCustomerRoute | ForEach-Object {{
+        [pscustomobject]@{{
+            RoutingDomainId = $_.RoutingDomainID
+            VirtualSubnetId = $_.VirtualSubnetID
+            DestinationPrefix = $_.DestinationPrefix
+            NextHop = $_.NextHop
+            Metric = $_.Metric
+        }}
+    }})
+    ProviderAddresses = @(Get-NetVirtualizationProviderAddress | ForEach-Object {{
+        [pscustomobject]@{{
+            ProviderAddress = $_.ProviderAddress
+            PrefixLength = $_.PrefixLength
+            VlanId = $_.VlanID
+            InterfaceIndex = $_.InterfaceIndex
+            ManagedByCluster = [bool]$_.ManagedByCluster
+        }}
+    }})
+    ProviderRoutes = @(Get-NetVirtualizationProviderRoute | ForEach-Object {{
+        [pscustomobject]@{{
+            DestinationPrefix = $_.DestinationPrefix
+            NextHop = $_.NextHop
+            Metric = $_.Metric
+            InterfaceIndex = $_.InterfaceIndex
+        }}
+    }})
+    Adapters = $adapters
+}} | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+
+APPLY = Script(
+    "network virtualization: change",
+    PROLOGUE
+    + """
+# Takes Adapter and Changes (weft.core.hyperv.differences.Changes); each kind in the order in which it is safe.
+$changes = $arguments.Changes
+$physical = @(Get-NetAdapter | Where-Object { $_.Name -eq $arguments.Adapter })
+if ($physical.Count -ne 1) { throw ('This host has no network adapter named {0}.' -f $arguments.Adapter) }
+$index = $physical[0].InterfaceIndex
+
+function Add-LookupRecord {
+    param($Record)
+    $values = @{
+        CustomerAddress = $Record.CustomerAddress
+        VirtualSubnetID = $Record.VirtualSubnetId
+        MACAddress = $Record.MacAddress
+        ProviderAddress = $Record.ProviderAddress
+        Rule = $Record.Rule
+        Type = $Record.Type
+        Context = $Record.Context
+    }
+    New-NetVirtualizationLookupRecord @values | Out-Null
+}
+
+function Remove-LookupRecord {
+    param($Record)
+    $values = @{
+        CustomerAddress = $Record.CustomerAddress
+        VirtualSubnetID = $Record.VirtualSubnetId
+        MACAddress = $Record.MacAddress
+        Type = $Record.Type
+    }
+    Remove-NetVirtualizationLookupRecord @values
+}
+
+if ($changes.Bind) {
+    foreach ($binding in @(Get-NetAdapterBinding | Where-Object {
+        $_.Name -eq $arguments.Adapter -and $_.ComponentID -eq 'ms_netwnv'
+    })) {
+        Enable-NetAdapterBinding -InputObject $binding
+    }
+}
+foreach ($one in @($changes.TakeProviderAddresses)) {
+    Remove-NetVirtualizationProviderAddress -ProviderAddress $one.ProviderAddress
+}
+foreach ($one in @($changes.AddProviderAddresses)) {
+    $values = @{
+        InterfaceIndex = $index
+        ProviderAddress = $one.ProviderAddress
+        PrefixLength = $one.PrefixLength
+    }
+    if ($one.VlanId -ne 0) { $values.VlanID = $one.VlanId }
+    New-NetVirtualizationProviderAddress @values | Out-Null
+}
+foreach ($one in @($changes.SetProviderAddresses)) {
+    $values = @{
+        ProviderAddress = $one.ProviderAddress
+        InterfaceIndex = $index
+        PrefixLength = $one.PrefixLength
+        VlanID = $one.VlanId
+    }
+    Set-NetVirtualizationProviderAddress @values
+}
+foreach ($one in @($changes.AddProviderRoutes)) {
+    $values = @{
+        InterfaceIndex = $index
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+    }
+    if ($one.Metric -ne 0) { $values.Metric = $one.Metric }
+    New-NetVirtualizationProviderRoute @values | Out-Null
+}
+foreach ($one in @($changes.ReplaceLookupRecords)) {
+    Remove-LookupRecord -Record $one.Before
+    Add-LookupRecord -Record $one.After
+}
+foreach ($one in @($changes.SetLookupRecords)) {
+    $values = @{
+        CustomerAddress = $one.CustomerAddress
+        VirtualSubnetID = $one.VirtualSubnetId
+        MACAddress = $one.MacAddress
+        ProviderAddress = $one.ProviderAddress
+        Rule = $one.Rule
+        Context = $one.Context
+    }
+    Set-NetVirtualizationLookupRecord @values
+}
+foreach ($one in @($changes.AddLookupRecords)) { Add-LookupRecord -Record $one }
+foreach ($one in @($changes.RemoveCustomerRoutes)) {
+    $values = @{
+        RoutingDomainID = $one.RoutingDomainId
+        VirtualSubnetID = $one.VirtualSubnetId
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+    }
+    Remove-NetVirtualizationCustomerRoute @values
+}
+foreach ($one in @($changes.SetCustomerRoutes)) {
+    $values = @{
+        RoutingDomainID = $one.RoutingDomainId
+        VirtualSubnetID = $one.VirtualSubnetId
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+        Metric = $one.Metric
+    }
+    Set-NetVirtualizationCustomerRoute @values
+}
+foreach ($one in @($changes.AddCustomerRoutes)) {
+    $values = @{
+        RoutingDomainID = $one.RoutingDomainId
+        VirtualSubnetID = $one.VirtualSubnetId
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+        Metric = $one.Metric
+    }
+    New-NetVirtualizationCustomerRoute @values | Out-Null
+}
+foreach ($one in @($changes.SetPorts)) {
+    $machines = @(Get-VM | Where-Object { [string]$_.Id -eq $one.MachineId })
+    $every = @($machines | ForEach-Object { Get-VMNetworkAdapter -VM $_ })
+    $adapters = @($every | Where-Object { $_.Id -eq $one.AdapterId })
+    if ($adapters.Count -ne 1) { throw ('Machine {0} has no adapter {1} any more.' -f $one.MachineId, $one.AdapterId) }
+    Set-VMNetworkAdapter -VMNetworkAdapter $adapters[0] -VirtualSubnetId $one.VirtualSubnetId
+}
+foreach ($one in @($changes.RemoveLookupRecords)) { Remove-LookupRecord -Record $one }
+foreach ($one in @($changes.RemoveProviderRoutes)) {
+    $values = @{
+        InterfaceIndex = $index
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+    }
+    Remove-NetVirtualizationProviderRoute @values
+}
+foreach ($one in @($changes.RemoveProviderAddresses)) {
+    Remove-NetVirtualizationProviderAddress -ProviderAddress $one.ProviderAddress
+}
+[pscustomobject]@{ Done = $true } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+
+SCRIPTS = (FOUND, APPLY)

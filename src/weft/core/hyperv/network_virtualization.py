@@ -1,0 +1,269 @@
+"""A host's policy as Hyper-V Network Virtualization has it (version 1, the NetWNV cmdlets), as values.
+
+`desired` compiles it from the records that the host's agent gets (weft.model.records), so that the API's script, the
+driver and the tests share one compile. Members are named as the parameters of New-NetVirtualization..., and so are the
+JSON members that scripts take. Pure; the same records always make equal values in the same order.
+
+Each lookup record bears our mark at the start of its Context. What else Windows keeps of this has no room for a
+mark: a customer route is ours where its virtual subnet has a lookup record of ours (each has at least its gateway's).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+import msgspec
+
+from weft.model import records
+from weft.model.records import HostRecord, NetworkRecord
+from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, InstanceId, Vsid, ip_text, mac_digits
+
+MARK = "weft:"
+"""How the Context of a lookup record of ours begins."""
+
+ENCAP = "TranslationMethodEncap"
+"""NVGRE (RFC 7637); the only rule that we write."""
+
+STATIC = "Static"
+
+NOT_HERE_YET = ("Incoming", "Absent")
+"""Powers of a machine (weft.model.records.Machine) that this host need not have."""
+
+
+class LookupRecord(msgspec.Struct, frozen=True, rename="pascal"):
+    """Where a customer address is. Windows keeps it by (VSID, customer address, MAC, type); we have one for each
+    (VSID, customer address)."""
+
+    customer_address: str
+    virtual_subnet_id: int
+    mac_address: str
+    """Twelve digits in upper case, as Hyper-V writes them."""
+    provider_address: str
+    rule: str = ENCAP
+    type: str = STATIC
+    context: str = ""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        return self.virtual_subnet_id, self.customer_address
+
+    @property
+    def is_ours(self) -> bool:
+        return self.context.startswith(MARK)
+
+    @property
+    def is_gateway(self) -> bool:
+        """The distributed router's: its provider address is never sent to the wire."""
+        return self.provider_address == ip_text(GATEWAY_DUMMY_PROVIDER_ADDRESS)
+
+
+class CustomerRoute(msgspec.Struct, frozen=True, rename="pascal"):
+    """A subnet's own route: next hop all zeros is on link. Windows takes one for each VSID."""
+
+    routing_domain_id: str
+    """GUID in braces, lower case."""
+    virtual_subnet_id: int
+    destination_prefix: str
+    next_hop: str
+    metric: int
+
+
+class ProviderAddress(msgspec.Struct, frozen=True, rename="pascal"):
+    """The host's own tunnel address, on one physical adapter."""
+
+    provider_address: str
+    prefix_length: int
+    vlan_id: int = 0
+
+
+class ProviderRoute(msgspec.Struct, frozen=True, rename="pascal"):
+    """How packets between hosts leave the provider subnet."""
+
+    destination_prefix: str
+    next_hop: str
+    metric: int = 0
+
+
+class Port(msgspec.Struct, frozen=True, rename="pascal"):
+    """The port of a machine's adapter: found by the interface id of its port profile, else by its place among the
+    machine's adapters; never by its MAC address, which may be another than it should be."""
+
+    network_interface: str
+    instance_id: InstanceId
+    virtual_subnet_id: int
+    mac_address: str
+    machine: str
+    machine_id: str
+    """The hypervisor's own; empty where it is not known: then the machine bears its resource id as its name."""
+    position: int
+    """Place among the machine's adapters, from 0."""
+    of: int
+    """How many the machine has."""
+    expected: bool = True
+    """The machine is on this host; False where it may come."""
+
+
+class Desired(msgspec.Struct, frozen=True, rename="pascal"):
+    """All that one host should have, each kind in order."""
+
+    lookup_records: tuple[LookupRecord, ...] = ()
+    customer_routes: tuple[CustomerRoute, ...] = ()
+    provider_addresses: tuple[ProviderAddress, ...] = ()
+    provider_routes: tuple[ProviderRoute, ...] = ()
+    ports: tuple[Port, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What the policy says and this version cannot do, in sentences for people."""
+
+
+def context_of(network: str, gateway: bool = False) -> str:
+    """The Context of a lookup record of a virtual network; `network` is its resource id or reference."""
+    name = network.rpartition("/")[2]
+    return f"{MARK}{name} gateway" if gateway else f"{MARK}{name}"
+
+
+def desired(host: Iterable[HostRecord], networks: Mapping[int, Iterable[NetworkRecord]]) -> Desired:
+    """What a host should have: `host` is its stream, `networks` the streams of the networks it needs, by rdid."""
+    own = list(host)
+    addresses = [one for one in own if isinstance(one, records.ProviderAddress)]
+    needed = sorted((one for one in own if isinstance(one, records.NeededNetwork)), key=lambda one: one.resource_ref)
+    compiled = [_network(one, list(networks.get(one.rdid, ()))) for one in needed]
+    lookups = [record for network in compiled for record in network.lookups]
+    return Desired(
+        lookup_records=tuple(sorted(lookups, key=lambda one: (one.virtual_subnet_id, _order(one.customer_address)))),
+        customer_routes=tuple(sorted((r for n in compiled for r in n.routes), key=lambda one: one.virtual_subnet_id)),
+        provider_addresses=tuple(
+            ProviderAddress(ip_text(one.address), one.prefix_length, one.vlan)
+            for one in sorted(addresses, key=lambda one: one.address)
+        ),
+        provider_routes=tuple(dict.fromkeys(_provider_routes(addresses))),
+        ports=tuple(sorted(_ports(own), key=lambda one: (one.machine, one.position, one.instance_id))),
+        warnings=(*(text for network in compiled for text in network.warnings), *_reach(addresses, lookups, needed)),
+    )
+
+
+class _Network(NamedTuple):
+    lookups: list[LookupRecord]
+    routes: list[CustomerRoute]
+    warnings: list[str]
+
+
+def _network(needed: records.NeededNetwork, stream: list[NetworkRecord]) -> _Network:
+    settings = next((one for one in stream if isinstance(one, records.NetworkSettings)), None)
+    name = needed.resource_ref.rpartition("/")[2]
+    if settings is None or not settings.instance_id:
+        return _Network([], [], [f"The records of network {name} have not come yet."])
+    warnings = []
+    if settings.encapsulation != "nvgre":
+        warnings.append(
+            f"Network {name} is meant to travel over {settings.encapsulation.upper()}, and this version of Hyper-V"
+            " Network Virtualization speaks NVGRE: set networkVirtualizationProtocol to NVGRE."
+        )
+    subnets, left_out = _one_prefix_each([one for one in stream if isinstance(one, records.SubnetRecord)])
+    warnings += [
+        f"{ip_text(one.prefix)}/{one.prefix_length} of network {name} is left out: Hyper-V takes one route for each"
+        f" virtual subnet; {one.vsid} has another."
+        for one in left_out
+    ]
+    families = {one.vsid: len(one.prefix) for one in subnets.values()}
+    gateways = [_gateway(one, name) for one in subnets.values()]
+    lookups = [
+        _lookup(one, context_of(name))
+        for one in stream
+        if isinstance(one, records.LookupRecord) and families.get(one.vsid) == len(one.customer_address)
+    ]
+    routes = [
+        _customer_route(one, settings.instance_id)
+        for one in stream
+        if isinstance(one, records.CustomerRoute) and (one.vsid, one.prefix) in subnets
+    ]
+    return _Network([*gateways, *lookups], routes, warnings)
+
+
+def _one_prefix_each(
+    subnets: list[records.SubnetRecord],
+) -> tuple[dict[tuple[Vsid, bytes], records.SubnetRecord], list[records.SubnetRecord]]:
+    """Of a dual-stack pair, which shares its VSID, the IPv4 half; and what that leaves out."""
+    chosen: dict[Vsid, records.SubnetRecord] = {}
+    left_out = []
+    for one in sorted(subnets, key=lambda one: (one.vsid, len(one.prefix), one.prefix)):
+        if one.vsid in chosen:
+            left_out.append(one)
+        else:
+            chosen[one.vsid] = one
+    return {(one.vsid, one.prefix): one for one in chosen.values()}, left_out
+
+
+def _gateway(subnet: records.SubnetRecord, network: str) -> LookupRecord:
+    """Every host's distributed router answers for the subnet's lowest address, with one MAC everywhere."""
+    own = records.LookupRecord(subnet.vsid, subnet.gateway, ROUTER_MAC, GATEWAY_DUMMY_PROVIDER_ADDRESS)
+    return _lookup(own, context_of(network, gateway=True))
+
+
+def _lookup(record: records.LookupRecord, context: str) -> LookupRecord:
+    return LookupRecord(
+        customer_address=ip_text(record.customer_address),
+        virtual_subnet_id=record.vsid,
+        mac_address=mac_digits(record.mac),
+        provider_address=ip_text(record.provider_address),
+        context=context,
+    )
+
+
+def _customer_route(route: records.CustomerRoute, instance_id: str) -> CustomerRoute:
+    return CustomerRoute(
+        routing_domain_id="{" + instance_id + "}",
+        virtual_subnet_id=route.vsid,
+        destination_prefix=f"{ip_text(route.prefix)}/{route.prefix_length}",
+        next_hop=ip_text(route.next_hop),
+        metric=route.metric,
+    )
+
+
+def _provider_routes(addresses: Iterable[records.ProviderAddress]) -> Iterator[ProviderRoute]:
+    for one in sorted(addresses, key=lambda one: one.address):
+        if one.gateway:
+            anywhere = "0.0.0.0/0" if len(one.gateway) == 4 else "::/0"
+            yield ProviderRoute(anywhere, ip_text(one.gateway))
+
+
+def _ports(own: list[HostRecord]) -> Iterator[Port]:
+    places = {
+        instance_id: (machine, position)
+        for machine in own
+        if isinstance(machine, records.Machine)
+        for position, instance_id in enumerate(machine.instance_ids)
+    }
+    for binding in own:
+        if isinstance(binding, records.PortBinding) and binding.instance_id in places:
+            machine, position = places[binding.instance_id]
+            yield Port(
+                network_interface=binding.network_interface,
+                instance_id=binding.instance_id,
+                virtual_subnet_id=binding.vsid,
+                mac_address=mac_digits(binding.mac),
+                machine=machine.machine,
+                machine_id=machine.hypervisor_id.lower(),
+                position=position,
+                of=len(machine.instance_ids),
+                expected=machine.power not in NOT_HERE_YET,
+            )
+
+
+def _reach(
+    addresses: list[records.ProviderAddress], lookups: list[LookupRecord], needed: list[records.NeededNetwork]
+) -> Iterator[str]:
+    """What keeps tunnels from working (story 4.8): no address of one's own, or no way out of its subnet."""
+    if needed and not addresses:
+        yield "This host has no provider address: nothing of its virtual networks reaches other hosts."
+    if not addresses or any(one.gateway for one in addresses):
+        return
+    prefixes = [ip_network((one.address, one.prefix_length), strict=False) for one in addresses]
+    peers = sorted({one.provider_address for one in lookups if not one.is_gateway}, key=_order)
+    far = [peer for peer in peers if not any(ip_address(peer) in prefix for prefix in prefixes)]
+    if far:
+        yield f"The provider subnet of this host names no gateway, so {far[0]} and other subnets cannot be reached."
+
+
+def _order(address: str) -> tuple[int, int]:
+    parsed = ip_address(address)
+    return parsed.version, int(parsed)

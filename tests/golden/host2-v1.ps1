@@ -1,0 +1,221 @@
+# Written by Weft: makes the host that it is for match its policy. Run it there, as an administrator.
+# Each thing is looked up before it is changed, so it may run any number of times; it prints what it changes.
+# -Adapter NAME   the physical network adapter, where it is another than the one in the data below
+# -Sweep          also remove records of ours that are not in this policy (version 1)
+param([string]$Adapter, [switch]$Sweep)
+$ErrorActionPreference = 'Stop'
+
+# All data of the policy, as JSON.
+$policy = @'
+{"Server":"host2","Revision":0,"Adapter":"Ethernet","LookupRecords":[{"CustomerAddress":"10.1.1.1","VirtualSubnetId":6001,"MacAddress":"025745465401","ProviderAddress":"169.254.254.254","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue gateway"},{"CustomerAddress":"10.1.1.11","VirtualSubnetId":6001,"MacAddress":"101010101105","ProviderAddress":"192.168.1.10","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue"},{"CustomerAddress":"10.1.1.12","VirtualSubnetId":6001,"MacAddress":"101010101107","ProviderAddress":"192.168.2.20","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue"}],"CustomerRoutes":[{"RoutingDomainId":"{11111111-2222-3333-4444-000000000000}","VirtualSubnetId":6001,"DestinationPrefix":"10.1.1.0/24","NextHop":"0.0.0.0","Metric":255}],"ProviderAddresses":[{"ProviderAddress":"192.168.2.20","PrefixLength":24,"VlanId":0}],"ProviderRoutes":[{"DestinationPrefix":"0.0.0.0/0","NextHop":"192.168.2.1","Metric":0}],"Ports":[{"NetworkInterface":"BlueVM2-eth0","VirtualSubnetId":6001,"MacAddress":"101010101107","Machine":"BlueVM2","MachineId":"","Position":0,"Of":1,"Expected":true,"ProfileId":"{0a05ac8f-a421-5e05-9508-eb2a08d0260f}"}],"Warnings":[]}
+'@ | ConvertFrom-Json
+
+if (-not $Adapter) { $Adapter = $policy.Adapter }
+$incomplete = $false
+foreach ($warning in @($policy.Warnings)) { Write-Warning $warning }
+
+function Get-PortOwner {
+    param($Adapter)
+    $features = @(Get-VMSwitchExtensionPortFeature -VMNetworkAdapter $Adapter -FeatureId '9940cd46-8b06-43bb-b9d5-93d50381fd56')
+    if ($features.Count -ne 1) { return '' }
+    $owner = [string]$features[0].SettingData.ProfileId
+    if ($owner -eq '{00000000-0000-0000-0000-000000000000}') { return '' }
+    return $owner
+}
+
+# The adapter of a port: by the interface id of its port profile, else by its place in the machine; never by its MAC
+# address alone, which finds nothing when the address is another than it should be, and says nothing then.
+function Get-PortAdapter {
+    param($Machines, $Port)
+    if ($Port.MachineId) {
+        $machine = @($Machines | Where-Object { [string]$_.Id -eq $Port.MachineId })
+    } else {
+        $machine = @($Machines | Where-Object { $_.Name -eq $Port.Machine })
+    }
+    if ($machine.Count -ne 1) {
+        if ($machine.Count -ne 0 -or $Port.Expected) {
+            Write-Warning ('{0} machines of this host are {1}.' -f $machine.Count, $Port.Machine)
+        }
+        return
+    }
+    $adapters = @(Get-VMNetworkAdapter -VM $machine[0])
+    $found = @($adapters | Where-Object { (Get-PortOwner -Adapter $_) -eq $Port.ProfileId })
+    if ($found.Count -eq 0 -and $adapters.Count -eq $Port.Of) {
+        $found = @($adapters[$Port.Position] | Where-Object { (Get-PortOwner -Adapter $_) -eq '' })
+    }
+    if ($found.Count -ne 1) {
+        Write-Warning ('{0} adapters of {1} are {2}.' -f $found.Count, $Port.Machine, $Port.NetworkInterface)
+        return
+    }
+    if ($found[0].MacAddress -ne $Port.MacAddress) {
+        $said = '{0}: the adapter of {1} has MAC address {2} instead of {3}.'
+        Write-Warning ($said -f $Port.Machine, $Port.NetworkInterface, $found[0].MacAddress, $Port.MacAddress)
+        return
+    }
+    if ($found[0].DynamicMacAddressEnabled) {
+        $said = '{0}: Hyper-V may give the adapter of {1} another MAC address at its next start: make it static.'
+        Write-Warning ($said -f $Port.Machine, $Port.NetworkInterface)
+    }
+    return $found[0]
+}
+
+# Step 1: bind the network virtualization filter to the physical adapter. From Windows Server 2012 R2 on it is part of
+# the virtual switch, and there is nothing to bind.
+$physical = @(Get-NetAdapter | Where-Object { $_.Name -eq $Adapter })
+if ($physical.Count -ne 1) {
+    throw ('This host has no network adapter named {0}: run the script with -Adapter NAME.' -f $Adapter)
+}
+$index = $physical[0].InterfaceIndex
+foreach ($binding in @(Get-NetAdapterBinding | Where-Object {
+    $_.Name -eq $Adapter -and $_.ComponentID -eq 'ms_netwnv' -and -not $_.Enabled
+})) {
+    Enable-NetAdapterBinding -InputObject $binding
+    Write-Output ('bound ms_netwnv to {0}' -f $Adapter)
+}
+
+# Step 2: where each customer address is, the gateways' too, and the route of each virtual subnet. Equal on all hosts.
+$records = @{}
+$ourSubnets = @{}
+foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -notin @('Dynamic', '36') })) {
+    $key = '{0} {1}' -f $record.VirtualSubnetID, $record.CustomerAddress
+    if ($record.Context -like 'weft:*') { $ourSubnets[[string]$record.VirtualSubnetID] = $true }
+    if ($null -eq $records[$key] -or $record.Context -like 'weft:*') { $records[$key] = $record }
+}
+$wanted = @{}
+foreach ($own in @($policy.LookupRecords)) {
+    $key = '{0} {1}' -f $own.VirtualSubnetId, $own.CustomerAddress
+    $wanted[$key] = $true
+    $there = $records[$key]
+    if ($null -ne $there -and $there.MACAddress -ne $own.MacAddress -and $there.Context -like 'weft:*') {
+        Remove-NetVirtualizationLookupRecord -InputObject $there
+        $there = $null
+    }
+    $values = @{
+        CustomerAddress = $own.CustomerAddress
+        VirtualSubnetID = $own.VirtualSubnetId
+        MACAddress = $own.MacAddress
+        ProviderAddress = $own.ProviderAddress
+        Rule = $own.Rule
+        Context = $own.Context
+    }
+    if ($null -eq $there) {
+        New-NetVirtualizationLookupRecord @values | Out-Null
+        Write-Output ('added lookup record {0} at {1}' -f $key, $own.ProviderAddress)
+    } elseif ($there.MACAddress -ne $own.MacAddress) {
+        Write-Warning ('Another hand has lookup record {0}, with MAC address {1}.' -f $key, $there.MACAddress)
+        $incomplete = $true
+    } elseif (
+        $there.ProviderAddress -ne $own.ProviderAddress -or
+        $there.Context -ne $own.Context -or
+        [string]$there.Rule -notin @($own.Rule, '36')
+    ) {
+        Set-NetVirtualizationLookupRecord @values
+        Write-Output ('set lookup record {0} to {1}' -f $key, $own.ProviderAddress)
+    }
+}
+$routes = @(Get-NetVirtualizationCustomerRoute)
+$routed = @{}
+foreach ($own in @($policy.CustomerRoutes)) {
+    $routed[[string]$own.VirtualSubnetId] = $true
+    $said = '{0} of virtual subnet {1}' -f $own.DestinationPrefix, $own.VirtualSubnetId
+    $all = @($routes | Where-Object { $_.VirtualSubnetID -eq $own.VirtualSubnetId })
+    $same = @($all | Where-Object {
+        $_.RoutingDomainID -eq $own.RoutingDomainId -and
+        $_.DestinationPrefix -eq $own.DestinationPrefix -and
+        $_.NextHop -eq $own.NextHop
+    })
+    $values = @{
+        RoutingDomainID = $own.RoutingDomainId
+        VirtualSubnetID = $own.VirtualSubnetId
+        DestinationPrefix = $own.DestinationPrefix
+        NextHop = $own.NextHop
+        Metric = $own.Metric
+    }
+    if ($same.Count -gt 0) {
+        if ($same[0].Metric -ne $own.Metric) {
+            Set-NetVirtualizationCustomerRoute @values
+            Write-Output ('set customer route {0}' -f $said)
+        }
+    } elseif ($all.Count -gt 0 -and -not $ourSubnets[[string]$own.VirtualSubnetId]) {
+        Write-Warning ('Another hand has a customer route where {0} should be.' -f $said)
+        $incomplete = $true
+    } else {
+        foreach ($old in $all) { Remove-NetVirtualizationCustomerRoute -InputObject $old }
+        New-NetVirtualizationCustomerRoute @values | Out-Null
+        Write-Output ('added customer route {0}' -f $said)
+    }
+}
+
+# Steps 3 and 4: provider address and route of this host alone; its peers' stand in theirs.
+$addresses = @(Get-NetVirtualizationProviderAddress)
+foreach ($own in @($policy.ProviderAddresses)) {
+    $all = @($addresses | Where-Object { $_.ProviderAddress -eq $own.ProviderAddress })
+    $here = @($all | Where-Object { $_.InterfaceIndex -eq $index -or $_.ManagedByCluster })
+    foreach ($other in @($all | Where-Object { $_.InterfaceIndex -ne $index -and -not $_.ManagedByCluster })) {
+        Remove-NetVirtualizationProviderAddress -InputObject $other
+        Write-Output ('took provider address {0} from another adapter' -f $own.ProviderAddress)
+    }
+    if ($here.Count -eq 0) {
+        $values = @{
+            InterfaceIndex = $index
+            ProviderAddress = $own.ProviderAddress
+            PrefixLength = $own.PrefixLength
+        }
+        if ($own.VlanId -ne 0) { $values.VlanID = $own.VlanId }
+        New-NetVirtualizationProviderAddress @values | Out-Null
+        Write-Output ('added provider address {0}' -f $own.ProviderAddress)
+    } elseif ($here[0].PrefixLength -ne $own.PrefixLength -or [int]$here[0].VlanID -ne $own.VlanId) {
+        Set-NetVirtualizationProviderAddress -InputObject $here[0] -PrefixLength $own.PrefixLength -VlanID $own.VlanId
+        Write-Output ('set provider address {0}' -f $own.ProviderAddress)
+    }
+}
+$providerRoutes = @(Get-NetVirtualizationProviderRoute | Where-Object { $_.InterfaceIndex -eq $index })
+foreach ($own in @($policy.ProviderRoutes)) {
+    $same = @($providerRoutes | Where-Object {
+        $_.DestinationPrefix -eq $own.DestinationPrefix -and $_.NextHop -eq $own.NextHop
+    })
+    if ($same.Count -eq 0) {
+        $values = @{
+            InterfaceIndex = $index
+            DestinationPrefix = $own.DestinationPrefix
+            NextHop = $own.NextHop
+        }
+        New-NetVirtualizationProviderRoute @values | Out-Null
+        Write-Output ('added provider route {0} by {1}' -f $own.DestinationPrefix, $own.NextHop)
+    }
+}
+
+# Step 5: the virtual subnet of each port.
+$machines = @(Get-VM)
+foreach ($port in @($policy.Ports)) {
+    $found = @(Get-PortAdapter -Machines $machines -Port $port)
+    if ($found.Count -ne 1) {
+        if ($port.Expected) { $incomplete = $true }
+    } elseif ($found[0].VirtualSubnetId -ne $port.VirtualSubnetId) {
+        Set-VMNetworkAdapter -VMNetworkAdapter $found[0] -VirtualSubnetId $port.VirtualSubnetId
+        Write-Output ('set {0} of {1} to {2}' -f $port.NetworkInterface, $port.Machine, $port.VirtualSubnetId)
+    }
+}
+
+# With -Sweep: what bears our mark and is no longer in the policy. The gateways' records go last: as long as one is
+# there, the route of its virtual subnet is known as ours.
+if ($Sweep) {
+    foreach ($old in @($routes | Where-Object {
+        $ourSubnets[[string]$_.VirtualSubnetID] -and -not $routed[[string]$_.VirtualSubnetID]
+    })) {
+        Remove-NetVirtualizationCustomerRoute -InputObject $old
+        $said = '{0} of virtual subnet {1}' -f $old.DestinationPrefix, $old.VirtualSubnetID
+        Write-Output ('removed customer route {0}' -f $said)
+    }
+    $stale = @(Get-NetVirtualizationLookupRecord | Where-Object {
+        $_.Context -like 'weft:*' -and -not $wanted[('{0} {1}' -f $_.VirtualSubnetID, $_.CustomerAddress)]
+    })
+    foreach ($gateways in @($false, $true)) {
+        foreach ($old in @($stale | Where-Object { ($_.Context -like 'weft:* gateway') -eq $gateways })) {
+            Remove-NetVirtualizationLookupRecord -InputObject $old
+            Write-Output ('removed lookup record {0} {1}' -f $old.VirtualSubnetID, $old.CustomerAddress)
+        }
+    }
+}
+
+if ($incomplete) { throw 'Not all of the policy is in place: see the warnings above.' }
