@@ -36,6 +36,8 @@ class Adapter:
         self.dynamic = dynamic
         self.assigned = mac != 0
         """Whether a host has given it, or a person has set it; a clone may only show its source's address."""
+        self.port = ""
+        """Of the virtual switch, as its events call it; empty: the machine's and the adapter's names."""
         self.cut_off = False
         """Its address changed, or met another on one switch, while the machine ran: no packets until it is powered on
         again.
@@ -50,6 +52,11 @@ class Machine:
         self.adapters = adapters
         self.power = OFF
         self.checkpoints: dict[str, Checkpoint] = {}
+
+    @property
+    def key(self) -> str:
+        """What a host knows it by. Names are enough for a cluster that never gives one twice."""
+        return self.name
 
     def checkpoint(self, name: str) -> None:
         """Captures the adapters with their addresses, and the power."""
@@ -150,7 +157,7 @@ class Host:
 
     def add(self, machine: Machine) -> None:
         """A new machine, an import, or one that arrives from another host: it keeps what its adapters have."""
-        self.machines[machine.name] = machine
+        self.machines[machine.key] = machine
         for adapter in machine.adapters:
             self._take_in(machine, adapter)
 
@@ -158,7 +165,7 @@ class Host:
         """Deleted, or gone to another host: from now on this host knows nothing of its addresses."""
         for adapter in machine.adapters:
             self._let_go(machine, adapter)
-        del self.machines[machine.name]
+        del self.machines[machine.key]
 
     def start(self, machine: Machine) -> None:
         """Power on. A dynamic address is drawn at the first start, and again where the old one is outside this host's
@@ -216,6 +223,10 @@ class Host:
         self._resume(machine)
         for adapter in blanked:
             adapter.cut_off = True
+
+    def note(self, event: SwitchEvent) -> None:
+        """The virtual switch has something to say."""
+        self.events.append(event)
 
     # -- the rules
 
@@ -293,12 +304,12 @@ class Host:
         ports = self._ports.setdefault(adapter.mac, [])
         if ports:
             adapter.cut_off = True
-            self.events.append(SwitchEvent(adapter.mac, _port(machine, adapter), ports[0]))
+            self.note(SwitchEvent(adapter.mac, _port(machine, adapter), ports[0]))
         ports.append(_port(machine, adapter))
 
 
 def _port(machine: Machine, adapter: Adapter) -> str:
-    return f"{machine.name}/{adapter.name}"
+    return adapter.port or f"{machine.name}/{adapter.name}"
 
 
 def _copies(adapters: tuple[Adapter, ...]) -> tuple[Adapter, ...]:

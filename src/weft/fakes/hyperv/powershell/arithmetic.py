@@ -5,7 +5,7 @@ from typing import Any
 
 from weft.fakes.hyperv.powershell.conversion import as_text, number
 from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError
-from weft.fakes.hyperv.powershell.values import Table, plain
+from weft.fakes.hyperv.powershell.values import Moment, Table, plain
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\d+)(,[^}:]*)?(?::([^}]*))?\}")
 
@@ -125,6 +125,8 @@ def formatted(template: Any, values: Any) -> str:
 
 
 def _shown(value: Any, form: str) -> str:
+    if isinstance(value, Moment):
+        raise NotUnderstood("-f with a time: its form is that of the host's language")
     if not form or isinstance(value, str):
         return as_text(value)
     kind, width = form[0], form[1:] or "0"

@@ -1,5 +1,6 @@
 """How the words of a command become parameters: splatting, switches, positions, param() blocks."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,16 @@ from tree_sitter import Node
 
 from weft.fakes.hyperv.powershell.conversion import as_text, cast, truth
 from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError
-from weft.fakes.hyperv.powershell.expressions import type_name, variable_name
+from weft.fakes.hyperv.powershell.expressions import sized, type_name, variable_name
 from weft.fakes.hyperv.powershell.session import Cmdlet, Session
 from weft.fakes.hyperv.powershell.tree import inner, line, part, parts, text
 from weft.fakes.hyperv.powershell.values import Table, plain
 
 COMMON = {"erroraction": "ErrorAction", "warningaction": "WarningAction", "confirm": "Confirm"}
 """Parameters that every cmdlet has; -Confirm:$false only, for nobody is there to ask."""
+
+
+_SIZE = re.compile(r"\d+[kmgtp]b", re.IGNORECASE)
 
 
 class Words(msgspec.Struct):
@@ -77,7 +81,7 @@ def _splat(session: Session, node: Node, found: Words) -> None:
 def _argument(session: Session, node: Node) -> Any:
     match node.type:
         case "generic_token":
-            return text(node)
+            return sized(text(node)) if _SIZE.fullmatch(text(node)) else text(node)
         case "redirection" | "stop_parsing":
             raise NotUnderstood(node.type, line(node))
     return session.value(node)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError
@@ -44,7 +45,7 @@ def truth(value: Any) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """[string]$value, and what "$value" shows."""
+    """[string]$value, and what "$value" shows: a time in the form that has no language."""
     value = plain(value)
     match value:
         case None:
@@ -61,8 +62,10 @@ def as_text(value: Any) -> str:
             return _record_text(value)
         case ScriptBlock():
             return (value.node.text or b"").decode().strip("{}")
-        case TypeName() | Moment():
-            raise NotUnderstood(f"the text of a {type(value).__name__}: its form depends on the host's language")
+        case Moment():
+            return datetime.fromtimestamp(value.seconds, UTC).strftime("%m/%d/%Y %H:%M:%S")
+        case TypeName():
+            raise NotUnderstood("the text of a type")
     return str(value)
 
 
