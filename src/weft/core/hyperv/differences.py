@@ -50,6 +50,7 @@ class Changes(msgspec.Struct, frozen=True, rename="pascal"):
     """Ours on another adapter: to be taken from there first."""
     add_provider_addresses: tuple[ProviderAddress, ...] = ()
     set_provider_addresses: tuple[ProviderAddress, ...] = ()
+    remove_provider_routes: tuple[ProviderRoute, ...] = ()
     add_provider_routes: tuple[ProviderRoute, ...] = ()
     replace_lookup_records: tuple[Replacement, ...] = ()
     set_lookup_records: tuple[LookupRecord, ...] = ()
@@ -60,7 +61,6 @@ class Changes(msgspec.Struct, frozen=True, rename="pascal"):
     set_ports: tuple[BoundPort, ...] = ()
     remove_lookup_records: tuple[LookupRecord, ...] = ()
     """Gateways last: while a subnet has its gateway's record, its route can be known as ours."""
-    remove_provider_routes: tuple[ProviderRoute, ...] = ()
     remove_provider_addresses: tuple[ProviderAddress, ...] = ()
 
     def __bool__(self) -> bool:
@@ -133,20 +133,24 @@ class _Work:
         self._provider_routes()
 
     def _provider_routes(self) -> None:
-        index = self.found.interface_index
-        have = {_way(one.route) for one in self.found.provider_routes if one.interface_index == index}
-        wanted = {_way(one): one for one in self.desired.provider_routes}
-        for way, one in wanted.items():
-            if way not in have:
-                self._note("add_provider_routes", one)
+        """One for each prefix of the adapter, as Windows takes them."""
+        wanted = {one.destination_prefix: one for one in self.desired.provider_routes}
         mine = {_way(one) for one in self.before.provider_routes}
+        taken = set()
         for found in self.found.provider_routes:
-            if _way(found.route) in wanted and found.interface_index == index:
-                continue
-            if _way(found.route) in mine and found.interface_index == index:
-                self._remove("remove_provider_routes", found.route)
+            prefix, here = found.route.destination_prefix, found.interface_index == self.found.interface_index
+            if here and prefix in wanted and _way(found.route) == _way(wanted[prefix]):
+                taken.add(prefix)
+            elif here and _way(found.route) in mine and (prefix in wanted or self.in_sync):
+                self._note("remove_provider_routes", found.route)
             else:
-                self.foreign.append(f"provider route {found.route.destination_prefix} by {found.route.next_hop}")
+                self.foreign.append(f"provider route {prefix} by {found.route.next_hop}")
+                if here and prefix in wanted:
+                    taken.add(prefix)
+                    self.problems.append(f"Another hand has a provider route {prefix}: ours is not added.")
+        for prefix, one in wanted.items():
+            if prefix not in taken:
+                self._note("add_provider_routes", one)
 
     def lookups(self) -> None:
         """Lookup records: at most one of ours or of another hand for each (VSID, customer address)."""

@@ -116,13 +116,7 @@ function Remove-LookupRecord {
     Remove-NetVirtualizationLookupRecord @values
 }
 
-if ($changes.Bind) {
-    foreach ($binding in @(Get-NetAdapterBinding | Where-Object {
-        $_.Name -eq $arguments.Adapter -and $_.ComponentID -eq 'ms_netwnv'
-    })) {
-        Enable-NetAdapterBinding -InputObject $binding
-    }
-}
+if ($changes.Bind) { Enable-NetAdapterBinding -Name $arguments.Adapter -ComponentID 'ms_netwnv' }
 foreach ($one in @($changes.TakeProviderAddresses)) {
     Remove-NetVirtualizationProviderAddress -ProviderAddress $one.ProviderAddress
 }
@@ -143,6 +137,14 @@ foreach ($one in @($changes.SetProviderAddresses)) {
         VlanID = $one.VlanId
     }
     Set-NetVirtualizationProviderAddress @values
+}
+foreach ($one in @($changes.RemoveProviderRoutes)) {
+    $values = @{
+        InterfaceIndex = $index
+        DestinationPrefix = $one.DestinationPrefix
+        NextHop = $one.NextHop
+    }
+    Remove-NetVirtualizationProviderRoute @values
 }
 foreach ($one in @($changes.AddProviderRoutes)) {
     $values = @{
@@ -206,14 +208,6 @@ foreach ($one in @($changes.SetPorts)) {
     Set-VMNetworkAdapter -VMNetworkAdapter $adapters[0] -VirtualSubnetId $one.VirtualSubnetId
 }
 foreach ($one in @($changes.RemoveLookupRecords)) { Remove-LookupRecord -Record $one }
-foreach ($one in @($changes.RemoveProviderRoutes)) {
-    $values = @{
-        InterfaceIndex = $index
-        DestinationPrefix = $one.DestinationPrefix
-        NextHop = $one.NextHop
-    }
-    Remove-NetVirtualizationProviderRoute @values
-}
 foreach ($one in @($changes.RemoveProviderAddresses)) {
     Remove-NetVirtualizationProviderAddress -ProviderAddress $one.ProviderAddress
 }

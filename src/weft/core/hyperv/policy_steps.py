@@ -82,10 +82,11 @@ if ($physical.Count -ne 1) {
     throw ('This host has no network adapter named {0}: run the script with -Adapter NAME.' -f $Adapter)
 }
 $index = $physical[0].InterfaceIndex
-foreach ($binding in @(Get-NetAdapterBinding | Where-Object {
+$unbound = @(Get-NetAdapterBinding | Where-Object {
     $_.Name -eq $Adapter -and $_.ComponentID -eq 'ms_netwnv' -and -not $_.Enabled
-})) {
-    Enable-NetAdapterBinding -InputObject $binding
+})
+if ($unbound.Count -gt 0) {
+    Enable-NetAdapterBinding -Name $Adapter -ComponentID 'ms_netwnv'
     Write-Output ('bound ms_netwnv to {0}' -f $Adapter)
 }
 
@@ -190,7 +191,14 @@ foreach ($own in @($policy.ProviderRoutes)) {
     $same = @($providerRoutes | Where-Object {
         $_.DestinationPrefix -eq $own.DestinationPrefix -and $_.NextHop -eq $own.NextHop
     })
-    if ($same.Count -eq 0) {
+    $other = @($providerRoutes | Where-Object {
+        $_.DestinationPrefix -eq $own.DestinationPrefix -and $_.NextHop -ne $own.NextHop
+    })
+    if ($same.Count -eq 0 -and $other.Count -gt 0) {
+        $said = 'There is a provider route {0} by {1}, where one by {2} should be. If it is of no use, remove it.'
+        Write-Warning ($said -f $own.DestinationPrefix, $other[0].NextHop, $own.NextHop)
+        $incomplete = $true
+    } elseif ($same.Count -eq 0) {
         $values = @{
             InterfaceIndex = $index
             DestinationPrefix = $own.DestinationPrefix

@@ -178,6 +178,13 @@ def test_provider_addresses():
             remove_provider_addresses=(ProviderAddress("192.168.1.9", 24),),
         )
     )
+    early = difference(WANTED, there, before, in_sync=False).changes
+    assert (early.remove_provider_addresses, early.remove_provider_routes) == ((), before.provider_routes)
+    unknown = difference(WANTED, there)
+    assert unknown.problems == ("Another hand has a provider route 0.0.0.0/0: ours is not added.",)
+    assert unknown.changes == Changes(take_provider_addresses=(ADDRESS,), add_provider_addresses=(ADDRESS,))
+    no_longer = difference(replace(WANTED, provider_routes=()), IN_PLACE, WANTED)
+    assert no_longer.changes == Changes(remove_provider_routes=(WAY,))
     clusters = replace(IN_PLACE, provider_addresses=(FoundAddress(ADDRESS, 13, managed_by_cluster=True),))
     assert difference(WANTED, clusters) == Difference(foreign=("provider address 192.168.1.10 is the cluster's",))
     other = replace(IN_PLACE, provider_addresses=(FoundAddress(replace(ADDRESS, prefix_length=16), 12),))
