@@ -6,6 +6,7 @@ import msgspec
 
 from weft.api import convert
 from weft.api.call import Answer, Call, json_answer
+from weft.api.host_addresses import dynamic_range
 from weft.control.controller import Controller
 from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.policy import view
@@ -44,6 +45,7 @@ def state(controller: Controller, server: str) -> Answer:
             "appliedRevision": host.applied_revision,
             "revision": controller.state.revision,
             "lag": host.lag,
+            "dynamicRange": dynamic_range(controller, f"/servers/{name}"),
             "drift": list(facts.drift),
             "foreign": list(facts.foreign),
             "drops": facts.drops,

@@ -1,7 +1,7 @@
 """Pools' usage and addresses, and one address with its history, as handlers. Called by weft.api.routes."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ from weft.store.store import HistoryRow
 
 MAX_PAGE = 1000
 
+Naming = Callable[[ledger.Entry], ledger.Entry]
+
 
 class Lookup:
     """The handlers. One per app."""
@@ -34,6 +36,10 @@ class Lookup:
             call.only()
             days = self._controller.usage_trend(*(pool.spec.key for pool in pools))
             return json_answer(ledger.usage(self._state, pools, days))
+        return self.page(call, canonical, pools)
+
+    def page(self, call: Call, ref: str, pools: Sequence[Pool], named: Naming = lambda entry: entry) -> Answer:
+        """A page of .../addresses of these pools; `named` says more of an entry."""
         call.only("state", "limit", "after")
         limit = int(call.number("limit", 50, MAX_PAGE, least=1))
         page = ledger.Page(call.query.get("state", "").lower(), _after(call, pools), limit)
@@ -41,8 +47,8 @@ class Lookup:
         following = ""
         if last is not None:
             chosen = f"&state={page.state}" if page.state else ""
-            following = f"/weft/v1{canonical}/addresses?limit={page.limit}{chosen}&after={quote(last)}"
-        return json_answer({"value": entries, "nextLink": following})
+            following = f"/weft/v1{ref}/addresses?limit={page.limit}{chosen}&after={quote(last)}"
+        return json_answer({"value": [named(entry) for entry in entries], "nextLink": following})
 
     def pools_at(self, segments: list[str]) -> tuple[str, list[Pool]]:
         """The reference and the pools of a pool, a subnet or a host's macRange. Raises NotFound."""

@@ -227,7 +227,7 @@ _POOLS = {
     "/logicalNetworks/{id}/subnets/{id2}/ipPools/{id3}": ("id", "id2", "id3"),
     "/virtualNetworks/{id}/subnets/{id2}": ("id", "id2"),
 }
-_RANGES = {"/servers/{id}/macRange": ("id",)}
+_RANGES = {"/servers/{id}/macRange": ("id",), "/servers/{id}": ("id",)}
 """Pools in which nothing is reserved by hand."""
 
 

@@ -15,6 +15,7 @@ from weft.api.batch import Batches
 from weft.api.call import Answer, Call, encode, json_answer
 from weft.api.configuration import Configuration
 from weft.api.faults import MethodNotAllowed, UnknownPath
+from weft.api.host_addresses import HostAddresses
 from weft.api.ledger_actions import LedgerActions
 from weft.api.lookup import Lookup
 from weft.api.machines import MachineActions
@@ -47,6 +48,7 @@ class Routes:
         self._actions = MachineActions(controller, answers, self._resources)
         self._batches = Batches(controller, self._resources, self._actions)
         self._lookup = Lookup(controller)
+        self._host_addresses = HostAddresses(controller, self._lookup)
         self._ledger_actions = LedgerActions(self._resources, answers, self._lookup)
         self._openapi: bytes | None = None
         self.ending = asyncio.Event()
@@ -86,6 +88,10 @@ class Routes:
             _allow(call, "GET")
             read = hosts.policy(self._controller, call, rest[1]) if last == "policy" else None
             return read or hosts.state(self._controller, rest[1])
+        if kind == "servers" and len(rest) == 3 and last in ("usage", "addresses"):
+            _allow(call, "GET")
+            own = self._host_addresses
+            return own.usage(call, rest[1]) if last == "usage" else own.addresses(call, rest[1])
         if rest and (kind == "audits" or (kind, last) == ("schemas", "inventory")) and len(rest) <= 2:
             return await self._audit(call, rest)
         if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):

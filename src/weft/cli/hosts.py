@@ -1,10 +1,10 @@
 """`weft host`: what a host says of itself, the MAC addresses that are its own, and its removal."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from weft.cli import columns, complete, show
+from weft.cli import complete, host_ranges, show
 from weft.cli.actions import Ask, DryRun, machines_on, print_deleted
 from weft.cli.addresses import plain
 from weft.cli.confirm import Yes, confirm
@@ -12,8 +12,6 @@ from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.host_state import host_tables
 from weft.cli.names import last_of, server_ref
 from weft.cli.show import Format, Output
-from weft.core.cmdlets import set_vm_host
-from weft.model.values import parse_mac
 from weft.wire.client import WEFT, Client, Write, path_of
 
 app = typer.Typer(help="Hosts.", no_args_is_help=True)
@@ -39,46 +37,6 @@ def state(ctx: typer.Context, server: Host, output: Output = Format.table, contr
             show.table(heads, rows)
 
     run(ctx, controller, work)
-
-
-@app.command("range", epilog=EPILOG)
-def mac_range(ctx: typer.Context, server: Host, output: Output = Format.table, controller: Controller = "") -> None:
-    """Show the MAC addresses that a plan gave a host, those that its hypervisor draws from, and how to set the latter.
-
-    \b
-    weft host range host1
-    weft host range host1 -o json
-    """
-
-    async def work(client: Client) -> None:
-        found = await client.get(path_of(server_ref(server)))
-        properties = found["properties"]
-        granted, drawn = properties.get("macRange"), properties.get("dynamicMacRange")
-        line = _set_vm_host(found["resourceId"], granted)
-        if output is not Format.table:
-            known = {"server": found["resourceId"], "macRange": granted, "dynamicMacRange": drawn}
-            plain({**known, "addressPlan": properties.get("addressPlan"), "command": line}, output)
-            return
-        plan = columns.name_of(properties.get("addressPlan"))
-        rows = [["server", found["resourceId"]], ["plan", plan], ["cluster", properties.get("clusterNumber")]]
-        rows += [
-            ["range of the plan", columns.range_text(granted)],
-            ["hypervisor draws from", columns.range_text(drawn)],
-        ]
-        show.table(["what", "value"], rows)
-        if line and granted != drawn:
-            show.say("on the host, so that what its hypervisor draws by itself is its own:")
-            print(line)
-
-    run(ctx, controller, work)
-
-
-def _set_vm_host(server: str, granted: Any) -> str | None:
-    """The cmdlet that gives a Hyper-V host the range."""
-    if not granted or not granted.get("first"):
-        return None
-    first, last = (parse_mac(granted[end]) for end in ("first", "last"))
-    return set_vm_host(server, first, last)
 
 
 @app.command("remove", epilog=EPILOG)
@@ -121,3 +79,6 @@ def _what_goes(server: str, machines: list[str]) -> str:
         f"deletes {server} for good. Its machines become off and on no host, their addresses inactive: {names}\n"
         f"to go on with them elsewhere: weft vm failover --from {server} --to HOST"
     )
+
+
+app.add_typer(host_ranges.app)

@@ -88,20 +88,26 @@ def addresses(
     """
 
     async def work(client: Client) -> None:
-        asked: dict[str, str | int] = {"limit": limit} | ({"state": state.lower()} if state else {})
-        page = await client.get(f"{WEFT}{pool_ref(ref)}/addresses", **asked)
-        found = page["value"]
-        while page.get("nextLink") and len(found) < limit:
-            page = await client.get(page["nextLink"])
-            found += page["value"]
-        if output is Format.table:
-            show.table(["address", "state", "holders", "until", "reason"], [_address_row(a) for a in found[:limit]])
-        else:
-            plain(found[:limit], output)
-        if len(found) > limit or page.get("nextLink"):
-            show.say(f"there are more; raise --limit {limit}")
+        await print_addresses(client, f"{WEFT}{pool_ref(ref)}/addresses", (state, limit), output)
 
     run(ctx, controller, work)
+
+
+async def print_addresses(client: Client, path: str, asked: tuple[str, int], output: Format) -> None:
+    """Of a pool or a host's range: those in a state (empty: all), so many lines."""
+    state, limit = asked
+    query: dict[str, str | int] = {"limit": limit} | ({"state": state.lower()} if state else {})
+    page = await client.get(path, **query)
+    found = page["value"]
+    while page.get("nextLink") and len(found) < limit:
+        page = await client.get(page["nextLink"])
+        found += page["value"]
+    if output is Format.table:
+        show.table(["address", "state", "holders", "until", "reason"], [_address_row(a) for a in found[:limit]])
+    else:
+        plain(found[:limit], output)
+    if len(found) > limit or page.get("nextLink"):
+        show.say(f"there are more; raise --limit {limit}")
 
 
 def _address_row(found: Any) -> list[Any]:

@@ -6,7 +6,7 @@ resource. What it keeps besides the leases follows from them, so turning a chang
 
 import bisect
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from weft.core.layout import NOTHING, RDID_POOL, Layout
 from weft.core.notable import Notable, is_plain, present
@@ -34,6 +34,14 @@ class Ranges:
     def remove(self, pool: Pool) -> None:
         at = bisect.bisect_left(self.firsts, pool.spec.first)
         del self.firsts[at], self.pools[at]
+
+    def within(self, first: int, last: int) -> Iterator[Pool]:
+        """Every pool that shares an address with first..last, by address."""
+        at = max(0, bisect.bisect_right(self.firsts, first) - 1)
+        while at < len(self.pools) and self.firsts[at] <= last:
+            if self.pools[at].spec.last >= first:
+                yield self.pools[at]
+            at += 1
 
     def overlapping(self, first: int, last: int) -> Pool | None:
         """A pool that shares an address with first..last."""

@@ -18,6 +18,7 @@ from tests.unit.api.conftest import BLUE, PROVIDER_NETWORK, N, W, interface_in, 
 from weft.api.serve import AddressTaken, Listen, open_sockets, serve
 from weft.control.controller import Controller
 from weft.model.errors import Invalid
+from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.wire.messages import PROTOCOL, Ack, Facts, Full, Hello, MachineFact, PortFact, Refused, ToAgent, Welcome
 
 encode = msgspec.msgpack.Encoder().encode
@@ -161,6 +162,22 @@ class TestFeed:
             assert await self._until(cluster, interface, "Success") == []
         assert await self._until(cluster, interface, "Failure") == ["HostNotConnectedToController"]
         assert await self._until(cluster, f"{N}/servers/host1", "Failure") == ["HostNotConnectedToController"]
+
+    async def test_what_only_the_hypervisor_knows_of_is_foreign_in_the_hosts_range(self, cluster: Served) -> None:
+        own = {"first": "00-15-5D-00-00-00", "last": "00-15-5D-00-00-FF"}
+        server = (await cluster.http.get(f"{N}/servers/host1")).json()["properties"]
+        await cluster.put(f"{N}/servers/host1", {**server, "dynamicMacRange": own})
+        stranger = MachineState("", "Off", id="X", name="desk 7", adapters=(AdapterState(0x00155D000007),))
+        told = HypervisorState((stranger,), dynamic_range=(0x00155D000000, 0x00155D0000FF))
+        async with cluster.feed() as socket:
+            await hello(socket)
+            await socket.send(encode(Facts(hypervisor=told)))
+            async with asyncio.timeout(5):
+                while (await cluster.http.get(f"{W}/servers/host1/usage")).json()["foreign"] != 1:
+                    await asyncio.sleep(0.02)
+            (found,) = (await cluster.http.get(f"{W}/servers/host1/addresses?state=foreign")).json()["value"]
+            assert (found["address"], found["reason"]) == ("00-15-5D-00-00-07", "desk 7 on /servers/host1")
+            assert (await cluster.http.get(f"{W}/servers/host1/state")).json()["dynamicRange"]["drawn"] == own
 
     async def _say(self, socket: ClientConnection, port: PortFact) -> None:
         await socket.send(encode(Facts(machines=(MachineFact("vm1", "Running"),), ports=(port,))))

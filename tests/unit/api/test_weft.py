@@ -201,6 +201,52 @@ class TestLedger:
         assert (await api.get(f"{W}/addresses/ten")).status_code == 400
 
 
+class TestAHostsOwnRange:
+    OWN = {"first": "00-15-5D-00-00-00", "last": "00-15-5D-00-00-0F"}
+
+    @pytest.fixture
+    async def host(self, api: Api) -> Api:
+        await api.made(f"{N}/servers/HV1", {"dynamicMacRange": self.OWN})
+        static = {"privateMacAllocationMethod": "Static", "privateMacAddress": "00155D000003"}
+        await api.made(f"{N}/networkInterfaces/n1", static)
+        return api
+
+    async def test_usage(self, host: Api) -> None:
+        found = await host.body(f"{W}/servers/hv1/usage")
+        assert (found["source"], found["range"]) == ("dynamicMacRange", self.OWN)
+        assert (found["capacity"], found["free"], found["assigned"]) == (16, 15, 1)
+        assert (found["nextFree"], found["largestGap"]) == ("00-15-5D-00-00-00", 12)
+
+    async def test_addresses_page_by_page(self, host: Api) -> None:
+        page = await host.body(f"{W}/servers/hv1/addresses?limit=2")
+        free, held = page["value"]
+        assert (free["first"][-2:], free["last"][-2:], free["count"]) == ("00", "02", 3)
+        assert (held["address"], held["holders"][0]["resourceRef"]) == ("00-15-5D-00-00-03", "/networkInterfaces/n1")
+        assert page["nextLink"].startswith(f"{W}/servers/HV1/addresses?")
+        (rest,) = (await host.body(page["nextLink"]))["value"]
+        assert (rest["first"][-2:], rest["count"]) == ("04", 12)
+        assert [each["state"] for each in (await host.body(f"{W}/servers/hv1/addresses?state=assigned"))["value"]] == [
+            "assigned"
+        ]
+        assert (await host.get(f"{W}/servers/hv1/addresses?state=lost")).status_code == 400
+
+    async def test_a_host_without_a_range(self, host: Api) -> None:
+        await host.made(f"{N}/servers/hv2", {})
+        for path in ("usage", "addresses"):
+            answer = await host.get(f"{W}/servers/hv2/{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NoDynamicRange")
+            assert (await host.get(f"{W}/servers/none/{path}")).status_code == 404
+
+    async def test_state_proposes_a_range(self, host: Api) -> None:
+        own = (await host.body(f"{W}/servers/hv1/state"))["dynamicRange"]
+        assert own == {"drawn": None, "wanted": None, "proposal": self.OWN}
+        await host.made(f"{N}/servers/hv2", {"dynamicMacRange": self.OWN})
+        other = {"first": "00-15-5D-00-01-00", "last": "00-15-5D-00-01-FF"}
+        assert (await host.body(f"{W}/servers/hv2/state"))["dynamicRange"]["proposal"] == other
+        await host.put(f"{N}/servers/hv2", {"dynamicMacRange": self.OWN, "wantedDynamicMacRange": other})
+        assert (await host.body(f"{W}/servers/hv2/state"))["dynamicRange"]["wanted"] == other
+
+
 class TestHosts:
     async def test_policy(self, machine: Api) -> None:
         await machine.post(f"{W}/virtualMachines/vm1/start", {})
