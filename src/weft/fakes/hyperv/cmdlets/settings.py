@@ -159,10 +159,16 @@ def _get_binding(host: FakeHost, call: Call) -> Iterator[Record]:
     for adapter in _chosen(host, call):
         for component, enabled in adapter.bindings.items():
             if not wanted or component.lower() in wanted:
-                yield Record({"Name": adapter.name, "ComponentID": component, "Enabled": enabled}, "NetAdapterBinding")
+                values = {"Name": adapter.name, "ComponentID": component, "Enabled": enabled}
+                yield Record(values, "NetAdapterBinding", (adapter, component))
 
 
 def _enable_binding(host: FakeHost, call: Call) -> Iterator[Record]:
+    if call.has("InputObject"):
+        for one in listed(call.get("InputObject")):
+            adapter, component = one.subject
+            adapter.bindings[component] = True
+        return
     wanted = text(call, "ComponentID")
     for adapter in _chosen(host, call):
         if wanted.lower() not in adapter.bindings:
@@ -187,5 +193,5 @@ SETTINGS = (
     Spec("Restart-Service", _restart_service, "@Name! Force"),
     Spec("Get-NetAdapter", _get_adapter, "@Name InterfaceIndex Physical"),
     Spec("Get-NetAdapterBinding", _get_binding, "@Name ComponentID"),
-    Spec("Enable-NetAdapterBinding", _enable_binding, "@Name! ComponentID!"),
+    Spec("Enable-NetAdapterBinding", _enable_binding, "@Name ComponentID <InputObject"),
 )
