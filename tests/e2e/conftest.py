@@ -1,11 +1,11 @@
-"""A lab of its own for each test, gone afterwards whatever happened."""
+"""Labs for the tests: one of their own, or one that a module's tests share; gone afterwards whatever happened."""
 
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.labs import Lab, namespaces, own, processes
+from tests.e2e.labs import Lab, own
 
 
 @pytest.fixture
@@ -26,11 +26,32 @@ def make_lab(folder):
     yield make
     for lab in made:
         lab.end()
-    left = {lab.name: (namespaces(lab.name), processes(str(folder / lab.name))) for lab in made}
-    assert all(found == ([], []) for found in left.values()), left
     assert not folder.exists()
 
 
 @pytest.fixture
 def lab(make_lab):
     return make_lab("one")
+
+
+@pytest.fixture(scope="module")
+def module_lab(request):
+    """A lab of the module's FILE, and what its status says."""
+    with tempfile.TemporaryDirectory(prefix="wl") as short:
+        lab = Lab(own("all"), Path(short) / "l")
+        try:
+            lab.run("up", request.module.FILE)
+            yield lab, lab.run("status")
+        finally:
+            lab.end()
+        assert not lab.folder.exists()
+
+
+@pytest.fixture
+def shared(request, module_lab):
+    """The module's lab, as its file says. A test that leaves it otherwise, also by failing, has it mended."""
+    lab, status = module_lab
+    yield lab
+    if lab.run("status") != status:
+        lab.run("up", request.module.FILE)
+        assert lab.run("status") == status

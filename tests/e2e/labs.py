@@ -1,5 +1,6 @@
 """Runs `weft` as a user does, on labs with names of their own; looks at the machine from outside afterwards."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ class Lab:
 
     def __init__(self, name, folder):
         self.name = name
+        self.folder = folder
+        self.file = folder / name / "lab.json"
         self.environment = {**os.environ, "PATH": PATH, "WEFT_LAB_DIR": str(folder)}
         self._begun = []
 
@@ -40,15 +43,17 @@ class Lab:
         return begun
 
     def end(self):
-        """Whatever happened in the test."""
+        """Whatever happened in the test: nothing of it may be left."""
         for begun in self._begun:
             begun.kill()
             begun.communicate()
         subprocess.run(self.command("down"), capture_output=True, timeout=60, env=self.environment)
+        left = namespaces(self.name), processes(str(self.folder / self.name))
+        assert left == ([], []), left
 
     def weft(self, *words, timeout=60):
         """A command of the CLI, on this lab's controller."""
-        environment = {**self.environment, "WEFT_CONTROLLER": self.run("url").strip()}
+        environment = {**self.environment, "WEFT_CONTROLLER": json.loads(self.file.read_text())["url"]}
         done = subprocess.run(
             [sys.executable, "-m", "weft", *words], capture_output=True, text=True, timeout=timeout, env=environment
         )
@@ -77,3 +82,7 @@ def processes(text):
 
 def last_line(text):
     return text.strip().splitlines()[-1]
+
+
+def ping(lab, machine, address, count=20, interval=0.02):
+    return last_line(lab.run("ping", machine, address, "-c", str(count), "-i", str(interval)))

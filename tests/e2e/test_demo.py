@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -18,27 +19,58 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
 
 
 def begin(folder, *words):
-    return subprocess.Popen(
-        [sys.executable, "-m", "weft", "demo", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env={**ENVIRONMENT, "WEFT_LAB_DIR": str(folder)},
-        start_new_session=True,
-    )
+    """A demo whose output goes to a file beside its folder, to be read while it runs."""
+    with said_by(folder).open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "weft", "demo", *words],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1", "WEFT_LAB_DIR": str(folder)},
+            start_new_session=True,
+        )
+
+
+def said_by(folder):
+    return folder.with_suffix(".said")
+
+
+def ended(running, folder):
+    """What it said, once it has ended."""
+    running.wait(timeout=150)
+    return said_by(folder).read_text()
 
 
 def nothing_is_left(name, folder):
     return namespaces(name) == [] and processes(f"{folder}/") == [] and not folder.exists()
 
 
+MOMENTS = {
+    "it has begun": lambda name, folder: (folder / name / "lab.json").exists(),
+    "a host is being made": lambda name, folder: Path(f"/run/netns/{name}-host1").exists(),
+    "an agent starts": lambda name, folder: (folder / name / "log" / "agent-0.log").exists(),
+    "machines run": lambda name, folder: "ok     3. machines boot" in said_by(folder).read_text(),
+}
+
+
+def await_moment(moment, running, name, folder):
+    until = time.monotonic() + 60
+    while not MOMENTS[moment](name, folder):
+        assert running.poll() is None and time.monotonic() < until, said_by(folder).read_text()
+        time.sleep(0.01)
+
+
 @pytest.mark.root
 @pytest.mark.timeout(180)
-def test_the_demo_passes_and_leaves_nothing(folder):
+def test_the_demo_passes_and_leaves_nothing_of_itself_nor_of_one_that_was_killed(folder):
+    killed = begin(folder, "--name", own("demo"))
+    await_moment("machines run", killed, own("demo"), folder)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait(timeout=30)
+    assert not nothing_is_left(own("demo"), folder)
     began = time.monotonic()
     running = begin(folder, "--name", own("demo"))
-    said = running.communicate(timeout=150)[0]
+    said = ended(running, folder)
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
@@ -48,15 +80,23 @@ def test_the_demo_passes_and_leaves_nothing(folder):
 
 @pytest.mark.root
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [0.8, 2.5, 4.0, 6.0])
-def test_an_interrupted_demo_leaves_nothing(folder, number, seconds):
-    running = begin(folder, "--name", own("demo"))
-    time.sleep(seconds)
-    running.send_signal(number)
-    said = running.communicate(timeout=60)[0]
-    assert running.returncode == 130, said
-    assert nothing_is_left(own("demo"), folder), said
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_interrupted_demo_leaves_nothing(folder, moment):
+    """By Ctrl-C and by SIGTERM, side by side."""
+    demos = [
+        (number, name, place, begin(place, "--name", name))
+        for number, name, place in (
+            (signal.SIGINT, own("int"), folder),
+            (signal.SIGTERM, own("term"), folder.with_name("t")),
+        )
+    ]
+    for number, name, place, running in demos:
+        await_moment(moment, running, name, place)
+        running.send_signal(number)
+    for _, name, place, running in demos:
+        said = ended(running, place)
+        assert running.returncode == 130, said
+        assert nothing_is_left(name, place), said
 
 
 def test_a_step_that_breaks_is_a_failed_step_and_the_others_run():
@@ -71,21 +111,9 @@ def test_a_step_that_breaks_is_a_failed_step_and_the_others_run():
     assert last_line(said.getvalue()) == "demo: 1 passed, 1 failed"
 
 
-@pytest.mark.root
-@pytest.mark.timeout(180)
-def test_a_demo_that_was_killed_is_cleared_away_by_the_next(folder):
-    killed = begin(folder, "--name", own("demo"))
-    time.sleep(4)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate(timeout=30)
-    said = begin(folder, "--name", own("demo")).communicate(timeout=150)[0]
-    assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
-    assert nothing_is_left(own("demo"), folder)
-
-
 def test_the_simulated_demo_passes_anywhere_and_says_what_it_is(folder):
     running = begin(folder, "--simulated")
-    said = running.communicate(timeout=60)[0]
+    said = ended(running, folder)
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "Simulated" in said.splitlines()[0] and "adds" in said

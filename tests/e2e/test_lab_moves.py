@@ -1,0 +1,39 @@
+"""A lab of three hosts that is up: a machine moves and loses nothing, a host leaves the file."""
+
+import re
+import time
+
+import pytest
+
+from tests.e2e.labs import EXAMPLES, last_line, ping
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+FILE = str(EXAMPLES / "three-hosts.yaml")
+
+
+@pytest.fixture
+def lab(shared):
+    return shared
+
+
+@pytest.mark.parametrize(("delay", "count"), [(0, 500), (2, 1200)])
+def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay, count):
+    """VXLAN, both families, also while the feed is late."""
+    assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+    lab.run("delay-feed", str(delay))
+    pinging = lab.begin("ping", "client", "10.2.0.20", "-c", str(count), "-i", "0.01")
+    time.sleep(0.5)
+    lab.weft("vm", "migrate", "server", "--to", "host3")
+    assert last_line(pinging.communicate(timeout=60)[0]) == f"{count} sent, {count} received"
+    assert re.search(r"machine +server +running on host3", lab.run("status"))
+    lab.run("delay-feed", "0")
+    assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+
+
+def test_a_host_that_left_the_file_is_named(lab, tmp_path):
+    fewer = tmp_path / "fewer.yaml"
+    documents = (EXAMPLES / "three-hosts.yaml").read_text().split("\n---\n")
+    fewer.write_text("\n---\n".join(d for d in documents if "resourceId: host3\n" not in d and "/host3" not in d))
+    said = lab.run("up", str(fewer))
+    assert f"hosts host3 (they go with the whole lab: weft lab --name {lab.name} down)" in said
+    assert lab.run("up", FILE).strip() == f"lab '{lab.name}' is up: {lab.run('url').strip()}"
