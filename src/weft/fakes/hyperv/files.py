@@ -69,10 +69,6 @@ def leaf_of(path: str) -> str:
     return path.replace("/", "\\").rstrip("\\").rpartition("\\")[2]
 
 
-def stem_of(path: str) -> str:
-    return leaf_of(path).rpartition(".")[0]
-
-
 def joined(folder: str, *names: str) -> str:
     return "\\".join((folder.rstrip("\\"), *names))
 

@@ -94,6 +94,9 @@ class FakeHost(Host):
         self.machine_path = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
         self.disk_path = "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks"
         self.range_in_registry = True
+        self.slow_merges = False
+        """Disks of removed checkpoints are merged only when `finish_merges` is called: Hyper-V does so behind one."""
+        self._merges: list[tuple[Vm, VmCheckpoint]] = []
 
     # -- machines
 
@@ -205,12 +208,25 @@ class FakeHost(Host):
                 vm.checkpoints[child.id] = msgspec.structs.replace(child, parent=taken.parent)
         if vm.parent == taken.id:
             vm.parent = taken.parent
+        if self.slow_merges:
+            self._merges.append((vm, taken))
+        else:
+            self._merge(vm, taken)
+        self.changed()
+
+    def finish_merges(self) -> None:
+        """With `slow_merges`: the work behind checkpoints that were removed is done."""
+        merges, self._merges = self._merges, []
+        for vm, taken in merges:
+            self._merge(vm, taken)
+        self.changed()
+
+    def _merge(self, vm: Vm, taken: VmCheckpoint) -> None:
         before = [path for disk in (*vm.settings.disks, *taken.settings.disks) for path in self._chain(disk.path)]
         if not vm.checkpoints:
             disks = tuple(msgspec.structs.replace(each, path=self._chain(each.path)[-1]) for each in vm.settings.disks)
             vm.settings = msgspec.structs.replace(vm.settings, disks=disks)
         self._sweep(vm, before)
-        self.changed()
 
     def _branch(self, vm: Vm) -> None:
         """Each disk goes on in a differencing file of its own."""

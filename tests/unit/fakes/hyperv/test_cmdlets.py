@@ -274,6 +274,29 @@ def test_a_checkpoint_brings_back_adapters_settings_and_disks(world):
     assert "snapshot with name" in refusal(world, "Get-VMSnapshot web2 -Name one")
 
 
+def test_disks_of_a_removed_checkpoint_may_be_merged_later(world):
+    vm = world.console.create("web2", disk=True)
+    disk = vm.settings.disks[0].path
+    taken = world.console.checkpoint(vm, "one")
+    world.host1.slow_merges = True
+    world.host1.forget(vm, taken)
+    assert vm.settings.disks[0].path.endswith(".avhdx")
+    world.host1.finish_merges()
+    assert vm.settings.disks[0].path == disk
+
+
+def test_a_copy_of_a_machine_with_checkpoints_has_its_disks_whole(world):
+    vm = world.console.create("web2", disk=True)
+    world.console.checkpoint(vm, "one")
+    copy = world.console.clone(vm, "web3")
+    assert world.type("Get-VMSnapshot web3 | Remove-VMSnapshot; (Get-VMHardDiskDrive web3).Path") == [
+        world.host1.disk_path + "\\web3\\web2.vhdx"
+    ]
+    assert [file.path for file in world.host1.files.below(world.host1.disk_path + "\\web3")] == [
+        copy.settings.disks[0].path
+    ]
+
+
 def test_a_production_checkpoint_has_no_memory(world):
     world.type("Set-VM web1 -CheckpointType Production; Start-VM web1; Checkpoint-VM web1 -SnapshotName cold")
     world.type("Set-VM web1 -CheckpointType Standard; Checkpoint-VM web1 -SnapshotName warm")

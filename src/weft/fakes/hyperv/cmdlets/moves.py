@@ -7,7 +7,7 @@ import msgspec
 from weft.fakes.hyperv.cmdlets import objects
 from weft.fakes.hyperv.cmdlets.machines import passed
 from weft.fakes.hyperv.cmdlets.spec import Spec, machines, refused, text
-from weft.fakes.hyperv.files import File, Files, is_shared, joined, leaf_of, parent_of, stem_of
+from weft.fakes.hyperv.files import File, Files, is_shared, joined, leaf_of, parent_of
 from weft.fakes.hyperv.host import FakeHost, HyperVError
 from weft.fakes.hyperv.machine import Disk, ExportFile, Nic, Vm, copied
 from weft.fakes.hyperv.powershell.errors import NotUnderstood
@@ -96,14 +96,7 @@ def export(host: FakeHost, vm: Vm, path: str) -> str:
             "exists. (0x80070050)"
         )
     made = copied(vm)
-    renamed = {}
-    for disk in (*vm.settings.disks, *(disk for taken in vm.taken() for disk in taken.settings.disks)):
-        file = host.files.get(disk.path)
-        if file is None:
-            raise HyperVError(f"Export failed for virtual machine '{vm.name}': '{disk.path}' not found.")
-        renamed[disk.path] = joined(folder, DISK_FOLDER, leaf_of(disk.path))
-        host.files.put(File(renamed[disk.path], size=file.size))
-    _rename_disks(made, renamed)
+    _rename_disks(made, _copied_disks(host, vm, joined(folder, DISK_FOLDER)))
     if made.power == RUNNING:
         made.power = SAVED
     content = ExportFile(made, tuple(each.path for each in made.settings.disks))
@@ -140,10 +133,10 @@ def import_export(
             f"Failed to import a virtual machine. The operation failed because a virtual machine with the same "
             f"identifier already exists. (Virtual machine ID {vm.id.upper()})"
         )
+    _check_switches(host, vm)
     if copy:
-        _copy_disks(host, vm, folders[1] or host.disk_path)
+        _rename_disks(vm, _copied_disks(host, vm, folders[1] or host.disk_path))
     vm.path = folders[0] or (host.machine_path if copy else parent_of(parent_of(path)))
-    _connect_what_is_here(host, vm)
     host.add(vm)
     host.files.put(File(joined(vm.path, MACHINE_FOLDER, f"{vm.id.upper()}.vmcx"), content=file.content))
     return vm
@@ -164,22 +157,24 @@ def _give_new_ids(host: FakeHost, vm: Vm) -> None:
     vm.parent = ids.get(vm.parent, "")
 
 
-def _copy_disks(host: FakeHost, vm: Vm, folder: str) -> None:
-    renamed = {}
-    for disk in (*vm.settings.disks, *(disk for taken in vm.taken() for disk in taken.settings.disks)):
-        source, path = host.files.get(disk.path), joined(folder, leaf_of(disk.path))
-        if source is None:
-            raise HyperVError(f"Failed to import a virtual machine. '{disk.path}' not found.")
-        if disk.path not in renamed and host.files.get(path) is not None:
-            raise HyperVError(
-                f"Failed to copy the virtual hard disk. '{path}': The file exists. (0x80070050) Name: {stem_of(path)}"
-            )
-        renamed[disk.path] = path
-        host.files.put(File(path, size=source.size))
-    _rename_disks(vm, renamed)
+def _copied_disks(host: FakeHost, vm: Vm, folder: str) -> dict[str, str]:
+    """Copy its disks and all that they are differences of; what each is called there. Raises HyperVError, and then
+    nothing was copied."""
+    disks = (*vm.settings.disks, *(disk for taken in vm.taken() for disk in taken.settings.disks))
+    renamed = {path: joined(folder, leaf_of(path)) for path in _with_parents(host.files, [disk.path for disk in disks])}
+    for path, new in renamed.items():
+        if host.files.get(path) is None:
+            raise HyperVError(f"Failed to copy the virtual hard disk. '{path}' not found.")
+        if host.files.get(new) is not None:
+            raise HyperVError(f"Failed to copy the virtual hard disk. '{new}': The file exists. (0x80070050)")
+    for path, new in renamed.items():
+        file = host.files.get(path)
+        assert file is not None
+        host.files.put(File(new, size=file.size, parent=renamed.get(file.parent, "")))
+    return renamed
 
 
-def _connect_what_is_here(host: FakeHost, vm: Vm) -> None:
+def _check_switches(host: FakeHost, vm: Vm) -> None:
     lost = [nic.switch for nic in vm.nics if nic.switch and nic.switch not in host.switches]
     if lost:
         raise HyperVError(
