@@ -152,6 +152,7 @@ async def test_every_property_that_is_answered_is_documented(kind: Kind, fabric:
     await fabric.made(f"{N}/networkInterfaces/n1", interface_in(dnsSettings={"dnsServers": ["10.1.1.53"]}))
     await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
     await fabric.made(f"{W}/addressPlans/plan1", {"prefix": "0A-15-5D"})
+    await fabric.made(f"{W}/clusters/c1", {"servers": [{"resourceRef": "/servers/host1"}]})
     for path, asked in (
         (f"{W}/virtualMachines/vm1/checkpoint", {"resourceId": "before"}),
         (f"{W}/virtualMachines/vm1/export", {"resourceId": "copy"}),

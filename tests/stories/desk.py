@@ -119,6 +119,13 @@ class Desk:
         assert error["message"]
         return error
 
+    async def exists(self, path: str) -> bool:
+        return (await self._call("GET", path)).status_code == 200
+
+    def background(self, method: str, path: str, body: Any = None) -> "asyncio.Task[httpx.Response]":
+        """A request whose answer nobody waits for yet."""
+        return asyncio.create_task(self._call(method, path, body))
+
     async def missing(self, path: str) -> None:
         assert (await self._call("GET", path)).status_code == 404
 

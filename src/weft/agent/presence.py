@@ -39,6 +39,9 @@ class Presence:
             machine = machines[name]
             if name in busy or machine.move_to or machine.power == "Incoming":
                 self._missing.pop(name, None)
+            elif machine.power == "Absent":
+                # it went because we said so
+                self._forget(name)
             elif machine.power == "Running" and name in self._settled:
                 # it was stopped and is wanted again
                 self._forget(name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Set
 
 import msgspec
 
-from weft.agent.hypervisors import Hypervisor, HypervisorFailure, Migrate, Remove, Verb
+from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
 from weft.agent.machines import HOST, World, names, verb_for
 from weft.agent.reconcile import FAILED
 from weft.wire.messages import MachineFact, Problem
@@ -104,6 +104,7 @@ class Verbs:
                     presence(name),
                     state.id if state else "",
                     name in world.by_hand,
+                    busy=name in self._tasks and isinstance(self._attempts[name].verb, Define | Remove | CarryOut),
                 )
             )
         return tuple(result)

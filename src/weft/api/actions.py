@@ -130,9 +130,11 @@ def _server(named: Named | None) -> str:
     return "" if named is None else id_of(named, SERVERS.name, "server")
 
 
-def id_of(named: Named, collection: str, target: str) -> str:
-    """The id in a reference to one of a collection. Raises InvalidReference."""
+def id_of(named: Named, collection: str, target: str, prefix: str = "") -> str:
+    """The id in a reference to one of a collection; `prefix` as its references begin. Raises InvalidReference."""
     parts = [part for part in named.resource_ref.split("/") if part]
+    if prefix and len(parts) == 3 and parts[0].lower() == prefix:
+        parts = parts[1:]
     if len(parts) == 1:
         return parts[0]
     if len(parts) != 2 or parts[0].lower() != collection.lower():

@@ -126,6 +126,10 @@ class Answers:
 
     def _virtual_machine(self, properties: Members, resource: Any, ref: str) -> None:
         _drop_empty(properties, "inactive")
+        del properties["madeAs"]
+        for member in ("creation", "errand"):
+            if member in properties:
+                properties[member] = {name: value for name, value in properties[member].items() if value != ""}
         if not resource.properties.is_template:
             _drop_empty(properties, "networks")
         for kind in (CHECKPOINTS, EXPORTS):

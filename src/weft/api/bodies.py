@@ -17,6 +17,42 @@ class Nothing(msgspec.Struct, frozen=True, rename="camel", kw_only=True, forbid_
     """start, stop and save take nothing."""
 
 
+class NewNetwork(Nothing, frozen=True):
+    """An adapter of a machine that is made as a whole."""
+
+    subnet: Named
+    private_ip_address: str = msgspec.field(default="", name="privateIPAddress")
+    private_mac_address: str = ""
+    strategy: str = ""
+
+
+class NewDisk(Nothing, frozen=True):
+    """As in weft.model.hypervisor."""
+
+    path: str
+    size_gib: int = 0
+    source: str = ""
+
+
+class Create(Nothing, frozen=True):
+    """POST virtualMachines: a machine as a whole. The members from cpu on are its hardware."""
+
+    resource_id: str
+    server: Named | None = None
+    cluster: Named | None = None
+    networks: tuple[NewNetwork, ...] = ()
+    start: bool = True
+    cpu: int | None = None
+    memory_mib: int | None = msgspec.field(default=None, name="memoryMiB")
+    disks: tuple[NewDisk, ...] = ()
+    switch: str = ""
+    kernel: str = ""
+    initrd: str = ""
+    kernel_arguments: str = ""
+    generation: int | None = None
+    path: str = ""
+
+
 class Migrate(Nothing, frozen=True):
     server: Named
     force: bool = False

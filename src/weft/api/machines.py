@@ -12,14 +12,15 @@ from typing import Any
 
 import msgspec
 
+from weft.api import creating
 from weft.api.actions import NEVER, Asked, action_of, understand
 from weft.api.answers import Answers, Members
 from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import readable
 from weft.api.faults import MethodNotAllowed
-from weft.api.resources import Resources, keep, kept, kept_id, wait_of
+from weft.api.resources import Resources, dry_answer, keep, kept, kept_id, wait_of
 from weft.control.controller import Controller
-from weft.core.commands import Actor, BeginMove, Decision, RenewMac, Restore, Restored, SetPower
+from weft.core.commands import Actor, BeginMove, CreateMachine, Decision, RenewMac, Restore, Restored, SetPower
 from weft.model.errors import InvalidReference, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 
@@ -57,6 +58,37 @@ class MachineActions:
         if wait_s is not None:
             await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return answer
+
+    async def create(self, call: Call) -> Answer:
+        """POST on the collection: 201 with the machine when it is there, 200 if it was. Raises as handle()."""
+        command = creating.understand(call.body)
+        if call.flag("dryRun"):
+            return dry_answer(self._controller.machines.dry_create(command))
+        wait_s = wait_of(call)
+        request_id = kept_id(call)
+        before = self._controller.answer_of(request_id) if request_id is not None else None
+        answer = kept(before) if before is not None else await self._once(request_id, self._create(call, command))
+        if wait_s is not None:
+            await self._controller.wait_applied(self._controller.state.revision, wait_s)
+        return answer
+
+    async def _create(self, call: Call, command: CreateMachine) -> Answer:
+        known = self._controller.state.get(VIRTUAL_MACHINES.name, command.name) is not None
+        machine = await self._controller.machines.create(command, call.actor)
+        members = self._answers.of(VIRTUAL_MACHINES, machine)
+        return json_answer(members, 200 if known else 201, headers=((b"etag", machine.etag.encode()),))
+
+    async def delete(self, call: Call, machine: str) -> Answer:
+        """DELETE of a machine whose disks go with it. Raises as handle()."""
+        request_id = kept_id(call)
+        before = self._controller.answer_of(request_id) if request_id is not None else None
+        if before is not None:
+            return kept(before)
+        return await self._once(request_id, self._delete(call, machine))
+
+    async def _delete(self, call: Call, machine: str) -> Answer:
+        await self._controller.machines.delete(machine, call.when, call.actor)
+        return Answer(200)
 
     async def _work(self, call: Call, asked: Asked) -> Answer:
         members = await self.perform(asked, call.actor)

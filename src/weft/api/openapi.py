@@ -35,7 +35,7 @@ _QUERY = [
 def document(version: str) -> Schema:
     """The whole description."""
     types = [kind.type for kind in _walk(KINDS)]
-    asked = (bodies.Release, bodies.Reserve, Inventory, *(action.body for action in ACTIONS.values()))
+    asked = (bodies.Create, bodies.Release, bodies.Reserve, Inventory, *(action.body for action in ACTIONS.values()))
     _, components = msgspec.json.schema_components([*types, *asked], ref_template=_REF)
     for schema in components.values():
         for hidden in _hidden_names():
@@ -48,7 +48,8 @@ def document(version: str) -> Schema:
             _add_owned(paths, kind, base)
         else:
             _add_kind(paths, kind, f"{base}/{kind.name}", ())
-    paths |= _weft_paths()
+    for path, verbs in _weft_paths().items():
+        paths[path] = paths.get(path, {}) | verbs
     return {
         "openapi": "3.1.0",
         "info": {"title": "Weft", "version": version},
@@ -123,6 +124,8 @@ def _add_kind(paths: dict[str, Schema], kind: Kind, path: str, parents: tuple[st
         verbs["delete"] = _writing(_operation(f"Delete one of {kind.name}", {"200": None, "204": None}))
         if kind is SERVERS:
             verbs["delete"]["parameters"] += _FORCE
+        if kind is VIRTUAL_MACHINES:
+            verbs["delete"]["parameters"].append(_KEEP_DISKS)
     paths[one] = _described(verbs, inside)
     for child in kind.children:
         _add_kind(paths, child, f"{one}/{child.name}", inside)
@@ -168,6 +171,9 @@ def _action_paths() -> dict[str, Schema]:
         post = _writing(_operation(action.says, {"200": machine}), preconditions=False)
         post["requestBody"] = _body(_schema_of(action.body), required=bool(action.body.__struct_fields__))
         paths[path] = _described({"post": post}, () if action.on_collection else ("id",))
+    create = _writing(_operation("Make a machine as a whole", {"200": machine, "201": machine}), preconditions=False)
+    create["requestBody"] = _body(_schema_of(bodies.Create), required=True)
+    paths[machines] = {"post": create}
     release = _writing(_operation("End a cool-down, or free what is inactive", {"200": _ANY}), preconditions=False)
     release["requestBody"] = _body(_schema_of(bodies.Release), required=True)
     release["parameters"].append(_query("scope", "The network that is meant, where several know the address."))
@@ -239,6 +245,7 @@ _FORCE = [
     _query("force", "The server will not come back: its machines are bound to none.", {"type": "boolean"}),
     _query("reason", "With force: why, for the history of each address."),
 ]
+_KEEP_DISKS = _query("keepDisks", "Leave the disks that were made for it.", {"type": "boolean"})
 _LIMITS = [
     _query("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 1000}),
     _query("after", "As in nextLink."),

@@ -82,6 +82,8 @@ class Routes:
         kind, last = (rest[0].lower(), rest[-1].lower()) if rest else ("", "")
         if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed", "conflicts"):
             return await self._verb(call, kind)
+        if kind == "virtualmachines" and len(rest) <= 2 and (whole := self._whole_machine(call, rest)) is not None:
+            return await whole
         if kind == "virtualmachines" and (asked := place_of_action(call.method, rest)) is not None:
             return await self._actions.handle(call, *asked)
         if kind == "servers" and len(rest) == 3 and last in ("policy", "state"):
@@ -97,6 +99,16 @@ class Routes:
         if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):
             return await self._ledger(call, rest)
         return await self._resources.handle(call, place_of("weft", rest))
+
+    def _whole_machine(self, call: Call, rest: list[str]) -> Awaitable[Answer] | None:
+        """A machine made, or deleted with its disks, where a host has something to do for it; else it is a resource."""
+        if len(rest) == 1:
+            return self._actions.create(call) if call.method == "POST" else None
+        if call.method != "DELETE" or not self._controller.machines.removes_disks(rest[1]):
+            return None
+        if call.query_string and (call.flag("dryRun") or call.flag("keepDisks") or call.flag("force")):
+            return None
+        return self._actions.delete(call, rest[1])
 
     async def _audit(self, call: Call, rest: list[str]) -> Answer:
         if rest[0].lower() == "schemas":

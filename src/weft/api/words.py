@@ -32,6 +32,7 @@ VALUES: dict[Field, tuple[str, ...]] = {
     (workload.NetworkInterfaceProperties, "strategy"): ("", "central", "hostRange", "random"),
     (workload.TemplateNetwork, "strategy"): ("", "central", "hostRange", "random"),
     (fabric.MacPoolProperties, "strategy"): ("central", "random", "hostRange"),
+    (bodies.NewNetwork, "strategy"): ("", "central", "hostRange", "random"),
     (bodies.Clone, "addresses"): ("new", "keep"),
     (bodies.Restore, "addresses"): ("captured", "keep"),
     (bodies.Restore, "if_taken"): ("refuse", "remap"),
@@ -64,12 +65,20 @@ READ_ONLY: frozenset[Field] = frozenset(
         (tenancy.VirtualNetworkProperties, "routing_domain_number"),
         (workload.VirtualMachineProperties, "move"),
         (workload.VirtualMachineProperties, "inactive"),
+        (workload.VirtualMachineProperties, "creation"),
+        (workload.VirtualMachineProperties, "errand"),
+        (workload.VirtualMachineProperties, "made_as"),
         (fabric.ServerProperties, "mac_range"),
     }
 )
 """Fields that only Weft writes; ignored in a body."""
 
-HIDDEN: frozenset[Field] = frozenset({(tenancy.VirtualNetworkProperties, "routing_domain_number")})
+HIDDEN: frozenset[Field] = frozenset(
+    {
+        (tenancy.VirtualNetworkProperties, "routing_domain_number"),
+        (workload.VirtualMachineProperties, "made_as"),
+    }
+)
 """Fields that are never answered."""
 
 UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {

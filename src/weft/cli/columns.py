@@ -115,6 +115,10 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "until": _member("until"),
         "addresses": lambda p: _joined(ranges_of(p.get("addresses") or ())),
     },
+    "clusters": {
+        "servers": lambda p: _joined(name_of(r) for r in p.get("servers") or ()),
+        "failover cluster": _member("failoverCluster"),
+    },
     "servers": {
         "provider addresses": lambda p: _joined(p.get("providerAddresses")),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("virtualNetworkInterfaces") or ()),

@@ -36,7 +36,7 @@ _ANSWERED_ONLY = frozenset(
 )
 """Members that only answers carry: taken and left out, so that the output of `weft get -o yaml` can be applied."""
 
-_WRITTEN_BY_WEFT = frozenset(("etag", "move", "macRange", "inactive"))
+_WRITTEN_BY_WEFT = frozenset(("etag", "move", "macRange", "inactive", "creation", "errand", "madeAs"))
 """Members of the structs that only answers carry: left out too."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from weft.cli import checkpoints, columns, complete, copies, listing, renewal, show
+from weft.cli import checkpoints, columns, complete, copies, creation, listing, renewal, show
 from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, machines_on, print_dry
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
@@ -157,6 +157,9 @@ def delete(
     interfaces: Annotated[
         bool, typer.Option("--interfaces", help="Its network interfaces too; else they stay, with their addresses.")
     ] = False,
+    keep_disks: Annotated[
+        bool, typer.Option("--keep-disks", help="Not the disks that were made for it; does not wait for its host.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     output: Output = Format.table,
@@ -177,6 +180,9 @@ def delete(
         if not dry_run:
             confirm(_what_goes(name, [each["resourceId"] for each in taken], its_own, interfaces), yes)
         paths = [path_of(machine_ref(name))]
+        if machine["properties"].get("hardware") and not (keep_disks or dry_run):
+            # its host has to remove it, with the disks that were made for it; the rest of it is a batch
+            await client.delete(paths[0], ask.write)
         paths += [path_of(interface_ref(each)) for each in its_own] if interfaces else []
         requests = [{"method": "DELETE", "path": path} for path in paths]
         answer = await client.post(f"{WEFT}/batch", {"atomic": True, "requests": requests}, ask.write)
@@ -199,6 +205,7 @@ def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces:
     return "; ".join(said)
 
 
+app.add_typer(creation.app)
 app.add_typer(checkpoints.app)
 app.add_typer(copies.app)
 app.add_typer(renewal.app)

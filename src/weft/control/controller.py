@@ -103,6 +103,7 @@ class Controller:
         warnings = self._usage.committed(commit)
         self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
         self._observations.committed(commit)
+        self.machines.committed(commit)
         self.publisher.committed(commit)
 
     def conflicts(self, machine: str = "") -> list[Clash]:

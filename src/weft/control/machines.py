@@ -11,20 +11,35 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from weft.control.creations import Creations
+from weft.control.drivers import defines
 from weft.control.failover import FAILOVER_TIMEOUT_S, Failovers
 from weft.control.moves import UNDER_WAY, Moves
 from weft.control.power import POWER_TIMEOUT_S, Power
 from weft.control.publisher import Publisher
 from weft.control.restarts import Restarts
 from weft.control.writer import Writer
-from weft.core.commands import Actor, BeginMove, Decision, RenewMac, Restore, Restored
+from weft.core.changes import Commit
+from weft.core.commands import (
+    Actor,
+    BeginMove,
+    BeginRemoval,
+    CreateMachine,
+    Decision,
+    Preconditions,
+    RenewMac,
+    Restore,
+    Restored,
+)
 from weft.core.policy_places import VirtualMachine, server_of
-from weft.model.errors import Conflict, NotReady
+from weft.model.errors import Conflict, NotReady, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 
 log = logging.getLogger(__name__)
 
 MOVE_TIMEOUT_S = 60.0
+CREATE_TIMEOUT_S = 270.0
+"""Less than clients wait for an answer."""
 
 RESUMED = Actor("controller", "system")
 
@@ -42,12 +57,69 @@ class Machines:
         self._moves = Moves(writer, publisher)
         self._power = Power(writer, publisher, self._moves)
         self._restarts = Restarts(writer, self._power)
+        self._creations = Creations(writer, publisher, self._moves)
         self._failovers = Failovers(writer, publisher, self._power, self._moves)
         self._busy: dict[str, asyncio.Task[Any]] = {}
+        self._making: set[str] = set()
+        """Machines, lower case, that make() is under way for."""
         self._moving: set[str] = set()
         """Machines, lower case, whose move may be under way."""
         self._ending_move: set[str] = set()
         """Machines, lower case, that a failover takes from whoever carries their move."""
+
+    async def create(self, command: CreateMachine, actor: Actor) -> VirtualMachine:
+        """Make a machine as a whole; returns when it runs, or is there if it is not to start. The same command goes on
+        with what an earlier one began, and answers what it made.
+
+        Raises Refusal with nothing made, NotReady when it could not be made and nothing is left of it (or is as soon as
+        its host answers), WaitTimedOut while its host is still at it: then it goes on.
+        """
+        key = command.name.lower()
+        if key in self._making or (key not in self._busy and key in self._creations.open):
+            self.sweep()
+            await asyncio.wait({self._busy[key]}, timeout=CREATE_TIMEOUT_S)
+        self._making.add(key)
+        work = asyncio.create_task(self._alone(command.name, self._creations.make(command, actor)))
+        work.add_done_callback(lambda done: self._making.discard(key))
+        try:
+            async with asyncio.timeout(CREATE_TIMEOUT_S):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise WaitTimedOut(
+                f"The machine '{command.name}' is still being made after {CREATE_TIMEOUT_S:g} s, and goes on: repeat "
+                "the request to wait for it."
+            ) from None
+
+    def dry_create(self, command: CreateMachine) -> Decision:
+        """What create() would grant. Raises Refusal."""
+        return self._writer.dry_run(self._creations.placed(command))
+
+    def removes_disks(self, machine: str) -> bool:
+        """Would a delete with its disks have to wait for a host?"""
+        found: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, machine)
+        if found is None or found.properties.is_template:
+            return False
+        is_leaving = found.properties.creation is not None
+        return is_leaving or (found.properties.hardware is not None and self._keeps_machines(server_of(found)))
+
+    def _keeps_machines(self, server: str) -> bool:
+        return defines(self._publisher.managed.get(server))
+
+    async def delete(self, machine: str, when: Preconditions, actor: Actor) -> None:
+        """Delete a machine with the disks that were made for it, once its host has removed them. Raises Refusal,
+        NotReady when that is still to come."""
+        await self._alone(machine, self._delete(machine, when, actor))
+
+    async def _delete(self, machine: str, when: Preconditions, actor: Actor) -> None:
+        if machine.lower() not in self._creations.open:
+            self._power.check_reachable(server_of(self._power.machine(machine)))
+            await self._writer.submit(BeginRemoval(machine, when), actor)
+        await self._creations.carry(machine, actor)
+
+    def committed(self, commit: Commit) -> None:
+        """Told of every commit."""
+        self._creations.committed(commit)
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
@@ -123,6 +195,7 @@ class Machines:
         """Take up every move, and every restart for a change, that was under way when the controller ended."""
         self._failovers.begin()
         self._restarts.look()
+        self._creations.look()
         for machine in self._state.all(VIRTUAL_MACHINES.name):
             if machine.properties.move is not None:
                 self._moving.add(machine.resource_id.lower())
@@ -138,6 +211,8 @@ class Machines:
             elif name not in self._busy and name not in self._moves.ending:
                 log.info("going on with the move of %s in phase %s", name, move.phase)
                 self._begin(name, self._moves.resume(name, RESUMED))
+        for name in self._creations.open - self._busy.keys():
+            self._begin(name, self._creations.carry(name, RESUMED))
         for name in list(self._restarts.unfinished):
             if name not in self._busy and self._restarts.may_finish(name):
                 log.info("%s was being changed when the controller ended", name)

@@ -6,6 +6,7 @@ Called by weft.control.machines and restarts, one at a time per machine. What th
 import asyncio
 import logging
 
+from weft.control.drivers import defines
 from weft.control.moves import Moves
 from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation
@@ -54,9 +55,9 @@ class Power:
             log.warning("the intent for %s could not be taken back: %s", name, error)
 
     def _check_saves(self, name: str, server: str) -> None:
-        """Raises NotReady where an agent would have to do it: no driver has a verb for it (weft.agent.hypervisors)."""
+        """Raises NotReady where an agent would have to do it whose driver's machines cannot be saved: the lab's."""
         agent = self._publisher.managed.get(server)
-        if agent is not None and agent.hypervisor:
+        if agent is not None and agent.hypervisor and not defines(agent):
             raise NotReady(
                 f"The agent of '{server}' drives a hypervisor ({agent.hypervisor}) that it cannot let save machines: "
                 f"stop '{name}' instead."

@@ -16,12 +16,14 @@ from weft.control.recent import Recent, Touched, touched_by
 from weft.control.session import Frame, Send, Session
 from weft.core import policy, policy_host
 from weft.core.changes import Commit, ResourceChange
-from weft.core.policy_places import VirtualMachine
+from weft.core.policy_host import NO_MAC
+from weft.core.policy_places import VirtualMachine, has_mac, instance_of, mac_of
 from weft.core.state import State
 from weft.model.errors import StoreUnavailable, WeftError
 from weft.model.kinds import SERVERS
 from weft.model.kinds import VIRTUAL_NETWORKS as NETWORKS
 from weft.model.records import NeededNetwork, Record, RecordKey
+from weft.model.values import InstanceId, Mac
 from weft.store.store import Agent, Store
 from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Delta, Facts, Full, Hello, Resend, ToController
 
@@ -321,6 +323,18 @@ class Publisher:
             for interface in policy_host.interfaces_of(self._state, machine)
             if policy_host.port_binding(self._state, machine, interface, server) is not None
         ]
+
+    def adapters(self, machine: VirtualMachine) -> list[tuple[InstanceId, Mac]]:
+        """instanceId and MAC address of each interface of a machine; 0 for one that has none yet."""
+        return [
+            (instance_of(interface), mac_of(interface) if has_mac(interface) else NO_MAC)
+            for interface in policy_host.interfaces_of(self._state, machine)
+        ]
+
+    @property
+    def connected(self) -> frozenset[str]:
+        """Servers, lower case, whose agent is there."""
+        return frozenset(self._sessions)
 
     def missing(self, server: str) -> int | None:
         """The oldest revision that a managed server's host may not have applied; None if it has all that it needs.

@@ -8,8 +8,10 @@ import asyncio
 
 import msgspec
 
+from weft.control.drivers import defines, differs
 from weft.control.publisher import Publisher
 from weft.core.policy_places import VirtualMachine
+from weft.model.hypervisor import MachineState
 from weft.wire.messages import MachineFact
 
 LATE_FACTS_S = 2.0
@@ -63,6 +65,54 @@ class Expectation:
                 why = fact.reason or fact.state if fact is not None else "absent"
                 return Verdict(False, "", f"port {instance_id} on {self.server} (it is {why})")
         return DONE
+
+    def defined(self, machine: VirtualMachine) -> Verdict:
+        """Does the hypervisor have the machine, Off, with the adapters that the ledger says? A driver that makes a
+        machine when it starts has nothing to show before."""
+        ahead = self._ahead()
+        if ahead is not None:
+            return ahead
+        if not defines(self._publisher.managed.get(self.server)):
+            return DONE
+        fact, state = self._fact(machine), self.state_of(machine)
+        if fact is not None and fact.failure and self._is_news():
+            return Verdict(False, fact.failure)
+        name = machine.resource_id
+        if state is None or state.awaited:
+            return Verdict(False, "", f"{name} to be defined on {self.server}")
+        why = differs(state, self._publisher.adapters(machine))
+        return Verdict(False, "", f"{name} on {self.server} to be as it should: {why}") if why else DONE
+
+    def absent(self, machine: VirtualMachine) -> Verdict:
+        """Does the hypervisor have nothing of the machine any more, and is nothing under way that could make it?"""
+        ahead = self._ahead()
+        if ahead is not None:
+            return ahead
+        fact, session = self._fact(machine), self._publisher.session(self.server)
+        known = session is not None and session.facts.hypervisor is not None
+        there = self.state_of(machine) is not None if known else fact is not None and fact.power != "Off"
+        if there or (fact is not None and fact.busy):
+            failure = fact.failure if fact is not None and there and self._is_news() else ""
+            why = f" ({failure})" if failure else ""
+            return Verdict(False, "", f"{machine.resource_id} to be gone from {self.server}{why}")
+        return DONE
+
+    def is_busy(self, machine: VirtualMachine) -> bool:
+        """Is the host at a work on the machine that may take long?"""
+        fact = self._fact(machine)
+        return fact is not None and fact.busy
+
+    def state_of(self, machine: VirtualMachine) -> MachineState | None:
+        """What the host's hypervisor tells of the machine: by its own id, where that is known, else by our mark."""
+        session = self._publisher.session(self.server)
+        if session is None or session.facts.hypervisor is None:
+            return None
+        identity, fact = machine.properties.hypervisor, self._fact(machine)
+        own = identity.id if identity is not None and identity.id else fact.id if fact is not None else ""
+        for state in session.facts.hypervisor.machines:
+            if state.id.lower() == own.lower() if own else state.machine == machine.resource_id:
+                return state
+        return None
 
     def failure(self, machine: VirtualMachine, generation: int) -> str:
         """Why this host's last verb on the machine failed, if that was about this generation of it."""

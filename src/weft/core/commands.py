@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from weft.model.hypervisor import AdapterState, CheckpointState
+from weft.model.hypervisor import AdapterState, CheckpointState, Hardware
 from weft.model.workload import HypervisorIdentity
 
 
@@ -68,6 +68,55 @@ class AdvanceMove(msgspec.Struct, frozen=True):
     phase: str
     generation: int
     """Of the move that is meant; another one makes the command a refusal."""
+
+
+class NewInterface(msgspec.Struct, frozen=True):
+    """An adapter of a machine that is made as a whole. What is not named is granted."""
+
+    subnet: str = ""
+    """Reference."""
+    ip_address: str = ""
+    mac_address: str = ""
+    strategy: str = ""
+
+
+class CreateMachine(msgspec.Struct, frozen=True):
+    """Phase `defining`: a machine NAME with interfaces NAME-eth0 ..., granted as one. The same again answers what is
+    there. On a server of `cluster` where that is named: a connected one before others, then the one with least
+    machines."""
+
+    name: str
+    server: str = ""
+    cluster: str = ""
+    hardware: Hardware | None = None
+    """None: what a hypervisor that must define it takes."""
+    interfaces: tuple[NewInterface, ...] = ()
+    start: bool = True
+    connected: frozenset[str] = frozenset()
+    """Servers, lower case, whose agent is there."""
+    without_define: frozenset[str] = frozenset()
+    """Servers, lower case, whose driver makes a machine when it starts and has no use for hardware."""
+
+
+class AdvanceCreation(msgspec.Struct, frozen=True):
+    """To phase `starting` (the machine is Running from then on), `done`, `undoing` (Off, being removed), or `undone`
+    (it goes with all that was made for it)."""
+
+    machine: str
+    phase: str
+    generation: int
+    """Of the creation that is meant."""
+    hypervisor: HypervisorIdentity | None = None
+    """As the host knows it, once it does."""
+    failure: str = ""
+
+
+class BeginRemoval(msgspec.Struct, frozen=True):
+    """Phase `removing` of a machine that is deleted with its disks. The delete itself follows when its host has none of
+    it any more."""
+
+    machine: str
+    when: Preconditions = Preconditions()
 
 
 class Clone(msgspec.Struct, frozen=True):
@@ -301,6 +350,9 @@ Command = (
     | SetPower
     | BeginMove
     | AdvanceMove
+    | CreateMachine
+    | AdvanceCreation
+    | BeginRemoval
     | MachineCommand
     | MarkMachine
     | HostFact

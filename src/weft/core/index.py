@@ -5,7 +5,7 @@ exchanged. Ids and references are kept in lower case.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from weft.model.kinds import BY_NAME, owner_and_name
@@ -20,12 +20,22 @@ Counts = dict[str, dict[str, int]]
 _VIRTUAL = "/virtualnetworks/"
 _SUBNETS = "/subnets/"
 _Member = TypeVar("_Member")
+_Turn = Callable[[str, Any, Any], None]
 
 
 class Index:
     """References among interfaces, machines, servers and networks. `resources` is the state's own table, read only."""
 
     def __init__(self, resources: Mapping[str, Mapping[str, Resource[Any]]]) -> None:
+        self._turns: dict[str, _Turn] = {
+            "networkInterfaces": self._turn_interface,
+            "virtualMachines": self._turn_machine,
+            "virtualNetworks": self._turn_network,
+            "servers": self._turn_server,
+            "clusters": self._turn_cluster,
+            "reservations": self._turn_reservation,
+        }
+        """What each kind refers to and is referred to by."""
         self._interfaces = resources["networkInterfaces"]
         self._machines = resources["virtualMachines"]
         self.users: dict[str, dict[str, None]] = {}
@@ -60,6 +70,8 @@ class Index:
         """Machine ids per id that their hypervisor has for them, lower case; templates among them."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
+        self.cluster_of: dict[str, str] = {}
+        """Cluster id per id of a server that is in one."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -76,16 +88,9 @@ class Index:
                 _forget(self.instances, kind, before.instance_id)
             if after is not None:
                 self.instances.setdefault(kind, {})[after.instance_id] = key
-        if kind == "networkInterfaces":
-            self._turn_interface(key, before, after)
-        elif kind == "virtualMachines":
-            self._turn_machine(key, before, after)
-        elif kind == "virtualNetworks":
-            self._turn_network(key, before, after)
-        elif kind == "servers":
-            self._turn_server(key, before, after)
-        elif kind == "reservations":
-            self._turn_reservation(key, before, after)
+        own = self._turns.get(kind)
+        if own is not None:
+            own(key, before, after)
         elif (before is None) != (after is None) and BY_NAME[kind.lower()].owner:
             self._turn_owned(kind, key, before, after)
 
@@ -118,6 +123,12 @@ class Index:
             self.wishing[key] = None
         else:
             self.wishing.pop(key, None)
+
+    def _turn_cluster(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        for ref in before.properties.servers if before is not None else ():
+            del self.cluster_of[last_id(ref)]
+        for ref in after.properties.servers if after is not None else ():
+            self.cluster_of[last_id(ref)] = key
 
     def _turn_reservation(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         if before is not None and before.properties.request_id:

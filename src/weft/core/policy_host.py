@@ -41,7 +41,7 @@ from weft.model.records import (
 )
 from weft.model.values import IpAddress, Mac, PackedIp, Rdid, pack_ip
 
-INCOMING = "Incoming"
+INCOMING, ABSENT = "Incoming", "Absent"
 NOWHERE = PackedIp(b"")
 NO_MAC = Mac(0)
 
@@ -115,6 +115,8 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
     elif move is not None and move.phase == "withdrawing":
         # it may run here, or have left already: nobody may start it a second time
         power = INCOMING
+    elif is_leaving(machine):
+        power = ABSENT
     hypervisor = machine.properties.hypervisor
     interfaces = tuple(interfaces_of(state, machine))
     return Machine(
@@ -135,6 +137,12 @@ def host_settings(server: Server | None) -> HostSettings | None:
     wanted = server.properties.wanted_dynamic_mac_range if server is not None else None
     made = HostSettings(dynamic_range=bounds(wanted) if wanted is not None else None)
     return made if made != HostSettings() else None
+
+
+def is_leaving(machine: VirtualMachine) -> bool:
+    """Is its host to remove it, before it goes from the ledger?"""
+    creation = machine.properties.creation
+    return creation is not None and creation.phase in ("undoing", "removing")
 
 
 def management_address(state: State, server_id: str) -> str:

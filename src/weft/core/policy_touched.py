@@ -176,7 +176,8 @@ class Touched:
             for version in (before, after):
                 self._moved.update(interfaces_of(version) if version is not None else ())
         elif before.properties.move == after.properties.move and _whereabouts(before) == _whereabouts(after):
-            return
+            if _orders(before) == _orders(after):
+                return
         else:
             self._phase(before, after)
         self._machines.add(change.id.lower())
@@ -294,6 +295,11 @@ def _machine_identity(machine: VirtualMachine) -> tuple[object, ...]:
     interfaces = tuple(interfaces_of(machine))
     hypervisor = properties.hypervisor.id if properties.hypervisor is not None else ""
     return machine.resource_id, interfaces, hypervisor, properties.hardware
+
+
+def _orders(machine: VirtualMachine) -> tuple[object, ...]:
+    """What only its own record says, to its own host."""
+    return machine.properties.creation, machine.properties.errand
 
 
 def _whereabouts(machine: VirtualMachine) -> tuple[str, str]:

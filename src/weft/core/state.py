@@ -264,7 +264,9 @@ class State:
         return None
 
 
-_WITHOUT_LAYOUT = frozenset({"networkInterfaces", "virtualMachines", "reservations", "checkpoints", "exports"})
+_WITHOUT_LAYOUT = frozenset(
+    {"networkInterfaces", "virtualMachines", "reservations", "checkpoints", "exports", "clusters"}
+)
 
 
 def child_kind(kind: Kind, name: str) -> Kind | None:

@@ -9,14 +9,28 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
-from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, SetMacs, Start, Stop, Verb
+from weft.agent.hypervisors import (
+    CarryOut,
+    Define,
+    HypervisorFailure,
+    Migrate,
+    Prepare,
+    Remove,
+    Save,
+    SetMacs,
+    Start,
+    Stop,
+    Verb,
+)
 from weft.fakes import packet as p
 from weft.fakes.guest import Adapter, adapter_of, is_echo_reply, resolved
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, ProviderNetwork
 from weft.fakes.packet import Packet
+from weft.fakes.shelf import Checkpoint, Shelf, adapter_states, found, with_macs
 from weft.fakes.switch import FakeSwitch
-from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
+from weft.model.hypervisor import HypervisorState, MachineState
+from weft.model.records import Errand
 from weft.model.values import Mac, PackedIp, ip_text, pack_ip
 
 _ROUNDS = 16
@@ -42,6 +56,9 @@ class Guest:
         """Hosts that have its ports."""
         self.adapters: tuple[Adapter, ...] = ()
         self.silent = False
+        self.saved = False
+        self.checkpoints: list[Checkpoint] = []
+        self.exports: list[str] = []
 
 
 class Datacenter:
@@ -138,11 +155,14 @@ class Datacenter:
 
 
 class FakeHypervisor:
-    """The hypervisor of one host. `failing` holds why a verb, by its name in lower case, fails until taken out."""
+    """The hypervisor of one host. `failing` holds why a verb (or an errand), by its name in lower case, fails until
+    taken out; `draws` are MAC addresses that adapters come to have whatever is asked for, while there are any."""
 
     def __init__(self, datacenter: Datacenter, host: str) -> None:
         self.host = host
         self.failing: dict[str, str] = {}
+        self.draws: list[Mac] = []
+        self.shelf = Shelf()
         self.verb_seconds = 0.0
         self.carried_out: list[Verb] = []
         self._datacenter = datacenter
@@ -153,9 +173,15 @@ class FakeHypervisor:
         return HypervisorState(tuple(self._state_of(guest) for guest in guests))
 
     def _state_of(self, guest: Guest) -> MachineState:
-        adapters = tuple(AdapterState(one.mac, one.instance_id) for one in guest.adapters)
-        power = "Running" if guest.host == self.host else "Off"
-        return MachineState(guest.name, power, id=guest.name, name=guest.name, adapters=adapters)
+        power = "Running" if guest.host == self.host else "Saved" if guest.saved else "Off"
+        return MachineState(
+            guest.name,
+            power,
+            id=f"id-of-{guest.name}",
+            name=guest.name,
+            adapters=adapter_states(guest.adapters),
+            checkpoints=tuple(one.state for one in guest.checkpoints),
+        )
 
     async def carry_out(self, verb: Verb) -> None:
         name = type(verb).__name__.lower()
@@ -163,21 +189,37 @@ class FakeHypervisor:
             await asyncio.sleep(self.verb_seconds)
         if name in self.failing:
             raise HypervisorFailure(f"{name} on {self.host}: {self.failing[name]}")
+        self._do(verb)
+        self.carried_out.append(verb)
+        self.changed()
+
+    def _do(self, verb: Verb) -> None:
         match verb:
             case Start():
                 self._start(verb)
+            case Define() | Save() | CarryOut():
+                self._keep(verb)
             case Prepare() | SetMacs():
-                self._prepare(verb.machine.machine, tuple(adapter_of(port, ()) for port in verb.ports))
+                self._prepare(verb.machine.machine, self._drawn(tuple(adapter_of(port, ()) for port in verb.ports)))
             case Migrate(machine, server):
                 self._migrate(machine, server)
             case Stop(machine):
                 self._stop(machine)
             case Remove(machine):
                 self._remove(machine)
+                if verb.with_files:
+                    self.shelf.delete_disks(machine)
             case _:
-                raise HypervisorFailure(f"{name} on {self.host}: a fake guest has no such thing")
-        self.carried_out.append(verb)
-        self.changed()
+                raise HypervisorFailure(f"{type(verb).__name__} on {self.host}: a fake guest has no such thing")
+
+    def _keep(self, verb: Define | Save | CarryOut) -> None:
+        """What only a hypervisor that keeps machines can do."""
+        if isinstance(verb, Define):
+            self._define(verb)
+        elif isinstance(verb, Save):
+            self._save(verb.machine)
+        else:
+            self._carry_out(verb)
 
     def events(self) -> AsyncIterator[None]:
         return self._listeners.events()
@@ -213,6 +255,60 @@ class FakeHypervisor:
                 self._switch.plug(adapter.name, adapter.instance_id, Mac(adapter.mac))
         return guest
 
+    def _define(self, verb: Define) -> None:
+        name = verb.machine.machine
+        known = self._datacenter.guests.get(name)
+        if known is not None and self.host in known.prepared:
+            return
+        if verb.machine.hardware is not None:
+            self.shelf.make_disks(name, verb.machine.hardware)
+        self._prepare(name, self._drawn(tuple(adapter_of(port, ()) for port in verb.ports)))
+
+    def _drawn(self, adapters: tuple[Adapter, ...]) -> tuple[Adapter, ...]:
+        """What comes of asking for adapters."""
+        return with_macs(adapters, {one.instance_id: mac for one, mac in zip(adapters, self.draws, strict=False)})
+
+    def _save(self, machine: str) -> None:
+        guest = self._guest(machine)
+        if guest.host == self.host:
+            guest.host, guest.saved = "", True
+
+    def _carry_out(self, verb: CarryOut) -> None:
+        errand, guest = verb.machine.errand, self._guest(verb.machine.machine)
+        assert errand is not None
+        if errand.kind.lower() in self.failing:
+            raise HypervisorFailure(f"{errand.kind} on {self.host}: {self.failing[errand.kind.lower()]}")
+        if errand.kind == "checkpoint":
+            own_id = f"{guest.name}-{errand.number}"
+            guest.checkpoints.append(Checkpoint(own_id, errand.name, guest.adapters, guest.host == self.host))
+        elif errand.kind == "export":
+            guest.exports.append(errand.path)
+        else:
+            self._to_checkpoint(guest, errand)
+
+    def _to_checkpoint(self, guest: Guest, errand: Errand) -> None:
+        checkpoint = found(guest.checkpoints, errand)
+        if errand.kind == "deleteCheckpoint":
+            guest.checkpoints.remove(checkpoint)
+        elif errand.kind == "rewriteCheckpoint":
+            checkpoint.adapters = with_macs(checkpoint.adapters, dict(errand.macs))
+        elif errand.kind == "restore":
+            self._revert(guest, checkpoint)
+        else:
+            raise HypervisorFailure(f"{errand.kind} on {self.host}: a fake guest has no such thing")
+
+    def _revert(self, guest: Guest, checkpoint: Checkpoint) -> None:
+        """As it was, its adapters too; one of a running machine comes back saved."""
+        self._stop(guest.name)
+        self._prepare(guest.name, checkpoint.adapters)
+        guest.saved = checkpoint.running
+
+    async def revert(self, machine: str, checkpoint: str) -> None:
+        """Another hand rolls the machine back: nobody asked for it."""
+        guest = self._guest(machine)
+        self._revert(guest, next(one for one in guest.checkpoints if one.name == checkpoint))
+        self.changed()
+
     def _unplug_all_but(self, guest: Guest, wanted: tuple[Adapter, ...]) -> None:
         for adapter in guest.adapters:
             if adapter.name not in {one.name for one in wanted} and self.host in guest.prepared:
@@ -224,7 +320,7 @@ class FakeHypervisor:
         if running is not None and running.host not in ("", self.host):
             raise HypervisorFailure(f"{name} already runs on {running.host}")
         guest = self._prepare(name, tuple(adapter_of(port, verb.subnets) for port in verb.ports))
-        guest.host = self.host
+        guest.host, guest.saved = self.host, False
 
     def _migrate(self, machine: str, server: str) -> None:
         guest = self._guest(machine)

@@ -121,6 +121,14 @@ class AddressPlanProperties(_Properties, frozen=True):
     warn_at_percent: int = 80
 
 
+class ClusterProperties(_Properties, frozen=True):
+    """Servers as a group, from which a new machine's server is chosen. Ours."""
+
+    servers: tuple[Ref, ...] = ()
+    failover_cluster: str = ""
+    """Name of the failover cluster that they are nodes of, where they are."""
+
+
 class ReservationProperties(_Properties, frozen=True):
     """Addresses held for a purpose. Made by a pool's `reserve` action; read and deleted as a resource."""
 

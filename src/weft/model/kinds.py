@@ -51,6 +51,7 @@ VIRTUAL_NETWORK_MANAGER = Kind(
     "virtualNetworkManager", Resource[fabric.VirtualNetworkManagerProperties], singleton="configuration"
 )
 SERVERS = Kind("servers", Resource[fabric.ServerProperties], children=(SERVER_INTERFACES,))
+CLUSTERS = Kind("clusters", Resource[fabric.ClusterProperties], prefix="weft")
 VIRTUAL_NETWORKS = Kind("virtualNetworks", Resource[tenancy.VirtualNetworkProperties], children=(VIRTUAL_SUBNETS,))
 NETWORK_INTERFACES = Kind(
     "networkInterfaces", Resource[workload.NetworkInterfaceProperties], children=(IP_CONFIGURATIONS,)
@@ -75,6 +76,7 @@ KINDS: tuple[Kind, ...] = (
     ADDRESS_PLANS,
     LOGICAL_NETWORKS,
     SERVERS,
+    CLUSTERS,
     VIRTUAL_NETWORKS,
     RESERVATIONS,
     NETWORK_INTERFACES,

@@ -89,6 +89,45 @@ class Move(_Properties, frozen=True):
     """Revision at which the move began: an older one never overtakes a newer."""
 
 
+class Creation(_Properties, frozen=True):
+    """The making of a machine as a whole, or its unmaking, kept with it so that a crash resumes it. Phases:
+
+    defining: its addresses are granted; its host defines it, and is compared with the ledger.
+    starting: the host has it as it should be; it starts when its ports are bound.
+    undoing: the host removes it again; then it goes with its interfaces and their addresses.
+    removing: it is deleted: the host removes it with the disks made for it; then it goes, its interfaces stay.
+    """
+
+    phase: str = "defining"
+    generation: int = 0
+    """Revision at which it began."""
+    start: bool = True
+    """Whether it is to run in the end."""
+    failure: str = ""
+    """Why it is undone."""
+
+
+class Errand(_Properties, frozen=True):
+    """Something that its host's hypervisor does to a machine once. Gone when it is done; a failure stays to be read
+    until the next one."""
+
+    number: int = 0
+    """Revision at which it was asked for."""
+    kind: str = ""
+    """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint or export."""
+    name: str = ""
+    """Of the checkpoint or export."""
+    phase: str = "asked"
+    """asked or failed."""
+    failure: str = ""
+    hypervisor_id: str = ""
+    """The hypervisor's own id of the checkpoint, where it is known."""
+    path: str = ""
+    """export: the folder on the host."""
+    power_state: str = ""
+    """restore: what the machine was before; what it gets back if it fails."""
+
+
 class TemplateNetwork(_Properties, frozen=True):
     """An adapter that each machine made from a template gets, with addresses of its own in `subnet`."""
 
@@ -115,6 +154,12 @@ class VirtualMachineProperties(_Properties, frozen=True):
     """Ours: what to define it from on its server's hypervisor; None where that has it already."""
     inactive: str = ""
     """Why its host no longer knows it (deleted outside, its server removed); read-only, empty while all is well."""
+    creation: Creation | None = None
+    """While it is being made as a whole, or deleted with its disks; read-only."""
+    errand: Errand | None = None
+    """Read-only."""
+    made_as: str = ""
+    """Digest of the request that it was made by, to know that again; never answered."""
 
 
 class CapturedAddress(_Properties, frozen=True):

@@ -123,6 +123,8 @@ class MachineFact(msgspec.Struct, frozen=True, array_like=True):
     """Number of the newest errand that has ended; 0: none that this agent knows of."""
     errand_failure: str = ""
     """Why it failed; empty if it was carried out."""
+    busy: bool = False
+    """The hypervisor is at something on it that may take long: it defines it, removes it, or is on an errand."""
 
 
 class PortFact(msgspec.Struct, frozen=True, array_like=True):

@@ -65,6 +65,41 @@ def test_a_template_holds_no_address_and_makes_machines(weft: Weft) -> None:
     assert "web3-eth0" in said(weft, "vm", "clone", "gold", "web3")
 
 
+def test_a_machine_is_made_as_a_whole(weft: Weft) -> None:
+    words = ("vm", "create", "web7", "--server", "host2", "--network", "blue/web", "--network", "blue/web")
+    more = ("--ip", "-", "--ip", "10.1.1.70", "--cpu", "2", "--memory", "2GiB", "--disk", "/vm/a.qcow2,size=20GiB")
+    before = head_of(weft)
+    said(weft, *words, *more, "--dry-run")
+    assert head_of(weft) == before
+    made = found(weft, *words, *more)["properties"]
+    assert made["powerState"] == "Running"
+    hardware = made["hardware"]
+    assert (hardware["cpu"], hardware["memoryMiB"]) == (2, 2048)
+    assert hardware["disks"] == [{"path": "/vm/a.qcow2", "sizeGib": 20, "source": ""}]
+    assert "10.1.1.70" in said(weft, "nic", "show", "web7-eth1")
+    # the same again shows it; another one under its name is refused
+    assert found(weft, *words, *more)["properties"]["networkInterfaces"] == made["networkInterfaces"]
+    assert "AlreadyExists" in weft(*words).stderr
+    said(weft, "vm", "delete", "web7", "--interfaces", "--keep-disks", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--network", "blue/web"), "--server HOST, or a cluster"),
+        (("--server", "host1", "--cluster", "c1"), "--server HOST, or a cluster"),
+        (("--server", "host1", "--network", "blue/web", "--ip", "10.1.1.5", "--ip", "10.1.1.6"), "one adapter"),
+        (("--server", "host1", "--disk", "/a.qcow2,size=20MiB"), "whole GiB"),
+        (("--server", "host1", "--disk", "/a.qcow2,colour=red"), "neither size=20GiB nor source=PATH"),
+        (("--server", "host1", "--memory", "much"), "no size"),
+        (("--server", "host1", "--network", "blue/web", "--mac", "01"), "MAC address"),
+    ],
+)
+def test_words_that_make_no_machine(weft: Weft, words: tuple[str, ...], why: str) -> None:
+    result = weft("vm", "create", "web7", *words)
+    assert result.exit_code == 2 and why in result.stderr, result.output
+
+
 def test_save_and_resume(weft: Weft) -> None:
     said(weft, "vm", "start", "web1")
     assert "Saved" in said(weft, "vm", "save", "web1")

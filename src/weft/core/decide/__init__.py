@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from weft.core.commands import (
+    AdvanceCreation,
     AdvanceMove,
     Batch,
     BeginMove,
+    BeginRemoval,
     Clone,
     Command,
+    CreateMachine,
     Decision,
     Delete,
     EndCoolDowns,
@@ -38,6 +41,7 @@ from weft.core.commands import (
 from weft.core.decide import (
     captures,
     cool_down,
+    creating,
     failover,
     host_checkpoints,
     imports,
@@ -66,6 +70,9 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     SetPower: machine_power.set_power,
     BeginMove: moves.begin,
     AdvanceMove: moves.advance,
+    CreateMachine: creating.create,
+    AdvanceCreation: creating.advance,
+    BeginRemoval: creating.begin_removal,
     Clone: machine_copies.clone,
     TakeCheckpoint: captures.take_checkpoint,
     Restore: restoring.restore,

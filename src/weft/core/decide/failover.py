@@ -11,6 +11,7 @@ from weft.core.decide.bindings import check_twins, mark_addresses_of, server_wit
 from weft.core.decide.draft import Draft
 from weft.core.decide.machines import (
     Machine,
+    being_made,
     is_template,
     machine_named,
     machine_ref,
@@ -34,6 +35,8 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
     p = machine.properties
     if p.is_template:
         raise is_template(machine)
+    if p.creation is not None:
+        raise being_made(machine)
     server = server_with_id(draft.state, command.server)
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     if lower(p.server) == lower(place) and p.move is None:
@@ -78,6 +81,8 @@ def mark_machine(draft: Draft, command: MarkMachine) -> Decision:
         raise is_template(machine)
     if p.move is not None:
         raise moving(machine)
+    if p.creation is not None:
+        raise being_made(machine)
     if p.inactive == command.reason:
         return unchanged(machine)
     if not command.reason:

@@ -106,7 +106,7 @@ def free_interface_name(draft: Draft, name: str) -> str:
     return name
 
 
-def _asking(state: State, name: str, subnet: Ref) -> Configuration:
+def asking(state: State, name: str, subnet: Ref) -> Configuration:
     """An ipConfiguration that asks for an address of a subnet; Unmanaged where nobody gives any."""
     segment = state.segment(subnet.resource_ref)
     is_wire = segment is not None and not (segment.pools or segment.virtual or segment.virtualized)
@@ -127,7 +127,7 @@ def _from_template(
         subnets = [one for one in (network.subnet, network.dual_stack_subnet) if one is not None]
         properties = NetworkInterfaceProperties(
             private_mac_allocation_method="Dynamic",
-            ip_configurations=tuple(_asking(draft.state, f"ip{n}", one) for n, one in enumerate(subnets, 1)),
+            ip_configurations=tuple(asking(draft.state, f"ip{n}", one) for n, one in enumerate(subnets, 1)),
             strategy=network.strategy,
             server=server,
         )

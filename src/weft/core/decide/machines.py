@@ -31,12 +31,14 @@ def machine_named(state: State, name: str) -> Machine:
 
 
 def settled_machine(state: State, name: str) -> Machine:
-    """A machine that is no template and does not move. Raises NotFound, Conflict."""
+    """A machine that is no template, does not move and is not being made. Raises NotFound, Conflict."""
     machine = machine_named(state, name)
     if machine.properties.is_template:
         raise is_template(machine)
     if machine.properties.move is not None:
         raise moving(machine)
+    if machine.properties.creation is not None:
+        raise being_made(machine)
     return machine
 
 
@@ -77,6 +79,19 @@ def moving(machine: Machine) -> Conflict:
     return Conflict(
         f"Virtual machine {machine.resource_id} is moving from {move.source} to {move.destination} ({move.phase}): "
         "wait until that is done.",
+        code="AnotherOperationInProgress",
+        target=machine_ref(machine.resource_id),
+    )
+
+
+def being_made(machine: Machine) -> Conflict:
+    """The refusal of whatever cannot be done while a machine is made or removed."""
+    creation = machine.properties.creation
+    assert creation is not None
+    words = {"undoing": "being removed, as it could not be made", "removing": "being deleted"}
+    return Conflict(
+        f"Virtual machine {machine.resource_id} is {words.get(creation.phase, 'being made')} ({creation.phase}): wait "
+        "until that is done.",
         code="AnotherOperationInProgress",
         target=machine_ref(machine.resource_id),
     )

@@ -12,6 +12,7 @@ from weft.core.commands import Decision, Delete, Path, Preconditions, Put
 from weft.core.decide import (
     address_plans,
     captures,
+    clusters,
     logical_networks,
     mac_pools,
     network_interfaces,
@@ -57,6 +58,7 @@ RULES: dict[str, tuple[Settle, Remove]] = {
     "addressPlans": (address_plans.settle, address_plans.remove),
     "logicalNetworks": (logical_networks.settle, logical_networks.remove),
     "servers": (servers.settle, servers.remove),
+    "clusters": (clusters.settle, clusters.remove),
     "virtualNetworks": (virtual_networks.settle, virtual_networks.remove),
     "networkInterfaces": (network_interfaces.settle, network_interfaces.remove),
     "reservations": (reservations.settle, reservations.remove),

@@ -10,6 +10,7 @@ import msgspec
 
 from weft.core.decide.adapters import follow_adapter_macs
 from weft.core.decide.address_plans import own_range, range_for, wanted_range
+from weft.core.decide.clusters import leave
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import hold_ip, release
@@ -80,6 +81,7 @@ def give_up(draft: Draft, old: Server) -> None:
     follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
     forget_ports(draft, old.resource_id)
     draft.forget_cursors((f"{ref.lower()}/macrange",))
+    leave(draft, old.resource_id)
 
 
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:

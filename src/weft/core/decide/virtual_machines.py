@@ -10,7 +10,7 @@ from weft.core.decide.granting import STRATEGIES
 from weft.core.decide.hardware import checked_hardware
 from weft.core.decide.holding import holder_in
 from weft.core.decide.ip_configurations import Interface
-from weft.core.decide.machines import Machine, is_running, moving, note_place
+from weft.core.decide.machines import Machine, being_made, is_running, moving, note_place
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.places import mac_of
 from weft.core.decide.servers import ensure_provider_addresses
@@ -49,6 +49,9 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
         power_state=power_named(p.power_state) if old is None else old.properties.power_state,
         move=old.properties.move if old is not None else None,
         inactive=_inactive(old, place),
+        creation=old.properties.creation if old is not None else None,
+        errand=old.properties.errand if old is not None else None,
+        made_as=old.properties.made_as if old is not None else "",
     )
     if old is not None:
         _check_change(old, settled)
@@ -195,6 +198,8 @@ def _text_of(state: State, interface: Interface) -> str:
 def _check_change(old: Machine, new: VirtualMachineProperties) -> None:
     before = old.properties
     moved = last_id(before.server) != last_id(new.server)
+    if before.creation is not None and (moved or before.network_interfaces != new.network_interfaces):
+        raise being_made(old)
     if before.move is not None and (moved or before.network_interfaces != new.network_interfaces):
         raise moving(old)
     if moved and before.power_state == "Running":

@@ -1,0 +1,172 @@
+"""CreateMachine, AdvanceCreation and BeginRemoval: a machine made as a whole, and one unmade.
+
+Its interfaces are granted in the transaction that stores it, so that no other has part of it; when it cannot be made it
+goes in one transaction too, with all that it was given. What its host says in between is weft.control.creations'
+business, which calls this through core.decide.
+"""
+
+import hashlib
+
+import msgspec
+
+from weft.core.commands import AdvanceCreation, BeginRemoval, CreateMachine, Decision, NewInterface
+from weft.core.decide.bindings import INTERFACES, check_twins, interface_of, server_with_id
+from weft.core.decide.captures import remove_checkpoints
+from weft.core.decide.clusters import server_for
+from weft.core.decide.draft import Draft
+from weft.core.decide.envelope import check_delete
+from weft.core.decide.granting import STRATEGIES
+from weft.core.decide.hardware import checked_hardware
+from weft.core.decide.ip_configurations import Configuration, Interface
+from weft.core.decide.machine_copies import asking, free_interface_name, make_interface, refs_of, store_machine
+from weft.core.decide.machines import (
+    Machine,
+    being_made,
+    check_free_name,
+    machine_named,
+    machine_ref,
+    note_place,
+    put_machine,
+    settled_machine,
+    unchanged,
+)
+from weft.core.decide.network_interfaces import give_up
+from weft.core.decide.servers import ensure_provider_addresses
+from weft.model.errors import Conflict, Invalid, InvalidReference, Refusal
+from weft.model.hypervisor import Hardware
+from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.resources import Ref, Resource
+from weft.model.workload import Creation, NetworkInterfaceProperties, VirtualMachineProperties
+
+_BEFORE = {
+    "starting": ("defining",),
+    "done": ("defining", "starting"),
+    "undoing": ("defining", "starting"),
+    "undone": ("undoing",),
+}
+
+
+def create(draft: Draft, command: CreateMachine) -> Decision:
+    """Answers the machine, also one that the same command made before, at whatever phase it is. Raises Invalid,
+    InvalidReference, Conflict (AlreadyExists ...), AddressInUse, PoolIsFull."""
+    asked = _digest(command)
+    found: Machine | None = draft.state.get(VIRTUAL_MACHINES.name, command.name)
+    if found is not None and found.properties.made_as == asked:
+        return unchanged(found)
+    check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
+    if bool(command.server) == bool(command.cluster):
+        raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
+    if command.cluster:
+        server = server_for(draft.state, command.cluster, command.connected)
+    else:
+        server = server_with_id(draft.state, command.server)
+    place = Ref(resource_ref=f"/servers/{server.resource_id}")
+    makes_at_start = server.resource_id.lower() in command.without_define
+    hardware = None if makes_at_start else checked_hardware(command.hardware or Hardware())
+    note_place(draft, command.name, place)
+    interfaces = [_interface(draft, command.name, at, one, place) for at, one in enumerate(command.interfaces)]
+    ensure_provider_addresses(draft, server)
+    properties = VirtualMachineProperties(
+        server=place,
+        network_interfaces=refs_of(interfaces),
+        hardware=hardware,
+        creation=Creation(generation=draft.state.revision + 1, start=command.start),
+        made_as=asked,
+    )
+    if command.start:
+        # it would be refused when it starts, with everything made: now nothing is
+        check_twins(draft, command.name, properties)
+    return store_machine(draft, command.name, properties)
+
+
+def _digest(command: CreateMachine) -> str:
+    """Of all that was asked for, whatever the hosts are like at the moment."""
+    asked = msgspec.structs.replace(command, connected=frozenset(), without_define=frozenset(), name="")
+    return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
+
+
+def _interface(draft: Draft, machine: str, at: int, asked: NewInterface, server: Ref) -> Interface:
+    if asked.strategy.lower() not in STRATEGIES:
+        raise Invalid(f"strategy is central, hostRange or random, not '{asked.strategy}'.", target=_at(at, "strategy"))
+    if draft.state.segment(asked.subnet) is None:
+        raise InvalidReference(f"There is no subnet {asked.subnet or 'without a name'}.", target=_at(at, "subnet"))
+    own = free_interface_name(draft, f"{machine}-eth{at}")
+    properties = NetworkInterfaceProperties(
+        private_mac_address=asked.mac_address or None,
+        private_mac_allocation_method="Static" if asked.mac_address else "Dynamic",
+        ip_configurations=(_configuration(draft, asked),),
+        strategy=STRATEGIES[asked.strategy.lower()],
+        server=server,
+    )
+    try:
+        return make_interface(draft, Resource(resource_id=own, properties=properties))
+    except Refusal as refusal:
+        refusal.target = _at(at, refusal.target or "")
+        raise
+
+
+def _at(at: int, member: str) -> str:
+    return f"networks[{at}].{member}".rstrip(".")
+
+
+def _configuration(draft: Draft, asked: NewInterface) -> Configuration:
+    configuration = asking(draft.state, "ip1", Ref(resource_ref=asked.subnet))
+    if not asked.ip_address:
+        return configuration
+    static = {"private_ip_address": asked.ip_address, "private_ip_allocation_method": "Static"}
+    return msgspec.structs.replace(
+        configuration, properties=msgspec.structs.replace(configuration.properties, **static)
+    )
+
+
+def advance(draft: Draft, command: AdvanceCreation) -> Decision:
+    """One phase on; the phase that it has is answered unchanged. Raises NotFound, Conflict (CreationIsOver,
+    ActiveTwin)."""
+    machine = machine_named(draft.state, command.machine)
+    creation = machine.properties.creation
+    if creation is None or creation.generation != command.generation:
+        raise Conflict(
+            f"The making of virtual machine {machine.resource_id} is over.",
+            code="CreationIsOver",
+            target=machine_ref(machine.resource_id),
+        )
+    if command.phase == creation.phase:
+        return unchanged(machine)
+    if creation.phase not in _BEFORE.get(command.phase, ()):
+        raise being_made(machine)
+    if command.phase == "undone":
+        return _undone(draft, machine)
+    after = msgspec.structs.replace(creation, phase=command.phase, failure=command.failure)
+    hypervisor = command.hypervisor or machine.properties.hypervisor
+    if command.phase == "undoing":
+        return put_machine(draft, machine, creation=after, power_state="Off")
+    if command.phase == "done":
+        return put_machine(draft, machine, creation=None, hypervisor=hypervisor)
+    note_place(draft, machine.resource_id, machine.properties.server)
+    check_twins(draft, machine.resource_id, machine.properties)
+    return put_machine(draft, machine, creation=after, hypervisor=hypervisor, power_state="Running")
+
+
+def _undone(draft: Draft, machine: Machine) -> Decision:
+    """It goes with the interfaces that were made for it; what they were granted cools down like any address that was
+    told to a host."""
+    note_place(draft, machine.resource_id, machine.properties.server)
+    remove_checkpoints(draft, machine.resource_id)
+    interfaces = [interface_of(draft, ref) for ref in machine.properties.network_interfaces]
+    draft.put(VIRTUAL_MACHINES.name, machine.resource_id.lower(), machine, None)
+    for interface in interfaces:
+        give_up(draft, interface, f"virtual machine {machine.resource_id} could not be made")
+        draft.put(INTERFACES, interface.resource_id.lower(), interface, None)
+    return Decision(changes=draft.changes(), outcome="deleted")
+
+
+def begin_removal(draft: Draft, command: BeginRemoval) -> Decision:
+    """Raises NotFound, PreconditionFailed, Conflict (AnotherOperationInProgress, MachineIsTemplate)."""
+    found = machine_named(draft.state, command.machine)
+    check_delete(command.when, found, machine_ref(found.resource_id))
+    creation = found.properties.creation
+    if creation is not None and creation.phase == "removing":
+        return unchanged(found)
+    machine = settled_machine(draft.state, command.machine)
+    removing = Creation(phase="removing", generation=draft.state.revision + 1, start=False)
+    return put_machine(draft, machine, creation=removing, power_state="Off")

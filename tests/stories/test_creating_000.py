@@ -1,0 +1,171 @@
+"""Source 000: a machine made as a whole, on a hypervisor that defines machines; nothing is left of what fails."""
+
+from typing import Any
+
+import pytest
+
+from tests.stories.desk import Desk
+from weft.agent.hypervisors import Define, Start
+from weft.model.values import parse_mac
+
+VMS = "/weft/v1/virtualMachines"
+WEB = {"resourceRef": "/virtualNetworks/blue/subnets/web"}
+DISK = {"path": "/vm/web1.qcow2", "sizeGib": 20}
+
+
+def body(name: str = "web1", server: str = "host1", **more: Any) -> dict[str, Any]:
+    asked = {"resourceId": name, "server": server, "cpu": 4, "memoryMiB": 4096, "disks": [DISK]}
+    return asked | {"networks": [{"subnet": WEB}]} | more
+
+
+async def nothing_is_left(desk: Desk, name: str = "web1") -> None:
+    """No machine, no interface, no address in use, on the ledger or on a host."""
+    await desk.missing(f"{VMS}/{name}")
+    assert (await desk.get("/networking/v1/networkInterfaces"))["value"] == []
+    assert set(await desk.counts()) <= {"free", "cooling"}
+    assert name not in desk.center.guests
+    assert not any(hypervisor.shelf.files for hypervisor in desk.center.hypervisors.values())
+
+
+async def test_a_machine_is_made_in_one_call(desk: Desk) -> None:
+    """0.8, 0.15: granted, defined, compared, bound and started; no dummy adapter, no start to learn an address."""
+    await desk.cluster()
+    made = (await desk.post(VMS, body()))["properties"]
+    assert made["powerState"] == "Running"
+    assert "creation" not in made
+    guest = desk.center.guests["web1"]
+    assert guest.host == "host1"
+    assert guest.adapters[0].mac == parse_mac(await desk.mac("web1-eth0"))
+    assert made["hypervisor"] == {"type": "fake", "id": "id-of-web1"}
+    assert desk.center.hypervisors["host1"].shelf.files == {"/vm/web1.qcow2"}
+    await desk.post(VMS, body("web2", "host2"))
+    assert await desk.answers("web1", await desk.ip("web2-eth0")) == ["web2"]
+
+
+async def test_it_starts_only_when_its_port_is_bound(desk: Desk) -> None:
+    """0.17 to 0.19: the order on the host is define, bind, start, and each waits for what the one before it shows."""
+    await desk.cluster(hosts=1)
+    await desk.post(VMS, body(start=False))
+    hypervisor = desk.center.hypervisors["host1"]
+    assert [type(verb) for verb in hypervisor.carried_out] == [Define]
+    assert desk.center.guests["web1"].host == ""
+    await desk.act("web1", "start")
+    started = [verb for verb in hypervisor.carried_out if isinstance(verb, Start)]
+    assert [port.mac for port in started[0].ports] == [parse_mac(await desk.mac("web1-eth0"))]
+
+
+async def test_what_the_hypervisor_made_of_it_is_read_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.7: an adapter with another MAC address than was set is an error, not a success."""
+    monkeypatch.setattr("weft.control.creations.STEP_TIMEOUT_S", 0.5)
+    await desk.cluster(hosts=1)
+    desk.center.hypervisors["host1"].draws = [parse_mac("00-15-5D-00-00-01")]
+    error = await desk.refused("POST", VMS, body(), 409)
+    assert "has 00-15-5D-00-00-01 instead of 00-1D-D8-B7-1C-00" in error["message"]
+    await nothing_is_left(desk)
+
+
+@pytest.mark.parametrize("step", ["define", "start"])
+async def test_a_half_made_machine_goes_as_a_whole(desk: Desk, step: str) -> None:
+    """0.16: its host fails at a step; machine, interfaces, addresses and disks are given back, and a retry makes it."""
+    await desk.cluster(hosts=1)
+    hypervisor = desk.center.hypervisors["host1"]
+    hypervisor.failing[step] = "no memory"
+    error = await desk.refused("POST", VMS, body(), 409)
+    assert "no memory" in error["message"] and "Nothing of it is left" in error["message"]
+    await nothing_is_left(desk)
+    del hypervisor.failing[step]
+    assert (await desk.post(VMS, body()))["properties"]["powerState"] == "Running"
+
+
+async def test_a_second_time_answers_what_is_there(desk: Desk) -> None:
+    """0.22: the same command is idempotent; another under its name is refused."""
+    await desk.cluster(hosts=1)
+    first = await desk.post(VMS, body())
+    again = await desk.post(VMS, body())
+    assert again["instanceId"] == first["instanceId"]
+    assert (await desk.counts())["assigned"] == 1
+    error = await desk.refused("POST", VMS, body(cpu=8), 409)
+    assert error["code"] == "AlreadyExists"
+
+
+async def test_each_adapter_has_a_port_of_its_own(desk: Desk) -> None:
+    """0.21: two adapters, each bound to its own interface, in the order asked for."""
+    await desk.cluster(hosts=1)
+    red = {"resourceRef": "/virtualNetworks/red/subnets/web"}
+    await desk.post(VMS, body(networks=[{"subnet": WEB}, {"subnet": red, "privateIPAddress": "10.1.1.77"}]))
+    adapters = desk.center.guests["web1"].adapters
+    nics = [await desk.get(f"/networking/v1/networkInterfaces/web1-eth{n}") for n in (0, 1)]
+    assert [one.instance_id for one in adapters] == [nic["instanceId"] for nic in nics]
+    assert len({one.mac for one in adapters}) == 2
+    assert await desk.ip("web1-eth1") == "10.1.1.77"
+
+
+async def test_a_mac_address_is_one_in_any_notation(desk: Desk) -> None:
+    """0.20"""
+    await desk.cluster(hosts=1)
+    await desk.post(VMS, body(networks=[{"subnet": WEB, "privateMacAddress": "001d.d8b7.1cff"}]))
+    assert await desk.mac("web1-eth0") == "001DD8B71CFF"
+    assert desk.center.guests["web1"].adapters[0].mac == parse_mac("00:1D:D8:B7:1C:FF")
+
+
+async def test_the_three_strategies_of_the_source(desk: Desk) -> None:
+    """0.8, 0.15: central by default, from the host's own range, or any free one; each in the same one call."""
+    await desk.cluster(hosts=1)
+    await desk.put("/weft/v1/addressPlans/plan1", {"properties": {"prefix": "0A-15-5D"}})
+    server = await desk.get("/networking/v1/servers/host1")
+    server["properties"] |= {"addressPlan": {"resourceRef": "/weft/addressPlans/plan1"}, "clusterNumber": 3}
+    await desk.put("/networking/v1/servers/host1", {"properties": server["properties"]})
+    for name, strategy in (("a", "central"), ("b", "hostRange"), ("c", "random")):
+        await desk.post(VMS, body(name, disks=[], networks=[{"subnet": WEB, "strategy": strategy}]))
+    assert await desk.mac("a-eth0") == "001DD8B71C00"
+    assert (await desk.mac("b-eth0")).startswith("0A155D03")
+    assert (await desk.mac("c-eth0")).startswith("001DD8B7")
+
+
+async def test_a_machine_goes_to_a_server_of_its_cluster(desk: Desk) -> None:
+    """Connected servers first, then the one with least machines; the same request again answers the same machine."""
+    await desk.cluster(hosts=3)
+    refs = [{"resourceRef": f"/servers/host{n}"} for n in (1, 2, 3)]
+    await desk.put("/weft/v1/clusters/c1", {"properties": {"servers": refs}})
+    await desk.kill_agent("host1")
+    asked = [body(f"vm{n}", disks=[]) | {"server": None, "cluster": "c1"} for n in range(4)]
+    made = [(await desk.post(VMS, each))["properties"]["server"]["resourceRef"] for each in asked]
+    assert made == [f"/servers/host{n}" for n in (2, 3, 2, 3)]
+    assert (await desk.post(VMS, asked[0]))["properties"]["server"]["resourceRef"] == "/servers/host2"
+
+
+async def test_a_controller_killed_in_the_middle_goes_on(desk: Desk) -> None:
+    """0.16: it dies while the host defines; at its next start the machine is made to the end."""
+    await desk.cluster(hosts=1)
+    await desk.kill_agent("host1")
+    asking = desk.background("POST", VMS, body())
+    await desk.eventually(lambda: desk.exists(f"{VMS}/web1"))
+    await desk.restart()
+    asking.cancel()
+    await desk.start_agent("host1")
+
+    async def runs() -> bool:
+        return bool((await desk.get(f"{VMS}/web1"))["properties"]["powerState"] == "Running")
+
+    await desk.eventually(runs)
+
+    async def done() -> bool:
+        return "creation" not in (await desk.get(f"{VMS}/web1"))["properties"]
+
+    await desk.eventually(done)
+
+
+async def test_a_delete_takes_the_disks_that_were_made(desk: Desk) -> None:
+    """Deleting answers when the host has nothing of it; files that were there before stay."""
+    await desk.cluster(hosts=1)
+    shelf = desk.center.hypervisors["host1"].shelf
+    shelf.files.add("/vm/data.qcow2")
+    disks = [DISK, {"path": "/vm/data.qcow2"}]
+    await desk.post(VMS, body(disks=disks))
+    await desk.delete(f"{VMS}/web1")
+    await desk.missing(f"{VMS}/web1")
+    assert shelf.files == {"/vm/data.qcow2"}
+    assert "web1" not in desk.center.guests
+    await desk.post(VMS, body("web2", disks=disks))
+    await desk.delete(f"{VMS}/web2?keepDisks=true")
+    assert shelf.files == {"/vm/data.qcow2", "/vm/web1.qcow2"}
