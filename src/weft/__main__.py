@@ -21,6 +21,7 @@ from weft.model.errors import Invalid, WeftError
 
 if TYPE_CHECKING:
     from weft.agent.hypervisors import Hypervisor
+    from weft.agent.run import AgentOptions
 
 service = typer.Typer()
 """What runs for long, and the version."""
@@ -127,7 +128,15 @@ def agent(
         "/var/lib/weft/agent"
     ),
     bridge: Annotated[str, typer.Option(help="Integration bridge.")] = "br-int",
-    hypervisor: Annotated[str, typer.Option(metavar="KIND:WHERE", help="lab:FOLDER; none by default.")] = "",
+    hypervisor: Annotated[
+        str, typer.Option(metavar="KIND:WHERE", help="libvirt:URI (qemu:///system if left out), lab:FOLDER, or none.")
+    ] = "",
+    migrate_uri: Annotated[
+        str, typer.Option(metavar="URI", help="How this host's libvirtd reaches another one, by its {address}.")
+    ] = "qemu+tls://{address}/system",
+    shared_disks: Annotated[
+        bool, typer.Option("--shared-disks", help="Disks are on storage that all hosts share, as libvirt may not see.")
+    ] = False,
     start_grace: Annotated[
         float,
         typer.Option(metavar="SECONDS", min=0, help="So long no remembered machine starts without the controller."),
@@ -147,7 +156,8 @@ def agent(
     kind, _, where = hypervisor.partition(":")
     options = AgentOptions(controller, server, rundir, state, bridge, kind, start_grace)
     try:
-        _run(run_agent(options, new_id(), _hypervisor(kind, where, server)))
+        driver = _libvirt(where, options, migrate_uri, shared_disks) if kind == "libvirt" else None
+        _run(run_agent(options, new_id(), driver or _hypervisor(kind, where, server)))
     except RefusedByController as refused:
         typer.echo(f"weft: the controller refuses this agent: {refused}", err=True)
         raise SystemExit(REFUSED_EXIT_CODE) from None
@@ -157,10 +167,22 @@ def _hypervisor(kind: str, where: str, server: str) -> "Hypervisor | None":
     if not kind:
         return None
     if kind != "lab":
-        raise typer.BadParameter(f"there is no hypervisor driver '{kind}': use lab:FOLDER, or none")
+        raise typer.BadParameter(f"there is no hypervisor driver '{kind}': use libvirt:URI, lab:FOLDER, or none")
     from weft.lab.hypervisor import open_hypervisor
 
     return open_hypervisor(where, server)
+
+
+def _libvirt(uri: str, options: "AgentOptions", migrate_uri: str, shared_disks: bool) -> "Hypervisor":
+    try:
+        from weft.agent.libvirt.driver import open_hypervisor
+        from weft.agent.libvirt.host import Settings
+    except ImportError as error:
+        raise typer.BadParameter(
+            f"{error}: the libvirt driver needs libvirt-python; install libvirt-dev and pip install 'weft[libvirt]'"
+        ) from None
+    settings = Settings(options.server, options.bridge, migrate_uri, shared_disks)
+    return open_hypervisor(uri or "qemu:///system", settings, new_id)
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,21 +2,27 @@
 
 A world has `hypervisors` by host, host1 and host2. `prepares` says which kind of driver it has: one whose ports can be
 there without their machine, which Prepare makes (the lab's guests, the fake datacenter), or one whose machines must be
-defined and bring their ports with them.
+defined and bring their ports with them. Those that `hold` have ports only while a machine exists, so it is held for its
+start (libvirt).
 """
 
+import contextlib
+import itertools
 import json
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import msgspec
 
-from weft.agent.hypervisors import Define, Prepare, Start
+from weft.agent.hypervisors import Define, Migrate, Prepare, Start
 from weft.fakes.hypervisor import Datacenter
-from weft.lab import hosts, namespaces, router, up
+from weft.lab import hosts, libvirtd, namespaces, router, up
 from weft.lab.commands import PATH
 from weft.lab.hypervisor import open_hypervisor
 from weft.lab.state import HostState, open_lab
+from weft.model.hypervisor import Hardware
 from weft.model.records import Machine, PortBinding, SubnetRecord
 from weft.model.values import InstanceId, Mac, Rdid, Vsid, pack_ip
 
@@ -49,6 +55,7 @@ PREPARE = Prepare(WEB, WEB_PORTS)
 
 class FakeWorld:
     prepares = True
+    holds = False
     patience = 2
     """Seconds within which an event comes."""
 
@@ -73,11 +80,13 @@ class FakeWorld:
 
 class LabWorld:
     prepares = True
+    holds = False
     patience = 2
+    letter = "c"
 
     def __init__(self, folder):
         os.environ["WEFT_LAB_DIR"] = str(folder)
-        self.lab = open_lab(f"c{os.getpid()}")
+        self.lab = open_lab(f"{self.letter}{os.getpid()}")
         state = self.lab.create()
         made = {
             name: HostState(name, number, f"{address}/24", address.rpartition(".")[0] + ".1")
@@ -107,6 +116,98 @@ class LabWorld:
         assert namespaces.of_lab(self.lab.name) == []
 
 
+class LibvirtWorld(LabWorld):
+    """A libvirtd of its own on each host of a lab. Serves many tests: `begin` before and `clear` after each."""
+
+    prepares = False
+    holds = True
+    patience = 5
+    letter = "v"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        for name in HOSTS:
+            hosts.start_libvirtd(self.lab, self.lab.host(name))
+        self._ids = itertools.count(1)
+
+    def begin(self):
+        """Fresh drivers: one belongs to the event loop of its test."""
+        self.hypervisors = {name: self.driver(name) for name in HOSTS}
+
+    def driver(self, host):
+        from weft.agent.libvirt.driver import LibvirtHypervisor
+        from weft.agent.libvirt.host import Settings
+
+        class Driver(LibvirtHypervisor):
+            """Knows the other host's address by its name, as the controller does."""
+
+            async def carry_out(self, verb):
+                if isinstance(verb, Migrate) and not verb.address:
+                    verb = msgspec.structs.replace(verb, address=HOSTS.get(verb.server, verb.server))
+                await super().carry_out(verb)
+
+        return Driver(self.daemon(host).uri, Settings(host, "br-int", libvirtd.PEER, True), self.new_id)
+
+    def new_id(self):
+        return f"11111111-2222-4333-8444-{next(self._ids):012d}"
+
+    def daemon(self, host):
+        return hosts.libvirt_daemon(self.lab, self.lab.host(host))
+
+    def hardware(self, machine):
+        """It looks for something to boot and finds nothing."""
+        return Hardware(memory_mib=32)
+
+    async def forget(self, host, name):
+        with self.connected(host) as connection:
+            domain = connection.lookupByName(name)
+            if domain.isActive():
+                domain.destroy()
+            domain.undefine()
+
+    @contextlib.contextmanager
+    def connected(self, host):
+        """As virsh is: another hand."""
+        import libvirt
+
+        connection = libvirt.open(self.daemon(host).uri)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def clear(self):
+        import libvirt
+
+        for driver in self.hypervisors.values():
+            driver.close()
+        for host in HOSTS:
+            with self.connected(host) as connection:
+                for domain in connection.listAllDomains():
+                    if domain.isActive():
+                        domain.destroy()
+                    if domain.isPersistent():
+                        domain.undefineFlags(
+                            libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                        )
+
+
+@contextlib.contextmanager
+def libvirt_world():
+    """Two daemons, gone afterwards. Skips where there is no libvirt."""
+    import pytest
+
+    if libvirtd.missing():
+        pytest.skip(libvirtd.missing())
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="wl") as short:
+        patch.setenv("WEFT_LAB_DIR", "")
+        made = LibvirtWorld(Path(short) / "l")
+        try:
+            yield made
+        finally:
+            made.close()
+
+
 async def make(world, host, one=WEB, ports=WEB_PORTS, hardware=None):
     """The machine is there, Off, with its ports bound."""
     if world.prepares:
@@ -114,6 +215,8 @@ async def make(world, host, one=WEB, ports=WEB_PORTS, hardware=None):
     else:
         made = msgspec.structs.replace(one, hardware=hardware or world.hardware(one.machine))
         await do(world, host, Define(made, ports))
+        if getattr(world, "holds", False):
+            await do(world, host, Prepare(made, ports))
 
 
 async def run(world, host, one=WEB, ports=WEB_PORTS):

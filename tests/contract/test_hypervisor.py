@@ -20,6 +20,7 @@ from tests.contract.hypervisor_worlds import (
     do,
     expect,
     identities,
+    libvirt_world,
     make,
     power,
     run,
@@ -27,10 +28,23 @@ from tests.contract.hypervisor_worlds import (
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Remove, Stop
 
 
-@pytest.fixture(params=["fake", pytest.param("lab", marks=pytest.mark.root)])
+@pytest.fixture(scope="module")
+def libvirt_daemons():
+    """For all tests of this file: they start once."""
+    with libvirt_world() as made:
+        yield made
+
+
+@pytest.fixture(params=["fake", *(pytest.param(one, marks=pytest.mark.root) for one in ("lab", "libvirt"))])
 def world(request, monkeypatch):
     if request.param == "fake":
         yield FakeWorld()
+        return
+    if request.param == "libvirt":
+        made = request.getfixturevalue("libvirt_daemons")
+        made.begin()
+        yield made
+        made.clear()
         return
     monkeypatch.setenv("WEFT_LAB_DIR", "")
     with tempfile.TemporaryDirectory(prefix="wl") as short:

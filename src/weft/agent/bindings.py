@@ -1,7 +1,8 @@
 """Which port of the switch belongs to which interface, and whether its machine is here, coming or gone. Pure.
 
 A port belongs to a binding if its external_ids:iface-id is the interface's instance id and its attached-mac the
-interface's MAC; anything else stays closed and is reported. virt-clone copies iface-id, so the MAC must agree too.
+interface's MAC; anything else stays closed and is reported. virt-clone copies iface-id, so the MAC must agree too; a
+copy by hand has both: where the switch says which machine a port is of (vm-id, from libvirt), that must be the one.
 """
 
 import enum
@@ -68,13 +69,23 @@ def bind(
     machine_of = {instance: machine for machine in machines for instance in machine.instance_ids}
     result: dict[str, Local] = {}
     for binding in bindings:
-        port, reason = _port_of(binding, ports.get(binding.instance_id.lower(), []))
-        role = _role_of(binding, port, machine_of.get(binding.instance_id), states)
+        machine = machine_of.get(binding.instance_id)
+        candidates = ports.get(binding.instance_id.lower(), [])
+        port, reason = _port_of(binding, candidates, _hypervisor_id(machine, states))
+        role = _role_of(binding, port, machine, states)
         result[binding.instance_id] = Local(binding, port, role, reason)
     return result
 
 
-def _port_of(binding: PortBinding, candidates: list[SwitchPort]) -> tuple[SwitchPort | None, str]:
+def _hypervisor_id(machine: Machine | None, states: Mapping[str, MachineState] | None) -> str:
+    """Empty if it is not known yet."""
+    if machine is None:
+        return ""
+    state = states.get(machine.machine) if states is not None else None
+    return (machine.hypervisor_id or (state.id if state is not None else "")).lower()
+
+
+def _port_of(binding: PortBinding, candidates: list[SwitchPort], id: str) -> tuple[SwitchPort | None, str]:
     if not candidates:
         return None, ""
     fitting = [port for port in candidates if port.attached_mac == binding.mac]
@@ -82,6 +93,11 @@ def _port_of(binding: PortBinding, candidates: list[SwitchPort]) -> tuple[Switch
         port = candidates[0]
         seen = "none" if port.attached_mac is None else mac_dashes(port.attached_mac)
         return None, f"port {port.name} has attached-mac {seen}, the interface has {mac_dashes(binding.mac)}"
+    if id and (copies := [port for port in fitting if port.vm_id not in ("", id)]):
+        fitting = [port for port in fitting if port not in copies]
+        if not fitting:
+            port = copies[0]
+            return None, f"port {port.name} is of another machine ({port.vm_id}), a copy of this interface's ({id})"
     if len(fitting) > 1:
         names = ", ".join(sorted(port.name for port in fitting))
         return None, f"ports {names} all claim this interface"

@@ -68,6 +68,8 @@ class Prepare(msgspec.Struct, frozen=True):
     machine: Machine
     ports: tuple[PortBinding, ...]
     id: str = ""
+    mtu: int = 0
+    """As Start has it, for a driver that can tell it to the guest only before it runs; 0 if it is not known yet."""
 
 
 class Migrate(msgspec.Struct, frozen=True):

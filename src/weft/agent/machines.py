@@ -94,6 +94,8 @@ def _rest(machine: Machine, state: MachineState | None, world: World, power: str
         return _define(machine, world)
     if state.power == "Running":
         return Save(machine.machine, state.id) if power == "Saved" else Stop(machine.machine, state.id)
+    if state.held:
+        return Stop(machine.machine, state.id)
     return _own_macs(machine, state, world)
 
 
@@ -135,19 +137,23 @@ def _run(machine: Machine, state: MachineState | None, world: World) -> Verb | N
     if not _has_ports(machine, world):
         # what holds its machine paused for its ports has it start here: as a start, it waits
         waits = running or world.may_start or machine.hardware is None
-        return Prepare(machine, ports, _id(state)) if waits else None
+        return Prepare(machine, ports, _id(state), _mtu(ports, world)) if waits else None
     if not world.settled:
         return None
     if not _is_open(machine, world):
         # its interface got another MAC while it was off: its port must follow before it can be bound
-        return None if running else Prepare(machine, ports, _id(state))
-    mtu = min(world.mtus[binding.instance_id] for binding in ports) if ports else 1500
+        return None if running else Prepare(machine, ports, _id(state), _mtu(ports, world))
+    mtu = _mtu(ports, world)
     if not (running or world.may_start) or (running and world.states[machine.machine].mtu in (0, mtu)):
         return None
     subnets = tuple(
         subnet for vsid in sorted({binding.vsid for binding in ports}) for subnet in world.subnets.get(vsid, ())
     )
     return Start(machine, ports, subnets, mtu, _id(state))
+
+
+def _mtu(ports: tuple[PortBinding, ...], world: World) -> int:
+    return min((world.mtus[binding.instance_id] for binding in ports), default=1500)
 
 
 def _bindings(machine: Machine, world: World) -> tuple[PortBinding, ...]:

@@ -200,7 +200,8 @@ class OvsSwitch:
         iface_id = row.external_ids.get("iface-id", "").lower()
         spare = not iface_id and row.external_ids.get("iface-status") == "inactive"
         number = number if row.ofport > 0 else -1
-        return SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare)
+        vm_id = row.external_ids.get("vm-id", "").lower()
+        return SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare, vm_id)
 
     async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
         name, options = tunnel_name(tunnel), tunnel_options(tunnel)

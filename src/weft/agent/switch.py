@@ -38,6 +38,9 @@ class SwitchPort(msgspec.Struct, frozen=True):
     """Set if and only if it is a tunnel port that bears our mark."""
     spare: bool = False
     """No iface-id, and external_ids:iface-status says inactive: kept for a machine to come, so nothing to report."""
+    vm_id: str = ""
+    """external_ids:vm-id, in lower case: which machine of the hypervisor the port is of, as libvirt writes it; empty if
+    it is not said."""
 
 
 class SwitchFacts(msgspec.Struct, frozen=True):

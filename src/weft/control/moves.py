@@ -111,7 +111,7 @@ class Moves:
     def _arriving(self, name: str, move: Move, destination: Expectation) -> Verdict:
         machine = self._moving(name, move.generation)
         failure = destination.failure(machine, move.generation)
-        return Verdict(False, failure) if failure else destination.ports(machine)
+        return Verdict(False, failure) if failure else destination.awaits(machine)
 
     async def _switch(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
         drivers = self._has_driver(move.source) and self._has_driver(move.destination)

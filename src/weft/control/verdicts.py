@@ -114,6 +114,14 @@ class Expectation:
                 return state
         return None
 
+    def awaits(self, machine: VirtualMachine) -> Verdict:
+        """Can the machine come here: are its ports bound, or does the hypervisor say that it brings them along?"""
+        ports = self.ports(machine)
+        if ports.settled or self._ahead() is not None:
+            return ports
+        state = self.state_of(machine)
+        return DONE if state is not None and state.awaited else ports
+
     def failure(self, machine: VirtualMachine, generation: int) -> str:
         """Why this host's last verb on the machine failed, if that was about this generation of it."""
         fact = None if self._ahead() is not None else self._fact(machine)

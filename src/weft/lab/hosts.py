@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from weft.lab import names, namespaces, router
+from weft.lab import libvirtd, names, namespaces, router
 from weft.lab.commands import PATH, ip_batch, run, sysctl, within
 from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
@@ -99,6 +99,21 @@ def stop_switch(folder: LabFolder, host: HostState) -> bool:
     if host.switch or host.database:
         folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=None, database=None))
     return any(ended)
+
+
+def libvirt_daemon(folder: LabFolder, host: HostState) -> libvirtd.Daemon:
+    """Where the libvirtd of a host with booted machines is, whether it runs or not."""
+    log = folder.log(f"libvirtd-{host.number}")
+    return libvirtd.Daemon(folder.libvirt_folder(host), host_namespace(folder, host), log)
+
+
+def start_libvirtd(folder: LabFolder, host: HostState) -> bool:
+    """False if it ran already. Machines of one that was killed run on."""
+    if alive(host.libvirtd):
+        return False
+    process = libvirtd.start(libvirt_daemon(folder, host), switch_environment(folder.rundir(host)))
+    folder.change_host(host.name, lambda old: msgspec.structs.replace(old, libvirtd=process))
+    return True
 
 
 def start_agent(folder: LabFolder, host: HostState) -> bool:

@@ -43,6 +43,9 @@ class HostState(msgspec.Struct, frozen=True):
     database: Process | None = None
     switch: Process | None = None
     agent: Process | None = None
+    hypervisor: str = "lab"
+    """lab: machines are namespaces; libvirt: machines are booted by a libvirtd of this host's own."""
+    libvirtd: Process | None = None
 
 
 class LabState(msgspec.Struct, frozen=True):
@@ -96,6 +99,10 @@ class LabFolder:
     def rundir(self, host: HostState) -> Path:
         """Of the host's Open vSwitch: database, sockets, logs."""
         return self.path / "h" / str(host.number)
+
+    def libvirt_folder(self, host: HostState) -> Path:
+        """What stands in the place of libvirt's folders for this host's libvirtd."""
+        return self.path / "v" / str(host.number)
 
     def agent_folder(self, host: HostState) -> Path:
         return self.path / "a" / str(host.number)

@@ -58,6 +58,8 @@ class MachineState(msgspec.Struct, frozen=True, array_like=True):
     """It is not here yet but may come: a move to here was prepared, its ports come with it."""
     clustered: bool = False
     """It is a role of a failover cluster, which may bring it up on another host by itself."""
+    held: bool = False
+    """It is Off but exists already, paused with its ports, for its start."""
 
 
 class HypervisorState(msgspec.Struct, frozen=True, array_like=True):

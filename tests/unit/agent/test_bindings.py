@@ -52,6 +52,21 @@ def test_a_clone_that_kept_the_iface_id_does_not_disturb():
     assert one([PORT, msgspec.structs.replace(PORT, name="clone", attached_mac=7)]).number == 5
 
 
+def test_a_copied_machine_gets_no_port_of_the_one_that_it_was_copied_from():
+    """Whoever copies a domain's XML by hand copies iface-id and MAC; libvirt says which domain a port is of."""
+    own = msgspec.structs.replace(PORT, vm_id="id-1")
+    copy = msgspec.structs.replace(PORT, name="vnet2", ofport=6, vm_id="id-2")
+    for known in (
+        {"machine": msgspec.structs.replace(machine(), hypervisor_id="ID-1")},
+        {"machine": machine(), "states": {"blue1": MachineState("blue1", "Running", id="id-1")}},
+    ):
+        assert one([own, copy], **known).number == one([PORT], **known).number == 5
+        alone = one([copy], **known)
+        assert (alone.number, alone.fact().state) == (None, "closed")
+        assert "port vnet2 is of another machine (id-2)" in alone.reason
+    assert one([copy], machine=machine()).number == 6, "nothing is known of its id"
+
+
 MOVING = BLUE1.binding(HOSTS["host2"])
 
 

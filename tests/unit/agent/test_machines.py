@@ -39,6 +39,7 @@ def world(told=None, state=None, local=BOUND, **more):
 
 
 START = Start(machine(), (BINDING,), (SUBNET,), 1458)
+PREPARE = Prepare(machine(), (BINDING,), mtu=1458)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,9 @@ START = Start(machine(), (BINDING,), (SUBNET,), 1458)
         (world(machine(), states={"blue1": MachineState("blue1", "Running", 1408)}), START),
         (world(machine(), states={"blue1": MachineState("blue1", "Running", 1508)}, settled=False), None),
         (world(machine(), settled=False), None),
-        (world(machine(), local=ABSENT), Prepare(machine(), (BINDING,))),
-        (world(machine(), "Running", ABSENT), Prepare(machine(), (BINDING,))),
-        (world(machine(), local=CLOSED), Prepare(machine(), (BINDING,))),
+        (world(machine(), local=ABSENT), PREPARE),
+        (world(machine(), "Running", ABSENT), PREPARE),
+        (world(machine(), local=CLOSED), PREPARE),
         (world(machine(), "Running", CLOSED), None),
         (world(machine("Incoming"), local=ABSENT), Prepare(machine("Incoming"), (BINDING,))),
         (world(machine("Incoming")), None),
@@ -75,7 +76,7 @@ START = Start(machine(), (BINDING,), (SUBNET,), 1458)
         (world(machine(), missing=("blue1",)), None),
         (world(machine(), local=ABSENT, missing=("blue1",)), None),
         (world(machine(), may_start=False), None),
-        (world(machine(), local=ABSENT, may_start=False), Prepare(machine(), (BINDING,))),
+        (world(machine(), local=ABSENT, may_start=False), PREPARE),
         (world(machine(), states={"blue1": MachineState("blue1", "Running", 1508)}, may_start=False), START),
         (world(None), None),
     ],
@@ -105,6 +106,8 @@ def known(power, *adapters, **more):
         (world(MADE, may_start=False), None),
         (world(MADE, missing=("blue1",)), None),
         (world(MADE, **known("Off", OWN)), None),
+        # made ready for a start that nobody wants any more
+        (world(MADE, **known("Off", OWN, held=True)), Stop("blue1", "id-1")),
         (world(MADE, **known("Off", OWN, awaited=True)), Define(MADE, (BINDING,))),
         (world(msgspec.structs.replace(MADE, hardware=None)), None),
         (

@@ -10,6 +10,7 @@ from tests.cluster.feed_agent import FeedAgent
 from weft.control.controller import Controller
 from weft.control.verdicts import Expectation
 from weft.core.commands import SetPower
+from weft.model.hypervisor import HypervisorState, MachineState
 from weft.wire.messages import Facts, MachineFact
 
 
@@ -58,4 +59,23 @@ async def test_a_failure_from_before_the_ack_counts_when_nothing_better_comes(
     agent.say(refused("it has no memory"))
     await deliver(agent)
     assert expected.power(controller.state.get("virtualMachines", "a"), "Running").failure == "it has no memory"
+    await agent.disconnect()
+
+
+async def test_a_hypervisor_that_awaits_the_machine_needs_no_port_for_it_beforehand(controller: Controller) -> None:
+    agent = FeedAgent("host1", "libvirt")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    submitted = await controller.submit(SetPower("a", "Running"), ANN)
+    expected = Expectation(controller.publisher, "host1", submitted.revision)
+    asked = controller.state.get("virtualMachines", "a")
+    for state, settled in (
+        (MachineState("a", "Off"), False),
+        (MachineState("b", "Off", id="id-b", awaited=True), False),
+        (MachineState("a", "Off", awaited=True), True),
+    ):
+        agent.say(Facts((MachineFact("a", "Off", 0),), hypervisor=HypervisorState((state,))))
+        await deliver(agent)
+        assert expected.awaits(asked).settled is settled, state
+    assert "port" in expected.ports(asked).waiting_for
     await agent.disconnect()

@@ -1,0 +1,189 @@
+"""The libvirt driver of one host: agent.hypervisors.Hypervisor over libvirtd.
+
+Made by __main__ (`weft agent --hypervisor libvirt:URI`). Every verb reads back what it did; what differs, and whatever
+libvirt says, is a HypervisorFailure that names host, machine and reason. A connection that breaks is made anew with the
+next call.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import libvirt
+
+from weft.agent.hypervisors import (
+    CarryOut,
+    Define,
+    Disconnect,
+    HypervisorFailure,
+    Migrate,
+    Prepare,
+    Remove,
+    Save,
+    SetMacs,
+    Start,
+    Stop,
+    Verb,
+    subject,
+)
+from weft.agent.libvirt import definitions, errands, moving, running
+from weft.agent.libvirt.connection import Connection, in_thread
+from weft.agent.libvirt.domain_reading import domain_types, machine_types
+from weft.agent.libvirt.domain_xml import Platform
+from weft.agent.libvirt.facts import facts_of
+from weft.agent.libvirt.host import Host, Settings
+from weft.agent.libvirt.power import RUNNING, Lives
+from weft.model.hypervisor import HypervisorState
+from weft.model.records import Machine
+
+LOOK_SECONDS = 4.0
+"""What libvirt sends no event for, such as a snapshot of a machine that is off, is seen within this time."""
+
+
+def open_hypervisor(uri: str, settings: Settings, new_id: Callable[[], str]) -> "LibvirtHypervisor":
+    """Connects with the first call, and again after libvirtd was restarted."""
+    return LibvirtHypervisor(uri, settings, new_id)
+
+
+class LibvirtHypervisor:
+    """Driver of one host."""
+
+    def __init__(self, uri: str, settings: Settings, new_id: Callable[[], str]) -> None:
+        self._settings = settings
+        self._new_id = new_id
+        self._connection = Connection(uri, self._happened)
+        self._lives = Lives()
+        self._platform: Platform | None = None
+        self._awaited: dict[str, Machine] = {}
+        """Machines that a move to here was prepared for."""
+        self._moved: dict[str, str] = {}
+        """Where this process has moved machines to that are not here since."""
+        self._watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    async def facts(self) -> HypervisorState:
+        awaited = dict(self._awaited)
+        try:
+            state = await in_thread(lambda: facts_of(self._host(), awaited))
+        except libvirt.libvirtError as error:
+            raise HypervisorFailure(f"libvirt on {self._settings.server}: {_said(error)}") from error
+        for one in state.machines:
+            self._moved.pop(one.machine.lower(), None)
+            if one.power == RUNNING:
+                for name in [name for name, machine in self._awaited.items() if _is(machine, one.machine, one.id)]:
+                    self._awaited.pop(name, None)
+        return state
+
+    async def carry_out(self, verb: Verb) -> None:
+        machine = subject(verb)
+        try:
+            if isinstance(verb, Migrate):
+                await self._migrate(verb)
+            elif isinstance(verb, Prepare) and verb.machine.power == "Incoming":
+                await self._await(verb.machine)
+            else:
+                await in_thread(lambda: self._carry_out(verb))
+            if isinstance(verb, Remove):
+                self._awaited.pop(verb.machine, None)
+        except HypervisorFailure as failure:
+            raise HypervisorFailure(f"{self._words(verb, machine)}: {failure}") from failure
+        except libvirt.libvirtError as error:
+            raise HypervisorFailure(f"{self._words(verb, machine)}: {_said(error)}") from error
+        except OSError as error:
+            raise HypervisorFailure(f"{self._words(verb, machine)}: {error}") from error
+        finally:
+            self._happened()
+
+    async def _await(self, machine: Machine) -> None:
+        if not await in_thread(lambda: moving.check_destination(self._host(), machine)):
+            self._awaited[machine.machine] = machine
+
+    async def _migrate(self, verb: Migrate) -> None:
+        if self._moved.get(verb.machine.lower()) != verb.server.lower():
+            await in_thread(lambda: moving.migrate(self._host(), verb))
+            self._moved[verb.machine.lower()] = verb.server.lower()
+
+    async def events(self) -> AsyncIterator[None]:
+        happened = asyncio.Event()
+        watcher = (asyncio.get_running_loop(), happened)
+        self._watchers.add(watcher)
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await happened.wait()
+                happened.clear()
+                yield None
+        finally:
+            self._watchers.discard(watcher)
+
+    def close(self) -> None:
+        """Hang up; machines go on."""
+        self._connection.close()
+
+    def _words(self, verb: Verb, machine: str) -> str:
+        kind = type(verb).__name__
+        if isinstance(verb, CarryOut) and verb.machine.errand is not None:
+            kind = f"{verb.machine.errand.kind} {verb.machine.errand.name}".strip()
+        return f"{kind} of {machine} on {self._settings.server}"
+
+    def _happened(self) -> None:
+        """From any thread."""
+        for loop, event in tuple(self._watchers):
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(event.set)
+
+    def _host(self) -> Host:
+        """In a thread: it may connect."""
+        connection = self._connection.get()
+        if self._platform is None:
+            self._platform = _platform(connection, self._settings.bridge)
+        return Host(connection, self._settings, self._platform, self._new_id, self._lives)
+
+    def _carry_out(self, verb: Verb) -> None:
+        host = self._host()
+        match verb:
+            case Define():
+                definitions.define(host, verb)
+            case SetMacs():
+                definitions.set_macs(host, verb)
+            case Remove():
+                definitions.remove(host, verb)
+            case Prepare():
+                running.prepare(host, verb)
+            case Start():
+                running.start(host, verb)
+            case Stop():
+                running.stop(host, verb)
+            case Save():
+                running.save(host, verb)
+            case _:
+                _carry_out_rarely(host, verb)
+
+
+def _carry_out_rarely(host: Host, verb: Verb) -> None:
+    match verb:
+        case Disconnect():
+            running.disconnect(host, verb)
+        case CarryOut():
+            errands.carry_out(host, verb)
+        case _:
+            raise HypervisorFailure("libvirt has no such thing")
+
+
+def _platform(connection: Any, bridge: str) -> Platform:
+    """What machines are defined as on this host."""
+    said = connection.getCapabilities()
+    kinds = domain_types(said)
+    if not kinds:
+        raise HypervisorFailure("its libvirt has no QEMU for x86_64: install qemu-system-x86")
+    machine = "q35" if "q35" in machine_types(said) else "pc"
+    return Platform(kinds[0], machine, "x86_64", bridge)
+
+
+def _is(machine: Machine, name: str, id: str) -> bool:
+    return machine.hypervisor_id.lower() == id if machine.hypervisor_id else machine.machine.lower() == name.lower()
+
+
+def _said(error: Any) -> str:
+    return str(error.get_error_message() or error)

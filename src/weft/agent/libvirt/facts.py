@@ -1,0 +1,126 @@
+"""All that libvirt tells of its host. Called by driver.py, in a thread."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import msgspec
+
+from weft.agent.libvirt.domain_reading import read_domain, read_snapshot
+from weft.agent.libvirt.host import Host, xml_of
+from weft.agent.libvirt.power import OFF, RUNNING, power_of
+from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
+from weft.model.records import Machine
+
+_GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
+_NOT_THE_SOURCE = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def facts_of(host: Host, awaited: Mapping[str, Machine]) -> HypervisorState:
+    """Every domain of the host, and the machines that are awaited. No range of dynamic addresses: libvirt draws one
+    once, when a domain is defined without, and never again."""
+    seen = [state for domain in host.connection.listAllDomains() if (state := _seen(host, domain)) is not None]
+    machines = tuple(_with_awaited(seen, awaited))
+    return HypervisorState(machines, None, tuple(sorted(_switches(host, machines))), _boot())
+
+
+def _seen(host: Host, domain: Any) -> MachineState | None:
+    """None if it went while we looked."""
+    try:
+        return _machine(host, domain)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in _GONE:
+            return None
+        raise
+
+
+def _machine(host: Host, domain: Any) -> MachineState:
+    read = read_domain(xml_of(domain))
+    migrating = is_migrating(domain)
+    power = RUNNING if migrating else power_of(domain, host.lives, read.has_run)
+    checkpoints = tuple(_checkpoint(one) for one in domain.listAllSnapshots())
+    held = power == OFF and bool(domain.isActive())
+    return MachineState(
+        read.machine,
+        power,
+        migrating=migrating,
+        id=read.uuid,
+        name=read.name,
+        adapters=read.adapters,
+        checkpoints=checkpoints,
+        held=held,
+    )
+
+
+def _checkpoint(snapshot: Any) -> CheckpointState:
+    return read_snapshot(snapshot.getXMLDesc(0)).state()
+
+
+def is_migrating(domain: Any) -> bool:
+    """Is a migration away from here under way, whoever asked for it?"""
+    if not domain.isActive():
+        return False
+    try:
+        stats = domain.jobStats()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (*_GONE, *_NOT_THE_SOURCE):
+            return False
+        raise
+    under_way = stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) in (
+        libvirt.VIR_DOMAIN_JOB_BOUNDED,
+        libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
+    )
+    return under_way and stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
+def _with_awaited(seen: Iterable[MachineState], awaited: Mapping[str, Machine]) -> Iterable[MachineState]:
+    """An awaited machine is on the list from Prepare on; its domain appears when it begins to come."""
+    waiting = dict(awaited)
+    for state in seen:
+        name = next((name for name, one in waiting.items() if _is(state, one)), None)
+        if name is None:
+            yield state
+        else:
+            del waiting[name]
+            yield msgspec.structs.replace(state, awaited=state.power != RUNNING)
+    for name, machine in waiting.items():
+        yield MachineState(name, OFF, id=machine.hypervisor_id.lower(), name=name, awaited=True)
+
+
+def _is(state: MachineState, machine: Machine) -> bool:
+    if machine.hypervisor_id:
+        return state.id == machine.hypervisor_id.lower()
+    return state.machine.lower() == machine.machine.lower()
+
+
+def _switches(host: Host, machines: Iterable[MachineState]) -> set[str]:
+    """The integration bridge, those of libvirt's networks, and those that machines are connected to."""
+    networks = host.connection.listAllNetworks() if _has_networks(host.connection) else ()
+    bridges = {_bridge(one) for one in networks}
+    used = {adapter.switch for machine in machines for adapter in machine.adapters}
+    return {one for one in {host.settings.bridge, *bridges, *used} if one}
+
+
+def _has_networks(connection: Any) -> bool:
+    try:
+        return int(connection.numOfNetworks() + connection.numOfDefinedNetworks()) > 0
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:  # a libvirtd without its network driver
+            return False
+        raise
+
+
+def _bridge(network: Any) -> str:
+    try:
+        return str(network.bridgeName())
+    except libvirt.libvirtError:  # a network that has none, such as a macvtap pool
+        return ""
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

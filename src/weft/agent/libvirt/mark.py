@@ -1,0 +1,73 @@
+"""Our mark on a domain: an element in its metadata, of a namespace of our own. Pure.
+
+    <weft:machine xmlns:weft="urn:weft:machine" name="web1" uuid="...">
+      <weft:disk path="/var/lib/libvirt/images/web1.qcow2"/>
+    </weft:machine>
+
+It counts only where `uuid` is the domain's own: virt-clone, exports and imports copy metadata along. The disks are
+those that Define makes, and the only files that Remove takes away. A domain that Start has resumed bears a second
+element in the metadata of its present life, `<weft:run/>`: so a paused domain that never ran yet is told from one that
+somebody paused.
+"""
+
+from collections.abc import Iterable
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+NAMESPACE = "urn:weft:machine"
+RUN_NAMESPACE = "urn:weft:run"
+PREFIX = "weft"
+_MACHINE, _DISK, _RUN = f"{{{NAMESPACE}}}machine", f"{{{NAMESPACE}}}disk", f"{{{RUN_NAMESPACE}}}run"
+RUN_ELEMENT = "<run/>"
+"""As virDomainSetMetadata takes it: it adds the namespace."""
+
+ET.register_namespace(PREFIX, NAMESPACE)
+ET.register_namespace("weftrun", RUN_NAMESPACE)
+ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What the mark says, whether it counts or not."""
+
+    name: str
+    """resourceId of the machine."""
+    uuid: str
+    disks: tuple[str, ...] = ()
+    """Paths of the disks that Define makes."""
+
+    def element(self) -> ET.Element:
+        made = ET.Element(_MACHINE, name=self.name, uuid=self.uuid)
+        for path in self.disks:
+            ET.SubElement(made, _DISK, path=path)
+        return made
+
+
+def mark_of(domain: ET.Element) -> Mark | None:
+    """The mark on a domain element; None if there is none."""
+    found = domain.find(f"metadata/{_MACHINE}")
+    if found is None:
+        return None
+    disks = tuple(disk.get("path", "") for disk in found.iter(_DISK))
+    return Mark(found.get("name", ""), found.get("uuid", "").lower(), disks)
+
+
+def has_run(domain: ET.Element) -> bool:
+    """Was it resumed by Start in its present life, here or where it came from?"""
+    return domain.find(f"metadata/{_RUN}") is not None
+
+
+def put_mark(domain: ET.Element, mark: Mark | None) -> None:
+    """Replace the mark on a domain element, or take it away; a copied sign of a run goes in any case."""
+    metadata = domain.find("metadata")
+    if metadata is None:
+        metadata = ET.SubElement(domain, "metadata")
+    _take(metadata, metadata.findall(_MACHINE))
+    _take(metadata, metadata.findall(_RUN))
+    if mark is not None:
+        metadata.append(mark.element())
+
+
+def _take(metadata: ET.Element, found: Iterable[ET.Element]) -> None:
+    for one in found:
+        metadata.remove(one)

@@ -1,0 +1,110 @@
+"""Prepare, Start, Stop, Save and Disconnect: what has to do with a machine's power.
+
+Called by driver.py, in a thread. Raises HypervisorFailure or libvirtError.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import libvirt
+
+from weft.agent.hypervisors import Define, Disconnect, HypervisorFailure, Prepare, Save, Start, Stop
+from weft.agent.libvirt import disks
+from weft.agent.libvirt.definitions import define, give_ports
+from weft.agent.libvirt.domain_patching import link_down, links_up, read_mtus, with_mtu
+from weft.agent.libvirt.host import Host, config_of, state_of, xml_of
+from weft.agent.libvirt.mark import PREFIX, RUN_ELEMENT, RUN_NAMESPACE
+from weft.agent.libvirt.power import OFF, RUNNING, SAVED, is_held, power_of
+from weft.model.records import Machine, PortBinding
+
+log = logging.getLogger(__name__)
+
+
+def prepare(host: Host, verb: Prepare) -> None:
+    """Its ports are there and it has not run: a domain that exists, paused."""
+    _hold(host, verb.machine, verb.ports, verb.mtu, verb.id)
+
+
+def start(host: Host, verb: Start) -> None:
+    domain = _hold(host, verb.machine, verb.ports, verb.mtu, verb.id)
+    if not is_held(domain, host.lives, state_of(domain).has_run):
+        return
+    domain.resume()
+    host.lives.ran(domain.UUIDString(), domain.ID())
+    _note_run(domain)
+    _expect(host, domain, RUNNING)
+
+
+def _note_run(domain: Any) -> None:
+    """So that an agent that starts afresh tells it from one that never ran, if somebody pauses it."""
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    try:
+        kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        domain.setMetadata(kind, RUN_ELEMENT, f"{PREFIX}run", RUN_NAMESPACE, live)
+    except libvirt.libvirtError as error:  # it runs, and this process has seen it
+        log.warning("%s: its metadata cannot be written: %s", domain.name(), error)
+
+
+def _hold(host: Host, machine: Machine, ports: Sequence[PortBinding], mtu: int, id: str) -> Any:
+    """The domain, active with these ports, whatever it was before; one that runs is left as it is."""
+    domain = host.find(machine.machine, id or machine.hypervisor_id)
+    if domain is None:
+        domain = define(host, Define(machine, tuple(ports)))
+    state = state_of(domain)
+    power = power_of(domain, host.lives, state.has_run)
+    if power == RUNNING:
+        return domain
+    if domain.isActive():
+        if power == OFF and domain.state()[0] != libvirt.VIR_DOMAIN_CRASHED and host.fits(domain, ports):
+            return domain
+        domain.destroy()
+    if power != SAVED:
+        give_ports(host, domain, ports)
+        _give_mtu(host, domain, mtu)
+        if machine.hardware is not None:
+            disks.make(machine.hardware.disks, state.own_disks)
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    host.check_ports(domain, ports)
+    return domain
+
+
+def _give_mtu(host: Host, domain: Any, mtu: int) -> None:
+    """virtio tells the guest its MTU when it starts."""
+    if mtu and read_mtus(before := config_of(domain)) - {mtu}:
+        host.connection.defineXML(with_mtu(before, mtu))
+
+
+def stop(host: Host, verb: Stop) -> None:
+    """Off at once, as by its power switch, after QEMU has written what it holds."""
+    domain = host.find(verb.machine, verb.id)
+    if domain is None or not domain.isActive():
+        return
+    domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+    if domain.isPersistent():
+        _expect(host, domain, OFF)
+
+
+def save(host: Host, verb: Save) -> None:
+    domain = host.need(verb.machine, verb.id)
+    if not domain.isActive():
+        return
+    domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+    _expect(host, domain, SAVED)
+
+
+def disconnect(host: Host, verb: Disconnect) -> None:
+    """Its cables are pulled, so to speak, until it is started anew."""
+    domain = host.need("", verb.id)
+    if not domain.isActive():
+        return
+    for interface in link_down(xml_of(domain)):
+        domain.updateDeviceFlags(interface, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    if connected := links_up(xml_of(domain)):
+        raise HypervisorFailure(f"read back {connected} of its adapters are connected still")
+
+
+def _expect(host: Host, domain: Any, power: str) -> None:
+    seen = power_of(domain, host.lives, state_of(domain).has_run)
+    if seen != power:
+        raise HypervisorFailure(f"read back it is {seen}, not {power}")
