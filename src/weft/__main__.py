@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 service = typer.Typer()
 """What runs for long, and the version."""
 SERVICE = ("serve", "agent", "version")
+agents = typer.Typer(invoke_without_command=True)
+service.add_typer(agents, name="agent")
 
 
 class SystemClock:
@@ -117,10 +119,13 @@ async def _serve(data: Path, listen: str, keep_history: int) -> None:
         controller.close()
 
 
-@service.command()
+@agents.callback()
 def agent(
-    controller: Annotated[str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")],
-    server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")],
+    ctx: typer.Context,
+    controller: Annotated[
+        str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")
+    ] = "",
+    server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")] = "",
     rundir: Annotated[Path, typer.Option(metavar="DIR", help="Open vSwitch's run folder.")] = Path(
         "/var/run/openvswitch"
     ),
@@ -148,6 +153,11 @@ def agent(
     \b
     weft agent --controller http://127.0.0.1:8470 --server host1
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    for name, value in (("--controller", controller), ("--server", server)):
+        if not value:
+            ctx.fail(f"Missing option '{name}'.")
     from weft.agent.link import RefusedByController
     from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
     from weft.agent.run import run as run_agent
@@ -161,6 +171,46 @@ def agent(
     except RefusedByController as refused:
         typer.echo(f"weft: the controller refuses this agent: {refused}", err=True)
         raise SystemExit(REFUSED_EXIT_CODE) from None
+
+
+Hooks = Annotated[Path, typer.Option("--hooks", metavar="DIR", help="libvirt's folder of hooks.")]
+State = Annotated[Path, typer.Option("--state", metavar="DIR", help="The agent's own, where it is to be asked.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+
+@agents.command()
+def install(
+    hooks: Hooks = Path("/etc/libvirt/hooks"), state: State = Path("/var/lib/weft/agent"), dry_run: DryRun = False
+) -> None:
+    """Let libvirt ask the agent of this host before a machine starts.
+
+    \b
+    weft agent install --dry-run
+    """
+    from weft.agent.install import install as put
+
+    _say(lambda: put(hooks, state, sys.executable, dry_run))
+
+
+@agents.command()
+def uninstall(hooks: Hooks = Path("/etc/libvirt/hooks"), dry_run: DryRun = False) -> None:
+    """Take libvirt's hook away again.
+
+    \b
+    weft agent uninstall
+    """
+    from weft.agent.install import uninstall as take_away
+
+    _say(lambda: take_away(hooks, dry_run))
+
+
+def _say(work: Callable[[], list[str]]) -> None:
+    try:
+        for line in work():
+            typer.echo(line)
+    except WeftError as failure:
+        typer.echo(f"weft: {failure.code}: {failure.message}", err=True)
+        raise SystemExit(1) from None
 
 
 def _hypervisor(kind: str, where: str, server: str) -> "Hypervisor | None":

@@ -11,6 +11,7 @@ from weft.control.publisher import Publisher
 from weft.control.session import Session
 from weft.model.records import Record, RecordKey
 from weft.wire.messages import (
+    HANDS,
     PROTOCOL,
     Ack,
     Cursor,
@@ -19,10 +20,12 @@ from weft.wire.messages import (
     Facts,
     Full,
     Hello,
-    Refused,
+    Insist,
+    Isolate,
+    MayRun,
+    MayRunAnswer,
     Resend,
     ToAgent,
-    Welcome,
 )
 
 _decode = msgspec.msgpack.Decoder(ToAgent).decode
@@ -48,6 +51,8 @@ class FeedAgent:
         self.session: Session | None = None
         self._publisher: Publisher | None = None
         self._task: asyncio.Task | None = None
+        self.words: list[Isolate | Insist | MayRunAnswer] = []
+        """What it was told for now only."""
         self.gate = asyncio.Event()
         self.gate.set()
         """Cleared, the connection takes no more frames: a slow agent."""
@@ -61,7 +66,7 @@ class FeedAgent:
         self.inbox, self.sequences = [], {}
         self.waiting, self.lost = set(), {}
         cursors = tuple(Cursor(stream, revision) for stream, revision in self.cursors.items())
-        hello = Hello(PROTOCOL, self.server, self.name, self.generation, cursors, self.hypervisor)
+        hello = Hello(PROTOCOL, self.server, self.name, self.generation, cursors, self.hypervisor, (HANDS,))
         session = publisher.attach(hello, self._take, 0.0)
         self.session, self._publisher = session, publisher
         self.generation = publisher.generation
@@ -92,9 +97,11 @@ class FeedAgent:
     def lose(self, position: int) -> None:
         if self.inbox:
             number, frame = self.inbox.pop(position % len(self.inbox))
-            self.lost[_decode(frame).stream] = number
+            message = _decode(frame)
+            if isinstance(message, Full | Delta | Dropped):
+                self.lost[message.stream] = number
 
-    def say(self, message: Ack | Resend | Facts) -> None:
+    def say(self, message: Ack | Resend | Facts | MayRun) -> None:
         if self.connected and self._publisher is not None and self.session is not None:
             self._publisher.received(self.session, message)
 
@@ -121,7 +128,9 @@ class FeedAgent:
                 for held in (self.streams, self.cursors, self.sequences):
                     held.pop(stream, None)
                 return None
-            case Welcome() | Refused():
+            case _:
+                # what is for now only counts in no stream
+                self.words.append(message)
                 return None
         self.sequences[stream], self.cursors[stream] = sequence, revision
         return stream, sequence, revision

@@ -11,7 +11,7 @@ from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine, PortBinding
-from weft.wire.messages import HOST_STREAM, Facts, MachineFact, PortFact, SeenMac
+from weft.wire.messages import HOST_STREAM, Facts, Insist, MachineFact, PortFact, SeenMac
 
 
 class Host(FeedAgent):
@@ -46,6 +46,9 @@ class Host(FeedAgent):
         if not self.connected:
             return
         self.deliver()
+        for word in self.words:
+            if isinstance(word, Insist):
+                self.by_hand.discard(word.machine)
         if not self.stuck:
             self._carry_out()
         self._report()

@@ -9,21 +9,24 @@ policy.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 
 from weft.agent.guests import Guests
-from weft.agent.hypervisors import Hypervisor
+from weft.agent.hypervisors import Hypervisor, Verb
+from weft.agent.isolation import isolating
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory, decode
 from weft.agent.plane import Plane
+from weft.agent.starts import Known, Start, Starts
 from weft.agent.streams import Frame, Streams
 from weft.agent.switch import SwitchUnavailable
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
 from weft.wire.messages import (
+    HANDS,
     HOST_STREAM,
     PROTOCOL,
     Ack,
@@ -31,7 +34,11 @@ from weft.wire.messages import (
     Facts,
     Full,
     Hello,
+    Insist,
+    Isolate,
     MachineFact,
+    MayRun,
+    MayRunAnswer,
     Refused,
     Resend,
     ToController,
@@ -76,6 +83,11 @@ class Agent:
         self._may_start_at: float | None = None
         """None: what the policy says is the controller's word."""
         self._guests = Guests(memory)
+        self._starts = Starts(self._ask, self._knows)
+        self._isolate: dict[str, str] = {}
+        """Disconnect or stop, by the hypervisor's id of a machine; the controller's order of this connection."""
+        self._abilities: tuple[str, ...] = ()
+        """The controller's."""
         self._told_here = False
         """The host's stream came over the present connection."""
 
@@ -114,6 +126,7 @@ class Agent:
             self.streams.generation,
             self.streams.cursors(),
             identity.hypervisor,
+            (HANDS,),
         )
         await link.send(_encode(hello))
         await self._welcomed(link)
@@ -123,6 +136,7 @@ class Agent:
         self.streams.reconnected()
         self._told = None
         self._told_here = False
+        self._isolate = {}
         self._plane.estranged()
         self._outbox = outbox = asyncio.Queue[ToController]()
         self._wake.set()
@@ -147,6 +161,7 @@ class Agent:
         if not isinstance(first, Welcome) or first.protocol != PROTOCOL:
             raise RefusedByController(f"the controller speaks another protocol than {PROTOCOL}", retry=False)
         self.streams.take(first)
+        self._abilities = first.abilities
         if self._memory is not None:
             self._memory.append(data)
 
@@ -157,8 +172,35 @@ class Agent:
     async def _receive(self, link: Link) -> None:
         while True:
             data = await link.receive()
-            self._inbox.append((decode(data), data))
+            message = decode(data)
+            if isinstance(message, Isolate | Insist | MayRunAnswer):
+                self._hear(message)
+            else:
+                self._inbox.append((message, data))
             self._wake.set()
+
+    def _hear(self, message: Isolate | Insist | MayRunAnswer) -> None:
+        """What holds for now only and is not remembered."""
+        if isinstance(message, Isolate):
+            self._isolate = dict(message.machines)
+        elif isinstance(message, Insist):
+            self._guests.hands.overrule(message.machine)
+        else:
+            self._starts.answered(message)
+
+    async def may_start(self, start: Start) -> str:
+        """Why a machine that another hand starts here may not run; empty if it may."""
+        return await self._starts.refusal(start)
+
+    def _ask(self, question: MayRun) -> bool:
+        if self._outbox is None or HANDS not in self._abilities:
+            return False
+        self._say(question)
+        return True
+
+    def _knows(self) -> Known:
+        busy = self._verbs.busy if self._verbs is not None else ()
+        return Known(self._plane.machines, self._plane.states, busy)
 
     async def _watch(self, events: Callable[[], AsyncIterator[None]], changed: Callable[[], None]) -> None:
         async for _ in events():
@@ -299,7 +341,14 @@ class Agent:
             standing.settings,
             self._guests.state.dynamic_range,
             by_hand=self._guests.by_hand,
+            isolating=self._isolating(),
         )
+
+    def _isolating(self) -> Mapping[str, Verb]:
+        if not self._isolate:
+            return {}
+        names = {state.id: name for name, state in self._plane.states.items()}
+        return isolating(self._guests.state.machines, names, self._isolate)
 
     def _tell(self) -> None:
         """Send the facts, whole, if they have changed and somebody listens."""

@@ -71,6 +71,11 @@ class Hands:
             if name not in machines and not state.awaited and (name in self.arrived or name not in known)
         }
 
+    def overrule(self, machine: str) -> None:
+        """Carry out the record of a machine, whatever another hand has made of it."""
+        self.agreed.pop(machine, None)
+        self.changed.discard(machine)
+
     @property
     def by_hand(self) -> Collection[str]:
         """Machines for which nothing is to be asked of the hypervisor."""

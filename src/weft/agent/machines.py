@@ -41,6 +41,8 @@ class World(msgspec.Struct, frozen=True):
     """Where the hypervisor draws dynamic MAC addresses from, by what it says."""
     by_hand: Collection[str] = ()
     """Machines that another hand made run, stop or come here (hands.py): left as they are."""
+    isolating: Mapping[str, Verb] = {}
+    """What is to be done to machines that run beside a lawful user of their address (isolation.py)."""
 
 
 def verb_for(name: str, world: World) -> Verb | None:
@@ -49,6 +51,8 @@ def verb_for(name: str, world: World) -> Verb | None:
     if name == HOST:
         return _range(world)
     machine, state = world.machines.get(name), world.states.get(name)
+    if name in world.isolating:
+        return world.isolating[name]
     if name in world.by_hand:
         return None
     if machine is None:
@@ -173,6 +177,11 @@ def _has_ports(machine: Machine, world: World) -> bool:
     )
 
 
+def known(world: World) -> list[str]:
+    """Every machine of ours that the hypervisor or the policy knows."""
+    return sorted({*world.machines, *world.states, *world.leaving})
+
+
 def names(world: World) -> list[str]:
     """Every machine that there could be something to do for."""
-    return sorted({*world.machines, *world.states, *world.leaving})
+    return sorted({*world.machines, *world.states, *world.leaving, *world.isolating})

@@ -4,6 +4,7 @@ Called by __main__, which brings the hypervisor driver (drivers live above the a
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from weft.agent.agent import Agent
+from weft.agent.hook_socket import hook_socket
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
@@ -55,8 +57,16 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     await switch.open()
     identity = Identity(options.server, agent_id, options.hypervisor)
     agent = Agent(identity, OvsPlane(switch), hypervisor, Memory(options.state), options.start_grace)
+    async with contextlib.AsyncExitStack() as stack:
+        if options.hypervisor == "libvirt":
+            await stack.enter_async_context(hook_socket(options.state, agent.may_start))
+        await _run(agent, options.controller)
+    await switch.close()
+
+
+async def _run(agent: Agent, controller: str) -> None:
     working = asyncio.create_task(agent.run(), name="agent")
-    connecting = asyncio.create_task(stay_connected(agent, options.controller), name="session")
+    connecting = asyncio.create_task(stay_connected(agent, controller), name="session")
     tasks = {working, connecting}
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,4 +82,3 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await switch.close()

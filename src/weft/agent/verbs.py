@@ -13,7 +13,7 @@ from collections.abc import Callable, Set
 import msgspec
 
 from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
-from weft.agent.machines import HOST, World, names, verb_for
+from weft.agent.machines import HOST, World, known, names, verb_for
 from weft.agent.reconcile import FAILED
 from weft.wire.messages import MachineFact, Problem
 
@@ -92,7 +92,7 @@ class Verbs:
     def facts(self, world: World, presence: Callable[[str], str] = lambda name: "") -> tuple[MachineFact, ...]:
         """Every machine that the hypervisor or the policy knows."""
         result = []
-        for name in names(world):
+        for name in known(world):
             state, machine, last = world.states.get(name), world.machines.get(name), self._attempts.get(name)
             result.append(
                 MachineFact(

@@ -16,6 +16,7 @@ import msgspec
 from weft.control.findings import ELSEWHERE, OURS, STRANGER, Findings, Told, conflicts_of
 from weft.control.publisher import Publisher
 from weft.control.session import Session
+from weft.control.twins import newcomers
 from weft.control.writer import Writer
 from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.changes import Commit, LeaseChange, ResourceChange
@@ -149,6 +150,10 @@ class Behind:
                 settled[told.machine.id] = key
         await asyncio.gather(*work)
         self._note(server, open_, settled)
+        isolate = newcomers(self._state, self._publisher, server, open_)
+        if isolate != session.isolated and session.say(isolate):
+            session.isolated = isolate
+            log.warning("%s: to be isolated: %s", server, isolate.machines)
 
     def _note(self, server: str, open_: list[Told], settled: dict[str, Settled]) -> None:
         """What is still to be said after the ledger has followed where it could."""

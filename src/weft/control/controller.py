@@ -21,6 +21,7 @@ from weft.control.machines import Machines
 from weft.control.observations import Observations
 from weft.control.publisher import Publisher
 from weft.control.session import Send
+from weft.control.twins import Twins
 from weft.control.usage import Usage
 from weft.control.waits import wait_applied
 from weft.control.watch import Watch
@@ -56,6 +57,7 @@ class Controller:
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
         )
         self.publisher.on_facts = self._observations.heard
+        self.publisher.may_run = Twins(self.writer, self.publisher).refusal
         self._watch = Watch(store, loaded.generation, loaded.revision)
         self._usage = Usage(self.state, store, loaded.ledger)
         each_tick = (self.machines.sweep, self._sample)

@@ -14,7 +14,7 @@ import msgspec
 from weft.control.publisher import FeedRefused, Publisher
 from weft.control.session import Send, Session
 from weft.model.errors import StoreUnavailable
-from weft.wire.messages import PROTOCOL, Hello, Refused, ToController, Welcome
+from weft.wire.messages import HANDS, PROTOCOL, Hello, Refused, ToController, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def serve_agent(publisher: Publisher, receive: Receive, send: Send, wall: 
         return
     reason = "the connection ended"
     try:
-        await send(_encode(Welcome(PROTOCOL, publisher.generation, publisher.spelled(session.server))))
+        await send(_encode(Welcome(PROTOCOL, publisher.generation, publisher.spelled(session.server), (HANDS,))))
         await _both_ways(publisher, session, receive)
         reason = session.ended or reason
     except Exception as error:

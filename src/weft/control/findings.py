@@ -13,6 +13,7 @@ from weft.core.findings import elsewhere_findings, machine_findings, stranger_fi
 from weft.core.state import State
 from weft.core.strangers import reports_dynamic
 from weft.model.hypervisor import MachineState
+from weft.model.kinds import SERVERS
 
 OURS, ELSEWHERE, STRANGER = "ours", "elsewhere", "stranger"
 
@@ -76,11 +77,13 @@ class Findings:
 
 def conflicts_of(state: State, told: Told) -> list[Conflict]:
     """What is to be said of one machine now."""
+    found = state.get(SERVERS.name, told.server)
+    server = found.resource_id if found is not None else told.server
     if told.role == OURS:
-        return machine_findings(state, told.server, told.machine)
+        return machine_findings(state, server, told.machine)
     if told.role == ELSEWHERE:
-        return elsewhere_findings(state, told.server, told.machine)
-    return stranger_findings(state, told.server, told.machine, reports_dynamic(state, told.server, told.machine))
+        return elsewhere_findings(state, server, told.machine)
+    return stranger_findings(state, server, told.machine, reports_dynamic(state, server, told.machine))
 
 
 def _machines_in(state: State, conflicts: Iterable[Conflict]) -> set[str]:

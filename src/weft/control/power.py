@@ -15,6 +15,7 @@ from weft.core.commands import Actor, SetPower
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import NotFound, NotReady, WeftError
 from weft.model.kinds import VIRTUAL_MACHINES
+from weft.wire.messages import Insist
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Power:
             self._check_saves(name, server_of(machine))
         submitted = await self._writer.submit(SetPower(name, power), actor)
         server = server_of(self.machine(name))
+        if before == power:
+            self._insist(name, server)
         expected = Expectation(self._publisher, server, submitted.revision)
         deadline = asyncio.get_running_loop().time() + timeout
         verdict = await self._moves.until({server}, lambda: expected.power(self.machine(name), power), deadline)
@@ -47,6 +50,14 @@ class Power:
             await self._take_back(name, before, actor)
         why = verdict.failure or f"{verdict.waiting_for} did not come about within {timeout:g} s"
         raise NotReady(f"The machine '{name}' cannot be made {power} on {server}: {why}. It is {before} as before.")
+
+    def _insist(self, name: str, server: str) -> None:
+        """The record says so already: what another hand made of the machine is to go, which its agent would leave."""
+        session = self._publisher.session(server)
+        own = self.machine(name).resource_id
+        for fact in session.facts.machines if session is not None else ():
+            if session is not None and fact.machine == own and fact.by_hand:
+                session.say(Insist(own))
 
     async def _take_back(self, name: str, power: str, actor: Actor) -> None:
         try:

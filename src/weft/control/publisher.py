@@ -25,7 +25,19 @@ from weft.model.kinds import VIRTUAL_NETWORKS as NETWORKS
 from weft.model.records import NeededNetwork, Record, RecordKey
 from weft.model.values import InstanceId, Mac
 from weft.store.store import Agent, Store
-from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Delta, Facts, Full, Hello, Resend, ToController
+from weft.wire.messages import (
+    HOST_STREAM,
+    PROTOCOL,
+    Ack,
+    Delta,
+    Facts,
+    Full,
+    Hello,
+    MayRun,
+    MayRunAnswer,
+    Resend,
+    ToController,
+)
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +79,8 @@ class Publisher:
         self.listening = Listening()
         self.on_facts: Callable[[str], None] = _nobody
         """Called with the server, lower case, whose agent told its facts. Must not raise."""
+        self.may_run: Callable[[str, MayRun], str] = _may_run
+        """Asked with the server, lower case, whether another hand may start a machine there: why not."""
         for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
             # deleted when the run before ended, or the disk was full
             self._forget(server)
@@ -312,6 +326,8 @@ class Publisher:
             session.heard(message)
         elif isinstance(message, Resend):
             session.resend(message.stream)
+        elif isinstance(message, MayRun):
+            session.say(MayRunAnswer(message.number, self.may_run(session.server, message)))
         self.listening.heard(session.server)
         if isinstance(message, Facts):
             self.on_facts(session.server)
@@ -354,6 +370,10 @@ class Publisher:
 
 def _nobody(server: str) -> None:
     pass
+
+
+def _may_run(server: str, asked: MayRun) -> str:
+    return ""
 
 
 def _networks(records: Iterable[Record]) -> set[int]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from weft.wire.messages import Ack, Dropped, Facts, Hello
+from weft.wire.messages import HANDS, Ack, Dropped, Facts, Hello, Insist, Isolate, MayRunAnswer
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ class Session:
         self.server = server
         self.agent = hello.agent
         self.hypervisor = hello.hypervisor
+        self.abilities = hello.abilities
+        self.isolated = Isolate()
+        """What its agent was last told to isolate."""
+        self._words: deque[bytes] = deque()
         self.facts = Facts()
         self.facts_heard = 0
         """How many Facts came; a flow that needs news compares."""
@@ -68,6 +72,14 @@ class Session:
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+
+    def say(self, message: Isolate | Insist | MayRunAnswer) -> bool:
+        """Send what holds for now only, before what waits; whether the agent understands it."""
+        if HANDS not in self.abilities:
+            return False
+        self._words.append(_encode(message))
+        self._wake.set()
+        return True
 
     def need(self, stream: int) -> None:
         """Begin a stream: its full state goes out next."""
@@ -149,6 +161,8 @@ class Session:
 
     def _next(self, now: float) -> tuple[bytes, float] | None:
         """Deltas in order first, then the streams that ended, then full states, made as late as this."""
+        if self._words:
+            return self._words.popleft(), now + self.delay_s
         if self._queue:
             waiting = self._queue.popleft()
             self._queued_bytes -= len(waiting.frame.bytes)

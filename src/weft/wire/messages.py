@@ -199,6 +199,8 @@ class MayRun(msgspec.Struct, frozen=True, array_like=True, tag="mayRun"):
     macs: tuple[int, ...] = ()
     comes: bool = False
     """It comes from another host, where it may run until it is here."""
+    machine: str = ""
+    """What our mark on it says."""
 
 
 class MayRunAnswer(msgspec.Struct, frozen=True, array_like=True, tag="mayRunAnswer"):

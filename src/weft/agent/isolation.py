@@ -1,0 +1,27 @@
+"""What is done to machines that run beside a lawful user of their address, where the server's policy wants something
+done. Pure; called by agent.py with what the controller ordered, which knows who else runs where.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from weft.agent.hypervisors import Disconnect, Stop, Verb
+from weft.model.hypervisor import MachineState
+
+_STRANGER = "~"
+"""Begins the name of a machine that is none of ours: no resource id does."""
+
+
+def isolating(told: Iterable[MachineState], names: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Verb]:
+    """The verb for each machine that is still to be isolated, by its name here. `orders`: disconnect or stop by the
+    hypervisor's id, `names`: those of ours by it. One that does not run, or is connected to nothing, is isolated."""
+    found: dict[str, Verb] = {}
+    for one in told:
+        order = orders.get(one.id)
+        if order is None or one.power != "Running":
+            continue
+        name = names.get(one.id, "")
+        if order == "stop":
+            found[name or f"{_STRANGER}{one.id}"] = Stop(name, one.id)
+        elif any(adapter.switch for adapter in one.adapters):
+            found[name or f"{_STRANGER}{one.id}"] = Disconnect(one.id)
+    return found
