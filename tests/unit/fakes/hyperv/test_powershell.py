@@ -71,6 +71,7 @@ def one(script, **arguments):
         ("$x = @(if ($true) { 1 }); $x -is [array]", [True]),
         ("@(1, @(2, 3)).Count; @(@(1, 2)).Count", [2, 2]),
         ("foreach ($one in $null) { 'never' }", []),
+        ("$x = 1 | Where-Object { $false }; foreach ($one in $x) { 'never' }", []),
         ("$null | ForEach-Object { 'once' }", ["once"]),
         ("@() | ForEach-Object { 'never' }", []),
         (",@(1, 2) | ForEach-Object { $_.Count }", [2]),
@@ -247,6 +248,17 @@ def test_an_error_that_the_preference_lets_pass_is_not_caught():
     script = "try { Get-Thing gone; 'on' } catch { 'caught' }"
     assert out(script) == ["on"]
     assert out(script.replace("gone", "gone -ErrorAction Stop")) == ["caught"]
+
+
+def test_a_statement_that_fails_outside_of_try_is_left_for_the_next():
+    found = run("try { 1 } catch { 2 }\n[int]'x'\n'after'", {}, THINGS)
+    assert found.output == [1, "after"]
+    assert [(each.line, each.id) for each in found.errors] == [(2, "InvalidCast")]
+
+
+def test_what_a_block_throws_passes_the_cmdlet_that_runs_it():
+    with pytest.raises(PowerShellError, match="^no$"):
+        out("1, 2 | ForEach-Object { throw 'no' }\n'after'")
 
 
 def test_throw_ends_the_script_and_can_be_thrown_again():
