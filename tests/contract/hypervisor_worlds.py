@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -95,8 +96,8 @@ class LabWorld:
         state = self.lab.change(lambda old: msgspec.structs.replace(old, hosts=made))
         router.ensure_router(state)
         router.ensure_plug_space(self.lab.name)
-        for name in made:
-            hosts.ensure_host(self.lab, state, name)
+        with ThreadPoolExecutor(len(made)) as workers:
+            list(workers.map(lambda name: hosts.ensure_host(self.lab, state, name), made))
         self.hypervisors = {name: open_hypervisor(str(self.lab.path), name) for name in made}
 
     def ports(self, host):

@@ -17,7 +17,7 @@ import msgspec
 
 from weft.lab import libvirtd, names, namespaces, router
 from weft.lab.commands import PATH, ip_batch, run, sysctl, within
-from weft.lab.processes import alive, kill, spawn, written_down
+from weft.lab.processes import alive, kill, kill_all, spawn, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 
 SCHEMAS = ("/usr/share/openvswitch/vswitch.ovsschema", "/usr/local/share/openvswitch/vswitch.ovsschema")
@@ -95,10 +95,10 @@ def start_database(folder: LabFolder, host: HostState) -> None:
 def stop_switch(folder: LabFolder, host: HostState) -> bool:
     """kill -9 of daemon and database. False if neither ran."""
     logs = [folder.rundir(host) / name for name in ("vswitchd.log", "ovsdb.log")]
-    ended = [kill(process) for process in (host.switch, host.database, *map(written_down, logs))]
+    ended = kill_all((host.switch, host.database, *map(written_down, logs)))
     if host.switch or host.database:
         folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=None, database=None))
-    return any(ended)
+    return bool(ended)
 
 
 def libvirt_daemon(folder: LabFolder, host: HostState) -> libvirtd.Daemon:

@@ -69,16 +69,28 @@ def alive(process: Process | None) -> bool:
 
 def kill(process: Process | None, *, wait: float = 5.0) -> bool:
     """End it with SIGKILL and wait until it is gone. False if it did not run."""
-    if process is None or not alive(process):
+    return bool(kill_all([process], wait=wait))
+
+
+def kill_all(processes: Iterable[Process | None], *, wait: float = 5.0) -> list[Process]:
+    """End them with SIGKILL, in this order, and wait until all are gone; those that ran."""
+    ended = [process for process in processes if process is not None and _signal(process)]
+    until = time.monotonic() + wait
+    for process in ended:
+        while alive(process) and time.monotonic() < until:
+            time.sleep(0.005)
+        _reap(process.pid)
+    return ended
+
+
+def _signal(process: Process) -> bool:
+    """False if it did not run."""
+    if not alive(process):
         return False
     try:
         os.kill(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return False
-    until = time.monotonic() + wait
-    while alive(process) and time.monotonic() < until:
-        time.sleep(0.005)
-    _reap(process.pid)
     return True
 
 

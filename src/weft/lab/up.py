@@ -13,7 +13,7 @@ from weft.lab import adjust, control, hosts, namespaces, router
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
 from weft.lab.plan import LabPlan, plan
-from weft.lab.processes import Process, alive, boot_id, inside, kill, marked, written_down
+from weft.lab.processes import Process, alive, boot_id, inside, kill_all, marked, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 from weft.model.errors import NotFound, WeftError
 
@@ -87,8 +87,7 @@ def bring_down(folder: LabFolder) -> bool:
         makers = _end_makers(folder)
         spaces = namespaces.of_lab(folder.name)
         there = there or bool(spaces)
-        for process in inside(spaces):
-            kill(process)
+        kill_all(inside(spaces))
         # guests and the plugs before the hosts: deleting a namespace takes its cables' other ends along
         with ThreadPoolExecutor(AT_ONCE) as workers:
             list(workers.map(namespaces.delete, spaces))
@@ -112,7 +111,7 @@ def _end_makers(folder: LabFolder) -> list[int]:
     # started by one who was killed before he could note it, and commands that an agent has under way
     found += [written_down(log) for log in (folder.path / "log").glob("*.log")]
     found += marked(folder.path)
-    return [process.pid for process in found if process is not None and kill(process)]
+    return [process.pid for process in kill_all(dict.fromkeys(found))]
 
 
 def delay_feed(folder: LabFolder, seconds: float) -> None:
@@ -183,7 +182,8 @@ def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
 
 def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
     """Legs on every host for the machines of the file, so that one that moves there touches no link (see legs.py)."""
-    mtu = min(control.tunnel_mtu(folder, router.provider_subnet(host).version) for host in asked.hosts)
+    families = {router.provider_subnet(host).version for host in asked.hosts}
+    mtu = min(control.tunnel_mtu(folder, family) for family in families)
     state = folder.change(lambda old: msgspec.structs.replace(old, mtu=mtu))
     with ThreadPoolExecutor(AT_ONCE) as workers:
         list(workers.map(lambda host: ensure_spares(folder, host, asked.legs_on(host.name)), state.hosts.values()))

@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from weft.lab.processes import Process, alive, boot_id, kill, marked, spawn, written_down
+from weft.lab.processes import Process, alive, boot_id, kill, kill_all, marked, spawn, written_down
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -23,6 +23,14 @@ def test_a_process_is_alive_until_killed(sleeper):
     assert kill(sleeper) is True
     assert not alive(sleeper)
     assert kill(sleeper) is False
+
+
+def test_several_are_ended_together_and_those_that_ran_are_named(sleeper, tmp_path):
+    other = spawn(["sleep", "60"], tmp_path / "log" / "other.log")
+    stranger = msgspec.structs.replace(other, started=other.started - 1)
+    assert kill_all([stranger, sleeper, None, other]) == [sleeper, other]
+    assert not alive(sleeper) and not alive(other)
+    assert kill_all([sleeper, other]) == []
 
 
 def test_a_stranger_with_the_same_pid_is_left_alone(sleeper):
