@@ -57,6 +57,7 @@ class NamespaceGuests:
     def __init__(self, lab: LabFolder) -> None:
         self._lab = lab
         self._listening: dict[str, asyncio.subprocess.Process] = {}
+        self._beginning = asyncio.Lock()
 
     def _inside(self, machine: str, command: Sequence[str]) -> list[str]:
         return within(up.running(self._lab, machine), command)
@@ -79,7 +80,8 @@ class NamespaceGuests:
         return Pings(count, int(received[1]) if received else 0, tuple(ttls))
 
     async def ask(self, machine: str, addresses: Sequence[str]) -> dict[str, str]:
-        await self._everyone_listens()
+        async with self._beginning:
+            await self._everyone_listens()
         shown = await output(self._script(machine, "ask", machine, *addresses))
         found = dict(line.split(" ", 1) for line in shown.splitlines())
         return {address: found.get(address, "-").replace("-", "", 1) for address in addresses}

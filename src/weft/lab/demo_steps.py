@@ -91,9 +91,9 @@ async def tenants_reach_themselves(stage: Stage, see: See) -> None:
 
 async def tenants_never_meet(stage: Stage, see: See) -> None:
     _, database = await interface(stage.client, "bluedb")
-    for name in MACHINES:
+    asked = await asyncio.gather(*(stage.guests.ask(name, [FIRST, SECOND, database]) for name in MACHINES))
+    for name, answers in zip(MACHINES, asked, strict=True):
         tenant = "blue" if name.startswith("blue") else "red"
-        answers = await stage.guests.ask(name, [FIRST, SECOND, database])
         others = [who for who in answers.values() if who and not who.startswith(tenant)]
         check(not others, f"{name} was answered by {others}")
         check(tenant == "blue" or not answers[database], f"{name} reached Blue's {database}")
