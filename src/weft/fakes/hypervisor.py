@@ -12,6 +12,7 @@ import msgspec
 from weft.agent.hypervisors import (
     CarryOut,
     Define,
+    Disconnect,
     HypervisorFailure,
     Migrate,
     Prepare,
@@ -35,6 +36,10 @@ from weft.model.values import Mac, PackedIp, ip_text, pack_ip
 
 _ROUNDS = 16
 """How often guests may answer each other before an exchange is over."""
+
+
+ID_OF = "id-of-"
+"""Before a machine's name: its hypervisor's id."""
 
 
 class Ping(msgspec.Struct, frozen=True):
@@ -163,6 +168,11 @@ class FakeHypervisor:
         self.failing: dict[str, str] = {}
         self.draws: list[Mac] = []
         self.shelf = Shelf()
+        self.boot = ""
+        """Empty: it tells no boots, and whatever differs from a record is made as that says."""
+        self.dynamic_range: tuple[int, int] | None = None
+        self.strangers: dict[str, MachineState] = {}
+        """Machines that are none of ours, by the hypervisor's id."""
         self.verb_seconds = 0.0
         self.carried_out: list[Verb] = []
         self._datacenter = datacenter
@@ -170,14 +180,15 @@ class FakeHypervisor:
 
     async def facts(self) -> HypervisorState:
         guests = (guest for guest in self._datacenter.guests.values() if self.host in guest.prepared)
-        return HypervisorState(tuple(self._state_of(guest) for guest in guests))
+        states = (*(self._state_of(guest) for guest in guests), *self.strangers.values())
+        return HypervisorState(states, self.dynamic_range, boot=self.boot)
 
     def _state_of(self, guest: Guest) -> MachineState:
         power = "Running" if guest.host == self.host else "Saved" if guest.saved else "Off"
         return MachineState(
             guest.name,
             power,
-            id=f"id-of-{guest.name}",
+            id=f"{ID_OF}{guest.name}",
             name=guest.name,
             adapters=adapter_states(guest.adapters),
             checkpoints=tuple(one.state for one in guest.checkpoints),
@@ -194,6 +205,15 @@ class FakeHypervisor:
         self.changed()
 
     def _do(self, verb: Verb) -> None:
+        if isinstance(verb, Stop | Disconnect) and verb.id in self.strangers:
+            self.strangers[verb.id] = _isolated(self.strangers[verb.id], verb)
+        elif isinstance(verb, Disconnect):
+            for adapter in self._guest(verb.id.removeprefix(ID_OF)).adapters:
+                self._switch.unplug(adapter.name)
+        else:
+            self._do_ours(verb)
+
+    def _do_ours(self, verb: Verb) -> None:
         match verb:
             case Start():
                 self._start(verb)
@@ -349,3 +369,10 @@ class FakeHypervisor:
             self._switch.unplug(adapter.name)
         if not guest.prepared:
             del self._datacenter.guests[machine]
+
+
+def _isolated(state: MachineState, verb: Stop | Disconnect) -> MachineState:
+    if isinstance(verb, Stop):
+        return msgspec.structs.replace(state, power="Off")
+    adapters = tuple(msgspec.structs.replace(one, switch="") for one in state.adapters)
+    return msgspec.structs.replace(state, adapters=adapters)
