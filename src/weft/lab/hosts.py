@@ -55,7 +55,10 @@ def ensure_host(folder: LabFolder, state: LabState, name: str) -> bool:
         ip_batch(space, [f"link set dev {names.NIC} arp off up"])
         host = folder.change_host(name, lambda old: msgspec.structs.replace(old, made=True))
         made = True
-    return start_switch(folder, host) or made
+    made = start_switch(folder, host) or made
+    if host.hypervisor == "libvirt":
+        made = start_libvirtd(folder, folder.host(name)) or made
+    return made
 
 
 def start_switch(folder: LabFolder, host: HostState) -> bool:
@@ -124,7 +127,11 @@ def start_agent(folder: LabFolder, host: HostState) -> bool:
     kill(written_down(log))
     command = [sys.executable, "-m", "weft", "agent", "--controller", f"unix:{folder.feed_socket}"]
     command += ["--server", host.name, "--rundir", str(folder.rundir(host)), "--state", str(folder.agent_folder(host))]
-    command += ["--hypervisor", f"lab:{folder.path}"]
+    if host.hypervisor == "libvirt":
+        command += ["--hypervisor", f"libvirt:{libvirt_daemon(folder, host).uri}"]
+        command += ["--migrate-uri", libvirtd.PEER, "--shared-disks"]
+    else:
+        command += ["--hypervisor", f"lab:{folder.path}"]
     environment = switch_environment(folder.rundir(host))
     agent = spawn(within(host_namespace(folder, host), command), log, environment)
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, agent=agent))

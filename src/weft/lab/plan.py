@@ -1,6 +1,7 @@
 """What a lab file asks for: the hosts to make and the resources to apply. Pure."""
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,7 +13,9 @@ from weft.lab.state import HostState
 MOST_HOSTS = 250
 ROOM = 8
 """Machines that can move to a host before it needs new ports."""
-_HOST_MEMBERS = {"provideraddress": "providerAddress", "gateway": "gateway"}
+_HOST_MEMBERS = ("provideraddress", "gateway", "hypervisor", "guest")
+_HYPERVISORS = {"": "lab", "lab": "lab", "libvirt": "libvirt"}
+_GUESTS = {"namespace": "lab", "qemu": "libvirt"}
 
 
 class LabPlan(msgspec.Struct, frozen=True):
@@ -25,6 +28,11 @@ class LabPlan(msgspec.Struct, frozen=True):
     off: tuple[str, ...] = ()
     """Machines of which the file says so."""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def booting(self) -> list[str]:
+        """Hosts whose machines are booted."""
+        return [host.name for host in self.hosts if host.hypervisor == "libvirt"]
 
     def legs_on(self, host: str) -> int:
         """Ports that a host may need: for its own interfaces, and room for others to move there."""
@@ -70,7 +78,7 @@ def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | Non
     said = {}
     for name, value in doc.properties.items():
         if name.lower() not in _HOST_MEMBERS:
-            fault(f"unknown member {name}; write providerAddress and, where there is a router, gateway")
+            fault(f"unknown member {name}; write providerAddress, gateway where there is a router, hypervisor")
         else:
             said[name.lower()] = str(value)
     text = said.get("provideraddress", "")
@@ -86,7 +94,20 @@ def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | Non
     if gateway is not None and (gateway not in address.network or gateway == address.ip):
         fault(f"gateway {gateway} is not another address of {address.network}; name the router's address there")
         return None
-    return HostState(name=doc.id, number=number, provider_address=str(address), gateway=str(gateway or ""))
+    hypervisor = _hypervisor(said, fault)
+    return HostState(doc.id, number, str(address), str(gateway or ""), hypervisor=hypervisor)
+
+
+def _hypervisor(said: dict[str, str], fault: Callable[[str], None]) -> str:
+    """Machines are namespaces, or booted by libvirt: `hypervisor: libvirt`, or `guest: qemu`, which is the same."""
+    kind, guest = said.get("hypervisor", "").lower(), said.get("guest", "").lower()
+    if kind not in _HYPERVISORS:
+        fault(f"hypervisor is '{kind}'; write lab, whose machines are namespaces, or libvirt, whose machines boot")
+    elif guest and guest not in _GUESTS:
+        fault(f"guest is '{guest}'; write namespace or qemu")
+    elif guest and kind and _GUESTS[guest] != _HYPERVISORS[kind]:
+        fault(f"guest {guest} does not go with hypervisor {kind}: leave one of them out")
+    return _GUESTS.get(guest) or _HYPERVISORS.get(kind, "lab")
 
 
 def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
@@ -117,17 +138,26 @@ def _resources(documents: Documents, hosts: list[HostState]) -> tuple[list[Docum
 
     Beside the resources: the machines' powerState, in lower case.
     """
-    addresses = {host.name.lower(): [host.provider_address.partition("/")[0]] for host in hosts}
+    servers = {host.name.lower(): _server(host) for host in hosts}
     resources: list[Document] = []
     power: dict[str, str] = {}
     for resource in documents.resources:
         properties: dict[str, Any] = dict(resource.body.get("properties") or {})
-        if resource.kind.name == "servers" and (given := addresses.pop(resource.id.lower(), None)):
-            properties.setdefault("providerAddresses", given)
+        if resource.kind.name == "servers" and (given := servers.pop(resource.id.lower(), None)):
+            properties = {**given, **properties}
         if resource.kind.name == "virtualMachines":
             power[resource.id] = str(properties.pop("powerState", "Running")).lower()
         resources.append(msgspec.structs.replace(resource, body={**resource.body, "properties": properties}))
     for host in hosts:
-        if given := addresses.get(host.name.lower()):
-            resources.append(document("servers", host.name, {"providerAddresses": given}))
+        if given := servers.get(host.name.lower()):
+            resources.append(document("servers", host.name, given))
     return resources, power
+
+
+def _server(host: HostState) -> dict[str, Any]:
+    """What a host's server has unless the file says otherwise. libvirt hosts move machines to each other's address."""
+    address = host.provider_address.partition("/")[0]
+    found: dict[str, Any] = {"providerAddresses": [address]}
+    if host.hypervisor == "libvirt":
+        found["connections"] = [{"managementAddresses": [address]}]
+    return found

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from weft.cli.documents import Documents
-from weft.cli.plan import RefusedMoves
+from weft.cli.plan import Plan, RefusedMoves
 from weft.lab import adjust, control, hosts, namespaces, router
+from weft.lab.booted import machines as booted_machines
+from weft.lab.booted import with_hardware
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
 from weft.lab.plan import LabPlan, plan
@@ -53,7 +55,7 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say,
 def _apply(folder: LabFolder, asked: LabPlan, say: Say, again: bool = False) -> bool:
     """As `weft apply`. False if running machines could not move: perhaps their agents do not run yet."""
     try:
-        done = control.apply_resources(folder, asked.resources)
+        done = _apply_all(folder, asked)
     except RefusedMoves:
         if again:
             raise
@@ -62,6 +64,17 @@ def _apply(folder: LabFolder, asked: LabPlan, say: Say, again: bool = False) -> 
         counts = {"created": done.count("create"), "changed": done.count("change"), "moved": done.count("move")}
         say(f"applied: {', '.join(f'{n} {word}' for word, n in counts.items() if n or word != 'moved')}")
     return True
+
+
+def _apply_all(folder: LabFolder, asked: LabPlan) -> Plan:
+    """Machines that are booted come last: their kernels are told the addresses that were granted."""
+    booted = booted_machines(asked.resources, asked.booting)
+    if not booted:
+        return control.apply_resources(folder, asked.resources)
+    others = [resource for resource in asked.resources if resource not in booted]
+    first = control.apply_resources(folder, others)
+    second = control.apply_resources(folder, [*others, *with_hardware(folder, booted)])
+    return Plan((*first.work, *second.work), second.done)
 
 
 def _settle(folder: LabFolder, asked: LabPlan, say: Say) -> None:
@@ -107,7 +120,7 @@ def _end_makers(folder: LabFolder) -> list[int]:
         # agents first: they would make guests anew
         found += [host.agent for host in state.hosts.values()]
         found += [state.controller, state.relay]
-        found += [process for host in state.hosts.values() for process in (host.switch, host.database)]
+        found += [one for host in state.hosts.values() for one in (host.libvirtd, host.switch, host.database)]
     # started by one who was killed before he could note it, and commands that an agent has under way
     found += [written_down(log) for log in (folder.path / "log").glob("*.log")]
     found += marked(folder.path)
@@ -155,17 +168,22 @@ def _merge(old: LabState, present: dict[str, HostState], asked: HostState) -> Ho
     if (host := present.get(asked.name.lower())) is None:
         taken = {other.number for other in present.values()}
         return msgspec.structs.replace(asked, number=next(n for n in range(len(taken) + 1) if n not in taken))
-    if (host.provider_address, host.gateway) != (asked.provider_address, asked.gateway):
+    if _place(host) != _place(asked):
         raise LabFailure(
-            f"Host {host.name} is up with {host.provider_address}, the file says {asked.provider_address}: "
+            f"Host {host.name} is up with {_place(host)}, the file says {_place(asked)}: "
             f"weft lab --name {old.name} down first"
         )
     return host
 
 
+def _place(host: HostState) -> str:
+    gateway = f" by {host.gateway}" if host.gateway else ""
+    return f"{host.provider_address}{gateway}{' and libvirt' if host.hypervisor == 'libvirt' else ''}"
+
+
 def _unmade(state: LabState) -> dict[str, HostState]:
     return {
-        name: HostState(host.name, host.number, host.provider_address, host.gateway)
+        name: HostState(host.name, host.number, host.provider_address, host.gateway, hypervisor=host.hypervisor)
         for name, host in state.hosts.items()
     }
 
@@ -186,7 +204,8 @@ def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
     mtu = min(control.tunnel_mtu(folder, family) for family in families)
     state = folder.change(lambda old: msgspec.structs.replace(old, mtu=mtu))
     with ThreadPoolExecutor(AT_ONCE) as workers:
-        list(workers.map(lambda host: ensure_spares(folder, host, asked.legs_on(host.name)), state.hosts.values()))
+        plugged = [host for host in state.hosts.values() if host.hypervisor == "lab"]
+        list(workers.map(lambda host: ensure_spares(folder, host, asked.legs_on(host.name)), plugged))
 
 
 def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
@@ -203,6 +222,8 @@ def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
     for host in state.hosts.values():
         switch = alive(host.switch) and alive(host.database)
         how = f"{host.provider_address}, switch {word(switch)}, agent {word(alive(host.agent))}"
+        if host.hypervisor == "libvirt":
+            how += f", libvirtd {word(alive(host.libvirtd))}"
         rows.append(("host", host.name, how))
     for guest in GuestFiles(folder.guests).all():
         up = guest.running and namespaces.exists(guest.namespace)

@@ -118,12 +118,14 @@ def exec_(context: typer.Context, machine: Annotated[str, typer.Argument(metavar
 
 @app.command(context_settings=PASS_ON)
 def host(context: typer.Context, name: Annotated[str, typer.Argument(metavar="HOST")], command: Words) -> None:
-    """Run a command in a host's namespace, where ovs-vsctl and the like find its switch."""
+    """Run a command in a host's namespace, where ovs-vsctl finds its switch and virsh its libvirtd."""
     with plainly():
         check_machine()
         lab = _lab(context)
         found = lab.host(name)
     environment = hosts.switch_environment(lab.rundir(found))
+    if found.hypervisor == "libvirt":
+        environment["LIBVIRT_DEFAULT_URI"] = hosts.libvirt_daemon(lab, found).uri
     _become(within(hosts.host_namespace(lab, found), _words(command)), environment)
 
 

@@ -24,6 +24,30 @@ def faults(*documents):
     return [str(fault) for fault in caught.value.faults]
 
 
+@pytest.mark.parametrize("said", ["hypervisor: libvirt", "Hypervisor: Libvirt", "guest: qemu"])
+def test_a_host_may_have_machines_that_boot(said):
+    other = HOST.format("host2", f"providerAddress: 192.168.1.20/24, {said}")
+    found = of(GOOD, other)
+    assert found.booting == ["host2"]
+    assert [doc.body["properties"].get("connections") for doc in found.resources] == [
+        None,
+        [{"managementAddresses": ["192.168.1.20"]}],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("hypervisor: xen", "hypervisor is 'xen'; write lab, whose machines are namespaces, or libvirt"),
+        ("guest: container", "guest is 'container'; write namespace or qemu"),
+        ("guest: qemu, hypervisor: lab", "guest qemu does not go with hypervisor lab"),
+    ],
+)
+def test_what_no_host_can_have_is_a_fault(said, words):
+    (fault,) = faults(HOST.format("host1", f"providerAddress: 192.168.1.10/24, {said}"))
+    assert words in fault
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_is_a_lab(file):
     found = plan(read_stream(file))
