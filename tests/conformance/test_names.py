@@ -58,6 +58,7 @@ EXTENSIONS = {
         "wantedDynamicMacRange",
         "twinPolicy",
         "adoption",
+        "blankCheckpoints",
     },
     "virtualNetworks": {"routingDomainNumber"},
     "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},

@@ -39,6 +39,7 @@ from weft.wire.messages import (
     MachineFact,
     MayRun,
     MayRunAnswer,
+    Problem,
     Refused,
     Resend,
     ToController,
@@ -340,6 +341,7 @@ class Agent:
             self._may_start_at is None,
             standing.settings,
             self._guests.state.dynamic_range,
+            self._guests.state.machines,
             by_hand=self._guests.by_hand,
             isolating=self._isolating(),
         )
@@ -358,7 +360,7 @@ class Agent:
         facts = Facts(
             machines=self._machine_facts(self._verbs) if self._verbs is not None else (),
             ports=plane.ports,
-            problems=(*plane.problems, *self._guests.problems(), *(self._verbs.problems() if self._verbs else ())),
+            problems=(*plane.problems, *self._guests.problems(), *self._host_problems()),
             drift=plane.drift,
             drops=plane.drops,
             foreign=plane.foreign,
@@ -375,6 +377,9 @@ class Agent:
             return ()
         now = self._now()
         return verbs.facts(self._world(verbs), lambda name: self._guests.presence.of(name, now))
+
+    def _host_problems(self) -> tuple[Problem, ...]:
+        return self._verbs.problems(self._world(self._verbs)) if self._verbs is not None else ()
 
     def _say(self, message: ToController) -> None:
         if self._outbox is not None:

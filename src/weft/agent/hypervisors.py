@@ -109,6 +109,14 @@ class Disconnect(msgspec.Struct, frozen=True):
     id: str
 
 
+class Blank(msgspec.Struct, frozen=True):
+    """Rid a checkpoint of the MAC addresses that the hypervisor drew for its dynamic adapters; static ones stay. Asked
+    for where it does no harm only (weft.core.blanking). By the hypervisor's ids; drivers of others refuse."""
+
+    id: str
+    checkpoint: str
+
+
 class SetRange(msgspec.Struct, frozen=True):
     """Let the host draw dynamic MAC addresses from another range, both ends included. Machines keep what they have. A
     driver whose hypervisor has no such range refuses."""
@@ -117,13 +125,13 @@ class SetRange(msgspec.Struct, frozen=True):
     last: int
 
 
-Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect | SetRange
+Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect | SetRange | Blank
 
 
 def subject(verb: Verb) -> str:
     """The machine that a verb is about: its resource id, or the hypervisor's id where it has none; empty for a verb
     about the host."""
-    if isinstance(verb, Disconnect):
+    if isinstance(verb, Disconnect | Blank):
         return verb.id
     if isinstance(verb, SetRange):
         return ""

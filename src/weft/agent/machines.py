@@ -9,13 +9,15 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from weft.agent.bindings import Local
-from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop, Verb
+from weft.agent.hypervisors import Blank, Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop, Verb
+from weft.core.blanking import found, is_blank, why_not
 from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, PortBinding, SubnetRecord
 from weft.model.values import Vsid
 
-HOST = ""
-"""Stands for the host itself where a machine's name stands else."""
+HOST = ":"
+"""Begins what stands for the host or a stranger where a machine's name stands else; no name does."""
+RANGE = f"{HOST}range"
 
 
 class World(msgspec.Struct, frozen=True):
@@ -39,6 +41,8 @@ class World(msgspec.Struct, frozen=True):
     settings: HostSettings = HostSettings()
     dynamic_range: tuple[int, int] | None = None
     """Where the hypervisor draws dynamic MAC addresses from, by what it says."""
+    hosted: tuple[MachineState, ...] = ()
+    """All machines that the hypervisor has, strangers too."""
     by_hand: Collection[str] = ()
     """Machines that another hand made run, stop or come here (hands.py): left as they are."""
     isolating: Mapping[str, Verb] = {}
@@ -46,10 +50,7 @@ class World(msgspec.Struct, frozen=True):
 
 
 def verb_for(name: str, world: World) -> Verb | None:
-    """What to ask of the hypervisor for one machine, or for the host; None if nothing, or if something else must come
-    first."""
-    if name == HOST:
-        return _range(world)
+    """What to ask of the hypervisor for one machine; None if nothing, or if something else must come first."""
     machine, state = world.machines.get(name), world.states.get(name)
     if name in world.isolating:
         return world.isolating[name]
@@ -70,9 +71,29 @@ def verb_for(name: str, world: World) -> Verb | None:
             return _rest(machine, state, world, power)
 
 
-def _range(world: World) -> Verb | None:
+def host_verbs(world: World) -> dict[str, Verb]:
+    """What to ask of the hypervisor for the host itself and for machines that are none of ours."""
+    if not world.in_sync:
+        return {}
     wanted = world.settings.dynamic_range
-    return SetRange(*wanted) if wanted is not None and wanted != world.dynamic_range and world.in_sync else None
+    verbs: dict[str, Verb] = {}
+    if wanted is not None and wanted != world.dynamic_range:
+        verbs[RANGE] = SetRange(*wanted)
+    for own, checkpoint in world.settings.blank:
+        there = found(world.hosted, own, checkpoint)
+        if there is not None and not is_blank(there[1]) and not why_not(*there):
+            verbs[f"{HOST}blank {own} {checkpoint}"] = Blank(there[0].id, there[1].id)
+    return verbs
+
+
+def host_problems(world: World) -> list[str]:
+    """What is wanted of the host and is not done, for it would do harm."""
+    words = []
+    for own, checkpoint in world.settings.blank:
+        there = found(world.hosted, own, checkpoint)
+        if there is not None and (why := why_not(*there)):
+            words.append(f"checkpoint {there[1].name} of {there[0].name or own} is not blanked: {why}")
+    return words
 
 
 def _id(state: MachineState | None) -> str:

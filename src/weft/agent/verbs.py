@@ -8,12 +8,12 @@ the driver raised.
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
 from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
-from weft.agent.machines import HOST, World, known, names, verb_for
+from weft.agent.machines import HOST, World, host_problems, host_verbs, known, names, verb_for
 from weft.agent.reconcile import FAILED
 from weft.wire.messages import MachineFact, Problem
 
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 1.0
 """A verb that was carried out, but whose result is not to be seen yet, is not repeated before."""
 MAX_SECONDS = 30.0
+MOST_OF_HOST = 4
+"""So many verbs that are about no machine of ours are carried out at once."""
+MOST_PROBLEMS = 50
 
 
 class _Attempt(msgspec.Struct):
@@ -57,10 +60,11 @@ class Verbs:
         """Start what is due. Returns the seconds until something will be due again; None if nothing waits."""
         now = asyncio.get_running_loop().time()
         waits: list[float] = []
-        for name in (HOST, *names(world)):
+        own = host_verbs(world)
+        for name in (*self._of_host(own), *names(world)):
             if name in self._tasks:
                 continue
-            verb = verb_for(name, world)
+            verb = own.get(name) if name.startswith(HOST) else verb_for(name, world)
             last = self._attempts.get(name)
             if verb is None:
                 self._attempts.pop(name, None)
@@ -74,10 +78,18 @@ class Verbs:
                 waits.append(last.not_before - now)
         return min(waits, default=None)
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Why the last verb about the host itself failed; of machines it stands in their facts."""
-        last = self._attempts.get(HOST)
-        return (Problem(FAILED, last.failure),) if last is not None and last.failure else ()
+    def _of_host(self, own: Mapping[str, Verb]) -> list[str]:
+        """What there is to do or was for the host itself; of what waits only so much that not all is begun at once."""
+        tried = [name for name in self._attempts if name.startswith(HOST)]
+        free = MOST_OF_HOST - sum(name in self._tasks for name in tried)
+        return [*tried, *[name for name in own if name not in self._attempts][: max(0, free)]]
+
+    def problems(self, world: World) -> tuple[Problem, ...]:
+        """Why what is wanted of the host itself failed or is not done; of machines it stands in their facts."""
+        failures = [
+            last.failure for name, last in sorted(self._attempts.items()) if name.startswith(HOST) and last.failure
+        ]
+        return tuple(Problem(FAILED, words) for words in (*failures, *host_problems(world))[:MOST_PROBLEMS])
 
     @property
     def busy(self) -> Set[str]:
@@ -134,7 +146,7 @@ class Verbs:
             if attempt.failed(str(failure)):
                 log.warning("%s", failure)
         except Exception as error:  # a driver's bug: this machine has failed, the others go on
-            verb = f"{type(attempt.verb).__name__} of {name or 'the host'}"
+            verb = f"{type(attempt.verb).__name__} of {name}"
             if attempt.failed(f"{verb}: {type(error).__name__}: {error}"):
                 log.exception("%s: the driver broke", verb)
         finally:

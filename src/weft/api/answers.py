@@ -190,7 +190,7 @@ class Answers:
             properties["expires"] = wall_of(self._now(), properties["expires"])
 
     def _server(self, properties: Members, resource: Any, ref: str) -> None:
-        _drop_empty(properties, "hostGroup", "twinPolicy")
+        _drop_empty(properties, "hostGroup", "twinPolicy", "blankCheckpoints")
         properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
         own = ref.lower()
         properties["virtualNetworkInterfaces"] = [

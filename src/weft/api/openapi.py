@@ -200,6 +200,8 @@ def _weft_paths() -> dict[str, Schema]:
     state = _operation("state of a host", {"200": _ANY})
     policy = _operation("policy of a host", {"200": _ANY}) | {"parameters": _POLICY}
     paths["/weft/v1/servers/{id}/state"] = _described({"get": state}, ("id",))
+    there = _operation("What a host's hypervisor has, strangers too", {"200": _ANY})
+    paths["/weft/v1/servers/{id}/machines"] = _described({"get": there}, ("id",))
     paths["/weft/v1/servers/{id}/policy"] = _described({"get": policy}, ("id",))
     paths["/weft/v1/addresses/{address}"] = _described(
         {"get": _operation("One address with its history", {"200": _ANY})}, ("address",)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft import __version__
-from weft.api import audits, conflicts, feed, hosts, openapi, watch
+from weft.api import audits, conflicts, feed, host_machines, hosts, openapi, watch
 from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
@@ -28,6 +28,7 @@ from weft.model.errors import Refusal
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_OF_A_HOST = frozenset({"policy", "state", "usage", "addresses", "machines"})
 DISCOVERY_ID = "00000000-0000-0000-0000-0000000000d1"
 
 
@@ -86,14 +87,9 @@ class Routes:
             return await whole
         if kind == "virtualmachines" and (asked := place_of_action(call.method, rest)) is not None:
             return await self._actions.handle(call, *asked)
-        if kind == "servers" and len(rest) == 3 and last in ("policy", "state"):
+        if kind == "servers" and len(rest) == 3 and last in _OF_A_HOST:
             _allow(call, "GET")
-            read = hosts.policy(self._controller, call, rest[1]) if last == "policy" else None
-            return read or hosts.state(self._controller, rest[1])
-        if kind == "servers" and len(rest) == 3 and last in ("usage", "addresses"):
-            _allow(call, "GET")
-            own = self._host_addresses
-            return own.usage(call, rest[1]) if last == "usage" else own.addresses(call, rest[1])
+            return self._host(call, rest[1], last)
         if rest and (kind == "audits" or (kind, last) == ("schemas", "inventory")) and len(rest) <= 2:
             return await self._audit(call, rest)
         if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):
@@ -109,6 +105,19 @@ class Routes:
         if call.query_string and (call.flag("dryRun") or call.flag("keepDisks") or call.flag("force")):
             return None
         return self._actions.delete(call, rest[1])
+
+    def _host(self, call: Call, server: str, page: str) -> Answer:
+        match page:
+            case "policy":
+                return hosts.policy(self._controller, call, server)
+            case "state":
+                return hosts.state(self._controller, server)
+            case "usage":
+                return self._host_addresses.usage(call, server)
+            case "addresses":
+                return self._host_addresses.addresses(call, server)
+            case _:
+                return host_machines.machines(self._controller, call, server)
 
     async def _audit(self, call: Call, rest: list[str]) -> Answer:
         if rest[0].lower() == "schemas":

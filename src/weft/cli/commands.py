@@ -2,7 +2,7 @@
 
 import typer
 
-from weft.cli import addresses, audit, follow, hosts, importing, look, nic, pools, resources, vm
+from weft.cli import addresses, audit, follow, hosts, hyperv, importing, look, nic, pools, resources, vm
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -21,3 +21,4 @@ app.add_typer(follow.app)
 app.add_typer(audit.app)
 app.add_typer(importing.app)
 app.add_typer(hosts.app, name="host")
+app.add_typer(hyperv.app, name="hyperv")

@@ -134,8 +134,13 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
 
 def host_settings(server: Server | None) -> HostSettings | None:
     """What is wanted of the host itself; None where nothing is."""
-    wanted = server.properties.wanted_dynamic_mac_range if server is not None else None
-    made = HostSettings(dynamic_range=bounds(wanted) if wanted is not None else None)
+    if server is None:
+        return None
+    wanted = server.properties.wanted_dynamic_mac_range
+    made = HostSettings(
+        dynamic_range=bounds(wanted) if wanted is not None else None,
+        blank=tuple((one.machine, one.checkpoint) for one in server.properties.blank_checkpoints),
+    )
     return made if made != HostSettings() else None
 
 

@@ -154,6 +154,13 @@ class Adoption(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Names of machines to leave alone, such as templates; * and ? stand for others."""
 
 
+class BlankCheckpoint(_Properties, frozen=True):
+    """A checkpoint of a machine that is none of Weft's, by the hypervisor's ids. Ours."""
+
+    machine: str = ""
+    checkpoint: str = ""
+
+
 class ServerProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
@@ -183,6 +190,8 @@ class ServerProperties(_Properties, frozen=True):
     or report, disconnect, stop."""
     adoption: Adoption | None = None
     """Ours."""
+    blank_checkpoints: tuple[BlankCheckpoint, ...] = ()
+    """Ours: checkpoints that the agent rids of the MAC addresses that its hypervisor drew."""
 
 
 class VirtualSubnetIdRange(_Properties, frozen=True):

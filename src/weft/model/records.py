@@ -181,6 +181,8 @@ class HostSettings(msgspec.Struct, frozen=True, array_like=True, tag=15):
 
     dynamic_range: tuple[int, int] | None = None
     """Where its hypervisor shall draw dynamic MAC addresses from, both ends included; None: leave it as it is."""
+    blank: tuple[tuple[str, str], ...] = ()
+    """Checkpoints to blank (weft.core.blanking): the hypervisor's ids of machine and checkpoint, lower case."""
 
     @property
     def key(self) -> RecordKey:

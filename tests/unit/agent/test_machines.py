@@ -5,10 +5,10 @@ import pytest
 
 from tests.unit.agent.policies import GUESTS
 from weft.agent.bindings import Local, Role
-from weft.agent.hypervisors import Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop
-from weft.agent.machines import HOST, World, names, verb_for
+from weft.agent.hypervisors import Blank, Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop
+from weft.agent.machines import World, host_problems, host_verbs, names, verb_for
 from weft.agent.switch import SwitchPort
-from weft.model.hypervisor import AdapterState, Hardware, MachineState
+from weft.model.hypervisor import AdapterState, CheckpointState, Hardware, MachineState
 from weft.model.records import HostSettings, Machine, SubnetRecord
 from weft.model.values import pack_ip
 
@@ -149,20 +149,49 @@ def test_nothing_is_deleted_before_all_is_known():
     assert verb_for("blue1", world(absent)) is None
 
 
-RANGE = (0x00155D010000, 0x00155D0100FF)
+OWN = (0x00155D010000, 0x00155D0100FF)
 
 
 @pytest.mark.parametrize(
-    ("given", "verb"),
+    ("given", "verbs"),
     [
-        (world(), None),
-        (world(settings=HostSettings(RANGE)), SetRange(*RANGE)),
-        (world(settings=HostSettings(RANGE), dynamic_range=(1, 2)), SetRange(*RANGE)),
-        (world(settings=HostSettings(RANGE), dynamic_range=RANGE), None),
-        (world(dynamic_range=RANGE), None),
-        (world(settings=HostSettings(RANGE), in_sync=False), None),
+        (world(), []),
+        (world(settings=HostSettings(OWN)), [SetRange(*OWN)]),
+        (world(settings=HostSettings(OWN), dynamic_range=(1, 2)), [SetRange(*OWN)]),
+        (world(settings=HostSettings(OWN), dynamic_range=OWN), []),
+        (world(dynamic_range=OWN), []),
+        (world(settings=HostSettings(OWN), in_sync=False), []),
     ],
 )
-def test_the_hosts_own_range_is_asked_for_until_it_is_so(given, verb):
-    assert verb_for(HOST, given) == verb
-    assert HOST not in names(given)
+def test_the_hosts_own_range_is_asked_for_until_it_is_so(given, verbs):
+    assert list(host_verbs(given).values()) == verbs
+    assert names(given) == []
+
+
+def stranger(*adapters, running=False, machine="", name="c"):
+    point = CheckpointState("CP", name, adapters, running)
+    return MachineState(machine, "Running", id="ID", name="desk 1", checkpoints=(point, CheckpointState("X", name)))
+
+
+DRAWN, ZEROS, STATIC = AdapterState(7, dynamic=True), AdapterState(0, dynamic=True), AdapterState(8)
+
+
+@pytest.mark.parametrize(
+    ("hosted", "verbs", "problem"),
+    [
+        ((stranger(DRAWN, STATIC),), [Blank("ID", "CP")], None),
+        ((stranger(ZEROS, STATIC),), [], None),
+        ((stranger(ZEROS, running=True),), [], None),
+        ((stranger(DRAWN, running=True),), [], "it holds a running machine"),
+        ((stranger(STATIC),), [], "its adapters are static"),
+        ((stranger(DRAWN, machine="web1"),), [], "Weft has the machine"),
+        ((), [], None),
+    ],
+)
+def test_a_checkpoint_is_blanked_only_where_no_rollback_cuts_a_running_machine_off(hosted, verbs, problem):
+    given = world(settings=HostSettings(blank=(("id", "cp"), ("id", "gone"))), hosted=hosted)
+    assert list(host_verbs(given).values()) == verbs
+    assert [one.partition(" is not blanked: ")[0] for one in host_problems(given)] == (
+        ["checkpoint c of desk 1"] if problem else []
+    )
+    assert all(problem in one for one in host_problems(given))

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import msgspec
+
 from tests.unit.agent.test_machines import machine, world
 from weft.agent.hypervisors import HypervisorFailure
-from weft.agent.verbs import Verbs
-from weft.model.hypervisor import MachineState
+from weft.agent.verbs import MOST_OF_HOST, Verbs
+from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 from weft.model.records import HostSettings
 
 
@@ -73,10 +75,40 @@ async def test_what_keeps_a_host_from_its_range_is_told_until_it_has_it():
     host.refuses = "SetRange on host1: it has no such range"
     verbs.consider(wanted)
     await ended.wait()
-    assert [(one.code, one.message) for one in verbs.problems()] == [("PolicyConfigurationFailure", host.refuses)]
+    assert [(one.code, one.message) for one in verbs.problems(wanted)] == [("PolicyConfigurationFailure", host.refuses)]
     assert verbs.facts(wanted) == ()
     host.refuses = ""
     ended.clear()
     verbs.consider(world(settings=HostSettings((32, 63))))
     await ended.wait()
-    assert (host.range, verbs.problems()) == ((32, 63), ())
+    assert (host.range, verbs.problems(wanted)) == ((32, 63), ())
+
+
+class Counting:
+    """A hypervisor that is slow, and how many verbs it was at together."""
+
+    def __init__(self):
+        self.now = self.most = self.done = 0
+
+    async def carry_out(self, verb):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0)
+        self.now -= 1
+        self.done += 1
+
+
+async def test_not_all_checkpoints_are_blanked_at_once():
+    news, host = asyncio.Event(), Counting()
+    verbs = Verbs(host, news.set)
+    points = tuple(CheckpointState(f"c{at}", "c", (AdapterState(7, dynamic=True),)) for at in range(30))
+    desk = MachineState("", "Off", id="d", name="desk", checkpoints=points)
+    left = points
+    while left:
+        wanted = tuple(("d", one.id) for one in left)
+        hosted = (msgspec.structs.replace(desk, checkpoints=left),)
+        verbs.consider(world(settings=HostSettings(blank=wanted), hosted=hosted))
+        news.clear()
+        await news.wait()
+        left = points[host.done :]
+    assert host.most == MOST_OF_HOST

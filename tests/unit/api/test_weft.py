@@ -247,6 +247,28 @@ class TestAHostsOwnRange:
         assert (await host.body(f"{W}/servers/hv2/state"))["dynamicRange"]["wanted"] == other
 
 
+class TestMachinesOfAHypervisor:
+    async def test_without_an_agent_nothing_is_known(self, fabric: Api) -> None:
+        found = await fabric.body(f"{W}/servers/host1/machines")
+        assert found == {"hypervisor": None, "connected": False, "value": [], "nextLink": ""}
+        assert (await fabric.get(f"{W}/servers/none/machines")).status_code == 404
+        assert (await fabric.get(f"{W}/servers/host1/machines?limit=1")).status_code == 400
+
+    async def test_checkpoints_to_blank_are_kept_in_one_spelling(self, api: Api) -> None:
+        wanted = [
+            {"machine": "B", "checkpoint": "X"},
+            {"machine": "a", "checkpoint": "y"},
+            {"Machine": "b", "checkpoint": "x"},
+        ]
+        made = await api.made(f"{N}/servers/hv1", {"blankCheckpoints": wanted})
+        kept = [{"machine": "a", "checkpoint": "y"}, {"machine": "b", "checkpoint": "x"}]
+        assert made["properties"]["blankCheckpoints"] == kept
+        assert "blankCheckpoints" not in (await api.made(f"{N}/servers/hv2", {}))["properties"]
+        for bad in ([{"machine": "a"}], [{"machine": "a", "checkpoint": "y" * 300}], [kept[0]] * 10_001):
+            answer = await api.put(f"{N}/servers/hv1", {"blankCheckpoints": bad})
+            assert (answer.status_code, answer.json()["error"]["target"]) == (400, "blankCheckpoints")
+
+
 class TestHosts:
     async def test_policy(self, machine: Api) -> None:
         await machine.post(f"{W}/virtualMachines/vm1/start", {})

@@ -15,6 +15,7 @@ import msgspec
 
 from weft.agent.hyperv.shell import Shell, ShellError
 from weft.agent.hypervisors import (
+    Blank,
     CarryOut,
     Define,
     Disconnect,
@@ -127,6 +128,9 @@ class HyperVDriver:
                 await self._errand(verb)
             case Disconnect(own):
                 await self._do(verb, ports_scripts.DISCONNECT, {"id": own})
+            case Blank(own, checkpoint):
+                which = {"id": own, "name": "", "checkpoint": checkpoint}
+                await self._do(verb, checkpoints.BLANK_CHECKPOINT, which)
             case SetRange(first, last):
                 ends = {"first": mac_digits(first), "last": mac_digits(last)}
                 await self._do(verb, host_scripts.SET_RANGE, ends)

@@ -17,7 +17,7 @@ from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.seen import forget_ports
-from weft.core.decide.stranger_rules import adoption, twin_policy
+from weft.core.decide.stranger_rules import adoption, blank_checkpoints, twin_policy
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.core.words import ip_text, why_full
@@ -55,6 +55,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
         twin_policy=twin_policy(properties.twin_policy),
         adoption=adoption(draft.state, properties.adoption),
+        blank_checkpoints=blank_checkpoints(properties.blank_checkpoints),
     )
 
 

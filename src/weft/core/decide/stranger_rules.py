@@ -1,15 +1,19 @@
-"""What a server says about machines that another hand started or made there. Called by core.decide.servers at a PUT."""
+"""What a server says about strangers: machines that another hand started or made there, and their checkpoints.
+
+Called by core.decide.servers at a PUT.
+"""
 
 import msgspec
 
 from weft.core.state import State
 from weft.core.strangers import DISCONNECT, PIN, REPORT, STOP
 from weft.model.errors import Invalid, InvalidReference
-from weft.model.fabric import Adoption
+from weft.model.fabric import Adoption, BlankCheckpoint
 from weft.model.resources import Ref
 
 _MOST = 100
 _LONGEST = 256
+_MOST_BLANK = 10_000
 
 
 def twin_policy(text: str) -> str:
@@ -37,6 +41,19 @@ def adoption(state: State, sent: Adoption | None) -> Adoption | None:
             target="adoption.exceptions",
         )
     return msgspec.structs.replace(sent, mode=mode, subnets=tuple(_subnet(state, one) for one in sent.subnets))
+
+
+def blank_checkpoints(sent: tuple[BlankCheckpoint, ...]) -> tuple[BlankCheckpoint, ...]:
+    """In lower case, in order, each once. Raises Invalid."""
+    if len(sent) > _MOST_BLANK or any(
+        not 0 < len(word) <= _LONGEST for one in sent for word in (one.machine, one.checkpoint)
+    ):
+        raise Invalid(
+            f"blankCheckpoints are at most {_MOST_BLANK} pairs of the hypervisor's ids of machine and checkpoint.",
+            target="blankCheckpoints",
+        )
+    pairs = sorted({(one.machine.lower(), one.checkpoint.lower()) for one in sent})
+    return tuple(BlankCheckpoint(machine=machine, checkpoint=checkpoint) for machine, checkpoint in pairs)
 
 
 def _subnet(state: State, ref: Ref) -> Ref:

@@ -119,20 +119,23 @@ BLANK_CHECKPOINT = Script(
     PROLOGUE
     + _ONE
     + """
-foreach ($adapter in @(Get-VMNetworkAdapter -VMSnapshot $checkpoint)) {
-    if (-not $adapter.DynamicMacAddressEnabled) {
+$drawn = @(Get-VMNetworkAdapter -VMSnapshot $checkpoint | Where-Object { $_.DynamicMacAddressEnabled })
+foreach ($adapter in $drawn) {
+    if ($adapter.MacAddress -ne '000000000000') {
         Set-VMNetworkAdapter -VMNetworkAdapter $adapter -DynamicMacAddress
     }
 }
-$left = @(Get-VMNetworkAdapter -VMSnapshot $checkpoint | Where-Object { -not $_.DynamicMacAddressEnabled })
+$left = @(Get-VMNetworkAdapter -VMSnapshot $checkpoint |
+    Where-Object { $_.DynamicMacAddressEnabled -and ($_.MacAddress -ne '000000000000') })
 if ($left.Count -gt 0) {
-    throw ('Set-VMNetworkAdapter: {0} in checkpoint "{1}" is static after dynamic was set' -f
-        $left[0].Name, $checkpoint.Name)
+    throw ('Set-VMNetworkAdapter: {0} in checkpoint "{1}" has {2} after it was blanked' -f
+        $left[0].Name, $checkpoint.Name, $left[0].MacAddress)
 }
 """
     + _DONE,
 )
-"""{id, name, checkpoint}: what comes back with it draws a MAC address of the host that it is on then."""
+"""{id, name, checkpoint}: its dynamic adapters hold no MAC address: what comes back with it draws one of the host that
+it is on then. Static ones stay. For checkpoints that hold no running machine (weft.core.blanking)."""
 
 READ_CHECKPOINT = Script(
     "read-checkpoint",

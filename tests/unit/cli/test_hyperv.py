@@ -1,0 +1,119 @@
+"""`weft hyperv blank-checkpoints` on a whole controller, with agents that tell of Hyper-V hosts."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.sync.client import ClientConnection, unix_connect
+
+from tests.unit.cli.conftest import Weft
+from weft.model.hypervisor import AdapterState, CheckpointState, HypervisorState, MachineState
+from weft.model.records import HostSettings
+from weft.wire.messages import PROTOCOL, Facts, Hello, ToAgent
+
+HOSTS = "\n---\n".join(
+    f"kind: servers\nresourceId: {name}\nproperties: {{}}" for name in ("hv1", "hv2", "hv3", "other")
+)
+DRAWN, BLANK, STATIC = AdapterState(0x00155D010007, dynamic=True), AdapterState(0, dynamic=True), AdapterState(2)
+
+
+def machine(id_: str, name: str, *points: CheckpointState, own: str = "") -> MachineState:
+    return MachineState(own, "Running", id=id_, name=name, adapters=(DRAWN,), checkpoints=points)
+
+
+HELD = CheckpointState("C-2", "RDV 1", (DRAWN, STATIC), running=True)
+HV1 = (
+    machine("ID-1", "desk 1", CheckpointState("C-1", "RDV 1", (DRAWN,)), HELD),
+    machine("ID-2", "desk 2", CheckpointState("C-3", "RDV 1", (BLANK,)), CheckpointState("C-4", "fixed", (STATIC,))),
+)
+HV2 = (
+    machine("ID-3", "Pult 3", CheckpointState("C-5", "Rücksprung", (DRAWN,))),
+    machine("ID-4", "web1", CheckpointState("C-6", "c", (DRAWN,)), own="web1"),
+)
+
+
+class Agent:
+    """An agent's end of the feed."""
+
+    def __init__(self, socket: ClientConnection, server: str, machines: tuple[MachineState, ...]) -> None:
+        self.socket = socket
+        self.socket.send(msgspec.msgpack.encode(Hello(PROTOCOL, server, f"agent-{server}", "", hypervisor="hyperv")))
+        self.socket.send(msgspec.msgpack.encode(Facts(hypervisor=HypervisorState(machines))))
+
+    def told(self) -> HostSettings:
+        """The first settings that come."""
+        while True:
+            frame = msgspec.msgpack.decode(self.socket.recv(timeout=5), type=ToAgent)
+            for record in (*getattr(frame, "records", ()), *getattr(frame, "puts", ())):
+                if isinstance(record, HostSettings):
+                    return record
+
+
+def listed(weft: Weft, *words: str) -> Any:
+    result = weft("hyperv", "blank-checkpoints", *words, "-o", "json")
+    assert result.exit_code == 0, result.output
+    return {each["checkpoint"]["id"]: each["checkpoint"]["blanking"] for each in json.loads(result.stdout)}
+
+
+@pytest.fixture
+def agents(weft: Weft, controller: str) -> Iterator[dict[str, Agent]]:
+    assert weft("apply", "-f", "-", stdin=HOSTS).exit_code == 0
+    path = controller.removeprefix("unix:")
+    with contextlib.ExitStack() as stack:
+        made = {}
+        for name, machines in (("hv1", HV1), ("hv2", HV2)):
+            socket = stack.enter_context(unix_connect(path, "ws://localhost/weft/v1/feed"))
+            made[name] = Agent(socket, name, machines)
+        end = time.monotonic() + 5
+        while len(listed(weft, "*")) < 6 and time.monotonic() < end:
+            time.sleep(0.02)
+        yield made
+
+
+def test_all_nodes_are_looked_at_and_nothing_is_done_unasked(weft: Weft, agents: dict[str, Agent]) -> None:
+    shown = weft("hyperv", "blank-checkpoints", "*")
+    assert shown.exit_code == 0, shown.output
+    for words in (
+        ("desk 1", "hv1", "RDV 1", "00-15-5D-01-00-07", "can be blanked"),
+        ("desk 1", "00-15-5D-01-00-07, 00-00-00-00-00-02", "is left: it holds a running machine"),
+        ("desk 2", "RDV 1", "nothing", "is blank"),
+        ("desk 2", "fixed", "is left: its adapters are static"),
+        ("Pult 3", "hv2", "Rücksprung", "can be blanked"),
+        ("web1", "is left: Weft has the machine"),
+    ):
+        assert any(all(word in line for word in words) for line in shown.stdout.splitlines()), words
+    assert "hv3 has no agent that is connected" in shown.stderr
+    assert "blank 2 of them with --apply" in shown.stderr
+    assert listed(weft, "*") == {
+        "C-1": "possible", "C-2": "no", "C-3": "done", "C-4": "no", "C-5": "possible", "C-6": "no",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("DESK*",), {"C-1", "C-2", "C-3", "C-4"}),
+        (("{id-3}", "desk 2"), {"C-3", "C-4", "C-5"}),
+        (("*", "--server", "HV2"), {"C-5", "C-6"}),
+        (("*", "--checkpoint", "rdv*"), {"C-1", "C-2", "C-3"}),
+        (("desk",), set()),
+    ],
+)
+def test_machines_are_chosen_by_id_or_pattern(
+    weft: Weft, agents: dict[str, Agent], words: tuple[str, ...], ids: set[str]
+) -> None:
+    assert set(listed(weft, *words)) == ids
+
+
+def test_the_agents_of_all_hosts_are_asked_to_blank_what_can_be(weft: Weft, agents: dict[str, Agent]) -> None:
+    assert listed(weft, "ID-1", "--apply") == {"C-1": "asked", "C-2": "no"}
+    assert agents["hv1"].told().blank == (("id-1", "c-1"),)
+    asked = weft("hyperv", "blank-checkpoints", "*", "--apply")
+    assert (asked.exit_code, "2 are being blanked" in asked.stderr) == (0, True)
+    assert agents["hv2"].told().blank == (("id-3", "c-5"),)
+    # what was asked for before stays
+    assert listed(weft, "*")["C-1"] == "asked"
