@@ -1,0 +1,307 @@
+"""What only the libvirt driver has: marks, strangers, disks, pauses, snapshots, exports and copies. Real libvirtd."""
+
+import msgspec
+import pytest
+
+from tests.contract.hypervisor_worlds import (
+    DB,
+    DB_PORTS,
+    START,
+    SUBNETS,
+    WEB,
+    WEB_PORTS,
+    do,
+    identities,
+    libvirt_world,
+    power,
+)
+from weft.agent.hypervisors import (
+    CarryOut,
+    Define,
+    Disconnect,
+    HypervisorFailure,
+    Prepare,
+    Remove,
+    Save,
+    SetMacs,
+    SetRange,
+    Start,
+    Stop,
+)
+from weft.model.hypervisor import Disk, Hardware
+from weft.model.records import Errand
+from weft.model.values import Mac
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def libvirt_daemons():
+    with libvirt_world() as made:
+        yield made
+
+
+@pytest.fixture
+def world(libvirt_daemons):
+    libvirt_daemons.begin()
+    yield libvirt_daemons
+    libvirt_daemons.clear()
+
+
+def web(*disks, **more):
+    return msgspec.structs.replace(WEB, hardware=Hardware(memory_mib=32, disks=tuple(disks)), **more)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return Disk(str(tmp_path / "web.qcow2"), 1)
+
+
+async def state(world, name="web", host="host1"):
+    return next(one for one in (await world.hypervisors[host].facts()).machines if one.name == name)
+
+
+def macs(one):
+    return [adapter.mac for adapter in one.adapters]
+
+
+def renewed(ports):
+    return tuple(msgspec.structs.replace(one, mac=Mac(one.mac + 0x80)) for one in ports)
+
+
+async def refused(world, verb, words):
+    with pytest.raises(HypervisorFailure, match=words) as caught:
+        await do(world, "host1", verb)
+    assert "host1" in str(caught.value)
+    return str(caught.value)
+
+
+def errand(kind, name="before", machine=None, **more):
+    one = machine or WEB
+    return CarryOut(msgspec.structs.replace(one, errand=Errand(7, kind, name, **more)), WEB_PORTS)
+
+
+STRANGER = """<domain type='qemu'><name>{}</name><memory unit='MiB'>32</memory><os><type>hvm</type></os>{}</domain>"""
+
+
+def define_by_hand(world, xml):
+    with world.connected("host1") as connection:
+        connection.defineXML(xml)
+
+
+def xml_of(world, name="web"):
+    with world.connected("host1") as connection:
+        return connection.lookupByName(name).XMLDesc(2)
+
+
+async def test_facts_have_all_of_the_host(world, disk):
+    define_by_hand(world, STRANGER.format("theirs", ""))
+    await do(world, "host1", Define(web(disk), WEB_PORTS))
+    facts = await world.hypervisors["host1"].facts()
+    assert {(one.name, one.machine) for one in facts.machines} == {("web", "web"), ("theirs", "")}
+    assert "br-int" in facts.switches and facts.boot and facts.dynamic_range is None
+    mine = await state(world)
+    assert (mine.power, mine.held, len(mine.id)) == ("Off", False, 36)
+    assert {(one.instance_id, one.mac, one.switch, one.dynamic) for one in mine.adapters} == {
+        (port.instance_id, port.mac, "br-int", False) for port in WEB_PORTS
+    }
+
+
+async def test_a_mark_that_was_copied_along_does_not_count(world):
+    await do(world, "host1", Define(web(), WEB_PORTS))
+    own = (await state(world)).id
+    copied = xml_of(world).replace("<name>web<", "<name>copy<").replace(f"<uuid>{own}", "<uuid>" + own[:-1] + "f")
+    define_by_hand(world, copied)
+    assert ((await state(world, "copy")).machine, (await state(world)).machine) == ("", "web")
+    await do(world, "host1", Remove("web"))
+    assert {one.name for one in (await world.hypervisors["host1"].facts()).machines} == {"copy"}
+    # by its id neither: it bears no mark that counts
+    await do(world, "host1", Remove("web", (await state(world, "copy")).id))
+    assert (await state(world, "copy")).machine == ""
+
+
+async def test_a_stranger_of_that_name_is_in_the_way(world):
+    define_by_hand(world, STRANGER.format("web", ""))
+    await refused(world, Define(web(), WEB_PORTS), "web on host1: a machine of that name is there that is not Weft's")
+
+
+async def test_disks_are_made_and_only_those_are_deleted(world, disk, tmp_path):
+    theirs = tmp_path / "theirs.raw"
+    theirs.write_bytes(bytes(1 << 20))
+    copy = Disk(str(tmp_path / "copy.raw"), source=str(theirs))
+    await do(world, "host1", Define(web(disk, Disk(str(theirs)), copy), WEB_PORTS))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.raw", "theirs.raw", "web.qcow2"]
+    await do(world, "host1", START, Remove("web"))
+    assert (tmp_path / "web.qcow2").exists(), "it is gone from here, not deleted"
+    await do(world, "host1", Define(web(copy, disk, Disk(str(tmp_path / "new.qcow2"), 1)), WEB_PORTS))
+    await do(world, "host1", Remove("web", with_files=True), Remove("web", with_files=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.raw", "theirs.raw", "web.qcow2"]
+
+
+@pytest.mark.parametrize(
+    ("disks", "words"),
+    [
+        ([Disk("{}/none.qcow2")], "none.qcow2 is not there"),
+        ([Disk("{}/a.qcow2", 1), Disk("{}/none/b.qcow2", 1)], "there is no folder"),
+        ([Disk("{}/a.qcow2", 1), Disk("{}/b.qcow2", source="{}/bad.raw"), Disk("{}/c.qcow2", 9999999999)], "qemu-img"),
+    ],
+)
+async def test_a_definition_that_fails_leaves_nothing(world, tmp_path, disks, words):
+    (tmp_path / "bad.raw").write_bytes(b"")
+    there = [msgspec.structs.replace(one, **_under(tmp_path, one)) for one in disks]
+    await refused(world, Define(web(*there), WEB_PORTS), words)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.raw"]
+    assert (await world.hypervisors["host1"].facts()).machines == ()
+
+
+def _under(folder, one):
+    return {"path": one.path.format(folder), "source": one.source.format(folder)}
+
+
+async def test_a_machine_that_is_defined_anew_keeps_the_id_that_its_record_names(world):
+    again = web(hypervisor_id="0D5F0000-0000-4000-8000-000000000001")
+    await do(world, "host1", Define(again, WEB_PORTS))
+    assert (await state(world)).id == again.hypervisor_id.lower()
+
+
+async def test_addresses_are_set_while_it_is_off(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), SetMacs(web(), renewed(WEB_PORTS)))
+    assert macs(await state(world)) == [port.mac for port in renewed(WEB_PORTS)]
+    await refused(world, SetMacs(web(), WEB_PORTS[:1]), "it has 2 adapters and 1 network interfaces")
+    await do(world, "host1", Start(web(), renewed(WEB_PORTS), SUBNETS))
+    await refused(world, SetMacs(web(), WEB_PORTS), "it runs or is saved")
+    assert world.ports("host1") == identities(renewed(WEB_PORTS))
+
+
+async def test_one_that_is_held_for_its_start_starts_with_the_address_that_it_has_by_then(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), Prepare(web(), WEB_PORTS))
+    assert (await state(world)).held
+    await do(world, "host1", Prepare(web(), renewed(WEB_PORTS), mtu=1450))
+    assert world.ports("host1") == identities(renewed(WEB_PORTS))
+    assert "<mtu size='1450'/>" in xml_of(world)
+    await do(world, "host1", Stop("web"))
+    assert not (await state(world)).held and world.ports("host1") == set()
+
+
+async def test_a_machine_that_somebody_pauses_runs_still(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), Prepare(web(), WEB_PORTS))
+    assert await power(world, "host1") == "Off"
+    await do(world, "host1", START)
+    with world.connected("host1") as connection:
+        connection.lookupByName("web").suspend()
+    assert await power(world, "host1") == "Running"
+    world.hypervisors["host1"] = world.driver("host1")
+    assert await power(world, "host1") == "Running", "an agent that starts afresh knows it too"
+
+
+async def test_a_saved_machine_is_started_where_it_was(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), START, Save("web"), Save("web"))
+    assert (await power(world, "host1"), world.ports("host1")) == ("Saved", set())
+    await do(world, "host1", Prepare(web(), WEB_PORTS))
+    assert await power(world, "host1") == "Off"
+    await do(world, "host1", START)
+    assert await power(world, "host1") == "Running"
+
+
+async def test_a_restore_brings_the_address_of_the_snapshot_back(world, disk):
+    """Stories 2.4, 2.12: with memory it is held, so that its port is bound before the guest sends anything."""
+    await do(world, "host1", Define(web(disk), WEB_PORTS), START, errand("checkpoint"), errand("checkpoint"))
+    (checkpoint,) = (await state(world)).checkpoints
+    assert (checkpoint.name, checkpoint.running) == ("before", True)
+    assert [one.mac for one in checkpoint.adapters] == [port.mac for port in WEB_PORTS]
+    await do(world, "host1", Stop("web"), SetMacs(web(), renewed(WEB_PORTS)), Start(web(), renewed(WEB_PORTS)))
+    await do(world, "host1", errand("restore"))
+    assert (await power(world, "host1"), world.ports("host1")) == ("Off", identities(WEB_PORTS))
+    assert macs(await state(world)) == [port.mac for port in WEB_PORTS]
+    await do(world, "host1", START)
+    assert await power(world, "host1") == "Running"
+    await do(world, "host1", errand("restore", machine=web(power="Off")))
+    assert not (await state(world)).held and await power(world, "host1") == "Off"
+    await do(world, "host1", errand("deleteCheckpoint"), errand("deleteCheckpoint"))
+    assert (await state(world)).checkpoints == ()
+    assert "it has: none" in await refused(world, errand("restore"), "no snapshot of that name")
+
+
+async def test_snapshots_without_memory_are_rewritten_in_their_places(world, disk):
+    new = tuple((port.instance_id, port.mac) for port in renewed(WEB_PORTS))
+    await do(world, "host1", Define(web(disk), WEB_PORTS), errand("checkpoint"), errand("checkpoint", "second"))
+    await do(world, "host1", errand("checkpoint", "third"))
+    await do(world, "host1", errand("rewriteCheckpoint", macs=new), errand("rewriteCheckpoint", macs=new))
+    found = {one.name: [adapter.mac for adapter in one.adapters] for one in (await state(world)).checkpoints}
+    old = [port.mac for port in WEB_PORTS]
+    assert found == {"before": [mac for _, mac in new], "second": old, "third": old}
+    with world.connected("host1") as connection:
+        domain = connection.lookupByName("web")
+        assert domain.snapshotLookupByName("third").getParent().getName() == "second"
+        assert domain.snapshotLookupByName("second").getParent().getName() == "before"
+        assert domain.snapshotCurrent().getName() == "third"
+    await do(world, "host1", errand("restore"))
+    assert macs(await state(world)) == [mac for _, mac in new]
+    await refused(world, errand("rewriteCheckpoint", macs=new[:1]), "interface ids")
+
+
+async def test_a_snapshot_with_memory_is_not_rewritten(world, disk):
+    new = tuple((port.instance_id, port.mac) for port in renewed(WEB_PORTS))
+    await do(world, "host1", Define(web(disk), WEB_PORTS), START, errand("checkpoint"))
+    await refused(world, errand("rewriteCheckpoint", macs=new), "would keep the old MAC address")
+    (checkpoint,) = (await state(world)).checkpoints
+    assert [one.mac for one in checkpoint.adapters] == [port.mac for port in WEB_PORTS]
+
+
+async def test_an_export_is_whole_and_a_copy_has_an_identity_of_its_own(world, disk, tmp_path):
+    await do(world, "host1", Define(web(disk), WEB_PORTS), START)
+    out = errand("export", "out", path=str(tmp_path / "exports" / "out"))
+    await refused(world, out, "it runs: stop it")
+    await do(world, "host1", Stop("web"), out, out)
+    assert sorted(path.name for path in (tmp_path / "exports" / "out").iterdir()) == ["domain.xml", "web.qcow2"]
+    assert "urn:weft:machine" not in (tmp_path / "exports" / "out" / "domain.xml").read_text()
+    assert [path.name for path in (tmp_path / "exports").iterdir()] == ["out"]
+    source = (await state(world)).id
+    copy = msgspec.structs.replace(DB, errand=Errand(9, "copy", source))
+    with pytest.raises(HypervisorFailure, match="2 adapters and 1 network"):
+        await do(world, "host1", CarryOut(copy, DB_PORTS))
+    assert not (tmp_path / "db.qcow2").exists()
+    ports = tuple(
+        msgspec.structs.replace(port, instance_id=f"{port.instance_id[:-2]}f{place}", mac=Mac(port.mac + 0x40))
+        for place, port in enumerate(WEB_PORTS)
+    )
+    await do(world, "host1", CarryOut(copy, ports), CarryOut(copy, ports))
+    made = await state(world, "db")
+    assert (made.machine, made.power, made.id != source) == ("db", "Off", True)
+    assert {(one.instance_id, one.mac) for one in made.adapters} == identities(ports)
+    assert str(tmp_path / "db.qcow2") in xml_of(world, "db") and disk.path not in xml_of(world, "db")
+    await do(world, "host1", Remove("db", with_files=True))
+    assert not (tmp_path / "db.qcow2").exists() and (tmp_path / "web.qcow2").exists()
+
+
+async def test_a_machine_is_taken_off_the_network_while_it_runs(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    await do(world, "host1", Disconnect((await state(world)).id), Disconnect((await state(world)).id))
+    with world.connected("host1") as connection:
+        assert connection.lookupByName("web").XMLDesc(0).count("<link state='down'/>") == 2
+    assert await power(world, "host1") == "Running"
+
+
+async def test_what_libvirt_has_not_is_refused(world):
+    await refused(world, SetRange(1, 2), "libvirt has no such thing")
+    await refused(world, Save("web"), "libvirt knows no such machine")
+    await refused(world, Prepare(WEB, WEB_PORTS), "no hardware to define it from")
+
+
+async def test_a_destination_that_cannot_take_the_machine_says_so(world, tmp_path):
+    coming = web(Disk(str(tmp_path / "none.qcow2"), 1), power="Incoming")
+    await refused(world, Prepare(coming, WEB_PORTS), "it cannot come: .*none.qcow2 is not here")
+    assert (await world.hypervisors["host1"].facts()).machines == ()
+
+
+async def test_a_libvirtd_that_dies_is_told_and_its_machines_run_on(world):
+    from weft.lab import hosts
+    from weft.lab.processes import kill
+
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    kill(world.lab.host("host1").libvirtd)
+    with pytest.raises(HypervisorFailure, match="libvirt on host1"):
+        await world.hypervisors["host1"].facts()
+    hosts.start_libvirtd(world.lab, world.lab.host("host1"))
+    assert await power(world, "host1") == "Running"
+    assert world.ports("host1") == identities(WEB_PORTS)
