@@ -16,11 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from weft.agent.hypervisors import Define, Migrate, Prepare, Start
 from weft.fakes.hypervisor import Datacenter
-from weft.lab import hosts, libvirtd, namespaces, router, up
-from weft.lab.commands import PATH
+from weft.lab import commands, hosts, libvirtd, names, namespaces, router, up
+from weft.lab.commands import PATH, ip_batch
+from weft.lab.guests import GuestFiles
 from weft.lab.hypervisor import open_hypervisor
 from weft.lab.state import HostState, open_lab
 from weft.model.hypervisor import Hardware
@@ -80,6 +82,8 @@ class FakeWorld:
 
 
 class LabWorld:
+    """Hosts of a lab. May serve many tests: `begin` before and `clear` after each."""
+
     prepares = True
     holds = False
     patience = 2
@@ -98,7 +102,24 @@ class LabWorld:
         router.ensure_plug_space(self.lab.name)
         with ThreadPoolExecutor(len(made)) as workers:
             list(workers.map(lambda name: hosts.ensure_host(self.lab, state, name), made))
-        self.hypervisors = {name: open_hypervisor(str(self.lab.path), name) for name in made}
+        self.begin()
+
+    def begin(self):
+        """Fresh drivers: one belongs to the event loop of its test."""
+        self.hypervisors = {name: open_hypervisor(str(self.lab.path), name) for name in HOSTS}
+
+    def clear(self):
+        """The hosts as they were made: no guest, no cable to one, no port."""
+        plugs, guests = names.plug_namespace(self.lab.name), GuestFiles(self.lab.guests)
+        ip_batch(plugs, [f"link del dev {link}" for link in namespaces.links(plugs) - {"lo"}])
+        for guest in guests.all():
+            namespaces.delete(guest.namespace)
+            guests.delete(guest.machine)
+        for name in HOSTS:
+            database = f"--db=unix:{self.lab.rundir(self.lab.host(name))}/db.sock"
+            ports = commands.run(["ovs-vsctl", database, "list-ports", "br-int"]).split()
+            if ports:
+                commands.run(["ovs-vsctl", database, *(word for port in ports for word in ("--", "del-port", port))])
 
     def ports(self, host):
         database = f"unix:{self.lab.rundir(self.lab.host(host))}/db.sock"
@@ -118,7 +139,7 @@ class LabWorld:
 
 
 class LibvirtWorld(LabWorld):
-    """A libvirtd of its own on each host of a lab. Serves many tests: `begin` before and `clear` after each."""
+    """A libvirtd of its own on each host of a lab."""
 
     prepares = False
     holds = True
@@ -126,13 +147,12 @@ class LibvirtWorld(LabWorld):
     letter = "v"
 
     def __init__(self, folder):
+        self._ids = itertools.count(1)
         super().__init__(folder)
         for name in HOSTS:
             hosts.start_libvirtd(self.lab, self.lab.host(name))
-        self._ids = itertools.count(1)
 
     def begin(self):
-        """Fresh drivers: one belongs to the event loop of its test."""
         self.hypervisors = {name: self.driver(name) for name in HOSTS}
 
     def driver(self, host):
@@ -194,19 +214,22 @@ class LibvirtWorld(LabWorld):
 
 
 @contextlib.contextmanager
-def libvirt_world():
-    """Two daemons, gone afterwards. Skips where there is no libvirt."""
-    import pytest
-
-    if libvirtd.missing():
-        pytest.skip(libvirtd.missing())
+def lab_of(kind):
+    """A world in a lab, gone afterwards."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="wl") as short:
         patch.setenv("WEFT_LAB_DIR", "")
-        made = LibvirtWorld(Path(short) / "l")
+        made = kind(Path(short) / "l")
         try:
             yield made
         finally:
             made.close()
+
+
+def libvirt_world():
+    """Two daemons, gone afterwards. Skips where there is no libvirt."""
+    if libvirtd.missing():
+        pytest.skip(libvirtd.missing())
+    return lab_of(LibvirtWorld)
 
 
 async def make(world, host, one=WEB, ports=WEB_PORTS, hardware=None):

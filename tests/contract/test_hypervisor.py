@@ -4,8 +4,6 @@ test_hypervisor_ports.py has what drivers add whose ports can be there without t
 """
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +18,7 @@ from tests.contract.hypervisor_worlds import (
     do,
     expect,
     identities,
+    lab_of,
     libvirt_world,
     make,
     power,
@@ -35,24 +34,21 @@ def libvirt_daemons():
         yield made
 
 
+@pytest.fixture(scope="module")
+def lab_hosts():
+    with lab_of(LabWorld) as made:
+        yield made
+
+
 @pytest.fixture(params=["fake", *(pytest.param(one, marks=pytest.mark.root) for one in ("lab", "libvirt"))])
-def world(request, monkeypatch):
+def world(request):
     if request.param == "fake":
         yield FakeWorld()
         return
-    if request.param == "libvirt":
-        made = request.getfixturevalue("libvirt_daemons")
-        made.begin()
-        yield made
-        made.clear()
-        return
-    monkeypatch.setenv("WEFT_LAB_DIR", "")
-    with tempfile.TemporaryDirectory(prefix="wl") as short:
-        made = LabWorld(Path(short) / "l")
-        try:
-            yield made
-        finally:
-            made.close()
+    made = request.getfixturevalue("libvirt_daemons" if request.param == "libvirt" else "lab_hosts")
+    made.begin()
+    yield made
+    made.clear()
 
 
 async def until(world, host, wanted, name="web"):

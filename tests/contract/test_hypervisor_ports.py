@@ -7,8 +7,6 @@ import asyncio
 import json
 import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -25,6 +23,7 @@ from tests.contract.hypervisor_worlds import (
     LabWorld,
     do,
     identities,
+    lab_of,
     machine,
     power,
 )
@@ -35,18 +34,22 @@ from weft.lab.state import LabFolder
 from weft.model.values import mac_colons
 
 
+@pytest.fixture(scope="module")
+def lab_hosts():
+    """For all tests of this file that leave no flow and no setting behind."""
+    with lab_of(LabWorld) as made:
+        yield made
+
+
 @pytest.fixture(params=["fake", pytest.param("lab", marks=pytest.mark.root)])
-def world(request, monkeypatch):
+def world(request):
     if request.param == "fake":
         yield FakeWorld()
         return
-    monkeypatch.setenv("WEFT_LAB_DIR", "")
-    with tempfile.TemporaryDirectory(prefix="wl") as short:
-        made = LabWorld(Path(short) / "l")
-        try:
-            yield made
-        finally:
-            made.close()
+    made = request.getfixturevalue("lab_hosts")
+    made.begin()
+    yield made
+    made.clear()
 
 
 async def test_prepared_ports_are_there_and_the_machine_is_off(world):
@@ -115,14 +118,10 @@ async def test_who_starts_it_twice_is_told_where_it_runs(world):
 
 
 @pytest.fixture
-def lab_world(monkeypatch):
-    monkeypatch.setenv("WEFT_LAB_DIR", "")
-    with tempfile.TemporaryDirectory(prefix="wl") as short:
-        made = LabWorld(Path(short) / "l")
-        try:
-            yield made
-        finally:
-            made.close()
+def lab_world():
+    """A lab of its own."""
+    with lab_of(LabWorld) as made:
+        yield made
 
 
 def inside(world, name, *command):
