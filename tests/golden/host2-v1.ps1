@@ -7,7 +7,7 @@ $ErrorActionPreference = 'Stop'
 
 # All data of the policy, as JSON.
 $policy = @'
-{"Server":"host2","Revision":0,"Adapter":"Ethernet","LookupRecords":[{"CustomerAddress":"10.1.1.1","VirtualSubnetId":6001,"MacAddress":"025745465401","ProviderAddress":"169.254.254.254","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue gateway"},{"CustomerAddress":"10.1.1.11","VirtualSubnetId":6001,"MacAddress":"101010101105","ProviderAddress":"192.168.1.10","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue"},{"CustomerAddress":"10.1.1.12","VirtualSubnetId":6001,"MacAddress":"101010101107","ProviderAddress":"192.168.2.20","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue"}],"CustomerRoutes":[{"RoutingDomainId":"{11111111-2222-3333-4444-000000000000}","VirtualSubnetId":6001,"DestinationPrefix":"10.1.1.0/24","NextHop":"0.0.0.0","Metric":255}],"ProviderAddresses":[{"ProviderAddress":"192.168.2.20","PrefixLength":24,"VlanId":0}],"ProviderRoutes":[{"DestinationPrefix":"0.0.0.0/0","NextHop":"192.168.2.1","Metric":0}],"Ports":[{"NetworkInterface":"BlueVM2-eth0","VirtualSubnetId":6001,"MacAddress":"101010101107","Machine":"BlueVM2","MachineId":"","Position":0,"Of":1,"Expected":true,"ProfileId":"{0a05ac8f-a421-5e05-9508-eb2a08d0260f}"}],"Warnings":[]}
+{"Server":"host2","Revision":0,"Adapter":"Ethernet","LookupRecords":[{"CustomerAddress":"10.1.1.1","VirtualSubnetId":6001,"MacAddress":"025745465401","ProviderAddress":"169.254.254.254","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue gateway","CustomerId":"{11111111-2222-3333-4444-000000000000}"},{"CustomerAddress":"10.1.1.11","VirtualSubnetId":6001,"MacAddress":"101010101105","ProviderAddress":"192.168.1.10","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue","CustomerId":"{11111111-2222-3333-4444-000000000000}"},{"CustomerAddress":"10.1.1.12","VirtualSubnetId":6001,"MacAddress":"101010101107","ProviderAddress":"192.168.2.20","Rule":"TranslationMethodEncap","Type":"Static","Context":"weft:blue","CustomerId":"{11111111-2222-3333-4444-000000000000}"}],"CustomerRoutes":[{"RoutingDomainId":"{11111111-2222-3333-4444-000000000000}","VirtualSubnetId":6001,"DestinationPrefix":"10.1.1.0/24","NextHop":"0.0.0.0","Metric":255}],"ProviderAddresses":[{"ProviderAddress":"192.168.2.20","PrefixLength":24,"VlanId":0}],"ProviderRoutes":[{"DestinationPrefix":"0.0.0.0/0","NextHop":"192.168.2.1","Metric":0}],"Ports":[{"NetworkInterface":"BlueVM2-eth0","VirtualSubnetId":6001,"MacAddress":"101010101107","Machine":"BlueVM2","MachineId":"","Position":0,"Of":1,"Expected":true,"ProfileId":"{0a05ac8f-a421-5e05-9508-eb2a08d0260f}"}],"Warnings":[]}
 '@ | ConvertFrom-Json
 
 if (-not $Adapter) { $Adapter = $policy.Adapter }
@@ -76,17 +76,42 @@ if ($unbound.Count -gt 0) {
 
 # Step 2: where each customer address is, the gateways' too, and the route of each virtual subnet. Equal on all hosts.
 $records = @{}
-$ourSubnets = @{}
+$exact = @{}
+$ourDomains = @{}
 foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -notin @('Dynamic', '36') })) {
     $key = '{0} {1}' -f $record.VirtualSubnetID, $record.CustomerAddress
-    if ($record.Context -like 'weft:*') { $ourSubnets[[string]$record.VirtualSubnetID] = $true }
-    if ($null -eq $records[$key] -or $record.Context -like 'weft:*') { $records[$key] = $record }
+    if ($null -eq $records[$key] -or $record.Context -notlike 'weft:*') { $records[$key] = $record }
+    $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
+    $exact[$key] = $record
+    $key = '{0} {1}' -f $record.VirtualSubnetID, $record.CustomerID
+    if ($record.Context -like 'weft:*') { $ourDomains[$key] = $true }
+}
+# A customer route has no room for a mark: it is ours by its routing domain, if a record of ours has that too.
+$routed = @{}
+foreach ($own in @($policy.CustomerRoutes)) {
+    $routed[[string]$own.VirtualSubnetId] = $own
+    $key = '{0} {1}' -f $own.VirtualSubnetId, $own.RoutingDomainId
+    $ourDomains[$key] = $true
+}
+foreach ($route in @(Get-NetVirtualizationCustomerRoute)) {
+    $own = $routed[[string]$route.VirtualSubnetID]
+    $said = '{0} of virtual subnet {1}' -f $route.DestinationPrefix, $route.VirtualSubnetID
+    $same = $null -ne $own -and
+        $route.RoutingDomainID -eq $own.RoutingDomainId -and
+        $route.DestinationPrefix -eq $own.DestinationPrefix -and
+        $route.NextHop -eq $own.NextHop
+    $key = '{0} {1}' -f $route.VirtualSubnetID, $route.RoutingDomainID
+    if (-not $same -and $ourDomains[$key] -and ($null -ne $own -or $Sweep)) {
+        Remove-NetVirtualizationCustomerRoute -InputObject $route
+        Write-Output ('removed customer route {0}' -f $said)
+    }
 }
 $wanted = @{}
 foreach ($own in @($policy.LookupRecords)) {
     $key = '{0} {1}' -f $own.VirtualSubnetId, $own.CustomerAddress
-    $wanted[$key] = $true
-    $there = $records[$key]
+    $wanted[$key] = $own.MacAddress
+    $there = $exact[('{0} {1}' -f $key, $own.MacAddress)]
+    if ($null -eq $there) { $there = $records[$key] }
     if ($null -ne $there -and $there.MACAddress -ne $own.MacAddress -and $there.Context -like 'weft:*') {
         Remove-NetVirtualizationLookupRecord -InputObject $there
         $there = $null
@@ -98,6 +123,7 @@ foreach ($own in @($policy.LookupRecords)) {
         ProviderAddress = $own.ProviderAddress
         Rule = $own.Rule
         Context = $own.Context
+        CustomerID = $own.CustomerId
     }
     if ($null -eq $there) {
         New-NetVirtualizationLookupRecord @values | Out-Null
@@ -108,23 +134,25 @@ foreach ($own in @($policy.LookupRecords)) {
     } elseif (
         $there.ProviderAddress -ne $own.ProviderAddress -or
         $there.Context -ne $own.Context -or
+        $there.CustomerID -ne $own.CustomerId -or
         [string]$there.Rule -notin @($own.Rule, '36')
     ) {
+        # by the record itself: Windows may have learnt the same address, which Set- could not tell apart
+        $values = @{
+            InputObject = $there
+            ProviderAddress = $own.ProviderAddress
+            Rule = $own.Rule
+            Context = $own.Context
+            CustomerID = $own.CustomerId
+        }
         Set-NetVirtualizationLookupRecord @values
         Write-Output ('set lookup record {0} to {1}' -f $key, $own.ProviderAddress)
     }
 }
 $routes = @(Get-NetVirtualizationCustomerRoute)
-$routed = @{}
 foreach ($own in @($policy.CustomerRoutes)) {
-    $routed[[string]$own.VirtualSubnetId] = $true
     $said = '{0} of virtual subnet {1}' -f $own.DestinationPrefix, $own.VirtualSubnetId
-    $all = @($routes | Where-Object { $_.VirtualSubnetID -eq $own.VirtualSubnetId })
-    $same = @($all | Where-Object {
-        $_.RoutingDomainID -eq $own.RoutingDomainId -and
-        $_.DestinationPrefix -eq $own.DestinationPrefix -and
-        $_.NextHop -eq $own.NextHop
-    })
+    $there = @($routes | Where-Object { $_.VirtualSubnetID -eq $own.VirtualSubnetId })
     $values = @{
         RoutingDomainID = $own.RoutingDomainId
         VirtualSubnetID = $own.VirtualSubnetId
@@ -132,18 +160,15 @@ foreach ($own in @($policy.CustomerRoutes)) {
         NextHop = $own.NextHop
         Metric = $own.Metric
     }
-    if ($same.Count -gt 0) {
-        if ($same[0].Metric -ne $own.Metric) {
-            Set-NetVirtualizationCustomerRoute @values
-            Write-Output ('set customer route {0}' -f $said)
-        }
-    } elseif ($all.Count -gt 0 -and -not $ourSubnets[[string]$own.VirtualSubnetId]) {
-        Write-Warning ('Another hand has a customer route where {0} should be.' -f $said)
-        $incomplete = $true
-    } else {
-        foreach ($old in $all) { Remove-NetVirtualizationCustomerRoute -InputObject $old }
+    if ($there.Count -eq 0) {
         New-NetVirtualizationCustomerRoute @values | Out-Null
         Write-Output ('added customer route {0}' -f $said)
+    } elseif ($there[0].RoutingDomainID -ne $own.RoutingDomainId) {
+        Write-Warning ('Another hand has a customer route where {0} should be.' -f $said)
+        $incomplete = $true
+    } elseif ($there[0].Metric -ne $own.Metric) {
+        Set-NetVirtualizationCustomerRoute @values
+        Write-Output ('set customer route {0}' -f $said)
     }
 }
 
@@ -205,18 +230,12 @@ foreach ($port in @($policy.Ports)) {
     }
 }
 
-# With -Sweep: what bears our mark and is no longer in the policy. The gateways' records go last: as long as one is
+# With -Sweep: records that bear our mark and are no longer in the policy. The gateways' go last: as long as one is
 # there, the route of its virtual subnet is known as ours.
 if ($Sweep) {
-    foreach ($old in @($routes | Where-Object {
-        $ourSubnets[[string]$_.VirtualSubnetID] -and -not $routed[[string]$_.VirtualSubnetID]
-    })) {
-        Remove-NetVirtualizationCustomerRoute -InputObject $old
-        $said = '{0} of virtual subnet {1}' -f $old.DestinationPrefix, $old.VirtualSubnetID
-        Write-Output ('removed customer route {0}' -f $said)
-    }
     $stale = @(Get-NetVirtualizationLookupRecord | Where-Object {
-        $_.Context -like 'weft:*' -and -not $wanted[('{0} {1}' -f $_.VirtualSubnetID, $_.CustomerAddress)]
+        $_.Context -like 'weft:*' -and
+        $wanted[('{0} {1}' -f $_.VirtualSubnetID, $_.CustomerAddress)] -ne $_.MACAddress
     })
     foreach ($gateways in @($false, $true)) {
         foreach ($old in @($stale | Where-Object { ($_.Context -like 'weft:* gateway') -eq $gateways })) {

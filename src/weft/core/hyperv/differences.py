@@ -6,8 +6,8 @@ route for each VSID, so the old one goes before the new one comes. Nothing survi
 all is added again.
 
 Only what is ours is removed, and nothing is before the agent is in sync. A lookup record is ours by the mark in its
-Context, a customer route where its virtual subnet has such a record, a provider address or route if it stood in the
-policy that was applied `before`. Everything else is foreign: told and left alone, also where it stands in our way.
+Context, a customer route by its RDID, which such a record or the policy names, a provider address or route if it stood
+in the policy that was applied `before`. Everything else is foreign: told and left alone, also where it is in our way.
 """
 
 from collections.abc import Iterator
@@ -52,15 +52,16 @@ class Changes(msgspec.Struct, frozen=True, rename="pascal"):
     set_provider_addresses: tuple[ProviderAddress, ...] = ()
     remove_provider_routes: tuple[ProviderRoute, ...] = ()
     add_provider_routes: tuple[ProviderRoute, ...] = ()
+    remove_customer_routes: tuple[CustomerRoute, ...] = ()
+    """Before anything of the lookup records by which they are known as ours."""
     replace_lookup_records: tuple[Replacement, ...] = ()
     set_lookup_records: tuple[LookupRecord, ...] = ()
     add_lookup_records: tuple[LookupRecord, ...] = ()
-    remove_customer_routes: tuple[CustomerRoute, ...] = ()
     set_customer_routes: tuple[CustomerRoute, ...] = ()
     add_customer_routes: tuple[CustomerRoute, ...] = ()
     set_ports: tuple[BoundPort, ...] = ()
     remove_lookup_records: tuple[LookupRecord, ...] = ()
-    """Gateways last: while a subnet has its gateway's record, its route can be known as ours."""
+    """Gateways last: while a subnet has its gateway's record, its route is known as ours."""
     remove_provider_addresses: tuple[ProviderAddress, ...] = ()
 
     def __bool__(self) -> bool:
@@ -193,7 +194,8 @@ class _Work:
     def routes(self) -> None:
         """Customer routes: one for each VSID."""
         wanted = {one.virtual_subnet_id: one for one in self.desired.customer_routes}
-        ours = {one.virtual_subnet_id for one in self.found.lookup_records if one.is_ours}
+        ours = {(one.virtual_subnet_id, one.customer_id) for one in self.found.lookup_records if one.is_ours}
+        ours |= {(one.virtual_subnet_id, one.routing_domain_id) for one in self.desired.customer_routes}
         have, blocked = set(), set()
         for found in self.found.customer_routes:
             vsid, own = found.virtual_subnet_id, wanted.get(found.virtual_subnet_id)
@@ -201,7 +203,7 @@ class _Work:
                 have.add(vsid)
                 if own.metric != found.metric:
                     self._note("set_customer_routes", own)
-            elif vsid in ours and (own is not None or self.in_sync):
+            elif (vsid, found.routing_domain_id) in ours and (own is not None or self.in_sync):
                 # one that is in the way of ours goes in any case: Windows would refuse the second
                 self._note("remove_customer_routes", found)
             else:

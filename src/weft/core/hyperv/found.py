@@ -92,12 +92,19 @@ def _lookup(one: Mapping[str, Any]) -> LookupRecord:
         rule=_RULES.get(str(one["Rule"]), str(one["Rule"])),
         type=_TYPES.get(str(one["Type"]), str(one["Type"])),
         context=one["Context"] or "",
+        customer_id=_guid(one["CustomerId"]),
     )
+
+
+def _guid(text: str | None) -> str:
+    """In braces, lower case; empty where Windows has none or zeros."""
+    bare = (text or "").strip("{}").lower()
+    return "{" + bare + "}" if bare and bare != NOBODY else ""
 
 
 def _customer_route(one: Mapping[str, Any]) -> CustomerRoute:
     return CustomerRoute(
-        routing_domain_id="{" + one["RoutingDomainId"].strip("{}").lower() + "}",
+        routing_domain_id=_guid(one["RoutingDomainId"]),
         virtual_subnet_id=int(one["VirtualSubnetId"]),
         destination_prefix=str(ip_network(one["DestinationPrefix"], strict=False)),
         next_hop=str(ip_address(one["NextHop"])),

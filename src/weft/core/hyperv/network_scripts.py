@@ -48,6 +48,7 @@ $adapters = @(Get-VM | ForEach-Object {{
             Rule = [string]$_.Rule
             Type = [string]$_.Type
             Context = $_.Context
+            CustomerId = [string]$_.CustomerID
         }}
     }})
     CustomerRoutes = @(Get-NetVirtualizationCustomerRoute | ForEach-Object {{
@@ -101,6 +102,7 @@ function Add-LookupRecord {
         Rule = $Record.Rule
         Type = $Record.Type
         Context = $Record.Context
+        CustomerID = $Record.CustomerId
     }
     New-NetVirtualizationLookupRecord @values | Out-Null
 }
@@ -155,22 +157,6 @@ foreach ($one in @($changes.AddProviderRoutes)) {
     if ($one.Metric -ne 0) { $values.Metric = $one.Metric }
     New-NetVirtualizationProviderRoute @values | Out-Null
 }
-foreach ($one in @($changes.ReplaceLookupRecords)) {
-    Remove-LookupRecord -Record $one.Before
-    Add-LookupRecord -Record $one.After
-}
-foreach ($one in @($changes.SetLookupRecords)) {
-    $values = @{
-        CustomerAddress = $one.CustomerAddress
-        VirtualSubnetID = $one.VirtualSubnetId
-        MACAddress = $one.MacAddress
-        ProviderAddress = $one.ProviderAddress
-        Rule = $one.Rule
-        Context = $one.Context
-    }
-    Set-NetVirtualizationLookupRecord @values
-}
-foreach ($one in @($changes.AddLookupRecords)) { Add-LookupRecord -Record $one }
 foreach ($one in @($changes.RemoveCustomerRoutes)) {
     $values = @{
         RoutingDomainID = $one.RoutingDomainId
@@ -180,6 +166,29 @@ foreach ($one in @($changes.RemoveCustomerRoutes)) {
     }
     Remove-NetVirtualizationCustomerRoute @values
 }
+foreach ($one in @($changes.ReplaceLookupRecords)) {
+    Remove-LookupRecord -Record $one.Before
+    Add-LookupRecord -Record $one.After
+}
+# Set- cannot be asked for a type, and Windows may have learnt the same address itself: so by the record that is meant.
+$held = @{}
+foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -in @('Static', '35') })) {
+    $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
+    $held[$key] = $record
+}
+foreach ($one in @($changes.SetLookupRecords)) {
+    $key = '{0} {1} {2}' -f $one.VirtualSubnetId, $one.CustomerAddress, $one.MacAddress
+    if ($null -eq $held[$key]) { throw ('There is no lookup record {0} any more.' -f $key) }
+    $values = @{
+        InputObject = $held[$key]
+        ProviderAddress = $one.ProviderAddress
+        Rule = $one.Rule
+        Context = $one.Context
+        CustomerID = $one.CustomerId
+    }
+    Set-NetVirtualizationLookupRecord @values
+}
+foreach ($one in @($changes.AddLookupRecords)) { Add-LookupRecord -Record $one }
 foreach ($one in @($changes.SetCustomerRoutes)) {
     $values = @{
         RoutingDomainID = $one.RoutingDomainId

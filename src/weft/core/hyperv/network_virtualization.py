@@ -4,8 +4,9 @@
 driver and the tests share one compile. Members are named as the parameters of New-NetVirtualization..., and so are the
 JSON members that scripts take. Pure; the same records always make equal values in the same order.
 
-Each lookup record bears our mark at the start of its Context. What else Windows keeps of this has no room for a
-mark: a customer route is ours where its virtual subnet has a lookup record of ours (each has at least its gateway's).
+Each lookup record bears our mark at the start of its Context, and the RDID as its CustomerID. What else Windows keeps
+of this has no room for a mark: a customer route is ours by its RDID, a GUID that Weft made, where the policy or a
+lookup record of ours in the same virtual subnet names it (each has at least its gateway's).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,6 +43,8 @@ class LookupRecord(msgspec.Struct, frozen=True, rename="pascal"):
     rule: str = ENCAP
     type: str = STATIC
     context: str = ""
+    customer_id: str = ""
+    """The RDID, as a customer route has it. Windows leaves it to whoever makes the record."""
 
     @property
     def place(self) -> tuple[int, str]:
@@ -165,14 +168,15 @@ def _network(needed: records.NeededNetwork, stream: list[NetworkRecord]) -> _Net
         for one in left_out
     ]
     families = {one.vsid: len(one.prefix) for one in subnets.values()}
-    gateways = [_gateway(one, name) for one in subnets.values()]
+    rdid = "{" + settings.instance_id + "}"
+    gateways = [_gateway(one, name, rdid) for one in subnets.values()]
     lookups = [
-        _lookup(one, context_of(name))
+        _lookup(one, context_of(name), rdid)
         for one in stream
         if isinstance(one, records.LookupRecord) and families.get(one.vsid) == len(one.customer_address)
     ]
     routes = [
-        _customer_route(one, settings.instance_id)
+        _customer_route(one, rdid)
         for one in stream
         if isinstance(one, records.CustomerRoute) and (one.vsid, one.prefix) in subnets
     ]
@@ -193,25 +197,26 @@ def _one_prefix_each(
     return {(one.vsid, one.prefix): one for one in chosen.values()}, left_out
 
 
-def _gateway(subnet: records.SubnetRecord, network: str) -> LookupRecord:
+def _gateway(subnet: records.SubnetRecord, network: str, rdid: str) -> LookupRecord:
     """Every host's distributed router answers for the subnet's lowest address, with one MAC everywhere."""
     own = records.LookupRecord(subnet.vsid, subnet.gateway, ROUTER_MAC, GATEWAY_DUMMY_PROVIDER_ADDRESS)
-    return _lookup(own, context_of(network, gateway=True))
+    return _lookup(own, context_of(network, gateway=True), rdid)
 
 
-def _lookup(record: records.LookupRecord, context: str) -> LookupRecord:
+def _lookup(record: records.LookupRecord, context: str, rdid: str) -> LookupRecord:
     return LookupRecord(
         customer_address=ip_text(record.customer_address),
         virtual_subnet_id=record.vsid,
         mac_address=mac_digits(record.mac),
         provider_address=ip_text(record.provider_address),
         context=context,
+        customer_id=rdid,
     )
 
 
-def _customer_route(route: records.CustomerRoute, instance_id: str) -> CustomerRoute:
+def _customer_route(route: records.CustomerRoute, rdid: str) -> CustomerRoute:
     return CustomerRoute(
-        routing_domain_id="{" + instance_id + "}",
+        routing_domain_id=rdid,
         virtual_subnet_id=route.vsid,
         destination_prefix=f"{ip_text(route.prefix)}/{route.prefix_length}",
         next_hop=ip_text(route.next_hop),

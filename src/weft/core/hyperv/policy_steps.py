@@ -92,17 +92,42 @@ if ($unbound.Count -gt 0) {
 
 # Step 2: where each customer address is, the gateways' too, and the route of each virtual subnet. Equal on all hosts.
 $records = @{}
-$ourSubnets = @{}
+$exact = @{}
+$ourDomains = @{}
 foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -notin @('Dynamic', '36') })) {
     $key = '{0} {1}' -f $record.VirtualSubnetID, $record.CustomerAddress
-    if ($record.Context -like 'weft:*') { $ourSubnets[[string]$record.VirtualSubnetID] = $true }
-    if ($null -eq $records[$key] -or $record.Context -like 'weft:*') { $records[$key] = $record }
+    if ($null -eq $records[$key] -or $record.Context -notlike 'weft:*') { $records[$key] = $record }
+    $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
+    $exact[$key] = $record
+    $key = '{0} {1}' -f $record.VirtualSubnetID, $record.CustomerID
+    if ($record.Context -like 'weft:*') { $ourDomains[$key] = $true }
+}
+# A customer route has no room for a mark: it is ours by its routing domain, if a record of ours has that too.
+$routed = @{}
+foreach ($own in @($policy.CustomerRoutes)) {
+    $routed[[string]$own.VirtualSubnetId] = $own
+    $key = '{0} {1}' -f $own.VirtualSubnetId, $own.RoutingDomainId
+    $ourDomains[$key] = $true
+}
+foreach ($route in @(Get-NetVirtualizationCustomerRoute)) {
+    $own = $routed[[string]$route.VirtualSubnetID]
+    $said = '{0} of virtual subnet {1}' -f $route.DestinationPrefix, $route.VirtualSubnetID
+    $same = $null -ne $own -and
+        $route.RoutingDomainID -eq $own.RoutingDomainId -and
+        $route.DestinationPrefix -eq $own.DestinationPrefix -and
+        $route.NextHop -eq $own.NextHop
+    $key = '{0} {1}' -f $route.VirtualSubnetID, $route.RoutingDomainID
+    if (-not $same -and $ourDomains[$key] -and ($null -ne $own -or $Sweep)) {
+        Remove-NetVirtualizationCustomerRoute -InputObject $route
+        Write-Output ('removed customer route {0}' -f $said)
+    }
 }
 $wanted = @{}
 foreach ($own in @($policy.LookupRecords)) {
     $key = '{0} {1}' -f $own.VirtualSubnetId, $own.CustomerAddress
-    $wanted[$key] = $true
-    $there = $records[$key]
+    $wanted[$key] = $own.MacAddress
+    $there = $exact[('{0} {1}' -f $key, $own.MacAddress)]
+    if ($null -eq $there) { $there = $records[$key] }
     if ($null -ne $there -and $there.MACAddress -ne $own.MacAddress -and $there.Context -like 'weft:*') {
         Remove-NetVirtualizationLookupRecord -InputObject $there
         $there = $null
@@ -114,6 +139,7 @@ foreach ($own in @($policy.LookupRecords)) {
         ProviderAddress = $own.ProviderAddress
         Rule = $own.Rule
         Context = $own.Context
+        CustomerID = $own.CustomerId
     }
     if ($null -eq $there) {
         New-NetVirtualizationLookupRecord @values | Out-Null
@@ -124,23 +150,25 @@ foreach ($own in @($policy.LookupRecords)) {
     } elseif (
         $there.ProviderAddress -ne $own.ProviderAddress -or
         $there.Context -ne $own.Context -or
+        $there.CustomerID -ne $own.CustomerId -or
         [string]$there.Rule -notin @($own.Rule, '36')
     ) {
+        # by the record itself: Windows may have learnt the same address, which Set- could not tell apart
+        $values = @{
+            InputObject = $there
+            ProviderAddress = $own.ProviderAddress
+            Rule = $own.Rule
+            Context = $own.Context
+            CustomerID = $own.CustomerId
+        }
         Set-NetVirtualizationLookupRecord @values
         Write-Output ('set lookup record {0} to {1}' -f $key, $own.ProviderAddress)
     }
 }
 $routes = @(Get-NetVirtualizationCustomerRoute)
-$routed = @{}
 foreach ($own in @($policy.CustomerRoutes)) {
-    $routed[[string]$own.VirtualSubnetId] = $true
     $said = '{0} of virtual subnet {1}' -f $own.DestinationPrefix, $own.VirtualSubnetId
-    $all = @($routes | Where-Object { $_.VirtualSubnetID -eq $own.VirtualSubnetId })
-    $same = @($all | Where-Object {
-        $_.RoutingDomainID -eq $own.RoutingDomainId -and
-        $_.DestinationPrefix -eq $own.DestinationPrefix -and
-        $_.NextHop -eq $own.NextHop
-    })
+    $there = @($routes | Where-Object { $_.VirtualSubnetID -eq $own.VirtualSubnetId })
     $values = @{
         RoutingDomainID = $own.RoutingDomainId
         VirtualSubnetID = $own.VirtualSubnetId
@@ -148,18 +176,15 @@ foreach ($own in @($policy.CustomerRoutes)) {
         NextHop = $own.NextHop
         Metric = $own.Metric
     }
-    if ($same.Count -gt 0) {
-        if ($same[0].Metric -ne $own.Metric) {
-            Set-NetVirtualizationCustomerRoute @values
-            Write-Output ('set customer route {0}' -f $said)
-        }
-    } elseif ($all.Count -gt 0 -and -not $ourSubnets[[string]$own.VirtualSubnetId]) {
-        Write-Warning ('Another hand has a customer route where {0} should be.' -f $said)
-        $incomplete = $true
-    } else {
-        foreach ($old in $all) { Remove-NetVirtualizationCustomerRoute -InputObject $old }
+    if ($there.Count -eq 0) {
         New-NetVirtualizationCustomerRoute @values | Out-Null
         Write-Output ('added customer route {0}' -f $said)
+    } elseif ($there[0].RoutingDomainID -ne $own.RoutingDomainId) {
+        Write-Warning ('Another hand has a customer route where {0} should be.' -f $said)
+        $incomplete = $true
+    } elseif ($there[0].Metric -ne $own.Metric) {
+        Set-NetVirtualizationCustomerRoute @values
+        Write-Output ('set customer route {0}' -f $said)
     }
 }
 
@@ -221,18 +246,12 @@ foreach ($port in @($policy.Ports)) {
     }
 }
 
-# With -Sweep: what bears our mark and is no longer in the policy. The gateways' records go last: as long as one is
+# With -Sweep: records that bear our mark and are no longer in the policy. The gateways' go last: as long as one is
 # there, the route of its virtual subnet is known as ours.
 if ($Sweep) {
-    foreach ($old in @($routes | Where-Object {
-        $ourSubnets[[string]$_.VirtualSubnetID] -and -not $routed[[string]$_.VirtualSubnetID]
-    })) {
-        Remove-NetVirtualizationCustomerRoute -InputObject $old
-        $said = '{0} of virtual subnet {1}' -f $old.DestinationPrefix, $old.VirtualSubnetID
-        Write-Output ('removed customer route {0}' -f $said)
-    }
     $stale = @(Get-NetVirtualizationLookupRecord | Where-Object {
-        $_.Context -like 'weft:*' -and -not $wanted[('{0} {1}' -f $_.VirtualSubnetID, $_.CustomerAddress)]
+        $_.Context -like 'weft:*' -and
+        $wanted[('{0} {1}' -f $_.VirtualSubnetID, $_.CustomerAddress)] -ne $_.MACAddress
     })
     foreach ($gateways in @($false, $true)) {
         foreach ($old in @($stale | Where-Object { ($_.Context -like 'weft:* gateway') -eq $gateways })) {

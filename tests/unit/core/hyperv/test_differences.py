@@ -134,18 +134,28 @@ def routes(*there: CustomerRoute, **more) -> Difference:
 
 def test_a_route_that_differs_goes_before_ours_comes():
     """Windows refuses a second route of one virtual subnet."""
-    old = replace(ROUTE, routing_domain_id="{0}")
+    old = replace(ROUTE, next_hop="10.1.1.9")
     assert routes(old).changes == Changes(remove_customer_routes=(old,), add_customer_routes=(ROUTE,))
     assert routes(replace(ROUTE, metric=1)).changes == Changes(set_customer_routes=(ROUTE,))
 
 
 def test_a_route_by_another_hand_is_in_the_way():
-    """In a virtual subnet where we have no record yet, nothing says that it is ours."""
+    """It stays so once our records are there: what makes it ours is its routing domain."""
     old = replace(ROUTE, routing_domain_id="{0}")
-    found = routes(old, lookup_records=())
-    assert found.changes == Changes(add_lookup_records=(GATEWAY, ONE, TWO))
-    assert found.foreign == ("customer route 10.1.1.0/24 of virtual subnet 6001",)
-    assert "6001" in found.problems[0]
+    for more in ({}, {"lookup_records": ()}):
+        found = routes(old, **more)
+        assert found.changes.remove_customer_routes == found.changes.add_customer_routes == ()
+        assert found.foreign == ("customer route 10.1.1.0/24 of virtual subnet 6001",)
+        assert "6001" in found.problems[0]
+
+
+def test_the_route_of_a_network_that_was_made_anew():
+    """Its virtual subnet is the same and its routing domain another: our old records name the old one."""
+    old = replace(ROUTE, routing_domain_id="{0}")
+    records = tuple(replace(one, customer_id="{0}") for one in (GATEWAY, ONE, TWO))
+    assert routes(old, lookup_records=records).changes == Changes(
+        remove_customer_routes=(old,), set_lookup_records=(GATEWAY, ONE, TWO), add_customer_routes=(ROUTE,)
+    )
 
 
 def test_a_route_of_ours_stays_while_not_in_sync_unless_it_is_in_the_way():
@@ -264,6 +274,7 @@ def test_what_windows_writes_is_read_into_the_same_values():
                 "Rule": "36",
                 "Type": "35",
                 "Context": "weft:blue",
+                "CustomerId": "{11111111-2222-3333-4444-000000000000}",
             },
             {
                 "CustomerAddress": "fd00::0:1",
@@ -273,6 +284,7 @@ def test_what_windows_writes_is_read_into_the_same_values():
                 "Rule": "TranslationMethodNat",
                 "Type": "L2Only",
                 "Context": None,
+                "CustomerId": "{00000000-0000-0000-0000-000000000000}",
             },
         ],
         "CustomerRoutes": {

@@ -22,9 +22,12 @@ from weft.model.values import pack_ip
 from weft.model.workload import HypervisorIdentity
 
 ENCAP = "TranslationMethodEncap"
-GATEWAY = LookupRecord("10.1.1.1", 6001, "025745465401", "169.254.254.254", ENCAP, "Static", "weft:blue gateway")
-ONE = LookupRecord("10.1.1.11", 6001, "101010101105", "192.168.1.10", ENCAP, "Static", "weft:blue")
-TWO = LookupRecord("10.1.1.12", 6001, "101010101107", "192.168.2.20", ENCAP, "Static", "weft:blue")
+DOMAIN = "{" + RDID + "}"
+ONE = LookupRecord("10.1.1.11", 6001, "101010101105", "192.168.1.10", ENCAP, "Static", "weft:blue", DOMAIN)
+TWO = replace(ONE, customer_address="10.1.1.12", mac_address="101010101107", provider_address="192.168.2.20")
+GATEWAY = LookupRecord(
+    "10.1.1.1", 6001, "025745465401", "169.254.254.254", ENCAP, "Static", "weft:blue gateway", DOMAIN
+)
 
 
 def port(number: int, **values) -> Port:
@@ -45,7 +48,7 @@ def blue(number: int) -> Desired:
     """Source 004's host1 or host2."""
     return Desired(
         lookup_records=(GATEWAY, ONE, TWO),
-        customer_routes=(CustomerRoute("{" + RDID + "}", 6001, "10.1.1.0/24", "0.0.0.0", 255),),
+        customer_routes=(CustomerRoute(DOMAIN, 6001, "10.1.1.0/24", "0.0.0.0", 255),),
         provider_addresses=(ProviderAddress(f"192.168.{number}.{number}0", 24),),
         provider_routes=(ProviderRoute("0.0.0.0/0", f"192.168.{number}.1"),),
         ports=(port(number),),
