@@ -1,9 +1,9 @@
 """Reads what vCenter says: PowerCLI's objects as ConvertTo-Json writes them, and the JSON of its API as govc does.
 
-PowerCLI: Get-VM, Get-Template, Get-NetworkAdapter, Get-Snapshot, Get-VMHost, Get-AdvancedSetting. The API (vim25):
-VirtualMachine, HostSystem and networks, as managed objects (`self`) or as answers of the property collector
-(`obj`, `propSet`), in any case: older releases of govc write Name for name. An address that vCenter assigned or a host
-generated counts as dynamic; both keep it as long as it clashes with nothing that they know of.
+PowerCLI: Get-VM, Get-Template, Get-NetworkAdapter, Get-Snapshot, Get-VMHost, Get-VDPortgroup, Get-AdvancedSetting. The
+API (vim25): VirtualMachine, HostSystem and networks, as managed objects (`self`) or as answers of the property
+collector (`obj`, `propSet`), in any case: older releases of govc write Name for name. An address that vCenter assigned
+or a host generated counts as dynamic; both keep it as long as it clashes with nothing that they know of.
 """
 
 from collections.abc import Iterator
@@ -71,6 +71,8 @@ class VCenterReader:
             self._instance(said, source)
         elif "macaddress" in said and ("networkname" in said or "addresstype" in said):
             self._adapters.append((said, source))
+        elif text(said, "key").lower().startswith("dvportgroup-"):
+            self._networks.put(text(said, "key"), source, text(said, "name"))
         elif "quiesced" in said or ("sizemb" in said and "vm" in said):
             self._snapshots.append((said, source))
         elif "build" in said and "version" in said and "name" in said:
@@ -202,12 +204,12 @@ class VCenterReader:
         return {"networkname": named or key or text(backing, "opaquenetworkid"), "ipaddresses": net.get("ipaddress")}
 
     def _adapter(self, said: Members, source: Source) -> Adapter:
-        mac = text(said, "macaddress")
+        mac, network = text(said, "macaddress"), name_of(said, "networkname")
         return Adapter(
             name=text(said, "label") or text(inner(said, "deviceinfo"), "label") or text(said, "name"),
             mac=mac,
             mode=self._mode(text(said, "addresstype").lower(), mac, source),
-            network=name_of(said, "networkname"),
+            network=self._networks.get(network, source) or network,
             ip_addresses=addresses(said.get("ipaddresses"), said.get("ipaddress")),
         )
 

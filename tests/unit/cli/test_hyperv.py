@@ -39,9 +39,11 @@ HV2 = (
 class Agent:
     """An agent's end of the feed."""
 
-    def __init__(self, socket: ClientConnection, server: str, machines: tuple[MachineState, ...]) -> None:
+    def __init__(
+        self, socket: ClientConnection, server: str, machines: tuple[MachineState, ...], hypervisor: str = "hyperv"
+    ) -> None:
         self.socket = socket
-        self.socket.send(msgspec.msgpack.encode(Hello(PROTOCOL, server, f"agent-{server}", "", hypervisor="hyperv")))
+        self.socket.send(msgspec.msgpack.encode(Hello(PROTOCOL, server, f"agent-{server}", "", hypervisor=hypervisor)))
         self.socket.send(msgspec.msgpack.encode(Facts(hypervisor=HypervisorState(machines))))
 
     def told(self) -> HostSettings:
@@ -107,6 +109,27 @@ def test_machines_are_chosen_by_id_or_pattern(
     weft: Weft, agents: dict[str, Agent], words: tuple[str, ...], ids: set[str]
 ) -> None:
     assert set(listed(weft, *words)) == ids
+
+
+def test_an_agent_is_told_what_its_host_shall_draw_from(weft: Weft, agents: dict[str, Agent]) -> None:
+    applied = weft("host", "range", "hv1", "--apply")
+    assert applied.stdout == "hv1 shall draw from 00-15-5D-00-00-00 to 00-15-5D-00-00-FF\n"
+    assert "weft host state hv1" in applied.stderr
+    assert agents["hv1"].told().dynamic_range == (0x00155D000000, 0x00155D0000FF)
+    given = ("00-15-5D-77-00-00", "00-15-5D-77-00-0F")
+    assert weft("host", "range", "hv2", *given, "--apply").exit_code == 0
+    assert agents["hv2"].told().dynamic_range == (0x00155D770000, 0x00155D77000F)
+
+
+def test_a_hypervisor_without_such_a_range_is_refused(weft: Weft, controller: str) -> None:
+    assert weft("apply", "-f", "-", stdin=HOSTS).exit_code == 0
+    with unix_connect(controller.removeprefix("unix:"), "ws://localhost/weft/v1/feed") as socket:
+        Agent(socket, "hv1", (), "libvirt")
+        end = time.monotonic() + 5
+        while '"connected": true' not in weft("host", "state", "hv1", "-o", "json").stdout and time.monotonic() < end:
+            time.sleep(0.02)
+        refused = weft("host", "range", "hv1", "--apply")
+        assert (refused.exit_code, "runs libvirt, which has no range" in refused.stderr) == (2, True)
 
 
 def test_the_agents_of_all_hosts_are_asked_to_blank_what_can_be(weft: Weft, agents: dict[str, Agent]) -> None:

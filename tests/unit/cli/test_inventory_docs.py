@@ -82,7 +82,7 @@ def test_what_vmm_and_vcenter_are_asked_for_is_read() -> None:
         (
             blocks[2],
             "AddressType NetworkName VMId instance.id Build PersistentId PowerState VMHost IsTemplate Quiesced "
-            "Snapshot Cluster",
+            "Snapshot Cluster Key",
         ),
     ):
         assert not [member for member in members.split() if member not in line]

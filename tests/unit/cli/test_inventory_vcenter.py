@@ -71,6 +71,12 @@ def test_snapshots_that_hold_nothing_told_and_templates(put: Any) -> None:
     assert not web.clustered
 
 
+def test_a_distributed_portgroup_has_its_name_in_snapshots_too(put: Any) -> None:
+    group = {"Name": "LAN 20", "Key": "dvportgroup-46"}
+    machine = one(read(put("x.json", [VM, NIC, {**CAPTURED, "NetworkName": "dvportgroup-46"}, group])))
+    assert machine.interfaces[0].network == machine.checkpoints[0].interfaces[0].network == "LAN 20"
+
+
 @pytest.mark.parametrize(
     ("word", "mac", "mode"),
     [
