@@ -3,9 +3,11 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.unit.core.world import World, put_command, server_on
-from weft.core.commands import Command, NoteSeen, Reserve, Seen
+from weft.core.commands import Command, NoteCheckpoints, NoteMachine, NoteMacs, NoteSeen, Reserve, Seen
+from weft.model.hypervisor import AdapterState, CheckpointState
 
 INTERFACES = st.sampled_from([f"n{at}" for at in range(6)])
 MACHINES = st.sampled_from(["m1", "m2", "m3"])
@@ -16,6 +18,7 @@ STATIC_MACS = st.sampled_from(["020000000001", "020000000004", "101010101105", "
 PLAN = "/weft/addressPlans/hv"
 REQUESTS = st.sampled_from(["r1", "r2"])
 SEEN_MACS = st.sampled_from([0x020000000002, 0x020000000011, 0x101010101105, 0x00155D000001])
+NOTED_MACS = st.sampled_from([0, 0x020000000001, 0x020000000002, 0x020000000003, 0x101010101105, 0x00155D000001])
 POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
 
 
@@ -132,6 +135,25 @@ def put_servers(draw: Any) -> Command:
     body |= asked | {"hostGroup": draw(st.sampled_from(["", "rack1"]))}
     body["networkInterfaces"][0]["properties"]["mac"] = draw(st.sampled_from(["", "020000000004", "101010101106"]))
     return put_command(f"/servers/{name}", body)
+
+
+@st.composite
+def notes(draw: Any, machines: st.SearchStrategy[str], instances: list[str]) -> Command:
+    """What a host's hypervisor says of a machine, true or not."""
+    adapter = st.builds(AdapterState, NOTED_MACS, st.sampled_from(["", *instances]))
+    adapters = st.lists(adapter, max_size=3).map(tuple)
+    machine, server = draw(machines), draw(SERVERS)
+    match draw(st.integers(0, 3)):
+        case 0:
+            power, own = draw(st.sampled_from(["", "Off", "Running", "Saved"])), draw(st.sampled_from(["", "v1", "v2"]))
+            return NoteMachine(machine, server, power, "hyperv" if own else "", own)
+        case 1:
+            checkpoint = st.builds(CheckpointState, st.sampled_from(["c1", "c2"]), st.sampled_from(["one", "zwölf"]))
+            every = draw(st.lists(checkpoint, max_size=2, unique_by=lambda one: one.id))
+            found = [structs.replace(one, adapters=draw(adapters)) for one in every]
+            return NoteCheckpoints(machine, server, tuple(found))
+        case _:
+            return NoteMacs(machine, server, draw(adapters))
 
 
 DELETES = st.one_of(
