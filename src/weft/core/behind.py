@@ -50,7 +50,7 @@ def machine_notes(state: State, server: str, kind: str, told: MachineState, by_h
         news = False
     if power or news:
         yield NoteMachine(machine.resource_id, server, power, kind if news else "", told.id if news else "")
-    if not _has_checkpoints(state, machine, told):
+    if all(one.id for one in told.checkpoints) and not _has_checkpoints(state, machine, told):
         yield NoteCheckpoints(machine.resource_id, server, told.checkpoints)
 
 

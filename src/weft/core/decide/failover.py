@@ -90,7 +90,9 @@ def mark_machine(draft: Draft, command: MarkMachine) -> Decision:
         mark_addresses_of(draft, p, 0.0, "its host knows it again")
         return put_machine(draft, machine, inactive="")
     _mark(draft, machine, command.reason)
-    return put_machine(draft, machine, power_state="Off", inactive=command.reason)
+    # made anew it is another machine for the hypervisor; one that Weft cannot make can only come back as it was
+    known = p.hypervisor if p.hardware is None else None
+    return put_machine(draft, machine, power_state="Off", inactive=command.reason, hypervisor=known)
 
 
 def _mark(draft: Draft, machine: Machine, reason: str) -> None:

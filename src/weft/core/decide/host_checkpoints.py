@@ -74,10 +74,10 @@ class _Notes:
 
     def make(self, told: CheckpointState) -> None:
         name = slug(told.name)
-        if is_own(name) or self._draft.get(CHECKPOINTS.name, self._id(name)) is not None:
-            name = suffixed(name.lstrip("."), told.id)
-            if is_own(name):
-                name = suffixed(f"c-{name}", told.id)
+        if is_own(name):
+            name = suffixed(f"of-{name}", told.id)
+        if self._draft.get(CHECKPOINTS.name, self._id(name)) is not None:
+            name = suffixed(name, told.id)
         power = "Running" if told.running else "Off"
         interfaces = self._captured(told)
         made = store_capture(self._draft, CHECKPOINTS, self._id(name), interfaces, power)
@@ -130,14 +130,14 @@ class _Notes:
 
     def _hold(self, capture: Capture, interfaces: tuple[CapturedInterface, ...]) -> None:
         ref = resource_ref(CHECKPOINTS, capture.resource_id)
-        by_ref = {f"/networkInterfaces/{one.resource_id}".lower(): one for one in self._interfaces}
+        by_id = {one.resource_id.lower(): one for one in self._interfaces}
         for one in interfaces:
-            own = one.network_interface.resource_ref if one.network_interface is not None else ""
-            interface = by_ref.get(own.lower())
+            own = last_id(one.network_interface)
+            interface = by_id.get(own)
             for place in captured_places(self._draft.state, one):
                 lease = self._draft.lease(*place)
                 if holder_in(lease, ref) is None:
-                    retain(self._draft, *place, self._holder(ref, interface, place), f"of {own}")
+                    retain(self._draft, *place, self._holder(ref, interface, place), f"of /networkInterfaces/{own}")
 
     def _holder(self, ref: str, interface: Interface | None, place: Place) -> Holder:
         """As the interface holds it, where it does; else in its L2 domain, for that is where it would come back."""
