@@ -20,6 +20,7 @@ from weft import __version__
 from weft.model.errors import Invalid, WeftError
 
 if TYPE_CHECKING:
+    from weft.agent.hyperv.psrp import Endpoint
     from weft.agent.hypervisors import Hypervisor
     from weft.agent.run import AgentOptions
 
@@ -126,12 +127,19 @@ def agent(
         str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")
     ] = "",
     server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")] = "",
+    driver: Annotated[
+        str, typer.Option(metavar="ovs|hyperv", help="This host's Open vSwitch, or a Hyper-V host from beside.")
+    ] = "ovs",
     rundir: Annotated[Path, typer.Option(metavar="DIR", help="Open vSwitch's run folder.")] = Path(
         "/var/run/openvswitch"
     ),
-    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the last policy is kept.")] = Path(
-        "/var/lib/weft/agent"
-    ),
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the last policy is kept; by default /var/lib/weft/agent, with hyperv agents/NAME beside it.",
+        ),
+    ] = None,
     bridge: Annotated[str, typer.Option(help="Integration bridge.")] = "br-int",
     hypervisor: Annotated[
         str, typer.Option(metavar="KIND:WHERE", help="libvirt:URI (qemu:///system if left out), lab:FOLDER, or none.")
@@ -146,31 +154,71 @@ def agent(
         float,
         typer.Option(metavar="SECONDS", min=0, help="So long no remembered machine starts without the controller."),
     ] = 20.0,
+    host: Annotated[
+        str, typer.Option(metavar="NAME[:PORT]", help="hyperv: where its WinRM listens; by default the server's name.")
+    ] = "",
+    adapter: Annotated[
+        str, typer.Option(metavar="NAME", help="hyperv: the host's network adapter that carries the tunnels.")
+    ] = "Ethernet",
+    authentication: Annotated[
+        str, typer.Option(metavar="HOW", help="hyperv: negotiate, kerberos or certificate.")
+    ] = "negotiate",
+    credentials: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="hyperv: lines such as user=..., for its owner alone; else WEFT_HYPERV_*."),
+    ] = None,
+    authorities: Annotated[
+        str, typer.Option(metavar="FILE", help="hyperv: PEM file of those who may vouch for the host's certificate.")
+    ] = "",
+    verify: Annotated[bool, typer.Option(help="hyperv: check the host's certificate.")] = True,
+    sessions: Annotated[int, typer.Option(min=2, help="hyperv: how many scripts run on the host at once.")] = 3,
     verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
 ) -> None:
-    """Run the agent of this host: make its Open vSwitch match the policy.
+    """Run the agent of a host: make its Open vSwitch, or its Hyper-V, match the policy.
 
     \b
     weft agent --controller http://127.0.0.1:8470 --server host1
+    weft agent --controller http://127.0.0.1:8470 --server hv1 --driver hyperv --host hv1.example.com
     """
     if ctx.invoked_subcommand is not None:
         return
     for name, value in (("--controller", controller), ("--server", server)):
         if not value:
             ctx.fail(f"Missing option '{name}'.")
+    from weft.agent.hyperv.psrp import Endpoint
     from weft.agent.link import RefusedByController
     from weft.agent.run import REFUSED_EXIT_CODE, AgentOptions
     from weft.agent.run import run as run_agent
 
     _log_to_stderr(verbose)
     kind, _, where = hypervisor.partition(":")
-    options = AgentOptions(controller, server, rundir, state, bridge, kind, start_grace)
+    work: Coroutine[Any, Any, None]
+    if driver == "hyperv":
+        place = state or Path("/var/lib/weft/agents", server)
+        options = AgentOptions(controller, server, rundir, place, bridge, driver, start_grace)
+        name, _, port = (host or server).partition(":")
+        endpoint = Endpoint(name, int(port or 5986), authentication, verify, authorities, sessions)
+        work = _hyperv(options, endpoint, credentials, adapter)
+    elif driver == "ovs":
+        options = AgentOptions(
+            controller, server, rundir, state or Path("/var/lib/weft/agent"), bridge, kind, start_grace
+        )
+        libvirt = _libvirt(where, options, migrate_uri, shared_disks) if kind == "libvirt" else None
+        work = run_agent(options, new_id(), libvirt or _hypervisor(kind, where, server))
+    else:
+        raise typer.BadParameter(f"there is no driver '{driver}': use ovs or hyperv")
     try:
-        driver = _libvirt(where, options, migrate_uri, shared_disks) if kind == "libvirt" else None
-        _run(run_agent(options, new_id(), driver or _hypervisor(kind, where, server)))
+        _run(work)
     except RefusedByController as refused:
         typer.echo(f"weft: the controller refuses this agent: {refused}", err=True)
         raise SystemExit(REFUSED_EXIT_CODE) from None
+
+
+async def _hyperv(options: "AgentOptions", endpoint: "Endpoint", credentials: Path | None, adapter: str) -> None:
+    from weft.agent.hyperv.credentials import read_credentials
+    from weft.agent.hyperv.run import run
+
+    await run(options, new_id(), endpoint, read_credentials(os.environ, credentials), adapter)
 
 
 Hooks = Annotated[Path, typer.Option("--hooks", metavar="DIR", help="libvirt's folder of hooks.")]

@@ -309,8 +309,12 @@ class Agent:
             return
         if self._machines_due or self._guests.trouble:
             self._machines_due = False
+            was = self._guests.trouble, self._guests.state.boot
             if await self._guests.ask(self._hypervisor, self._verbs, self._now):
                 self._plane.machines_are(self._guests.state.machines)
+                if was != ("", self._guests.state.boot):
+                    # the host may have started anew
+                    self._plane.changed()
         if self.streams.complete and not self._guests.trouble:
             self._guests.look(self._plane.states, self._plane.machines, self._verbs, self._now())
 

@@ -1,4 +1,4 @@
-"""Runs the agent of this host on its Open vSwitch: what `weft agent` does.
+"""Runs the agent of a host: what `weft agent` does, on its Open vSwitch or, beside the controller, for a Hyper-V host.
 
 Called by __main__, which brings the hypervisor driver (drivers live above the agent) and the process's random id.
 """
@@ -18,6 +18,7 @@ from weft.agent.link import Identity
 from weft.agent.memory import Memory
 from weft.agent.ovs_plane import OvsPlane
 from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.plane import Plane
 from weft.agent.session import stay_connected
 from weft.wire.place import check_controller
 
@@ -48,20 +49,27 @@ def collect_seldom() -> None:
 
 
 async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | None = None) -> None:
-    """Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if the controller wants another
-    agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane stays as it is. Raises Invalid
-    for a controller that is no address, before anything is touched."""
+    """On this host's Open vSwitch. Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if
+    the controller wants another agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane
+    stays as it is. Raises Invalid for a controller that is no address, before anything is touched."""
     check_controller(options.controller)
-    collect_seldom()
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
+    try:
+        await work(options, agent_id, OvsPlane(switch), hypervisor)
+    finally:
+        await switch.close()
+
+
+async def work(options: AgentOptions, agent_id: str, plane: Plane, hypervisor: Hypervisor | None) -> None:
+    """As run(), on any plane."""
+    collect_seldom()
     identity = Identity(options.server, agent_id, options.hypervisor)
-    agent = Agent(identity, OvsPlane(switch), hypervisor, Memory(options.state), options.start_grace)
+    agent = Agent(identity, plane, hypervisor, Memory(options.state), options.start_grace)
     async with contextlib.AsyncExitStack() as stack:
         if options.hypervisor == "libvirt":
             await stack.enter_async_context(hook_socket(options.state, agent.may_start))
         await _run(agent, options.controller)
-    await switch.close()
 
 
 async def _run(agent: Agent, controller: str) -> None:

@@ -52,6 +52,7 @@ FACTS_SECONDS = 90.0
 VERB_SECONDS = 300.0
 LONG_SECONDS = 6 * 3600.0
 """For what copies disks or the memory of a running machine."""
+_FACTS = "facts"
 _NOT_HERE = "the host has no such machine"
 _SAME_BOOT_SECONDS = 120
 """Hyper-V works the time of its start out from the clock, which is set now and then; no host starts twice within."""
@@ -70,15 +71,19 @@ class HyperVDriver:
         self._moved: dict[str, str] = {}
         """Machines that went away by a verb, and to which server."""
         self._boot = ""
+        self._print: tuple[str, ...] | None = None
+        """Of the facts that were told last."""
 
     # facts
 
     async def facts(self) -> HypervisorState:
-        return await self._with_awaited((await self._found("facts")).state)
+        return await self._with_awaited((await self._found(_FACTS)).state)
 
     async def _found(self, what: str) -> reading.Found:
         answer = await self._ask(what, reading.FACTS, {}, FACTS_SECONDS)
         try:
+            if what == _FACTS:
+                self._print = reading.fingerprint(answer)
             return reading.found(answer)
         except (KeyError, TypeError, ValueError) as error:
             raise HypervisorFailure(f"{self._server}: {what}: the answer makes no sense: {error!r}") from error
@@ -92,23 +97,29 @@ class HyperVDriver:
         return msgspec.structs.replace(state, machines=(*state.machines, *awaited), boot=self._boot)
 
     async def events(self) -> AsyncIterator[None]:
-        seen, since = "", -1
-        told_at = _now()
+        """Compared with what was told, not with the look before: what changed and changed back in between is seen."""
+        seen: object = None
+        since, told_at = -1, _now()
         while True:
-            try:
-                answer = await self._ask("looking for changes", reading.PULSE, {"since": max(since, 0)}, FACTS_SECONDS)
-                restored = reading.restored(answer)
-                print_now = repr((answer["machines"], answer["adapters"], answer["checkpoints"]))
-            except (HypervisorFailure, KeyError, TypeError, ValueError) as failure:
-                restored, print_now = [], f"no answer: {failure}"
-            news = [one for one in restored if since >= 0]
-            for one in news:
+            now, restored = await self._pulse_now(since)
+            for one in restored:
                 log.info("%s: a checkpoint was applied to machine %s", self._server, one.machine or "unknown")
             since = max([since, 0, *(one.record for one in restored)])
-            if print_now != seen or news or _now() - told_at >= SELDOM_SECONDS:
-                seen, told_at = print_now, _now()
+            news = now != self._print and (now, self._print) != seen
+            if news or restored or _now() - told_at >= SELDOM_SECONDS:
+                seen, told_at = (now, self._print), _now()
                 yield None
             await asyncio.sleep(self._pulse)
+
+    async def _pulse_now(self, since: int) -> tuple[object, list[reading.Restored]]:
+        """The fingerprint, or why there is none, and the checkpoints that were applied after that record."""
+        try:
+            answer = await self._ask("looking for changes", reading.PULSE, {"since": max(since, 0)}, FACTS_SECONDS)
+            return reading.pulse_fingerprint(answer), reading.restored(answer)
+        except HypervisorFailure as failure:
+            return str(failure), []
+        except (KeyError, TypeError, ValueError) as error:
+            return f"the answer makes no sense: {error!r}", []
 
     # verbs
 

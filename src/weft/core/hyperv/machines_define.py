@@ -130,7 +130,11 @@ try {
     if (Test-Path -LiteralPath $folder) {
         Remove-Item -LiteralPath $folder -Recurse -Force
     }
-    Export-VM -VM $source -Path $folder
+    if ([string]$source.State -eq 'Running') {
+        Export-VM -VM $source -Path $folder -CaptureLiveState 'CaptureCrashConsistentState'
+    } else {
+        Export-VM -VM $source -Path $folder
+    }
     $wanted = '{0}.vmcx' -f $source.Id
     $files = @(Get-ChildItem -LiteralPath $folder -Recurse -File | Where-Object { $_.Name -eq $wanted })
     if ($files.Count -ne 1) {
@@ -178,7 +182,7 @@ try {
 """,
 )
 """See `copy_argument`. The copy has its own id, its own MAC addresses and none of the source's checkpoints, which would
-bring the source's addresses back."""
+bring the source's addresses back. Of a running machine it has the disks as if the power had failed."""
 
 REMOVE = Script(
     "remove",

@@ -1,8 +1,9 @@
 """Scripts that ask what a Hyper-V host has, and what their answers mean. Pure.
 
-FACTS is all of it. PULSE is cheap and asked every other second: whatever it writes another time than before, FACTS may
-have changed, but for port profiles and the host's own settings. A checkpoint that was applied is known by event 18596,
-and its machine by the VMId among the event's values; the message is in the host's language and read by nobody.
+FACTS is all of it. PULSE is cheap and asked every other second: where its fingerprint is another than that of the FACTS
+that were told, they have changed. It does not see port profiles and the host's own settings. A checkpoint that was
+applied is known by event 18596, and its machine by the VMId among the event's values; the message is in the host's
+language and read by nobody.
 
 Our mark is a line of a machine's notes, `weft: NAME VMID`: notes are copied with machines, so it counts only where it
 names the machine's own id. What Define made stands in further lines, `weft disk: PATH`.
@@ -103,7 +104,7 @@ PULSE = Script(
     + """
 $all = @(Get-VM)
 $machines = @($all | ForEach-Object {
-    '{0} {1} {2} {3} {4}' -f $_.Id, $_.State, $_.SecondaryOperationalStatus, $_.IsClustered, $_.Name
+    '{0} {1} {2} {3} {4}' -f $_.Id, $_.State, $_.SecondaryOperationalStatus, ([bool]$_.IsClustered), $_.Name
 })
 $adapters = @()
 $checkpoints = @()
@@ -162,6 +163,26 @@ def found(answer: Mapping[str, Any]) -> Found:
         machines, ends if all(ends) else None, tuple(answer["switches"]), boot=str(answer["boot"] or "")
     )
     return Found(state, {_id(one["id"]): str(one["notes"] or "") for one in answer["machines"]})
+
+
+def fingerprint(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """What PULSE would have written when FACTS wrote this."""
+    machines = facts["machines"]
+    pieces = [adapter for one in machines for adapter in one["adapters"]]
+    return tuple(
+        sorted(
+            [
+                *(f"{one['id']} {one['state']} {one['status']} {one['clustered']} {one['name']}" for one in machines),
+                *(f"{one['id']} {one['mac']} {one['dynamic']} {one['switch'] or ''}" for one in pieces),
+                *(f"{one['id']} {one['name']}" for machine in machines for one in machine["checkpoints"]),
+            ]
+        )
+    )
+
+
+def pulse_fingerprint(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of what PULSE wrote."""
+    return tuple(sorted([*answer["machines"], *answer["adapters"], *answer["checkpoints"]]))
 
 
 def machine_state(answer: Mapping[str, Any]) -> MachineState:

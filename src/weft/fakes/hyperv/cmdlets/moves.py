@@ -13,7 +13,7 @@ from weft.fakes.hyperv.machine import Disk, ExportFile, Nic, Vm, copied
 from weft.fakes.hyperv.powershell.errors import NotUnderstood
 from weft.fakes.hyperv.powershell.session import Call
 from weft.fakes.hyperv.powershell.values import Record
-from weft.sim.hyperv import RUNNING, SAVED
+from weft.sim.hyperv import OFF, RUNNING, SAVED
 
 DISK_FOLDER, MACHINE_FOLDER = "Virtual Hard Disks", "Virtual Machines"
 
@@ -81,14 +81,22 @@ def _rename_disks(vm: Vm, renamed: dict[str, str]) -> None:
         vm.checkpoints[taken.id] = msgspec.structs.replace(taken, settings=settings)
 
 
+_WITH_MEMORY, _CRASHED = "CaptureSavedState", "CaptureCrashConsistentState"
+"""Of -CaptureLiveState: what an export has of a machine that runs."""
+
+
 def _export(host: FakeHost, call: Call) -> Iterator[Record]:
     for vm in list(machines(host, call)):
-        export(host, vm, text(call, "Path"))
+        live = str(call.get("CaptureLiveState", _WITH_MEMORY))
+        if live not in (_WITH_MEMORY, _CRASHED):
+            raise NotUnderstood(f"-CaptureLiveState {live}")
+        export(host, vm, text(call, "Path"), memory=live == _WITH_MEMORY)
         yield from passed(call, objects.machine(host, vm))
 
 
-def export(host: FakeHost, vm: Vm, path: str) -> str:
-    """Files that hold the machine as it is, its checkpoints and disks too. The folder. Raises HyperVError."""
+def export(host: FakeHost, vm: Vm, path: str, *, memory: bool = True) -> str:
+    """Files that hold the machine as it is, its checkpoints and disks too; of a running one its memory, or else what is
+    left after a crash. The folder. Raises HyperVError."""
     folder = objects.export_folder(path, vm)
     if host.files.get(folder) is not None:
         raise HyperVError(
@@ -98,7 +106,7 @@ def export(host: FakeHost, vm: Vm, path: str) -> str:
     made = copied(vm)
     _rename_disks(made, _copied_disks(host, vm, joined(folder, DISK_FOLDER)))
     if made.power == RUNNING:
-        made.power = SAVED
+        made.power = SAVED if memory else OFF
     content = ExportFile(made, tuple(each.path for each in made.settings.disks))
     host.files.put(File(joined(folder, MACHINE_FOLDER, f"{vm.id.upper()}.vmcx"), content=content))
     return folder
@@ -185,7 +193,7 @@ def _check_switches(host: FakeHost, vm: Vm) -> None:
 
 MOVES = (
     Spec("Move-VM", _move, "@Name <VM @DestinationHost! IncludeStorage DestinationStoragePath Passthru"),
-    Spec("Export-VM", _export, "@Name <VM @Path! Passthru"),
+    Spec("Export-VM", _export, "@Name <VM @Path! CaptureLiveState Passthru"),
     Spec(
         "Import-VM",
         _import,
