@@ -6,6 +6,8 @@
 import pytest
 
 from tests.stories.desk import Desk
+from tests.unit.fakes.hyperv.network_host import NetworkHost
+from weft.model.values import parse_mac
 
 BLUE = {1: ("10-10-10-10-11-05", "10.1.1.11"), 2: ("10-10-10-10-11-07", "10.1.1.12")}
 
@@ -158,3 +160,51 @@ async def test_story_4_20_a_trace_says_that_the_guest_got_the_packet(desk: Desk)
     assert answer["delivered"] is True
     assert "delivered to" in str(answer["path"])
     assert "port" in str(answer["path"])
+
+
+async def test_the_five_steps_as_a_script_on_two_hyperv_hosts(desk: Desk) -> None:
+    """4.5, 4.7, 4.8, 4.9, 4.c2: each host's script from the API, run on a fake Hyper-V host that has its machines. Both
+    tenants' addresses are equal; so are the records of both hosts, before and after a machine moves."""
+    await blue_and_red(desk)
+    hosts = {n: NetworkHost(f"blue{n}", f"red{n}") for n in BLUE}
+    for n, (mac, _) in BLUE.items():
+        for vm in hosts[n].machines.values():
+            hosts[n].console.set_static(vm, parse_mac(mac))
+    printed = {n: hosts[n].run_script(await policy_script(desk, f"host{n}")) for n in hosts}
+    assert printed[1][-2:] == ["set blue1 of blue1 to 6001", "set red1 of red1 to 5001"]
+    one, two = (hosts[n].found() for n in hosts)
+    assert set(one.lookup_records) == set(two.lookup_records)
+    assert {(r.virtual_subnet_id, r.customer_address, r.provider_address) for r in one.lookup_records} == {
+        *((vsid, "10.1.1.1", "169.254.254.254") for vsid in (5001, 6001)),
+        *((vsid, "10.1.1.11", "192.168.1.10") for vsid in (5001, 6001)),
+        *((vsid, "10.1.1.12", "192.168.2.20") for vsid in (5001, 6001)),
+    }
+    assert len({route.routing_domain_id for route in one.customer_routes}) == 2
+    assert [way.route.next_hop for way in (*one.provider_routes, *two.provider_routes)] == [
+        "192.168.1.1",
+        "192.168.2.1",
+    ]
+
+    await desk.post("/weft/v1/virtualMachines/blue2/migrate", {"server": {"resourceRef": "/servers/host1"}})
+    await desk.eventually(lambda: desk.applied("host1"))
+    # host1 has the record's new place; its hypervisor has not the machine yet, which is an error and no silence
+    script = await policy_script(desk, "host1")
+    hosts[1].run_script(script)
+    assert {r.provider_address for r in hosts[1].found().lookup_records if r.virtual_subnet_id == 6001} == {
+        "169.254.254.254",
+        "192.168.1.10",
+    }
+    assert hosts[1].warned == ["0 machines of this host are blue2."]
+    assert hosts[1].failed
+    # host2 has no machine of Blue any more, so it needs nothing of that network
+    script = await policy_script(desk, "host2")
+    assert hosts[2].run_script(script) == []
+    assert len(hosts[2].run_script(script, Sweep=True)) == 4
+    assert {one.virtual_subnet_id for one in hosts[2].found().lookup_records} == {5001}
+    assert [one.virtual_subnet_id for one in hosts[2].found().customer_routes] == [5001]
+
+
+async def policy_script(desk: Desk, host: str) -> str:
+    answer = await desk.http.get(f"/weft/v1/servers/{host}/policy?format=powershell")
+    assert answer.status_code == 200, answer.text
+    return answer.text

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from weft.core.hyperv.network_virtualization import CustomerRoute, LookupRecord, ProviderAddress, ProviderRoute
+from weft.core.hyperv.network_virtualization import STATIC, CustomerRoute, LookupRecord, ProviderAddress, ProviderRoute
 from weft.model.values import InstanceId, mac_digits, parse_mac
 
 _RULES = {"35": "TranslationMethodNat", "36": "TranslationMethodEncap", "37": "TranslationMethodNone"}
@@ -90,7 +90,8 @@ def _lookup(one: Mapping[str, Any]) -> LookupRecord:
         mac_address=mac_digits(parse_mac(one["MacAddress"])),
         provider_address=str(ip_address(one["ProviderAddress"])),
         rule=_RULES.get(str(one["Rule"]), str(one["Rule"])),
-        type=_TYPES.get(str(one["Type"]), str(one["Type"])),
+        # Windows Server 2012 has no types yet: what somebody made is static
+        type=_TYPES.get(str(one["Type"]), str(one["Type"])) or STATIC,
         context=one["Context"] or "",
         customer_id=_guid(one["CustomerId"]),
     )

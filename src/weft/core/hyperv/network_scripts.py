@@ -92,6 +92,21 @@ $physical = @(Get-NetAdapter | Where-Object { $_.Name -eq $arguments.Adapter })
 if ($physical.Count -ne 1) { throw ('This host has no network adapter named {0}.' -f $arguments.Adapter) }
 $index = $physical[0].InterfaceIndex
 
+# What is changed or removed is named by the record itself: Set- cannot be asked for a type, and Windows may have learnt
+# the same address. Windows Server 2012 has no types yet: all its records are static.
+$held = @{}
+foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -in @('Static', '35', '') })) {
+    $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
+    $held[$key] = $record
+}
+
+function Get-LookupRecord {
+    param($Record)
+    $key = '{0} {1} {2}' -f $Record.VirtualSubnetId, $Record.CustomerAddress, $Record.MacAddress
+    if ($null -eq $held[$key]) { throw ('There is no lookup record {0} any more.' -f $key) }
+    return $held[$key]
+}
+
 function Add-LookupRecord {
     param($Record)
     $values = @{
@@ -100,22 +115,10 @@ function Add-LookupRecord {
         MACAddress = $Record.MacAddress
         ProviderAddress = $Record.ProviderAddress
         Rule = $Record.Rule
-        Type = $Record.Type
         Context = $Record.Context
         CustomerID = $Record.CustomerId
     }
     New-NetVirtualizationLookupRecord @values | Out-Null
-}
-
-function Remove-LookupRecord {
-    param($Record)
-    $values = @{
-        CustomerAddress = $Record.CustomerAddress
-        VirtualSubnetID = $Record.VirtualSubnetId
-        MACAddress = $Record.MacAddress
-        Type = $Record.Type
-    }
-    Remove-NetVirtualizationLookupRecord @values
 }
 
 if ($changes.Bind) { Enable-NetAdapterBinding -Name $arguments.Adapter -ComponentID 'ms_netwnv' }
@@ -167,20 +170,12 @@ foreach ($one in @($changes.RemoveCustomerRoutes)) {
     Remove-NetVirtualizationCustomerRoute @values
 }
 foreach ($one in @($changes.ReplaceLookupRecords)) {
-    Remove-LookupRecord -Record $one.Before
+    Remove-NetVirtualizationLookupRecord -InputObject (Get-LookupRecord -Record $one.Before)
     Add-LookupRecord -Record $one.After
 }
-# Set- cannot be asked for a type, and Windows may have learnt the same address itself: so by the record that is meant.
-$held = @{}
-foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -in @('Static', '35') })) {
-    $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
-    $held[$key] = $record
-}
 foreach ($one in @($changes.SetLookupRecords)) {
-    $key = '{0} {1} {2}' -f $one.VirtualSubnetId, $one.CustomerAddress, $one.MacAddress
-    if ($null -eq $held[$key]) { throw ('There is no lookup record {0} any more.' -f $key) }
     $values = @{
-        InputObject = $held[$key]
+        InputObject = Get-LookupRecord -Record $one
         ProviderAddress = $one.ProviderAddress
         Rule = $one.Rule
         Context = $one.Context
@@ -216,7 +211,9 @@ foreach ($one in @($changes.SetPorts)) {
     if ($adapters.Count -ne 1) { throw ('Machine {0} has no adapter {1} any more.' -f $one.MachineId, $one.AdapterId) }
     Set-VMNetworkAdapter -VMNetworkAdapter $adapters[0] -VirtualSubnetId $one.VirtualSubnetId
 }
-foreach ($one in @($changes.RemoveLookupRecords)) { Remove-LookupRecord -Record $one }
+foreach ($one in @($changes.RemoveLookupRecords)) {
+    Remove-NetVirtualizationLookupRecord -InputObject (Get-LookupRecord -Record $one)
+}
 foreach ($one in @($changes.RemoveProviderAddresses)) {
     Remove-NetVirtualizationProviderAddress -ProviderAddress $one.ProviderAddress
 }

@@ -272,7 +272,7 @@ def test_what_windows_writes_is_read_into_the_same_values():
                 "MacAddress": "10-10-10-10-11-05",
                 "ProviderAddress": "192.168.1.10",
                 "Rule": "36",
-                "Type": "35",
+                "Type": "",
                 "Context": "weft:blue",
                 "CustomerId": "{11111111-2222-3333-4444-000000000000}",
             },

@@ -30,8 +30,11 @@ class NetworkHost:
 
     def script(self, desired: Desired, version: str = "v1", **parameters: Any) -> list[str]:
         """Run the policy script: what it printed."""
+        return self.run_script(policy_script(Subject("host1", 1), desired, version), **parameters)
+
+    def run_script(self, text: str, **parameters: Any) -> list[str]:
+        """The same of a script that was made elsewhere."""
         self.warned, self.failed = [], ""
-        text = policy_script(Subject("host1", 1), desired, version)
         cmdlets = {**cmdlets_of(self.host), "Write-Warning": Cmdlet("Write-Warning", ("Message",), run=self._warn)}
         cmdlets["Write-Warning"] = msgspec.structs.replace(cmdlets["Write-Warning"], positional=("Message",))
         try:
