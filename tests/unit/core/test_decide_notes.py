@@ -90,6 +90,13 @@ def test_a_machine_is_bound_where_it_is(world: Life) -> None:
     assert world.get("/servers/h2").properties.provider_addresses
 
 
+def test_its_own_port_seen_before_it_was_known_keeps_no_machine_from_where_it_is(world: Life) -> None:
+    """The agent of the host where it arrived may tell of the port first: one on another host is somebody else's."""
+    world.do(NoteSeen("h2", (Seen(mac(world), "vnet3"),)))
+    assert world.do(NoteMachine("web1", "h2", "Running")).outcome == "done"
+    assert world.refuses(NoteMachine("web1", "h1", "Running")).code == "ActiveTwin"
+
+
 def test_a_machine_of_no_server_is_bound_where_it_is(world: Life) -> None:
     world.machine("web1", None, "Off", "web1-eth0")
     world.do(NoteMachine("web1", "h2", "Off"))

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
+
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import holder_in, mark, note, share_domain
 from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.places import places_of
 from weft.core.index import last_id, lower
+from weft.core.notable import server_of_port
 from weft.core.state import State
 from weft.core.words import address_text
 from weft.model.errors import Conflict, InvalidReference
@@ -42,15 +45,22 @@ def interface_of(draft: Draft, ref: Ref) -> Interface:
     return found
 
 
-def check_twins(draft: Draft, name: str, machine: VirtualMachineProperties) -> None:
+def check_twins(draft: Draft, name: str, machine: VirtualMachineProperties, came_to: str = "") -> None:
     """Refuse to run beside whoever uses one of the machine's addresses now, another interface of its own included: a
-    MAC address in one L2 domain, an IP address in one network. Raises Conflict (ActiveTwin)."""
+    MAC address in one L2 domain, an IP address in one network. Raises Conflict (ActiveTwin). `came_to`: the server
+    where it runs already though its record has it elsewhere; a port there is its own, which was seen before it was
+    known whose it is."""
     own = frozenset(map(lower, machine.network_interfaces))
     for ref in machine.network_interfaces:
         for scope, address in places_of(draft.state, interface_of(draft, ref)):
             lease = draft.lease(scope, address)
             if lease is not None and len(lease.holders) > 1:
-                _check_alone(draft, lease, ref, name, own)
+                others = [one for one in lease.holders if not (came_to and _is_port_of(one, came_to))]
+                _check_alone(draft, msgspec.structs.replace(lease, holders=tuple(others)), ref, name, own)
+
+
+def _is_port_of(holder: Holder, server: str) -> bool:
+    return holder.kind == "port" and server_of_port(holder.ref) == server.lower()
 
 
 def _check_alone(draft: Draft, lease: Lease, ref: Ref, name: str, own: frozenset[str]) -> None:
