@@ -72,7 +72,8 @@ class HyperVDriver:
         """Machines that went away by a verb, and to which server."""
         self._boot = ""
         self._print: tuple[str, ...] | None = None
-        """Of the facts that were told last."""
+        """Of the facts that were told last, which were the `asked`th."""
+        self._asked = 0
 
     # facts
 
@@ -84,6 +85,7 @@ class HyperVDriver:
         try:
             if what == _FACTS:
                 self._print = reading.fingerprint(answer)
+                self._asked += 1
             return reading.found(answer)
         except (KeyError, TypeError, ValueError) as error:
             raise HypervisorFailure(f"{self._server}: {what}: the answer makes no sense: {error!r}") from error
@@ -105,9 +107,9 @@ class HyperVDriver:
             for one in restored:
                 log.info("%s: a checkpoint was applied to machine %s", self._server, one.machine or "unknown")
             since = max([since, 0, *(one.record for one in restored)])
-            news = now != self._print and (now, self._print) != seen
+            news = now != self._print and (now, self._asked) != seen
             if news or restored or _now() - told_at >= SELDOM_SECONDS:
-                seen, told_at = (now, self._print), _now()
+                seen, told_at = (now, self._asked), _now()
                 yield None
             await asyncio.sleep(self._pulse)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from weft.agent.hyperv.credentials import Credentials, check_credentials
-from weft.agent.hyperv.shell import CredentialsRefused, HostUnreachable, ScriptFailed, ShellError
+from weft.agent.hyperv.shell import CredentialsRefused, HostUnreachable, ScriptFailed, ShellError, told_by_script
 from weft.core.hyperv.script import Script
 from weft.model.errors import Invalid
 
@@ -223,10 +223,7 @@ def script_failure(host: str, script: Script, records: list[Any]) -> ScriptFaile
     if not records:
         return ScriptFailed(host, script.name, "PowerShell says that it failed and not why")
     record = records[-1]
-    message = " ".join(str(record).split())
-    cmdlet = str(getattr(record, "activity", "") or getattr(record, "invocation_name", "") or "")
-    if "-" not in cmdlet:
-        head, colon, rest = message.partition(": ")
-        cmdlet, message = (head, rest) if colon and "-" in head and " " not in head else ("", message)
+    called = str(getattr(record, "activity", "") or getattr(record, "invocation_name", "") or "")
+    cmdlet, message = told_by_script(str(record), called if "-" in called else "")
     line = getattr(record, "invocation_script_line_number", None)
     return ScriptFailed(host, script.name, message, cmdlet=cmdlet, line=int(line or 0))

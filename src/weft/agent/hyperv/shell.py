@@ -3,9 +3,13 @@
 Called by driver.py and plane.py. Every error names the host; that of a script names the cmdlet too.
 """
 
+import re
 from typing import Any, Protocol
 
 from weft.core.hyperv.script import Script
+
+_SAYS_CMDLET = re.compile(r"([A-Z][a-z]+-[A-Z][A-Za-z]+): (.+)", re.DOTALL)
+"""How our own scripts throw: with the cmdlet that did not do what it should."""
 
 
 class ShellError(Exception):
@@ -48,6 +52,14 @@ class ScriptFailed(ShellError):
     def words(self) -> str:
         where = f", line {self.line}" if self.line else ""
         return f"{f'{self.cmdlet}: ' if self.cmdlet else ''}{self.message} (script {self.script}{where})"
+
+
+def told_by_script(message: str, cmdlet: str) -> tuple[str, str]:
+    """The cmdlet and the message of an error record, in one line. What our own scripts throw names its cmdlet itself;
+    PowerShell then calls it an error of the function that threw, or of nothing."""
+    line = " ".join(message.split())
+    own = _SAYS_CMDLET.fullmatch(line)
+    return (own[1], own[2]) if own else (cmdlet, line)
 
 
 class Shell(Protocol):

@@ -125,6 +125,7 @@ if ($adapters.Count -ne @($arguments.adapters).Count) {
 $virtual = Get-VMHost
 $target = Join-Path -Path $virtual.VirtualMachinePath -ChildPath $arguments.name
 $folder = Join-Path -Path $virtual.VirtualMachinePath -ChildPath ('{0}.weft-copy' -f $arguments.name)
+$fresh = -not (Test-Path -LiteralPath $target)
 $machine = $null
 try {
     if (Test-Path -LiteralPath $folder) {
@@ -171,6 +172,9 @@ try {
                 Remove-Item -LiteralPath $drive.Path -Force
             }
         }
+    }
+    if ($fresh -and (Test-Path -LiteralPath $target)) {
+        Remove-Item -LiteralPath $target -Recurse -Force
     }
     throw $failure
 } finally {

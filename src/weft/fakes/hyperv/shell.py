@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from weft.agent.hyperv.shell import CredentialsRefused, HostUnreachable, ScriptFailed
+from weft.agent.hyperv.shell import CredentialsRefused, HostUnreachable, ScriptFailed, told_by_script
 from weft.core.hyperv.script import Script
 from weft.fakes.hyperv.cmdlets.table import cmdlets_of
 from weft.fakes.hyperv.host import FakeHost
@@ -49,10 +49,5 @@ class FakeShell:
 
 
 def _failure(host: str, script: Script, error: PowerShellError) -> ScriptFailed:
-    """In one line; what a script threw names its cmdlet itself."""
-    message, cmdlet = " ".join(error.message.split()), error.command
-    if not cmdlet:
-        head, colon, rest = message.partition(": ")
-        if colon and "-" in head and " " not in head:
-            cmdlet, message = head, rest
+    cmdlet, message = told_by_script(error.message, error.command)
     return ScriptFailed(host, script.name, message, cmdlet=cmdlet, line=error.line)

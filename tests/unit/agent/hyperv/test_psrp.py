@@ -160,5 +160,7 @@ def test_what_a_cmdlet_says_is_one_line_with_its_name_and_place():
 def test_what_our_own_script_throws_names_the_cmdlet_itself():
     failure = script_failure("host1", ECHO, [Record(words="Set-VMNetworkAdapter: it has another one: 5")])
     assert (failure.cmdlet, failure.message, failure.line) == ("Set-VMNetworkAdapter", "it has another one: 5", 0)
-    assert script_failure("host1", ECHO, [Record(words="no-one: said so")]).cmdlet == "no-one"
+    assert script_failure("host1", ECHO, [Record(words="no-one: said so", activity="Get-VM")]).cmdlet == "Get-VM"
+    in_function = Record(words="Start-VM: it is Off", activity="Confirm-Adapter")
+    assert script_failure("host1", ECHO, [in_function]).cmdlet == "Start-VM"
     assert script_failure("host1", ECHO, []).message == "PowerShell says that it failed and not why"
