@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast soak coverage bench lint format lock clean
+.PHONY: help setup demo test test-fast test-hyperv soak coverage bench lint format lock clean
 
 PY := .venv/bin/python
 # bench: which ones by name (all if empty), and a size: make bench BENCH="P1 P6" SIZE=small
@@ -10,6 +10,16 @@ BENCH ?=
 SIZE ?=
 # extra arguments for pytest: make test ARGS="-k ledger"
 ARGS ?=
+# test-hyperv: the host, and perhaps a second one to move machines to; a virtual switch and a folder on both
+export WEFT_TEST_HYPERV_HOST = $(HOST)
+export WEFT_TEST_HYPERV_HOST2 = $(HOST2)
+export WEFT_TEST_HYPERV_SWITCH = $(SWITCH)
+export WEFT_TEST_HYPERV_FOLDER = $(FOLDER)
+export WEFT_TEST_HYPERV_CREDENTIALS = $(CREDENTIALS)
+export WEFT_TEST_HYPERV_AUTHENTICATION = $(AUTHENTICATION)
+export WEFT_TEST_HYPERV_AUTHORITIES = $(AUTHORITIES)
+export WEFT_TEST_HYPERV_VERIFY = $(VERIFY)
+export WEFT_TEST_HYPERV_YES = $(YES)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +41,10 @@ test: lint ## lint, then all tests
 
 test-fast: setup ## unit and property tests, under a minute
 	@$(PY) -m pytest -n 2 tests/unit tests/property $(ARGS)
+
+test-hyperv: setup ## try the driver on your Hyper-V host: make test-hyperv HOST=... (docs/hyperv.md); asks first
+	@$(PY) -m tests.hyperv.say
+	@$(PY) -m pytest -m hyperv --timeout=1800 tests/contract/test_hypervisor.py tests/contract/test_hypervisor_machines.py $(ARGS)
 
 soak: setup ## property and cluster tests with many more and random examples, and the tests marked soak
 	@WEFT_HYPOTHESIS_PROFILE=soak $(PY) -m pytest --timeout=3600 tests/property tests/cluster -m "soak or not soak" $(ARGS)

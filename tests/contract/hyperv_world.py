@@ -1,6 +1,13 @@
-"""The world of agent.hypervisors.Hypervisor's contract in which fake Hyper-V hosts run the driver's scripts."""
+"""The worlds of agent.hypervisors.Hypervisor's contract with Hyper-V hosts: fake ones, and somebody's real one.
+
+`hyperv` looks at the fake hosts themselves; `shell` sees them through the shell alone, as `real` sees a real host, so
+that what `make test-hyperv` does there is known to work before.
+"""
+
+import pytest
 
 from tests.contract.hypervisor_worlds import HOSTS
+from tests.hyperv.real_host import Place, RealWorld, is_asked_for, real_world
 from weft.agent.hyperv.driver import HyperVDriver
 from weft.fakes.hyperv.datacenter import HyperVDatacenter
 from weft.fakes.hyperv.people import Console
@@ -55,3 +62,16 @@ class HyperVWorld:
 
     def close(self):
         pass
+
+
+def by_shell_alone():
+    datacenter = HyperVDatacenter()
+    for name, address in HOSTS.items():
+        datacenter.add_host(name, address)
+    place = Place("Virtual Switch", r"\\files\contract")
+    return RealWorld(lambda host: FakeShell(datacenter.hosts[host]), {name: name for name in HOSTS}, place, pulse=0.02)
+
+
+KINDS = {"hyperv": HyperVWorld, "shell": by_shell_alone, "real": real_world}
+HYPERV = ("hyperv", "shell", *((pytest.param("real", marks=pytest.mark.hyperv),) if is_asked_for() else ()))
+"""For the parameters of a fixture."""

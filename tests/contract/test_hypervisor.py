@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from tests.contract.hyperv_world import HyperVWorld
+from tests.contract.hyperv_world import HYPERV, KINDS
 from tests.contract.hypervisor_worlds import (
     DB,
     DB_PORTS,
@@ -41,10 +41,12 @@ def lab_hosts():
         yield made
 
 
-@pytest.fixture(params=["fake", "hyperv", *(pytest.param(one, marks=pytest.mark.root) for one in ("lab", "libvirt"))])
+@pytest.fixture(params=["fake", *HYPERV, *(pytest.param(one, marks=pytest.mark.root) for one in ("lab", "libvirt"))])
 def world(request):
-    if request.param in ("fake", "hyperv"):
-        yield FakeWorld() if request.param == "fake" else HyperVWorld()
+    if request.param not in ("lab", "libvirt"):
+        made = FakeWorld() if request.param == "fake" else KINDS[request.param]()
+        yield made
+        made.close()
         return
     made = request.getfixturevalue("libvirt_daemons" if request.param == "libvirt" else "lab_hosts")
     made.begin()

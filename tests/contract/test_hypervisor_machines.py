@@ -6,7 +6,7 @@ See test_hypervisor.py for what every driver promises.
 import msgspec
 import pytest
 
-from tests.contract.hyperv_world import HyperVWorld
+from tests.contract.hyperv_world import HYPERV, KINDS
 from tests.contract.hypervisor_worlds import (
     DB,
     DB_PORTS,
@@ -37,9 +37,9 @@ from weft.model.records import Errand
 from weft.model.values import Mac
 
 
-@pytest.fixture(params=["hyperv"])
+@pytest.fixture(params=HYPERV)
 def world(request):
-    made = HyperVWorld()
+    made = KINDS[request.param]()
     yield made
     made.close()
 
@@ -181,7 +181,8 @@ async def test_a_copy_has_its_own_addresses_and_no_checkpoints(world):
     await do(world, "host1", errand("checkpoint", "before"))
     source = await state(world, "host1")
     ports = (binding("copy", 7), binding("copy", 8))
-    copy = msgspec.structs.replace(machine("copy", *ports), power="Off", errand=Errand(2, "copy", source.id))
+    made_of = machine("copy", *ports, hardware=world.hardware("copy"))
+    copy = msgspec.structs.replace(made_of, power="Off", errand=Errand(2, "copy", source.id))
     await do(world, "host1", CarryOut(copy, ports), CarryOut(copy, ports))
     told = await state(world, "host1", "copy")
     assert told.id != source.id

@@ -123,8 +123,12 @@ if ($adapters.Count -ne @($arguments.adapters).Count) {
         $source.Name, $adapters.Count, @($arguments.adapters).Count)
 }
 $virtual = Get-VMHost
-$target = Join-Path -Path $virtual.VirtualMachinePath -ChildPath $arguments.name
-$folder = Join-Path -Path $virtual.VirtualMachinePath -ChildPath ('{0}.weft-copy' -f $arguments.name)
+$root = $virtual.VirtualMachinePath
+if ($arguments.path) {
+    $root = $arguments.path
+}
+$target = Join-Path -Path $root -ChildPath $arguments.name
+$folder = Join-Path -Path $root -ChildPath ('{0}.weft-copy' -f $arguments.name)
 $fresh = -not (Test-Path -LiteralPath $target)
 $machine = $null
 try {
@@ -251,6 +255,7 @@ def copy_argument(machine: Machine, source: str, ports: Sequence[PortBinding]) -
         "machine": machine.machine,
         "name": machine.machine,
         "source": source,
+        "path": machine.hardware.path if machine.hardware is not None else "",
         "adapters": _named(ports),
     }
 
