@@ -227,6 +227,16 @@ def test_a_checkpoint_that_is_rewritten_holds_the_other_address(world: Life) -> 
     assert world.mac(0)[1] == ["web1-eth0"]
 
 
+def test_what_a_checkpoint_has_of_an_interface_that_is_gone_stays(world: Life) -> None:
+    world.second()
+    one, two = mac(world), mac(world, "web1-eth1")
+    note(world, told("c-1", "one", one, two))
+    world.machine("web1", "h1", "Off", "web1-eth0")
+    found = note(world, told("c-1", "one", OTHER))
+    assert [each.mac_address[-2:] for each in found["one"].network_interfaces] == ["07", "01"]
+    assert sorted(world.mac(1)[1]) == ["one", "web1-eth1"]
+
+
 def test_checkpoints_of_weft_are_found_by_name_and_its_own_marks_are_left_alone(world: Life) -> None:
     world.do(TakeCheckpoint("web1", "One"))
     world.do(TakeCheckpoint("web1", "ledger-only"))

@@ -93,7 +93,7 @@ class _Notes:
         ref = resource_ref(CHECKPOINTS, old.resource_id)
         wanted = self._places(interfaces)
         for place in self._places(old.properties.network_interfaces):
-            if place not in wanted and holder_in(self._draft.lease(*place), ref) is not None:
+            if place not in wanted:
                 release(self._draft, *place, ref, f"{ref} was rewritten")
         self._store(old, network_interfaces=interfaces, hypervisor_id=told.id)
         self._hold(old, interfaces)
@@ -101,8 +101,7 @@ class _Notes:
     def forget(self, capture: Capture, why: str) -> None:
         ref = resource_ref(CHECKPOINTS, capture.resource_id)
         for place in self._places(capture.properties.network_interfaces):
-            if holder_in(self._draft.lease(*place), ref) is not None:
-                release(self._draft, *place, ref, f"{ref}: {why}")
+            release(self._draft, *place, ref, f"{ref}: {why}")
         self._draft.put(CHECKPOINTS.name, capture.resource_id.lower(), capture, None)
 
     def _id(self, name: str) -> str:
