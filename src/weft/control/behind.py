@@ -20,7 +20,7 @@ from weft.control.twins import newcomers
 from weft.control.writer import Writer
 from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.changes import Commit, LeaseChange, ResourceChange
-from weft.core.commands import Actor, Command
+from weft.core.commands import Actor, Command, NoteMachine, NoteMacs
 from weft.core.conflicts import Conflict
 from weft.core.findings import port_ref
 from weft.core.guest_adapters import interfaces_of
@@ -141,7 +141,7 @@ class Behind:
                 settled[told.machine.id] = key
                 continue
             open_.append(told)
-            commands = list(self._wanted(told, kind, by_hand))
+            commands = [_sure(one, told, facts) for one in self._wanted(told, kind, by_hand)]
             if commands and self._is_held(told.machine.machine):
                 self._heard(server)
             elif commands:
@@ -242,6 +242,16 @@ class Behind:
             except Refusal as refusal:
                 log.info("%s: %s: %s", server, command, refusal)
                 self._heard(server)
+
+
+def _sure(command: Command, told: Told, facts: Facts) -> Command:
+    """What runs there is sure of what its host's switches show, where no other machine there has an address of its."""
+    if not isinstance(command, NoteMachine | NoteMacs) or told.machine.power != "Running" or facts.hypervisor is None:
+        return command
+    own = {adapter.mac for adapter in told.machine.adapters}
+    others = (one for one in facts.hypervisor.machines if one.id != told.machine.id and one.power == "Running")
+    alone = not any(adapter.mac in own for one in others for adapter in one.adapters)
+    return msgspec.structs.replace(command, alone=alone)
 
 
 def _is_under_way(machine: VirtualMachine) -> bool:

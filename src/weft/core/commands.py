@@ -249,6 +249,8 @@ class NoteMachine(msgspec.Struct, frozen=True):
     """Kind of hypervisor: lab, libvirt, hyperv."""
     id: str = ""
     """The hypervisor's own for it; empty: as on record."""
+    alone: bool = False
+    """No other machine there has an address of its: what is seen on the server's switches is this one."""
 
 
 class NoteMacs(msgspec.Struct, frozen=True):
@@ -257,6 +259,8 @@ class NoteMacs(msgspec.Struct, frozen=True):
     machine: str
     server: str
     adapters: tuple[AdapterState, ...]
+    alone: bool = True
+    """As in NoteMachine."""
 
 
 class NoteCheckpoints(msgspec.Struct, frozen=True):

@@ -133,7 +133,7 @@ def _checkpoints(state: State, machine: Machine, interfaces: list[Interface], to
                     holders=(f"/networkInterfaces/{interface.resource_id}", ref),
                     remedy=f"Checkpoint {name} of {machine.resource_id} would bring this address back, and its "
                     f"interface has {mac_dashes(mac)} now: rewrite the checkpoint, or delete it.",
-                    command=f"weft vm rewrite-checkpoint {machine.resource_id} {name} --dry-run",
+                    command=f"weft vm rewrite-checkpoints {machine.resource_id} --dry-run",
                 )
 
 

@@ -19,7 +19,19 @@ from weft.api.serve import AddressTaken, Listen, open_sockets, serve
 from weft.control.controller import Controller
 from weft.model.errors import Invalid
 from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
-from weft.wire.messages import PROTOCOL, Ack, Facts, Full, Hello, MachineFact, PortFact, Refused, ToAgent, Welcome
+from weft.wire.messages import (
+    HANDS,
+    PROTOCOL,
+    Ack,
+    Facts,
+    Full,
+    Hello,
+    MachineFact,
+    PortFact,
+    Refused,
+    ToAgent,
+    Welcome,
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(ToAgent).decode
@@ -92,7 +104,7 @@ class TestFeed:
     async def test_an_agent_gets_its_streams(self, cluster: Served, controller: Controller) -> None:
         async with cluster.feed() as socket:
             welcome = await hello(socket, "HOST1")
-            assert welcome == Welcome(PROTOCOL, controller.generation, "host1")
+            assert welcome == Welcome(PROTOCOL, controller.generation, "host1", (HANDS,))
             streams = {frame.stream for frame in await ack(socket, 2)}
             assert 0 in streams and len(streams) == 2
             state = (await cluster.http.get(f"{W}/servers/host1/state")).json()

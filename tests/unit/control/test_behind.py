@@ -18,7 +18,7 @@ from weft.model.leases import MAC_SCOPE
 from weft.model.resources import Ref
 from weft.model.values import parse_mac
 from weft.model.workload import HypervisorIdentity, VirtualMachineProperties
-from weft.wire.messages import Isolate, MayRun, MayRunAnswer
+from weft.wire.messages import Isolate, MayRun, MayRunAnswer, SeenMac
 
 FREE = int(parse_mac("00-15-5D-01-05-07"))
 WEB = "/virtualNetworks/blue/subnets/web"
@@ -191,7 +191,7 @@ async def test_checkpoints_of_the_host_hold_what_they_name_until_they_go(control
     await until(lambda: controller.conflicts("a"))
     [conflict] = controller.conflicts("a")
     assert (conflict.kind, conflict.holders[-1]) == ("drift", holders(controller, FREE)[0])
-    assert conflict.command == f"weft vm rewrite-checkpoint a {second.resource_id[2:]} --dry-run"
+    assert conflict.command == "weft vm rewrite-checkpoints a --dry-run"
     before = await quiet(controller)
     assert await quiet(controller) == before, "noted once"
     rewritten = CheckpointState("cp-2", "renamed", (AdapterState(own),))
@@ -225,6 +225,25 @@ async def test_a_machine_that_another_hand_moved_is_bound_where_it_is(controller
     two.machines["a"] = "Running"
     await until(lambda: p(controller).server.resource_ref == "/servers/host2")
     await until(lambda: p(controller).power_state == "Running" and not found(controller) and not p(controller).inactive)
+
+
+async def test_what_an_arrival_sends_is_itself_and_what_another_there_sends_is_a_twin(
+    controller: Controller, rack: Rack
+) -> None:
+    await run(controller)
+    one, two = rack.hosts["host1"], rack.hosts["host2"]
+    two.seen = (SeenMac(mac_of(controller), "vnet1", "br-int"),)
+    await until(lambda: "/servers/host2/ports/vnet1" in holders(controller, mac_of(controller)))
+    del one.states["id-a"], one.machines["a"]
+    one.gone.add("a")
+    adapters = (AdapterState(mac_of(controller)),)
+    two.states["id-s"] = MachineState("", "Running", adapters=adapters)
+    two.states["id-a"] = MachineState("", "Running", adapters=adapters)
+    two.machines["a"] = "Running"
+    before = await quiet(controller)
+    assert p(controller).server.resource_ref == "/servers/host1" and before
+    del two.states["id-s"]
+    await until(lambda: p(controller).server.resource_ref == "/servers/host2")
 
 
 async def test_a_machine_of_a_dead_host_that_came_up_elsewhere_is_bound_there(

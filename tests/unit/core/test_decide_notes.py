@@ -90,11 +90,12 @@ def test_a_machine_is_bound_where_it_is(world: Life) -> None:
     assert world.get("/servers/h2").properties.provider_addresses
 
 
-def test_its_own_port_seen_before_it_was_known_keeps_no_machine_from_where_it_is(world: Life) -> None:
-    """The agent of the host where it arrived may tell of the port first: one on another host is somebody else's."""
-    world.do(NoteSeen("h2", (Seen(mac(world), "vnet3"),)))
-    assert world.do(NoteMachine("web1", "h2", "Running")).outcome == "done"
-    assert world.refuses(NoteMachine("web1", "h1", "Running")).code == "ActiveTwin"
+def test_what_is_seen_where_it_is_may_be_the_machine_itself(world: Life) -> None:
+    world.do(NoteSeen("h2", (Seen(mac(world), "vnet1"),)))
+    assert world.refuses(NoteMachine("web1", "h2", "Running")).code == "ActiveTwin"
+    assert world.refuses(NoteMachine("web1", "h1", "Running", alone=True)).code == "ActiveTwin"
+    world.do(NoteMachine("web1", "h2", "Running", alone=True))
+    assert p(world).power_state == "Running"
 
 
 def test_a_machine_of_no_server_is_bound_where_it_is(world: Life) -> None:
@@ -175,6 +176,7 @@ def test_what_is_seen_on_its_own_host_is_the_machine_itself_and_elsewhere_anothe
     assert world.do(NoteMacs("web1", "h1", adapters(OTHER))).outcome == "unchanged"
     world.do(NoteSeen("h2", ()))
     world.do(NoteSeen("h1", (Seen(OTHER, "vnet1"),)))
+    assert world.do(NoteMacs("web1", "h1", adapters(OTHER), alone=False)).outcome == "unchanged"
     world.do(NoteMacs("web1", "h1", adapters(OTHER)))
     assert mac(world) == OTHER
 

@@ -101,7 +101,7 @@ def test_a_checkpoint_that_would_bring_another_address_back_is_drift(world: Life
     assert machine_findings(world.state, "h1", state) == []
     world.do(RenewMac("web1", "web1-eth0"))
     [drift] = machine_findings(world.state, "h1", state)
-    assert drift.command == "weft vm rewrite-checkpoint web1 one --dry-run"
+    assert drift.command == "weft vm rewrite-checkpoints web1 --dry-run"
     assert drift.holders == ("/networkInterfaces/web1-eth0", "/weft/virtualMachines/web1/checkpoints/one")
 
 

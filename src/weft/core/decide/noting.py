@@ -55,7 +55,7 @@ def note_machine(draft: Draft, command: NoteMachine) -> Decision:
     if came or begins:
         give_macs(draft, p.network_interfaces, server)
         if begins:
-            check_twins(draft, machine.resource_id, p, server.resource_id if came else "")
+            check_twins(draft, machine.resource_id, p, server.resource_id.lower() if command.alone else "")
         ensure_provider_addresses(draft, server)
     if came:
         before = p.server.resource_ref if p.server is not None else "no server"

@@ -31,7 +31,7 @@ def note_macs(draft: Draft, command: NoteMacs) -> Decision:
         if adapter.mac and adapter.mac != mac_of(interface):
             wanted[f"/networkInterfaces/{interface.resource_id}"] = (interface, adapter.mac)
     own = captures_of(draft.state, machine.resource_id)
-    free = to_be_had(draft.state, command.server, wanted, own)
+    free = to_be_had(draft.state, command.server if command.alone else "", wanted, own)
     if not free:
         return unchanged(machine)
     note_place(draft, machine.resource_id, machine.properties.server)
@@ -50,7 +50,7 @@ def note_macs(draft: Draft, command: NoteMacs) -> Decision:
 
 def to_be_had(state: State, server: str, wanted: Wanted, own: frozenset[str]) -> Wanted:
     """Those that nobody else holds: their machine's own captures do not count, nor an interface of it that gives the
-    address up for another of them, nor what was seen on the machine's own host."""
+    address up for another of them, nor what was seen on `server`, the machine's own."""
     found = dict(wanted)
     while True:
         yielding = frozenset(ref.lower() for ref in found) | own
