@@ -9,7 +9,7 @@ from tests.cluster.control import settle
 from tests.cluster.feed_agent import FeedAgent
 from tests.unit.control.test_publisher import agents, controller, rdid
 from weft.control.controller import Controller
-from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Hello, Refused, ToAgent, Welcome
+from weft.wire.messages import HANDS, HOST_STREAM, PROTOCOL, Ack, Hello, Refused, ToAgent, Welcome
 
 __all__ = ["agents", "controller"]
 
