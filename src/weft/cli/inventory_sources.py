@@ -58,9 +58,7 @@ class ByFile(Generic[T]):
     def get(self, key: str, source: Source) -> T | None:
         """The file's own, else the only one that there is."""
         there = self._there.get(key.lower(), {})
-        if source.file in there or len(there) != 1:
-            return there.get(source.file)
-        return next(iter(there.values()))
+        return next(iter(there.values())) if len(there) == 1 else there.get(source.file)
 
     def all(self) -> Iterator[T]:
         return (thing for there in self._there.values() for thing in there.values())

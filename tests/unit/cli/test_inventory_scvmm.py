@@ -132,6 +132,21 @@ def test_what_is_not_read_is_named(put: Any, value: Any, said: str) -> None:
     assert any(said in fault for fault in told), told
 
 
+def test_an_unknown_object_is_told_once_with_all_that_it_holds(put: Any) -> None:
+    (fault,) = faults(put("x.json", [VM, {"Odd": "x", "Within": {"y": 1, "Deeper": [{"z": 2}]}}]))
+    assert fault.startswith("x.json:1: [1]: is no object that is known here")
+
+
+def test_what_either_tells_of_a_machine_is_so(put: Any) -> None:
+    """Hyper-V knows it as not clustered and lists a checkpoint without what it holds; VMM knows better."""
+    hyperv = [{"Name": "web 1", "VMId": "ID-1", "State": 3, "ComputerName": "HV1"}, {**SNAPSHOT, "VMId": "ID-1"}]
+    held = {**VM, "VMCheckpoints": [{"Name": "before", "VirtualNetworkAdapters": [NIC]}]}
+    machine = one(read(put("hyperv.json", hyperv), put("scvmm.json", {**ALL, "vms": [held]})))
+    assert (machine.clustered, machine.power) == (True, "off")
+    (point,) = machine.checkpoints
+    assert [nic.mac for nic in point.interfaces] == [NIC["MACAddress"]]
+
+
 def test_many_unknown_objects_are_counted(put: Any) -> None:
     told = faults(put("x.json", [VM, *({"Odd": at} for at in range(8))]))
     assert len(told) == 6

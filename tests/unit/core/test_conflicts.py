@@ -136,6 +136,16 @@ def test_hosts_of_one_image_draw_the_same_and_each_but_one_gets_a_range_of_its_o
     assert list(world.state.index.drawing) == ["hv1", "hv2"]
 
 
+def test_what_a_host_shall_draw_from_is_its_proposal_and_nobody_elses(world: World) -> None:
+    for name in ("hv1", "hv2", "hv3"):
+        drawing(world, name, "00-15-5D-00-00-00", "00-15-5D-00-00-FF")
+    wanted = {"first": "00-15-5D-00-01-00", "last": "00-15-5D-00-01-FF"}
+    own = {"first": "00-15-5D-00-00-00", "last": "00-15-5D-00-00-FF"}
+    world.put("/servers/hv3", {"dynamicMacRange": own, "wantedDynamicMacRange": wanted})
+    ends = [one.command.partition("-MacAddressMinimum ")[2][:12] for one in conflicts(world.state)]
+    assert ends == ["00155D000200", "00155D000100"]
+
+
 def test_a_proposal_passes_over_addresses_that_somebody_has(world: World) -> None:
     world.put("/networkInterfaces/n1", static_interface("00-15-5D-00-01-07", None))
     for name in ("hv1", "hv2"):

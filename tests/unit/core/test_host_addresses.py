@@ -49,6 +49,14 @@ def test_it_has_what_lies_in_no_pool_and_in_several(world: World) -> None:
     assert pool.capacity == 256
 
 
+def test_of_a_pool_that_begins_before_it_only_what_is_in_it(world: World) -> None:
+    pools(world, ("00-F0", "01-0F"))
+    for at, mac in enumerate(("00-F5", "01-05")):
+        put_mac(world, f"n{at}", f"00-15-5D-00-{mac}")
+    pool = pool_of(world.state, "/servers/h1", HostRange(FIRST + 0x100, FIRST + 0x1FF, "dynamicMacRange"))
+    assert states(pool) == {"assigned": [5]}
+
+
 def test_what_cools_and_what_is_excluded_in_a_pool_is_not_free(world: World) -> None:
     reason = {"first": "00-15-5D-00-00-FE", "last": "00-15-5D-00-01-02", "reason": "printers"}
     pools(world, ("00-F0", "01-0F"), excluded=[reason])
