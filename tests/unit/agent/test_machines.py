@@ -179,7 +179,7 @@ DRAWN, ZEROS, STATIC = AdapterState(7, dynamic=True), AdapterState(0, dynamic=Tr
 @pytest.mark.parametrize(
     ("hosted", "verbs", "problem"),
     [
-        ((stranger(DRAWN, STATIC),), [Blank("ID", "CP")], None),
+        ((MachineState("", "Off", id="other"), stranger(DRAWN, STATIC)), [Blank("ID", "CP")], None),
         ((stranger(ZEROS, STATIC),), [], None),
         ((stranger(ZEROS, running=True),), [], None),
         ((stranger(DRAWN, running=True),), [], "it holds a running machine"),

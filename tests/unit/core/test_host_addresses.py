@@ -59,7 +59,9 @@ def test_of_a_pool_that_begins_before_it_only_what_is_in_it(world: World) -> Non
 
 def test_what_cools_and_what_is_excluded_in_a_pool_is_not_free(world: World) -> None:
     reason = {"first": "00-15-5D-00-00-FE", "last": "00-15-5D-00-01-02", "reason": "printers"}
-    pools(world, ("00-F0", "01-0F"), excluded=[reason])
+    beyond = {"first": "00-15-5D-00-01-08", "last": "00-15-5D-00-01-09", "reason": "more"}
+    pools(world, ("00-F0", "01-0F"), excluded=[reason, beyond])
+    put_mac(world, "n2", "00-15-5D-00-01-0A")
     put_mac(world, "n1", "00-15-5D-00-00-F3")
     world.do(World.delete_command("/networkInterfaces/n1"))
     pool = pool_of(world.state, "/servers/h1", OWN)

@@ -7,7 +7,7 @@ from tests.cluster.world import World, instance, sample
 from weft.core import policy
 from weft.core.changes import LeaseChange, ResourceChange
 from weft.model.errors import NotFound
-from weft.model.fabric import LogicalSubnetProperties, MacPoolProperties, MacRange
+from weft.model.fabric import BlankCheckpoint, LogicalSubnetProperties, MacPoolProperties, MacRange
 from weft.model.records import (
     CustomerRoute,
     HostSettings,
@@ -394,3 +394,16 @@ def test_a_host_is_told_what_range_to_draw_from_and_nothing_where_nothing_is_wan
         assert policy.record(world.state, ("host", "host1"), (15,)) == told
         assert (policy.host_stream(world.state, "host1").get((15,))) == told
     assert policy.record(world.state, ("host", "host2"), (15,)) is None
+
+
+def test_what_was_wanted_of_a_host_goes_with_its_server():
+    world = sample()
+    old = replace(world.state.get("servers", "host1"), resource_id="host9", instance_id="none")
+    blank = (BlankCheckpoint(machine="id", checkpoint="cp"),)
+    new = replace(old, properties=replace(old.properties, blank_checkpoints=blank))
+    told = HostSettings(blank=(("id", "cp"),))
+    for before, after, record in ((None, new, told), (new, None, None)):
+        change = ResourceChange("servers", "host9", before, after)
+        world.state.apply(change)
+        assert (("host", "host9"), (15,)) in policy.touched(world.state, [change])
+        assert policy.record(world.state, ("host", "host9"), (15,)) == record
