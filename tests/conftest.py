@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,3 +36,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(why_no_lab())
     if item.get_closest_marker("soak") and PROFILE != "soak":
         pytest.skip("runs only in make soak")
+
+
+@functools.cache
+def _may_need_root(file: Path) -> bool:
+    return "mark.root" in file.read_text()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m root` reads only the files that have such tests: to collect all the others takes longer than many a test."""
+    if config.option.markexpr == "root" and collection_path.name.startswith("test_"):
+        return None if _may_need_root(collection_path) else True
+    return None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """So that none is passed over above."""
+    if item.get_closest_marker("root") and not _may_need_root(item.path):
+        raise pytest.UsageError(f"{item.nodeid} needs root: write pytest.mark.root in its own file")
