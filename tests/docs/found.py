@@ -5,6 +5,7 @@ field named `code` (or `detail_code`), by name or by position, also by way of a 
 """
 
 import ast
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ def _trees() -> Iterator[ast.Module]:
 # Error codes
 
 
-def error_codes() -> set[str]:
+@functools.cache
+def error_codes() -> frozenset[str]:
     """Every code that an error or a problem of a host can carry."""
     trees = list(_trees())
     constants = {name: value for tree in trees for name, value in _constants(tree)}
@@ -44,7 +46,7 @@ def error_codes() -> set[str]:
         for node in ast.walk(tree):
             for value in _values(node, places):
                 codes |= set(_literals(value, constants))
-    return {code for code in codes if _CODE.match(code)}
+    return frozenset(code for code in codes if _CODE.match(code))
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from weft.fakes.hyperv.powershell.session import OutputOf, Session, error_record
 from weft.fakes.hyperv.powershell.tree import descend, inner, line, part, parts, text
 from weft.fakes.hyperv.powershell.values import NOTHING, Record, ScriptBlock, unrolled
 
-_LOOP_BOUND = 100_000
+_LOOP_BOUND = 10_000
 """A `while` that is not over by then never ends: nothing outside the script changes the fake meanwhile."""
 
 
