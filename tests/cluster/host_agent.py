@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
-from weft.model.hypervisor import HypervisorState, MachineState
-from weft.model.records import Machine, PortBinding
+from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
+from weft.model.records import Errand, Machine, PortBinding
 from weft.wire.messages import HOST_STREAM, Facts, Insist, MachineFact, PortFact, SeenMac
 
 
@@ -39,6 +39,10 @@ class Host(FeedAgent):
         self.dynamic_range: tuple[int, int] | None = None
         self.by_hand: set[str] = set()
         """Machines that another hand made run or stop: left until the record follows."""
+        self.errands: dict[str, tuple[int, str]] = {}
+        """What came of the last errand of each machine; only a host with `states` does any."""
+        self.at_a_time = 1
+        """So many errands are done in a turn."""
         self._told: Facts | None = None
 
     def work(self) -> None:
@@ -65,8 +69,24 @@ class Host(FeedAgent):
             for name, record in self.copying.items():
                 self._hand_over(name, record)
             self.copying.clear()
+        left = self.at_a_time
         for name, record in wanted.items():
-            self._one(name, record)
+            if record.errand is None or self.errands.get(name, (0, ""))[0] == record.errand.number:
+                self._one(name, record)
+            elif left:
+                left -= 1
+                self._errand(name, record.errand)
+
+    def _errand(self, name: str, errand: Errand) -> None:
+        self.errands[name] = (errand.number, self.refuses)
+        if errand.kind == "checkpoint" and not self.refuses:
+            assert self.states is not None
+            taken = CheckpointState(f"{name}-{errand.number}", errand.name)
+            self.states[name] = replace(self.states[name], checkpoints=(*self.states[name].checkpoints, taken))
+
+    def keep(self, *names: str) -> None:
+        """Its hypervisor keeps these machines of ours, by their names for ids."""
+        self.states = {name: MachineState(name, "Off", name=name) for name in names}
 
     def _one(self, name: str, record: Machine) -> None:
         power = self.machines.get(name, "Off")
@@ -117,7 +137,8 @@ class Host(FeedAgent):
         power = self.machines.get(name, "Off")
         own = next((key for key, one in (self.states or {}).items() if one.machine == name), "")
         by_hand = name in self.by_hand
-        return MachineFact(name, power, generation, failure, name in self.copying, presence, own, by_hand)
+        ended = self.errands.get(name, (0, ""))
+        return MachineFact(name, power, generation, failure, name in self.copying, presence, own, by_hand, *ended)
 
     def _hypervisor(self) -> HypervisorState | None:
         if self.states is None:
@@ -150,8 +171,8 @@ class Host(FeedAgent):
 class Rack:
     """The hosts, worked by one task."""
 
-    def __init__(self, *servers: str):
-        self.hosts = {server: Host(server, self) for server in servers}
+    def __init__(self, *servers: str, hypervisor: str = "lab"):
+        self.hosts = {server: Host(server, self, hypervisor) for server in servers}
         self._task: asyncio.Task | None = None
 
     def connect(self, publisher: Publisher) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 
+from weft.agent.errands import Errands
 from weft.agent.guests import Guests
 from weft.agent.hypervisors import Hypervisor, Verb
 from weft.agent.isolation import isolating
@@ -72,7 +73,7 @@ class Agent:
         self._hypervisor = hypervisor
         self._memory = memory
         self._wake = asyncio.Event()
-        self._verbs = Verbs(hypervisor, self._hypervisor_changed) if hypervisor else None
+        self._verbs = Verbs(hypervisor, self._hypervisor_changed, _errands(memory)) if hypervisor else None
         self._inbox: deque[tuple[Frame, bytes]] = deque()
         self._outbox: asyncio.Queue[ToController] | None = None
         self._unacked: dict[int, tuple[int, int]] = {}
@@ -388,3 +389,7 @@ class Agent:
     def _say(self, message: ToController) -> None:
         if self._outbox is not None:
             self._outbox.put_nowait(message)
+
+
+def _errands(memory: Memory | None) -> Errands | None:
+    return Errands(memory.errands(), memory.remember_errands) if memory is not None else None

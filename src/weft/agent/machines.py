@@ -9,7 +9,21 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from weft.agent.bindings import Local
-from weft.agent.hypervisors import Blank, Define, Migrate, Prepare, Remove, Save, SetMacs, SetRange, Start, Stop, Verb
+from weft.agent.errands import Ended, due, has_failed
+from weft.agent.hypervisors import (
+    Blank,
+    CarryOut,
+    Define,
+    Migrate,
+    Prepare,
+    Remove,
+    Save,
+    SetMacs,
+    SetRange,
+    Start,
+    Stop,
+    Verb,
+)
 from weft.core.blanking import found, is_blank, why_not
 from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, PortBinding, SubnetRecord
@@ -45,6 +59,8 @@ class World(msgspec.Struct, frozen=True):
     """All machines that the hypervisor has, strangers too."""
     by_hand: Collection[str] = ()
     """Machines that another hand made run, stop or come here (hands.py): left as they are."""
+    errands: Mapping[str, Ended] = {}
+    """By machine: the last errand that has ended."""
     isolating: Mapping[str, Verb] = {}
     """What is to be done to machines that run beside a lawful user of their address (isolation.py)."""
 
@@ -54,12 +70,27 @@ def verb_for(name: str, world: World) -> Verb | None:
     machine, state = world.machines.get(name), world.states.get(name)
     if name in world.isolating:
         return world.isolating[name]
-    if name in world.by_hand:
+    if machine is not None and state is not None and (asked := _errand(machine, state, world)) is not None:
+        # before all else, also where another hand was at the machine: its record waits for this
+        return asked
+    if name in world.by_hand or (machine is not None and has_failed(machine, world.errands)):
         return None
     if machine is None:
         return _leave(name, state, world)
-    if name in world.missing:
+    return None if name in world.missing else _level(name, machine, state, world)
+
+
+def _errand(machine: Machine, state: MachineState, world: World) -> Verb | None:
+    """What is to be done once. A machine that goes back in time is off for it."""
+    errand = due(machine, world.errands)
+    if errand is None or state.awaited or not world.in_sync:
         return None
+    if errand.kind == "restore" and state.power == "Running":
+        return Stop(machine.machine, state.id)
+    return CarryOut(machine, _bindings(machine, world), state.id)
+
+
+def _level(name: str, machine: Machine, state: MachineState | None, world: World) -> Verb | None:
     match machine.power:
         case "Absent":
             return Remove(name, _id(state), with_files=True) if state is not None and world.in_sync else None

@@ -25,6 +25,8 @@ MACHINES = "machines"
 """Names of the machines that the hypervisor had, one to a line."""
 POWERS = "powers"
 """Which boot of the host it was, and in which power each machine and its record agreed; see weft.agent.hands."""
+ERRANDS = "errands"
+"""What came of the last errand of each machine; see weft.agent.errands."""
 _MAGIC = b"weft policy 2\n"
 _HEAD = 12
 """Length of the frame, check of the length, check of the frame. Without a check of its own, a damaged length that
@@ -91,6 +93,23 @@ class Memory:
         fresh = self._path.with_name(f"{POWERS}.new")
         fresh.write_bytes(msgspec.json.encode((boot, agreed), order="sorted"))
         os.replace(fresh, self._path.with_name(POWERS))
+
+    def errands(self) -> dict[str, tuple[int, str]]:
+        """The last errand of each machine, and why it failed; nothing if nothing that makes sense is remembered."""
+        try:
+            return msgspec.json.decode((self._path.parent / ERRANDS).read_bytes(), type=dict[str, tuple[int, str]])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def remember_errands(self, ended: Mapping[str, tuple[int, str]]) -> None:
+        """Replace what errands() answers, synced to disk: what a host forgot would be done a second time."""
+        fresh = self._path.with_name(f"{ERRANDS}.new")
+        with open(fresh, "wb") as file:
+            file.write(msgspec.json.encode(ended, order="sorted"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self._path.with_name(ERRANDS))
+        _sync_folder(self._path.parent)
 
     def append(self, frame: bytes) -> None:
         """Remember a frame as it came; it survives the death of this process when this returns."""

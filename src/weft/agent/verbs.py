@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
+from weft.agent.errands import Ended, Errands
 from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
 from weft.agent.machines import HOST, World, host_problems, host_verbs, known, names, verb_for
 from weft.agent.reconcile import FAILED
@@ -45,7 +46,8 @@ class _Attempt(msgspec.Struct):
 class Verbs:
     """One host's hypervisor at work."""
 
-    def __init__(self, hypervisor: Hypervisor, wake: Callable[[], None]) -> None:
+    def __init__(self, hypervisor: Hypervisor, wake: Callable[[], None], errands: Errands | None = None) -> None:
+        self.errands = errands or Errands({}, lambda ended: None)
         self.leaving: set[str] = set()
         self.migrated: set[str] = set()
         """Machines whose migration ended, well or not, after the hypervisor was last asked what runs here."""
@@ -60,6 +62,8 @@ class Verbs:
         """Start what is due. Returns the seconds until something will be due again; None if nothing waits."""
         now = asyncio.get_running_loop().time()
         waits: list[float] = []
+        self.errands.settle(world.machines, world.states, world.missing, self._tasks.keys() | self.ended)
+        world = msgspec.structs.replace(world, errands=self.errands.ended)
         own = host_verbs(world)
         for name in (*self._of_host(own), *names(world)):
             if name in self._tasks:
@@ -116,10 +120,15 @@ class Verbs:
                     presence(name),
                     state.id if state else "",
                     name in world.by_hand,
-                    busy=name in self._tasks and isinstance(self._attempts[name].verb, Define | Remove | CarryOut),
+                    *self._errand(name),
+                    name in self._tasks and isinstance(self._attempts[name].verb, Define | Remove | CarryOut),
                 )
             )
         return tuple(result)
+
+    def _errand(self, name: str) -> Ended:
+        """Told only with what the hypervisor says since."""
+        return (0, "") if name in self.ended else self.errands.ended.get(name, (0, ""))
 
     def _is_migrating(self, name: str) -> bool:
         under_way = name in self._tasks and isinstance(self._attempts[name].verb, Migrate)
@@ -142,13 +151,16 @@ class Verbs:
             attempt.failure, attempt.pause = "", AGAIN_SECONDS
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
+            self._end_errand(attempt.verb, "")
         except HypervisorFailure as failure:
             if attempt.failed(str(failure)):
                 log.warning("%s", failure)
+            self._end_errand(attempt.verb, str(failure))
         except Exception as error:  # a driver's bug: this machine has failed, the others go on
             verb = f"{type(attempt.verb).__name__} of {name}"
             if attempt.failed(f"{verb}: {type(error).__name__}: {error}"):
                 log.exception("%s: the driver broke", verb)
+            self._end_errand(attempt.verb, f"{verb}: {error}")
         finally:
             attempt.not_before = asyncio.get_running_loop().time() + attempt.pause
             del self._tasks[name]
@@ -156,3 +168,9 @@ class Verbs:
             if isinstance(attempt.verb, Migrate):
                 self.migrated.add(name)
             self._wake()
+
+    def _end_errand(self, verb: Verb, failure: str) -> None:
+        """Well or not, it is not carried out again."""
+        if isinstance(verb, CarryOut) and verb.machine.errand is not None:
+            name = verb.machine.machine
+            self.errands.end(name, verb.machine.errand.number, failure, {*self.errands.ended, name})

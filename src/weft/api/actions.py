@@ -13,7 +13,7 @@ from weft.model.errors import Invalid, InvalidMacAddress, InvalidReference
 from weft.model.kinds import NETWORK_INTERFACES, OWN_NAMES, SERVERS, VIRTUAL_MACHINES, is_own, owned_kind
 from weft.model.values import check_resource_id, parse_mac
 
-NEVER, IF_RUNNING, ALWAYS = "never", "if running", "always"
+NEVER, IF_RUNNING, IF_KEPT, ALWAYS = "never", "if running", "if its host keeps it", "always"
 
 
 class Action(NamedTuple):
@@ -22,7 +22,7 @@ class Action(NamedTuple):
     name: str
     """As in the URL; matched in any case."""
     body: type[bodies.Nothing]
-    command: Callable[[str, Any], commands.Command]
+    command: Callable[[str, Any], Any]
     says: str
     waits: str = NEVER
     """Whether a host is waited for (weft.control.machines); what never waits is one transaction."""
@@ -57,8 +57,12 @@ def _checkpoint(machine: str, body: bodies.Capture) -> commands.TakeCheckpoint:
     return commands.TakeCheckpoint(machine, _name_of_capture(body.resource_id))
 
 
-def _export(machine: str, body: bodies.Capture) -> commands.ExportMachine:
-    return commands.ExportMachine(machine, _name_of_capture(body.resource_id))
+def _export(machine: str, body: bodies.Export) -> commands.ExportMachine:
+    return commands.ExportMachine(machine, _name_of_capture(body.resource_id), body.path)
+
+
+def _rewrite(machine: str, body: bodies.RewriteCheckpoints) -> commands.RewriteCheckpoints:
+    return commands.RewriteCheckpoints(machine, check_resource_id(body.checkpoint) if body.checkpoint else "")
 
 
 def _clone(machine: str, body: bodies.Clone) -> commands.Clone:
@@ -154,8 +158,15 @@ _TABLE = (
     Action("restore", bodies.Restore, _restore, "Back to a checkpoint, over all its interfaces", IF_RUNNING),
     Action("renewMac", bodies.RenewMac, _renew, "Give an interface of it another MAC address", IF_RUNNING),
     Action("clone", bodies.Clone, _clone, "Make a new machine, or a template, from it"),
-    Action("checkpoint", bodies.Capture, _checkpoint, "Capture the addresses of its interfaces"),
-    Action("export", bodies.Capture, _export, "Note that a copy of it outside holds its addresses"),
+    Action("checkpoint", bodies.Capture, _checkpoint, "Capture it, and the addresses of its interfaces", IF_KEPT),
+    Action("export", bodies.Export, _export, "Note that a copy of it outside holds its addresses", IF_KEPT),
+    Action(
+        "rewriteCheckpoints",
+        bodies.RewriteCheckpoints,
+        _rewrite,
+        "Give its checkpoints the MAC addresses that its interfaces own",
+        ALWAYS,
+    ),
     Action("import", bodies.Import, _import, "Take in a machine made elsewhere", on_collection=True),
 )
 

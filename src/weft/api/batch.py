@@ -8,13 +8,13 @@ among the requests are resolved whatever their order.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from weft.api import convert, faults
-from weft.api.actions import NEVER, Asked, action_of, check_batched, place_of_action, understand
+from weft.api.actions import Asked, action_of, check_batched, place_of_action, understand
 from weft.api.call import Answer, Call, encode, json_answer
 from weft.api.changes import readable
 from weft.api.machines import MachineActions, reported
@@ -73,7 +73,7 @@ class Batches:
         if not batch.atomic:
             return await self._each(call, batch.requests, wait_s)
         writes = _understand_all(batch.requests)
-        command = Batch(tuple(write.command for write in writes))
+        command = Batch(tuple(self._command(at, write) for at, write in enumerate(writes)))
         try:
             if call.flag("dryRun"):
                 return self._dry(writes, command)
@@ -81,6 +81,14 @@ class Batches:
         except Refusal as fault:
             if fault.position is not None:
                 _name(fault, fault.position)
+            raise
+
+    def _command(self, at: int, write: _Write) -> Any:
+        """With the part of a machine's host. Raises a Refusal whose target names the request."""
+        try:
+            return write.command if write.asked is None else self._actions.of_batch(write.asked)
+        except Refusal as fault:
+            _name(fault, at)
             raise
 
     def _answer(self, writes: Sequence[_Write], decision: Decision) -> Answer:
@@ -128,12 +136,20 @@ class Batches:
             except Exception as fault:
                 responses[at] = self._failed(call, at, fault)
 
-        for together in _turns(pending):
+        for together in _turns(pending, self._acts):
             # tasks begin in this order, so the writer decides in this order, many to a commit
             await asyncio.gather(*(carry_out(at, write) for at, write in together))
         if wait_s is not None and not dry:
             await self._controller.wait_applied(self._controller.state.revision, wait_s)
         return json_answer({"responses": responses} | ({"dryRun": True} if dry else {}))
+
+    def _acts(self, write: _Write) -> bool:
+        """May a host have to be waited for?"""
+        try:
+            return write.asked is not None and self._actions.waits(write.asked)
+        except Refusal:
+            # it will be told so in its turn
+            return True
 
     def _dry_one(self, write: _Write) -> dict[str, Any]:
         if write.asked is not None:
@@ -144,7 +160,7 @@ class Batches:
 
     async def _one(self, call: Call, write: _Write, request_id: str | None) -> Any:
         """One response; under a request id that was there before the one that was given then. Raises as submit()."""
-        if write.asked is not None and write.asked.action.waits != NEVER:
+        if write.asked is not None and self._actions.waits(write.asked):
             return await self._waiting(call, write.asked, request_id)
         if request_id is None:
             submitted = await self._controller.submit(write.command, call.actor)
@@ -254,13 +270,13 @@ def _understand_action(request: _Request, prefix: str, segments: list[str]) -> _
     return _Write(asked.command, asked=asked)
 
 
-def _turns(pending: Sequence[tuple[int, _Write]]) -> Iterator[list[tuple[int, _Write]]]:
+def _turns(pending: Sequence[tuple[int, _Write]], acts: Callable[[_Write], bool]) -> Iterator[list[tuple[int, _Write]]]:
     """What can go side by side. An action that may wait for a host looks at its machine when it begins: what comes
     before it must be done by then, also another one on that machine, and what comes after must not be."""
     together: list[tuple[int, _Write]] = []
     acting: set[str] = set()
     for at, write in pending:
-        machine = write.asked.machine.lower() if write.asked is not None and write.asked.action.waits != NEVER else ""
+        machine = write.asked.machine.lower() if write.asked is not None and acts(write) else ""
         if together and (bool(machine) != bool(acting) or machine in acting):
             yield together
             together, acting = [], set()

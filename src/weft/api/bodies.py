@@ -66,9 +66,19 @@ class Clone(Nothing, frozen=True):
 
 
 class Capture(Nothing, frozen=True):
-    """checkpoint and export."""
+    """checkpoint."""
 
     resource_id: str
+
+
+class Export(Capture, frozen=True):
+    path: str = ""
+    """Folder on the host that its hypervisor exports it to."""
+
+
+class RewriteCheckpoints(Nothing, frozen=True):
+    checkpoint: str = ""
+    dry_run: bool = False
 
 
 class Restore(Nothing, frozen=True):

@@ -13,15 +13,26 @@ from typing import Any
 import msgspec
 
 from weft.api import creating
-from weft.api.actions import NEVER, Asked, action_of, understand
+from weft.api.actions import IF_KEPT, NEVER, Asked, action_of, understand
 from weft.api.answers import Answers, Members
 from weft.api.call import Answer, Call, json_answer
 from weft.api.changes import readable
 from weft.api.faults import MethodNotAllowed
 from weft.api.resources import Resources, dry_answer, keep, kept, kept_id, wait_of
 from weft.control.controller import Controller
-from weft.core.commands import Actor, BeginMove, CreateMachine, Decision, RenewMac, Restore, Restored, SetPower
-from weft.model.errors import InvalidReference, NotFound
+from weft.core.commands import (
+    Actor,
+    BeginMove,
+    CreateMachine,
+    Decision,
+    ExportMachine,
+    RenewMac,
+    Restore,
+    RewriteCheckpoints,
+    SetPower,
+    TakeCheckpoint,
+)
+from weft.model.errors import Invalid, InvalidReference, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 
 
@@ -39,9 +50,10 @@ class MachineActions:
         action = action_of(machine, verb)
         if call.method != "POST":
             raise MethodNotAllowed(call.method, ("POST",))
-        if action.waits == NEVER:
+        if action.waits in (NEVER, IF_KEPT):
             asked = understand(machine, verb, call.body)
-            return await self._resources.write(call, asked.command, lambda decision: self._answer(asked, decision))
+            if not self.waits(asked):
+                return await self._resources.write(call, asked.command, lambda decision: self._answer(asked, decision))
         dry = call.flag("dryRun")
         wait_s = wait_of(call)
         request_id = None if dry else kept_id(call)
@@ -90,6 +102,32 @@ class MachineActions:
         await self._controller.machines.delete(machine, call.when, call.actor)
         return Answer(200)
 
+    def waits(self, asked: Asked) -> bool:
+        """May a host have to be waited for? What need not is one transaction. Raises NotReady."""
+        waits = asked.action.waits
+        return waits != NEVER and (waits != IF_KEPT or self._on_host(asked) is not asked.command)
+
+    def _on_host(self, asked: Asked) -> Any:
+        """The command with its host's part. Raises NotReady."""
+        return self._controller.machines.errands.on_host(asked.command)
+
+    def of_batch(self, asked: Asked) -> Any:
+        """An action as a part of an atomic batch, with its host's part, which is not waited for. Raises NotReady,
+        Invalid."""
+        command = self._on_host(asked)
+        if command is not asked.command and getattr(asked.command, "addresses", "") == "keep":
+            raise Invalid(
+                f"To go back with the addresses of now, the host of '{asked.machine}' has to rewrite its checkpoint "
+                "first: restore it by itself.",
+                code="OperationNotSupported",
+            )
+        return command
+
+    async def delete_checkpoint(self, call: Call, machine: str, checkpoint: str) -> Answer:
+        """DELETE of a checkpoint that the machine's host has too. Raises as handle()."""
+        await self._controller.machines.delete_checkpoint(machine, checkpoint, call.when, call.actor)
+        return Answer(200)
+
     async def _work(self, call: Call, asked: Asked) -> Answer:
         members = await self.perform(asked, call.actor)
         return json_answer(members, headers=((b"etag", members["etag"].encode()),))
@@ -97,7 +135,7 @@ class MachineActions:
     async def perform(self, asked: Asked, actor: Actor) -> Members:
         """Carry out an action that hosts may have to be waited for; the machine. Raises as handle()."""
         machines, command = self._controller.machines, asked.command
-        report: Sequence[Restored] = ()
+        report: Sequence[Any] = ()
         if isinstance(command, SetPower):
             act = {"Running": machines.start, "Off": machines.stop, "Saved": machines.save}[command.power]
             await act(command.machine, actor)
@@ -105,6 +143,10 @@ class MachineActions:
             _, report = await machines.restore(
                 command.machine, command.checkpoint, command.addresses, command.if_taken, actor
             )
+        elif isinstance(command, TakeCheckpoint | ExportMachine):
+            await machines.capture(command, actor)
+        elif isinstance(command, RewriteCheckpoints):
+            report = await machines.rewrite(command, actor)
         elif isinstance(command, RenewMac):
             _, report = await machines.renew(
                 command.machine, command.interface, command.mac_address, command.force, actor
@@ -150,6 +192,11 @@ class MachineActions:
             task.exception()
 
     def _dry(self, asked: Asked) -> Answer:
+        if isinstance(asked.command, RewriteCheckpoints):
+            rewrites = self._controller.machines.rewrites(asked.command)
+            return json_answer(
+                {"dryRun": True, "outcome": "done", "changes": [], "properties": _report(asked, rewrites)}
+            )
         decision = self.dry_run(asked)
         answer: Members = {"dryRun": True, "outcome": decision.outcome, "changes": readable(decision.changes)}
         return json_answer(answer | reported(asked, decision))
@@ -159,7 +206,7 @@ class MachineActions:
         if isinstance(asked.command, Restore | RenewMac):
             # as if the machine were stopped for it and started again, where that is what would be done
             return self._controller.machines.dry_run(asked.command)
-        return self._controller.dry_run(asked.command)
+        return self._controller.dry_run(self._on_host(asked))
 
     def _answer(self, asked: Asked, decision: Decision) -> Answer:
         members = self.members(asked, decision)
@@ -170,7 +217,7 @@ class MachineActions:
         """The machine as an action on it is answered, its changes in the state; None if it has gone since."""
         return self._members(asked, decision.report)
 
-    def _members(self, asked: Asked, report: Sequence[Restored]) -> Members | None:
+    def _members(self, asked: Asked, report: Sequence[Any]) -> Members | None:
         machine = self._controller.state.get(VIRTUAL_MACHINES.name, asked.made)
         if machine is None:
             return None
@@ -185,8 +232,8 @@ def reported(asked: Asked, decision: Decision) -> Members:
     return {"properties": found} if found else {}
 
 
-def _report(asked: Asked, report: Sequence[Restored]) -> Members:
+def _report(asked: Asked, report: Sequence[Any]) -> Members:
     """What became of each interface, under the name of the action."""
-    if isinstance(asked.command, Restore | RenewMac):
+    if isinstance(asked.command, Restore | RenewMac | RewriteCheckpoints):
         return {asked.action.name: msgspec.to_builtins(tuple(report))}
     return {}

@@ -24,6 +24,7 @@ from weft.api.places import VERSIONS, place_of
 from weft.api.resources import Resources
 from weft.control.controller import Controller
 from weft.model.errors import Refusal
+from weft.model.kinds import CHECKPOINTS
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -83,6 +84,8 @@ class Routes:
         kind, last = (rest[0].lower(), rest[-1].lower()) if rest else ("", "")
         if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed", "conflicts"):
             return await self._verb(call, kind)
+        if kind == "virtualmachines" and len(rest) == 4 and self._is_on_host(call, rest):
+            return await self._actions.delete_checkpoint(call, rest[1], rest[3])
         if kind == "virtualmachines" and len(rest) <= 2 and (whole := self._whole_machine(call, rest)) is not None:
             return await whole
         if kind == "virtualmachines" and (asked := place_of_action(call.method, rest)) is not None:
@@ -118,6 +121,12 @@ class Routes:
                 return self._host_addresses.addresses(call, server)
             case _:
                 return host_machines.machines(self._controller, call, server)
+
+    def _is_on_host(self, call: Call, rest: list[str]) -> bool:
+        """Is a checkpoint deleted that the machine's host has to delete too?"""
+        if call.method != "DELETE" or rest[2].lower() != CHECKPOINTS.name or call.flag("dryRun"):
+            return False
+        return self._controller.machines.is_on_host(rest[1], rest[3])
 
     async def _audit(self, call: Call, rest: list[str]) -> Answer:
         if rest[0].lower() == "schemas":

@@ -31,9 +31,10 @@ class Capture(msgspec.Struct, frozen=True):
         return f"{collection(self.machine, self.kind)}/{last_of(self.name)}"
 
 
-async def take(client: Client, capture: Capture, ask: Ask) -> None:
-    """Make it, and show what it holds."""
-    action = Action(capture.machine, capture.word, {"resourceId": capture.name})
+async def take(client: Client, capture: Capture, ask: Ask, path: str = "") -> None:
+    """Make it, and show what it holds. `path` is where the host exports it to."""
+    body = {"resourceId": capture.name} | ({"path": path} if path else {})
+    action = Action(capture.machine, capture.word, body)
     answer = (await client.post(action.path, action.body, ask.write)).body
     if not ask.dry_run:
         answer = await client.get(capture.path)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from weft.cli import captures, complete, listing, show
+from weft.cli import captures, complete, errands, listing, show
 from weft.cli.actions import NOTHING_CHANGED, Action, Ask, DryRun, Name, print_dry
 from weft.cli.captures import Capture
 from weft.cli.columns import name_of
@@ -146,8 +146,12 @@ async def _restore_all(client: Client, actions: list[Action], ask: Ask) -> None:
         print_dry(answer, ask.output) if ask.dry_run else listing.several(VIRTUAL_MACHINES, machines, ask.output)
         return
     _print_outcomes(machines, ask)
-    if not ask.dry_run:
-        show.say(f"{len(machines)} machines restored, in one revision")
+    if ask.dry_run:
+        return
+    show.say(f"{len(machines)} machines restored, in one revision")
+    if errands.has_errands(machines):
+        # their hosts go back as well, each by itself
+        await errands.all_done(client, [vm["resourceId"] for vm in machines], "back on their hosts")
 
 
 def _print_outcomes(machines: list[Any], ask: Ask) -> None:

@@ -68,6 +68,9 @@ def export(
     ctx: typer.Context,
     name: Name,
     export_name: Annotated[str, typer.Argument(metavar="EXPORT", help="A new name.")],
+    path: Annotated[
+        str, typer.Option("--path", metavar="FOLDER", help="On its host: the hypervisor exports it there.")
+    ] = "",
     dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
@@ -76,9 +79,10 @@ def export(
 
     \b
     weft vm export web1 friday
+    weft vm export web1 friday --path /exports
     """
     capture = Capture(EXPORTS, name, export_name)
-    run(ctx, controller, lambda client: captures.take(client, capture, Ask(output, controller, dry_run)))
+    run(ctx, controller, lambda client: captures.take(client, capture, Ask(output, controller, dry_run), path))
 
 
 @app.command("exports", epilog=EPILOG)

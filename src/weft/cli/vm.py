@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from weft.cli import checkpoints, columns, complete, copies, creation, listing, renewal, show
+from weft.cli import checkpoints, columns, complete, copies, creation, errands, listing, renewal, show
 from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, machines_on, print_dry
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
@@ -207,5 +207,6 @@ def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces:
 
 app.add_typer(creation.app)
 app.add_typer(checkpoints.app)
+app.add_typer(errands.app)
 app.add_typer(copies.app)
 app.add_typer(renewal.app)

@@ -56,7 +56,7 @@ class Controller:
         self._observations = Observations(
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
         )
-        self.publisher.on_facts = self._observations.heard
+        self.publisher.on_facts = self._heard
         self.publisher.may_run = Twins(self.writer, self.publisher).refusal
         self._watch = Watch(store, loaded.generation, loaded.revision)
         self._usage = Usage(self.state, store, loaded.ledger)
@@ -80,6 +80,7 @@ class Controller:
         working = (
             asyncio.create_task(self._clockwork.run(), name="clockwork"),
             asyncio.create_task(self._observations.run(), name="observations"),
+            asyncio.create_task(self.machines.errands.run(), name="errands"),
         )
         self.machines.resume()
         try:
@@ -94,6 +95,11 @@ class Controller:
     def close(self) -> None:
         """Let go of the store; after running() has ended."""
         self._store.close()
+
+    def _heard(self, server: str) -> None:
+        """An agent told its facts."""
+        self._observations.heard(server)
+        self.machines.errands.heard(server)
 
     def _committed(self, commit: Commit) -> None:
         for change in commit.changes:

@@ -13,27 +13,35 @@ from typing import Any, TypeVar
 
 from weft.control.creations import Creations
 from weft.control.drivers import defines
+from weft.control.errands import Errands
 from weft.control.failover import FAILOVER_TIMEOUT_S, Failovers
 from weft.control.moves import UNDER_WAY, Moves
 from weft.control.power import POWER_TIMEOUT_S, Power
 from weft.control.publisher import Publisher
 from weft.control.restarts import Restarts
+from weft.control.rewriting import Rewrite, Rewriting
 from weft.control.writer import Writer
 from weft.core.changes import Commit
 from weft.core.commands import (
     Actor,
+    BeginErrand,
     BeginMove,
     BeginRemoval,
     CreateMachine,
     Decision,
+    Delete,
+    ExportMachine,
+    Path,
     Preconditions,
     RenewMac,
     Restore,
     Restored,
+    RewriteCheckpoints,
+    TakeCheckpoint,
 )
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import Conflict, NotReady, WaitTimedOut
-from weft.model.kinds import VIRTUAL_MACHINES
+from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +66,8 @@ class Machines:
         self._power = Power(writer, publisher, self._moves)
         self._restarts = Restarts(writer, self._power)
         self._creations = Creations(writer, publisher, self._moves)
+        self.errands = Errands(writer, publisher)
+        self._rewriting = Rewriting(writer, publisher, self.errands)
         self._failovers = Failovers(writer, publisher, self._power, self._moves)
         self._busy: dict[str, asyncio.Task[Any]] = {}
         self._making: set[str] = set()
@@ -120,6 +130,7 @@ class Machines:
     def committed(self, commit: Commit) -> None:
         """Told of every commit."""
         self._creations.committed(commit)
+        self.errands.committed(commit)
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
@@ -154,11 +165,57 @@ class Machines:
     ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
         """Back to a checkpoint, with a Restored per interface; see core.commands.Restore for the words.
 
-        A running machine whose addresses change is stopped for it and started again. Raises Refusal (AddressesTaken,
-        ActiveTwin ...) with nothing changed, NotReady or StoreUnavailable with the addresses it had.
+        Where its host has the checkpoint it goes back to it, and the machine has the power of then. Else a running
+        machine whose addresses change is stopped for it and started again. Raises Refusal (AddressesTaken, ActiveTwin
+        ...) with nothing changed, NotReady or StoreUnavailable with the addresses it had.
         """
         command = Restore(machine, checkpoint, addresses, if_taken)
+        if self.errands.there(machine, checkpoint) is not None:
+            return await self._alone(machine, self._went_back(command, actor))
         return await self._alone(machine, self._changed(command, actor))
+
+    async def _went_back(self, command: Restore, actor: Actor) -> tuple[VirtualMachine, tuple[Restored, ...]]:
+        if command.addresses == "keep":
+            # or it would come back with what it had then
+            self._writer.dry_run(self.errands.on_host(command))
+            await self._rewriting.carry_out(RewriteCheckpoints(command.machine, command.checkpoint), actor)
+        return await self._errand(command, actor)
+
+    async def _errand(
+        self, command: Restore | TakeCheckpoint | ExportMachine, actor: Actor
+    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
+        done = await self.errands.carry_out(command.machine, self.errands.on_host(command), actor)
+        report = done.decision.report if done.decision is not None else ()
+        return self._power.machine(command.machine), report
+
+    async def capture(self, command: TakeCheckpoint | ExportMachine, actor: Actor) -> VirtualMachine:
+        """Take a checkpoint, or make an export, on the machine's host too. Raises Refusal, NotReady with nothing done,
+        WaitTimedOut when the host is still at it."""
+        return (await self._alone(command.machine, self._errand(command, actor)))[0]
+
+    def is_on_host(self, machine: str, checkpoint: str) -> bool:
+        """Has its host a checkpoint of the machine too? Raises NotReady."""
+        return self.errands.there(machine, checkpoint) is not None
+
+    async def delete_checkpoint(self, machine: str, checkpoint: str, when: Preconditions, actor: Actor) -> None:
+        """On its host first, then in the ledger. Raises as capture()."""
+        path = Path(VIRTUAL_MACHINES.name, machine, ((CHECKPOINTS.name, checkpoint),))
+        self._writer.dry_run(Delete(path, when))
+        there = self.errands.there(machine, checkpoint)
+        own_id = there.id if there is not None else ""
+        command = BeginErrand(machine, "deleteCheckpoint", checkpoint, own_id)
+        await self._alone(machine, self.errands.carry_out(machine, command, actor))
+
+    def rewrites(self, command: RewriteCheckpoints) -> list[Rewrite]:
+        """What rewrite() would change. Raises NotFound, NotReady."""
+        return self._rewriting.wanted(command)
+
+    async def rewrite(self, command: RewriteCheckpoints, actor: Actor) -> list[Rewrite]:
+        """Give checkpoints the MAC addresses that the machine's interfaces own, on its host and in the ledger.
+
+        Raises as capture(); those before the one that failed are done.
+        """
+        return await self._alone(command.machine, self._rewriting.carry_out(command, actor))
 
     async def renew(
         self, machine: str, interface: str, mac: str, force: bool, actor: Actor
@@ -169,6 +226,8 @@ class Machines:
 
     def dry_run(self, command: Restore | RenewMac) -> Decision:
         """What restore() or renew() would come to, also where the machine would be stopped for it. Raises Refusal."""
+        if isinstance(command, Restore) and (steps := self.errands.on_host(command)) is not command:
+            return self._writer.dry_run(steps)
         return self._restarts.dry_run(command) if self._needs_restart(command) else self._writer.dry_run(command)
 
     async def failover(
@@ -196,6 +255,7 @@ class Machines:
         self._failovers.begin()
         self._restarts.look()
         self._creations.look()
+        self.errands.look()
         for machine in self._state.all(VIRTUAL_MACHINES.name):
             if machine.properties.move is not None:
                 self._moving.add(machine.resource_id.lower())

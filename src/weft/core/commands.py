@@ -119,6 +119,37 @@ class BeginRemoval(msgspec.Struct, frozen=True):
     when: Preconditions = Preconditions()
 
 
+class BeginErrand(msgspec.Struct, frozen=True):
+    """Ask a machine's host for something that its hypervisor does once; see weft.model.workload.Errand."""
+
+    machine: str
+    kind: str
+    name: str = ""
+    id: str = ""
+    """The hypervisor's own of the checkpoint."""
+    path: str = ""
+    power: str = ""
+    """What the machine is from now on; empty: what it was."""
+    before: str = ""
+    """What it was before the command that this is a part of."""
+
+
+class EndErrand(msgspec.Struct, frozen=True):
+    """The host has done it, or failed."""
+
+    machine: str
+    number: int
+    failure: str = ""
+
+
+class RewriteCheckpoints(msgspec.Struct, frozen=True):
+    """Give all checkpoints of a machine, or one, the MAC addresses that its interfaces own. Never decided: carried out
+    as an errand per checkpoint (weft.control.errands)."""
+
+    machine: str
+    checkpoint: str = ""
+
+
 class Clone(msgspec.Struct, frozen=True):
     """A new machine from a machine or a template. `addresses`: new (fresh grants in the same subnets), or keep (a legal
     twin that cannot run beside its source; not from a template)."""
@@ -164,6 +195,8 @@ class ExportMachine(msgspec.Struct, frozen=True):
 
     machine: str
     name: str
+    path: str = ""
+    """Folder on the host that its hypervisor exports it to; empty: somebody else makes the copy."""
 
 
 class ImportedInterface(msgspec.Struct, frozen=True):
@@ -331,6 +364,12 @@ class ReleaseInactive(msgspec.Struct, frozen=True):
     limit: int = 100
 
 
+class Steps(msgspec.Struct, frozen=True):
+    """Commands as one, decided one after the other in the order given: all or nothing."""
+
+    commands: tuple[Any, ...]
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Puts, deletes and MACHINE_COMMANDS as one: all or nothing, references among them resolved whatever their order.
 
@@ -340,7 +379,7 @@ class Batch(msgspec.Struct, frozen=True):
     commands: tuple[Any, ...]
 
 
-MachineCommand = Clone | TakeCheckpoint | Restore | ExportMachine | ImportMachine | RenewMac | Failover
+MachineCommand = Steps | Clone | TakeCheckpoint | Restore | ExportMachine | ImportMachine | RenewMac | Failover
 """What one machine is asked for, decided at once; power and moves need a host's answer."""
 
 HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
@@ -357,6 +396,8 @@ Command = (
     | CreateMachine
     | AdvanceCreation
     | BeginRemoval
+    | BeginErrand
+    | EndErrand
     | MachineCommand
     | MarkMachine
     | HostFact

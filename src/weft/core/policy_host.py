@@ -5,7 +5,7 @@ both is bounded by what is on this one host.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from weft.core.host_ranges import bounds
 from weft.core.index import interfaces_of as interface_ids
@@ -31,6 +31,7 @@ from weft.core.policy_places import (
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.records import (
+    Errand,
     HostRecord,
     HostSettings,
     Machine,
@@ -39,7 +40,7 @@ from weft.model.records import (
     ProviderAddress,
     RecordKey,
 )
-from weft.model.values import IpAddress, Mac, PackedIp, Rdid, pack_ip
+from weft.model.values import InstanceId, IpAddress, Mac, PackedIp, Rdid, pack_ip
 
 INCOMING, ABSENT = "Incoming", "Absent"
 NOWHERE = PackedIp(b"")
@@ -128,6 +129,7 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
         generation=move.generation if move is not None else 0,
         move_address=management_address(state, move_to) if move_to else "",
         hardware=machine.properties.hardware,
+        errand=_errand(machine, interfaces) if server_of(machine) == here else None,
         macs=tuple(mac_of(interface) if has_mac(interface) else NO_MAC for interface in interfaces),
     )
 
@@ -142,6 +144,16 @@ def host_settings(server: Server | None) -> HostSettings | None:
         blank=tuple((one.machine, one.checkpoint) for one in server.properties.blank_checkpoints),
     )
     return made if made != HostSettings() else None
+
+
+def _errand(machine: VirtualMachine, interfaces: Iterable[Interface]) -> Errand | None:
+    asked = machine.properties.errand
+    if asked is None or asked.phase != "asked":
+        return None
+    macs: tuple[tuple[InstanceId, Mac], ...] = ()
+    if asked.kind == "rewriteCheckpoint":
+        macs = tuple((instance_of(one), mac_of(one)) for one in interfaces if has_mac(one))
+    return Errand(asked.number, asked.kind, asked.name, asked.hypervisor_id, macs, asked.path)
 
 
 def is_leaving(machine: VirtualMachine) -> bool:

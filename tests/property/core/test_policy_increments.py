@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.cluster.world import World
 from weft.core import policy
+from weft.model.workload import Creation, Errand
 
 HOSTS = ("h1", "H2", "h3")
 ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.168.2.2"), "h3": ("192.168.2.3",)}
@@ -13,6 +14,7 @@ NETWORKS = {"blue": 60, "Red": 50}
 INTERFACES = tuple(f"n{number}" for number in range(5))
 MACHINES = ("m1", "M2", "m3")
 POWERS = ("Off", "Running", "Saved")
+ERRANDS = ("checkpoint", "rewriteCheckpoint")
 PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
 
 pick = st.sampled_from
@@ -26,6 +28,8 @@ step = st.one_of(
     st.tuples(st.just("machine"), pick(MACHINES), pick((*HOSTS, "")), st.sets(pick(INTERFACES), max_size=3)),
     st.tuples(st.just("power"), pick(MACHINES), pick(POWERS)),
     st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(PHASES)),
+    st.tuples(st.just("creation"), pick(MACHINES), pick(("defining", "undoing", "removing", ""))),
+    st.tuples(st.just("errand"), pick(MACHINES), pick(ERRANDS), pick(("asked", "failed", ""))),
     st.tuples(st.just("delete"), pick(MACHINES)),
     st.tuples(st.just("raze"), pick(tuple(NETWORKS))),
 )
@@ -94,6 +98,15 @@ class Driver:
         machine = self.world.state.get("virtualMachines", name)
         if machine is not None and machine.properties.server is not None:
             self.world.move(name, host, phase)
+
+    def creation(self, name, phase):
+        if self.world.state.get("virtualMachines", name) is not None:
+            self.world.change_machine(name, creation=Creation(phase=phase, generation=7) if phase else None)
+
+    def errand(self, name, kind, phase):
+        if self.world.state.get("virtualMachines", name) is not None:
+            asked = Errand(number=7, kind=kind, name="c", phase=phase) if phase else None
+            self.world.change_machine(name, errand=asked)
 
     def delete(self, name):
         self.world.delete("virtualMachines", name)

@@ -165,4 +165,4 @@ def test_what_waits_for_a_host_is_not_for_a_batch() -> None:
             check_batched(action)
         except Invalid:
             refused.add(name)
-    assert refused == {"start", "stop", "save", "migrate", "failover"}
+    assert refused == {"start", "stop", "save", "migrate", "failover", "rewritecheckpoints"}

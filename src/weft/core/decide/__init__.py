@@ -10,6 +10,7 @@ from weft.core.commands import (
     AdvanceCreation,
     AdvanceMove,
     Batch,
+    BeginErrand,
     BeginMove,
     BeginRemoval,
     Clone,
@@ -18,6 +19,7 @@ from weft.core.commands import (
     Decision,
     Delete,
     EndCoolDowns,
+    EndErrand,
     EndReservations,
     ExportMachine,
     Failover,
@@ -36,12 +38,14 @@ from weft.core.commands import (
     Reserve,
     Restore,
     SetPower,
+    Steps,
     TakeCheckpoint,
 )
 from weft.core.decide import (
     captures,
     cool_down,
     creating,
+    errands,
     failover,
     host_checkpoints,
     imports,
@@ -57,7 +61,7 @@ from weft.core.decide import (
     rollback,
     seen,
 )
-from weft.core.decide.batch import apply_batch, revert_all
+from weft.core.decide.batch import apply_batch, apply_steps, revert_all
 from weft.core.decide.draft import Draft
 from weft.core.state import State
 from weft.model.values import NewId, Now
@@ -73,6 +77,8 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     CreateMachine: creating.create,
     AdvanceCreation: creating.advance,
     BeginRemoval: creating.begin_removal,
+    BeginErrand: errands.begin,
+    EndErrand: errands.end,
     Clone: machine_copies.clone,
     TakeCheckpoint: captures.take_checkpoint,
     Restore: restoring.restore,
@@ -99,9 +105,9 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
 def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
     """What a command comes to on this state. Raises a Refusal; nothing is changed by it.
 
-    A Batch applies and reverts on the state while it is decided, so no other reader may run meanwhile.
+    A Batch, or Steps, apply and revert on the state while it is decided, so no other reader may run meanwhile.
     """
-    if isinstance(command, Batch):
+    if isinstance(command, Batch | Steps):
         decision = decide_and_apply(state, command, now, new_id)
         revert_all(state, decision.changes)
         return decision
@@ -113,6 +119,8 @@ def decide_and_apply(state: State, command: Command, now: Now, new_id: NewId) ->
 
     Raises a Refusal, or what else goes wrong, with the state as it was.
     """
+    if isinstance(command, Steps):
+        return apply_steps(state, command, lambda one: decide(state, one, now, new_id))
     if isinstance(command, Batch):
         return apply_batch(state, command, lambda one: decide(state, one, now, new_id))
     decision = decide(state, command, now, new_id)

@@ -1,4 +1,5 @@
-"""Batch: puts, actions of machines and deletes as one transaction, references resolved whatever their order.
+"""Batch: puts, actions of machines and deletes as one transaction, references resolved whatever their order; Steps: in
+the order given.
 
 Called through core.decide. Puts are decided in the order in which kinds refer to each other, then the actions in the
 order given, then the deletes; each on the state with the earlier ones applied.
@@ -7,7 +8,7 @@ order given, then the deletes; each on the state with the earlier ones applied.
 from collections.abc import Callable, Sequence
 
 from weft.core.changes import Change
-from weft.core.commands import Batch, Command, Decision, Delete, MachineCommand, Put
+from weft.core.commands import Batch, Command, Decision, Delete, MachineCommand, Put, Steps
 from weft.core.state import State, owned_path
 from weft.model.errors import Invalid, Refusal
 from weft.model.kinds import BY_NAME, KINDS
@@ -37,6 +38,25 @@ def apply_batch(state: State, batch: Batch, decide: Decide) -> Decision:
         raise
     outcome = "done" if changes else "unchanged"
     return Decision(changes=tuple(changes), outcome=outcome, parts=tuple(part for part in parts if part is not None))
+
+
+def apply_steps(state: State, steps: Steps, decide: Decide) -> Decision:
+    """All or nothing, and left applied. Raises the first refusal. Answers what the last step does, and all reports."""
+    parts: list[Decision] = []
+    changes: list[Change] = []
+    try:
+        for command in steps.commands:
+            part = decide(command)
+            parts.append(part)
+            for change in part.changes:
+                state.apply(change)
+                changes.append(change)
+    except BaseException:
+        revert_all(state, changes)
+        raise
+    outcome = "done" if changes else "unchanged"
+    report = tuple(one for part in parts for one in part.report)
+    return Decision(tuple(changes), outcome, parts[-1].resource, tuple(parts), report)
 
 
 def revert_all(state: State, changes: Sequence[Change]) -> None:

@@ -53,7 +53,7 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
     servers.ensure_provider_addresses(draft, server)
     came_from = p.server.resource_ref if p.server is not None else "no server"
     note_arrival(draft, machine, place, f"failover from {came_from}")
-    return put_machine(draft, machine, server=place, move=None, inactive="")
+    return put_machine(draft, machine, server=place, move=None, inactive="", errand=None)
 
 
 def remove_server(draft: Draft, command: RemoveServer) -> Decision:
@@ -64,7 +64,7 @@ def remove_server(draft: Draft, command: RemoveServer) -> Decision:
     for machine in list(draft.state.machines_on(server.resource_id)):
         if last_id(machine.properties.server) == server.resource_id.lower():
             _mark(draft, machine, reason)
-            put_machine(draft, machine, server=None, power_state="Off", move=None, inactive=reason)
+            put_machine(draft, machine, server=None, power_state="Off", move=None, inactive=reason, errand=None)
         else:
             put_machine(draft, machine, move=None)
     note_place(draft, "", Ref(resource_ref=ref))
@@ -92,7 +92,7 @@ def mark_machine(draft: Draft, command: MarkMachine) -> Decision:
     _mark(draft, machine, command.reason)
     # made anew it is another machine for the hypervisor; one that Weft cannot make can only come back as it was
     known = p.hypervisor if p.hardware is None else None
-    return put_machine(draft, machine, power_state="Off", inactive=command.reason, hypervisor=known)
+    return put_machine(draft, machine, power_state="Off", inactive=command.reason, hypervisor=known, errand=None)
 
 
 def _mark(draft: Draft, machine: Machine, reason: str) -> None:

@@ -15,13 +15,14 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag, retag
 from weft.core.decide.holding import hold_twin, holder_in
 from weft.core.decide.ip_configurations import Configuration, Interface
-from weft.core.decide.machines import Machine, check_free_name, machine_named, note_place
+from weft.core.decide.machines import Machine, check_free_name, is_running, machine_named, note_place
 from weft.core.decide.network_interfaces import settle
 from weft.core.decide.places import places_of
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import networks_of
 from weft.core.state import State
 from weft.model.errors import Invalid
+from weft.model.hypervisor import Disk, Hardware
 from weft.model.kinds import NETWORK_INTERFACES, VIRTUAL_MACHINES
 from weft.model.resources import Ref, Resource, ResourceMetadata
 from weft.model.values import check_resource_id
@@ -49,6 +50,7 @@ def clone(draft: Draft, command: Clone) -> Decision:
         server=place,
         hypervisor=HypervisorIdentity(type=p.hypervisor.type) if p.hypervisor is not None else None,
         is_template=command.is_template,
+        hardware=None if command.is_template else _copied_hardware(source, command.name),
     )
     if command.is_template:
         networks = p.networks if p.is_template else networks_of(draft, p.network_interfaces)
@@ -66,6 +68,32 @@ def clone(draft: Draft, command: Clone) -> Decision:
     return store_machine(
         draft, command.name, msgspec.structs.replace(properties, network_interfaces=refs_of(interfaces)), source
     )
+
+
+def _copied_hardware(source: Machine, name: str) -> Hardware | None:
+    """The same with each disk a copy, `/vm/web2.qcow2` of `/vm/web1.qcow2`, `/vm/web2-data.qcow2` of `/vm/data.qcow2`.
+    An image of a CD is shared.
+
+    Raises Conflict (MachineIsRunning): disks of a machine that runs change while they are copied.
+    """
+    hardware = source.properties.hardware
+    if hardware is None:
+        return None
+    if hardware.disks and source.properties.power_state == "Running":
+        raise is_running(source, "stop it first, for its disks are copied.")
+    disks = tuple(_copied_disk(disk, source.resource_id, name) for disk in hardware.disks)
+    return msgspec.structs.replace(hardware, disks=disks)
+
+
+def _copied_disk(disk: Disk, source: str, name: str) -> Disk:
+    if disk.path.lower().endswith(".iso"):
+        return Disk(path=disk.path)
+    return Disk(path=_renamed_file(disk.path, source, name), source=disk.path)
+
+
+def _renamed_file(path: str, source: str, name: str) -> str:
+    at = max(path.rfind("/"), path.rfind("\\")) + 1
+    return path[:at] + _renamed(path[at:], source, name)
 
 
 def store_machine(

@@ -31,7 +31,8 @@ def machine_named(state: State, name: str) -> Machine:
 
 
 def settled_machine(state: State, name: str) -> Machine:
-    """A machine that is no template, does not move and is not being made. Raises NotFound, Conflict."""
+    """A machine that is no template, does not move, is not being made, and whose host is at no errand. Raises NotFound,
+    Conflict."""
     machine = machine_named(state, name)
     if machine.properties.is_template:
         raise is_template(machine)
@@ -39,6 +40,8 @@ def settled_machine(state: State, name: str) -> Machine:
         raise moving(machine)
     if machine.properties.creation is not None:
         raise being_made(machine)
+    if is_on_errand(machine):
+        raise on_errand(machine)
     return machine
 
 
@@ -92,6 +95,24 @@ def being_made(machine: Machine) -> Conflict:
     return Conflict(
         f"Virtual machine {machine.resource_id} is {words.get(creation.phase, 'being made')} ({creation.phase}): wait "
         "until that is done.",
+        code="AnotherOperationInProgress",
+        target=machine_ref(machine.resource_id),
+    )
+
+
+def is_on_errand(machine: Machine) -> bool:
+    """Is its host asked to do something to it once?"""
+    errand = machine.properties.errand
+    return errand is not None and errand.phase == "asked"
+
+
+def on_errand(machine: Machine) -> Conflict:
+    """The refusal of whatever cannot be done while its host does something to a machine."""
+    errand = machine.properties.errand
+    assert errand is not None
+    what = f"{errand.kind} {errand.name}".rstrip()
+    return Conflict(
+        f"The host of virtual machine {machine.resource_id} is at it ({what}): wait until that is done.",
         code="AnotherOperationInProgress",
         target=machine_ref(machine.resource_id),
     )

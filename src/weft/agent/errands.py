@@ -1,0 +1,70 @@
+"""What a machine's host was asked to do once: what is due, what is done already, and what came of it.
+
+An errand is done once: the number of the last one of each machine is remembered on disk before the controller hears of
+its end. What an agent was killed in is asked for again, but for what the hypervisor shows to be done. Pure; called by
+verbs.py and machines.py.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+
+from weft.model.hypervisor import MachineState
+from weft.model.records import Errand, Machine
+
+Ended = tuple[int, str]
+"""Number of the last errand of a machine, and why it failed; empty if it did not."""
+
+_RESTS = ("Off", "Running", "Saved")
+
+
+def due(machine: Machine | None, ended: Mapping[str, Ended]) -> Errand | None:
+    """The errand of a machine that has not ended yet."""
+    if machine is None or machine.errand is None or machine.move_to or machine.power not in _RESTS:
+        return None
+    return machine.errand if ended.get(machine.machine, (0, ""))[0] != machine.errand.number else None
+
+
+def has_failed(machine: Machine, ended: Mapping[str, Ended]) -> bool:
+    """Is its record about to be taken back, since the errand in it failed?"""
+    errand = machine.errand
+    if errand is None or machine.machine not in ended:
+        return False
+    number, failure = ended[machine.machine]
+    return number == errand.number and bool(failure)
+
+
+def is_done(errand: Errand, state: MachineState) -> bool:
+    """Does the hypervisor show it? Of a restore, a rewrite and an export nothing can be seen."""
+    named = [one for one in state.checkpoints if (one.id == errand.id if errand.id else one.name == errand.name)]
+    return (errand.kind == "checkpoint" and bool(named)) or (errand.kind == "deleteCheckpoint" and not named)
+
+
+class Errands:
+    """One host's. `remember` is given all that has ended whenever one does, and keeps it on disk."""
+
+    def __init__(self, ended: Mapping[str, Ended], remember: Callable[[Mapping[str, Ended]], None]) -> None:
+        self.ended: dict[str, Ended] = dict(ended)
+        self._remember = remember
+
+    def settle(
+        self,
+        machines: Mapping[str, Machine],
+        states: Mapping[str, MachineState],
+        missing: Collection[str],
+        busy: Collection[str],
+    ) -> None:
+        """End what is done already, or cannot be, for the machine is not there."""
+        for name, machine in machines.items():
+            errand = due(machine, self.ended)
+            if errand is None or name in busy:
+                continue
+            state = states.get(name)
+            if name in missing:
+                self.end(name, errand.number, f"{errand.kind}: the hypervisor has no machine {name}", machines)
+            elif state is not None and not state.awaited and is_done(errand, state):
+                self.end(name, errand.number, "", machines)
+
+    def end(self, name: str, number: int, failure: str, machines: Collection[str]) -> None:
+        """Remember what came of it; `machines` are those that have a record here, of others nothing is kept."""
+        self.ended = {one: what for one, what in self.ended.items() if one in machines}
+        self.ended[name] = (number, failure)
+        self._remember(self.ended)

@@ -1,0 +1,47 @@
+"""BeginErrand and EndErrand: what a machine's host is asked to do to it once, and that it did.
+
+What the ledger does for it, before or after, goes with these in one transaction (Steps). Called through core.decide by
+control.errands.
+"""
+
+from weft.core.commands import BeginErrand, Decision, EndErrand
+from weft.core.decide.bindings import check_twins
+from weft.core.decide.draft import Draft
+from weft.core.decide.machines import machine_named, machine_ref, note_place, put_machine, settled_machine
+from weft.model.errors import Conflict
+from weft.model.workload import Errand
+
+
+def begin(draft: Draft, command: BeginErrand) -> Decision:
+    """Answers the machine. Raises NotFound, Conflict (AnotherOperationInProgress, ActiveTwin, MachineIsTemplate)."""
+    machine = settled_machine(draft.state, command.machine)
+    p = machine.properties
+    errand = Errand(
+        number=draft.state.revision + 1,
+        kind=command.kind,
+        name=command.name,
+        hypervisor_id=command.id,
+        path=command.path,
+        power_state=command.before or p.power_state,
+    )
+    power = command.power or p.power_state
+    if power == "Running" and p.power_state != power:
+        note_place(draft, machine.resource_id, p.server)
+        check_twins(draft, machine.resource_id, p)
+    return put_machine(draft, machine, errand=errand, power_state=power)
+
+
+def end(draft: Draft, command: EndErrand) -> Decision:
+    """A failure stays to be read. Raises NotFound, Conflict (ErrandIsOver)."""
+    machine = machine_named(draft.state, command.machine)
+    errand = machine.properties.errand
+    if errand is None or errand.number != command.number or errand.phase != "asked":
+        raise Conflict(
+            f"Errand {command.number} of virtual machine {machine.resource_id} is over.",
+            code="ErrandIsOver",
+            target=machine_ref(machine.resource_id),
+        )
+    if not command.failure:
+        return put_machine(draft, machine, errand=None)
+    failed = Errand(number=errand.number, kind=errand.kind, name=errand.name, phase="failed", failure=command.failure)
+    return put_machine(draft, machine, errand=failed)
