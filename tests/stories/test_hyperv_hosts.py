@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.stories.hyperv_desk import HyperVDesk, opened
+from weft.fakes.hyperv.cmdlets.moves import export, import_export
 
 VMS = "/weft/v1/virtualMachines"
 
@@ -181,22 +182,41 @@ async def test_0_c5_a_twin_that_another_hand_starts_is_isolated(
     assert desk.vm("web1").state == "Running"
 
 
-async def test_0_2_a_role_that_failed_over_is_found_and_keeps_its_mac(desk: HyperVDesk) -> None:
+async def test_0_2_a_role_that_failed_over_is_followed_and_keeps_its_mac(desk: HyperVDesk) -> None:
     desk.center.add_cluster("cl1", "host1", "host2")
     mac = await desk.make("web1")
     assert desk.center.is_role(desk.vm("web1").id)
+    await desk.eventually(desk.all_applied)
+    boots = desk.starts()
     desk.center.die("host1")
+
+    async def followed() -> bool:
+        found = await properties(desk, "web1")
+        return (found["server"], found["powerState"]) == ({"resourceRef": "/servers/host2"}, "Running")
+
+    await desk.eventually(followed)
+    assert (desk.host_of("web1"), desk.vm("web1").state, desk.starts()) == ("host2", "Running", boots)
+    assert desk.shows("web1") == [(mac, False)]
+    await desk.eventually(lambda: no_conflicts(desk))
+
+
+async def test_what_no_cluster_vouches_for_is_not_followed_while_its_own_host_is_silent(desk: HyperVDesk) -> None:
+    """The machine runs on both hosts, with one id, and its own is not to be reached: a person must say what is so."""
+    await desk.make("web1")
+    vm = desk.vm("web1")
+    folder = export(desk.host("host1"), vm, "\\\\files\\out")
+    path = f"{folder}\\Virtual Machines\\{vm.id.upper()}.vmcx"
+    desk.host("host1").trouble.unreachable = True
+    other = import_export(desk.host("host2"), path, copy=True)
+    desk.console("host2").start(other)
 
     async def told() -> bool:
         return "weft vm failover web1 --to host2 --fenced" in [one["command"] for one in await conflicts(desk)]
 
     await desk.eventually(told)
-    boots = desk.starts()
-    found = await desk.act("web1", "failover", {"server": "host2", "fenced": True})
-    assert found["server"] == {"resourceRef": "/servers/host2"}
-    assert (desk.host_of("web1"), desk.vm("web1").state, desk.starts()) == ("host2", "Running", boots)
-    assert desk.shows("web1") == [(mac, False)]
-    await desk.eventually(lambda: no_conflicts(desk))
+    assert (await properties(desk, "web1"))["server"] == {"resourceRef": "/servers/host1"}
+    desk.console("host2").stop(other)
+    desk.host("host1").trouble.unreachable = False
 
 
 async def test_4_10_a_virtual_subnet_set_by_hand_is_put_right(desk: HyperVDesk) -> None:

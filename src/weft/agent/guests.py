@@ -16,12 +16,9 @@ from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
-from weft.wire.messages import Problem
+from weft.wire.messages import HOST_UNREACHABLE, Problem
 
 log = logging.getLogger(__name__)
-
-UNREACHABLE = "HostUnreachable"
-"""configurationState code, MS-NCNBI 2.2.4."""
 
 
 class Guests:
@@ -57,7 +54,7 @@ class Guests:
     def problems(self) -> tuple[Problem, ...]:
         """What keeps the host from its policy."""
         words = self.trouble
-        return (Problem(UNREACHABLE, f"the hypervisor does not answer: {words}"),) if words else ()
+        return (Problem(HOST_UNREACHABLE, f"the hypervisor does not answer: {words}"),) if words else ()
 
     def look(
         self, states: Mapping[str, MachineState], machines: Mapping[str, Machine], verbs: Verbs, now: float

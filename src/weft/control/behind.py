@@ -31,7 +31,7 @@ from weft.core.strangers import pinned
 from weft.model.errors import Refusal
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import Facts, SeenMac
+from weft.wire.messages import HOST_UNREACHABLE, Facts, SeenMac
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,9 @@ class Behind:
                 self._heard(server)
             elif commands:
                 work.append(self._submit(server, *commands))
+            elif told.role == ELSEWHERE and told.machine.clustered and told.machine.power == "Running":
+                # that its own host does not answer may be heard later than this
+                self._heard(server)
             elif told.role != STRANGER:
                 settled[told.machine.id] = key
         await asyncio.gather(*work)
@@ -217,7 +220,8 @@ class Behind:
 
     def _has_arrived(self, told: Told) -> bool:
         """Is it here for good, and no more where its record has it? Running here counts where its own host's agent says
-        that it does not run there, or has gone and stays away; off only where that host does not list it any more."""
+        that it does not run there, or has gone and stays away; and of a cluster's role where that host does not answer,
+        for the cluster lets it run on one node. Off only where that host does not list it any more."""
         machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, told.machine.machine)
         assert machine is not None
         there = server_of(machine)
@@ -225,6 +229,8 @@ class Behind:
         session = self._publisher.session(there) if there else None
         if session is None:
             return runs and not (there and self._may_come_back(there))
+        if runs and told.machine.clustered and _is_silent(session):
+            return True
         if session.missing() is not None or session.facts.hypervisor is None:
             return False
         listed = [one for one in session.facts.hypervisor.machines if one.id == told.machine.id]
@@ -252,6 +258,11 @@ def _sure(command: Command, told: Told, facts: Facts) -> Command:
     others = (one for one in facts.hypervisor.machines if one.id != told.machine.id and one.power == "Running")
     alone = not any(adapter.mac in own for one in others for adapter in one.adapters)
     return msgspec.structs.replace(command, alone=alone)
+
+
+def _is_silent(session: Session) -> bool:
+    """The agent is there and its host's hypervisor does not answer it: what it tells is of before."""
+    return any(one.code == HOST_UNREACHABLE for one in session.facts.problems)
 
 
 def _is_under_way(machine: VirtualMachine) -> bool:

@@ -21,6 +21,9 @@ PROTOCOL = 1
 HANDS = "hands"
 """The messages about what another hand does: Isolate, Insist, MayRun, MayRunAnswer."""
 
+HOST_UNREACHABLE = "HostUnreachable"
+"""Of a Problem: the host's hypervisor does not answer its agent. A configurationState code, MS-NCNBI 2.2.4."""
+
 HOST_STREAM = 0
 """Stream number of the host's own records; a network's stream number is its rdid."""
 
