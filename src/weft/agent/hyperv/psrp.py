@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ POLL_SECONDS = 15
 """A script is asked so often whether it has ended; a host that died is noticed after READ_SECONDS."""
 READ_SECONDS = 30
 _ACCESS_DENIED = "5"
+_STACK_LINE = re.compile(r": line ([0-9]+)")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -225,5 +227,11 @@ def script_failure(host: str, script: Script, records: list[Any]) -> ScriptFaile
     record = records[-1]
     called = str(getattr(record, "activity", "") or getattr(record, "invocation_name", "") or "")
     cmdlet, message = told_by_script(str(record), called if "-" in called else "")
-    line = getattr(record, "invocation_script_line_number", None)
-    return ScriptFailed(host, script.name, message, cmdlet=cmdlet, line=int(line or 0))
+    return ScriptFailed(host, script.name, message, cmdlet=cmdlet, line=_line(record))
+
+
+def _line(record: Any) -> int:
+    """Where the cmdlet was called; PowerShell sends that by itself or in the words of the stack, or not at all."""
+    told = getattr(record, "invocation_script_line_number", None)
+    at = _STACK_LINE.search(str(getattr(record, "script_stacktrace", None) or ""))
+    return int(told or (at[1] if at else 0))
