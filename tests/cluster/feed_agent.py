@@ -37,6 +37,7 @@ class FeedAgent:
         self.hypervisor = hypervisor
         self.name = name or f"agent of {server}"
         self.generation = ""
+        self.abilities: tuple[str, ...] = (HANDS,)
         self.streams: dict[int, dict[RecordKey, Record]] = {}
         self.cursors: dict[int, int] = {}
         self.sequences: dict[int, int] = {}
@@ -66,7 +67,7 @@ class FeedAgent:
         self.inbox, self.sequences = [], {}
         self.waiting, self.lost = set(), {}
         cursors = tuple(Cursor(stream, revision) for stream, revision in self.cursors.items())
-        hello = Hello(PROTOCOL, self.server, self.name, self.generation, cursors, self.hypervisor, (HANDS,))
+        hello = Hello(PROTOCOL, self.server, self.name, self.generation, cursors, self.hypervisor, self.abilities)
         session = publisher.attach(hello, self._take, 0.0)
         self.session, self._publisher = session, publisher
         self.generation = publisher.generation

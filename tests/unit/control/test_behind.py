@@ -420,3 +420,28 @@ async def test_stop_of_a_machine_that_another_hand_started_beside_a_twin_is_insi
     await controller.machines.stop("a", ANN)
     assert host.machines["a"] == "Off"
     await until(lambda: not found(controller))
+
+
+async def test_an_agent_that_does_not_understand_it_is_told_nothing(controller: Controller, rack: Rack) -> None:
+    await run(controller)
+    host = rack.hosts["host2"]
+    await host.disconnect()
+    host.abilities = ()
+    host.connect(controller.publisher)
+    await controller.submit(put("servers", "host2", ServerProperties(twin_policy="stop")), ANN)
+    host.states["s1"] = MachineState("", "Running", adapters=(AdapterState(mac_of(controller), switch="s"),))
+    await until(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
+    await quiet(controller)
+    assert host.words == []
+
+
+async def test_a_machine_that_an_action_is_at_is_left_until_that_has_ended(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    host.stuck = True
+    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.5))
+    await until(lambda: p(controller).power_state == "Running")
+    host.change("a", "Saved")
+    await quiet(controller)
+    assert p(controller).power_state == "Running" and not starting.done()
+    await asyncio.gather(starting, return_exceptions=True)
+    await until(lambda: p(controller).power_state == "Saved")
