@@ -63,6 +63,8 @@ class Behind:
         """By server, by the hypervisor's id."""
         self._watched: dict[int, set[str]] = {}
         """Servers by MAC address of machines there whose findings depend on who has it."""
+        self._watching: dict[str, set[int]] = {}
+        """The other way round."""
 
     def conflicts(self) -> list[Conflict]:
         """Every finding, as it is now. Of a host whose agent has gone nobody knows."""
@@ -84,6 +86,8 @@ class Behind:
                         self._heard(server)
             elif isinstance(change, ResourceChange):
                 server = self._server_of(change)
+                if change.kind == SERVERS.name and change.after is None:
+                    self.gone(server)
                 if server and self._publisher.session(server) is not None:
                     self._heard(server)
 
@@ -104,6 +108,8 @@ class Behind:
         """Its agent has gone: nobody knows what is there now."""
         self._findings.replace(self._state, server, ())
         self._settled.pop(server, None)
+        self._watch(server, set())
+        del self._watching[server]
 
     def seen(self, server: str, session: Session) -> tuple[SeenMac, ...]:
         """MAC addresses of strangers on a host, by what its hypervisor tells: those that its switches do not show. One
@@ -165,13 +171,17 @@ class Behind:
             settled.pop(one.machine.id, None)
         self._settled[server] = settled
         self._findings.replace(self._state, server, suspects)
-        watched = {adapter.mac for one in open_ for adapter in one.machine.adapters if adapter.mac}
-        for mac in [mac for mac, servers in self._watched.items() if server in servers and mac not in watched]:
+        self._watch(server, {adapter.mac for one in open_ for adapter in one.machine.adapters if adapter.mac})
+
+    def _watch(self, server: str, macs: set[int]) -> None:
+        before = self._watching.get(server, set())
+        for mac in before - macs:
             self._watched[mac].discard(server)
             if not self._watched[mac]:
                 del self._watched[mac]
-        for mac in watched:
+        for mac in macs - before:
             self._watched.setdefault(mac, set()).add(server)
+        self._watching[server] = macs
 
     def _told(self, server: str, facts: Facts) -> Iterator[tuple[Told, bool]]:
         """Every machine that the host tells, with whose it is and whether another hand made its power. Not those whose
