@@ -10,11 +10,17 @@ from weft.core.audit.commands import Spares, change_range
 from weft.core.audit.findings import CRITICAL, NOTICE, WARNING, Finding, hosts_of, listed, named, span
 from weft.core.audit.stabbing import clusters
 from weft.core.audit.survey import HYPERV_OUI, Bounds, Guest, Site, Survey
+from weft.core.cmdlets import REGISTRY_VALUES
 from weft.model.values import ip_text
 
 NEARLY_FULL = 0.8
 _ROOM = 0x1000
 _EARLIER = "Machines there keep their addresses until they are next turned on, and then draw from the new range."
+
+_ANEW = (
+    f"A host makes its range anew of its present address when its registry values {REGISTRY_VALUES} are deleted and "
+    "its service vmms is restarted."
+)
 
 Owners = dict[Bounds, list[Site]]
 Pools = dict[Bounds, list[str]]
@@ -65,7 +71,8 @@ def _cause(bounds: Bounds, sites: list[Site]) -> str:
     if len(alike) > 1:
         return f"Their addresses end alike ({_dotted(tail)}), and the range is made of these two octets."
     if alike or tail is not None:
-        return "They come from one image (sysprep does not reset the range), or one has the former address of another."
+        cause = "They come from one image (sysprep does not reset the range), or one has the former address of another."
+        return f"{cause} {_ANEW if any(site.is_hyperv for site in sites) else ''}".rstrip()
     return "Somebody set it so by hand: a range that is equal everywhere makes duplicates."
 
 
@@ -163,7 +170,7 @@ def _from_elsewhere(site: Site, tail: int, spares: Spares) -> Finding:
             f"{site.name} was installed with another address, or comes from an image; its range stayed.",
             f"Another host gets an address ending {_dotted(tail)} and makes the same range.",
         ),
-        remedy=f"See that no other host has or gets such an address, or give it a range of its own. {_EARLIER}",
+        remedy=f"See that no other host has or gets such an address, or give it a range of its own. {_ANEW} {_EARLIER}",
         commands=change_range(site, spares.bounds()),
     )
 

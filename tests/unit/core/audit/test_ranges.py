@@ -154,3 +154,18 @@ def test_ranges_know_who_holds_a_number() -> None:
 
 def test_clusters_hang_together_by_overlaps() -> None:
     assert list(clusters([(1, 2), (2, 3), (5, 6), (7, 9), (8, 8), (7, 9)])) == [[(1, 2), (2, 3)], [(7, 9), (8, 8)]]
+
+
+def test_a_range_that_came_with_an_image_may_be_made_anew_by_the_host_itself() -> None:
+    for hosts, code in (
+        ([host("n1", *A), host("n2", *A)], "rangesEqual"),
+        ([host("n1", *A, addresses=["10.1.9.9"])], "rangeOfAnotherAddress"),
+    ):
+        remedy = only(report(hosts, []), code).remedy
+        assert "registry values MinimumMacAddress and MaximumMacAddress" in remedy
+        assert "vmms is restarted" in remedy
+    # a host of another kind has no registry, and one whose address ends like another's makes the same range again
+    others = [host(name, *A, type="other") for name in ("n1", "n2")]
+    alike = [host(name, *A, addresses=[ip]) for name, ip in (("n1", "10.1.3.5"), ("n2", "10.2.3.5"))]
+    for hosts in (others, alike):
+        assert "registry" not in only(report(hosts, []), "rangesEqual").remedy
