@@ -138,12 +138,13 @@ def _checkpoints(state: State, machine: Machine, interfaces: list[Interface], to
 
 
 def elsewhere_findings(state: State, server: str, told: MachineState) -> list[Conflict]:
-    """Of a machine that runs here while its record has it on another server, which cannot be followed."""
+    """Of a machine that runs here while its record has it on another server, which cannot be followed. It may have been
+    followed since the host was heard."""
     machine: Machine | None = state.get("virtualMachines", told.machine)
-    if machine is None or told.power != "Running":
+    if machine is None or told.power != "Running" or last_id(machine.properties.server) == server.lower():
         return []
-    name, other = machine.resource_id, machine.properties.server
-    there = last_id(other) or "no server"
+    name = machine.resource_id
+    there = last_id(machine.properties.server) or "no server"
     return [
         Conflict(
             kind=ACTIVE_TWIN,

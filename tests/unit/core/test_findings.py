@@ -110,6 +110,7 @@ def test_a_machine_that_runs_elsewhere_too_is_a_twin(world: Life) -> None:
     assert twin.command == "weft vm failover web1 --to h2 --fenced" and "by its record on h1" in twin.remedy
     assert elsewhere_findings(world.state, "h2", told("web1", "Off")) == []
     assert elsewhere_findings(world.state, "h2", told("nobody")) == []
+    assert elsewhere_findings(world.state, "H1", told("web1")) == [], "its record has come here meanwhile"
     world.put("/networkInterfaces/w", {"privateMacAllocationMethod": "Dynamic", "strategy": "hostRange"})
     world.machine("w", None, "Off", "w")
     assert elsewhere_findings(world.state, "h2", told("w")) == [], "it has no address to be a twin with"
