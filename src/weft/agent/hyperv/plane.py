@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from weft.agent.bindings import CLOSED, Local, bind
 from weft.agent.hyperv.shell import ScriptFailed, Shell, ShellError
 from weft.agent.identity import identify
@@ -74,6 +76,8 @@ class HyperVPlane:
         """None: it must be read."""
         self._before: Desired | None = None
         """What was wanted when the host last was as it should be."""
+        self._served: dict[str, int] = {}
+        """The virtual subnets of adapters then, by their ids."""
         self._difference = Difference()
         self._pending = True
         """What should be and what is have not been compared yet, or are not equal."""
@@ -142,13 +146,14 @@ class HyperVPlane:
         if changes:
             self._note_drift(wanted, changes)
             await self._apply(changes)
-            self._found = await self._read()
-            self._difference = difference(wanted, self._found, self._before, in_sync)
+            found = self._found = await self._read()
+            self._difference = difference(wanted, found, self._before, in_sync)
         self._pending = bool(self._difference.changes)
         if self._pending and not self._failure:
             self._failure = f"after it was applied there is still to do: {', '.join(_kinds(self._difference.changes))}"
         if not self._pending:
             self._before = wanted
+            self._served = {one.id: one.virtual_subnet_id for one in found.adapters}
 
     async def look_around(self) -> None:
         """The adapters of running machines; what their switches have learnt is not asked."""
@@ -196,9 +201,11 @@ class HyperVPlane:
             raise SwitchUnavailable(f"{self._server}: {error.words}") from error
 
     def _note_drift(self, wanted: Desired, changes: Changes) -> None:
-        """Nobody wants anything else, and yet something is otherwise: another hand's work, or the host started anew."""
+        """Nobody wants anything else, and yet something is otherwise: another hand's work, or the host started anew. A
+        port that has only now come is neither."""
         if wanted == self._before:
-            for words in _kinds(changes):
+            moved = tuple(one for one in changes.set_ports if self._served.get(one.adapter_id) == one.virtual_subnet_id)
+            for words in _kinds(msgspec.structs.replace(changes, set_ports=moved)):
                 log.warning("drift: %s: %s", self._server, words)
                 self._drift.append(words)
 

@@ -162,6 +162,17 @@ async def test_what_another_hand_changed_is_put_right_and_told():
         assert len(host.fake.records.customer_routes) == 3
 
 
+async def test_a_virtual_subnet_that_another_hand_changed_is_drift_and_one_of_a_port_that_came_is_not():
+    async with working(Delta(0, 1, 11, (RUNNING,))) as (host, controller):
+        await controller.until(machine_says("blue1", "Running"))
+        await controller.applied(11, 0)
+        assert controller.all(Facts)[-1].drift == ()
+        (nic,) = host.vm.nics
+        nic.virtual_subnet_id = 5001
+        await controller.until(lambda self: self.all(Facts)[-1].drift == ("set ports: 1",))
+        assert nic.virtual_subnet_id == 6001
+
+
 async def test_a_peer_that_moved_is_one_change_in_place():
     async with working() as (host, controller):
         await controller.applied(10, 0, BLUE, RED)
