@@ -148,7 +148,7 @@ class Desk:
         )
         pool = {"startMacAddress": mac_pool[0], "endMacAddress": mac_pool[1], "excluded": list(excluded)}
         await self.put("/networking/v1/macPools/pool1", {"properties": pool})
-        places = [(f"192.168.{n}.0/24", f"192.168.{n}.{n}0") for n in range(1, hosts + 1)]
+        places = [(f"192.168.{n}.0/24", f"192.168.{n}.{min(n, 9)}0") for n in range(1, hosts + 1)]
         if provider is not None:
             places = [provider]
         if provider_pool is not None:
@@ -160,7 +160,7 @@ class Desk:
         )
         for n, (_, address) in enumerate(places, 1):
             await self.put(f"/networking/v1/servers/host{n}", {"properties": {"providerAddresses": [address]}})
-            self.center.add_host(f"host{n}", [address])
+            self._add_host(f"host{n}", address)
             await self.start_agent(f"host{n}")
         for name, (prefix, vsid) in networks.items():
             space = f"{'.'.join(prefix.split('.')[:2])}.0.0/16"
@@ -268,10 +268,15 @@ class Desk:
 
     # What hosts and guests do.
 
+    def _add_host(self, host: str, provider_address: str) -> None:
+        self.center.add_host(host, [provider_address])
+
+    def _new_agent(self, host: str, memory: Memory) -> Agent:
+        plane = OvsPlane(self.center.switches[host])
+        return Agent(Identity(host, new_id(), "fake"), plane, self.center.hypervisors[host], memory)
+
     async def start_agent(self, host: str) -> None:
-        identity = Identity(host, new_id(), "fake")
-        memory = Memory(self._folder / host)
-        agent = Agent(identity, OvsPlane(self.center.switches[host]), self.center.hypervisors[host], memory)
+        agent = self._new_agent(host, Memory(self._folder / host))
         self._agents[host] = asyncio.create_task(self._run_agent(agent), name=f"agent of {host}")
         await self.eventually(lambda: self._connected(host))
 

@@ -1,6 +1,5 @@
 """A desk whose hosts are fake Hyper-V hosts: the real agent, driver and plane, whose scripts the fakes run."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,52 +7,43 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.stories.desk import Desk, new_id
-from weft.agent.agent import Agent, Identity
-from weft.agent.hyperv.driver import HyperVDriver
-from weft.agent.hyperv.plane import HyperVPlane
+from weft.agent.agent import Agent
 from weft.agent.memory import Memory
-from weft.fakes.hyperv.datacenter import HyperVDatacenter
 from weft.fakes.hyperv.host import FakeHost
 from weft.fakes.hyperv.machine import Vm
-from weft.fakes.hyperv.people import Console
-from weft.fakes.hyperv.shell import FakeShell
-from weft.model.values import mac_digits
+from weft.fakes.hyperv.people import Console, DesktopPool
+from weft.lab.hyperv_hosts import HyperVHosts
+from weft.model.values import mac_digits, parse_mac
 
 PULSE_S = 0.02
-LOOK_S = 1.0
 FOLDER = "\\\\files\\machines"
+BLUE = 6001
 WEB = {"resourceRef": "/virtualNetworks/blue/subnets/web"}
 
 
-class Center(HyperVDatacenter):
-    """As Desk.cluster fills it; each host's first address is its provider address."""
-
-    def add_host(self, name: str, addresses: Any) -> FakeHost:
-        return super().add_host(name, addresses if isinstance(addresses, str) else addresses[0])
-
-
 class HyperVDesk(Desk):
+    """Each host's first address is its provider address."""
+
     center: Any
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.center = Center()
-        self.shells: dict[str, FakeShell] = {}
+        self._hosts = HyperVHosts(PULSE_S)
+        self.center = self._hosts.center
+        self.shells = self._hosts.shells
 
-    async def start_agent(self, host: str) -> None:
-        shell = self.shells.setdefault(host, FakeShell(self.center.hosts[host]))
-        plane = HyperVPlane(host, shell, "Ethernet", look_seconds=LOOK_S)
-        driver = HyperVDriver(host, shell, pulse=PULSE_S)
-        agent = Agent(Identity(host, new_id(), "hyperv"), plane, driver, Memory(self._folder / host))
-        self._agents[host] = asyncio.create_task(self._run_agent(agent), name=f"agent of {host}")
-        await self.eventually(lambda: self._connected(host))
+    def _add_host(self, host: str, provider_address: str) -> None:
+        self._hosts.add(host, provider_address)
+
+    def _new_agent(self, host: str, memory: Memory) -> Agent:
+        return self._hosts.agent(host, new_id(), memory)
 
     def host(self, name: str) -> FakeHost:
         found: FakeHost = self.center.hosts[name]
         return found
 
     def console(self, host: str) -> Console:
-        return Console(self.center, host)
+        return self._hosts.console(host)
 
     def vm(self, name: str) -> Vm:
         (found,) = (vm for host in self.center.hosts.values() for vm in host.vms if vm.name == name)
@@ -69,19 +59,99 @@ class HyperVDesk(Desk):
     def disk(self, name: str) -> str:
         return f"{FOLDER}\\{name}.vhdx"
 
-    def body(self, name: str, server: str = "host1") -> dict[str, Any]:
+    def body(self, name: str, server: str = "host1", **more: Any) -> dict[str, Any]:
         """What a machine in Blue is made of as a whole."""
         made = {"resourceId": name, "server": server, "cpu": 2, "memoryMiB": 1024, "path": FOLDER}
-        return made | {"disks": [{"path": self.disk(name), "sizeGib": 1}], "networks": [{"subnet": WEB}]}
+        return made | {"disks": [{"path": self.disk(name), "sizeGib": 1}], "networks": [{"subnet": WEB}]} | more
 
-    async def make(self, name: str, server: str = "host1") -> str:
+    async def make(self, name: str, server: str = "host1", **more: Any) -> str:
         """Its MAC address."""
-        await self.post("/weft/v1/virtualMachines", self.body(name, server))
+        await self.post("/weft/v1/virtualMachines", self.body(name, server, **more))
         return await self.mac(f"{name}-eth0")
 
     def starts(self) -> int:
         """How often a host was asked to start something."""
         return sum(shell.ran.count("start") for shell in self.shells.values())
+
+    def running_with(self, mac: str) -> list[str]:
+        """Names of the machines that run with an address, on any host."""
+        every = (vm for host in self.center.hosts.values() for vm in host.vms if vm.power == "Running")
+        return sorted(vm.name for vm in every for nic in vm.nics if nic.mac == parse_mac(mac))
+
+    async def properties(self, machine: str) -> Any:
+        return (await self.get(f"/weft/v1/virtualMachines/{machine}"))["properties"]
+
+    async def says(self, machine: str, **wanted: Any) -> None:
+        """Its properties come to be these."""
+
+        async def so() -> bool:
+            answer = await self._call("GET", f"/weft/v1/virtualMachines/{machine}")
+            found = answer.json()["properties"] if answer.status_code == 200 else {}
+            return all(name in found and found[name] == value for name, value in wanted.items())
+
+        await self.eventually(so)
+
+    async def lives_on(self, machine: str, host: str) -> None:
+        """Its record comes to have it there, running."""
+        await self.says(machine, server={"resourceRef": f"/servers/{host}"}, powerState="Running")
+
+    async def has_mac(self, interface: str, mac: str) -> None:
+        async def so() -> bool:
+            return await self.mac(interface) == mac
+
+        await self.eventually(so)
+
+    async def clashes(self, *kinds: str) -> list[Any]:
+        """The present conflicts, once they are of these kinds."""
+        found: list[Any] = []
+
+        async def so() -> bool:
+            found[:] = (await self.get("/weft/v1/conflicts"))["value"]
+            return sorted(one["kind"] for one in found) == sorted(kinds)
+
+        await self.eventually(so)
+        return found
+
+    async def problem(self, host: str, words: str) -> str:
+        """A problem of the server that says these words, once there is one."""
+        found: list[str] = []
+
+        async def so() -> bool:
+            problems = (await self.get(f"/weft/v1/servers/{host}/state")).get("problems") or []
+            found[:] = [one["message"] for one in problems if words in one["message"]]
+            return bool(found)
+
+        await self.eventually(so)
+        return found[0]
+
+    # Remote Desktop Services.
+
+    async def take_in(self, *hosts: str, exceptions: tuple[str, ...] = ("gold*",)) -> None:
+        """Let these servers take in machines with dynamic addresses while they are off, templates excepted."""
+        for host in hosts:
+            path = f"/networking/v1/servers/{host}"
+            properties = (await self.get(path))["properties"]
+            wanted = {"mode": "pin", "subnets": [WEB], "exceptions": list(exceptions)}
+            await self.put(path, {"properties": properties | {"adoption": wanted}})
+
+    def collection(self, host: str, template: str = "gold") -> DesktopPool:
+        """A pool of desktops, of a template that is made on this host."""
+        console = self.console(host)
+        return DesktopPool(console, console.create(template))
+
+    async def pinned(self, machine: str, name: str = "") -> str:
+        """The desktop comes to be Weft's, static on its host with an address of its own: that address. `name` is the
+        machine's on the host, where it is another."""
+
+        async def so() -> bool:
+            if not await self.exists(f"/weft/v1/virtualMachines/{machine}"):
+                return False
+            (nic,) = self.vm(name or machine).nics
+            own = (mac_digits(nic.mac), nic.dynamic) == (await self.mac(f"{machine}-eth0"), False)
+            return own and nic.profile is not None and nic.virtual_subnet_id == BLUE
+
+        await self.eventually(so)
+        return await self.mac(f"{machine}-eth0")
 
     async def all_applied(self) -> bool:
         return all([await self.applied(host) for host in self.center.hosts])
