@@ -73,6 +73,7 @@ def test_the_demo_passes_and_leaves_nothing_of_itself_nor_of_one_that_was_killed
     said = ended(running, folder)
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
+    assert "reboots for 3 logoffs          0             3             0" in said
     assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
     assert time.monotonic() - began < 90
     assert nothing_is_left(own("demo"), folder)
@@ -117,3 +118,4 @@ def test_the_simulated_demo_passes_anywhere_and_says_what_it_is(folder):
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "Simulated" in said.splitlines()[0] and "adds" in said
+    assert "who runs with that MAC now     desk1, new6   desk1         desk1" in said

@@ -279,6 +279,6 @@ def steps() -> list[Step]:
         ("a copy gets addresses of its own, and a twin never runs beside its source", copies_never_run_twice),
         ("a machine rolls back to the addresses it had: nobody else got them", rolls_back_without_duplicate),
         ("a stranger with a machine's MAC address is named within seconds", names_a_stranger),
-        ("pooled desktops on two fake Hyper-V hosts roll back: a duplicate without Weft, none with it", desktops),
         ("a machine is deleted: its records leave every host", deleted_everywhere),
+        ("desktops on Hyper-V roll back: no duplicate, and no reboot", desktops),
     ]

@@ -138,9 +138,11 @@ class FakeHost(Host):
     # -- power
 
     def start(self, machine: Machine) -> None:
+        was = machine.power
         super().start(machine)
         if isinstance(machine, Vm):
             machine.paused = False
+            machine.power_ons += was == OFF
         self.changed()
 
     def stop(self, machine: Machine, power: str = OFF) -> None:

@@ -99,6 +99,8 @@ class Vm(Machine):
         """The checkpoint that was taken or applied last."""
         self.managed = True
         """False between the crash of its host and the host's start."""
+        self.power_ons = 0
+        """How often it was started while it was off; a checkpoint that resumes it is no start."""
 
     @property
     def key(self) -> str:
