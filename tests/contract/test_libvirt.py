@@ -1,5 +1,7 @@
 """What only the libvirt driver has: marks, strangers, disks, pauses, snapshots, exports and copies. Real libvirtd."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -305,3 +307,38 @@ async def test_a_libvirtd_that_dies_is_told_and_its_machines_run_on(world):
     hosts.start_libvirtd(world.lab, world.lab.host("host1"))
     assert await power(world, "host1") == "Running"
     assert world.ports("host1") == identities(WEB_PORTS)
+
+
+async def test_a_revert_behind_our_back_is_no_stop_in_between(world, disk):
+    """libvirt stops the domain and starts it anew; whoever believed it off would stop it for good."""
+    await do(world, "host1", Define(web(disk), WEB_PORTS), START, errand("checkpoint"))
+    await do(world, "host1", Stop("web"), SetMacs(web(), renewed(WEB_PORTS)), Start(web(), renewed(WEB_PORTS)))
+    assert await power(world, "host1") == "Running"
+    seen = []
+
+    async def watch():
+        async for _ in world.hypervisors["host1"].events():
+            # as the agent does of a machine that runs and whose ports have gone
+            await do(world, "host1", Prepare(web(), renewed(WEB_PORTS)))
+            seen.append(await state(world))
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    with world.connected("host1") as connection:
+        domain = connection.lookupByName("web")
+        await asyncio.to_thread(lambda: domain.revertToSnapshot(domain.snapshotLookupByName("before"), 0))
+    async with asyncio.timeout(5):
+        while not seen or macs(seen[-1]) != [port.mac for port in WEB_PORTS]:
+            await asyncio.sleep(0.05)
+    watching.cancel()
+    assert {one.power for one in seen} == {"Running"}
+    assert world.ports("host1") == identities(WEB_PORTS)
+
+
+async def test_a_start_behind_our_back_is_not_taken_for_one_of_ours(world):
+    await do(world, "host1", Define(web(), WEB_PORTS))
+    with world.connected("host1") as connection:
+        connection.lookupByName("web").createWithFlags(1)
+    assert ((await state(world)).power, (await state(world)).held) == ("Off", False)
+    await do(world, "host1", START)
+    assert await power(world, "host1") == "Running"

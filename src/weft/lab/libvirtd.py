@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -92,10 +93,32 @@ def missing() -> str:
         packages = " ".join(sorted({PACKAGES[tool] for tool in absent}))
         return f"libvirt hosts need {', '.join(absent)}, not found here. Install: sudo apt-get install {packages}"
     try:
-        import libvirt  # noqa: F401
+        import libvirt
+
+        libvirt.registerErrorHandler(_said_by_exceptions, None)
     except ImportError:
         return "libvirt hosts need libvirt-python, not found here: make setup, or pip install 'weft[libvirt]'"
     return ""
+
+
+def machines(daemon: Daemon) -> dict[str, bool]:
+    """Names of the machines that it knows, and whether each runs; none if it does not answer."""
+    if missing():
+        return {}
+    import libvirt
+
+    try:
+        connection = libvirt.openReadOnly(daemon.uri)
+    except libvirt.libvirtError:
+        return {}
+    try:
+        return {domain.name(): bool(domain.isActive()) for domain in connection.listAllDomains()}
+    finally:
+        connection.close()
+
+
+def _said_by_exceptions(context: Any, error: Any) -> None:
+    """libvirt would write to stderr, and raises too."""
 
 
 def start(daemon: Daemon, environment: Mapping[str, str]) -> Process:

@@ -9,7 +9,7 @@ import msgspec
 
 from weft.cli.documents import Documents
 from weft.cli.plan import Plan, RefusedMoves
-from weft.lab import adjust, control, hosts, namespaces, router
+from weft.lab import adjust, control, hosts, libvirtd, namespaces, router
 from weft.lab.booted import machines as booted_machines
 from weft.lab.booted import with_hardware
 from weft.lab.guests import GuestFiles
@@ -228,4 +228,8 @@ def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
     for guest in GuestFiles(folder.guests).all():
         up = guest.running and namespaces.exists(guest.namespace)
         rows.append(("machine", guest.machine, f"running on {guest.host}" if up else "off"))
+    for host in state.hosts.values():
+        known = libvirtd.machines(hosts.libvirt_daemon(folder, host)) if alive(host.libvirtd) else {}
+        for machine, up in sorted(known.items()):
+            rows.append(("machine", machine, f"booted on {host.name}" if up else f"off, defined on {host.name}"))
     return rows

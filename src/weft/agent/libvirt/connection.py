@@ -74,10 +74,11 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 class Connection:
-    """`changed` is called, in some thread, whenever a machine or the connection itself may have changed."""
+    """`happened` is told every lifecycle event, by UUID, `changed` that the connection was lost; in some thread."""
 
-    def __init__(self, uri: str, changed: Callable[[], None]) -> None:
+    def __init__(self, uri: str, happened: Callable[[str, int, int], None], changed: Callable[[], None]) -> None:
         self.uri = uri
+        self._told = happened
         self._changed = changed
         self._lock = threading.Lock()
         self._open: Any = None
@@ -117,7 +118,7 @@ class Connection:
 
     def _happened(self, connection: Any, domain: Any, event: int, detail: int, opaque: Any) -> None:
         log.debug("%s: event %d, detail %d", domain.name(), event, detail)
-        self._changed()
+        self._told(domain.UUIDString(), event, detail)
 
     def _lost(self, connection: Any, reason: int, opaque: Any) -> None:
         log.warning("%s: the connection was closed (reason %d)", self.uri, reason)

@@ -58,7 +58,7 @@ def set_macs(host: Host, verb: SetMacs) -> None:
     """Refused while it runs: the guest would keep the address that it has."""
     domain = host.need(verb.machine.machine, verb.id)
     state = state_of(domain)
-    if power_of(domain, host.lives, state.has_run) != OFF:
+    if power_of(domain, host.lives, state.run) != OFF:
         raise HypervisorFailure("it runs or is saved: its MAC addresses can be set while it is off")
     if domain.isActive():  # held for its start: its port would keep the old address
         domain.destroy()
@@ -82,6 +82,7 @@ def remove(host: Host, verb: Remove) -> None:
     if domain is None:
         return
     state = state_of(domain)
+    host.lives.stopped(state.uuid)
     if domain.isActive():
         domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
     if state.machine.lower() != verb.machine.lower():

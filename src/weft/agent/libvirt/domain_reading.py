@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from weft.agent.libvirt.mark import Mark, has_run, mark_of
+from weft.agent.libvirt.mark import Mark, mark_of, run_of
 from weft.model.errors import InvalidMacAddress
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.values import InstanceId, parse_mac
@@ -34,7 +34,8 @@ class DomainState(msgspec.Struct, frozen=True):
     mark: Mark | None = None
     adapters: tuple[AdapterState, ...] = ()
     disks: tuple[DiskFile, ...] = ()
-    has_run: bool = False
+    run: str = ""
+    """HELD or RAN of mark.py."""
 
     @property
     def machine(self) -> str:
@@ -99,7 +100,7 @@ def _domain(domain: ET.Element) -> DomainState:
         mark_of(domain),
         _adapters(domain),
         tuple(_disks(domain)),
-        has_run(domain),
+        run_of(domain),
     )
 
 

@@ -52,7 +52,7 @@ class LibvirtHypervisor:
     def __init__(self, uri: str, settings: Settings, new_id: Callable[[], str]) -> None:
         self._settings = settings
         self._new_id = new_id
-        self._connection = Connection(uri, self._happened)
+        self._connection = Connection(uri, self._event, self._happened)
         self._lives = Lives()
         self._platform: Platform | None = None
         self._awaited: dict[str, Machine] = {}
@@ -126,6 +126,10 @@ class LibvirtHypervisor:
         if isinstance(verb, CarryOut) and verb.machine.errand is not None:
             kind = f"{verb.machine.errand.kind} {verb.machine.errand.name}".strip()
         return f"{kind} of {machine} on {self._settings.server}"
+
+    def _event(self, uuid: str, event: int, detail: int) -> None:
+        self._lives.happened(uuid, event, detail)
+        self._happened()
 
     def _happened(self) -> None:
         """From any thread."""

@@ -17,8 +17,8 @@ from weft.agent.libvirt.definitions import make_domain
 from weft.agent.libvirt.domain_patching import Copy, Unfit, copied, unmarked
 from weft.agent.libvirt.domain_reading import DomainState, read_domain
 from weft.agent.libvirt.host import Host, config_of
-from weft.agent.libvirt.mark import Mark
-from weft.agent.libvirt.power import is_held
+from weft.agent.libvirt.mark import HELD, Mark
+from weft.agent.libvirt.running import note_run
 from weft.model.records import Errand
 
 EXPORTED = "domain.xml"
@@ -38,8 +38,11 @@ def carry_out(host: Host, verb: CarryOut) -> None:
             snapshots.take(domain, errand)
         case "restore":
             snapshots.revert(domain, errand)
+            host.lives.stopped(domain.UUIDString())
             if verb.machine.power == "Off" and domain.isActive():
                 domain.destroy()
+            elif domain.isActive():
+                note_run(domain, HELD)
         case "deleteCheckpoint":
             snapshots.delete(domain, errand)
         case "rewriteCheckpoint":
@@ -100,7 +103,7 @@ def copy(host: Host, verb: CarryOut, errand: Errand) -> None:
             os.rename(f"{new}{disks.NEW}", new)
 
     domain = make_domain(host, document, verb.ports, make_disks, tuple(names.values()))
-    if is_held(domain, host.lives, False):
+    if domain.isActive():
         raise HypervisorFailure("read back it is not off")
 
 

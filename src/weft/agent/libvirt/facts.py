@@ -9,6 +9,7 @@ import msgspec
 
 from weft.agent.libvirt.domain_reading import read_domain, read_snapshot
 from weft.agent.libvirt.host import Host, xml_of
+from weft.agent.libvirt.mark import HELD
 from weft.agent.libvirt.power import OFF, RUNNING, power_of
 from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
 from weft.model.records import Machine
@@ -39,10 +40,10 @@ def _seen(host: Host, domain: Any) -> MachineState | None:
 def _machine(host: Host, domain: Any) -> MachineState:
     read = read_domain(xml_of(domain))
     migrating = is_migrating(domain)
-    power = RUNNING if migrating else power_of(domain, host.lives, read.has_run)
+    power = RUNNING if migrating else power_of(domain, host.lives, read.run)
     checkpoints = tuple(_checkpoint(one) for one in domain.listAllSnapshots())
-    held = power == OFF and bool(domain.isActive())
-    return MachineState(
+    held = power == OFF and read.run == HELD and bool(domain.isActive())
+    state = MachineState(
         read.machine,
         power,
         migrating=migrating,
@@ -52,6 +53,7 @@ def _machine(host: Host, domain: Any) -> MachineState:
         checkpoints=checkpoints,
         held=held,
     )
+    return host.lives.tell(state)
 
 
 def _checkpoint(snapshot: Any) -> CheckpointState:

@@ -39,7 +39,15 @@ class Host(msgspec.Struct):
     lives: Lives
 
     def find(self, machine: str, id: str = "") -> Any:
-        """The domain of this hypervisor id; without one the domain that bears the machine's mark. None if none is."""
+        """The domain of this hypervisor id; without one the domain that bears the machine's mark. None if none is.
+
+        While another hand reverts it, it is waited for."""
+        domain = self._find(machine, id)
+        if domain is not None:
+            self.lives.settle(domain.UUIDString())
+        return domain
+
+    def _find(self, machine: str, id: str) -> Any:
         if id:
             return self._lookup(lambda: self.connection.lookupByUUIDString(id))
         named = self.named(machine)

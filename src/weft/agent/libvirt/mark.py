@@ -5,9 +5,9 @@
     </weft:machine>
 
 It counts only where `uuid` is the domain's own: virt-clone, exports and imports copy metadata along. The disks are
-those that Define makes, and the only files that Remove takes away. A domain that Start has resumed bears a second
-element in the metadata of its present life, `<weft:run/>`: so a paused domain that never ran yet is told from one that
-somebody paused.
+those that Define makes, and the only files that Remove takes away. The metadata of a domain's present life say with a
+second element, `<run state="held"/>` or `"ran"`, whether Prepare holds it or Start has resumed it: so a paused domain
+that never ran yet is told from one that somebody paused.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,7 @@ NAMESPACE = "urn:weft:machine"
 RUN_NAMESPACE = "urn:weft:run"
 PREFIX = "weft"
 _MACHINE, _DISK, _RUN = f"{{{NAMESPACE}}}machine", f"{{{NAMESPACE}}}disk", f"{{{RUN_NAMESPACE}}}run"
-RUN_ELEMENT = "<run/>"
-"""As virDomainSetMetadata takes it: it adds the namespace."""
+HELD, RAN = "held", "ran"
 
 ET.register_namespace(PREFIX, NAMESPACE)
 ET.register_namespace("weftrun", RUN_NAMESPACE)
@@ -52,9 +51,15 @@ def mark_of(domain: ET.Element) -> Mark | None:
     return Mark(found.get("name", ""), found.get("uuid", "").lower(), disks)
 
 
-def has_run(domain: ET.Element) -> bool:
-    """Was it resumed by Start in its present life, here or where it came from?"""
-    return domain.find(f"metadata/{_RUN}") is not None
+def run_of(domain: ET.Element) -> str:
+    """Of its present life, here or where it came from: HELD, RAN, or empty where Weft has not started it."""
+    found = domain.find(f"metadata/{_RUN}")
+    return found.get("state", "") if found is not None else ""
+
+
+def run_element(state: str) -> str:
+    """As virDomainSetMetadata takes it: it adds the namespace."""
+    return f'<run state="{state}"/>'
 
 
 def put_mark(domain: ET.Element, mark: Mark | None) -> None:

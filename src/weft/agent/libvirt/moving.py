@@ -20,7 +20,7 @@ from weft.model.records import Machine
 def check_destination(host: Host, machine: Machine) -> bool:
     """See to it that the machine can come here. True if it runs here already. Raises HypervisorFailure."""
     found = host.find(machine.machine, machine.hypervisor_id)
-    if found is not None and power_of(found, host.lives, state_of(found).has_run) == RUNNING:
+    if found is not None and power_of(found, host.lives, state_of(found).run) == RUNNING:
         return True
     if found is None and (stranger := host.named(machine.machine)) is not None:
         raise HypervisorFailure(
@@ -37,7 +37,7 @@ def check_destination(host: Host, machine: Machine) -> bool:
 def migrate(host: Host, verb: Migrate) -> None:
     """Returns when it runs at the destination; its snapshots follow it."""
     domain = host.find(verb.machine, verb.id)
-    if domain is None or power_of(domain, host.lives, state_of(domain).has_run) != RUNNING:
+    if domain is None or power_of(domain, host.lives, state_of(domain).run) != RUNNING:
         raise HypervisorFailure("it does not run here")
     uri = host.settings.migrate.format(address=_bracketed(verb.address or verb.server))
     with Luggage(domain, uri) as luggage:

@@ -14,7 +14,7 @@ from weft.agent.libvirt import disks
 from weft.agent.libvirt.definitions import define, give_ports
 from weft.agent.libvirt.domain_patching import link_down, links_up, read_mtus, with_mtu
 from weft.agent.libvirt.host import Host, config_of, state_of, xml_of
-from weft.agent.libvirt.mark import PREFIX, RUN_ELEMENT, RUN_NAMESPACE
+from weft.agent.libvirt.mark import HELD, PREFIX, RAN, RUN_NAMESPACE, run_element
 from weft.agent.libvirt.power import OFF, RUNNING, SAVED, is_held, power_of
 from weft.model.records import Machine, PortBinding
 
@@ -22,27 +22,30 @@ log = logging.getLogger(__name__)
 
 
 def prepare(host: Host, verb: Prepare) -> None:
-    """Its ports are there and it has not run: a domain that exists, paused."""
+    """Its ports are there and it has not run: a domain that exists, paused. Those of one that runs are there."""
+    found = host.find(verb.machine.machine, verb.id or verb.machine.hypervisor_id)
+    if found is not None and host.lives.told(found.UUIDString()) == RUNNING:
+        return  # if it does not any more, another hand stopped it, and whoever asked does not know that yet
     _hold(host, verb.machine, verb.ports, verb.mtu, verb.id)
 
 
 def start(host: Host, verb: Start) -> None:
     domain = _hold(host, verb.machine, verb.ports, verb.mtu, verb.id)
-    if not is_held(domain, host.lives, state_of(domain).has_run):
+    if not is_held(domain, host.lives, state_of(domain).run):
         return
     domain.resume()
     host.lives.ran(domain.UUIDString(), domain.ID())
-    _note_run(domain)
+    note_run(domain, RAN)
     _expect(host, domain, RUNNING)
 
 
-def _note_run(domain: Any) -> None:
-    """So that an agent that starts afresh tells it from one that never ran, if somebody pauses it."""
+def note_run(domain: Any, state: str) -> None:
+    """So that an agent that starts afresh tells a domain that never ran from one that somebody paused."""
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     try:
         kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
-        domain.setMetadata(kind, RUN_ELEMENT, f"{PREFIX}run", RUN_NAMESPACE, live)
-    except libvirt.libvirtError as error:  # it runs, and this process has seen it
+        domain.setMetadata(kind, run_element(state), f"{PREFIX}run", RUN_NAMESPACE, live)
+    except libvirt.libvirtError as error:  # this process knows it all the same
         log.warning("%s: its metadata cannot be written: %s", domain.name(), error)
 
 
@@ -52,7 +55,7 @@ def _hold(host: Host, machine: Machine, ports: Sequence[PortBinding], mtu: int, 
     if domain is None:
         domain = define(host, Define(machine, tuple(ports)))
     state = state_of(domain)
-    power = power_of(domain, host.lives, state.has_run)
+    power = power_of(domain, host.lives, state.run)
     if power == RUNNING:
         return domain
     if domain.isActive():
@@ -65,6 +68,7 @@ def _hold(host: Host, machine: Machine, ports: Sequence[PortBinding], mtu: int, 
         if machine.hardware is not None:
             disks.make(machine.hardware.disks, state.own_disks)
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    note_run(domain, HELD)
     host.check_ports(domain, ports)
     return domain
 
@@ -81,6 +85,7 @@ def stop(host: Host, verb: Stop) -> None:
     if domain is None or not domain.isActive():
         return
     domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+    host.lives.stopped(domain.UUIDString())
     if domain.isPersistent():
         _expect(host, domain, OFF)
 
@@ -90,6 +95,7 @@ def save(host: Host, verb: Save) -> None:
     if not domain.isActive():
         return
     domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+    host.lives.stopped(domain.UUIDString())
     _expect(host, domain, SAVED)
 
 
@@ -105,6 +111,6 @@ def disconnect(host: Host, verb: Disconnect) -> None:
 
 
 def _expect(host: Host, domain: Any, power: str) -> None:
-    seen = power_of(domain, host.lives, state_of(domain).has_run)
+    seen = power_of(domain, host.lives, state_of(domain).run)
     if seen != power:
         raise HypervisorFailure(f"read back it is {seen}, not {power}")

@@ -51,7 +51,7 @@ def test_what_is_written_is_read_again():
         ("/v/web1.qcow2", "vda", "qcow2"),
         ("/v/data.raw", "vdb", "raw"),
     ]
-    assert found.own_disks == ("/v/web1.qcow2",) and not found.has_run
+    assert found.own_disks == ("/v/web1.qcow2",) and found.run == ""
 
 
 def test_a_domain_is_of_the_kind_that_the_host_has():
