@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.stories.hyperv_desk import HyperVDesk, opened
+from tests.stories.hyperv_desk import WEB, HyperVDesk, opened
 from weft.fakes.hyperv.cmdlets.moves import export, import_export
+from weft.fakes.hyperv.people import DesktopPool
 
 VMS = "/weft/v1/virtualMachines"
 
@@ -293,3 +294,36 @@ async def nothing_is_left(desk: HyperVDesk) -> None:
     assert (desk.host("host1").vms, desk.center.shared.get(desk.disk("web1"))) == ([], None)
     assert (await desk.get("/networking/v1/networkInterfaces"))["value"] == []
     assert set(await desk.counts()) <= {"free", "cooling"}
+
+
+async def test_2_5_desktops_of_a_dynamic_template_are_pinned_before_their_first_checkpoint(desk: HyperVDesk) -> None:
+    """A pool of Remote Desktop Services takes no static template. The template stays as it is; its desktops are taken
+    in with an address of Weft's while they are off, which their checkpoint has then: a logoff changes nothing,
+    wherever the desktop is."""
+    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
+    adoption = {"mode": "pin", "subnets": [WEB], "exceptions": ["template*"]}
+    await desk.put("/networking/v1/servers/host1", {"properties": server | {"adoption": adoption}})
+    console = desk.console("host1")
+    pool = DesktopPool(console, console.create("template-1"))
+    pool.make("desk1")
+
+    async def pinned() -> bool:
+        return not any(dynamic for _, dynamic in desk.shows("desk1"))
+
+    await desk.eventually(pinned)
+    ((mac, _),) = desk.shows("desk1")
+    taken = pool.log_on_first("desk1")
+    assert [f"{nic.mac:012X}" for nic in taken.adapters] == [mac]
+    pool.move("desk1", "host2")
+
+    async def followed() -> bool:
+        found = (await desk.get(f"{VMS}/desk1"))["properties"]
+        return bool(found["server"] == {"resourceRef": "/servers/host2"})
+
+    await desk.eventually(followed)
+    boots = desk.starts()
+    pool.log_off("desk1")
+    await desk.eventually(desk.all_applied)
+    assert (desk.shows("desk1"), desk.vm("desk1").state, desk.starts()) == ([(mac, False)], "Running", boots)
+    assert await desk.mac("desk1-eth0") == mac
+    assert desk.shows("template-1") == [("000000000000", True)]
