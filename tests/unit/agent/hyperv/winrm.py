@@ -228,7 +228,7 @@ class Requests(BaseHTTPRequestHandler):
 def winrm(host, pem):
     """The service, while it runs."""
     server = WinRm(host, pem)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield server
