@@ -28,6 +28,7 @@ from weft.core.hyperv.differences import Changes, Difference, difference
 from weft.core.hyperv.found import Found, read_found
 from weft.core.hyperv.network_scripts import APPLY, FOUND
 from weft.core.hyperv.network_virtualization import Desired, desired
+from weft.core.hyperv.portions import portions
 from weft.core.hyperv.script import Script
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 20.0
 """The host's records are read anew this often though nothing is known to have changed."""
 RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 30.0
+"""What fails is tried again more and more seldom: each time asks much of the host."""
 SCRIPT_SECONDS = 300.0
 MAX_DRIFT = 50
 PROVIDER_MTU = 1500
@@ -82,7 +85,10 @@ class HyperVPlane:
         self._pending = True
         """What should be and what is have not been compared yet, or are not equal."""
         self._failure = ""
-        self._look_at = 0.0
+        self._failed: Desired | None = None
+        """What was wanted when it failed, to be tried again at `retry_at`."""
+        self._pause = RETRY_SECONDS
+        self._retry_at = self._look_at = 0.0
         self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
         self._sightings = Sightings()
 
@@ -138,7 +144,7 @@ class HyperVPlane:
     async def act(self, in_sync: bool) -> None:
         wanted = self._wanted()
         found = self._found
-        if not self._pending or found is None:
+        if not self._pending or found is None or (self._failed == wanted and _now() < self._retry_at):
             return
         self._difference = difference(wanted, found, self._before, in_sync)
         changes = self._difference.changes
@@ -154,6 +160,14 @@ class HyperVPlane:
         if not self._pending:
             self._before = wanted
             self._served = {one.id: one.virtual_subnet_id for one in found.adapters}
+        self._note_failure(wanted)
+
+    def _note_failure(self, wanted: Desired) -> None:
+        if not self._failure:
+            self._failed, self._pause = None, RETRY_SECONDS
+            return
+        self._pause = min(2 * self._pause, MAX_RETRY_SECONDS) if self._failed == wanted else RETRY_SECONDS
+        self._failed, self._retry_at = wanted, _now() + self._pause
 
     async def look_around(self) -> None:
         """The adapters of running machines; what their switches have learnt is not asked."""
@@ -166,6 +180,8 @@ class HyperVPlane:
         self._sightings.look((), "", elsewhere, self._bound(), _now())
 
     def due(self, told: bool) -> float:
+        if self._failure:
+            return max(0.05, self._retry_at - _now())
         if self._pending or self._found is None:
             return RETRY_SECONDS
         due = max(0.0, self._look_at - _now())
@@ -183,7 +199,8 @@ class HyperVPlane:
     async def _apply(self, changes: Changes) -> None:
         """A script that fails half-way is a failure of the host's policy; what it did is read afterwards."""
         try:
-            await self._run(APPLY, {"Adapter": self._adapter, "Changes": changes})
+            for portion in portions(changes):
+                await self._run(APPLY, {"Adapter": self._adapter, "Changes": portion})
         except SwitchUnavailable as unavailable:
             if not isinstance(unavailable.__cause__, ScriptFailed):
                 raise

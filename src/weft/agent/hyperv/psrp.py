@@ -30,6 +30,8 @@ CONNECT_SECONDS = 10
 POLL_SECONDS = 15
 """A script is asked so often whether it has ended; a host that died is noticed after READ_SECONDS."""
 READ_SECONDS = 30
+REFUSED_SECONDS, MAX_REFUSED_SECONDS = 60.0, 1800.0
+"""A user whose password is refused is not tried again before: domains lock accounts out after a few failures."""
 _ACCESS_DENIED = "5"
 _STACK_LINE = re.compile(r": line ([0-9]+)")
 
@@ -63,9 +65,16 @@ class PsrpShell:
         self._idle: list[_Session] = []
         self._threads = ThreadPoolExecutor(endpoint.sessions, thread_name_prefix=f"winrm {endpoint.host}")
         self._closed = False
+        self._refused = ""
+        self._pause = 0.0
+        self._refused_until = 0.0
 
     async def run(self, script: Script, arguments: Any) -> Any:
         await self._free.acquire()
+        waits = self._refused_until - asyncio.get_running_loop().time()
+        if waits > 0:
+            self._free.release()
+            raise CredentialsRefused(self.host, f"{self._refused}; tried again in {waits:.0f} s, lest it be locked out")
         session = self._idle.pop() if self._idle else _Session(self._endpoint, self._credentials)
         text = json.dumps(msgspec.to_builtins(arguments))
         work = asyncio.get_running_loop().run_in_executor(self._threads, session.run, script, text)
@@ -86,7 +95,13 @@ class PsrpShell:
 
     def _give_back(self, session: "_Session", done: "asyncio.Future[Any]") -> None:
         self._free.release()
-        if not done.cancelled() and done.exception() is None and not self._closed:
+        failure = None if done.cancelled() else done.exception()
+        if isinstance(failure, CredentialsRefused):
+            self._pause = min(max(2 * self._pause, REFUSED_SECONDS), MAX_REFUSED_SECONDS)
+            self._refused = failure.message
+            self._refused_until = asyncio.get_running_loop().time() + self._pause
+        elif failure is None and not done.cancelled() and not self._closed:
+            self._pause = 0.0
             self._idle.append(session)
 
 

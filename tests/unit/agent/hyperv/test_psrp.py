@@ -56,6 +56,7 @@ class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
+        self.server.asked += 1
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(self.server.status)
         if self.server.status == 401:
@@ -74,16 +75,16 @@ class Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def endpoint(pem, status):
-    """An HTTPS server on this machine. Yields its port."""
+    """An HTTPS server on this machine."""
     server = Server(("127.0.0.1", 0), Answers)
-    server.status = status
+    server.status, server.asked = status, 0
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield server.server_address[1]
+        yield server
     finally:
         server.shutdown()
         thread.join()
@@ -106,8 +107,8 @@ async def test_a_host_where_nobody_listens():
 
 
 async def test_a_certificate_that_nobody_vouches_for_ends_it_before_the_password_is_sent(tmp_path):
-    with endpoint(certificate(tmp_path), 401) as port:
-        async with shell(port=port) as impostor:
+    with endpoint(certificate(tmp_path), 401) as server:
+        async with shell(port=server.server_address[1]) as impostor:
             with pytest.raises(HostUnreachable, match="its TLS certificate is not to be trusted"):
                 await impostor.run(ECHO, {})
 
@@ -115,8 +116,8 @@ async def test_a_certificate_that_nobody_vouches_for_ends_it_before_the_password
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_credentials(tmp_path, status):
     pem = certificate(tmp_path)
-    with endpoint(pem, status) as port:
-        async with shell(port=port, authorities=str(pem)) as host:
+    with endpoint(pem, status) as server:
+        async with shell(port=server.server_address[1], authorities=str(pem)) as host:
             with pytest.raises(CredentialsRefused, match="^localhost: the credentials are refused") as refused:
                 await host.run(ECHO, {})
         assert "hush" not in str(refused.value)
@@ -124,10 +125,23 @@ async def test_refused_credentials(tmp_path, status):
 
 async def test_more_calls_than_sessions_wait_their_turn(tmp_path):
     pem = certificate(tmp_path)
-    with endpoint(pem, 403) as port:
-        async with shell(port=port, authorities=str(pem), sessions=2) as host:
+    with endpoint(pem, 500) as server:
+        async with shell(port=server.server_address[1], authorities=str(pem), sessions=2) as host:
             ends = await asyncio.gather(*(host.run(ECHO, {}) for _ in range(7)), return_exceptions=True)
-        assert {type(end) for end in ends} == {CredentialsRefused}
+        assert {type(end) for end in ends} == {HostUnreachable}
+
+
+async def test_refused_credentials_are_not_tried_until_the_account_is_locked_out(tmp_path):
+    pem = certificate(tmp_path)
+    with endpoint(pem, 401) as server:
+        async with shell(port=server.server_address[1], authorities=str(pem), sessions=1) as host:
+            with pytest.raises(CredentialsRefused):
+                await host.run(ECHO, {})
+            asked = server.asked
+            for _ in range(5):
+                with pytest.raises(CredentialsRefused, match="the credentials are refused.*; tried again in 60 s"):
+                    await host.run(ECHO, {})
+            assert server.asked == asked
 
 
 def test_credentials_that_cannot_do_are_refused_at_once():
