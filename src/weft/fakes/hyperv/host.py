@@ -186,9 +186,17 @@ class FakeHost(Host):
         return taken
 
     def apply(self, machine: Machine, name: str) -> None:
-        """Back to a checkpoint, by its id: adapters, notes, disks and all; event 18596 says so. Raises StartFailed."""
-        super().apply(machine, name)
+        """Back to a checkpoint, by its id: adapters, notes, disks and all; event 18596 says so. Raises StartFailed.
+
+        What was running when it was taken runs again where the machine runs now, and is Saved where it does not [?].
+        """
         taken = machine.checkpoints[name]
+        if machine.power != RUNNING and taken.power == RUNNING:
+            machine.checkpoints[name] = msgspec.structs.replace(taken, power=SAVED)
+        try:
+            super().apply(machine, name)
+        finally:
+            machine.checkpoints[name] = taken
         if isinstance(machine, Vm) and isinstance(taken, VmCheckpoint):
             machine.paused = False
             before = [disk.path for disk in machine.settings.disks]

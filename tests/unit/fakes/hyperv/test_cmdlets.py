@@ -302,8 +302,11 @@ def test_a_production_checkpoint_has_no_memory(world):
     world.type("Set-VM web1 -CheckpointType Standard; Checkpoint-VM web1 -SnapshotName warm")
     assert world.type("Get-VMSnapshot web1 | ForEach-Object { [string]$_.State }") == ["Off", "Saved"]
     restore = "$ConfirmPreference = 'None'; Restore-VMSnapshot -VMName web1 -Name {}; [string](Get-VM web1).State"
-    assert world.type(restore.format("cold")) == ["Off"]
     assert world.type(restore.format("warm")) == ["Running"]
+    assert world.type(restore.format("cold")) == ["Off"]
+    assert world.type(restore.format("warm")) == ["Saved"]
+    assert world.type("Get-VMSnapshot web1 | ForEach-Object { [string]$_.State }") == ["Off", "Saved"]
+    assert world.type("Start-VM web1; [string](Get-VM web1).State") == ["Running"]
 
 
 def test_export_and_import(world):
