@@ -87,7 +87,7 @@ async def renewed(desk: Desk, machine: str) -> str:
     return await desk.mac(f"{machine}-eth0")
 
 
-async def test_story_2_1_moved_and_restarted_by_hand_it_has_its_mac(desk: Desk) -> None:
+async def test_stories_2_1_2_2_moved_and_restarted_by_hand_it_has_its_mac(desk: Desk) -> None:
     one, two = await consoles(desk, "host1", "host2")
     mac, ip = await desk.machine("vdi1", "host1"), await desk.ip("vdi1-eth0")
     await desk.machine("peer", "host1")
@@ -137,6 +137,53 @@ async def test_story_2_4_a_desktop_reverted_by_hand_runs_on_with_its_retained_ma
 async def is_retained(desk: Desk, mac: str) -> bool:
     found = (await desk.address(mac))["holders"]
     return any("/checkpoints/" in one["resourceRef"] for one in found)
+
+
+async def test_story_2_5_pooled_desktops_are_pinned_before_they_start_and_their_template_is_left_alone(
+    desk: Desk,
+) -> None:
+    [one] = await consoles(desk, "host1")
+    one.draws(parse_mac("00-15-5D-01-05-00"), parse_mac("00-15-5D-01-05-FF"))
+    gold = {"isTemplate": True, "hypervisor": {"type": "hyperv", "id": "id-of-gold"}}
+    await desk.put("/weft/v1/virtualMachines/gold", {"properties": gold})
+    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
+    adoption = {"mode": "pin", "subnets": [{"resourceRef": "/virtualNetworks/blue/subnets/web"}]}
+    await desk.put("/networking/v1/servers/host1", {"properties": server | {"adoption": adoption}})
+    one.stranger("gold", 0, power="Off", dynamic=True)
+    one.stranger("Büro 1", 0, power="Off", dynamic=True)
+
+    async def pinned() -> bool:
+        [adapter] = desk.center.hypervisors["host1"].strangers["id-of-Büro 1"].adapters
+        return bool(adapter.mac) and not adapter.dynamic
+
+    await desk.eventually(pinned)
+    [adapter] = desk.center.hypervisors["host1"].strangers["id-of-Büro 1"].adapters
+    assert parse_mac(await desk.mac("Buro-1-eth0")) == adapter.mac, "of the pool, and the ledger's"
+    assert (await desk.counts())["assigned"] == 1, "the template has none"
+    one.stranger("Büro 1", adapter.mac, adapter.instance_id)
+    await says(desk, "Buro-1", powerState="Running", conflicts=[])
+    assert desk.center.hypervisors["host1"].strangers["id-of-gold"].adapters[0].dynamic
+
+
+async def test_stories_2_7_2_8_whatever_a_checkpoint_is_called_it_brings_its_address_back_without_a_reboot(
+    desk: Desk,
+) -> None:
+    [one] = await consoles(desk, "host1")
+    names = ["Vor dem Update (17. März)", "before; rm -rf /", "‮evil‬ $name", "日本"]
+    mac = await desk.machine("vdi1", "host1")
+    for name in names:
+        one.take_checkpoint("vdi1", name)
+
+    async def noted() -> bool:
+        return len((await desk.get("/weft/v1/virtualMachines/vdi1"))["properties"]["checkpoints"]) == len(names)
+
+    await desk.eventually(noted)
+    await renewed(desk, "vdi1")
+    before = starts(desk)
+    one.roll_back("vdi1", names[2])
+    await has_mac(desk, "vdi1-eth0", mac)
+    await clashes(desk)
+    assert starts(desk) == before
 
 
 async def test_story_2_6_a_checkpoint_without_an_address_changes_nothing(desk: Desk) -> None:

@@ -230,23 +230,20 @@ class Behind:
 
     def _has_arrived(self, told: Told) -> bool:
         """Is it here for good, and no more where its record has it? Running here counts where its own host's agent says
-        that it does not run there, or has gone and stays away; and of a cluster's role where that host does not answer,
-        for the cluster lets it run on one node. Off only where that host does not list it any more."""
+        that it does not run there, or has gone and stays away; off only where that host does not list it any more. What
+        a failover cluster brings up runs nowhere else, also where its own host says nothing."""
         machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, told.machine.machine)
         assert machine is not None
-        there = server_of(machine)
-        runs = told.machine.power == "Running"
+        there, runs = server_of(machine), told.machine.power == "Running"
         session = self._publisher.session(there) if there else None
         if session is None:
             return runs and not (there and self._may_come_back(there))
-        if runs and told.machine.clustered and _is_silent(session):
-            return True
-        if session.missing() is not None or session.facts.hypervisor is None:
-            return False
-        listed = [one for one in session.facts.hypervisor.machines if one.id == told.machine.id]
+        facts = session.facts.hypervisor
+        listed = [one for one in facts.machines if one.id == told.machine.id] if facts is not None else []
+        sure = facts is not None and session.missing() is None
         if runs:
-            return all(one.power != "Running" for one in listed)
-        return not [one for one in listed if not one.awaited] and told.machine.power == "Off"
+            return (sure or told.machine.clustered) and all(one.power != "Running" for one in listed)
+        return sure and told.machine.power == "Off" and all(one.awaited for one in listed)
 
     async def _submit(self, server: str, *commands: Command) -> None:
         """One after the other; one that is refused holds up no other, and is tried again."""

@@ -172,7 +172,7 @@ class FakeHypervisor:
         """Empty: it tells no boots, and whatever differs from a record is made as that says."""
         self.dynamic_range: tuple[int, int] | None = None
         self.strangers: dict[str, MachineState] = {}
-        """Machines that are none of ours, by the hypervisor's id."""
+        """Machines that Weft did not make, by the hypervisor's id."""
         self.verb_seconds = 0.0
         self.carried_out: list[Verb] = []
         self._datacenter = datacenter
@@ -205,8 +205,8 @@ class FakeHypervisor:
         self.changed()
 
     def _do(self, verb: Verb) -> None:
-        if isinstance(verb, Stop | Disconnect) and verb.id in self.strangers:
-            self.strangers[verb.id] = _isolated(self.strangers[verb.id], verb)
+        if isinstance(verb, Stop | Disconnect | SetMacs) and verb.id in self.strangers:
+            self.strangers[verb.id] = _changed(self.strangers[verb.id], verb)
         elif isinstance(verb, Disconnect):
             for adapter in self._guest(verb.id.removeprefix(ID_OF)).adapters:
                 self._switch.unplug(adapter.name)
@@ -371,8 +371,15 @@ class FakeHypervisor:
             del self._datacenter.guests[machine]
 
 
-def _isolated(state: MachineState, verb: Stop | Disconnect) -> MachineState:
+def _changed(state: MachineState, verb: Stop | Disconnect | SetMacs) -> MachineState:
+    """What comes of a verb for a machine that Weft did not make."""
     if isinstance(verb, Stop):
         return msgspec.structs.replace(state, power="Off")
-    adapters = tuple(msgspec.structs.replace(one, switch="") for one in state.adapters)
-    return msgspec.structs.replace(state, adapters=adapters)
+    if isinstance(verb, Disconnect):
+        adapters = [msgspec.structs.replace(one, switch="") for one in state.adapters]
+    else:
+        adapters = [
+            msgspec.structs.replace(one, mac=port.mac, instance_id=port.instance_id, dynamic=False)
+            for one, port in zip(state.adapters, verb.ports, strict=True)
+        ]
+    return msgspec.structs.replace(state, adapters=tuple(adapters))

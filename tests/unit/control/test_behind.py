@@ -257,6 +257,20 @@ async def test_a_machine_of_a_dead_host_that_came_up_elsewhere_is_bound_there(
     assert p(controller).power_state == "Running"
 
 
+async def test_a_failover_cluster_is_believed_where_the_old_host_says_nothing(
+    controller: Controller, rack: Rack
+) -> None:
+    await run(controller)
+    rack.hosts["host1"].states = None
+    two = rack.hosts["host2"]
+    two.machines["a"] = "Running"
+    two.states["id-a"] = MachineState("a", "Running")
+    await quiet(controller)
+    assert p(controller).server.resource_ref == "/servers/host1", "it may run there"
+    two.states["id-a"] = MachineState("a", "Running", clustered=True)
+    await until(lambda: p(controller).server.resource_ref == "/servers/host2")
+
+
 async def test_what_copies_took_along_is_foreign_until_they_give_it_up(controller: Controller, rack: Rack) -> None:
     own = mac_of(controller)
     instance = controller.state.get("networkInterfaces", "a-eth0").instance_id
