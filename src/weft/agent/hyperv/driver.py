@@ -206,11 +206,14 @@ class HyperVDriver:
         ]
 
     async def _prepare(self, verb: Prepare) -> None:
-        name = verb.machine.machine
+        name, hardware = verb.machine.machine, verb.machine.hardware
         self._moved.pop(name, None)
-        known = verb.id or _among(await self._found(_words(verb)), name, verb.machine.hypervisor_id)
-        if not known and verb.machine.power == "Incoming":
-            # its ports come with it; that the host was asked shows that it can be
+        found = await self._found(_words(verb)) if not verb.id else None
+        known = verb.id or (_among(found, name, verb.machine.hypervisor_id) if found is not None else "")
+        if found is not None and not known and verb.machine.power == "Incoming":
+            # its ports come with it; the move itself would tell of a missing switch too late
+            if hardware is not None and hardware.switch and hardware.switch not in found.state.switches:
+                raise self._failure(verb, f"Get-VMSwitch: there is no virtual switch {hardware.switch}")
             self._awaited[name] = verb.machine.hypervisor_id
             return
         if not known:

@@ -10,7 +10,9 @@ import contextlib
 import importlib.util
 import json
 import re
+import ssl
 import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -227,12 +229,28 @@ def _translated(host: str, error: Exception) -> ShellError:
         case WSManFaultError():
             return HostUnreachable(host, f"WinRM refuses: {error.reason or error.message}")
         case requests.exceptions.SSLError():
-            return HostUnreachable(host, f"its TLS certificate is not to be trusted: {error}")
+            return HostUnreachable(host, f"its TLS certificate is not to be trusted: {_reason(error)}")
         case requests.exceptions.Timeout():
             return HostUnreachable(host, "it does not answer in time")
         case requests.exceptions.ConnectionError():
-            return HostUnreachable(host, f"cannot be reached by WinRM over HTTPS: {error}")
+            return HostUnreachable(host, f"cannot be reached by WinRM over HTTPS: {_reason(error)}")
     return HostUnreachable(host, f"{type(error).__name__}: {error}")
+
+
+def _reason(error: BaseException) -> str:
+    """What lies under the layers of an HTTP client, in the system's words."""
+    while True:
+        below = error.__cause__ or error.__context__ or next(iter(_exceptions(error.args)), None)
+        if below is None:
+            break
+        error = below
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def _exceptions(values: Iterable[object]) -> Iterator[BaseException]:
+    yield from (one for one in values if isinstance(one, BaseException))
 
 
 def script_failure(host: str, script: Script, records: list[Any]) -> ScriptFailed:

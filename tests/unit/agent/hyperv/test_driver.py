@@ -242,6 +242,15 @@ async def test_a_move_that_fails_leaves_it_running_where_it_is(world):
     assert await power(world, "host1") == "Running"
 
 
+async def test_a_host_without_the_machines_switch_says_so_before_the_move(world):
+    coming = msgspec.structs.replace(WEB, power="Incoming")
+    hardware = msgspec.structs.replace(world.hardware("web"), switch="of another cluster")
+    words = "^host2: Prepare of web: Get-VMSwitch: there is no virtual switch of another cluster$"
+    with pytest.raises(HypervisorFailure, match=words):
+        await do(world, "host2", Prepare(msgspec.structs.replace(coming, hardware=hardware), WEB_PORTS))
+    assert await power(world, "host2") == ""
+
+
 async def test_the_range_of_dynamic_addresses_is_another_and_read_back(world):
     await do(world, "host1", SetRange(0x00155D020600, 0x00155D0206FF))
     facts = await world.hypervisors["host1"].facts()
