@@ -263,11 +263,10 @@ async def test_a_failover_cluster_is_believed_where_the_old_host_says_nothing(
     await run(controller)
     rack.hosts["host1"].states = None
     two = rack.hosts["host2"]
-    two.machines["a"] = "Running"
-    two.states["id-a"] = MachineState("a", "Running")
+    two.states["id-a"] = MachineState("", "Running")
     await quiet(controller)
     assert p(controller).server.resource_ref == "/servers/host1", "it may run there"
-    two.states["id-a"] = MachineState("a", "Running", clustered=True)
+    two.states["id-a"] = MachineState("", "Running", clustered=True)
     await until(lambda: p(controller).server.resource_ref == "/servers/host2")
 
 
