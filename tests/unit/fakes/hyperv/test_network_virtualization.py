@@ -5,8 +5,15 @@ The values are those of the worked example of Blue (6001) on two hosts.
 
 import pytest
 
+from tests.unit.core.hyperv.worlds import source_004
 from tests.unit.fakes.hyperv.world import World
+from weft.agent.hyperv.shell import ScriptFailed
+from weft.core.hyperv.differences import difference
+from weft.core.hyperv.found import read_found
+from weft.core.hyperv.network_scripts import APPLY, FOUND
+from weft.core.hyperv.policy_script import desired_of
 from weft.fakes.hyperv.powershell.errors import PowerShellError
+from weft.fakes.hyperv.shell import FakeShell
 
 RDID = "{11111111-2222-3333-4444-000000000000}"
 LOOKUP = (
@@ -122,3 +129,21 @@ def test_set_changes_the_provider_address_in_place_and_remove_takes_away(world):
 def test_the_router_may_be_outside(world):
     world.type("Set-NetVirtualizationGlobal -UseExternalRouter $true")
     assert world.type("(Get-NetVirtualizationGlobal).UseExternalRouter") == [True]
+
+
+async def test_a_change_that_fails_half_way_is_finished_by_the_next(world):
+    shell, desired = FakeShell(world.host1), desired_of(source_004().state, "host1")
+    count = "@(Get-NetVirtualizationLookupRecord).Count; @(Get-NetVirtualizationCustomerRoute).Count"
+
+    async def changes():
+        return difference(desired, read_found(await shell.run(FOUND, {"Adapter": "Ethernet"}))).changes
+
+    world.host1.trouble.failing["New-NetVirtualizationCustomerRoute"] = "The device is not ready."
+    with pytest.raises(ScriptFailed, match="New-NetVirtualizationCustomerRoute: The device is not ready."):
+        await shell.run(APPLY, {"Adapter": "Ethernet", "Changes": await changes()})
+    assert world.type(count) == [3, 0]
+    world.host1.trouble.failing.clear()
+    rest = await changes()
+    assert not rest.add_lookup_records
+    await shell.run(APPLY, {"Adapter": "Ethernet", "Changes": rest})
+    assert world.type(count) == [3, 1]
