@@ -150,7 +150,7 @@ class Agent:
                 task.result()
         finally:
             if self._outbox is outbox:
-                self._outbox = None
+                self._outbox, self._isolate = None, {}
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)

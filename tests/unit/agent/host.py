@@ -26,11 +26,11 @@ _encode = msgspec.msgpack.encode
 class Controller:
     """The other end of a link, and what it heard."""
 
-    def __init__(self, generation="g1"):
+    def __init__(self, generation="g1", abilities=()):
         self.heard = []
         self._news = asyncio.Event()
         self._frames = asyncio.Queue()
-        self.say(Welcome(1, generation, "host1"))
+        self.say(Welcome(1, generation, "host1", abilities))
 
     async def send(self, message):
         self.heard.append(_decode(message))

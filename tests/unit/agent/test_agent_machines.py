@@ -7,13 +7,16 @@ import msgspec
 from tests.unit.agent.host import (
     BLUE1,
     RUNNING,
+    WHOLE,
+    Controller,
     machine_says,
     running,
     working,
 )
 from tests.unit.agent.policies import HOSTS
+from weft.agent import starts
 from weft.agent.hypervisors import Migrate, Prepare, Remove, Start, Stop
-from weft.wire.messages import Delta, Facts
+from weft.wire.messages import Delta, Facts, Insist, Isolate, MayRun, MayRunAnswer
 
 
 async def test_a_machine_is_started_once_its_ports_are_bound():
@@ -169,3 +172,54 @@ async def test_a_machine_that_another_hand_brought_here_is_told_and_left():
         assert (fact.id, fact.by_hand, fact.presence) == ("id-blue9", True, "")
         await asyncio.sleep(0.2)
         assert host.hypervisor.verbs() == []
+
+
+async def test_what_is_to_be_isolated_is_stopped_for_as_long_as_the_controller_says_so():
+    async with running(driven=True) as host:
+        host.hypervisor.boot = "b1"
+        controller = await working(host)
+        controller.say(Isolate((("id-blue9", "stop"),)))
+        host.hypervisor.by_hand("blue9", "Running")
+        async with asyncio.timeout(5):
+            while host.hypervisor.verbs() != [Stop]:
+                await asyncio.sleep(0.01)
+        assert host.hypervisor.done[0].id == "id-blue9"
+        await controller.until(machine_says("blue9", "Off"))
+        controller.hang_up()
+        host.hypervisor.by_hand("blue9", "Running")
+        controller = host.connect()
+        await controller.until(machine_says("blue9", "Running"))
+        await asyncio.sleep(0.2)
+        assert host.hypervisor.verbs() == [Stop]
+
+
+async def test_a_record_that_is_insisted_on_is_carried_out():
+    async with running(driven=True) as host:
+        host.hypervisor.boot = "b1"
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (msgspec.structs.replace(RUNNING, power="Off"),)))
+        await controller.applied(11, 0)
+        host.hypervisor.by_hand("blue1", "Off")
+        await controller.until(lambda self: self.all(Facts)[-1].machines[0].id)
+        host.hypervisor.by_hand("blue1", "Running")
+        await controller.until(lambda self: self.all(Facts)[-1].machines[0].by_hand)
+        controller.say(Insist("blue1"))
+        [fact] = (await controller.until(machine_says("blue1", "Off")))[-1:]
+        assert not fact.by_hand and host.hypervisor.verbs()[-1] is Stop
+
+
+async def test_the_controller_is_asked_whether_another_hand_may_start_a_machine():
+    async with running(driven=True) as host:
+        controller = await working(host)
+        assert "does not name it" in await host.agent.may_start(starts.Start("id-x", "x")), "it does not understand"
+        await host.kill()
+        host.start()
+        controller = Controller(abilities=("hands",))
+        host.tasks.append(asyncio.create_task(host.agent.serve(controller)))
+        controller.say(*WHOLE)
+        await controller.applied(10, 0)
+        asking = asyncio.create_task(host.agent.may_start(starts.Start("id-x", "x", macs=(7,))))
+        [question] = await controller.until(lambda self: self.all(MayRun))
+        assert question == MayRun(1, "id-x", "x", (7,))
+        controller.say(MayRunAnswer(1, "in use by web9"))
+        assert await asking == "in use by web9"
