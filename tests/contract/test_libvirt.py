@@ -22,6 +22,7 @@ from weft.agent.hypervisors import (
     Define,
     Disconnect,
     HypervisorFailure,
+    Migrate,
     Prepare,
     Remove,
     Save,
@@ -342,3 +343,26 @@ async def test_a_start_behind_our_back_is_not_taken_for_one_of_ours(world):
     assert ((await state(world)).power, (await state(world)).held) == ("Off", False)
     await do(world, "host1", START)
     assert await power(world, "host1") == "Running"
+
+
+async def test_snapshots_go_along_with_a_machine_that_moves(world, disk):
+    """libvirt itself moves no domain that has some."""
+    await do(world, "host1", Define(web(disk), WEB_PORTS), errand("checkpoint"), errand("checkpoint", "second"), START)
+    before = (await state(world)).checkpoints
+    with pytest.raises(HypervisorFailure):
+        await do(world, "host1", Migrate("web", "host9", "192.168.2.99"))
+    assert {one.name for one in (await state(world)).checkpoints} == {"before", "second"}
+    assert "urn:weft:snapshots" not in xml_of(world), "it stays, and so do they"
+    await do(world, "host2", Prepare(web(disk, power="Incoming"), WEB_PORTS))
+    await do(world, "host1", Migrate("web", "host2"))
+    assert set((await state(world, host="host2")).checkpoints) == set(before), "from the first moment on"
+    async with asyncio.timeout(10):
+        while True:
+            with world.connected("host2") as connection:
+                domain = connection.lookupByName("web")
+                if len(domain.snapshotListNames()) == 2 and "urn:weft:snapshots" not in domain.XMLDesc(2):
+                    break
+            assert set((await state(world, host="host2")).checkpoints) == set(before)
+            await asyncio.sleep(0.1)
+    with world.connected("host2") as connection:
+        assert connection.lookupByName("web").snapshotCurrent().getName() == "second"

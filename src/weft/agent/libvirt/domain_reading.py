@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from weft.agent.libvirt.mark import Mark, mark_of, run_of
+from weft.agent.libvirt.mark import KeptSnapshot, Mark, luggage_of, mark_of, run_of
 from weft.model.errors import InvalidMacAddress
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.values import InstanceId, parse_mac
@@ -36,6 +36,8 @@ class DomainState(msgspec.Struct, frozen=True):
     disks: tuple[DiskFile, ...] = ()
     run: str = ""
     """HELD or RAN of mark.py."""
+    luggage: tuple[KeptSnapshot, ...] = ()
+    """Snapshots that came along and that libvirt has not been told yet."""
 
     @property
     def machine(self) -> str:
@@ -101,6 +103,7 @@ def _domain(domain: ET.Element) -> DomainState:
         _adapters(domain),
         tuple(_disks(domain)),
         run_of(domain),
+        luggage_of(domain),
     )
 
 

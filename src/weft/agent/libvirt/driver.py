@@ -7,6 +7,7 @@ next call.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ from weft.agent.hypervisors import (
     Verb,
     subject,
 )
-from weft.agent.libvirt import definitions, errands, moving, running
+from weft.agent.libvirt import definitions, errands, moving, running, snapshots
 from weft.agent.libvirt.connection import Connection, in_thread
 from weft.agent.libvirt.domain_reading import domain_types, machine_types
 from weft.agent.libvirt.domain_xml import Platform
@@ -36,6 +37,8 @@ from weft.agent.libvirt.host import Host, Settings
 from weft.agent.libvirt.power import RUNNING, Lives
 from weft.model.hypervisor import HypervisorState
 from weft.model.records import Machine
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 4.0
 """What libvirt sends no event for, such as a snapshot of a machine that is off, is seen within this time."""
@@ -59,14 +62,19 @@ class LibvirtHypervisor:
         """Machines that a move to here was prepared for."""
         self._moved: dict[str, str] = {}
         """Where this process has moved machines to that are not here since."""
+        self._unpacking: dict[str, asyncio.Task[None]] = {}
+        """By UUID."""
         self._watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     async def facts(self) -> HypervisorState:
         awaited = dict(self._awaited)
+        arrived: list[Any] = []
         try:
-            state = await in_thread(lambda: facts_of(self._host(), awaited))
+            state = await in_thread(lambda: facts_of(self._host(), awaited, arrived))
         except libvirt.libvirtError as error:
             raise HypervisorFailure(f"libvirt on {self._settings.server}: {_said(error)}") from error
+        for domain in arrived:
+            self._unpack(domain)
         for one in state.machines:
             self._moved.pop(one.machine.lower(), None)
             if one.power == RUNNING:
@@ -97,6 +105,21 @@ class LibvirtHypervisor:
     async def _await(self, machine: Machine) -> None:
         if not await in_thread(lambda: moving.check_destination(self._host(), machine)):
             self._awaited[machine.machine] = machine
+
+    def _unpack(self, domain: Any) -> None:
+        """Beside everything else: libvirt is not done with a machine when it begins to run. What fails is seen again
+        with the next facts."""
+        uuid = domain.UUIDString()
+        if uuid not in self._unpacking:
+            self._unpacking[uuid] = asyncio.create_task(self._unpack_one(domain, uuid), name=f"snapshots of {uuid}")
+
+    async def _unpack_one(self, domain: Any, uuid: str) -> None:
+        try:
+            await in_thread(lambda: snapshots.unpack(domain))
+        except libvirt.libvirtError as error:
+            log.warning("%s: its snapshots are not told to libvirt yet: %s", uuid, _said(error))
+        finally:
+            del self._unpacking[uuid]
 
     async def _migrate(self, verb: Migrate) -> None:
         if self._moved.get(verb.machine.lower()) != verb.server.lower():

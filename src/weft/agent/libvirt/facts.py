@@ -11,7 +11,7 @@ from weft.agent.libvirt.domain_reading import read_domain, read_snapshot
 from weft.agent.libvirt.host import Host, xml_of
 from weft.agent.libvirt.mark import HELD
 from weft.agent.libvirt.power import OFF, RUNNING, power_of
-from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
+from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
 
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
@@ -19,29 +19,35 @@ _NOT_THE_SOURCE = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def facts_of(host: Host, awaited: Mapping[str, Machine]) -> HypervisorState:
-    """Every domain of the host, and the machines that are awaited. No range of dynamic addresses: libvirt draws one
+def facts_of(host: Host, awaited: Mapping[str, Machine], arrived: list[Any]) -> HypervisorState:
+    """Every domain of the host, and the machines that are awaited. `arrived` gets the domains that arrived, or stayed,
+    with snapshots in their metadata. No range of dynamic addresses: libvirt draws one
     once, when a domain is defined without, and never again."""
-    seen = [state for domain in host.connection.listAllDomains() if (state := _seen(host, domain)) is not None]
+    domains = host.connection.listAllDomains()
+    seen = [state for domain in domains if (state := _seen(host, domain, arrived)) is not None]
     machines = tuple(_with_awaited(seen, awaited))
     return HypervisorState(machines, None, tuple(sorted(_switches(host, machines))), _boot())
 
 
-def _seen(host: Host, domain: Any) -> MachineState | None:
+def _seen(host: Host, domain: Any, arrived: list[Any]) -> MachineState | None:
     """None if it went while we looked."""
     try:
-        return _machine(host, domain)
+        return _machine(host, domain, arrived)
     except libvirt.libvirtError as error:
         if error.get_error_code() in _GONE:
             return None
         raise
 
 
-def _machine(host: Host, domain: Any) -> MachineState:
+def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
     read = read_domain(xml_of(domain))
     migrating = is_migrating(domain)
     power = RUNNING if migrating else power_of(domain, host.lives, read.run)
-    checkpoints = tuple(_checkpoint(one) for one in domain.listAllSnapshots())
+    known = {one.getName(): one.getXMLDesc(0) for one in domain.listAllSnapshots()}
+    known |= {one.name: one.xml for one in read.luggage if one.name not in known}
+    if read.luggage and not migrating and power != OFF:
+        arrived.append(domain)
+    checkpoints = tuple(read_snapshot(xml).state() for xml in known.values())
     held = power == OFF and read.run == HELD and bool(domain.isActive())
     state = MachineState(
         read.machine,
@@ -54,10 +60,6 @@ def _machine(host: Host, domain: Any) -> MachineState:
         held=held,
     )
     return host.lives.tell(state)
-
-
-def _checkpoint(snapshot: Any) -> CheckpointState:
-    return read_snapshot(snapshot.getXMLDesc(0)).state()
 
 
 def is_migrating(domain: Any) -> bool:

@@ -21,6 +21,9 @@ PREFIX = "weft"
 _MACHINE, _DISK, _RUN = f"{{{NAMESPACE}}}machine", f"{{{NAMESPACE}}}disk", f"{{{RUN_NAMESPACE}}}run"
 HELD, RAN = "held", "ran"
 
+LUGGAGE_NAMESPACE = "urn:weft:snapshots"
+_LUGGAGE, _KEPT = f"{{{LUGGAGE_NAMESPACE}}}snapshots", f"{{{LUGGAGE_NAMESPACE}}}snapshot"
+ET.register_namespace("weftsnapshots", LUGGAGE_NAMESPACE)
 ET.register_namespace(PREFIX, NAMESPACE)
 ET.register_namespace("weftrun", RUN_NAMESPACE)
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
@@ -62,13 +65,35 @@ def run_element(state: str) -> str:
     return f'<run state="{state}"/>'
 
 
+class KeptSnapshot(msgspec.Struct, frozen=True):
+    """What libvirt knows of a snapshot."""
+
+    name: str
+    xml: str
+    current: bool = False
+
+
+def luggage_element(kept: Iterable[KeptSnapshot]) -> str:
+    """Snapshots in the metadata of a domain that moves, parents first, as virDomainSetMetadata takes it."""
+    made = ET.Element("snapshots")
+    for one in kept:
+        ET.SubElement(made, "snapshot", name=one.name, current=str(one.current).lower()).text = one.xml
+    return ET.tostring(made, encoding="unicode")
+
+
+def luggage_of(domain: ET.Element) -> tuple[KeptSnapshot, ...]:
+    found = domain.findall(f"metadata/{_LUGGAGE}/{_KEPT}")
+    return tuple(KeptSnapshot(one.get("name", ""), one.text or "", one.get("current") == "true") for one in found)
+
+
 def put_mark(domain: ET.Element, mark: Mark | None) -> None:
-    """Replace the mark on a domain element, or take it away; a copied sign of a run goes in any case."""
+    """Replace the mark on a domain element, or take it away; what else of ours was copied goes in any case."""
     metadata = domain.find("metadata")
     if metadata is None:
         metadata = ET.SubElement(domain, "metadata")
     _take(metadata, metadata.findall(_MACHINE))
     _take(metadata, metadata.findall(_RUN))
+    _take(metadata, metadata.findall(_LUGGAGE))
     if mark is not None:
         metadata.append(mark.element())
 

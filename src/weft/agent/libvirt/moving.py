@@ -13,7 +13,7 @@ import libvirt
 from weft.agent.hypervisors import HypervisorFailure, Migrate
 from weft.agent.libvirt.host import Host, state_of
 from weft.agent.libvirt.power import RUNNING, power_of
-from weft.agent.libvirt.snapshots import Luggage
+from weft.agent.libvirt.snapshots import pack, unpack
 from weft.model.records import Machine
 
 
@@ -35,14 +35,17 @@ def check_destination(host: Host, machine: Machine) -> bool:
 
 
 def migrate(host: Host, verb: Migrate) -> None:
-    """Returns when it runs at the destination; its snapshots follow it."""
+    """Returns when it runs at the destination. Its snapshots go along; the driver there tells libvirt of them."""
     domain = host.find(verb.machine, verb.id)
     if domain is None or power_of(domain, host.lives, state_of(domain).run) != RUNNING:
         raise HypervisorFailure("it does not run here")
     uri = host.settings.migrate.format(address=_bracketed(verb.address or verb.server))
-    with Luggage(domain, uri) as luggage:
+    pack(domain)
+    try:
         domain.migrateToURI3(uri, _parameters(uri), _flags(host, domain, uri))
-        luggage.arrived = True
+    except libvirt.libvirtError:
+        unpack(domain)
+        raise
 
 
 def _parameters(uri: str) -> dict[str, Any]:

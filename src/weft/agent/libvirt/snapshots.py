@@ -4,7 +4,6 @@ Called by errands.py and moving.py, in a thread. Raises HypervisorFailure or lib
 """
 
 import logging
-from types import TracebackType
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -12,7 +11,8 @@ import libvirt
 
 from weft.agent.hypervisors import HypervisorFailure
 from weft.agent.libvirt.domain_patching import Unfit, snapshot_with_macs
-from weft.agent.libvirt.domain_reading import read_snapshot
+from weft.agent.libvirt.domain_reading import read_domain, read_snapshot
+from weft.agent.libvirt.mark import LUGGAGE_NAMESPACE, PREFIX, KeptSnapshot, luggage_element
 from weft.model.records import Errand
 
 log = logging.getLogger(__name__)
@@ -90,15 +90,15 @@ def rewrite(domain: Any, errand: Errand) -> None:
 def _replace(domain: Any, snapshot: Any, xml: str) -> None:
     """libvirt takes no snapshot anew with another adapter in its place, so what it knows of this one and of those taken
     after it is taken away and told again, its own description changed; their data in the disks stay as they are."""
-    kept = [_Kept.of(one) for one in _with_descendants(snapshot)]
-    changed = [_Kept(xml, kept[0].current), *kept[1:]]
+    kept = [_kept(one) for one in _with_descendants(snapshot)]
+    changed = [KeptSnapshot(kept[0].name, xml, kept[0].current), *kept[1:]]
     snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
     try:
         for one in changed:
-            one.tell(domain)
+            _tell(domain, one)
     except BaseException:
         for one in kept:
-            one.tell(domain)
+            _tell(domain, one)
         raise
 
 
@@ -110,53 +110,46 @@ def _with_descendants(snapshot: Any) -> list[Any]:
     return found
 
 
-class _Kept:
-    """What libvirt knows of a snapshot."""
-
-    def __init__(self, xml: str, current: bool) -> None:
-        self.xml = xml
-        self.current = current
-
-    @staticmethod
-    def of(snapshot: Any) -> "_Kept":
-        return _Kept(snapshot.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE), bool(snapshot.isCurrent()))
-
-    def tell(self, domain: Any) -> None:
-        flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
-        if self.current:
-            flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
-        domain.snapshotCreateXML(self.xml, flags)
+def _kept(snapshot: Any) -> KeptSnapshot:
+    xml = snapshot.getXMLDesc(libvirt.VIR_DOMAIN_SNAPSHOT_XML_SECURE)
+    return KeptSnapshot(snapshot.getName(), xml, bool(snapshot.isCurrent()))
 
 
-class Luggage:
-    """The snapshots of a domain that moves: libvirt moves none that has some, so what it knows of them is taken away
-    here and told to the destination; their data are in the disks. Set `arrived` once the domain is there."""
+def _tell(domain: Any, kept: KeptSnapshot) -> None:
+    flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+    if kept.current:
+        flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT
+    domain.snapshotCreateXML(kept.xml, flags)
 
-    def __init__(self, domain: Any, uri: str) -> None:
-        self.arrived = False
-        self._domain = domain
-        self._uri = uri
-        roots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS)
-        self._kept = [_Kept.of(one) for root in roots for one in _with_descendants(root)]
-        self._uuid = domain.UUIDString()
 
-    def __enter__(self) -> "Luggage":
-        for snapshot in self._domain.listAllSnapshots():
-            snapshot.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-        return self
+def pack(domain: Any) -> None:
+    """libvirt moves no domain that has snapshots. So what it knows of them goes into the domain's metadata, which move
+    along, and is taken away; their data are in the disks. Whoever has the domain next unpacks them, also if this
+    process dies meanwhile."""
+    roots = domain.listAllSnapshots(libvirt.VIR_DOMAIN_SNAPSHOT_LIST_ROOTS)
+    kept = [_kept(one) for root in roots for one in _with_descendants(root)]
+    if not kept:
+        return
+    _write(domain, luggage_element(kept))
+    for root in roots:
+        root.delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY | libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if not self._kept:
-            return
-        if not self.arrived:
-            self._tell(self._domain)
-            return
-        destination = libvirt.open(self._uri)
-        try:
-            self._tell(destination.lookupByUUIDString(self._uuid))
-        finally:
-            destination.close()
 
-    def _tell(self, domain: Any) -> None:
-        for one in self._kept:
-            one.tell(domain)
+def unpack(domain: Any) -> None:
+    """Tell libvirt again what `pack` put into the metadata; nothing where nothing is in there. Can be repeated."""
+    kept = read_domain(str(domain.XMLDesc(0))).luggage
+    if not kept:
+        return
+    there = set(domain.snapshotListNames())
+    for one in kept:
+        if one.name not in there:
+            _tell(domain, one)
+    _write(domain, None)
+
+
+def _write(domain: Any, element: str | None) -> None:
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    if domain.isActive():
+        flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+    kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+    domain.setMetadata(kind, element, f"{PREFIX}snapshots", LUGGAGE_NAMESPACE, flags)
