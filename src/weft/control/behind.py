@@ -197,9 +197,12 @@ class Behind:
                 continue
             if machine.properties.is_template or machine.properties.move is not None or one.awaited:
                 continue
-            here = server_of(machine) == server
+            here, by_hand = server_of(machine) == server, fact is not None and fact.by_hand
+            if not here and fact is not None and not by_hand:
+                # its record has just gone from here: the agent is about to remove it
+                continue
             told = Told(server, OURS if here else ELSEWHERE, msgspec.structs.replace(one, machine=machine.resource_id))
-            yield told, here and fact is not None and fact.by_hand
+            yield told, by_hand
 
     def _record(self, told: Told) -> tuple[Any, ...]:
         """What the ledger has of it, the values themselves: unchanged ones are the same."""

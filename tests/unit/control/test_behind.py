@@ -10,7 +10,7 @@ from tests.cluster.control import ANN, fill, interface, machine, open_in, put
 from tests.cluster.host_agent import Rack
 from tests.unit.control.test_machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Clone, Delete, RenewMac, TakeCheckpoint
+from weft.core.commands import Clone, Delete, Failover, RenewMac, TakeCheckpoint
 from weft.core.commands import Path as Name
 from weft.model.fabric import Adoption, ServerProperties
 from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
@@ -255,6 +255,18 @@ async def test_a_machine_of_a_dead_host_that_came_up_elsewhere_is_bound_there(
     rack.hosts["host2"].states["id-a"] = MachineState("", "Running", clustered=True)
     await until(lambda: p(controller).server.resource_ref == "/servers/host2")
     assert p(controller).power_state == "Running"
+
+
+async def test_what_a_failover_took_from_a_host_is_not_brought_back_by_its_last_words(
+    controller: Controller, rack: Rack
+) -> None:
+    await run(controller)
+    one, two = rack.hosts["host1"], rack.hosts["host2"]
+    one.stuck = two.stuck = True
+    await controller.submit(Failover("a", "host2"), ANN)
+    await quiet(controller)
+    assert one.machines["a"] == "Running" and p(controller).server.resource_ref == "/servers/host2"
+    assert not found(controller)
 
 
 async def test_a_failover_cluster_is_believed_where_the_old_host_says_nothing(
