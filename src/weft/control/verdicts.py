@@ -155,7 +155,8 @@ class Expectation:
             return Verdict(False, "", f"the agent of {self.server} to come back")
         missing = session.missing()
         if missing is not None and missing <= self._revision:
-            return Verdict(False, "", f"{self.server} to apply revision {self._revision}")
+            why = next((f" ({one.message})" for one in session.facts.problems if not one.instance_id), "")
+            return Verdict(False, "", f"{self.server} to apply revision {self._revision}{why}")
         if self._acked_at is None:
             self._acked_at = asyncio.get_running_loop().time()
         if not agent.hypervisor:

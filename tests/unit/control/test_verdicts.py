@@ -11,7 +11,7 @@ from weft.control.controller import Controller
 from weft.control.verdicts import Expectation
 from weft.core.commands import SetPower
 from weft.model.hypervisor import HypervisorState, MachineState
-from weft.wire.messages import Facts, MachineFact
+from weft.wire.messages import Facts, MachineFact, Problem
 
 
 @pytest.fixture
@@ -59,6 +59,22 @@ async def test_a_failure_from_before_the_ack_counts_when_nothing_better_comes(
     agent.say(refused("it has no memory"))
     await deliver(agent)
     assert expected.power(controller.state.get("virtualMachines", "a"), "Running").failure == "it has no memory"
+    await agent.disconnect()
+
+
+async def test_what_keeps_a_host_from_its_policy_is_said_with_what_is_waited_for(controller: Controller) -> None:
+    agent = FeedAgent("host1", "hyperv")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    submitted = await controller.submit(SetPower("a", "Running"), ANN)
+    expected = Expectation(controller.publisher, "host1", submitted.revision)
+    asked = controller.state.get("virtualMachines", "a")
+    assert expected.power(asked, "Running").waiting_for == f"host1 to apply revision {submitted.revision}"
+    of_a_port = Problem("PortBlocked", "a-eth0: closed", "i1")
+    agent.say(Facts(problems=(of_a_port, Problem("PolicyConfigurationFailure", "New-VM: access is denied"))))
+    await settle()
+    said = expected.power(asked, "Running").waiting_for
+    assert said == f"host1 to apply revision {submitted.revision} (New-VM: access is denied)"
     await agent.disconnect()
 
 
