@@ -69,6 +69,25 @@ class HyperVDesk(Desk):
         await self.post("/weft/v1/virtualMachines", self.body(name, server, **more))
         return await self.mac(f"{name}-eth0")
 
+    def profile(self, name: str, adapter: int = 0) -> str:
+        """The interface id in an adapter's port profile; empty if it has none."""
+        found = self.vm(name).nics[adapter].profile
+        return str(found.value("ProfileId")).strip("{}") if found is not None else ""
+
+    def at_starts(self, host: str, name: str) -> list[tuple[str, bool, str, int, int]]:
+        """What a machine had whenever its host was asked to start something: MAC, dynamic, profile, virtual subnet of
+        its first adapter, and the lookup records of the host."""
+        seen = []
+
+        def look() -> None:
+            for vm in [vm for vm in self.host(host).vms if vm.name == name]:
+                nic, count = vm.nics[0], len(self.host(host).records.lookups)
+                seen.append((mac_digits(nic.mac), nic.dynamic, self.profile(name), nic.virtual_subnet_id, count))
+            self.host(host).trouble.before["Start-VM"] = look
+
+        self.host(host).trouble.before["Start-VM"] = look
+        return seen
+
     def starts(self) -> int:
         """How often a host was asked to start something."""
         return sum(shell.ran.count("start") for shell in self.shells.values())
