@@ -239,7 +239,7 @@ async def make(world, host, one=WEB, ports=WEB_PORTS, hardware=None):
     else:
         made = msgspec.structs.replace(one, hardware=hardware or world.hardware(one.machine))
         await do(world, host, Define(made, ports))
-        if getattr(world, "holds", False):
+        if getattr(world, "holds", False) and one.power == "Running":
             await do(world, host, Prepare(made, ports))
 
 

@@ -10,6 +10,7 @@ from tests.contract.hypervisor_worlds import DB, DB_PORTS, START, WEB, WEB_PORTS
 from weft.agent.hypervisors import (
     CarryOut,
     Define,
+    Disconnect,
     HypervisorFailure,
     Migrate,
     Prepare,
@@ -322,6 +323,31 @@ async def test_a_copy_that_fails_half_way_leaves_nothing_of_it(world):
     assert [one.path for one in host(world).files.below("C:") if "db" in one.path or "copy" in one.path] == []
     with pytest.raises(HypervisorFailure, match="has 2 network adapters where 1 were meant"):
         await do(world, "host1", CarryOut(copy, two[:1]))
+
+
+async def test_a_machine_is_taken_off_the_network_while_it_runs(world):
+    await run(world, "host1")
+    await do(world, "host1", Disconnect(world.vm("host1", "web").id))
+    (told,) = (await world.hypervisors["host1"].facts()).machines
+    assert (told.power, [one.switch for one in told.adapters]) == ("Running", ["", ""])
+    host(world).trouble.ineffective.add("Disconnect-VMNetworkAdapter")
+    await run(world, "host1", DB, DB_PORTS)
+    with pytest.raises(HypervisorFailure, match="Disconnect-VMNetworkAdapter: .* is still connected to Virtual Switch"):
+        await do(world, "host1", Disconnect(world.vm("host1", "db").id))
+
+
+async def test_a_copy_of_a_running_machine_is_off_and_may_run_beside_it(world):
+    await run(world, "host1")
+    ports = tuple(
+        msgspec.structs.replace(one, mac=one.mac + 0x50, instance_id=f"5eedface-0000-4000-8000-{place:012x}")
+        for place, one in enumerate(WEB_PORTS, 80)
+    )
+    errand = Errand(2, "copy", world.vm("host1", "web").id.lower())
+    copy = msgspec.structs.replace(WEB, machine="copy", errand=errand)
+    await do(world, "host1", CarryOut(copy, ports))
+    assert (await power(world, "host1", "copy"), await power(world, "host1")) == ("Off", "Running")
+    await do(world, "host1", Start(copy, ports))
+    assert await power(world, "host1", "copy") == "Running"
 
 
 async def test_define_needs_a_switch_it_can_tell(world):
