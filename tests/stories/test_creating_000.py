@@ -137,9 +137,10 @@ async def test_a_machine_goes_to_a_server_of_its_cluster(desk: Desk) -> None:
 async def test_a_controller_killed_in_the_middle_goes_on(desk: Desk) -> None:
     """0.16: it dies while the host defines; at its next start the machine is made to the end."""
     await desk.cluster(hosts=1)
-    await desk.kill_agent("host1")
+    desk.center.hypervisors["host1"].verb_seconds = 0.5
     asking = desk.background("POST", VMS, body())
     await desk.eventually(lambda: desk.exists(f"{VMS}/web1"))
+    await desk.kill_agent("host1")
     await desk.restart()
     asking.cancel()
     await desk.start_agent("host1")
@@ -153,6 +154,38 @@ async def test_a_controller_killed_in_the_middle_goes_on(desk: Desk) -> None:
         return "creation" not in (await desk.get(f"{VMS}/web1"))["properties"]
 
     await desk.eventually(done)
+
+
+async def test_a_host_that_is_away_takes_no_machine(desk: Desk) -> None:
+    await desk.cluster(hosts=1)
+    await desk.kill_agent("host1")
+    error = await desk.refused("POST", VMS, body(), 409)
+    assert error["code"] == "ServerNotReady"
+    await nothing_is_left(desk)
+
+
+async def test_a_host_that_falls_silent_gives_it_back_when_it_returns(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.16: it is told so, nobody else is given its addresses, and when the host is back nothing is left of it."""
+    monkeypatch.setattr("weft.control.creations.STEP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("weft.control.creations.UNDO_TIMEOUT_S", 0.3)
+    await desk.cluster(hosts=1)
+    desk.center.hypervisors["host1"].verb_seconds = 0.2
+    asking = desk.background("POST", VMS, body())
+    await desk.eventually(lambda: desk.exists(f"{VMS}/web1"))
+    await desk.kill_agent("host1")
+    answer = await asking
+    assert answer.status_code == 409 and "says that it is gone there" in answer.text
+    assert (await desk.get(f"{VMS}/web1"))["properties"]["creation"]["phase"] == "undoing"
+    assert (await desk.counts())["assigned"] == 1
+    await desk.start_agent("host1")
+
+    async def gone() -> bool:
+        return not await desk.exists(f"{VMS}/web1")
+
+    await desk.eventually(gone)
+    await nothing_is_left(desk)
 
 
 async def test_a_delete_takes_the_disks_that_were_made(desk: Desk) -> None:

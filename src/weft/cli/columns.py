@@ -194,9 +194,19 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
         "networks": lambda p: _joined(name_of(n.get("subnet")) for n in p.get("networks") or ()),
         "checkpoints": lambda p: _joined(name_of(ref) for ref in p.get("checkpoints") or ()),
         "inactive": _member("inactive"),
+        "under way": lambda p: _under_way(p),
     },
 }
 """Columns that stand at the end, and only where some resource has something in them."""
+
+
+def _under_way(p: Any) -> str:
+    """What is done to a machine, or failed."""
+    creation, errand = p.get("creation") or {}, p.get("errand") or {}
+    if creation:
+        return str(creation.get("phase", ""))
+    words = f"{errand.get('kind', '')} {errand.get('name', '')}".strip()
+    return f"{words} failed" if errand.get("phase") == "failed" else words
 
 
 def _yes(value: Any) -> str:

@@ -58,7 +58,10 @@ class Creations:
         """With what the hosts are like now."""
         managed = self._publisher.managed
         without = frozenset(server for server, agent in managed.items() if not defines(agent))
-        return msgspec.structs.replace(command, connected=self._publisher.connected, without_define=without)
+        connected = self._publisher.connected
+        return msgspec.structs.replace(
+            command, connected=connected, away=frozenset(managed) - connected, without_define=without
+        )
 
     async def make(self, command: CreateMachine, actor: Actor) -> VirtualMachine:
         """Return when the machine runs, or is defined if it is not to start; one that the same command made before is

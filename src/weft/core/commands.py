@@ -94,6 +94,8 @@ class CreateMachine(msgspec.Struct, frozen=True):
     start: bool = True
     connected: frozenset[str] = frozenset()
     """Servers, lower case, whose agent is there."""
+    away: frozenset[str] = frozenset()
+    """Servers, lower case, whose agent was there before and is not now."""
     without_define: frozenset[str] = frozenset()
     """Servers, lower case, whose driver makes a machine when it starts and has no use for hardware."""
 

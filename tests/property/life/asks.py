@@ -9,7 +9,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.unit.core.world import provider_network, put_command, server_on, virtual_network
-from weft.core.commands import Command, ImportedCheckpoint, ImportedInterface, ImportMachine, Seen, TakeCheckpoint
+from weft.core.commands import (
+    Command,
+    CreateMachine,
+    ImportedCheckpoint,
+    ImportedInterface,
+    ImportMachine,
+    NewInterface,
+    Seen,
+    TakeCheckpoint,
+)
 
 INTERFACES = [f"n{at}" for at in range(5)]
 MACHINES = ["m1", "m2", "m3"]
@@ -156,3 +165,12 @@ def sightings(draw: Any, macs: tuple[str, ...] = ()) -> tuple[Seen, ...]:
         vlan = draw(st.sampled_from([0, 10]))
         found.append(Seen(mac, port, bridge="br0" if learnt else "", vlan=vlan, learnt=learnt))
     return tuple(found)
+
+
+@st.composite
+def creations(draw: st.DrawFn) -> CreateMachine:
+    """A machine as a whole, on either host: addresses granted, or asked for and maybe in use."""
+    subnets = draw(st.lists(st.sampled_from(sorted(SUBNETS)), max_size=2))
+    macs = st.sampled_from(["", "", *STATIC_MACS])
+    interfaces = tuple(NewInterface(subnet, mac_address=draw(macs)) for subnet in subnets)
+    return CreateMachine(draw(st.sampled_from(["w1", "w2"])), draw(st.sampled_from(SERVERS)), interfaces=interfaces)

@@ -19,12 +19,14 @@ from weft.core.commands import (
     Clone,
     Command,
     Decision,
+    Delete,
     EndCoolDowns,
     EndReservations,
     ExportMachine,
     Failover,
     MarkMachine,
     NoteSeen,
+    Put,
     ReleaseAddress,
     ReleaseInactive,
     RemoveServer,
@@ -107,7 +109,7 @@ class Life(RuleBasedStateMachine):
         if any(isinstance(part, Restore) for part in parts):
             return
         renewed = {part.interface.lower() for part in parts if isinstance(part, RenewMac)}
-        written = {part.path.id.lower() for part in parts if hasattr(part, "path")}
+        written = {part.path.id.lower() for part in parts if isinstance(part, Put | Delete)}
         for name, mac in self._macs().items():
             free = name in written and (self.state.machine_of(name) is None or len(parts) > 1)
             assert name not in before or before[name] == mac or name in renewed or free, f"{name} changed its MAC"

@@ -32,7 +32,7 @@ from weft.core.decide.machines import (
 )
 from weft.core.decide.network_interfaces import give_up
 from weft.core.decide.servers import ensure_provider_addresses
-from weft.model.errors import Conflict, Invalid, InvalidReference, Refusal
+from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
 from weft.model.hypervisor import Hardware
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.resources import Ref, Resource
@@ -48,7 +48,7 @@ _BEFORE = {
 
 def create(draft: Draft, command: CreateMachine) -> Decision:
     """Answers the machine, also one that the same command made before, at whatever phase it is. Raises Invalid,
-    InvalidReference, Conflict (AlreadyExists ...), AddressInUse, PoolIsFull."""
+    InvalidReference, Conflict (AlreadyExists ...), NotReady, AddressInUse, PoolIsFull."""
     asked = _digest(command)
     found: Machine | None = draft.state.get(VIRTUAL_MACHINES.name, command.name)
     if found is not None and found.properties.made_as == asked:
@@ -60,6 +60,11 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
         server = server_for(draft.state, command.cluster, command.connected)
     else:
         server = server_with_id(draft.state, command.server)
+    if server.resource_id.lower() in command.away:
+        raise NotReady(
+            f"The agent of '{server.resource_id}' is not connected: start it, or see why it cannot reach us.",
+            target=f"/servers/{server.resource_id}",
+        )
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     makes_at_start = server.resource_id.lower() in command.without_define
     hardware = None if makes_at_start else checked_hardware(command.hardware or Hardware())
@@ -81,7 +86,9 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
 
 def _digest(command: CreateMachine) -> str:
     """Of all that was asked for, whatever the hosts are like at the moment."""
-    asked = msgspec.structs.replace(command, connected=frozenset(), without_define=frozenset(), name="")
+    asked = msgspec.structs.replace(
+        command, connected=frozenset(), away=frozenset(), without_define=frozenset(), name=""
+    )
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
 
 
