@@ -52,7 +52,12 @@ def state(controller: Controller, server: str) -> Answer:
             "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
             "lastError": problems[-1][1] if problems else None,
             "machines": [
-                {"machine": each.machine, "power": each.power, "failure": each.failure or None}
+                {
+                    "machine": each.machine,
+                    "power": each.power,
+                    "failure": each.failure or None,
+                    "byHand": each.by_hand,
+                }
                 for each in facts.machines
             ],
             "ports": [
