@@ -160,6 +160,9 @@ def agent(
     adapter: Annotated[
         str, typer.Option(metavar="NAME", help="hyperv: the host's network adapter that carries the tunnels.")
     ] = "Ethernet",
+    hnv: Annotated[
+        str, typer.Option(metavar="v1|v2", help="hyperv: all records of network virtualization, or port profiles only.")
+    ] = "v1",
     authentication: Annotated[
         str, typer.Option(metavar="HOW", help="hyperv: negotiate, kerberos or certificate.")
     ] = "negotiate",
@@ -198,7 +201,9 @@ def agent(
         options = AgentOptions(controller, server, rundir, place, bridge, driver, start_grace)
         name, _, port = (host or server).partition(":")
         endpoint = Endpoint(name, int(port or 5986), authentication, verify, authorities, sessions)
-        work = _hyperv(options, endpoint, credentials, adapter)
+        if hnv not in ("v1", "v2"):
+            raise typer.BadParameter(f"there is no version '{hnv}' of network virtualization: use v1 or v2")
+        work = _hyperv(options, endpoint, credentials, adapter if hnv == "v1" else "")
     elif driver == "ovs":
         options = AgentOptions(
             controller, server, rundir, state or Path("/var/lib/weft/agent"), bridge, kind, start_grace

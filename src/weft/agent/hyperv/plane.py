@@ -7,6 +7,9 @@ while its port profile names the interface and its MAC address is the interface'
 
 Nothing of this survives a restart of the host. So whenever anything about its machines changed, or the host fell
 silent, what is there is read anew before a machine may start.
+
+In version 2 the host has a network controller's host agent, which takes all but the port profiles from elsewhere: then
+there are no records to keep, and ports are all that is told.
 """
 
 import asyncio
@@ -62,7 +65,8 @@ class HyperVPlane:
     """One host's."""
 
     def __init__(self, server: str, shell: Shell, adapter: str, look_seconds: float = LOOK_SECONDS) -> None:
-        """`server` is what errors call the host, `adapter` its physical network adapter that carries the tunnels."""
+        """`server` is what errors call the host, `adapter` its physical network adapter that carries the tunnels; empty
+        for version 2."""
         self._server = server
         self._shell = shell
         self._adapter = adapter
@@ -136,13 +140,16 @@ class HyperVPlane:
     # doing
 
     async def look(self) -> None:
-        if self._found is None or _now() >= self._look_at:
+        if self._adapter and (self._found is None or _now() >= self._look_at):
             before = self._found
             self._found = await self._read()
             self._pending = self._pending or self._found != before
 
     async def act(self, in_sync: bool) -> None:
         wanted = self._wanted()
+        if not self._adapter:
+            self._pending = False
+            return
         found = self._found
         if not self._pending or found is None or (self._failed == wanted and _now() < self._retry_at):
             return
@@ -182,9 +189,9 @@ class HyperVPlane:
     def due(self, told: bool) -> float:
         if self._failure:
             return max(0.05, self._retry_at - _now())
-        if self._pending or self._found is None:
+        if not self.settled:
             return RETRY_SECONDS
-        due = max(0.0, self._look_at - _now())
+        due = max(0.0, self._look_at - _now()) if self._adapter else self._look_seconds
         return min(due, RETRY_SECONDS) if told and not self._sightings.looked(_now()) else due
 
     async def _read(self) -> Found:
@@ -230,7 +237,8 @@ class HyperVPlane:
 
     @property
     def settled(self) -> bool:
-        return not self._pending and self._found is not None and self._desired is not None
+        known = self._found is not None or not self._adapter
+        return not self._pending and known and self._desired is not None
 
     @property
     def states(self) -> Mapping[str, MachineState]:

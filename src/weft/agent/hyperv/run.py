@@ -9,7 +9,8 @@ from weft.wire.place import check_controller
 
 
 async def run(options: AgentOptions, agent_id: str, endpoint: Endpoint, credentials: Credentials, adapter: str) -> None:
-    """As weft.agent.run.run. `adapter` is the host's physical network adapter that carries the tunnels. Raises Invalid
+    """As weft.agent.run.run. `adapter` is the host's physical network adapter that carries the tunnels, empty for
+    version 2 of network virtualization. Raises Invalid
     for credentials that cannot do, too."""
     check_controller(options.controller)
     shell = PsrpShell(endpoint, credentials)

@@ -39,13 +39,13 @@ WHOLE = (
 
 
 class Host:
-    def __init__(self):
+    def __init__(self, adapter="Ethernet"):
         self.datacenter = HyperVDatacenter()
         self.fake = self.datacenter.add_host("host1", "192.168.1.10")
         self.console = Console(self.datacenter, "host1")
-        shell = FakeShell(self.fake)
-        plane = HyperVPlane("host1", shell, "Ethernet", look_seconds=0.2)
-        self.agent = Agent(Identity("host1", "a1", "hyperv"), plane, HyperVDriver("host1", shell, pulse=0.05))
+        self.shell = FakeShell(self.fake)
+        plane = HyperVPlane("host1", self.shell, adapter, look_seconds=0.2)
+        self.agent = Agent(Identity("host1", "a1", "hyperv"), plane, HyperVDriver("host1", self.shell, pulse=0.05))
         self.controller = Controller()
 
     def lookups(self, vsid):
@@ -76,8 +76,8 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def working(*more):
-    host = Host()
+async def working(*more, adapter="Ethernet"):
+    host = Host(adapter)
     tasks = [asyncio.create_task(host.agent.run()), asyncio.create_task(host.agent.serve(host.controller))]
     host.controller.say(*WHOLE, *more)
     try:
@@ -238,3 +238,13 @@ async def test_the_addresses_of_running_strangers_are_seen():
         await controller.until(
             lambda self: [one for facts in self.all(Facts)[-1:] for one in facts.seen if one.mac == 0x020000000099]
         )
+
+
+async def test_version_2_is_port_profiles_and_no_records():
+    async with working(Delta(0, 1, 11, (RUNNING,)), adapter="") as (host, controller):
+        await controller.applied(11, 0)
+        await controller.until(machine_says("blue1", "Running"))
+        (nic,) = host.vm.nics
+        assert (str(nic.profile.value("ProfileId")), nic.virtual_subnet_id) == (f"{{{BLUE1.instance}}}", 0)
+        assert host.fake.records.lookups == []
+        assert not [name for name in host.shell.ran if name.startswith("network virtualization")]
