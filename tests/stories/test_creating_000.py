@@ -1,5 +1,6 @@
 """Source 000: a machine made as a whole, on a hypervisor that defines machines; nothing is left of what fails."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -80,7 +81,8 @@ async def test_a_half_made_machine_goes_as_a_whole(desk: Desk, step: str) -> Non
 async def test_a_second_time_answers_what_is_there(desk: Desk) -> None:
     """0.22: the same command is idempotent; another under its name is refused."""
     await desk.cluster(hosts=1)
-    first = await desk.post(VMS, body())
+    first, beside = await asyncio.gather(desk.post(VMS, body()), desk.post(VMS, body()))
+    assert beside["instanceId"] == first["instanceId"]
     again = await desk.post(VMS, body())
     assert again["instanceId"] == first["instanceId"]
     assert (await desk.counts())["assigned"] == 1
@@ -156,6 +158,16 @@ async def test_a_controller_killed_in_the_middle_goes_on(desk: Desk) -> None:
     await desk.eventually(done)
 
 
+async def test_a_machine_that_is_being_made_is_not_deleted(desk: Desk) -> None:
+    await desk.cluster(hosts=1)
+    desk.center.hypervisors["host1"].verb_seconds = 0.3
+    asking = desk.background("POST", VMS, body())
+    await desk.eventually(lambda: desk.exists(f"{VMS}/web1"))
+    error = await desk.refused("DELETE", f"{VMS}/web1", None, 409)
+    assert error["code"] == "AnotherOperationInProgress"
+    assert (await asking).status_code == 201
+
+
 async def test_a_host_that_is_away_takes_no_machine(desk: Desk) -> None:
     await desk.cluster(hosts=1)
     await desk.kill_agent("host1")
@@ -179,6 +191,7 @@ async def test_a_host_that_falls_silent_gives_it_back_when_it_returns(
     assert answer.status_code == 409 and "says that it is gone there" in answer.text
     assert (await desk.get(f"{VMS}/web1"))["properties"]["creation"]["phase"] == "undoing"
     assert (await desk.counts())["assigned"] == 1
+    await desk.restart()
     await desk.start_agent("host1")
 
     async def gone() -> bool:

@@ -87,19 +87,25 @@ class Machines:
         key = command.name.lower()
         if key in self._making or (key not in self._busy and key in self._creations.open):
             self.sweep()
-            await asyncio.wait({self._busy[key]}, timeout=CREATE_TIMEOUT_S)
+            if (carried := self._busy.get(key)) is not None:
+                await asyncio.wait({carried}, timeout=CREATE_TIMEOUT_S)
         self._making.add(key)
         work = asyncio.create_task(self._alone(command.name, self._creations.make(command, actor)))
-        work.add_done_callback(lambda done: self._making.discard(key))
+        work.add_done_callback(lambda done: self._made(key, done))
         try:
             async with asyncio.timeout(CREATE_TIMEOUT_S):
                 return await asyncio.shield(work)
         except TimeoutError:
-            work.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise WaitTimedOut(
                 f"The machine '{command.name}' is still being made after {CREATE_TIMEOUT_S:g} s, and goes on: repeat "
                 "the request to wait for it."
             ) from None
+
+    def _made(self, key: str, work: "asyncio.Task[VirtualMachine]") -> None:
+        self._making.discard(key)
+        # the caller may have gone: then nobody else would ask for the error
+        if not work.cancelled():
+            work.exception()
 
     def dry_create(self, command: CreateMachine) -> Decision:
         """What create() would grant. Raises Refusal."""
@@ -122,7 +128,8 @@ class Machines:
         await self._alone(machine, self._delete(machine, when, actor))
 
     async def _delete(self, machine: str, when: Preconditions, actor: Actor) -> None:
-        if machine.lower() not in self._creations.open:
+        creation = self._power.machine(machine).properties.creation
+        if creation is None or creation.phase != "removing":
             self._power.check_reachable(server_of(self._power.machine(machine)))
             await self._writer.submit(BeginRemoval(machine, when), actor)
         await self._creations.carry(machine, actor)
