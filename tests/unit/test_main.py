@@ -31,6 +31,18 @@ def test_an_agent_of_no_controller_says_so_before_it_touches_anything(tmp_path: 
     assert (ended.returncode, "'foo' is no controller" in line, state.exists()) == (1, True, False)
 
 
+def test_an_agent_for_hyperv_without_credentials_says_what_to_set(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    words = ("agent", "--driver", "hyperv", "--controller", "http://127.0.0.1:1", "--server", "hv1", "--state")
+    ended = weft(*words, str(state))
+    [line] = ended.stderr.splitlines()
+    assert (ended.returncode, "WEFT_HYPERV_USER" in line, state.exists()) == (1, True, False)
+    (tmp_path / "open").write_text("user=weft\npassword=x\n")
+    (tmp_path / "open").chmod(0o644)
+    ended = weft(*words, str(state), "--credentials", str(tmp_path / "open"))
+    assert (ended.returncode, "can be read by others" in ended.stderr) == (1, True)
+
+
 def test_a_controller_that_is_told_to_stop_ends_its_watches_at_once_and_quietly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "weft", "serve", "--data", str(tmp_path / "d"), "--listen", "127.0.0.1:0"]
     serving = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
