@@ -110,6 +110,24 @@ async def test_a_mac_address_is_one_in_any_notation(desk: Desk) -> None:
     assert desk.center.guests["web1"].adapters[0].mac == parse_mac("00:1D:D8:B7:1C:FF")
 
 
+async def test_it_keeps_what_it_has_wherever_it_runs(desk: Desk) -> None:
+    """0.2: moved, and failed over after its host has died: same MAC and IP address, same disk."""
+    await desk.cluster(hosts=2)
+    await desk.post(VMS, body())
+    await desk.post(VMS, body("web2", "host2", disks=[]))
+    before = (await desk.mac("web1-eth0"), await desk.ip("web1-eth0"))
+    await desk.act("web1", "migrate", {"server": "host2"})
+    assert await desk.answers("web2", before[1]) == ["web1"]
+    await desk.act("web1", "migrate", {"server": "host1"})
+    await desk.crash("host1")
+    shelf = desk.center.hypervisors["host2"].shelf
+    shelf.files.add("/vm/web1.qcow2")
+    await desk.act("web1", "failover", {"server": "host2", "fenced": True})
+    await desk.eventually_answers("web2", before[1], ["web1"])
+    assert (await desk.mac("web1-eth0"), await desk.ip("web1-eth0")) == before
+    assert shelf.made.get("web1", set()) == set()
+
+
 async def test_the_three_strategies_of_the_source(desk: Desk) -> None:
     """0.8, 0.15: central by default, from the host's own range, or any free one; each in the same one call."""
     await desk.cluster(hosts=1)

@@ -7,6 +7,8 @@ both is bounded by what is on this one host.
 import ipaddress
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from weft.core.host_ranges import bounds
 from weft.core.index import interfaces_of as interface_ids
 from weft.core.index import servers_of
@@ -30,6 +32,7 @@ from weft.core.policy_places import (
 )
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
+from weft.model.hypervisor import Disk, Hardware
 from weft.model.records import (
     Errand,
     HostRecord,
@@ -128,7 +131,7 @@ def machine_record(state: State, machine: VirtualMachine, server_id: str) -> Mac
         move_to=move_to,
         generation=move.generation if move is not None else 0,
         move_address=management_address(state, move_to) if move_to else "",
-        hardware=machine.properties.hardware,
+        hardware=_hardware(machine),
         errand=_errand(machine, interfaces) if server_of(machine) == here else None,
         macs=tuple(mac_of(interface) if has_mac(interface) else NO_MAC for interface in interfaces),
     )
@@ -144,6 +147,15 @@ def host_settings(server: Server | None) -> HostSettings | None:
         blank=tuple((one.machine, one.checkpoint) for one in server.properties.blank_checkpoints),
     )
     return made if made != HostSettings() else None
+
+
+def _hardware(machine: VirtualMachine) -> Hardware | None:
+    """Once a hypervisor had it its disks are what they are: another host that defines it must find them, and not make
+    blank ones in their place."""
+    hardware, known = machine.properties.hardware, machine.properties.hypervisor
+    if hardware is None or known is None or not known.id:
+        return hardware
+    return msgspec.structs.replace(hardware, disks=tuple(Disk(path=disk.path) for disk in hardware.disks))
 
 
 def _errand(machine: VirtualMachine, interfaces: Iterable[Interface]) -> Errand | None:

@@ -77,6 +77,19 @@ def test_it_starts_when_its_host_knows_it_and_then_it_is_made(world: World) -> N
     assert (properties(world).creation, properties(world).power_state) == (None, "Running")
 
 
+def test_disks_are_made_once(world: World) -> None:
+    """Another host that defines the machine must find them: a blank one in their place would be worse."""
+    disks = (Disk("/vm/a.qcow2", 20, "/vm/golden.qcow2"),)
+    generation = begun(world, CreateMachine("web1", "h1", hardware=Hardware(cpu=2, disks=disks)))
+    made = record(world)
+    assert made is not None and made.hardware == Hardware(cpu=2, disks=disks)
+    phase(world, "done", generation, hypervisor=HypervisorIdentity(type="libvirt", id="u-1"))
+    world.do(Failover("web1", "h2"))
+    there = record(world, "h2")
+    assert there is not None and there.hardware == Hardware(cpu=2, disks=(Disk("/vm/a.qcow2"),))
+    assert properties(world).hardware.disks == disks
+
+
 def test_it_may_stay_off(world: World) -> None:
     generation = begun(world, CreateMachine("web1", "h1", start=False))
     phase(world, "done", generation, hypervisor=HypervisorIdentity(type="hyperv", id="u-1"))
