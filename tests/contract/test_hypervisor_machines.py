@@ -157,6 +157,12 @@ async def test_a_saved_machine_resumes(world):
     assert await power(world, "host1") == "Running"
 
 
+async def test_a_saved_machine_that_is_stopped_starts_anew(world):
+    await run(world, "host1")
+    await do(world, "host1", Save("web"), Stop("web"), Stop("web"))
+    assert await power(world, "host1") == "Off"
+
+
 async def test_a_checkpoint_is_made_once_and_applied(world):
     await make(world, "host1")
     await do(world, "host1", errand("checkpoint", "before"), errand("checkpoint", "before"))

@@ -44,7 +44,7 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """After it has been carried out, the machine answers nothing."""
+    """After it has been carried out, the machine answers nothing. What it had saved of its memory is gone."""
 
     machine: str
     id: str = ""

@@ -150,7 +150,7 @@ def _rest(machine: Machine, state: MachineState | None, world: World, power: str
         return _define(machine, world)
     if state.power == "Running":
         return Save(machine.machine, state.id) if power == "Saved" else Stop(machine.machine, state.id)
-    if state.held:
+    if state.held or (state.power, power) == ("Saved", "Off"):
         return Stop(machine.machine, state.id)
     return _own_macs(machine, state, world)
 

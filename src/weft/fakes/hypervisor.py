@@ -356,8 +356,8 @@ class FakeHypervisor:
 
     def _stop(self, machine: str) -> None:
         guest = self._datacenter.guests.get(machine)
-        if guest is not None and guest.host == self.host:
-            guest.host = ""
+        if guest is not None and guest.host in ("", self.host):
+            guest.host, guest.saved = "", False
 
     def _remove(self, machine: str) -> None:
         guest = self._datacenter.guests.get(machine)

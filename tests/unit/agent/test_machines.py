@@ -138,6 +138,12 @@ def test_what_runs_and_should_not_is_asked_for_by_the_hypervisors_id(power, verb
     assert verb_for("blue1", world(msgspec.structs.replace(MADE, power=power), **known("Running", OWN))) == verb
 
 
+def test_what_is_saved_is_stopped_where_it_shall_be_off():
+    assert verb_for("blue1", world(MADE, **known("Saved", OWN))) == Stop("blue1", "id-1")
+    kept = msgspec.structs.replace(MADE, power="Saved")
+    assert verb_for("blue1", world(kept, **known("Saved", OWN))) is None
+
+
 def test_a_machine_that_is_awaited_needs_no_port_beforehand():
     coming = world(machine("Incoming"), local=ABSENT, **known("Off", awaited=True))
     assert verb_for("blue1", coming) is None

@@ -80,12 +80,17 @@ def _give_mtu(host: Host, domain: Any, mtu: int) -> None:
 
 
 def stop(host: Host, verb: Stop) -> None:
-    """Off at once, as by its power switch, after QEMU has written what it holds."""
+    """Off at once, as by its power switch, after QEMU has written what it holds; what it had saved of memory goes."""
     domain = host.find(verb.machine, verb.id)
-    if domain is None or not domain.isActive():
+    if domain is None:
         return
-    domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
-    host.lives.stopped(domain.UUIDString())
+    if domain.isActive():
+        domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL)
+        host.lives.stopped(domain.UUIDString())
+    elif domain.hasManagedSaveImage():
+        domain.managedSaveRemove()
+    else:
+        return
     if domain.isPersistent():
         _expect(host, domain, OFF)
 

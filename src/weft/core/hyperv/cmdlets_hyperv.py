@@ -29,6 +29,7 @@ _HYPER_V = (
     "Start-VM" + _MACHINE_CHANGE,
     "Stop-VM Save! TurnOff! Force!" + _MACHINE_CHANGE,
     "Save-VM" + _MACHINE_CHANGE,
+    "Remove-VMSavedState Name VM VMSnapshot" + _REMOTE + _ASK,
     "Suspend-VM" + _MACHINE_CHANGE,
     "Resume-VM" + _MACHINE_CHANGE,
     "Remove-VM Force!" + _MACHINE_CHANGE,

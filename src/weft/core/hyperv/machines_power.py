@@ -48,20 +48,21 @@ if ([string]$machine.State -ne 'Running') {
 STOP = Script(
     "stop",
     PROLOGUE
-    + RESTS
     + """
 $machine = Get-VM -Id $arguments.id
-if (-not (Test-Resting -Machine $machine)) {
+if ([string]$machine.State -like '*Saved*') {
+    Remove-VMSavedState -VM $machine
+} elseif (-not ([string]$machine.State -like 'Off*')) {
     Stop-VM -VM $machine -TurnOff -Force
-    $machine = Get-VM -Id $arguments.id
-    if (-not (Test-Resting -Machine $machine)) {
-        throw ('Stop-VM: {0} is {1} after it was turned off' -f $machine.Name, $machine.State)
-    }
+}
+$machine = Get-VM -Id $arguments.id
+if (-not ([string]$machine.State -like 'Off*')) {
+    throw ('Stop-VM: {0} is {1} after it was turned off' -f $machine.Name, $machine.State)
 }
 """
     + _READ_STATE,
 )
-"""{id}: it answers nothing any more; what is Saved stays so."""
+"""{id}: it answers nothing any more, and what it had saved of its memory is gone."""
 
 SAVE = Script(
     "save",

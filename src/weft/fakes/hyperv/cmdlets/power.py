@@ -1,4 +1,4 @@
-"""Start-VM, Stop-VM, Save-VM, Suspend-VM, Resume-VM."""
+"""Start-VM, Stop-VM, Save-VM, Remove-VMSavedState, Suspend-VM, Resume-VM."""
 
 from collections.abc import Iterator
 
@@ -51,6 +51,14 @@ def _save(host: FakeHost, call: Call) -> Iterator[Record]:
         yield from passed(call, objects.machine(host, vm))
 
 
+def _discard(host: FakeHost, call: Call) -> Iterator[Record]:
+    for vm in list(machines(host, call)):
+        if vm.power != SAVED:
+            raise wrong_state(f"'{vm.name}' failed to change state.")
+        host.stop(vm, OFF)
+    yield from ()
+
+
 def _suspend(host: FakeHost, call: Call) -> Iterator[Record]:
     for vm in list(machines(host, call)):
         host.pause(vm, True)
@@ -69,6 +77,7 @@ POWER = (
     Spec("Start-VM", _start, "@Name <VM Passthru"),
     Spec("Stop-VM", _stop, "@Name <VM Save TurnOff Force Passthru"),
     Spec("Save-VM", _save, "@Name <VM Passthru"),
+    Spec("Remove-VMSavedState", _discard, "@Name <VM"),
     Spec("Suspend-VM", _suspend, "@Name <VM Passthru"),
     Spec("Resume-VM", _resume, "@Name <VM Passthru"),
 )
