@@ -66,8 +66,9 @@ class Index:
         """Ids of the servers whose hypervisor's own range is known."""
         self.wishing: dict[str, None] = {}
         """Ids of the servers whose hypervisor shall draw from a range."""
-        self.hypervised: dict[str, dict[str, None]] = {}
-        """Machine ids per id that their hypervisor has for them, lower case; templates among them."""
+        self.hypervised: dict[str, tuple[str, ...]] = {}
+        """Machine ids, sorted, per id that their hypervisor has for them, lower case; templates among them. Nearly all
+        have one, for which a dict would be large."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
         self.cluster_of: dict[str, str] = {}
@@ -151,9 +152,11 @@ class Index:
         new = after.properties.hypervisor if after is not None else None
         if old is not new:
             if old is not None and old.id:
-                _drop(self.hypervised, old.id.lower(), key)
+                rest = tuple(one for one in self.hypervised.pop(old.id.lower()) if one != key)
+                self.hypervised |= {old.id.lower(): rest} if rest else {}
             if new is not None and new.id:
-                self.hypervised.setdefault(new.id.lower(), {})[key] = None
+                others = self.hypervised.get(new.id.lower(), ())
+                self.hypervised[new.id.lower()] = tuple(sorted((*others, key)))
         if before is not None:
             self._unbind(key, before)
             if before.properties.is_template:

@@ -23,6 +23,6 @@ def kin_of(state: State, server: str, told: MachineState, named: str = "") -> Ma
 
 
 def _by_id(state: State, server: str, own: str) -> Iterator[Machine]:
-    keys = state.index.hypervised.get(own.lower(), {}) if own else {}
+    keys = state.index.hypervised.get(own.lower(), ()) if own else ()
     found = [one for one in (state.get("virtualMachines", key) for key in keys) if one is not None]
     yield from sorted(found, key=lambda one: last_id(one.properties.server) != server.lower())
