@@ -60,3 +60,11 @@ def test_one_that_went_is_made_anew_once_it_was_stopped_and_is_wanted_again():
     assert (of, list(presence.missing)) == ("gone", ["a"])
     presence, of = presence_after(*gone, ({}, OFF, (), 10), ({}, A, (), 11))
     assert (of, list(presence.missing)) == ("", [])
+
+
+def test_one_that_was_to_go_did_not_vanish_and_may_be_made_again():
+    absent = {"a": Machine("a", "Absent", ("i1",), "")}
+    presence, of = presence_after((LISTED, A, (), 0), ({}, absent, (), 1), ({}, absent, (), 1 + GONE_SECONDS))
+    assert (of, list(presence.missing), presence.had) == ("", [], set())
+    presence.look({}, OFF, (), 2 + GONE_SECONDS)
+    assert list(presence.missing) == []
