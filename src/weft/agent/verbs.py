@@ -66,8 +66,8 @@ class Verbs:
         world = msgspec.structs.replace(world, errands=self.errands.ended)
         own = host_verbs(world)
         for name in (*self._of_host(own), *names(world)):
-            if name in self._tasks:
-                continue
+            if name in self._tasks or name in self.ended:
+                continue  # what is known of it is from before that verb ended: the next facts are on their way
             verb = own.get(name) if name.startswith(HOST) else verb_for(name, world)
             last = self._attempts.get(name)
             if verb is None:

@@ -79,9 +79,24 @@ async def test_what_keeps_a_host_from_its_range_is_told_until_it_has_it():
     assert verbs.facts(wanted) == ()
     host.refuses = ""
     ended.clear()
+    verbs.asking()
     verbs.consider(world(settings=HostSettings((32, 63))))
     await ended.wait()
     assert (host.range, verbs.problems(wanted)) == ((32, 63), ())
+
+
+async def test_nothing_is_asked_on_what_was_known_before_the_last_verb_ended():
+    """A restore brings another MAC address: by the facts from before it, the machine would be given its present one."""
+    ended, host = asyncio.Event(), Counting()
+    verbs = Verbs(host, ended.set)
+    verbs.consider(world(machine()))
+    await ended.wait()
+    verbs.consider(world(machine("Off"), "Running"))
+    assert not verbs.busy
+    verbs.asking()
+    verbs.consider(world(machine("Off"), "Running"))
+    assert set(verbs.busy) == {"blue1"}
+    await verbs.close()
 
 
 class Counting:
