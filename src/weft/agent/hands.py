@@ -43,12 +43,14 @@ class Hands:
             return
         for name, power in list(self.agreed.items()):
             machine = machines.get(name)
-            if machine is None or machine.power != power or machine.move_to:
+            if machine is None or machine.power != power or machine.move_to or machine.errand is not None:
                 del self.agreed[name]
         for name, machine in machines.items():
             state = states.get(name)
             if state is None or state.awaited or machine.move_to or machine.power not in _RESTING or name in busy:
                 continue
+            if machine.errand is not None:
+                continue  # we stop and start it for that
             if state.power == machine.power:
                 self.agreed[name] = machine.power
             elif name in self.agreed:

@@ -4,7 +4,7 @@ import pytest
 
 from weft.agent.hands import Hands
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine
+from weft.model.records import Errand, Machine
 
 
 def record(power="Running", move_to=""):
@@ -71,6 +71,15 @@ def test_a_restarted_agent_knows_what_was_agreed_and_a_booted_host_forgets_it():
     assert changed(Hands(before.boot, before.agreed), states("Off"), record()) == {"a"}
     assert changed(Hands(before.boot, before.agreed), states("Off"), record(), boot="b2") == set()
     assert changed(before, states("Off"), record(), boot="b2") == set(), "while the agent lives on"
+
+
+def test_what_is_stopped_for_an_errand_was_not_stopped_by_another_hand():
+    """A restore stops the machine, and its record says Running all the time."""
+    hands = agreed()
+    errand = {"a": Machine("a", "Running", (), "", errand=Errand(7, "restore", "before"))}
+    assert changed(hands, states(), errand) == set()
+    assert changed(hands, states("Off"), errand) == set()
+    assert changed(hands, states("Off"), record()) == set(), "it starts as its record says"
 
 
 def test_a_driver_without_boots_has_no_other_hands():
