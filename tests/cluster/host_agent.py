@@ -11,7 +11,7 @@ from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
 from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
 from weft.model.records import Errand, Machine, PortBinding
-from weft.wire.messages import HOST_STREAM, Facts, Insist, MachineFact, PortFact, SeenMac
+from weft.wire.messages import HOST_STREAM, HOST_UNREACHABLE, Facts, Insist, MachineFact, PortFact, Problem, SeenMac
 
 
 class Host(FeedAgent):
@@ -36,6 +36,8 @@ class Host(FeedAgent):
         """Machines that the hypervisor had and lists no more; they are not made anew."""
         self.states: dict[str, MachineState] | None = None
         """What its hypervisor tells, by its id of the machine; the power of ours is as in `machines`. None: nothing."""
+        self.silent = False
+        """Set: its hypervisor does not answer the agent."""
         self.dynamic_range: tuple[int, int] | None = None
         self.by_hand: set[str] = set()
         """Machines that another hand made run or stop: left until the record follows."""
@@ -123,6 +125,7 @@ class Host(FeedAgent):
         facts = Facts(
             tuple(self._fact(name) for name in names),
             ports,
+            (Problem(HOST_UNREACHABLE, "the hypervisor does not answer"),) if self.silent else (),
             seen=self.seen,
             looked=self.looked,
             hypervisor=self._hypervisor(),
@@ -141,7 +144,7 @@ class Host(FeedAgent):
         return MachineFact(name, power, generation, failure, name in self.copying, presence, own, by_hand, *ended)
 
     def _hypervisor(self) -> HypervisorState | None:
-        if self.states is None:
+        if self.states is None or self.silent:
             return None
         told = (
             replace(one, id=key, power=self.machines.get(one.machine, "Off") if one.machine else one.power)

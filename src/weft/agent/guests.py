@@ -36,10 +36,11 @@ class Guests:
 
     async def ask(self, hypervisor: Hypervisor, verbs: Verbs, now: Callable[[], float]) -> bool:
         """Whether it answered: then `state` is new."""
-        verbs.asking()
+        before = verbs.asking()
         try:
             self.state = await hypervisor.facts()
         except HypervisorFailure as failure:
+            verbs.unanswered(before)
             self._trouble.lasts(str(failure), now())
             return False
         self.known = True

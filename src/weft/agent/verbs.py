@@ -100,10 +100,16 @@ class Verbs:
         """Machines that the hypervisor is asked something about just now."""
         return self._tasks.keys()
 
-    def asking(self) -> None:
-        """The hypervisor is asked what runs here: the answer holds for what has ended by now."""
-        self.migrated.clear()
-        self.ended.clear()
+    def asking(self) -> tuple[set[str], set[str]]:
+        """The hypervisor is asked what runs here: the answer holds for what has ended by now. Returns that."""
+        before = self.migrated, self.ended
+        self.migrated, self.ended = set(), set()
+        return before
+
+    def unanswered(self, before: tuple[set[str], set[str]]) -> None:
+        """It did not answer: what has ended is as little seen as it was."""
+        self.migrated |= before[0]
+        self.ended |= before[1]
 
     def facts(self, world: World, presence: Callable[[str], str] = lambda name: "") -> tuple[MachineFact, ...]:
         """Every machine that the hypervisor or the policy knows."""

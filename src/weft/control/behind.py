@@ -31,7 +31,7 @@ from weft.core.strangers import pinned
 from weft.model.errors import Refusal
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import HOST_UNREACHABLE, Facts, SeenMac
+from weft.wire.messages import Facts, SeenMac
 
 log = logging.getLogger(__name__)
 
@@ -268,11 +268,6 @@ def _sure(command: Command, told: Told, facts: Facts) -> Command:
     others = (one for one in facts.hypervisor.machines if one.id != told.machine.id and one.power == "Running")
     alone = not any(adapter.mac in own for one in others for adapter in one.adapters)
     return msgspec.structs.replace(command, alone=alone)
-
-
-def _is_silent(session: Session) -> bool:
-    """The agent is there and its host's hypervisor does not answer it: what it tells is of before."""
-    return any(one.code == HOST_UNREACHABLE for one in session.facts.problems)
 
 
 def _is_under_way(machine: VirtualMachine) -> bool:

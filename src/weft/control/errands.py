@@ -183,15 +183,21 @@ class Errands:
     # what is asked for
 
     def reaches(self, name: str) -> bool:
-        """Does the machine's host keep it, so that it has to do its part? Raises NotReady while its agent is away."""
+        """Does the machine's host keep it, so that it has to do its part? Raises NotReady while nobody says so: its
+        agent is away or has only now come, or its hypervisor does not answer."""
         machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
         if machine is None or machine.properties.is_template:
             return False
         server = server_of(machine)
         if not defines(self._publisher.managed.get(server)):
             return False
-        if self._publisher.session(server) is None:
+        session = self._publisher.session(server)
+        if session is None:
             raise NotReady(f"The agent of '{server}' is not connected: start it, or see why it cannot reach us.")
+        if not session.facts_heard:
+            raise NotReady(f"The agent of '{server}' has not said yet what its host has: try again in a moment.")
+        if session.silence:
+            raise NotReady(f"'{server}' cannot do its part: {session.silence}.")
         return Expectation(self._publisher, server, 0).state_of(machine) is not None
 
     def there(self, name: str, checkpoint: str) -> CheckpointState | None:

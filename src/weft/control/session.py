@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from weft.wire.messages import HANDS, Ack, Dropped, Facts, Hello, Insist, Isolate, MayRunAnswer
+from weft.wire.messages import HANDS, HOST_UNREACHABLE, Ack, Dropped, Facts, Hello, Insist, Isolate, MayRunAnswer
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +198,12 @@ class Session:
         self.facts = facts
         self.facts_heard += 1
         self._facts_missing = self.missing()
+
+    @property
+    def silence(self) -> str:
+        """Why nothing is known of its host's machines: its hypervisor does not answer the agent, and what stands in the
+        facts is of before. Empty if it answers."""
+        return next((one.message for one in self.facts.problems if one.code == HOST_UNREACHABLE), "")
 
     def facts_cover(self, revision: int) -> bool:
         """Were the newest facts told after the host had applied everything up to `revision`?"""

@@ -1,7 +1,8 @@
 """What a host's acks and facts say about an intent: settled, failed, or still to come. Reads sessions, changes nothing.
 
 Called by weft.control.machines and moves whenever something was heard of a host. Order on the host: it applies the
-records and acks, carries out the verb, reports facts. Facts from before the ack may speak of the time before.
+records and acks, carries out the verb, reports facts. Facts from before the ack may speak of the time before, and those
+told while its hypervisor does not answer do: nothing is concluded from them.
 """
 
 import asyncio
@@ -163,6 +164,8 @@ class Expectation:
             return DONE
         if not session.facts_heard:
             return Verdict(False, "", f"the first facts of {self.server}")
+        if session.silence:
+            return Verdict(False, "", f"the hypervisor of {self.server} ({session.silence})")
         return None
 
     def _fact(self, machine: VirtualMachine) -> MachineFact | None:

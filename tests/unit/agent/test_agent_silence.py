@@ -2,8 +2,10 @@
 
 import asyncio
 
+import msgspec
+
 from tests.unit.agent.host import RUNNING, machine_says, running, working
-from weft.agent.hypervisors import HypervisorFailure
+from weft.agent.hypervisors import HypervisorFailure, Migrate
 from weft.wire.messages import Delta, Facts
 
 
@@ -51,3 +53,24 @@ async def test_one_that_never_answered_is_asked_for_nothing_while_the_switch_is_
         assert (last(controller).machines, host.hypervisor.verbs()) == ((), [])
         host.hypervisor.facts = answers
         await controller.until(machine_says("blue1", "Running"))
+
+
+async def test_a_migration_whose_end_was_not_seen_counts_as_under_way():
+    """The connection to the hypervisor broke with it: whether the machine went, only the hypervisor can say."""
+    async with running(driven=True) as host:
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        host.hypervisor.copies.clear()
+        host.hypervisor.fails.add(Migrate)
+        controller.say(Delta(0, 2, 12, (msgspec.structs.replace(RUNNING, move_to="host2"),)))
+        await controller.until(lambda self: last(self).machines[0].migrating)
+        answers = silence(host)
+        await controller.until(said_silent)
+        host.hypervisor.copies.set()
+        (fact,) = await controller.until(lambda self: [one for one in last(self).machines if one.failure])
+        assert (fact.power, fact.migrating) == ("Running", True)
+        await asyncio.sleep(1.0)
+        assert last(controller).machines[0].migrating
+        host.hypervisor.facts = answers
+        await controller.until(lambda self: not last(self).machines[0].migrating)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, FailingStore, HandClock, fabric_commands, interface, machine, open_in
+from tests.cluster.control import ANN, FailingStore, HandClock, deliver, fabric_commands, interface, machine, open_in
+from tests.cluster.feed_agent import FeedAgent
 from tests.cluster.host_agent import Rack
 from tests.unit.control.test_machines import quick, until
 from weft.control.controller import Controller
@@ -107,6 +108,26 @@ async def test_a_host_that_is_away_is_not_asked(controller: Controller, rack: Ra
     await rack.hosts["host1"].disconnect()
     with pytest.raises(NotReady, match="not connected"):
         controller.machines.errands.on_host(TakeCheckpoint("m0", "c"))
+
+
+async def test_a_host_whose_hypervisor_is_silent_is_not_passed_over(controller: Controller, rack: Rack) -> None:
+    errands = controller.machines.errands
+    await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
+    rack.hosts["host1"].silent = True
+    session = controller.publisher.session("host1")
+    await until(lambda: session.facts.hypervisor is None)
+    for command in (TakeCheckpoint("m0", "d"), Restore("m0", "c")):
+        with pytest.raises(NotReady, match="host1.*does not answer"):
+            errands.on_host(command)
+
+
+async def test_an_agent_that_has_said_nothing_yet_is_not_passed_over(controller: Controller) -> None:
+    agent = FeedAgent("host1", "fake")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    with pytest.raises(NotReady, match="host1.*has not said"):
+        controller.machines.errands.on_host(TakeCheckpoint("m0", "c"))
+    await agent.disconnect()
 
 
 async def test_an_errand_ends_with_a_dead_host_and_holds_nothing(controller: Controller, rack: Rack) -> None:

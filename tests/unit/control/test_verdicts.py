@@ -11,7 +11,7 @@ from weft.control.controller import Controller
 from weft.control.verdicts import Expectation
 from weft.core.commands import SetPower
 from weft.model.hypervisor import HypervisorState, MachineState
-from weft.wire.messages import Facts, MachineFact, Problem
+from weft.wire.messages import HOST_UNREACHABLE, Facts, MachineFact, Problem
 
 
 @pytest.fixture
@@ -94,4 +94,24 @@ async def test_a_hypervisor_that_awaits_the_machine_needs_no_port_for_it_beforeh
         await deliver(agent)
         assert expected.awaits(asked).settled is settled, state
     assert "port" in expected.ports(asked).waiting_for
+    await agent.disconnect()
+
+
+async def test_of_a_hypervisor_that_does_not_answer_its_agent_nothing_is_concluded(controller: Controller) -> None:
+    agent = FeedAgent("host1", "libvirt")
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    submitted = await controller.submit(SetPower("a", "Running"), ANN)
+    expected = Expectation(controller.publisher, "host1", submitted.revision)
+    asked = controller.state.get("virtualMachines", "a")
+    silent = Problem(HOST_UNREACHABLE, "the hypervisor does not answer: no socket")
+    agent.say(Facts((MachineFact("a", "Running"),), problems=(silent,)))
+    await deliver(agent)
+    # what it had is told as it last was: the machine may have moved, run or stopped since
+    for verdict in (expected.absent(asked), expected.stays(asked), expected.power(asked, "Running")):
+        assert (verdict.settled, verdict.failure) == (False, "")
+        assert verdict.waiting_for == "the hypervisor of host1 (the hypervisor does not answer: no socket)"
+    agent.say(Facts((MachineFact("a", "Running"),), hypervisor=HypervisorState((MachineState("a", "Running"),))))
+    await deliver(agent)
+    assert expected.stays(asked).settled
     await agent.disconnect()
