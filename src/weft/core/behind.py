@@ -37,11 +37,9 @@ def machine_notes(state: State, server: str, kind: str, told: MachineState, by_h
     if machine is None or told.awaited:
         return
     p = machine.properties
-    if (
-        told.power == "Running"
-        and (by_hand or p.power_state == "Running")
-        and _has_others(state, machine, server, told)
-    ):
+    # one that is Off gets what its interfaces have; one that is Saved keeps what it has, as one that runs
+    keeps = told.power in ("Running", "Saved") and (by_hand or p.power_state == told.power)
+    if keeps and _has_others(state, machine, server, told):
         yield NoteMacs(machine.resource_id, server, told.adapters)
     power = told.power if by_hand and told.power != p.power_state else ""
     # a machine that the hypervisor knows by our name for it has nothing to be known by

@@ -246,6 +246,13 @@ def test_nothing_is_noted_that_is_on_record(world: Life) -> None:
         NoteMachine("web1", "h1", "Running"),
     ]
     assert list(machine_notes(world.state, "h1", "hyperv", changed, False)) == [], "it is on its way to Off"
+    off = told("web1", "Off", AdapterState(OTHER))
+    assert list(machine_notes(world.state, "h1", "hyperv", off, True)) == [], "it gets its own again"
+    saved = told("web1", "Saved", AdapterState(OTHER))
+    assert list(machine_notes(world.state, "h1", "hyperv", saved, True)) == [
+        NoteMacs("web1", "h1", saved.adapters),
+        NoteMachine("web1", "h1", "Saved"),
+    ]
 
 
 def test_checkpoints_are_noted_where_they_differ(world: Life) -> None:
