@@ -47,7 +47,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._socket = folder / "weft.sock"
+        self.socket = folder / "weft.sock"
         self.center = Datacenter()
         self._agents: dict[str, asyncio.Task[None]] = {}
         self._closing = contextlib.AsyncExitStack()
@@ -57,7 +57,7 @@ class Desk:
         self._closing.callback(controller.close)
         await self._closing.enter_async_context(controller.running())
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve(controller, Listen(None, self._socket), new_id, stop=stop))
+        serving = asyncio.create_task(serve(controller, Listen(None, self.socket), new_id, stop=stop))
 
         async def end() -> None:
             stop.set()
@@ -65,7 +65,10 @@ class Desk:
 
         self._closing.push_async_callback(end)
         self.http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(self._socket)), base_url="http://weft", timeout=60
+            # idle connections are left sooner than the server does: whole clusters in one loop keep it waiting
+            transport=httpx.AsyncHTTPTransport(uds=str(self.socket), limits=httpx.Limits(keepalive_expiry=1.0)),
+            base_url="http://weft",
+            timeout=60,
         )
         self._closing.push_async_callback(self.http.aclose)
         await self.eventually(self._ready)
@@ -283,7 +286,7 @@ class Desk:
     async def _run_agent(self, agent: Agent) -> None:
         async with asyncio.TaskGroup() as both:
             both.create_task(agent.run())
-            both.create_task(stay_connected(agent, f"unix:{self._socket}"))
+            both.create_task(stay_connected(agent, f"unix:{self.socket}"))
 
     async def _connected(self, host: str) -> bool:
         return bool((await self.get(f"/weft/v1/servers/{host}/state"))["connected"])

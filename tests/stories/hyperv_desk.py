@@ -1,7 +1,7 @@
 """A desk whose hosts are fake Hyper-V hosts: the real agent, driver and plane, whose scripts the fakes run."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,9 +26,9 @@ class HyperVDesk(Desk):
 
     center: Any
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pulse: float = PULSE_S) -> None:
         super().__init__(folder)
-        self._hosts = HyperVHosts(PULSE_S)
+        self._hosts = HyperVHosts(pulse)
         self.center = self._hosts.center
         self.shells = self._hosts.shells
 
@@ -131,6 +131,15 @@ class HyperVDesk(Desk):
         await self.eventually(so)
         return found
 
+    async def looked(self, host: str) -> None:
+        """The host's agent has read anew all that is there, and told it."""
+        before = self.shells[host].ran.count("facts")
+
+        async def so() -> bool:
+            return self.shells[host].ran.count("facts") > before
+
+        await self.eventually(so)
+
     async def problem(self, host: str, words: str) -> str:
         """A problem of the server that says these words, once there is one."""
         found: list[str] = []
@@ -145,12 +154,12 @@ class HyperVDesk(Desk):
 
     # Remote Desktop Services.
 
-    async def take_in(self, *hosts: str, exceptions: tuple[str, ...] = ("gold*",)) -> None:
+    async def take_in(self, *hosts: str, exceptions: Sequence[str] = ("gold*",), subnet: Any = WEB) -> None:
         """Let these servers take in machines with dynamic addresses while they are off, templates excepted."""
         for host in hosts:
             path = f"/networking/v1/servers/{host}"
             properties = (await self.get(path))["properties"]
-            wanted = {"mode": "pin", "subnets": [WEB], "exceptions": list(exceptions)}
+            wanted = {"mode": "pin", "subnets": [subnet], "exceptions": list(exceptions)}
             await self.put(path, {"properties": properties | {"adoption": wanted}})
 
     def collection(self, host: str, template: str = "gold") -> DesktopPool:
@@ -177,10 +186,10 @@ class HyperVDesk(Desk):
 
 
 @contextlib.asynccontextmanager
-async def opened() -> AsyncIterator[HyperVDesk]:
+async def opened(pulse: float = PULSE_S) -> AsyncIterator[HyperVDesk]:
     # a path of its own, since a unix socket's may have 107 bytes
     with TemporaryDirectory(prefix="weft-") as folder:
-        made = HyperVDesk(Path(folder))
+        made = HyperVDesk(Path(folder), pulse)
         await made.open()
         try:
             yield made

@@ -1,0 +1,328 @@
+"""Source 002 on fake Hyper-V hosts: pooled desktops of Remote Desktop Services, made, moved, restarted and rolled back
+by it alone, with Weft's agents beside. Nothing is told to Weft but which servers' desktops are to be taken in.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+import pytest
+import pytest_asyncio
+
+from tests.stories.hyperv_desk import WEB, HyperVDesk, opened
+from weft.fakes.hyperv.machine import Vm
+from weft.fakes.hyperv.people import DesktopPool
+from weft.model.values import Mac, mac_digits, parse_mac
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
+    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[HyperVDesk]:
+    async with opened() as made:
+        await made.cluster()
+        await made.take_in("host1", "host2")
+        yield made
+
+
+VERBS = ("define", "set-macs", "bind", "start", "stop", "save", "restore-checkpoint", "restore")
+"""Scripts that change a machine."""
+
+
+async def desktop(desk: HyperVDesk, name: str) -> tuple[str, DesktopPool]:
+    """One of a pool on host1, taken in and then used for the first time; its address."""
+    pool = desk.collection("host1")
+    pool.make(name)
+    mac = await desk.pinned(name)
+    pool.log_on_first(name)
+    await desk.says(name, powerState="Running")
+    await desk.eventually(lambda: has_checkpoints(desk, name, 1))
+    return mac, pool
+
+
+async def has_checkpoints(desk: HyperVDesk, machine: str, count: int) -> bool:
+    return len((await desk.properties(machine))["checkpoints"]) == count
+
+
+async def has_own(desk: HyperVDesk, vm: Vm, machine: str) -> bool:
+    """On its host it has what its interface has."""
+    return mac_digits(vm.nics[0].mac) == await desk.mac(f"{machine}-eth0")
+
+
+async def macs(desk: HyperVDesk) -> dict[str, str]:
+    """By interface, as the ledger has them."""
+    found: dict[str, str] = {}
+    path = "/networking/v1/networkInterfaces"
+    while path:
+        page = await desk.get(path)
+        found |= {one["resourceId"]: one["properties"]["privateMacAddress"] for one in page["value"]}
+        path = page.get("nextLink") or ""
+    return found
+
+
+Shown = dict[str, tuple[str, bool]]
+"""MAC and dynamic, by name."""
+
+
+def shown(vms: Mapping[str, Vm]) -> Shown:
+    return {name: (mac_digits(vm.nics[0].mac), vm.nics[0].dynamic) for name, vm in vms.items()}
+
+
+async def all_follow(desk: HyperVDesk, vms: Mapping[str, Vm]) -> bool:
+    """Each is static with what the ledger has for it."""
+    now = shown(vms)
+    if any(dynamic for _, dynamic in now.values()):
+        return False
+    known = await macs(desk)
+    return all(known.get(f"{name}-eth0") == mac for name, (mac, _) in now.items())
+
+
+async def all_in(desk: HyperVDesk, power: str) -> bool:
+    """The ledger has every machine in this power, with one checkpoint."""
+    path = "/weft/v1/virtualMachines"
+    while path:
+        page = await desk.get(path)
+        for one in page["value"]:
+            if one["properties"]["powerState"] != power or len(one["properties"]["checkpoints"]) != 1:
+                return False
+        path = page.get("nextLink") or ""
+    return True
+
+
+async def head(desk: HyperVDesk) -> int:
+    return int((await desk.get("/weft/v1/servers/host1/state"))["revision"])
+
+
+async def test_story_2_4_a_desktop_rolled_back_on_another_host_is_no_duplicate(desk: HyperVDesk) -> None:
+    """The source's whole story: made on one host, moved, restarted there; its first host gives all it has; logoff."""
+    one = desk.host("host1")
+    one.set_range(one.range.first, Mac(one.range.first + 7))
+    pool = desk.collection("host1")
+    pool.make("desk1")
+    mac = await desk.pinned("desk1")
+    pool.log_on_first("desk1")
+    await desk.says("desk1", powerState="Running")
+    pool.move("desk1", "host2")
+    await desk.lives_on("desk1", "host2")
+    desk.console("host2").stop(desk.vm("desk1"))
+    desk.console("host2").start(desk.vm("desk1"))
+    for number in range(8):
+        desk.console("host1").start(desk.console("host1").create(f"new{number}"))
+    starts, power_ons = desk.starts(), desk.vm("desk1").power_ons
+    pool.log_off("desk1")
+    assert [event.id for event in desk.host("host2").log.events] == [18596]
+    await desk.says("desk1", powerState="Running", conflicts=[])
+    (nic,) = desk.vm("desk1").nics
+    assert (mac_digits(nic.mac), nic.dynamic, nic.cut_off) == (mac, False, False)
+    assert desk.running_with(mac) == ["desk1"]
+    assert (desk.starts(), desk.vm("desk1").power_ons) == (starts, power_ons), "no reboot"
+    assert await desk.mac("desk1-eth0") == mac
+
+
+async def test_story_2_4_a_desktop_that_is_off_when_it_is_rolled_back_can_be_started(desk: HyperVDesk) -> None:
+    """It is Saved then, with the checkpoint's address, which no tool could change: the ledger follows it."""
+    mac, pool = await desktop(desk, "desk1")
+    desk.console("host1").stop(desk.vm("desk1"))
+    await desk.says("desk1", powerState="Off")
+    await desk.act("desk1", "renewMac", {"networkInterface": "desk1-eth0"})
+    await desk.eventually(lambda: has_own(desk, desk.vm("desk1"), "desk1"))
+    assert desk.shows("desk1") != [(mac, False)]
+    pool.log_off("desk1")
+    await desk.says("desk1", powerState="Saved")
+    await desk.has_mac("desk1-eth0", mac)
+    await desk.act("desk1", "start")
+    assert (desk.vm("desk1").state, desk.shows("desk1")) == ("Running", [(mac, False)])
+    await desk.clashes()
+
+
+async def test_story_2_5_the_template_stays_dynamic_and_each_desktop_is_static(desk: HyperVDesk) -> None:
+    """RDS takes no static template, so it is left as it is, by its name or because a template of Weft's names it.
+    Desktops are taken in before they first run, and so before their first checkpoint."""
+    pool = desk.collection("host1")
+    other = desk.console("host2").create("Vorlage Büro")
+    template = {"isTemplate": True, "hypervisor": {"type": "hyperv", "id": other.id}, "networks": [{"subnet": WEB}]}
+    await desk.put("/weft/v1/virtualMachines/vorlage", {"properties": template})
+    second = DesktopPool(desk.console("host2"), other)
+    for number in range(3):
+        pool.make(f"desk{number}")
+    second.make("pc1")
+    macs = {await desk.pinned(name) for name in ("desk0", "desk1", "desk2", "pc1")}
+    assert len(macs) == 4
+    for name in ("gold", "Vorlage Büro"):
+        assert desk.shows(name) == [("000000000000", True)]
+    taken = [pool.log_on_first(f"desk{number}") for number in range(3)]
+    assert {f"{nic.mac:012X}" for each in taken for nic in each.adapters if not nic.dynamic} < macs
+    assert DesktopPool(desk.console("host1"), pool.template).template is pool.template, "RDS would take it again"
+    assert not await desk.exists("/weft/v1/virtualMachines/gold")
+
+
+async def test_story_2_6_no_checkpoint_has_to_be_blanked(desk: HyperVDesk) -> None:
+    """What a checkpoint holds is the desktop's own for good: a rollback in the middle of a run changes nothing."""
+    mac, pool = await desktop(desk, "desk1")
+    (taken,) = desk.vm("desk1").taken()
+    assert [(mac_digits(nic.mac), nic.dynamic) for nic in taken.adapters] == [(mac, False)]
+    pool.log_off("desk1")
+    (nic,) = desk.vm("desk1").nics
+    assert (mac_digits(nic.mac), nic.cut_off) == (mac, False)
+    held = (await desk.address(mac))["holders"]
+    assert {one["kind"] for one in held} == {"networkInterface", "checkpoint"}
+
+
+async def test_story_2_7_logoffs_are_no_reboots(desk: HyperVDesk) -> None:
+    _, pool = await desktop(desk, "desk1")
+    vm, shell = desk.vm("desk1"), desk.shells["host1"]
+    before, verbs = vm.power_ons, len([name for name in shell.ran if name in VERBS])
+    for _ in range(3):
+        pool.log_off("desk1")
+        await desk.looked("host1")
+        assert (vm.state, vm.nics[0].cut_off) == ("Running", False)
+    await desk.says("desk1", powerState="Running", conflicts=[])
+    assert (vm.power_ons, len([name for name in shell.ran if name in VERBS])) == (before, verbs)
+
+
+async def test_story_2_8_machines_are_known_by_their_id_and_not_by_a_text(desk: HyperVDesk) -> None:
+    """Spaces, quotes, other scripts, two desktops of one name, several checkpoints of one name, a name that changes."""
+    console = desk.console("host1")
+    names = ["Büro 7 – 'デスク'", "Büro 7 – 'デスク'", "pc $(hostname)", "\u202eحاسوب"]
+    vms = [console.create(name) for name in names]
+
+    async def taken_in() -> bool:
+        machines = (await desk.get("/weft/v1/virtualMachines"))["value"]
+        known = {one["properties"]["hypervisor"]["id"].lower() for one in machines if "hypervisor" in one["properties"]}
+        return known == {vm.id.lower() for vm in vms} and not any(nic.dynamic for vm in vms for nic in vm.nics)
+
+    await desk.eventually(taken_in)
+    ids = {
+        one["properties"]["hypervisor"]["id"].lower(): one["resourceId"]
+        for one in (await desk.get("/weft/v1/virtualMachines"))["value"]
+    }
+    first, twin, *_ = vms
+    first.checkpoint_type = "Standard"
+    own = ids[first.id.lower()]
+    macs = []
+    for _ in range(2):
+        console.start(first)
+        await desk.says(own, powerState="Running")
+        macs.append(await desk.mac(f"{own}-eth0"))
+        console.checkpoint(first, "Prüfpunkt eins")
+        await desk.eventually(lambda: has_checkpoints(desk, own, len(macs)))
+        console.stop(first)
+        await desk.says(own, powerState="Off")
+        await desk.act(own, "renewMac", {"networkInterface": f"{own}-eth0"})
+        await desk.eventually(lambda: has_own(desk, first, own))
+    console.rename(first, "umbenannt")
+    others = [mac_digits(vm.nics[0].mac) for vm in vms[1:]]
+    console.start(first)
+    console.roll_back(first, first.taken()[0])
+    await desk.has_mac(f"{own}-eth0", macs[0])
+    await desk.says(own, powerState="Running")
+    assert mac_digits(first.nics[0].mac) == macs[0] != macs[1]
+    (clash,) = await desk.clashes("drift")
+    assert clash["address"].replace("-", "") == macs[1]
+    assert "rewrite the checkpoint" in clash["remedy"], "of the other one, which would bring another address"
+    assert [mac_digits(vm.nics[0].mac) for vm in vms[1:]] == others
+    assert twin.power == "Off"
+
+
+async def test_story_2_9_a_node_needs_no_preparation(desk: HyperVDesk) -> None:
+    """Its agent is not even there when the desktop comes and is rolled back; no task and no file is put on it."""
+    mac, pool = await desktop(desk, "desk1")
+    await desk.kill_agent("host2")
+    files = len(list(desk.host("host2").files.below("C:")))
+    pool.move("desk1", "host2")
+    pool.log_off("desk1")
+    await desk.start_agent("host2")
+    await desk.lives_on("desk1", "host2")
+    await desk.says("desk1", conflicts=[])
+    assert desk.shows("desk1") == [(mac, False)]
+    assert await desk.mac("desk1-eth0") == mac
+    assert len(list(desk.host("host2").files.below("C:"))) == files
+
+
+async def test_story_2_10_a_duplicate_from_outside_is_named_with_its_pair(desk: HyperVDesk) -> None:
+    mac, _ = await desktop(desk, "desk1")
+    console = desk.console("host2")
+    stranger = console.create("legacy box")
+    console.set_static(stranger, parse_mac(mac))
+    console.start(stranger)
+    (clash,) = await desk.clashes("foreign")
+    assert clash["address"].replace("-", "") == mac
+    first, second = (one["resourceRef"] for one in clash["holders"])
+    assert first == "/networkInterfaces/desk1-eth0"
+    assert second.startswith("/servers/host2/ports/")
+    assert clash["remedy"]
+    console.delete(stranger)
+    await desk.clashes()
+
+
+async def test_story_2_11_a_plain_cluster_has_one_pool_without_another_manager(desk: HyperVDesk) -> None:
+    """Two nodes and Weft: desktops of both have addresses of one pool, and what is free can be asked."""
+    desk.center.add_cluster("cl1", "host1", "host2")
+    pools = {host: desk.collection(host, f"gold {host}") for host in ("host1", "host2")}
+    macs = set()
+    for host, pool in pools.items():
+        pool.make(f"{host}-desk")
+        macs.add(await desk.pinned(f"{host}-desk"))
+    assert macs == {"001DD8B71C00", "001DD8B71C01"}
+    assert await desk.counts() == {"free": 1022, "assigned": 2}
+    free = (await desk.get("/weft/v1/macPools/pool1/addresses?state=free"))["value"]
+    assert [(one["first"], one["count"]) for one in free] == [("00-1D-D8-B7-1C-02", 1022)]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("hosts", "each"), [(10, 20), pytest.param(100, 10, marks=pytest.mark.soak)])
+async def test_story_2_12_desktops_that_log_off_together_are_little_work(
+    hosts: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each desktop is rolled back to an address that it has no more: every one has it again, in a few revisions, with a
+    few looks at each host, and nothing is started. Each host's desktops are a network of their own."""
+    monkeypatch.setattr("tests.stories.desk.SOON_S", 600.0)
+    async with opened(pulse=0.5) as desk:
+        names = [f"host{number}" for number in range(1, hosts + 1)]
+        networks = {f"net-{host}": ("10.1.1.0/24", 6001 + number) for number, host in enumerate(names)}
+        pool = ("00-1D-D8-B7-00-00", "00-1D-D8-B7-FF-FF")
+        await desk.cluster(hosts=hosts, networks=networks, mac_pool=pool)
+        for host in names:
+            await desk.take_in(host, subnet={"resourceRef": f"/virtualNetworks/net-{host}/subnets/web"})
+        pools = {host: desk.collection(host) for host in names}
+        home = {f"{host}-{number}": host for host in names for number in range(each)}
+        vms = {name: pools[host].make(name) for name, host in home.items()}
+        await desk.eventually(lambda: all_follow(desk, vms))
+        before = shown(vms)
+        for name, host in home.items():
+            pools[host].log_on_first(name)
+            desk.console(host).stop(vms[name])
+        await desk.eventually(lambda: all_in(desk, "Off"))
+        await renew(desk, home)
+        await desk.eventually(lambda: all_follow(desk, vms))
+        assert not set(before.values()) & set(shown(vms).values())
+        for name, host in home.items():
+            desk.console(host).start(vms[name])
+        await desk.eventually(lambda: all_in(desk, "Running"))
+        revision, starts = await head(desk), desk.starts()
+        looks = {host: desk.shells[host].ran.count("facts") for host in names}
+        for name, host in home.items():
+            pools[host].log_off(name)
+        await desk.eventually(lambda: all_follow(desk, vms))
+        assert shown(vms) == before
+        assert desk.starts() == starts
+        assert all(vm.state == "Running" and not vm.nics[0].cut_off for vm in vms.values())
+        assert (await desk.get("/weft/v1/conflicts?kind=activeTwin"))["value"] == []
+        assert await head(desk) - revision <= 2 * hosts
+        assert max(desk.shells[host].ran.count("facts") - looks[host] for host in names) <= each // 2
+
+
+async def renew(desk: HyperVDesk, machines: Iterable[str]) -> None:
+    """Another address for each of them that is off, in one revision."""
+    requests = [
+        {
+            "method": "POST",
+            "path": f"/weft/v1/virtualMachines/{name}/renewMac",
+            "body": {"networkInterface": f"{name}-eth0"},
+        }
+        for name in machines
+    ]
+    answer = await desk.post("/weft/v1/batch", {"atomic": True, "requests": requests})
+    assert {one["status"] for one in answer["responses"]} == {200}
