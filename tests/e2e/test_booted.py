@@ -93,3 +93,36 @@ def test_2_4_a_rollback_behind_our_back_brings_a_kept_address_back_without_a_reb
     for name in ("desk1", "other"):
         lab.weft("vm", "delete", name, "-y")
     assert not (tmp_path / "desk1.qcow2").exists()
+
+
+def test_checkpoint_restore_after_a_renewal_clone_and_export_are_done_by_the_hypervisor(shared, tmp_path):
+    lab = shared
+    disk = f"{tmp_path / 'app1.qcow2'},size=1GiB"
+    lab.weft(
+        "vm", "create", "app1", "--server", "host2", "--network", "blue/web", *booting("10.1.1.41"), "--disk", disk
+    )
+    answers(lab, "peer", "10.1.1.41")
+    first = mac_of(lab, "app1-eth0")
+    lab.weft("vm", "checkpoint", "app1", "before")
+    taken = console(lab, "host2", "app1").seconds
+    assert virsh(lab, "host2", "snapshot-list", "app1", "--name") == "before"
+    lab.weft("vm", "renew-mac", "app1", "--force", "-y")
+    answers(lab, "peer", "10.1.1.41")
+    assert console(lab, "host2", "app1").mac == mac_of(lab, "app1-eth0") != first
+    lab.weft("vm", "restore", "app1", "before")
+    answers(lab, "peer", "10.1.1.41")
+    said = console(lab, "host2", "app1")
+    assert said.mac == first == mac_of(lab, "app1-eth0")
+    assert said.seconds >= taken, "it goes on where the checkpoint was taken"
+    lab.weft("vm", "stop", "app1")
+    lab.weft("vm", "clone", "app1", "app2")
+    assert (tmp_path / "app2.qcow2").exists()
+    second = mac_of(lab, "app2-eth0")
+    assert second != first and second.lower() in virsh(lab, "host2", "dumpxml", "app2").replace(":", "")
+    lab.weft("vm", "start", "app2")
+    assert console(lab, "host2", "app2").mac == second
+    lab.weft("vm", "export", "app1", "friday", "--path", str(tmp_path / "out"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["app1.qcow2", "domain.xml"]
+    for name in ("app1", "app2"):
+        lab.weft("vm", "delete", name, "-y")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
