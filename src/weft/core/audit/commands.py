@@ -25,17 +25,31 @@ class Spares:
     def __init__(self, found: Survey) -> None:
         self._found = found
         self._taken = {nic.mac for nic in found.captured}
-        self._next = {False: _SPARE_FIRST, True: _VMWARE_FIRST}
+        self._next = _SPARE_FIRST
+        self._next_vmware = _VMWARE_FIRST
         self._range = (HYPERV_OUI << 24) + 0xF00000
 
     def mac(self, nic: Nic) -> int:
-        """An address for an interface, of the block that its hypervisor takes."""
-        vmware = nic.guest.site.type == "vmware" and self._next[True] <= _VMWARE_LAST
-        mac = self._next[vmware]
-        while mac in self._found.by_mac or mac in self._taken or self._found.pool_ranges.holding(mac):
-            mac += 1
-        self._next[vmware] = mac + 1
+        """An address for an interface, of the block that its hypervisor takes as long as that has one."""
+        if nic.guest.site.type == "vmware":
+            mac = self._spare(self._next_vmware)
+            self._next_vmware = mac + 1
+            if mac <= _VMWARE_LAST:
+                return mac
+        mac = self._spare(self._next)
+        self._next = mac + 1
         return mac
+
+    def _spare(self, mac: int) -> int:
+        """The first from there on that nobody has. Costs by what the inventory names, however large a pool is."""
+        pools = self._found.pool_ranges
+        while True:
+            if pools.holding(mac):
+                mac = pools.beyond(mac)
+            elif mac in self._found.by_mac or mac in self._taken:
+                mac += 1
+            else:
+                return mac
 
     def bounds(self) -> Bounds | None:
         """A range for a host; None if the block that Hyper-V draws from has no room of that size."""

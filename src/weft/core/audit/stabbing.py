@@ -30,6 +30,11 @@ class Ranges(Generic[T]):
         at = bisect.bisect_right(self._starts, number) - 1
         return self._owners[at] if at >= 0 else ()
 
+    def beyond(self, number: int) -> int:
+        """The first number after this one that other ranges hold, or none; itself if no range begins or ends later."""
+        at = bisect.bisect_right(self._starts, number)
+        return self._starts[at] if at < len(self._starts) else number
+
     def touching(self, first: int, last: int) -> bool:
         """Whether any range has a number of first..last."""
         at = bisect.bisect_right(self._starts, first) - 1

@@ -169,3 +169,12 @@ def test_a_range_that_came_with_an_image_may_be_made_anew_by_the_host_itself() -
     alike = [host(name, *A, addresses=[ip]) for name, ip in (("n1", "10.1.3.5"), ("n2", "10.2.3.5"))]
     for hosts in (others, alike):
         assert "registry" not in only(report(hosts, []), "rangesEqual").remedy
+
+
+def test_what_is_proposed_goes_round_pools_of_millions_and_full_blocks_at_once() -> None:
+    """vSphere's block for addresses set by hand may all be somebody's pool."""
+    everything = {"name": "p", "first": "00-50-56-00-00-00", "last": "00-50-56-3F-FF-FF"}
+    local = {"name": "q", "first": "02-57-00-00-00-00", "last": "02-57-7F-FF-FF-FF"}
+    twins = [machine(name, "esx1", nic("00-50-56-80-00-01", "static")) for name in "ab"]
+    found = report([{"name": "esx1", "type": "vmware"}], twins, [everything, local])
+    assert "'02:57:80:00:00:00'" in " ".join(only(found, "duplicateMac").commands)
