@@ -134,7 +134,7 @@ class Errand(msgspec.Struct, frozen=True, array_like=True):
     """Something that a host's hypervisor does to a machine once, with the number by which its end is told."""
 
     number: int
-    """Of the revision at which it was asked for; grows."""
+    """Never given twice."""
     kind: str
     """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint, export or copy."""
     name: str = ""

@@ -112,7 +112,7 @@ class Errand(_Properties, frozen=True):
     until the next one."""
 
     number: int = 0
-    """Revision at which it was asked for."""
+    """Its own; no other has it, not even after a store was put back."""
     kind: str = ""
     """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint or export."""
     name: str = ""

@@ -105,7 +105,7 @@ def test_it_is_caught(planted: tuple[Mistake, Decide]) -> None:
             return decision
 
     bounded = settings(
-        max_examples=1000,
+        max_examples=3000,
         stateful_step_count=30,
         derandomize=True,
         database=None,

@@ -59,7 +59,7 @@ async def test_a_thousand_rollbacks_on_a_hundred_hosts(tmp_path: Path) -> None:
         back = Batch(tuple(errands.on_host(Restore(name, "logon")) for name in names))
         await controller.submit(back, ANN)
         assert controller.state.revision == revision + 1
-        assert {errand(controller, name).number for name in names} == {revision + 1}
+        assert len({errand(controller, name).number for name in names}) == len(names)
         async with asyncio.timeout(60):
             while "asked" in phases(controller, names):
                 await asyncio.sleep(0.02)
