@@ -13,11 +13,10 @@ from weft.cli.actions import Action, Ask, DryRun, Name, act, print_answer, print
 from weft.cli.captures import Capture
 from weft.cli.confirm import Yes
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import server_ref, subnet_ref
+from weft.cli.names import read_mac, server_ref, subnet_ref
 from weft.cli.show import Format, Output
-from weft.model.errors import InvalidMacAddress
 from weft.model.kinds import EXPORTS, VIRTUAL_MACHINES
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import mac_dashes
 from weft.wire.client import WEFT, Client
 
 app = typer.Typer()
@@ -176,10 +175,7 @@ def _adapters(macs: list[str], addresses: list[str], subnets: list[str]) -> list
 def _adapter(mac: str, addresses: str, subnet: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if mac:
-        try:
-            found["macAddress"] = mac_dashes(parse_mac(mac))
-        except InvalidMacAddress as error:
-            raise Misuse(error.message) from error
+        found["macAddress"] = mac_dashes(read_mac(mac))
     if addresses:
         found["ipAddresses"] = [each.strip() for each in addresses.split(",") if each.strip()]
     return found | ({"subnet": {"resourceRef": subnet_ref(subnet)}} if subnet else {})

@@ -12,11 +12,11 @@ import typer
 from weft.cli import complete
 from weft.cli.actions import Ask, DryRun, print_answer
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import last_of, machine_ref, server_ref, subnet_ref
+from weft.cli.names import last_of, machine_ref, read_mac, server_ref, subnet_ref
 from weft.cli.show import Format, Output
-from weft.model.errors import InvalidMacAddress, WeftError
+from weft.model.errors import WeftError
 from weft.model.kinds import VIRTUAL_MACHINES
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import mac_dashes
 from weft.wire.client import WEFT, Client, path_of
 
 app = typer.Typer()
@@ -152,18 +152,11 @@ def _adapters(networks: list[str], ips: list[str], macs: list[str], strategy: St
         if at < len(ips) and ips[at] != "-":
             one["privateIPAddress"] = ips[at]
         if at < len(macs) and macs[at] != "-":
-            one["privateMacAddress"] = _mac(macs[at])
+            one["privateMacAddress"] = mac_dashes(read_mac(macs[at]))
         elif strategy is not Strategy.central:
             one["strategy"] = strategy.value
         found.append(one)
     return found
-
-
-def _mac(text: str) -> str:
-    try:
-        return mac_dashes(parse_mac(text))
-    except InvalidMacAddress as error:
-        raise Misuse(error.message) from error
 
 
 def _size(text: str) -> float:

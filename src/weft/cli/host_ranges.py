@@ -13,7 +13,7 @@ from weft.cli import columns, complete, show
 from weft.cli.actions import Ask, DryRun, print_dry
 from weft.cli.addresses import plain
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import last_of, server_ref
+from weft.cli.names import last_of, read_mac, server_ref
 from weft.cli.pools import print_addresses
 from weft.cli.show import Format, Output
 from weft.core.cmdlets import forget_range, set_vm_host
@@ -94,7 +94,7 @@ def _given(first: str, last: str, apply: bool) -> Bounds | None:
     """Raises Misuse."""
     if bool(first) != bool(last) or (first and not apply):
         raise Misuse("a range is two addresses and goes with --apply: weft host range HOST FIRST LAST --apply")
-    return (parse_mac(first), parse_mac(last)) if first else None
+    return (read_mac(first), read_mac(last)) if first else None
 
 
 def _show(known: _Known, output: Format) -> None:

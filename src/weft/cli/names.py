@@ -20,7 +20,7 @@ from weft.model.kinds import (
     owned_kind,
     resource_ref,
 )
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import Mac, mac_dashes, parse_mac
 
 _SHORT = {"nic": NETWORK_INTERFACES, "vm": VIRTUAL_MACHINES, "vnet": VIRTUAL_NETWORKS}
 """Beside the full names, which may also be written in the singular."""
@@ -158,3 +158,11 @@ def address_word(text: str) -> str:
         return mac_dashes(parse_mac(text))
     except InvalidMacAddress:
         return text
+
+
+def read_mac(text: str) -> Mac:
+    """A MAC address in any notation. Raises Misuse."""
+    try:
+        return parse_mac(text)
+    except InvalidMacAddress as error:
+        raise Misuse(error.message) from error

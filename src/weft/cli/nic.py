@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from weft.cli import complete, listing
-from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import by_name, interface_ref, subnet_ref
+from weft.cli.desk import EPILOG, Controller, run
+from weft.cli.names import by_name, interface_ref, read_mac, subnet_ref
 from weft.cli.resources import Timeout, Wait
 from weft.cli.show import Format, Output
-from weft.model.errors import InvalidMacAddress, PreconditionFailed
+from weft.model.errors import PreconditionFailed
 from weft.model.kinds import NETWORK_INTERFACES
-from weft.model.values import mac_digits, parse_mac
+from weft.model.values import mac_digits
 from weft.wire.client import Client, Write, path_of
 
 app = typer.Typer(help="Network interfaces.", no_args_is_help=True)
@@ -57,10 +57,7 @@ def _properties(subnet: str, mac: str, addresses: list[str]) -> dict[str, Any]:
     """Dynamic where nothing is asked for."""
     properties: dict[str, Any] = {"privateMacAllocationMethod": "Dynamic"}
     if mac:
-        try:
-            properties = {"privateMacAllocationMethod": "Static", "privateMacAddress": mac_digits(parse_mac(mac))}
-        except InvalidMacAddress as error:
-            raise Misuse(error.message) from error
+        properties = {"privateMacAllocationMethod": "Static", "privateMacAddress": mac_digits(read_mac(mac))}
     properties["ipConfigurations"] = [
         {
             "resourceId": f"ip{i}",

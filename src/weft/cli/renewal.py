@@ -10,11 +10,10 @@ from weft.cli.columns import mac_of, name_of
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.listing import one
-from weft.cli.names import interface_ref, last_of, machine_ref
+from weft.cli.names import interface_ref, last_of, machine_ref, read_mac
 from weft.cli.show import Format, Output
-from weft.model.errors import InvalidMacAddress
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import mac_dashes
 from weft.wire.client import Client, path_of
 
 app = typer.Typer()
@@ -46,7 +45,7 @@ def renew_mac(
         machine = await client.get(path_of(machine_ref(name)))
         interface = _which(machine, nic)
         body: dict[str, Any] = {"networkInterface": {"resourceRef": interface_ref(interface)}, "force": force}
-        body |= {"macAddress": _mac(mac)} if mac else {}
+        body |= {"macAddress": mac_dashes(read_mac(mac))} if mac else {}
         action = Action(name, "renewMac", body)
         if not dry_run:
             confirm(await _what_breaks(client, machine, interface), yes)
@@ -57,13 +56,6 @@ def renew_mac(
             one(NETWORK_INTERFACES, await client.get(path_of(interface_ref(interface))), output)
 
     run(ctx, controller, work)
-
-
-def _mac(text: str) -> str:
-    try:
-        return mac_dashes(parse_mac(text))
-    except InvalidMacAddress as error:
-        raise Misuse(error.message) from error
 
 
 def _which(machine: Any, nic: str) -> str:

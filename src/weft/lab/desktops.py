@@ -12,7 +12,7 @@ from weft.fakes.hyperv.machine import Nic, Vm
 from weft.fakes.hyperv.people import Console, DesktopPool
 from weft.fakes.hyperv.powershell.run import run
 from weft.lab.hyperv_hosts import HyperVHosts
-from weft.model.values import Mac
+from weft.model.values import Mac, mac_digits
 from weft.sim.hyperv import RUNNING
 
 HV1, HV2 = "hv1", "hv2"
@@ -132,7 +132,7 @@ def nic_of(vm: Vm) -> Nic:
 
 
 def mac_of(vm: Vm) -> str:
-    return f"{nic_of(vm).mac:012X}"
+    return mac_digits(nic_of(vm).mac)
 
 
 async def live(watch: Watch) -> Lived:
@@ -163,7 +163,7 @@ async def live(watch: Watch) -> Lived:
     await watch.settled()
     watch.pass_time(int(HOUR - (watch.center.clock - began)))
     return Lived(
-        f"{first:012X}",
+        mac_digits(first),
         moved,
         given_again,
         mac_of(desktop),

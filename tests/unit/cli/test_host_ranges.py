@@ -53,7 +53,7 @@ def test_a_range_of_ones_own_is_applied_or_refused(weft: Weft) -> None:
     assert found["wantedDynamicMacRange"] == {"first": "00-15-5D-07-00-00", "last": "00-15-5D-07-00-FF"}
     clash = weft("host", "range", "hv2", *own, "--apply")
     assert (clash.exit_code, "/servers/hv1" in clash.stderr) == (1, True)
-    for words in (own, own[:1], (*own[:1], "--apply")):
+    for words in (own, own[:1], (*own[:1], "--apply"), ("no", "address", "--apply")):
         assert weft("host", "range", "hv1", *words).exit_code == 2
 
 

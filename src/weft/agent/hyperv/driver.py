@@ -1,6 +1,6 @@
 """The hypervisor driver for one Hyper-V host, over a Shell. Fulfils weft.agent.hypervisors.Hypervisor.
 
-Made by __main__. It keeps next to nothing: which machines are awaited here and which went where since it was made; all
+Made by run.py. It keeps next to nothing: which machines are awaited here and which went where since it was made; all
 else is asked of the host. Each verb is one script that reads back what it did, so a verb that returned is so on the
 host. What happens by other hands is seen by a cheap script that is asked every other second.
 """
@@ -37,10 +37,11 @@ from weft.core.hyperv import machines_facts as reading
 from weft.core.hyperv import machines_host as host_scripts
 from weft.core.hyperv import machines_ports as ports_scripts
 from weft.core.hyperv import machines_power as power
-from weft.core.hyperv.machines_ports import AdaptersDiffer, mac_digits, paired, ports_argument
+from weft.core.hyperv.machines_ports import AdaptersDiffer, paired, ports_argument
 from weft.core.hyperv.script import Script
 from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.model.records import Errand
+from weft.model.values import mac_digits
 
 log = logging.getLogger(__name__)
 

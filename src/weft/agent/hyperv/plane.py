@@ -1,6 +1,6 @@
 """The plane of a Hyper-V host: its network virtualization, made to match the policy by scripts.
 
-Made by __main__; fulfils weft.agent.plane.Plane. What should be is compiled from the records as the API's own script is
+Made by run.py; fulfils weft.agent.plane.Plane. What should be is compiled from the records as the API's own script is
 (core.hyperv.network_virtualization); what is, the host is asked; the difference is applied by one script, then the host
 is asked again, and only if nothing is left to do is the policy applied. A machine's adapter is its port: it is bound
 while its port profile names the interface and its MAC address is the interface's.

@@ -1,6 +1,6 @@
 """The real shell: PowerShell Remoting (MS-PSRP) to one host by WinRM over HTTPS, with the library pypsrp.
 
-Made by __main__. pypsrp blocks and its sessions are for one thread at a time, so each session has a thread of its own;
+Made by run.py. pypsrp blocks and its sessions are for one thread at a time, so each session has a thread of its own;
 there are at most `sessions` of both, opened when they are first needed and kept. A session that failed is closed. The
 library comes with the extra `hyperv` of this package and is imported here alone.
 """

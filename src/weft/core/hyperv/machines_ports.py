@@ -11,7 +11,7 @@ from typing import Any
 from weft.core.hyperv.script import PROLOGUE, Script
 from weft.model.hypervisor import AdapterState
 from weft.model.records import PortBinding
-from weft.model.values import InstanceId, Mac
+from weft.model.values import InstanceId, Mac, mac_digits
 
 ADAPTERS = """
 $feature = '9940cd46-8b06-43bb-b9d5-93d50381fd56'
@@ -164,11 +164,6 @@ if ($left.Count -gt 0) {
 
 class AdaptersDiffer(Exception):
     """Which adapter is which interface's cannot be told; the message says why."""
-
-
-def mac_digits(mac: int) -> str:
-    """As Hyper-V writes it: 001DD8B71C00."""
-    return f"{mac:012X}"
 
 
 def profile_id(instance_id: InstanceId) -> str:

@@ -14,6 +14,7 @@ from weft.fakes.hyperv.event_log import CHECKPOINT_APPLIED, SYSTEM, WORKER, WORK
 from weft.fakes.hyperv.files import File, Files
 from weft.fakes.hyperv.machine import Nic, Vm, VmCheckpoint
 from weft.fakes.hyperv.network_records import NetworkRecords
+from weft.model.values import mac_digits
 from weft.sim.hyperv import OFF, RUNNING, SAVED, Adapter, Host, Machine, StartFailed, SwitchEvent
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class FakeHost(Host):
 
     def note(self, event: SwitchEvent) -> None:
         super().note(event)
-        values = (("Port", event.port), ("Mac", f"{event.mac:012X}"), ("PinnedTo", event.pinned_to))
+        values = (("Port", event.port), ("Mac", mac_digits(event.mac)), ("PinnedTo", event.pinned_to))
         self.log.write((SYSTEM, "VMSMP"), event.id, 3, self.around.now(), Said(values, event.message))
 
     def changed(self) -> None:

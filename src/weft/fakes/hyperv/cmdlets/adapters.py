@@ -9,6 +9,7 @@ from weft.fakes.hyperv.cmdlets.spec import (
     adapter_of,
     checkpoint_of,
     listed,
+    mac_of,
     machines,
     number,
     refused,
@@ -19,8 +20,7 @@ from weft.fakes.hyperv.machine import Nic, Vlan, Vm, VmCheckpoint
 from weft.fakes.hyperv.powershell.comparison import wildcard
 from weft.fakes.hyperv.powershell.session import Call
 from weft.fakes.hyperv.powershell.values import EnumValue, Record
-from weft.model.errors import InvalidMacAddress
-from weft.model.values import GROUP_BIT, Mac, parse_mac
+from weft.model.values import GROUP_BIT, Mac
 from weft.sim.hyperv import OFF
 
 Found = tuple[Vm, VmCheckpoint | None, Nic]
@@ -104,10 +104,7 @@ def _set_mac(host: FakeHost, call: Call, found: Found) -> None:
 
 def _mac(written: str) -> Mac:
     """Raises HyperVError for what cannot be an adapter's own."""
-    try:
-        mac = parse_mac(written)
-    except InvalidMacAddress:
-        raise refused(f"'{written}' is not a valid MAC address.") from None
+    mac = mac_of(written)
     if mac == 0 or mac & GROUP_BIT:
         raise HyperVError(_DEVICE, id="OperationFailed")
     return mac

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from weft.fakes.hyperv.cmdlets import objects
-from weft.fakes.hyperv.cmdlets.spec import Spec, listed, refused, text
+from weft.fakes.hyperv.cmdlets.spec import Spec, listed, mac_of, refused, text
 from weft.fakes.hyperv.host import FakeHost, HyperVError, NetAdapter
 from weft.fakes.hyperv.powershell.comparison import wildcard
 from weft.fakes.hyperv.powershell.conversion import cast
 from weft.fakes.hyperv.powershell.errors import NotUnderstood
 from weft.fakes.hyperv.powershell.session import Call
 from weft.fakes.hyperv.powershell.values import EnumValue, Moment, Record
-from weft.model.errors import InvalidMacAddress
-from weft.model.values import Mac, parse_mac
+from weft.model.values import mac_dashes
 
 VIRTUALIZATION_KEY = "hklm:\\software\\microsoft\\windows nt\\currentversion\\virtualization"
 _ENDS = ("MinimumMacAddress", "MaximumMacAddress")
@@ -24,8 +23,8 @@ def _get_host(host: FakeHost, call: Call) -> Iterator[Record]:
 
 def _set_host(host: FakeHost, call: Call) -> Iterator[Record]:
     """Addresses already given stay as they are."""
-    first = _mac(text(call, "MacAddressMinimum")) if call.has("MacAddressMinimum") else host.range.first
-    last = _mac(text(call, "MacAddressMaximum")) if call.has("MacAddressMaximum") else host.range.last
+    first = mac_of(text(call, "MacAddressMinimum")) if call.has("MacAddressMinimum") else host.range.first
+    last = mac_of(text(call, "MacAddressMaximum")) if call.has("MacAddressMaximum") else host.range.last
     if first > last:
         raise refused("The minimum MAC address must be less than or equal to the maximum MAC address.")
     host.set_range(first, last)
@@ -35,13 +34,6 @@ def _set_host(host: FakeHost, call: Call) -> Iterator[Record]:
     host.changed()
     if call.get("Passthru", False):
         yield objects.host_settings(host)
-
-
-def _mac(written: str) -> Mac:
-    try:
-        return parse_mac(written)
-    except InvalidMacAddress:
-        raise refused(f"'{written}' is not a valid MAC address.") from None
 
 
 def _cim(host: FakeHost, call: Call) -> Iterator[Record]:
@@ -146,7 +138,7 @@ def _get_adapter(host: FakeHost, call: Call) -> Iterator[Record]:
                 "Name": each.name,
                 "InterfaceIndex": each.index,
                 "ifIndex": each.index,
-                "MacAddress": "-".join(f"{each.mac:012X}"[at : at + 2] for at in range(0, 12, 2)),
+                "MacAddress": mac_dashes(each.mac),
                 "Status": "Up" if each.up else "Disconnected",
             },
             "NetAdapter",

@@ -12,6 +12,8 @@ from weft.fakes.hyperv.powershell.conversion import as_text, cast
 from weft.fakes.hyperv.powershell.errors import NotUnderstood
 from weft.fakes.hyperv.powershell.session import Call
 from weft.fakes.hyperv.powershell.values import Guid, Record
+from weft.model.errors import InvalidMacAddress
+from weft.model.values import Mac, parse_mac
 
 VM, NIC, SNAPSHOT = "VirtualMachine", "VMNetworkAdapter", "VMSnapshot"
 
@@ -156,3 +158,11 @@ def guid_or_null(id: str) -> Guid | None:
 
 def refused(message: str) -> HyperVError:
     return HyperVError(message, id="InvalidParameter", category="InvalidArgument")
+
+
+def mac_of(written: str) -> Mac:
+    """Raises HyperVError."""
+    try:
+        return parse_mac(written)
+    except InvalidMacAddress:
+        raise refused(f"'{written}' is not a valid MAC address.") from None
