@@ -14,6 +14,7 @@ from typing import Any
 from weft.agent.hyperv.driver import PULSE_SECONDS
 from weft.fakes.hyperv.machine import Vm
 from weft.lab.demo_simulated import SimulatedService
+from weft.lab.demo_watch import check
 from weft.lab.desktops import HV1, HV2, Watch, nic_of
 from weft.model.values import parse_mac
 from weft.wire.client import NETWORKING, WEFT, Client
@@ -67,17 +68,20 @@ class WeftWatches(Watch):
 
     async def settled(self) -> None:
         """Every desktop is the ledger's, as it is; its port is bound, and the hosts have nothing left to do. Raises
-        TimeoutError."""
-        async with asyncio.timeout(SETTLED_SECONDS):
-            while not await self._is_settled():
-                await self._look()
+        NotSo."""
+        until = asyncio.get_running_loop().time() + SETTLED_SECONDS
+        while missing := await self._unsettled():
+            check(asyncio.get_running_loop().time() < until, f"{missing} was not seen within {SETTLED_SECONDS:g} s")
+            await self._look()
 
-    async def _is_settled(self) -> bool:
+    async def _unsettled(self) -> str:
+        """What is still to come; empty if nothing is."""
         for server in (HV1, HV2):
             state = await self._client.get(f"{WEFT}/servers/{server}/state")
             if not state["connected"] or state["lag"]:
-                return False
-        return all([await self._agrees(name, vm) for name, vm in self.pool.desktops.items()])
+                return f"that {server} has applied its policy"
+        differ = [name for name, vm in self.pool.desktops.items() if not await self._agrees(name, vm)]
+        return f"that ledger and host agree on {', '.join(differ)}" if differ else ""
 
     async def _agrees(self, name: str, vm: Vm) -> bool:
         machine = await self._client.find(f"{WEFT}/virtualMachines/{name}")
