@@ -15,7 +15,7 @@ from weft.fakes.hyperv.people import Console, DesktopPool
 from weft.lab.hyperv_hosts import HyperVHosts
 from weft.model.values import mac_digits, parse_mac
 
-PULSE_S = 0.02
+PULSE_S = 0.05
 FOLDER = "\\\\files\\machines"
 BLUE = 6001
 WEB = {"resourceRef": "/virtualNetworks/blue/subnets/web"}

@@ -74,13 +74,20 @@ async def test_story_1_6_a_copy_of_a_dynamic_machine_has_its_own_address_before_
     drawn = desk.shows("source")
     copies = [console.clone(source, f"copy{number}") for number in (1, 2)]
     console.set_dynamic(copies[1])
+    alone = console.create("alone")
+    console.start(alone)
+    console.stop(alone)
     assert [desk.shows(f"copy{number}") for number in (1, 2)] == [drawn, [("000000000000", True)]]
     await desk.take_in("host1")
-    macs = {await desk.pinned(name) for name in ("source", "copy1", "copy2")}
-    assert len(macs) == 3
-    for vm in (source, *copies):
+    names = ("source", "copy1", "copy2", "alone")
+    macs = {await desk.pinned(name) for name in names}
+    assert len(macs) == 4
+    assert all(mac.startswith("001DD8B7") for mac in macs), "what the host could draw for another is exchanged"
+    for vm in (source, *copies, alone):
         console.start(vm)
-    assert {mac for name in ("source", "copy1", "copy2") for mac, dynamic in desk.shows(name) if not dynamic} == macs
+    assert {
+        mac for name in ("source", "copy1", "copy2", "alone") for mac, dynamic in desk.shows(name) if not dynamic
+    } == macs
 
 
 async def test_story_1_7_a_copy_of_a_static_machine_gets_a_mac_from_the_pool(desk: HyperVDesk) -> None:

@@ -279,7 +279,8 @@ async def test_story_2_12_desktops_that_log_off_together_are_little_work(
     """Each desktop is rolled back to an address that it has no more: every one has it again, in a few revisions, with a
     few looks at each host, and nothing is started. Each host's desktops are a network of their own."""
     monkeypatch.setattr("tests.stories.desk.SOON_S", 600.0)
-    async with opened(pulse=0.5) as desk:
+    # all hosts share this process: the more there are, the less often each is looked at
+    async with opened(pulse=hosts * 0.05) as desk:
         names = [f"host{number}" for number in range(1, hosts + 1)]
         networks = {f"net-{host}": ("10.1.1.0/24", 6001 + number) for number, host in enumerate(names)}
         pool = ("00-1D-D8-B7-00-00", "00-1D-D8-B7-FF-FF")

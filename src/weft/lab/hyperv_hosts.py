@@ -16,7 +16,8 @@ from weft.fakes.hyperv.shell import FakeShell
 
 ADAPTER = "Ethernet"
 """The physical adapter of a fake host."""
-LOOK_SECONDS = 1.0
+LOOK_PULSES = 10
+"""Looks at the machines for each look at the network virtualization of a host."""
 
 
 class HyperVHosts:
@@ -41,5 +42,5 @@ class HyperVHosts:
     def agent(self, name: str, agent_id: str, memory: Memory | None = None) -> Agent:
         """A fresh agent of the host, to be run and connected by the caller."""
         shell = self.shells[name]
-        plane = HyperVPlane(name, shell, ADAPTER, LOOK_SECONDS)
+        plane = HyperVPlane(name, shell, ADAPTER, LOOK_PULSES * self._pulse)
         return Agent(Identity(name, agent_id, "hyperv"), plane, HyperVDriver(name, shell, self._pulse), memory)
