@@ -13,6 +13,7 @@ from weft.core.policy import view
 from weft.core.trace import HostFacts, trace
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
+from weft.wire.messages import MachineFact
 
 
 def policy(controller: Controller, call: Call, server: str) -> Answer:
@@ -51,15 +52,7 @@ def state(controller: Controller, server: str) -> Answer:
             "drops": facts.drops,
             "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
             "lastError": problems[-1][1] if problems else None,
-            "machines": [
-                {
-                    "machine": each.machine,
-                    "power": each.power,
-                    "failure": each.failure or None,
-                    "byHand": each.by_hand,
-                }
-                for each in facts.machines
-            ],
+            "machines": [_machine(each) for each in facts.machines],
             "ports": [
                 {
                     "instanceId": each.instance_id,
@@ -71,6 +64,10 @@ def state(controller: Controller, server: str) -> Answer:
             ],
         }
     )
+
+
+def _machine(told: MachineFact) -> dict[str, Any]:
+    return {"machine": told.machine, "power": told.power, "failure": told.failure or None, "byHand": told.by_hand}
 
 
 def _interface(controller: Controller, instance_id: str) -> dict[str, str] | None:

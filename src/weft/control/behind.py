@@ -20,10 +20,11 @@ from weft.control.twins import newcomers
 from weft.control.writer import Writer
 from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.changes import Commit, LeaseChange, ResourceChange
-from weft.core.commands import Actor, Command, NoteMachine, NoteMacs
+from weft.core.commands import Actor, Command
 from weft.core.conflicts import Conflict
 from weft.core.findings import port_ref
 from weft.core.guest_adapters import interfaces_of
+from weft.core.host_facts import NoteMachine, NoteMacs
 from weft.core.kin import kin_of
 from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of

@@ -22,7 +22,6 @@ from weft.core.commands import (
     Delete,
     EndErrand,
     ExportMachine,
-    NoteCheckpoints,
     Path,
     Restore,
     SetPower,
@@ -30,6 +29,7 @@ from weft.core.commands import (
     TakeCheckpoint,
 )
 from weft.core.decide.machines import is_on_errand
+from weft.core.host_facts import NoteCheckpoints
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.hypervisor import CheckpointState

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from weft.control.findings import ELSEWHERE, OURS, Told, conflicts_of
 from weft.control.publisher import Publisher
 from weft.control.writer import Writer
-from weft.core.commands import NoteMachine
 from weft.core.conflicts import ACTIVE_TWIN
 from weft.core.decide.machines import Machine
 from weft.core.findings import port_ref, users_of
+from weft.core.host_facts import NoteMachine
 from weft.core.kin import kin_of
 from weft.core.notable import present
 from weft.core.policy_places import server_of

@@ -7,13 +7,13 @@ caller knows.
 
 from collections.abc import Iterator
 
-from weft.core.commands import HostFact, NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.core.decide.host_checkpoints import checkpoints_of
 from weft.core.decide.machines import Machine
 from weft.core.decide.network_interfaces import captures_of
 from weft.core.decide.places import mac_of
 from weft.core.decide.rollback import to_be_had
 from weft.core.guest_adapters import fitted, interfaces_of
+from weft.core.host_facts import HostFact, NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.core.host_ranges import bounds
 from weft.core.state import State
 from weft.model.hypervisor import HypervisorState, MachineState

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from weft.model.hypervisor import AdapterState, CheckpointState, Hardware
+from weft.core.host_facts import HostFact
+from weft.model.hypervisor import Hardware
 from weft.model.workload import HypervisorIdentity
 
 
@@ -266,46 +267,6 @@ class MarkMachine(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class NoteHost(msgspec.Struct, frozen=True):
-    """A server's hypervisor draws its dynamic MAC addresses from here, both ends included."""
-
-    server: str
-    dynamic_range: tuple[int, int]
-
-
-class NoteMachine(msgspec.Struct, frozen=True):
-    """A machine is on this server, whoever brought it there, and has this power, whoever gave it that."""
-
-    machine: str
-    server: str
-    power: str = ""
-    """Empty: as on record."""
-    type: str = ""
-    """Kind of hypervisor: lab, libvirt, hyperv."""
-    id: str = ""
-    """The hypervisor's own for it; empty: as on record."""
-    alone: bool = False
-    """No other machine there has an address of its: what is seen on the server's switches is this one."""
-
-
-class NoteMacs(msgspec.Struct, frozen=True):
-    """A machine runs with these adapters: what nobody else has of their MAC addresses is its interfaces' now."""
-
-    machine: str
-    server: str
-    adapters: tuple[AdapterState, ...]
-    alone: bool = True
-    """As in NoteMachine."""
-
-
-class NoteCheckpoints(msgspec.Struct, frozen=True):
-    """All checkpoints that the machine's hypervisor has of it."""
-
-    machine: str
-    server: str
-    checkpoints: tuple[CheckpointState, ...]
-
-
 class ReleaseAddress(msgspec.Struct, frozen=True):
     """An operator ends a cool-down early, or frees what an inactive holder holds (the interface goes with it)."""
 
@@ -383,9 +344,6 @@ class Batch(msgspec.Struct, frozen=True):
 
 MachineCommand = Steps | Clone | TakeCheckpoint | Restore | ExportMachine | ImportMachine | RenewMac | Failover
 """What one machine is asked for, decided at once; power and moves need a host's answer."""
-
-HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
-"""What a host's hypervisor says, compared with the record before."""
 
 LedgerCommand = ReleaseAddress | Reserve | NoteSeen | EndCoolDowns | EndReservations | ReleaseInactive
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.unit.core.world import World, put_command, server_on
-from weft.core.commands import Command, NoteCheckpoints, NoteMachine, NoteMacs, NoteSeen, Reserve, Seen
+from weft.core.commands import Command, NoteSeen, Reserve, Seen
+from weft.core.host_facts import NoteCheckpoints, NoteMachine, NoteMacs
 from weft.model.hypervisor import AdapterState, CheckpointState
 
 INTERFACES = st.sampled_from([f"n{at}" for at in range(6)])

@@ -5,20 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.core.life import Life, events
-from weft.core.commands import (
-    BeginMove,
-    Clone,
-    Failover,
-    MarkMachine,
-    NoteCheckpoints,
-    NoteHost,
-    NoteMachine,
-    NoteMacs,
-    NoteSeen,
-    RenewMac,
-    Seen,
-    TakeCheckpoint,
-)
+from weft.core.commands import BeginMove, Clone, Failover, MarkMachine, NoteSeen, RenewMac, Seen, TakeCheckpoint
+from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import parse_mac

@@ -6,9 +6,10 @@ import pytest
 
 from tests.unit.core.life import WEB, Life
 from weft.core.behind import arrival, host_notes, machine_notes
-from weft.core.commands import Clone, NoteCheckpoints, NoteHost, NoteMachine, NoteMacs, NoteSeen, RenewMac, Seen
+from weft.core.commands import Clone, NoteSeen, RenewMac, Seen
 from weft.core.findings import elsewhere_findings, machine_findings, port_ref, stranger_findings
 from weft.core.guest_adapters import fitted, interfaces_of
+from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.core.kin import kin_of
 from weft.core.strangers import adoption_of, pinned, reports_dynamic, twin_policy_of
 from weft.model.errors import Invalid, InvalidReference

@@ -25,10 +25,6 @@ from weft.core.commands import (
     Failover,
     ImportMachine,
     MarkMachine,
-    NoteCheckpoints,
-    NoteHost,
-    NoteMachine,
-    NoteMacs,
     NoteSeen,
     Put,
     ReleaseAddress,
@@ -63,6 +59,7 @@ from weft.core.decide import (
 )
 from weft.core.decide.batch import apply_batch, apply_steps, revert_all
 from weft.core.decide.draft import Draft
+from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.core.state import State
 from weft.model.values import NewId, Now
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from weft.core.commands import Decision, NoteCheckpoints
+from weft.core.commands import Decision
 from weft.core.decide.captures import Capture, captured, captured_places, store_capture
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
@@ -19,6 +19,7 @@ from weft.core.decide.ip_configurations import Interface, Place
 from weft.core.decide.machines import Machine, machine_named, note_place, unchanged
 from weft.core.decide.places import domain_of, places_of
 from weft.core.guest_adapters import fitted, interfaces_of
+from weft.core.host_facts import NoteCheckpoints
 from weft.core.index import last_id
 from weft.core.naming import slug, suffixed
 from weft.core.state import State

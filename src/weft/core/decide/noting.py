@@ -7,7 +7,7 @@ addresses, as every start is.
 
 import msgspec
 
-from weft.core.commands import Decision, NoteHost, NoteMachine
+from weft.core.commands import Decision
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_with_id
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
@@ -15,6 +15,7 @@ from weft.core.decide.machines import machine_named, moving, note_place, put_mac
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import note_arrival
+from weft.core.host_facts import NoteHost, NoteMachine
 from weft.core.index import last_id
 from weft.model.fabric import MacRange
 from weft.model.resources import common_ref

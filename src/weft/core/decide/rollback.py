@@ -5,7 +5,7 @@ Called through core.decide by control.behind. What another holds is left to core
 that the interface had until now cools, or stays with the captures that name it.
 """
 
-from weft.core.commands import Decision, NoteMacs
+from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import hold_twin, holder_in, release
 from weft.core.decide.ip_configurations import Interface
@@ -13,6 +13,7 @@ from weft.core.decide.machines import machine_named, note_place, unchanged
 from weft.core.decide.network_interfaces import captures_of, store_changed
 from weft.core.decide.places import domain_of, mac_of
 from weft.core.guest_adapters import fitted, interfaces_of
+from weft.core.host_facts import NoteMacs
 from weft.core.notable import present, server_of_port
 from weft.core.state import State
 from weft.model.leases import MAC_SCOPE, Holder, Lease

@@ -60,15 +60,19 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
     if old is None or old.properties.server != place or old.properties.network_interfaces != settled.network_interfaces:
         give_macs(draft, settled.network_interfaces, server)
     if settled.power_state == "Running":
-        if server is None:
-            raise Invalid(f"Virtual machine {sent.resource_id} cannot run without a server.", target="server")
-        # an adopted machine may run beside a twin already; what does not concern its interfaces is not refused for that
-        if old is None or old.properties.network_interfaces != settled.network_interfaces:
-            check_twins(draft, sent.resource_id, settled)
+        _check_runs(draft, sent.resource_id, old, settled)
     if server is not None:
         ensure_provider_addresses(draft, server)
     _note(draft, sent.resource_id, old, settled)
     return settled
+
+
+def _check_runs(draft: Draft, name: str, old: Machine | None, settled: VirtualMachineProperties) -> None:
+    if settled.server is None:
+        raise Invalid(f"Virtual machine {name} cannot run without a server.", target="server")
+    # an adopted machine may run beside a twin already; what does not concern its interfaces is not refused for that
+    if old is None or old.properties.network_interfaces != settled.network_interfaces:
+        check_twins(draft, name, settled)
 
 
 def remove(draft: Draft, old: Machine) -> None:

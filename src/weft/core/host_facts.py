@@ -1,0 +1,52 @@
+"""What hosts' hypervisors say of themselves and of machines, as commands for the writer. Values only.
+
+Made by core.behind, which compares with the record first; decided in core.decide by noting, rollback and
+host_checkpoints.
+"""
+
+import msgspec
+
+from weft.model.hypervisor import AdapterState, CheckpointState
+
+
+class NoteHost(msgspec.Struct, frozen=True):
+    """A server's hypervisor draws its dynamic MAC addresses from here, both ends included."""
+
+    server: str
+    dynamic_range: tuple[int, int]
+
+
+class NoteMachine(msgspec.Struct, frozen=True):
+    """A machine is on this server, whoever brought it there, and has this power, whoever gave it that."""
+
+    machine: str
+    server: str
+    power: str = ""
+    """Empty: as on record."""
+    type: str = ""
+    """Kind of hypervisor: lab, libvirt, hyperv."""
+    id: str = ""
+    """The hypervisor's own for it; empty: as on record."""
+    alone: bool = False
+    """No other machine there has an address of its: what is seen on the server's switches is this one."""
+
+
+class NoteMacs(msgspec.Struct, frozen=True):
+    """A machine runs with these adapters: what nobody else has of their MAC addresses is its interfaces' now."""
+
+    machine: str
+    server: str
+    adapters: tuple[AdapterState, ...]
+    alone: bool = True
+    """As in NoteMachine."""
+
+
+class NoteCheckpoints(msgspec.Struct, frozen=True):
+    """All checkpoints that the machine's hypervisor has of it."""
+
+    machine: str
+    server: str
+    checkpoints: tuple[CheckpointState, ...]
+
+
+HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
