@@ -63,7 +63,7 @@ def create(  # noqa: PLR0913
         str, typer.Option("--server", metavar="HOST", help="Where.", autocompletion=complete.servers)
     ] = "",
     cluster: Annotated[str, typer.Option("--cluster", help="Or on the freest of its servers.")] = "",
-    cpu: Annotated[int, typer.Option("--cpu", min=0, help="Processors; 1.", show_default=False)] = 0,
+    cpu: Annotated[int | None, typer.Option("--cpu", min=1, help="Processors; 1.", show_default=False)] = None,
     memory: Annotated[str, typer.Option("--memory", help="4GiB, 512MiB; 1GiB.", show_default=False)] = "",
     disk: Annotated[
         list[str] | None,
@@ -168,7 +168,12 @@ def _size(text: str) -> float:
 
 
 def _mebibytes(text: str) -> int:
-    return round(_size(text) * 1024) if text else 0
+    if not text:
+        return 0
+    size = round(_size(text) * 1024)
+    if not size:
+        raise Misuse(f"--memory {text}: a machine needs some; write 4GiB or 512MiB")
+    return size
 
 
 def _disk(text: str) -> dict[str, Any]:

@@ -59,8 +59,13 @@ class Creations:
         managed = self._publisher.managed
         without = frozenset(server for server, agent in managed.items() if not defines(agent))
         connected = self._publisher.connected
+        silent = self._publisher.silent
         return msgspec.structs.replace(
-            command, connected=connected, away=frozenset(managed) - connected, without_define=without
+            command,
+            connected=connected - silent,
+            away=frozenset(managed) - connected,
+            silent=silent,
+            without_define=without,
         )
 
     async def make(self, command: CreateMachine, actor: Actor) -> VirtualMachine:

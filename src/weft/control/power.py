@@ -75,9 +75,13 @@ class Power:
             )
 
     def check_reachable(self, server: str) -> None:
-        """Raises NotReady for a managed server whose agent is not connected."""
-        if server in self._publisher.managed and self._publisher.session(server) is None:
+        """Raises NotReady for a managed server whose agent is not connected, or cannot reach its hypervisor: then
+        nothing would come of waiting."""
+        session = self._publisher.session(server)
+        if server in self._publisher.managed and session is None:
             raise NotReady(f"The agent of '{server}' is not connected: start it, or see why it cannot reach us.")
+        if session is not None and session.silence:
+            raise NotReady(f"'{server}' cannot do its part: {session.silence}.")
 
     def machine(self, name: str) -> VirtualMachine:
         """Raises NotFound."""

@@ -352,6 +352,11 @@ class Publisher:
         """Servers, lower case, whose agent is there."""
         return frozenset(self._sessions)
 
+    @property
+    def silent(self) -> frozenset[str]:
+        """Servers, lower case, whose hypervisor does not answer their agent."""
+        return frozenset(server for server, session in self._sessions.items() if session.silence)
+
     def missing(self, server: str) -> int | None:
         """The oldest revision that a managed server's host may not have applied; None if it has all that it needs.
 

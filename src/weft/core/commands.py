@@ -97,6 +97,8 @@ class CreateMachine(msgspec.Struct, frozen=True):
     """Servers, lower case, whose agent is there."""
     away: frozenset[str] = frozenset()
     """Servers, lower case, whose agent was there before and is not now."""
+    silent: frozenset[str] = frozenset()
+    """Servers, lower case, whose hypervisor does not answer their agent."""
     without_define: frozenset[str] = frozenset()
     """Servers, lower case, whose driver makes a machine when it starts and has no use for hardware."""
 

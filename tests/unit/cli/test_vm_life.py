@@ -92,6 +92,8 @@ def test_a_machine_is_made_as_a_whole(weft: Weft) -> None:
         (("--server", "host1", "--disk", "/a.qcow2,size=20MiB"), "whole GiB"),
         (("--server", "host1", "--disk", "/a.qcow2,colour=red"), "neither size=20GiB nor source=PATH"),
         (("--server", "host1", "--memory", "much"), "no size"),
+        (("--server", "host1", "--memory", "0"), "needs some"),
+        (("--server", "host1", "--cpu", "0"), "--cpu"),
         (("--server", "host1", "--network", "blue/web", "--mac", "01"), "MAC address"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.control import ANN, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
+from weft.core.commands import CreateMachine
 from weft.core.policy import network_stream
 from weft.model.errors import Conflict, NotFound, NotReady
 from weft.model.records import LookupRecord
@@ -135,6 +136,19 @@ async def test_nothing_starts_on_a_host_that_is_not_connected(controller: Contro
     assert power(controller) == "Off"
     with pytest.raises(NotFound):
         await controller.machines.start("nobody", ANN)
+
+
+async def test_what_a_silent_hypervisor_would_have_to_do_is_refused_at_once(controller: Controller, rack: Rack) -> None:
+    await controller.machines.start("a", ANN)
+    rack.hosts["host1"].silent = True
+    session = controller.publisher.session("host1")
+    await until(lambda: bool(session.silence))
+    with pytest.raises(NotReady, match="host1.*does not answer"):
+        await controller.machines.stop("a", ANN)
+    with pytest.raises(NotReady, match="host1.*does not answer"):
+        await controller.machines.create(CreateMachine("made", "host1"), ANN)
+    assert power(controller) == "Running"
+    assert controller.state.get("virtualMachines", "made") is None
 
 
 async def test_one_action_at_a_time(controller: Controller, rack: Rack) -> None:

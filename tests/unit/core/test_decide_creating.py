@@ -140,6 +140,7 @@ def test_the_same_again_is_answered_and_another_refused(world: World) -> None:
         (CreateMachine("web1", "h1", "c1"), "InvalidParameterValue", "server"),
         (CreateMachine("web1", "none"), "InvalidResourceReference", "server"),
         (CreateMachine("web1", "H1", away=frozenset(["h1"])), "ServerNotReady", "/servers/h1"),
+        (CreateMachine("web1", "H1", silent=frozenset(["h1"])), "ServerNotReady", "/servers/h1"),
         (CreateMachine("web1", cluster="none"), "InvalidResourceReference", "cluster"),
         (CreateMachine("w~b", "h1"), "InvalidResourceName", None),
         (CreateMachine("web1", "h1", hardware=Hardware(cpu=0)), "InvalidParameterValue", "hardware.cpu"),

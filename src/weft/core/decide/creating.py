@@ -65,6 +65,12 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
             f"The agent of '{server.resource_id}' is not connected: start it, or see why it cannot reach us.",
             target=f"/servers/{server.resource_id}",
         )
+    if server.resource_id.lower() in command.silent:
+        raise NotReady(
+            f"The hypervisor of '{server.resource_id}' does not answer its agent: see weft host state "
+            f"{server.resource_id}.",
+            target=f"/servers/{server.resource_id}",
+        )
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     makes_at_start = server.resource_id.lower() in command.without_define
     hardware = None if makes_at_start else checked_hardware(command.hardware or Hardware())
@@ -87,7 +93,12 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
 def _digest(command: CreateMachine) -> str:
     """Of all that was asked for, whatever the hosts are like at the moment."""
     asked = msgspec.structs.replace(
-        command, connected=frozenset(), away=frozenset(), without_define=frozenset(), name=""
+        command,
+        connected=frozenset(),
+        away=frozenset(),
+        silent=frozenset(),
+        without_define=frozenset(),
+        name="",
     )
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
 
