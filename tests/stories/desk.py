@@ -65,8 +65,8 @@ class Desk:
 
         self._closing.push_async_callback(end)
         self.http = httpx.AsyncClient(
-            # idle connections are left sooner than the server does: whole clusters in one loop keep it waiting
-            transport=httpx.AsyncHTTPTransport(uds=str(self.socket), limits=httpx.Limits(keepalive_expiry=1.0)),
+            # a connection for each request: where a whole cluster shares this loop, the server leaves idle ones
+            transport=httpx.AsyncHTTPTransport(uds=str(self.socket), limits=httpx.Limits(max_keepalive_connections=0)),
             base_url="http://weft",
             timeout=60,
         )
