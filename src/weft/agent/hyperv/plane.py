@@ -74,6 +74,8 @@ class HyperVPlane:
         self.machines: dict[str, Machine] = {}
         self._host: dict[RecordKey, HostRecord] = {}
         self._networks: dict[int, dict[RecordKey, NetworkRecord]] = {}
+        self._subnets: dict[int, dict[RecordKey, SubnetRecord]] = {}
+        """Those of them that are subnets; the others are as many as there are interfaces in the network."""
         self._told: tuple[MachineState, ...] | None = None
         self._states: dict[str, MachineState] | None = None
         self._locals: dict[str, Local] | None = None
@@ -101,12 +103,7 @@ class HyperVPlane:
     def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
         self._desired, self._pending = None, True
         if stream != HOST_STREAM:
-            network = self._networks.setdefault(stream, {})
-            network.pop(key, None)
-            if record is not None and not isinstance(record, HostRecord):
-                network[key] = record
-            if not network:
-                del self._networks[stream]
+            self._put_of_network(stream, key, record)
             return
         self._states = self._locals = None
         before = self._host.pop(key, None)
@@ -116,6 +113,17 @@ class HyperVPlane:
             self._host[key] = record
             if isinstance(record, Machine):
                 self.machines[record.machine] = record
+
+    def _put_of_network(self, rdid: int, key: RecordKey, record: Record | None) -> None:
+        network, subnets = self._networks.setdefault(rdid, {}), self._subnets.setdefault(rdid, {})
+        network.pop(key, None)
+        subnets.pop(key, None)
+        if record is not None and not isinstance(record, HostRecord):
+            network[key] = record
+        if isinstance(record, SubnetRecord):
+            subnets[key] = record
+        if not network:
+            del self._networks[rdid], self._subnets[rdid]
 
     def machines_are(self, states: Iterable[MachineState]) -> None:
         told = tuple(states)
@@ -178,11 +186,12 @@ class HyperVPlane:
 
     async def look_around(self) -> None:
         """The adapters of running machines; what their switches have learnt is not asked."""
+        bound = {local.port.name for local in self._bound().values() if local.port is not None}
         elsewhere = [
             SwitchMac(one.mac, one.id or one.name, one.switch)
             for machine in self._told or ()
             for one in machine.adapters
-            if machine.power == "Running" and one.mac and one.switch and not self._is_bound(one.id)
+            if machine.power == "Running" and one.mac and one.switch and one.id not in bound
         ]
         self._sightings.look((), "", elsewhere, self._bound(), _now())
 
@@ -269,24 +278,20 @@ class HyperVPlane:
                 mac = Mac(one.mac) if one.mac else None
                 yield SwitchPort(one.id or f"{machine.id} {one.name}", number, one.instance_id, mac)
 
-    def _is_bound(self, adapter: str) -> bool:
-        return any(local.port is not None and local.port.name == adapter for local in self._bound().values())
-
     def standing(self) -> Standing:
         bound = self._bound()
         subnets: dict[Vsid, tuple[SubnetRecord, ...]] = {}
         mtus: dict[str, int] = {}
         for instance, local in bound.items():
             binding = local.binding
-            subnets[binding.vsid] = self._subnets(binding.rdid, binding.vsid)
+            subnets[binding.vsid] = self._subnets_of(binding.rdid, binding.vsid)
             family = 6 if len(binding.provider_address) == 16 else 4
             mtus[instance] = mtu_for("nvgre", PROVIDER_MTU, family)
         settings = self._host.get(HostSettings().key)
         return Standing(bound, subnets, mtus, settings if isinstance(settings, HostSettings) else HostSettings())
 
-    def _subnets(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
-        records = self._networks.get(rdid, {}).values()
-        return tuple(one for one in records if isinstance(one, SubnetRecord) and one.vsid == vsid)
+    def _subnets_of(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
+        return tuple(one for one in self._subnets.get(rdid, {}).values() if one.vsid == vsid)
 
     def telling(self, trouble: str) -> Telling:
         bound = self._bound()
