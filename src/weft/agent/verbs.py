@@ -127,7 +127,7 @@ class Verbs:
                     state.id if state else "",
                     name in world.by_hand,
                     *self._errand(name),
-                    name in self._tasks and isinstance(self._attempts[name].verb, Define | Remove | CarryOut),
+                    self._takes_long(name),
                 )
             )
         return tuple(result)
@@ -135,6 +135,14 @@ class Verbs:
     def _errand(self, name: str) -> Ended:
         """Told only with what the hypervisor says since."""
         return (0, "") if name in self.ended else self.errands.ended.get(name, (0, ""))
+
+    def _takes_long(self, name: str) -> bool:
+        """Is a work under way on the machine that may take long, or did it make or remove the machine just now, so that
+        it is not seen yet what is there?"""
+        attempt = self._attempts.get(name)
+        if attempt is None or not (name in self._tasks or name in self.ended):
+            return False
+        return isinstance(attempt.verb, Define | Remove | CarryOut if name in self._tasks else Define | Remove)
 
     def _is_migrating(self, name: str) -> bool:
         under_way = name in self._tasks and isinstance(self._attempts[name].verb, Migrate)

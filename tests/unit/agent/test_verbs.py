@@ -7,7 +7,7 @@ import msgspec
 from tests.unit.agent.test_machines import machine, world
 from weft.agent.hypervisors import HypervisorFailure
 from weft.agent.verbs import MOST_OF_HOST, Verbs
-from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
+from weft.model.hypervisor import AdapterState, CheckpointState, Hardware, MachineState
 from weft.model.records import HostSettings
 
 
@@ -127,3 +127,21 @@ async def test_not_all_checkpoints_are_blanked_at_once():
         await news.wait()
         left = points[host.done :]
     assert host.most == MOST_OF_HOST
+
+
+async def test_a_machine_that_is_made_counts_as_being_worked_on_until_the_hypervisor_was_asked_anew():
+    """Or it would look as if it were not there, and nothing under way that could make it."""
+    ended, slow = asyncio.Event(), Slow()
+    verbs = Verbs(slow, ended.set)
+    made = world(msgspec.structs.replace(machine("Off"), hardware=Hardware()))
+    verbs.consider(made)
+    assert verbs.facts(made)[0].busy
+    slow.end.set()
+    await ended.wait()
+    assert verbs.facts(made)[0].busy
+    # nor when its record says meanwhile that it shall not be
+    gone = world(msgspec.structs.replace(machine("Absent"), hardware=Hardware()))
+    verbs.consider(gone)
+    assert verbs.facts(gone)[0].busy
+    verbs.asking()
+    assert not verbs.facts(gone)[0].busy
