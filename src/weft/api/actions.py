@@ -12,6 +12,7 @@ from weft.core import commands
 from weft.model.errors import Invalid, InvalidMacAddress, InvalidReference
 from weft.model.kinds import NETWORK_INTERFACES, OWN_NAMES, SERVERS, VIRTUAL_MACHINES, is_own, owned_kind
 from weft.model.values import check_resource_id, parse_mac
+from weft.model.workload import HypervisorIdentity
 
 NEVER, IF_RUNNING, IF_KEPT, ALWAYS = "never", "if running", "if its host keeps it", "always"
 
@@ -82,6 +83,7 @@ def _renew(machine: str, body: bodies.RenewMac) -> commands.RenewMac:
 
 
 def _import(machine: str, body: bodies.Import) -> commands.ImportMachine:
+    known = body.hypervisor
     return commands.ImportMachine(
         name=check_resource_id(body.resource_id),
         server=_server(body.server),
@@ -96,6 +98,7 @@ def _import(machine: str, body: bodies.Import) -> commands.ImportMachine:
             for at, each in enumerate(body.checkpoints)
         ),
         adopt=body.adopt,
+        hypervisor=HypervisorIdentity(type=known.type, id=known.id) if known is not None else None,
     )
 
 

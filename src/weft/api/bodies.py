@@ -110,6 +110,13 @@ class ImportedCheckpoint(Nothing, frozen=True):
     network_interfaces: tuple[ImportedInterface, ...] = ()
 
 
+class KnownAs(Nothing, frozen=True):
+    """How a hypervisor knows a machine."""
+
+    id: str
+    type: str = ""
+
+
 class Import(Nothing, frozen=True):
     resource_id: str
     server: Named | None = None
@@ -118,6 +125,7 @@ class Import(Nothing, frozen=True):
     power_state: str = "Off"
     checkpoints: tuple[ImportedCheckpoint, ...] = ()
     adopt: bool = False
+    hypervisor: KnownAs | None = None
 
 
 class Release(Nothing, frozen=True):

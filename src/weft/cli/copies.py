@@ -133,6 +133,7 @@ def take_in(
     ] = None,
     subnet: Subnets = None,
     to: Annotated[str, typer.Option("--to", metavar="HOST", help="Its server.", autocompletion=complete.servers)] = "",
+    own_id: Annotated[str, typer.Option("--id", help="How its server's hypervisor knows it: UUID or VMId.")] = "",
     addresses: Annotated[
         Addresses, typer.Option("--addresses", help="Those it has, new ones, or new where another has them.")
     ] = Addresses.keep,
@@ -149,13 +150,14 @@ def take_in(
     ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
-        if bool(file) == bool(name) or (file and (mac or ip or subnet or to)):
+        if bool(file) == bool(name) or (file and (mac or ip or subnet or to or own_id)):
             raise Misuse("give either NAME with its adapters, or -f FILE; see: weft vm import --help")
         if file:
             await _import_all(client, [{"addresses": addresses.value, **each} for each in _documents(file)], ask)
             return
         body: dict[str, Any] = {"resourceId": name, "addresses": addresses.value}
         body |= {"server": {"resourceRef": server_ref(to)}} if to else {}
+        body |= {"hypervisor": {"id": own_id}} if own_id else {}
         body["networkInterfaces"] = _adapters(mac or [], ip or [], subnet or [])
         print_answer(VIRTUAL_MACHINES, (await client.post(_IMPORT, body, ask.write)).body, ask)
 

@@ -132,7 +132,7 @@ def _checkpoints(state: State, machine: Machine, interfaces: list[Interface], to
                     l2_domain="",
                     holders=(f"/networkInterfaces/{interface.resource_id}", ref),
                     remedy=f"Checkpoint {name} of {machine.resource_id} would bring this address back, and its "
-                    f"interface has {mac_dashes(mac)} now: rewrite the checkpoint, or delete it.",
+                    f"interface has {mac_dashes(mac)} now: rewrite the checkpoint, restore it, or delete it.",
                     command=f"weft vm rewrite-checkpoints {machine.resource_id} --dry-run",
                 )
 
@@ -181,7 +181,9 @@ def stranger_findings(state: State, server: str, told: MachineState, reports_dyn
                 f"{called} on {server} would start with the address of {holder.ref}: give it another before it does, "
                 "or import it with addresses of its own."
             )
-            found.append(Conflict(FOREIGN, address, place_text(state, holder.domain), (holder.ref, ref), remedy, ""))
+            place = place_text(state, holder.domain)
+            command = f"weft vm import NAME --to {server} --id {told.id} --addresses new --subnet NETWORK/SUBNET"
+            found.append(Conflict(FOREIGN, address, place, (holder.ref, ref), remedy, command))
         if adapter.dynamic and reports_dynamic:
             remedy = (
                 f"The hypervisor of {server} draws the addresses of {called} by itself, unknown to all others: import "

@@ -150,6 +150,14 @@ def test_checkpoint_and_restore(weft: Weft) -> None:
     assert found(weft, "vm", "checkpoints", "web1") == []
 
 
+def test_a_hypervisors_machine_is_taken_in_by_its_id(weft: Weft) -> None:
+    words = ("vm", "import", "copy", "--to", "host2", "--id", "d7c8e9b5", "--subnet", "blue/web", "--addresses", "new")
+    said(weft, *words)
+    assert found(weft, "get", "virtualMachines", "copy")["properties"]["hypervisor"]["id"] == "d7c8e9b5"
+    again = weft("vm", "import", "copy2", *words[3:])
+    assert again.exit_code == 1 and "/weft/virtualMachines/copy already" in again.stderr
+
+
 def test_addresses_that_another_has_are_refused_or_mapped_to_new_ones(weft: Weft) -> None:
     said(weft, "vm", "checkpoint", "web1", "before")
     said(weft, "vm", "export", "web1", "e")

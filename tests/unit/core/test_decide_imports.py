@@ -19,6 +19,7 @@ from weft.core.commands import (
     TakeCheckpoint,
 )
 from weft.model.values import parse_mac
+from weft.model.workload import HypervisorIdentity
 
 FREE = ImportedInterface("0C-00-00-00-00-01", ("10.1.1.77",), WEB)
 TAKEN = ImportedInterface("02:00:00:00:00:00", ("10.1.1.2",), WEB)
@@ -57,6 +58,15 @@ def bring(world: Life, *interfaces: ImportedInterface, **more: Any) -> Any:
 def test_a_wrong_import_is_refused(world: Life, changed: dict[str, Any], code: str) -> None:
     command = {"name": "imp", "server": "h1", "interfaces": (FREE,)} | changed
     assert world.refuses(ImportMachine(**command)).code == code
+
+
+def test_a_hypervisors_machine_is_of_one_record(world: Life) -> None:
+    known = HypervisorIdentity(id="D7C8")
+    bring(world, FREE, hypervisor=known)
+    assert world.get("/weft/virtualMachines/imp").properties.hypervisor == known
+    again = world.refuses(ImportMachine("other", "h1", hypervisor=HypervisorIdentity(id="d7c8")))
+    assert (again.code, again.target) == ("AlreadyExists", "/weft/virtualMachines/imp")
+    world.do(ImportMachine("adopted", "h2", adopt=True, hypervisor=known))
 
 
 def test_a_machine_comes_in_with_its_addresses(world: Life) -> None:

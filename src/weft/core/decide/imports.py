@@ -38,7 +38,7 @@ from weft.core.macs import why_forbidden
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
 from weft.core.words import address_text, hold_text
-from weft.model.errors import AddressInUse, Invalid, InvalidMacAddress, InvalidReference, Refusal
+from weft.model.errors import AddressInUse, Conflict, Invalid, InvalidMacAddress, InvalidReference, Refusal
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES, owned_id, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.resources import Ref, Resource
@@ -60,6 +60,7 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
     check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
     if command.addresses not in _WAYS:
         raise Invalid(f"addresses is keep, new or newIfTaken, not '{command.addresses}'.", target="addresses")
+    _check_unknown(draft, command)
     power = power_named(command.power)
     server = server_with_id(draft.state, command.server) if command.server else None
     if server is None and power == "Running":
@@ -82,6 +83,15 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
     for checkpoint in command.checkpoints:
         entry.checkpoint(checkpoint)
     return store_machine(draft, command.name, properties)
+
+
+def _check_unknown(draft: Draft, command: ImportMachine) -> None:
+    """Refuse a machine of a hypervisor that another record is already of: both would steer it."""
+    known = command.hypervisor
+    others = draft.state.index.hypervised.get(known.id.lower(), ()) if known is not None and known.id else ()
+    if known is not None and others and not command.adopt:
+        ref = f"/weft/virtualMachines/{others[0]}"
+        raise Conflict(f"The hypervisor's machine {known.id} is {ref} already.", code="AlreadyExists", target=ref)
 
 
 class _Entry:
