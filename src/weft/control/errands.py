@@ -56,7 +56,7 @@ class Errands:
         self._open: dict[str, dict[str, None]] = {}
         """Machines, lower case, whose host is at an errand, per server."""
         self._over: set[str] = set()
-        """Machines of which a checkpoint RESTORING may be left."""
+        """Machines of which a checkpoint RESTORING may be left: an errand that a failover ended, or an earlier run."""
         self._heard: set[str] = set()
         self._news = asyncio.Event()
         self._changes: dict[str, asyncio.Event] = {}
@@ -154,6 +154,8 @@ class Errands:
             state = Expectation(self._publisher, server_of(machine), 0).state_of(machine)
             if state is not None:
                 yield NoteCheckpoints(machine.resource_id, server_of(machine), state.checkpoints)
+        elif errand.kind == "restore":
+            yield Delete(_below(machine.resource_id, CHECKPOINTS.name, RESTORING))
 
     def _taken_back(self, name: str, errand: Errand) -> Iterator[Command]:
         """The ledger's part, undone."""
@@ -168,6 +170,7 @@ class Errands:
                 yield SetPower(name, "Running")
             if errand.power_state == "Saved":
                 yield SetPower(name, "Saved")
+            yield Delete(_below(name, CHECKPOINTS.name, RESTORING))
 
     async def _clear(self, key: str) -> None:
         """Nobody goes back to it any more."""

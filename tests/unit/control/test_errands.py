@@ -130,6 +130,14 @@ async def test_an_agent_that_has_said_nothing_yet_is_not_passed_over(controller:
     await agent.disconnect()
 
 
+async def test_one_restore_follows_another_at_once(controller: Controller, rack: Rack) -> None:
+    errands = controller.machines.errands
+    await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
+    for _ in range(5):
+        await errands.carry_out("m0", errands.on_host(Restore("m0", "c")), ANN)
+    await until(lambda: len(controller.state.owned("checkpoints", "m0")) == 1)
+
+
 async def test_an_errand_ends_with_a_dead_host_and_holds_nothing(controller: Controller, rack: Rack) -> None:
     errands = controller.machines.errands
     await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
