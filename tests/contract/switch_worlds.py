@@ -83,6 +83,9 @@ class FakeWorld:
     async def arrived(self, quiet_s=0.0) -> set[tuple[str, str, Packet]]:
         """Everything that guests got since they were last asked, until none of them gets any more for so long."""
         found, self._arrived = self._arrived, set()
+        for switch in self.switches.values():
+            found |= {(one.host, one.port, _plain(one.packet)) for one in switch.announced}
+            switch.announced.clear()
         return found
 
     def put_by_hand(self, host, flow):

@@ -12,10 +12,10 @@ from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told, tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flow import Flow, Goto, Output, exact
 from weft.agent.ovs_switch import tunnel_name
-from weft.agent.switch import Peer, SwitchChange, SwitchMac, SwitchUnavailable
+from weft.agent.switch import Announcement, Peer, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
-from weft.model.values import ROUTER_MAC
+from weft.model.values import ROUTER_MAC, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 
@@ -235,6 +235,35 @@ async def test_of_several_refused_flows_each_is_reported_and_the_rest_is_in(worl
     failures = await apply(world, "host1", SwitchChange(puts=(*wrong, FLOW)))
     assert {one.flow for one in failures} == {flow.key for flow in wrong}
     assert await dumped(world, "host1") == {FLOW.key: FLOW}
+
+
+@pytest.mark.parametrize("address", ["10.1.1.12", "fd00:1::12"])
+async def test_an_announcement_comes_out_of_its_ports_as_one_frame_and_out_of_no_other(world, address):
+    for name in ("p1", "p2", "p3"):
+        await world.plug("host1", name)
+    facts = await seen(world, "host1", lambda facts: all(opened(name)(facts) for name in ("p1", "p2", "p3")))
+    numbers = (named(facts, "p1").ofport, named(facts, "p3").ofport, 4000)
+    announcement = Announcement(6001, pack_ip(address), 0x001DD8B71CF1, numbers)
+    await world.arrived()
+    # the port that is gone is no failure; and no flow is needed, none has a say
+    assert await apply(world, "host1", SwitchChange(announcements=(announcement,))) == ()
+    told = changed(p.announcement(0x001DD8B71CF1, address), size=0)
+    assert await world.arrived() == {("host1", "p1", told), ("host1", "p3", told)}
+    # many, and the switch goes on answering
+    more = tuple(msgspec.structs.replace(announcement, mac=0x020000000000 + number) for number in range(200))
+    assert await apply(world, "host1", SwitchChange(puts=(FLOW,), announcements=more)) == ()
+    assert {one.eth_src for _, _, one in await world.arrived()} == {one.mac for one in more}
+    assert await dumped(world, "host1") == {FLOW.key: FLOW}
+
+
+async def test_no_announcement_without_its_flows(world):
+    await world.plug("host1", "p1")
+    facts = await seen(world, "host1", opened("p1"))
+    announcement = Announcement(6001, pack_ip("10.1.1.12"), 0x001DD8B71CF1, (named(facts, "p1").ofport,))
+    wrong = Flow(Table.OUTPUT, 2, (exact(IP_SRC, 1),), (Output(1),), COOKIE_MARK)
+    await world.arrived()
+    assert await apply(world, "host1", SwitchChange(puts=(wrong,), announcements=(announcement,)))
+    assert await world.arrived() == set()
 
 
 async def test_a_restarted_switch_has_lost_its_flows_and_kept_its_ports(world):

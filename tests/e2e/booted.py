@@ -60,8 +60,6 @@ def console(lab, host, machine, patience=20.0):
 
 def answers(lab, machine, address, patience=40.0):
     """Wait until `address` answers the namespace guest `machine`: it has booted."""
-    # a kernel may believe a MAC address that it heard of for most of a minute, and this guest announces no new one
-    lab.run("exec", machine, "--", "ip", "neigh", "flush", "dev", "eth0")
     until = time.monotonic() + patience
     while time.monotonic() < until:
         pinging = lab.begin("ping", machine, address, "-c", "1")

@@ -61,6 +61,10 @@ class Lab:
         return done.stdout
 
 
+def mac_of(lab, interface):
+    return json.loads(lab.weft("get", "networkInterfaces", interface, "-o", "json"))["properties"]["privateMacAddress"]
+
+
 def namespaces(lab):
     found = subprocess.run(["ip", "netns"], capture_output=True, text=True, env={**os.environ, "PATH": PATH}).stdout
     return sorted(line.split()[0] for line in found.splitlines() if line.startswith(f"{lab}-"))

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.e2e.booted import Pinging, answers, console, downtime_s, virsh
-from tests.e2e.labs import EXAMPLES, ping
+from tests.e2e.labs import EXAMPLES, mac_of, ping
 from weft.lab import libvirtd
 from weft.lab.booted import Address, arguments
 from weft.lab.guest_image import MEMORY_MIB, guest_image
@@ -19,10 +19,6 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(bool(libvirtd.missing()), reason=libvirtd.missing() or "-"),
 ]
-
-
-def mac_of(lab, interface):
-    return json.loads(lab.weft("get", "networkInterfaces", interface, "-o", "json"))["properties"]["privateMacAddress"]
 
 
 def machine(lab, name):

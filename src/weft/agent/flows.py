@@ -99,6 +99,11 @@ class FlowTable:
         """Is there anything to build?"""
         return bool(self._dirty)
 
+    def record(self, rdid: Rdid, key: RecordKey) -> NetworkRecord | None:
+        """What was last put under a key."""
+        domain = self.domains.get(rdid)
+        return domain.records.get(key) if domain else None
+
     def subnets_in(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
         """The prefixes of a virtual subnet: one, or one of each family."""
         domain = self.domains.get(rdid)

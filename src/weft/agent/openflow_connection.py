@@ -82,6 +82,12 @@ class OpenflowConnection:
             return
         await self._bundle(puts, removes)
 
+    async def send_out(self, frames: Iterable[tuple[bytes, Iterable[int]]]) -> list[SwitchError]:
+        """Frames, each out of some ports; what of it the switch refused. Raises SwitchUnavailable."""
+        for frame, ports in frames:
+            self._writer.write(openflow.packet_out(frame, ports, next(self._xids)))
+        return await self._barrier([])
+
     async def dump(self) -> list[Counted]:
         """Every flow of every table with its packet count. Raises SwitchUnavailable."""
         xid = next(self._xids)

@@ -149,16 +149,17 @@ def encode_instructions(actions: Actions) -> bytes:
         return b""
     last = actions[-1]
     if not isinstance(last, Goto):
-        applied = _apply(actions)
+        applied = encode_actions(actions)
         return _INSTRUCTION.pack(_APPLY, 8 + len(applied)) + applied
     goto = _GOTO_TABLE.pack(_GOTO, 8, last.table)
     if len(actions) == 1:
         return goto
-    applied = _apply(actions[:-1])
+    applied = encode_actions(actions[:-1])
     return _INSTRUCTION.pack(_APPLY, 8 + len(applied)) + applied + goto
 
 
-def _apply(actions: Actions) -> bytes:
+def encode_actions(actions: Iterable[Action]) -> bytes:
+    """A list of actions, without an instruction around it."""
     encoded = b""
     for action in actions:
         if type(action) is SetField:

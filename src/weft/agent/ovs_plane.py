@@ -9,13 +9,17 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 
+import msgspec
+
+from weft.agent.announcements import Announcements
 from weft.agent.plane import Standing, Telling
 from weft.agent.reconcile import Reconciler
 from weft.agent.sightings import Sightings
 from weft.agent.switch import Switch, SwitchDump
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, Record, RecordKey, SubnetRecord
-from weft.model.values import Vsid
+from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
+from weft.model.values import Rdid, Vsid
+from weft.wire.messages import HOST_STREAM
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ class OvsPlane:
         self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
         self._dump = SwitchDump()
         self._sightings = Sightings()
+        self._announcements = Announcements()
 
     @property
     def machines(self) -> Mapping[str, Machine]:
@@ -50,6 +55,10 @@ class OvsPlane:
         return self.reconciler.settled
 
     def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
+        if stream != HOST_STREAM and key[0] == LookupRecord.__struct_config__.tag:
+            before = self.reconciler.table.record(Rdid(stream), key)
+            after = record if isinstance(record, LookupRecord) else None
+            self._announcements.changed(Rdid(stream), before if isinstance(before, LookupRecord) else None, after)
         self.reconciler.put(stream, key, record)
 
     def machines_are(self, states: Iterable[MachineState]) -> None:
@@ -82,6 +91,8 @@ class OvsPlane:
 
     async def act(self, in_sync: bool) -> None:
         change = self.reconciler.plan(in_sync)
+        if announcements := self._announcements.take(self.reconciler.locals.values(), _now()):
+            change = msgspec.structs.replace(change, announcements=announcements)
         if change:
             failures = await self._switch.apply(change)
             for failure in failures:
@@ -89,6 +100,8 @@ class OvsPlane:
                     log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
             self.reconciler.done(change, failures)
             self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
+        if in_sync:
+            self._announcements.begin()
 
     async def look_around(self) -> None:
         facts = self.reconciler.switch_facts
@@ -101,7 +114,8 @@ class OvsPlane:
             return 0.0
         unsettled = bool(self.reconciler.failures) or not self.reconciler.settled
         unsure = told and not self._sightings.looked(_now())
-        due = self._look_at - _now()
+        announcing = self._announcements.due_at
+        due = (self._look_at if announcing is None else min(announcing, self._look_at)) - _now()
         return min(due, RETRY_SECONDS) if unsettled or unsure else due
 
     def standing(self) -> Standing:

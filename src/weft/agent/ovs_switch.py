@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from weft.agent import neighbours, ovs_learnt
+from weft.agent.announcements import frame_of
 from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
 from weft.agent.flow import Flow, FlowKey
 from weft.agent.openflow import Counted
@@ -121,6 +122,10 @@ class OvsSwitch:
             failures += await self._change_flows(connection, list(change.puts), list(change.removes))
         for name in map(tunnel_name, change.tunnels_remove):
             failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
+        if change.announcements and not any(failure.step == "flows" for failure in failures):
+            frames = ((frame_of(one.address, one.mac), one.ports) for one in change.announcements)
+            for refusal in await connection.send_out(frames):
+                log.info("announcing: %s", refusal)
         return tuple(failures)
 
     async def dump(self) -> SwitchDump:

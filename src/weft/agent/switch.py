@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from weft.agent.flow import Flow, FlowKey
-from weft.model.values import Mac, PackedIp
+from weft.model.values import Mac, PackedIp, Vsid
 
 
 class Tunnel(msgspec.Struct, frozen=True):
@@ -70,6 +70,17 @@ class SwitchMac(msgspec.Struct, frozen=True):
     """From the bridge's table of learnt addresses; otherwise somebody gave it to the port (attached-mac)."""
 
 
+class Announcement(msgspec.Struct, frozen=True):
+    """A frame out of these ports that tells their guests which MAC a customer address has now: a gratuitous ARP reply
+    (IPv4), or an unsolicited neighbour advertisement that overrides (IPv6)."""
+
+    vsid: Vsid
+    address: PackedIp
+    mac: Mac
+    ports: tuple[int, ...]
+    """OpenFlow port numbers; one that is gone is passed over."""
+
+
 class SwitchChange(msgspec.Struct, frozen=True):
     """What to do, carried out in the order of the fields; flows (puts and removes together) at
     once, and all of them but those that the switch refuses (StepFailure).
@@ -85,9 +96,12 @@ class SwitchChange(msgspec.Struct, frozen=True):
     removes: tuple[FlowKey, ...] = ()
     """Strict: exactly this flow, and only if it bears our mark."""
     tunnels_remove: tuple[Tunnel, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+    """Sent once the flows are confirmed, and not at all if one failed. A courtesy: what becomes of it is not told."""
 
     def __bool__(self) -> bool:
-        return any((self.tunnels_add, self.peers, self.mtus, self.puts, self.removes, self.tunnels_remove))
+        flows = self.puts or self.removes
+        return any((self.tunnels_add, self.peers, self.mtus, flows, self.tunnels_remove, self.announcements))
 
 
 class StepFailure(msgspec.Struct, frozen=True):

@@ -180,6 +180,28 @@ def solicitation(mac: int, address: str, wanted: str) -> Packet:
     )
 
 
+def announcement(mac: int, address: str) -> Packet:
+    """What tells everybody the MAC of an address: a gratuitous ARP reply that Linux believes (it wants the MAC as
+    target too), or an unsolicited advertisement (RFC 4861 section 7.2.6)."""
+    value = number(address)
+    if version(address) == 4:
+        return Packet(mac, BROADCAST, ARP, arp_op=2, arp_sha=mac, arp_spa=value, arp_tha=mac, arp_tpa=value)
+    return Packet(
+        mac,
+        0x333300000001,
+        IPV6,
+        ip_src=value,
+        ip_dst=number("ff02::1"),
+        ip_proto=ICMPV6,
+        ttl=255,
+        icmp_type=ADVERTISEMENT,
+        nd_target=value,
+        nd_reserved=0x20000000,
+        nd_option=TARGET_OPTION,
+        nd_address=mac,
+    )
+
+
 def echo(macs: tuple[int, int], addresses: tuple[str, str], payload: str = "") -> Packet:
     """An echo request from the first to the second of each pair, IPv4 or IPv6."""
     kind, proto, family = (ECHO_REQUEST, ICMP, IPV4)

@@ -6,7 +6,7 @@ what a restarted vswitchd would be (ports come back under other numbers, flows a
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, DropReason
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.switch import (
+    Announcement,
     Peer,
     StepFailure,
     SwitchChange,
@@ -27,8 +28,8 @@ from weft.agent.switch import (
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, Outer, ProviderNetwork
 from weft.fakes.openflow import Passage, Refused, Sent, check
-from weft.fakes.packet import Packet
-from weft.model.values import Mac, PackedIp
+from weft.fakes.packet import Packet, announcement
+from weft.model.values import Mac, PackedIp, ip_text
 
 _KEY_BITS = {"gre": 32, "vxlan": 24}
 
@@ -59,6 +60,8 @@ class FakeSwitch:
         self.host = host
         self.faults = Faults()
         self.applied: list[SwitchChange] = []
+        self.announced: deque[Delivery] = deque(maxlen=10_000)
+        """What came out of ports because the agent said so, newest last."""
         self._network = network
         self._ports: dict[str, SwitchPort] = {}
         self._next_port = 1
@@ -90,7 +93,10 @@ class FakeSwitch:
         for done, (step, subject, value) in enumerate(_steps(change)):
             if budget is not None and done >= budget:
                 raise SwitchUnavailable(f"{self.host}: the switch went away after {done} steps")
-            if step in self.faults.failing_steps:
+            if isinstance(value, Announcement):
+                if not any(failure.step == "flows" for failure in failures):
+                    self._announce(value)
+            elif step in self.faults.failing_steps:
                 peer = value if isinstance(value, Peer) else None
                 failures.append(StepFailure(step, subject, f"{step} was told to fail", peer))
             else:
@@ -132,6 +138,11 @@ class FakeSwitch:
             case "flows", SwitchChange() as change:
                 return self._bundle(change)
         return []
+
+    def _announce(self, one: Announcement) -> None:
+        told = announcement(one.mac, ip_text(one.address))
+        names = (port.name for port in self._ports.values() if port.ofport in one.ports and port.tunnel is None)
+        self.announced.extend(Delivery(self.host, name, told) for name in names)
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
         name = f"{tunnel.kind}-{tunnel.local.hex()}"
@@ -303,4 +314,5 @@ def _steps(change: SwitchChange) -> list[tuple[str, str, object]]:
     if change.puts or change.removes:
         steps.append(("flows", f"{len(change.puts)} to put, {len(change.removes)} to remove", change))
     steps += [("tunnel", f"remove {one.kind}", (one, False)) for one in change.tunnels_remove]
+    steps += [("announce", one.address.hex(), one) for one in change.announcements]
     return steps

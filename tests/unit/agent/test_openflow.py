@@ -118,3 +118,13 @@ def test_port_numbers_by_name():
 def test_a_goto_is_no_action():
     with pytest.raises(KeyError):
         encode_instructions((Goto(3), SetField(TUN_ID, 1)))
+
+
+def test_a_packet_out_comes_from_the_controller_and_names_its_ports():
+    sent = openflow.packet_out(b"frame", (5, 6), 9)
+    assert sent[:8] == bytes.fromhex("040d 003d 00000009"), "OFPT_PACKET_OUT of 61 bytes"
+    assert sent[8:24] == bytes.fromhex("ffffffff fffffffd 0020 000000000000"), (
+        "no buffer, OFPP_CONTROLLER, 32 of actions"
+    )
+    outputs = "0000 0010 00000005 0000 000000000000 0000 0010 00000006 0000 000000000000"
+    assert sent[24:] == bytes.fromhex(outputs) + b"frame"
