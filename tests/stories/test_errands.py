@@ -195,7 +195,7 @@ async def test_many_rollbacks_are_one_transaction(desk: Desk) -> None:
     numbers = {one["body"]["properties"]["errand"]["number"] for one in answer["responses"]}
     assert len(numbers) == len(names)
     for name in names:
-        (known,) = (await desk.get(f"/weft/v1/addresses/{moved[name]}"))["value"]
+        known = await desk.address(moved[name])
         assert first + 1 in [event["revision"] for event in known["history"]]
     began = time.monotonic()
 

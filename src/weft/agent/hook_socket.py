@@ -1,7 +1,7 @@
 """The socket on which libvirt's hook asks the agent whether a machine may start. Made by run.py on libvirt hosts.
 
-One JSON document a line each way: {"id", "name", "macs", "comes"} and {"refusal"}, empty where it may. The socket lies
-in the agent's state folder and is its user's alone.
+One JSON document a line each way: {"id", "name", "machine", "macs", "comes"} and {"refusal"}, empty where it may. It
+lies in the agent's state folder and is its user's alone.
 """
 
 import asyncio
