@@ -1,6 +1,5 @@
 """What a host does to a machine once: checkpoint, rollback, export, rewriting, with its addresses going along."""
 
-import time
 from typing import Any
 
 from tests.stories.desk import Desk
@@ -197,14 +196,12 @@ async def test_many_rollbacks_are_one_transaction(desk: Desk) -> None:
     for name in names:
         known = await desk.address(moved[name])
         assert first + 1 in [event["revision"] for event in known["history"]]
-    began = time.monotonic()
 
     async def over() -> bool:
         found = (await desk.get(VMS))["value"]
         return all((each["properties"].get("errand") or {}).get("phase") != "asked" for each in found)
 
     await desk.eventually(over)
-    assert time.monotonic() - began < 60
     found = {each["resourceId"]: each["properties"] for each in (await desk.get(VMS))["value"]}
     failed = {name for name, p in found.items() if (p.get("errand") or {}).get("phase") == "failed"}
     assert failed == set(names[1::2])

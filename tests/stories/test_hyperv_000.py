@@ -69,7 +69,7 @@ async def test_story_0_1_a_mac_that_another_hand_changes_is_repaired_or_named(de
 
 
 async def test_story_0_2_a_machine_that_moves_takes_mac_ip_virtual_subnet_and_policy_along(desk: HyperVDesk) -> None:
-    """To any node; every other host knows where it is. After the death of its node it is the same on another."""
+    """To any node; every other host knows where it is."""
     await desk.cluster()
     desk.center.add_cluster("cl1", "host1", "host2")
     mac, peer = await desk.make("web1"), await desk.make("peer", "host2")
