@@ -1,6 +1,6 @@
 """`weft vm`: machines, their power, their moves and their end."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -178,7 +178,8 @@ def delete(
         taken = await client.list_all(collection(name, CHECKPOINTS))
         its_own = [columns.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
         if not dry_run:
-            confirm(_what_goes(name, [each["resourceId"] for each in taken], its_own, interfaces), yes)
+            said = _what_goes(name, [each["resourceId"] for each in taken], its_own, interfaces)
+            confirm(said + _what_its_host_loses(machine["properties"], keep_disks), yes)
         paths = [path_of(machine_ref(name))]
         if machine["properties"].get("hardware") and not (keep_disks or dry_run):
             # its host has to remove it, with the disks that were made for it; the rest of it is a batch
@@ -203,6 +204,19 @@ def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces:
         verb = "and its interfaces, which give their addresses back" if with_interfaces else "but not its interfaces"
         said.append(f"{verb}: {', '.join(its_own)}")
     return "; ".join(said)
+
+
+def _what_its_host_loses(properties: dict[str, Any], keep_disks: bool) -> str:
+    """Power and data, which nobody brings back."""
+    made = [
+        each["path"]
+        for each in (properties.get("hardware") or {}).get("disks") or ()
+        if each.get("sizeGib") or each.get("source")
+    ]
+    said = "; it runs" if properties.get("powerState") == "Running" else ""
+    if made and not keep_disks:
+        said += f"; and of these disks those that were made for it (--keep-disks leaves them): {', '.join(made)}"
+    return said
 
 
 app.add_typer(creation.app)

@@ -80,7 +80,11 @@ def test_a_machine_is_made_as_a_whole(weft: Weft) -> None:
     # the same again shows it; another one under its name is refused
     assert found(weft, *words, *more)["properties"]["networkInterfaces"] == made["networkInterfaces"]
     assert "AlreadyExists" in weft(*words).stderr
-    said(weft, "vm", "delete", "web7", "--interfaces", "--keep-disks", "--yes")
+    asked = weft("vm", "delete", "web7")
+    assert asked.exit_code == 2 and "; it runs; " in asked.stderr and "made for it" in asked.stderr
+    assert "/vm/a.qcow2" in asked.stderr
+    kept = weft("vm", "delete", "web7", "--interfaces", "--keep-disks", "--yes")
+    assert kept.exit_code == 0 and "/vm/a.qcow2" not in kept.stderr
 
 
 @pytest.mark.parametrize(
