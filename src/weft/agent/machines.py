@@ -161,15 +161,24 @@ def _define(machine: Machine, world: World) -> Verb | None:
 
 
 def _own_macs(machine: Machine, state: MachineState, world: World) -> Verb | None:
-    """An adapter has another MAC address than its interface, or may draw one: it gets its own while the machine is off.
+    """An adapter has another MAC address than its interface, or may draw one, or bears another interface id, with which
+    no port is bound: it gets its own while the machine is off.
 
     Where adapters and interfaces cannot be told together, that is a finding for people."""
     wanted = sorted(mac for mac in machine.macs if mac)
     if state.power != "Off" or len(state.adapters) != len(wanted) or not world.in_sync:
         return None
-    if sorted(one.mac for one in state.adapters) == wanted and not any(one.dynamic for one in state.adapters):
+    ports = _bindings(machine, world)
+    if len(ports) != len(wanted):  # an interface without an address is bound nowhere
         return None
-    return SetMacs(machine, _bindings(machine, world), state.id)
+    same = sorted(one.mac for one in state.adapters) == wanted and not any(one.dynamic for one in state.adapters)
+    return None if same and _bear(state, ports) else SetMacs(machine, ports, state.id)
+
+
+def _bear(state: MachineState, ports: tuple[PortBinding, ...]) -> bool:
+    """Do its adapters bear the interface ids of these ports, each that of its own MAC address?"""
+    wanted = sorted((port.mac, port.instance_id.lower()) for port in ports)
+    return sorted((one.mac, one.instance_id.lower()) for one in state.adapters) == wanted
 
 
 def _await(machine: Machine, state: MachineState | None, world: World) -> Verb | None:

@@ -140,7 +140,7 @@ class _Planner:
             known = _server_of(there)
             if server and known and known != server.lower():
                 self._moved.append(f"{machine.name} is on {known} here, and on {machine.host} in the inventory")
-            return Step("unchanged" if _has(there, marks) else "change", shown, marks=marks)
+            return Step("unchanged" if is_marked(there, marks) else "change", shown, marks=marks)
         if machine.is_template:
             return Step("adopt", shown, self._template(machine, made, server), marks)
         body: dict[str, Any] = {
@@ -151,6 +151,7 @@ class _Planner:
             "addresses": "keep",
             "adopt": True,
         }
+        body |= {"hypervisor": marks["hypervisor"]} if "hypervisor" in marks else {}
         body |= {"server": {"resourceRef": f"/servers/{server}"}} if server else {}
         return Step("adopt", shown, {"method": "POST", "path": f"{WEFT}/virtualMachines/import", "body": body}, marks)
 
@@ -223,12 +224,13 @@ def _is_it(there: Mapping[str, Any], machine: Machine, server: str) -> bool:
 
 
 def _marks(machine: Machine, made: str, kind: str) -> dict[str, Any]:
-    """What an import's body cannot say: the name as it was, and how the hypervisor knows the machine."""
+    """What a machine is known by: its name as it was, which an import's body cannot say, and its hypervisor's id."""
     marks: dict[str, Any] = {"tags": {"name": machine.name}} if made != machine.name else {}
     return marks | ({"hypervisor": {"type": kind.lower(), "id": machine.id}} if machine.id else {})
 
 
-def _has(there: Mapping[str, Any], marks: Mapping[str, Any]) -> bool:
+def is_marked(there: Mapping[str, Any], marks: Mapping[str, Any]) -> bool:
+    """Whether a machine, as answered, has its marks."""
     tags, hypervisor = there.get("tags") or {}, there["properties"].get("hypervisor")
     return dict(tags) == {**tags, **marks.get("tags", {})} and marks.get("hypervisor", hypervisor) == hypervisor
 

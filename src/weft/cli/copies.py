@@ -13,7 +13,8 @@ from weft.cli.actions import Action, Ask, DryRun, Name, act, print_answer, print
 from weft.cli.captures import Capture
 from weft.cli.confirm import Yes
 from weft.cli.desk import EPILOG, Controller, Misuse, run
-from weft.cli.names import read_mac, server_ref, subnet_ref
+from weft.cli.host_machines import Existing, body_of
+from weft.cli.names import last_of, read_mac, server_ref, subnet_ref
 from weft.cli.show import Format, Output
 from weft.model.kinds import EXPORTS, VIRTUAL_MACHINES
 from weft.model.values import mac_dashes
@@ -132,6 +133,10 @@ def take_in(
         list[str] | None, typer.Option("--ip", help="Of the same adapter; several with commas between.")
     ] = None,
     subnet: Subnets = None,
+    existing: Annotated[
+        str,
+        typer.Option("--existing", metavar="MACHINE", help="Name there, or id, of a machine that HOST has already."),
+    ] = "",
     to: Annotated[str, typer.Option("--to", metavar="HOST", help="Its server.", autocompletion=complete.servers)] = "",
     own_id: Annotated[str, typer.Option("--id", help="How its server's hypervisor knows it: UUID or VMId.")] = "",
     addresses: Annotated[
@@ -141,24 +146,32 @@ def take_in(
     output: Output = Format.table,
     controller: Controller = "",
 ) -> None:
-    """Take in a machine that was made elsewhere, with the addresses it has; it is off at first.
+    """Take in a machine that was made elsewhere, with the addresses it has. It is off at first; one that its host has
+    already (--existing) is as its hypervisor says, which tells its MAC addresses and id too.
 
     \b
     weft vm import web9 --to host1 --mac 00-15-5D-03-05-01 --ip 10.1.1.99 --subnet blue/web
+    weft vm import shop --to host1 --existing "Old shop" --ip 10.1.1.98 --subnet blue/web
     weft vm import -f machines.yaml --addresses newIfTaken
     """
     ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
-        if bool(file) == bool(name) or (file and (mac or ip or subnet or to or own_id)):
+        if bool(file) == bool(name) or (file and (mac or ip or subnet or to or own_id or existing)):
             raise Misuse("give either NAME with its adapters, or -f FILE; see: weft vm import --help")
+        if existing and (mac or own_id):
+            raise Misuse("--existing has the MAC addresses and the id that its host tells: leave out --mac and --id")
         if file:
             await _import_all(client, [{"addresses": addresses.value, **each} for each in _documents(file)], ask)
             return
-        body: dict[str, Any] = {"resourceId": name, "addresses": addresses.value}
-        body |= {"server": {"resourceRef": server_ref(to)}} if to else {}
-        body |= {"hypervisor": {"id": own_id}} if own_id else {}
-        body["networkInterfaces"] = _adapters(mac or [], ip or [], subnet or [])
+        if existing:
+            asked = Existing(last_of(to), existing, addresses.value, ip or [], subnet or [])
+            body = await body_of(client, name, asked)
+        else:
+            body = {"resourceId": name, "addresses": addresses.value}
+            body |= {"server": {"resourceRef": server_ref(to)}} if to else {}
+            body |= {"hypervisor": {"id": own_id}} if own_id else {}
+            body["networkInterfaces"] = _adapters(mac or [], ip or [], subnet or [])
         print_answer(VIRTUAL_MACHINES, (await client.post(_IMPORT, body, ask.write)).body, ask)
 
     run(ctx, controller, work)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from weft.cli import show
-from weft.cli.adoption import Adoption, Present, Step, Subnet, marked, plan
+from weft.cli.adoption import Adoption, Present, Step, Subnet, is_marked, marked, plan
 from weft.cli.columns import name_of
 from weft.cli.desk import DONE, EPILOG, REFUSED, Controller, Misuse, run
 from weft.cli.inventory import read_inventory
@@ -160,7 +160,9 @@ async def _mark(client: Client, steps: Sequence[Step], there: dict[str, Any], ou
     marks = [
         msgspec.structs.replace(step, request=marked(there[made], step.marks))
         for step in steps
-        if step.marks and (made := step.name.partition(" (")[0].rpartition("/")[2].lower()) in there
+        if step.marks
+        and (made := step.name.partition(" (")[0].rpartition("/")[2].lower()) in there
+        and not is_marked(there[made], step.marks)
     ]
     await _send(client, marks, outcome)
 

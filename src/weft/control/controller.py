@@ -16,7 +16,7 @@ import msgspec
 from weft.control.clock import Clock, LedgerClock
 from weft.control.clockwork import Clockwork
 from weft.control.feed import Receive, serve_agent
-from weft.control.hosts import HostView, host_view
+from weft.control.hosts import HostView, host_view, runs_there
 from weft.control.machines import Machines
 from weft.control.observations import Observations
 from weft.control.publisher import Publisher
@@ -158,11 +158,11 @@ class Controller:
         return self.writer.dry_run(command)
 
     def _check_adopted(self, command: Command) -> None:
-        """What is adopted runs by another's hand, maybe beside a twin, and an agent starts what should run. Raises
-        Conflict (ServerIsManaged)."""
+        """What is adopted runs by another's hand, maybe beside a twin, and an agent starts what should run and does not
+        by its hypervisor's word. Raises Conflict (ServerIsManaged)."""
         for at, one in enumerate(command.commands if isinstance(command, Batch) else (command,)):
             if isinstance(one, ImportMachine) and one.adopt and one.power.lower() == "running":
-                if one.server.lower() in self.publisher.managed:
+                if one.server.lower() in self.publisher.managed and not runs_there(self.publisher, one):
                     refusal = Conflict(
                         f"/servers/{one.server} has an agent, which would start {one.name} a second time: adopt it on "
                         "a server without one, or import it without adopt.",

@@ -3,6 +3,7 @@
 import msgspec
 
 from weft.control.publisher import Publisher
+from weft.core.commands import ImportMachine
 from weft.wire.messages import Facts
 
 RESUME_S = 10.0
@@ -44,3 +45,12 @@ def host_view(publisher: Publisher, server: str, newest: int, age_s: float) -> H
         Facts() if session is None else session.facts,
         agent is not None and session is None and age_s < RESUME_S and key not in publisher.returned,
     )
+
+
+def runs_there(publisher: Publisher, machine: ImportMachine) -> bool:
+    """Whether the hypervisor of its server says of a machine that is taken in that it runs there."""
+    session, known = publisher.session(machine.server.lower()), machine.hypervisor
+    told = session.facts.hypervisor if session is not None else None
+    if told is None or known is None or not known.id:
+        return False
+    return any(one.power == "Running" and one.id.lower() == known.id.lower() for one in told.machines)

@@ -223,7 +223,7 @@ class ImportMachine(msgspec.Struct, frozen=True):
     """Take in a machine made elsewhere. `addresses`: keep (a twin where another has them), new, newIfTaken.
 
     `adopt`: it runs already and nothing can be refused: everything is noted as it is, also beside an active twin, and
-    also what no pool would give. Only for unmanaged servers.
+    also what no pool would give. Only for unmanaged servers, and for what a server's hypervisor tells that runs there.
     """
 
     name: str

@@ -182,7 +182,7 @@ def stranger_findings(state: State, server: str, told: MachineState, reports_dyn
                 "or import it with addresses of its own."
             )
             place = place_text(state, holder.domain)
-            command = f"weft vm import NAME --to {server} --id {told.id} --addresses new --subnet NETWORK/SUBNET"
+            command = f"weft vm import NAME --to {server} --existing {told.id} --addresses new --subnet NETWORK/SUBNET"
             found.append(Conflict(FOREIGN, address, place, (holder.ref, ref), remedy, command))
         if adapter.dynamic and reports_dynamic:
             remedy = (

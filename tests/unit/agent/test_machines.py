@@ -130,6 +130,20 @@ def test_a_machine_that_is_off_gets_the_address_that_it_owns_before_anything_els
     assert verb_for("blue1", world(running, **known("Running", adapter))) is None
 
 
+def test_an_adapter_with_the_interface_id_of_another_gets_its_own_where_it_is_known():
+    """As an imported machine has it: its own port would stay closed."""
+    foreign, none = AdapterState(BLUE1.mac, "11111111-0000-4000-8000-000000000000"), AdapterState(BLUE1.mac)
+    spelt = AdapterState(BLUE1.mac, BLUE1.instance.upper())
+    for power in ("Off", "Running"):
+        record = msgspec.structs.replace(MADE, power=power)
+        for adapter in (foreign, none):
+            assert verb_for("blue1", world(record, **known("Off", adapter))) == SetMacs(record, (BINDING,), "id-1")
+    assert verb_for("blue1", world(MADE, **known("Off", spelt))) is None
+    assert verb_for("blue1", world(MADE, local=None, **known("Off", foreign))) is None, "it has no port to be bound"
+    running = msgspec.structs.replace(MADE, power="Running")
+    assert verb_for("blue1", world(running, **known("Running", foreign))) is None, "only while it is off"
+
+
 @pytest.mark.parametrize(
     ("power", "verb"),
     [("Off", Stop("blue1", "id-1")), ("Saved", Save("blue1", "id-1")), ("Absent", Remove("blue1", "id-1", True))],

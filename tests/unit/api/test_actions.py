@@ -9,6 +9,7 @@ from weft.api.call import encode
 from weft.api.faults import UnknownPath
 from weft.core import commands
 from weft.model.errors import Invalid
+from weft.model.workload import HypervisorIdentity
 
 
 def read(verb: str, body: Any, machine: str = "web1") -> Any:
@@ -78,6 +79,7 @@ def test_an_import_with_all_its_members() -> None:
         "powerState": "running",
         "checkpoints": [{"resourceId": "c", "networkInterfaces": [{"macAddress": "00155D000002"}]}],
         "adopt": True,
+        "hypervisor": {"type": "libvirt", "id": "ID-1"},
     }
     imported = commands.ImportedInterface
     assert read("import", body, "") == commands.ImportMachine(
@@ -88,6 +90,7 @@ def test_an_import_with_all_its_members() -> None:
         power="Running",
         checkpoints=(commands.ImportedCheckpoint("c", (imported("00155D000002"),)),),
         adopt=True,
+        hypervisor=HypervisorIdentity(type="libvirt", id="ID-1"),
     )
 
 
@@ -124,6 +127,8 @@ def test_what_is_wrong_is_named(verb: str, body: Any, target: str, said: str) ->
         ({"networkInterfaces": [{}, {"mac": "x"}]}, "networkInterfaces[1].mac"),
         ({"networkInterfaces": [{"macAddress": "x"}]}, "networkInterfaces[0].macAddress"),
         ({"checkpoints": [{"networkInterfaces": []}]}, "checkpoints[0].resourceId"),
+        ({"hypervisor": {"type": "libvirt"}}, "hypervisor.id"),
+        ({"hypervisor": {"id": "i", "uuid": "i"}}, "hypervisor.uuid"),
         (
             {"checkpoints": [{"resourceId": "c", "networkInterfaces": [{"macAddress": "x"}]}]},
             "checkpoints[0].networkInterfaces[0].macAddress",

@@ -313,3 +313,42 @@ def test_a_checkpoint_and_its_machine_share_no_names(world: Life) -> None:
     assert world.refuses(ImportMachine("imp", "h1", checkpoints=twice)).code == "AlreadyExists"
     assert world.do(put_command("/weft/virtualMachines/web1", {"networkInterfaces": []})).outcome == "replaced"
     assert world.get(CHECKPOINT)
+
+
+KNOWN = HypervisorIdentity(type="libvirt", id="0D5F-1")
+
+
+def seen_on(world: Life, server: str, port: str = "vnet3") -> None:
+    world.do(NoteSeen(server, (Seen(parse_mac("0C0000000001"), port, "br-int"),)))
+
+
+def test_what_its_own_server_sees_of_a_machine_is_itself(world: Life) -> None:
+    """Its port was seen before it was known whose it is."""
+    seen_on(world, "h1")
+    assert world.refuses(ImportMachine("imp", "h1", (FREE,))).code == "PrivateMacAddressInUse"
+    there = ImportMachine("imp", "h2", (FREE,), hypervisor=KNOWN)
+    assert world.refuses(there).code == "PrivateMacAddressInUse"
+    for addresses in ("keep", "newIfTaken"):
+        bring(world, FREE, addresses=addresses, power="Running", hypervisor=KNOWN)
+        p = world.get("/weft/virtualMachines/imp").properties
+        assert (p.power_state, p.hypervisor, world.addresses("imp-eth0")) == ("Running", KNOWN, "01 10.1.1.77")
+        world.power("imp", "Off")
+        world.delete("/weft/virtualMachines/imp")
+        world.delete("/networkInterfaces/imp-eth0")
+
+
+def test_what_another_server_sees_runs_there(world: Life) -> None:
+    bring(world, FREE, hypervisor=KNOWN)
+    seen_on(world, "h2")
+    assert world.refuses(SetPower("imp", "Running")).code == "ActiveTwin"
+
+
+def test_an_id_of_the_hypervisor_is_one_machine(world: Life) -> None:
+    bring(world, FREE, hypervisor=KNOWN)
+    again = HypervisorIdentity(type="libvirt", id="0d5f-1")
+    refusal = world.refuses(ImportMachine("copy", "h2", (ImportedInterface(),), "new", hypervisor=again))
+    assert (refusal.code, refusal.target) == ("AlreadyExists", "/weft/virtualMachines/imp")
+    assert "virtual machine imp" in refusal.message and "id of its own" in refusal.message
+    world.do(ImportMachine("replica", "h2", (ImportedInterface(),), adopt=True, hypervisor=again))
+    for name in ("one", "two"):  # nothing is nobody's id
+        world.do(ImportMachine(name, "h1", (ImportedInterface(),), hypervisor=HypervisorIdentity()))

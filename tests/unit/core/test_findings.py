@@ -125,7 +125,7 @@ def test_what_a_stranger_took_along_is_foreign(world: Life) -> None:
     stranger = MachineState("", "Off", id="V1", name="copy of web1", adapters=(AdapterState(mac(world), instance),))
     found = stranger_findings(world.state, "h2", stranger, True)
     assert [one.kind for one in found] == ["foreign", "foreign"]
-    assert "weft vm import NAME --to h2 --id V1 --addresses new" in found[1].command
+    assert "weft vm import NAME --to h2 --existing V1 --addresses new" in found[1].command
     assert {one.holders for one in found} == {("/networkInterfaces/web1-eth0", "/servers/h2/ports/copy-of-web1.V1")}
     running = MachineState("", "Running", id="V1", adapters=(AdapterState(mac(world)), AdapterState(0, "unknown")))
     assert stranger_findings(world.state, "h2", running, True) == [], "that is seen on the switches"

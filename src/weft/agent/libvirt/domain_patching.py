@@ -18,19 +18,35 @@ def with_ports(xml: str, ports: Sequence[PortBinding], bridge: str = "") -> str:
     """The domain whose adapters have the MAC addresses and interface ids of these ports.
 
     An adapter that bears a port's interface id is that port's; the others go by their order. `bridge` is given to
-    adapters that are on none. Raises Unfit where there are more or fewer adapters than ports.
+    adapters that are on no bridge of Open vSwitch, as those of a machine that was taken in may be: on a Linux bridge or
+    a libvirt network no port is ever bound. Raises Unfit where there are more or fewer adapters than ports.
     """
     domain = ET.fromstring(xml)
     for interface, port in _paired(domain, ports):
         _child(interface, "mac").set("address", mac_colons(port.mac))
+        if bridge and not _is_on_switch(interface):
+            _move(interface, bridge)
         if interface.get("type") == "bridge":
-            source = _child(interface, "source")
-            if bridge and not source.get("bridge"):
-                source.set("bridge", bridge)
             virtual_port = _child(interface, "virtualport")
             virtual_port.set("type", "openvswitch")
             _child(virtual_port, "parameters").set("interfaceid", port.instance_id)
     return ET.tostring(domain, encoding="unicode")
+
+
+def _is_on_switch(interface: ET.Element) -> bool:
+    """Whether it names a bridge of Open vSwitch."""
+    source, port = interface.find("source"), interface.find("virtualport")
+    named = source is not None and bool(source.get("bridge"))
+    return interface.get("type") == "bridge" and named and port is not None and port.get("type") == "openvswitch"
+
+
+def _move(interface: ET.Element, bridge: str) -> None:
+    """To a bridge of Open vSwitch, without what only where it was had a meaning."""
+    interface.set("type", "bridge")
+    for name in ("source", "virtualport", "target", "vlan", "backend", "portForwards"):
+        for found in interface.findall(name):
+            interface.remove(found)
+    ET.SubElement(interface, "source", bridge=bridge)
 
 
 def with_mtu(xml: str, mtu: int) -> str:

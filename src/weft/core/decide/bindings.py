@@ -55,11 +55,12 @@ def check_twins(draft: Draft, name: str, machine: VirtualMachineProperties, came
         for scope, address in places_of(draft.state, interface_of(draft, ref)):
             lease = draft.lease(scope, address)
             if lease is not None and len(lease.holders) > 1:
-                others = [one for one in lease.holders if not (came_to and _is_port_of(one, came_to))]
+                others = [one for one in lease.holders if not (came_to and is_port_of(one, came_to))]
                 _check_alone(draft, msgspec.structs.replace(lease, holders=tuple(others)), ref, name, own)
 
 
-def _is_port_of(holder: Holder, server: str) -> bool:
+def is_port_of(holder: Holder, server: str) -> bool:
+    """Whether it is a port that is seen on this server."""
     return holder.kind == "port" and server_of_port(holder.ref) == server.lower()
 
 

@@ -1,8 +1,9 @@
 """ImportMachine: a machine made elsewhere comes in with its addresses, or with fresh ones, and with its checkpoints.
 
 `keep` may make a twin of what is here already, so the machine is Off unless nobody uses its addresses. `adopt` notes a
-machine that runs whatever we say: nothing is granted and nothing refused, and clashes are shown as conflicts. Called
-through core.decide by the API, `weft import` behind it.
+machine that runs whatever we say: nothing is granted and nothing refused, and clashes are shown as conflicts. Where the
+hypervisor's id of it is named, its server has it already, and ports that are seen there with its addresses are its own.
+Called through core.decide by the API, `weft import` behind it.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from weft.core.commands import Decision, ImportedCheckpoint, ImportedInterface, ImportMachine
-from weft.core.decide.bindings import check_twins, server_with_id
+from weft.core.decide.bindings import check_twins, is_port_of, server_with_id
 from weft.core.decide.captures import captured_place, captured_places, store_capture
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import ANYWHERE, Origin
@@ -28,7 +29,7 @@ from weft.core.decide.holding import (
 )
 from weft.core.decide.ip_configurations import Configuration, Interface, Place
 from weft.core.decide.machine_copies import free_interface_name, refs_of, store_interface, store_machine
-from weft.core.decide.machines import check_free_name, note_place
+from weft.core.decide.machines import check_free_name, machine_ref, note_place
 from weft.core.decide.network_interfaces import captures_of
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.servers import ensure_provider_addresses
@@ -40,12 +41,13 @@ from weft.core.state import State
 from weft.core.words import address_text, hold_text
 from weft.model.errors import AddressInUse, Conflict, Invalid, InvalidMacAddress, InvalidReference, Refusal
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES, owned_id, resource_ref
-from weft.model.leases import MAC_SCOPE, Holder
+from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
 from weft.model.values import IpAddress, mac_dashes, mac_digits, parse_mac
 from weft.model.workload import (
     CapturedAddress,
     CapturedInterface,
+    HypervisorIdentity,
     IpConfigurationProperties,
     NetworkInterfaceProperties,
     VirtualMachineProperties,
@@ -60,11 +62,12 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
     check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
     if command.addresses not in _WAYS:
         raise Invalid(f"addresses is keep, new or newIfTaken, not '{command.addresses}'.", target="addresses")
-    _check_unknown(draft, command)
     power = power_named(command.power)
     server = server_with_id(draft.state, command.server) if command.server else None
     if server is None and power == "Running":
         raise Invalid(f"Virtual machine {command.name} cannot run without a server.", target="server")
+    if not command.adopt:
+        _check_unknown(draft.state, command.hypervisor)
     place = Ref(resource_ref=f"/servers/{server.resource_id}") if server is not None else None
     note_place(draft, command.name, place)
     origin = ANYWHERE
@@ -79,19 +82,10 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
         if server is not None:
             ensure_provider_addresses(draft, server)
         if power == "Running":
-            check_twins(draft, command.name, properties)
+            check_twins(draft, command.name, properties, entry.there)
     for checkpoint in command.checkpoints:
         entry.checkpoint(checkpoint)
     return store_machine(draft, command.name, properties)
-
-
-def _check_unknown(draft: Draft, command: ImportMachine) -> None:
-    """Refuse a machine of a hypervisor that another record is already of: both would steer it."""
-    known = command.hypervisor
-    others = draft.state.index.hypervised.get(known.id.lower(), ()) if known is not None and known.id else ()
-    if known is not None and others and not command.adopt:
-        ref = f"/weft/virtualMachines/{others[0]}"
-        raise Conflict(f"The hypervisor's machine {known.id} is {ref} already.", code="AlreadyExists", target=ref)
 
 
 class _Entry:
@@ -104,6 +98,9 @@ class _Entry:
         self._origin = origin
         self._own = captures_of(draft.state, command.name)
         self._way = "adopt" if command.adopt else command.addresses
+        known = command.hypervisor is not None and bool(command.hypervisor.id)
+        self.there = origin.server if known else ""
+        """The server, lower case, whose hypervisor has it already."""
 
     def interface(self, at: int, sent: ImportedInterface) -> Interface:
         """Its adapter number `at`, with the addresses that it comes to have."""
@@ -206,7 +203,7 @@ class _Entry:
             if lease is None:
                 return
             check_rest(self._draft, lease, holder)
-            for other in others_of(lease, holder.ref):
+            for other in self._others(lease, holder):
                 if other.kind != "networkInterface" and other.kind not in CAPTURES:
                     if can_meet(self._state, other, holder):
                         raise AddressInUse(f"{hold_text(self._state, lease, other)}. Import it with addresses new.")
@@ -231,9 +228,15 @@ class _Entry:
     def _check_alone(self, place: Place, holder: Holder) -> None:
         """Taken is what anybody has but the captures of a machine of this name. Raises AddressInUse."""
         lease = self._draft.lease(*place)
-        for other in others_of(lease, holder.ref) if lease is not None else ():
+        for other in self._others(lease, holder) if lease is not None else ():
             if other.ref.lower() not in self._own and (place[0] != MAC_SCOPE or can_meet(self._state, other, holder)):
                 raise AddressInUse("Somebody has it.")
+
+    def _others(self, lease: Lease, holder: Holder) -> Iterator[Holder]:
+        """Who else has an address, but for the machine itself as its own server sees it."""
+        for other in others_of(lease, holder.ref):
+            if not (self.there and is_port_of(other, self.there)):
+                yield other
 
     def _captured(self, at: int, sent: ImportedInterface) -> tuple[CapturedInterface, str]:
         """As a checkpoint stores it, and its L2 domain: where it says no subnet, that of the machine's adapter."""
@@ -260,6 +263,19 @@ class _Entry:
             ip_addresses=tuple(addresses),
         )
         return captured, segment.domain if segment is not None else ""
+
+
+def _check_unknown(state: State, hypervisor: HypervisorIdentity | None) -> None:
+    """Refuse the hypervisor's id of a machine that is here already. Raises Conflict."""
+    keys = state.index.hypervised.get(hypervisor.id.lower(), ()) if hypervisor is not None and hypervisor.id else ()
+    for known in filter(None, (state.get(VIRTUAL_MACHINES.name, key) for key in keys)):
+        assert hypervisor is not None
+        raise Conflict(
+            f"The hypervisor's machine {hypervisor.id} is virtual machine {known.resource_id} here. A copy of it must "
+            "have an id of its own to be imported: define it without the uuid, or register it as a copy.",
+            code="AlreadyExists",
+            target=machine_ref(known.resource_id),
+        )
 
 
 def _asked(text: str) -> int | None:

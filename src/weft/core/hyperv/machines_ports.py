@@ -81,10 +81,15 @@ function Confirm-Adapter {
         throw ('Set-VMNetworkAdapter: {0} of {1} has {2} after static {3} was set' -f
             $adapter.Name, $Machine.Name, $adapter.MacAddress, $Wanted.mac)
     }
-    $profileId = Read-Profile -Adapter $adapter
+    Confirm-Profile -Machine $Machine -Adapter $adapter -Wanted $Wanted
+}
+
+function Confirm-Profile {
+    param($Machine, $Adapter, $Wanted)
+    $profileId = Read-Profile -Adapter $Adapter
     if ($profileId -ne $Wanted.profile) {
         throw ('Set-VMSwitchExtensionPortFeature: the port of {0} of {1} has profile {2} after {3} was set' -f
-            $adapter.Name, $Machine.Name, $profileId, $Wanted.profile)
+            $Adapter.Name, $Machine.Name, $profileId, $Wanted.profile)
     }
 }
 
@@ -112,12 +117,14 @@ foreach ($wanted in $arguments.adapters) {
     if ((Read-Profile -Adapter $adapter) -ne $wanted.profile) {
         Set-Profile -Adapter $adapter -ProfileId $wanted.profile
     }
-    Confirm-Adapter -Machine $machine -Id ([string]$adapter.Id) -Wanted $wanted
+    $bound = Find-Adapter -Machine $machine -Id ([string]$adapter.Id)
+    Confirm-Profile -Machine $machine -Adapter $bound -Wanted $wanted
 }
 [pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
 """,
 )
-"""{id, adapters: [{mac, profile}]}: the port of the one adapter with that MAC address gets that profile."""
+"""{id, adapters: [{mac, profile}]}: the port of the one adapter with that MAC address gets that profile, also while the
+machine runs. One that was taken in running may be dynamic until it is off: that is a finding, and no obstacle."""
 
 SET_MACS = Script(
     "set-macs",

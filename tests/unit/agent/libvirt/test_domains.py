@@ -101,6 +101,26 @@ def test_new_ports_change_addresses_and_ids_and_nothing_else():
             with_ports(XML, ports)
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        '<interface type="network"><source network="default"/><mac address="52:54:00:00:00:01"/></interface>',
+        '<interface type="bridge"><source bridge="br0"/><target dev="tap7"/></interface>',
+        '<interface type="direct"><source dev="eth0" mode="vepa"/><virtualport type="802.1Qbg"/></interface>',
+        '<interface type="bridge"><source bridge="ovs0"/><virtualport type="openvswitch"/></interface>',
+    ],
+)
+def test_an_adapter_that_no_port_could_be_bound_for_comes_to_the_integration_bridge(before):
+    document = f"<domain><devices>{before}</devices></domain>"
+    after = ET.fromstring(with_ports(document, PORTS[:1], "br-int"))
+    [interface] = after.findall("devices/interface")
+    [source], [port] = interface.findall("source"), interface.findall("virtualport")
+    bridge = "ovs0" if "ovs0" in before else "br-int"
+    assert (interface.get("type"), source.attrib, port.get("type")) == ("bridge", {"bridge": bridge}, "openvswitch")
+    assert identities(ET.tostring(after, encoding="unicode")) == wanted(PORTS[:1])
+    assert interface.find("target") is None
+
+
 def test_the_guest_is_told_its_mtu():
     assert read_mtus(XML) == {0}
     after = with_mtu(XML, 1458)
