@@ -53,7 +53,7 @@ def test_what_its_host_tells_nobody_types(weft: Weft, host: None) -> None:
     assert mac_of(weft, "shop-eth0") == "525400AA0001"
     assert "10.1.1.98" in weft("nic", "show", "shop-eth0").stdout
     twice = weft("vm", "import", "shop2", "--to", "host2", "--existing", "ID-1", *BLUE)
-    assert (twice.exit_code, "ID-1 is virtual machine shop here" in twice.stderr) == (1, True), twice.output
+    assert (twice.exit_code, "ID-1 is /weft/virtualMachines/shop already" in twice.stderr) == (1, True), twice.output
 
 
 def test_one_that_runs_comes_in_running_with_the_addresses_that_it_has(weft: Weft, host: None) -> None:

@@ -348,7 +348,7 @@ def test_an_id_of_the_hypervisor_is_one_machine(world: Life) -> None:
     again = HypervisorIdentity(type="libvirt", id="0d5f-1")
     refusal = world.refuses(ImportMachine("copy", "h2", (ImportedInterface(),), "new", hypervisor=again))
     assert (refusal.code, refusal.target) == ("AlreadyExists", "/weft/virtualMachines/imp")
-    assert "virtual machine imp" in refusal.message and "id of its own" in refusal.message
+    assert "/weft/virtualMachines/imp already" in refusal.message and "id of its own" in refusal.message
     world.do(ImportMachine("replica", "h2", (ImportedInterface(),), adopt=True, hypervisor=again))
     for name in ("one", "two"):  # nothing is nobody's id
         world.do(ImportMachine(name, "h1", (ImportedInterface(),), hypervisor=HypervisorIdentity()))

@@ -271,7 +271,7 @@ def _check_unknown(state: State, hypervisor: HypervisorIdentity | None) -> None:
     for known in filter(None, (state.get(VIRTUAL_MACHINES.name, key) for key in keys)):
         assert hypervisor is not None
         raise Conflict(
-            f"The hypervisor's machine {hypervisor.id} is virtual machine {known.resource_id} here. A copy of it must "
+            f"The hypervisor's machine {hypervisor.id} is {machine_ref(known.resource_id)} already. A copy of it must "
             "have an id of its own to be imported: define it without the uuid, or register it as a copy.",
             code="AlreadyExists",
             target=machine_ref(known.resource_id),
