@@ -8,9 +8,10 @@ import pytest
 
 from tests.unit.cli.conftest import Weft
 from tests.unit.core.audit.world import checkpoint, host, machine, nic
-from weft.cli import importing
+from weft.cli import adoption, importing
 from weft.cli.adoption import Present, ids_of
 from weft.core.naming import slug
+from weft.model.inventory import Host, Inventory, Machine
 
 RANGE = ("00-15-5D-01-05-00", "00-15-5D-01-05-FF")
 CORP = """
@@ -281,3 +282,14 @@ def test_of_a_clash_the_exact_name_keeps_its_id() -> None:
     assert changed.lower() != other.lower()
     assert ids_of([("web", "1"), ("WEB", "2")], {})[0] != "web"
     assert ids_of([("web", "1"), ("WEB", "2")], {0: "old"})[0] == "old"
+
+
+def test_a_machine_comes_in_with_its_hypervisors_id_in_one_request() -> None:
+    """Between two requests an agent would not know which machine of its host the record is of."""
+    inventory = Inventory(
+        hosts=(Host(name="hv1", type="HyperV"),), machines=(Machine(name="web", host="hv1", id="ID-1"),)
+    )
+    [step] = adoption.plan(inventory, {}, adoption.Present()).machines
+    assert step.request["body"]["hypervisor"] == {"type": "hyperv", "id": "ID-1"}
+    there = {"resourceId": "web", "properties": {"hypervisor": {"type": "hyperv", "id": "ID-1"}}}
+    assert adoption.is_marked(there, step.marks), "so there is nothing left to mark"
