@@ -162,6 +162,11 @@ def test_a_domain_that_runs_is_taken_in_running_and_bound_at_its_next_start(shar
         assert time.monotonic() < until, "it stands still"
     assert later > up.seconds, "it goes on"
     lab.weft("vm", "stop", "stray")
+    # the port that it had is none of Weft's, and stands in its way until the agent has seen it go
+    until = time.monotonic() + 20
+    while "no conflicts" not in lab.weft("conflicts").lower():
+        assert time.monotonic() < until, lab.weft("conflicts")
+        time.sleep(0.2)
     lab.weft("vm", "start", "stray")
     answers(lab, "peer", "10.1.1.52")
     assert console(lab, "host3", "stray").mac == mac
