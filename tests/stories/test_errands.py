@@ -118,7 +118,9 @@ async def test_checkpoints_that_hold_another_mac_are_listed_and_rewritten(desk: 
     await desk.cluster(hosts=1)
     await vm(desk)
     before = await desk.mac("web1-eth0")
+    await desk.act("web1", "stop")
     await desk.act("web1", "checkpoint", {"resourceId": "a"})
+    await desk.act("web1", "start")
     await renewed(desk)
     await desk.act("web1", "checkpoint", {"resourceId": "b"})
     now = await desk.mac("web1-eth0")
@@ -132,6 +134,21 @@ async def test_checkpoints_that_hold_another_mac_are_listed_and_rewritten(desk: 
     assert {each.adapters[0].mac for each in guest(desk).checkpoints} == {parse_mac(now)}
     assert (await desk.address(before))["state"] == "cooling"
     assert (await desk.act("web1", "rewriteCheckpoints"))["rewriteCheckpoints"] == []
+
+
+async def test_what_is_in_a_guests_memory_is_not_rewritten(desk: Desk) -> None:
+    """Story 2.6: after a rollback the guest would go on with the old address, without a network until a restart."""
+    await desk.cluster(hosts=1)
+    await vm(desk)
+    before = await desk.mac("web1-eth0")
+    await desk.act("web1", "checkpoint", {"resourceId": "a"})
+    await renewed(desk)
+    listed = await desk.post(f"{VMS}/web1/rewriteCheckpoints", {"dryRun": True})
+    (one,) = listed["properties"]["rewriteCheckpoints"]
+    assert one["checkpoint"] == "a" and "memory" in one["left"]
+    assert (await desk.act("web1", "rewriteCheckpoints"))["rewriteCheckpoints"] == []
+    assert guest(desk).checkpoints[0].adapters[0].mac == parse_mac(before)
+    assert (await desk.address(before))["state"] == "retained"
 
 
 async def test_a_rollback_may_keep_the_addresses_of_now(desk: Desk) -> None:

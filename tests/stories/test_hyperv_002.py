@@ -221,7 +221,7 @@ async def test_story_2_8_machines_are_known_by_their_id_and_not_by_a_text(desk: 
     assert mac_digits(first.nics[0].mac) == macs[0] != macs[1]
     (clash,) = await desk.clashes("drift")
     assert clash["address"].replace("-", "") == macs[1]
-    assert "rewrite the checkpoint" in clash["remedy"], "of the other one, which would bring another address"
+    assert "restore it" in clash["remedy"], "the other one, which would bring another address, has a guest's memory"
     assert [mac_digits(vm.nics[0].mac) for vm in vms[1:]] == others
     assert twin.power == "Off"
 

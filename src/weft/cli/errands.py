@@ -79,9 +79,13 @@ def rewrite(
         if dry_run or not rows:
             show.say(NOTHING_CHANGED if dry_run else "every checkpoint holds what its machine owns")
             return
-        confirm(f"rewrites {len(rows)} adapters in checkpoints; what only those hold is released", yes)
+        meant = [one for _, one in rows if not one["left"]]
+        if not meant:
+            show.say("none of them can be rewritten")
+            return
+        confirm(f"rewrites {len(meant)} adapters in checkpoints; what only those hold is released", yes)
         done = await _each(client, [name for name, found in listed.items() if found], {}, False)
-        show.say(f"{sum(map(len, done.values()))} adapters rewritten")
+        show.say(f"{sum(not one['left'] for each in done.values() for one in each)} adapters rewritten")
 
     run(ctx, controller, work)
 
@@ -112,6 +116,9 @@ def _show(rows: list[tuple[str, Any]], ask: Ask) -> None:
     elif rows:
         cells = [[name, o["checkpoint"], name_of(o["networkInterface"]), o["from"] or "-", o["to"]] for name, o in rows]
         show.table(["machine", "checkpoint", "interface", "from", "to"], cells)
+        for name, one in rows:
+            if one["left"]:
+                show.say(f"{name}: checkpoint {one['checkpoint']} is left: {one['left']}")
 
 
 async def _with_checkpoints(client: Client) -> list[str]:

@@ -108,7 +108,10 @@ def blank_checkpoints(
             [one.machine["name"], one.server["resourceId"], one.checkpoint["name"], one.holds, one.what]
             for one in found
         ]
-        show.table(["machine", "server", "checkpoint", "holds", "checkpoint"], rows)
+        if not rows:
+            show.say("no checkpoint of such a machine on any host whose agent is connected")
+            return
+        show.table(["machine", "server", "checkpoint", "holds", "the checkpoint"], rows)
         _tell(found, apply)
 
     run(ctx, controller, work)

@@ -185,7 +185,8 @@ class Machines:
         if command.addresses == "keep":
             # or it would come back with what it had then
             self._writer.dry_run(self.errands.on_host(command))
-            await self._rewriting.carry_out(RewriteCheckpoints(command.machine, command.checkpoint), actor)
+            of_this = RewriteCheckpoints(command.machine, command.checkpoint)
+            await self._rewriting.carry_out(of_this, actor, memory=True)
         return await self._errand(command, actor)
 
     async def _errand(

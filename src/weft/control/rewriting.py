@@ -30,6 +30,14 @@ class Rewrite(msgspec.Struct, frozen=True, rename="camel"):
     network_interface: str
     before: str = msgspec.field(name="from")
     after: str = msgspec.field(name="to")
+    left: str = ""
+    """Why it is not rewritten; empty where it is."""
+
+
+MEMORY = (
+    "it has the memory of a running machine, whose guest would go on with the old address after a rollback: restore "
+    "it, and the address is the machine's again, or delete it"
+)
 
 
 class Rewriting:
@@ -44,11 +52,12 @@ class Rewriting:
         """By what the host says it has. Raises NotFound, NotReady (ServerNotReady) where it keeps no checkpoints."""
         return [one for _, _, rewrites in self._found(command) for one in rewrites]
 
-    async def carry_out(self, command: RewriteCheckpoints, actor: Actor) -> list[Rewrite]:
-        """Rewrite them, one after the other. Raises as wanted(), and as Errands.carry_out()."""
+    async def carry_out(self, command: RewriteCheckpoints, actor: Actor, memory: bool = False) -> list[Rewrite]:
+        """Rewrite them, one after the other; those with the memory of a running machine only where `memory` lets the
+        host try. Raises as wanted(), and as Errands.carry_out()."""
         done: list[Rewrite] = []
         for told, name, rewrites in self._found(command):
-            if rewrites:
+            if rewrites and (memory or not told.running):
                 errand = BeginErrand(command.machine, "rewriteCheckpoint", name, told.id)
                 await self._errands.carry_out(command.machine, errand, actor)
                 done += rewrites
@@ -84,4 +93,5 @@ class Rewriting:
             own = mac_of(interface)
             if own is not None and (adapter.mac != own or adapter.dynamic):
                 text = mac_dashes(adapter.mac) if adapter.mac else ""
-                yield Rewrite(name, f"/networkInterfaces/{interface.resource_id}", text, mac_dashes(own))
+                left = MEMORY if told.running else ""
+                yield Rewrite(name, f"/networkInterfaces/{interface.resource_id}", text, mac_dashes(own), left)

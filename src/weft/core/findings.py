@@ -126,14 +126,18 @@ def _checkpoints(state: State, machine: Machine, interfaces: list[Interface], to
         for interface, adapter in fitted(interfaces, checkpoint.adapters):
             mac = mac_of(interface)
             if adapter.mac and mac is not None and adapter.mac != mac:
+                owner = machine.resource_id
+                # what is in a guest's memory cannot be rewritten
+                ways = "restore it" if checkpoint.running else "rewrite the checkpoint, restore it"
+                again = f"restore {owner} {name}" if checkpoint.running else f"rewrite-checkpoints {owner}"
                 yield Conflict(
                     kind=DRIFT,
                     address=mac_dashes(adapter.mac),
                     l2_domain="",
                     holders=(f"/networkInterfaces/{interface.resource_id}", ref),
-                    remedy=f"Checkpoint {name} of {machine.resource_id} would bring this address back, and its "
-                    f"interface has {mac_dashes(mac)} now: rewrite the checkpoint, restore it, or delete it.",
-                    command=f"weft vm rewrite-checkpoints {machine.resource_id} --dry-run",
+                    remedy=f"Checkpoint {name} of {owner} would bring this address back, and its interface has "
+                    f"{mac_dashes(mac)} now: {ways}, or delete it.",
+                    command=f"weft vm {again} --dry-run",
                 )
 
 
@@ -172,7 +176,7 @@ def stranger_findings(state: State, server: str, told: MachineState, reports_dyn
         if copied is not None:
             remedy = (
                 f"{called} on {server} has the interface id of {copied}, as careless copies have: its port stays "
-                "closed. Give its adapter an id of its own, or none."
+                "closed. Give its adapter an id of its own, or none (in a libvirt domain: its interfaceid)."
             )
             found.append(Conflict(FOREIGN, address, "", (copied, ref), remedy, ""))
         holder = _holder(state, adapter) if told.power != "Running" else None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.core.life import WEB, Life
@@ -104,6 +105,10 @@ def test_a_checkpoint_that_would_bring_another_address_back_is_drift(world: Life
     [drift] = machine_findings(world.state, "h1", state)
     assert drift.command == "weft vm rewrite-checkpoints web1 --dry-run"
     assert drift.holders == ("/networkInterfaces/web1-eth0", "/weft/virtualMachines/web1/checkpoints/one")
+    (checkpoint,) = state.checkpoints
+    memory = msgspec.structs.replace(state, checkpoints=(msgspec.structs.replace(checkpoint, running=True),))
+    [drift] = machine_findings(world.state, "h1", memory)
+    assert drift.command == "weft vm restore web1 one --dry-run" and "rewrite" not in drift.remedy
 
 
 def test_a_machine_that_runs_elsewhere_too_is_a_twin(world: Life) -> None:
