@@ -136,7 +136,7 @@ class Behind:
         if facts.hypervisor is None:
             return
         before = self._settled.get(server, {})
-        kind = session.hypervisor
+        kind, drawn = session.hypervisor, facts.hypervisor.dynamic_range
         open_: list[Told] = []
         settled: dict[str, Settled] = {}
         work: list[Coroutine[Any, Any, None]] = [
@@ -148,7 +148,7 @@ class Behind:
                 settled[told.machine.id] = key
                 continue
             open_.append(told)
-            commands = [_sure(one, told, facts) for one in self._wanted(told, kind, by_hand)]
+            commands = [_sure(one, told, facts) for one in self._wanted(told, kind, by_hand, drawn)]
             if commands and self._is_held(told.machine.machine):
                 self._heard(server)
             elif commands:
@@ -213,7 +213,7 @@ class Behind:
         checkpoints = self._state.owned(CHECKPOINTS.name, machine.resource_id) if told.machine.checkpoints else ()
         return (machine, *interfaces_of(self._state, machine), *checkpoints)
 
-    def _wanted(self, told: Told, kind: str, by_hand: bool) -> Iterator[Command]:
+    def _wanted(self, told: Told, kind: str, by_hand: bool, drawn: tuple[int, int] | None) -> Iterator[Command]:
         server = self._publisher.spelled(told.server)
         if told.role == OURS:
             yield from machine_notes(self._state, server, kind, told.machine, by_hand)
@@ -221,7 +221,7 @@ class Behind:
             if self._has_arrived(told):
                 yield arrival(server, kind, told.machine)
         else:
-            taken = pinned(self._state, server, kind, told.machine)
+            taken = pinned(self._state, server, kind, told.machine, drawn)
             if taken is not None:
                 yield taken
 

@@ -70,8 +70,8 @@ class Machines:
         self._rewriting = Rewriting(writer, publisher, self.errands)
         self._failovers = Failovers(writer, publisher, self._power, self._moves)
         self._busy: dict[str, asyncio.Task[Any]] = {}
-        self._making: set[str] = set()
-        """Machines, lower case, that make() is under way for."""
+        self._making: dict[str, asyncio.Task[VirtualMachine]] = {}
+        """By machine, lower case: a creation that somebody asked for and that is under way."""
         self._moving: set[str] = set()
         """Machines, lower case, whose move may be under way."""
         self._ending_move: set[str] = set()
@@ -85,12 +85,15 @@ class Machines:
         its host answers), WaitTimedOut while its host is still at it: then it goes on.
         """
         key = command.name.lower()
-        if key in self._making or (key not in self._busy and key in self._creations.open):
+        if key not in self._making and key not in self._busy and key in self._creations.open:
             self.sweep()
             if (carried := self._busy.get(key)) is not None:
                 await asyncio.wait({carried}, timeout=CREATE_TIMEOUT_S)
-        self._making.add(key)
+        while (making := self._making.get(key)) is not None:
+            if not (await asyncio.wait({making}, timeout=CREATE_TIMEOUT_S))[0]:
+                break
         work = asyncio.create_task(self._alone(command.name, self._creations.make(command, actor)))
+        self._making[key] = work
         work.add_done_callback(lambda done: self._made(key, done))
         try:
             async with asyncio.timeout(CREATE_TIMEOUT_S):
@@ -102,7 +105,8 @@ class Machines:
             ) from None
 
     def _made(self, key: str, work: "asyncio.Task[VirtualMachine]") -> None:
-        self._making.discard(key)
+        if self._making.get(key) is work:
+            del self._making[key]
         # the caller may have gone: then nobody else would ask for the error
         if not work.cancelled():
             work.exception()

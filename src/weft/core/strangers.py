@@ -5,9 +5,9 @@ import fnmatch
 from weft.core.commands import ImportedInterface, ImportMachine
 from weft.core.naming import slug, suffixed
 from weft.core.state import State
-from weft.model.fabric import Adoption, MacRange
+from weft.model.fabric import Adoption
 from weft.model.hypervisor import AdapterState, MachineState
-from weft.model.values import mac_dashes, parse_mac
+from weft.model.values import mac_dashes
 from weft.model.workload import HypervisorIdentity
 
 REPORT, DISCONNECT, STOP, PIN = "report", "disconnect", "stop", "pin"
@@ -35,18 +35,20 @@ def reports_dynamic(state: State, server: str, told: MachineState) -> bool:
     return not is_excepted(adoption_of(state, server), told)
 
 
-def pinned(state: State, server: str, kind: str, told: MachineState) -> ImportMachine | None:
+def pinned(
+    state: State, server: str, kind: str, told: MachineState, drawn: tuple[int, int] | None
+) -> ImportMachine | None:
     """How a stranger is taken in that is off and whose addresses its hypervisor draws; None where it is not.
 
-    An address out of the range that the host draws from could be drawn for another, and one of zeros is none: such an
-    adapter gets one from a pool. Any other is kept where nobody has it.
+    `drawn` is the range that the host draws from, as it says itself: the record may not have it yet. An address out of
+    it could be drawn for another, and one of zeros is none: such an adapter gets one from a pool. Any other is kept
+    where nobody has it.
     """
     adoption = adoption_of(state, server)
     dynamic = any(one.dynamic for one in told.adapters)
     if adoption.mode != PIN or told.power != "Off" or told.awaited or not dynamic or is_excepted(adoption, told):
         return None
     found = state.get("servers", server)
-    drawn = found.properties.dynamic_mac_range if found is not None else None
     subnets = [one.resource_ref for one in adoption.subnets]
     interfaces = tuple(
         ImportedInterface(_kept(one, drawn), (), subnets[min(at, len(subnets) - 1)])
@@ -64,9 +66,7 @@ def pinned(state: State, server: str, kind: str, told: MachineState) -> ImportMa
     )
 
 
-def _kept(adapter: AdapterState, drawn: MacRange | None) -> str:
-    if not adapter.mac:
-        return ""
-    if drawn is not None and parse_mac(drawn.first) <= adapter.mac <= parse_mac(drawn.last):
+def _kept(adapter: AdapterState, drawn: tuple[int, int] | None) -> str:
+    if not adapter.mac or (drawn is not None and drawn[0] <= adapter.mac <= drawn[1]):
         return ""
     return mac_dashes(adapter.mac)

@@ -60,12 +60,13 @@ MISTAKES = {
 }
 
 
-RARE = "twins_are_sought_in_one_subnet_alone"
-"""Takes machines on two subnets of one segment with one address, both started."""
+RARE = {"twins_are_sought_in_one_subnet_alone", "a_start_looks_at_no_ports"}
+"""Takes machines on two subnets of one segment with one address, both started; a port that is seen with the address of
+a machine that is off, which is then started. How soon the search comes to them depends on what else is loaded."""
 
 
 @pytest.fixture(
-    params=[pytest.param(one, marks=[pytest.mark.soak] if one == RARE else []) for one in sorted(MISTAKES)],
+    params=[pytest.param(one, marks=[pytest.mark.soak] if one in RARE else []) for one in sorted(MISTAKES)],
     ids=sorted(MISTAKES),
 )
 def planted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Mistake, Decide]]:
@@ -105,7 +106,7 @@ def test_it_is_caught(planted: tuple[Mistake, Decide]) -> None:
             return decision
 
     bounded = settings(
-        max_examples=3000,
+        max_examples=20_000,
         stateful_step_count=30,
         derandomize=True,
         database=None,

@@ -170,13 +170,16 @@ def test_policies_are_read_in_any_case_and_checked(world: Life) -> None:
         assert isinstance(refusal, Invalid | InvalidReference) and refusal.target == target
 
 
+RANGE = (OTHER, OTHER + 7)
+"""Which the record does not have."""
+
+
 def test_a_stranger_is_pinned_while_it_is_off(world: Life) -> None:
     subnets = [{"resourceRef": WEB}]
     server(world, adoption={"mode": "pin", "subnets": subnets, "exceptions": ["gold"]})
-    world.do(NoteHost("h1", (OTHER, OTHER + 7)))
     macs = (AdapterState(0, dynamic=True), AdapterState(OTHER, dynamic=True), AdapterState(OTHER + 8))
     desk = MachineState("", "Off", id="V1", name="web1", adapters=macs)
-    taken = pinned(world.state, "h1", "hyperv", desk)
+    taken = pinned(world.state, "h1", "hyperv", desk, RANGE)
     assert taken is not None and taken.name.startswith("web1-"), "another has its name"
     assert [one.mac_address for one in taken.interfaces] == ["", "", "00-15-5D-00-00-0F"]
     assert (taken.server, taken.hypervisor.type, taken.hypervisor.id) == ("h1", "hyperv", "V1")
@@ -188,10 +191,10 @@ def test_a_stranger_is_pinned_while_it_is_off(world: Life) -> None:
         MachineState("", "Off", id="V2", name="Gold", adapters=macs),
         MachineState("", "Off", id="V2", adapters=macs, awaited=True),
     ):
-        assert pinned(world.state, "h1", "hyperv", one) is None
-    assert pinned(world.state, "h2", "hyperv", desk) is None
+        assert pinned(world.state, "h1", "hyperv", one, RANGE) is None
+    assert pinned(world.state, "h2", "hyperv", desk, RANGE) is None
     server(world, adoption={"mode": "pin", "subnets": subnets})
-    kept = pinned(world.state, "h1", "hyperv", MachineState("", "Off", id="V3", adapters=macs[1:]))
+    kept = pinned(world.state, "h1", "hyperv", MachineState("", "Off", id="V3", adapters=macs[1:]), None)
     assert kept.name == "V3" and kept.interfaces[0].mac_address == "00-15-5D-00-00-07", "its range is not known"
 
 
