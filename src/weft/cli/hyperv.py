@@ -79,9 +79,7 @@ Machines = Annotated[list[str], typer.Argument(metavar="MACHINE...", help="VMIds
 @app.command("blank-checkpoints", epilog=EPILOG)
 def blank_checkpoints(
     ctx: typer.Context,
-    machines: Annotated[
-        list[str], typer.Argument(metavar="MACHINE...", help="VMIds, names, or patterns such as 'rds-*'.")
-    ],
+    machines: Machines,
     server: Annotated[str, typer.Option("--server", help="Only on servers of such a name.")] = "*",
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="Only checkpoints of such a name.")] = "*",
     apply: Annotated[bool, typer.Option("--apply", help="Blank those that can be; else they are only listed.")] = False,
@@ -104,14 +102,10 @@ def blank_checkpoints(
         if output is not Format.table:
             plain([one.as_json() for one in found], output)
             return
-        rows = [
-            [one.machine["name"], one.server["resourceId"], one.checkpoint["name"], one.holds, one.what]
-            for one in found
-        ]
-        if not rows:
+        if not found:
             show.say("no checkpoint of such a machine on any host whose agent is connected")
             return
-        show.table(["machine", "server", "checkpoint", "holds", "the checkpoint"], rows)
+        show.table(["machine", "server", "checkpoint", "holds", "the checkpoint"], [one.row for one in found])
         _tell(found, apply)
 
     run(ctx, controller, work)
