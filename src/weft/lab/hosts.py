@@ -7,7 +7,6 @@ br-int holds the guests' ports and is programmed by the agent alone.
 import ipaddress
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import msgspec
 
 from weft.lab import libvirtd, names, namespaces, router
 from weft.lab.commands import PATH, ip_batch, run, sysctl, within
-from weft.lab.processes import alive, kill, kill_all, spawn, written_down
+from weft.lab.processes import alive, is_listening, kill, kill_all, spawn, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 
 SCHEMAS = ("/usr/share/openvswitch/vswitch.ovsschema", "/usr/local/share/openvswitch/vswitch.ovsschema")
@@ -76,7 +75,7 @@ def start_switch(folder: LabFolder, host: HostState) -> bool:
     switch = spawn(within(space, command), rundir / "vswitchd.log", switch_environment(rundir))
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, switch=switch))
     _name_control_socket(rundir, switch.pid)
-    _await(lambda: _answers(rundir / "vswitchd.ctl"), f"{host.name}: ovs-vswitchd", rundir / "vswitchd.log")
+    _await(lambda: is_listening(rundir / "vswitchd.ctl"), f"{host.name}: ovs-vswitchd", rundir / "vswitchd.log")
     _vsctl(rundir, ["set", "Open_vSwitch", ".", f"external_ids:weft-lab={folder.name}"], wait=True)
     _give_provider_address(space, host)
     return True
@@ -92,7 +91,7 @@ def start_database(folder: LabFolder, host: HostState) -> None:
     command = within(host_namespace(folder, host), [*command, "-vconsole:warn", "-vsyslog:off"])
     database = spawn(command, rundir / "ovsdb.log", switch_environment(rundir))
     folder.change_host(host.name, lambda old: msgspec.structs.replace(old, database=database))
-    _await(lambda: _answers(rundir / "db.sock"), f"{host.name}: ovsdb-server", rundir / "ovsdb.log")
+    _await(lambda: is_listening(rundir / "db.sock"), f"{host.name}: ovsdb-server", rundir / "ovsdb.log")
 
 
 def stop_switch(folder: LabFolder, host: HostState) -> bool:
@@ -195,15 +194,6 @@ def _name_control_socket(rundir: Path, pid: int) -> None:
     link = rundir / f"ovs-vswitchd.{pid}.ctl"
     link.unlink(missing_ok=True)
     link.symlink_to("vswitchd.ctl")
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def _await(ready: Callable[[], bool], what: str, log: Path) -> None:

@@ -7,7 +7,6 @@ Called by weft.lab.hosts.
 """
 
 import shutil
-import socket
 import sys
 import time
 import uuid
@@ -20,7 +19,7 @@ import msgspec
 from weft.lab import reaper
 from weft.lab.commands import PATH, within
 from weft.lab.guest_image import cache_folder
-from weft.lab.processes import Process, alive, inside, kill, spawn, written_down
+from weft.lab.processes import Process, alive, inside, is_listening, kill, spawn, written_down
 from weft.lab.state import LabFailure
 
 PACKAGES = {"libvirtd": "libvirt-daemon-system", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"}
@@ -153,7 +152,7 @@ def _write_folders(daemon: Daemon) -> None:
 
 def _await(daemon: Daemon, process: Process) -> None:
     until = time.monotonic() + START_SECONDS
-    while not _answers(daemon.socket):
+    while not is_listening(daemon.socket):
         if time.monotonic() > until or not alive(process):
             try:
                 words = daemon.log.read_text(errors="replace").strip().splitlines()[-2:]
@@ -161,15 +160,6 @@ def _await(daemon: Daemon, process: Process) -> None:
                 words = []
             raise LabFailure(f"libvirtd in {daemon.namespace} did not start: {' / '.join(words) or 'it said nothing'}")
         time.sleep(0.02)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def end(daemon: Daemon, process: Process | None) -> bool:

@@ -5,6 +5,7 @@ A PID alone may have gone to a stranger; with the time at which the kernel start
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -157,3 +158,13 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except (ChildProcessError, OSError):
         pass
+
+
+def is_listening(path: Path) -> bool:
+    """Does somebody accept connections on this unix socket?"""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
