@@ -122,13 +122,14 @@ class LabWorld:
                 commands.run(["ovs-vsctl", database, *(word for port in ports for word in ("--", "del-port", port))])
 
     def ports(self, host):
+        return {(ids["iface-id"], _mac(ids)) for _, ids in self._interfaces(host) if "iface-id" in ids}
+
+    def _interfaces(self, host):
+        """(name, external_ids)."""
         database = f"unix:{self.lab.rundir(self.lab.host(host))}/db.sock"
-        command = ["ovs-vsctl", f"--db={database}", "-f", "json", "--columns=external_ids", "list", "interface"]
+        command = ["ovs-vsctl", f"--db={database}", "-f", "json", "--columns=name,external_ids", "list", "interface"]
         rows = json.loads(subprocess.check_output(command, env={**os.environ, "PATH": PATH}))["data"]
-        each = [dict(row[0][1]) for row in rows]
-        return {
-            (ids["iface-id"], Mac(int(ids["attached-mac"].replace(":", ""), 16))) for ids in each if "iface-id" in ids
-        }
+        return [(name, dict(ids[1])) for name, ids in rows]
 
     async def forget(self, host, name):
         await self.hypervisors[host].forget(name)
@@ -136,6 +137,10 @@ class LabWorld:
     def close(self):
         up.bring_down(self.lab)
         assert namespaces.of_lab(self.lab.name) == []
+
+
+def _mac(ids):
+    return Mac(int(ids["attached-mac"].replace(":", ""), 16))
 
 
 class LibvirtWorld(LabWorld):
@@ -171,6 +176,10 @@ class LibvirtWorld(LabWorld):
 
     def new_id(self):
         return f"11111111-2222-4333-8444-{next(self._ids):012d}"
+
+    def port_owners(self, host):
+        """(name, attached-mac, vm-id) of machines' ports."""
+        return {(name, _mac(ids), ids["vm-id"]) for name, ids in self._interfaces(host) if "vm-id" in ids}
 
     def daemon(self, host):
         return hosts.libvirt_daemon(self.lab, self.lab.host(host))

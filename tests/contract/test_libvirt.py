@@ -16,6 +16,7 @@ from tests.contract.hypervisor_worlds import (
     identities,
     libvirt_world,
     power,
+    run,
 )
 from weft.agent.hypervisors import (
     CarryOut,
@@ -108,6 +109,14 @@ async def test_facts_have_all_of_the_host(world, disk):
     assert {(one.instance_id, one.mac, one.switch, one.dynamic) for one in mine.adapters} == {
         (port.instance_id, port.mac, "br-int", False) for port in WEB_PORTS
     }
+
+
+async def test_the_switch_says_which_machine_a_port_is_of_by_the_name_that_the_machine_tells(world):
+    """By that the port of a machine is known that was taken in while it runs."""
+    await run(world, "host1")
+    mine = await state(world)
+    told = {(one.name, one.mac, mine.id) for one in mine.adapters}
+    assert len(told) == 2 and told == world.port_owners("host1")
 
 
 async def test_a_mark_that_was_copied_along_does_not_count(world):

@@ -137,7 +137,7 @@ def test_x15_an_export_defined_by_hand_on_another_host_comes_back_as_itself_and_
     lab.weft("vm", "delete-export", "app1", "friday", "-y")
 
 
-def test_a_domain_that_runs_is_taken_in_running_and_bound_at_its_next_start(shared, tmp_path):
+def test_a_domain_that_runs_is_taken_in_running_and_is_in_its_network_at_once(shared, tmp_path):
     lab = shared
     made = ("vm", "create", "gone", "--server", "host2", "--network", "blue/web")
     lab.weft(*made, *booting("10.1.1.51"), "--no-start")
@@ -161,14 +161,17 @@ def test_a_domain_that_runs_is_taken_in_running_and_bound_at_its_next_start(shar
     while (later := console(lab, "host3", "stray").seconds) in (up.seconds, up.seconds + 1):
         assert time.monotonic() < until, "it stands still"
     assert later > up.seconds, "it goes on"
-    lab.weft("vm", "stop", "stray")
-    # the port that it had is none of Weft's, and stands in its way until the agent has seen it go
-    until = time.monotonic() + 20
+    # without a restart it is in its network: its port bears an interface id that is nobody's, and says whose it is
+    answers(lab, "peer", "10.1.1.52")
+    assert interface_id(lab, "stray-eth0") not in virsh(lab, "host3", "dumpxml", "stray")
+    until = time.monotonic() + 10
     while "no conflicts" not in lab.weft("conflicts").lower():
         assert time.monotonic() < until, lab.weft("conflicts")
         time.sleep(0.2)
+    lab.weft("vm", "stop", "stray")
     lab.weft("vm", "start", "stray")
     answers(lab, "peer", "10.1.1.52")
+    assert interface_id(lab, "stray-eth0") in virsh(lab, "host3", "dumpxml", "stray")
     assert console(lab, "host3", "stray").mac == mac
     assert "no conflicts" in lab.weft("conflicts").lower()
     lab.weft("vm", "stop", "stray")

@@ -3,10 +3,12 @@
 A port belongs to a binding if its external_ids:iface-id is the interface's instance id and its attached-mac the
 interface's MAC; anything else stays closed and is reported. virt-clone copies iface-id, so the MAC must agree too; a
 copy by hand has both: where the switch says which machine a port is of (vm-id, from libvirt), that must be the one.
+A machine that was taken in while it runs has ports with other iface-ids, which nothing changes before its next start:
+there vm-id and attached-mac say it.
 """
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -67,14 +69,31 @@ def bind(
     """Join what should be with what is. `states` is None on a host without hypervisor driver. Keys are instance ids."""
     ports = ports_by_interface(facts)
     machine_of = {instance: machine for machine in machines for instance in machine.instance_ids}
-    result: dict[str, Local] = {}
+    ids: dict[str, str] = {}
+    found: dict[str, tuple[PortBinding, SwitchPort | None, str]] = {}
     for binding in bindings:
-        machine = machine_of.get(binding.instance_id)
-        candidates = ports.get(binding.instance_id.lower(), [])
-        port, reason = _port_of(binding, candidates, _hypervisor_id(machine, states))
-        role = _role_of(binding, port, machine, states)
-        result[binding.instance_id] = Local(binding, port, role, reason)
+        instance = binding.instance_id
+        ids[instance] = _hypervisor_id(machine_of.get(instance), states)
+        found[instance] = (binding, *_port_of(binding, ports.get(instance.lower(), []), ids[instance]))
+    by_name = {port.name for _, port, _ in found.values() if port is not None}
+    taken_in = _ports_by_machine(facts, by_name)
+    result: dict[str, Local] = {}
+    for binding, port, reason in found.values():
+        instance = binding.instance_id
+        if port is None and (candidates := taken_in.get((ids[instance], binding.mac))):
+            port, reason = _port_of(binding, candidates, ids[instance])
+        role = _role_of(binding, port, machine_of.get(instance), states)
+        result[instance] = Local(binding, port, role, reason)
     return result
+
+
+def _ports_by_machine(facts: SwitchFacts, bound: Collection[str]) -> dict[tuple[str, int], list[SwitchPort]]:
+    """Ports that are not bound yet and of which the switch says whose they are: by hypervisor's id and MAC address."""
+    found: dict[tuple[str, int], list[SwitchPort]] = {}
+    for port in facts.ports:
+        if port.vm_id and port.attached_mac is not None and port.tunnel is None and port.name not in bound:
+            found.setdefault((port.vm_id, int(port.attached_mac)), []).append(port)
+    return found
 
 
 def _hypervisor_id(machine: Machine | None, states: Mapping[str, MachineState] | None) -> str:
@@ -133,11 +152,12 @@ def _runs(state: MachineState | None) -> bool:
     return state is not None and state.power == "Running"
 
 
-def foreign_ports(bindings: Iterable[PortBinding], facts: SwitchFacts) -> tuple[str, ...]:
+def foreign_ports(locals: Mapping[str, Local], facts: SwitchFacts) -> tuple[str, ...]:
     """Ports of the bridge that no binding claims, in words; they are closed. Spare ones are nobody's on purpose."""
-    known = {binding.instance_id.lower() for binding in bindings}
+    known = {instance.lower() for instance in locals}
+    bound = {local.port.name for local in locals.values() if local.port is not None}
     return tuple(
         f"port {port.name} (iface-id {port.iface_id or 'none'}) is no interface of this host: closed"
         for port in sorted(facts.ports, key=lambda port: port.name)
-        if port.tunnel is None and not port.spare and port.iface_id.lower() not in known
+        if port.tunnel is None and not port.spare and port.iface_id.lower() not in known and port.name not in bound
     )

@@ -29,3 +29,15 @@ def identify(states: Iterable[MachineState], machines: Mapping[str, Machine]) ->
         if record is None or not record.hypervisor_id or record.hypervisor_id.lower() == state.id.lower():
             found.setdefault(state.machine, state)
     return found
+
+
+def own_adapters(states: Mapping[str, MachineState], machines: Mapping[str, Machine]) -> frozenset[tuple[str, int]]:
+    """(name, MAC address) of adapters of our machines that have an address of their machine's interfaces: no stranger,
+    wherever they are connected. `states` by resource id."""
+    return frozenset(
+        (adapter.name, adapter.mac)
+        for name, state in states.items()
+        if (machine := machines.get(name)) is not None
+        for adapter in state.adapters
+        if adapter.name and adapter.mac in machine.macs
+    )

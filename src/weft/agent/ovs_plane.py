@@ -107,7 +107,10 @@ class OvsPlane:
         facts = self.reconciler.switch_facts
         macs = await self._switch.macs()
         if macs is not None:
-            self._sightings.look(facts.ports, facts.bridge, macs, self.reconciler.locals, _now())
+            own = self.reconciler.own_adapters()
+            ports = [one for one in facts.ports if (one.name, int(one.attached_mac or 0)) not in own]
+            others = [one for one in macs if one.learnt or (one.port, one.mac) not in own]
+            self._sightings.look(ports, facts.bridge, others, self.reconciler.locals, _now())
 
     def due(self, told: bool) -> float:
         if self._switch_due:

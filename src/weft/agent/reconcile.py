@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.flows import FlowTable
-from weft.agent.identity import identify
+from weft.agent.identity import identify, own_adapters
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, Tunnel
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
 from weft.model.hypervisor import MachineState
@@ -242,7 +242,11 @@ class Reconciler:
                 yield Problem(FAILED, words, instance)
 
     def foreign(self) -> tuple[str, ...]:
-        return foreign_ports(self._bindings(), self._facts)
+        return foreign_ports(self.locals, self._facts)
+
+    def own_adapters(self) -> frozenset[tuple[str, int]]:
+        """Ports, by name and MAC address, that the hypervisor says are our machines', with an address of theirs."""
+        return own_adapters(self.states, self.machines)
 
     def missing_tunnels(self) -> tuple[str, ...]:
         """Tunnel ports that were there and are gone: another hand's work, to be reported."""

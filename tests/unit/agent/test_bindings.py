@@ -67,6 +67,44 @@ def test_a_copied_machine_gets_no_port_of_the_one_that_it_was_copied_from():
     assert one([copy], machine=machine()).number == 6, "nothing is known of its id"
 
 
+TAKEN = msgspec.structs.replace(PORT, iface_id="drawn-by-libvirt", vm_id="id-1")
+KNOWN = msgspec.structs.replace(machine(), hypervisor_id="ID-1")
+
+
+def test_a_port_of_a_machine_that_was_taken_in_while_it_runs_is_known_by_its_machine():
+    local = one([TAKEN], machine=KNOWN)
+    assert (local.number, local.fact().state) == (5, "bound")
+    assert foreign_ports({BLUE1.instance: local}, SwitchFacts((TAKEN,))) == ()
+    own = msgspec.structs.replace(PORT, name="vnet2", ofport=6, vm_id="id-1")
+    assert one([TAKEN, own], machine=KNOWN).number == 6, "an interface id that is ours goes before"
+
+
+@pytest.mark.parametrize(
+    ("ports", "known", "reason"),
+    [
+        ([TAKEN], machine(), ""),
+        ([msgspec.structs.replace(TAKEN, vm_id="id-2")], KNOWN, ""),
+        ([msgspec.structs.replace(TAKEN, vm_id="")], KNOWN, ""),
+        ([msgspec.structs.replace(TAKEN, attached_mac=7)], KNOWN, ""),
+        ([TAKEN, msgspec.structs.replace(TAKEN, name="vnet2")], KNOWN, "vnet1, vnet2 all claim"),
+        ([msgspec.structs.replace(TAKEN, ofport=-1)], KNOWN, "could not open port vnet1"),
+    ],
+    ids=["id unknown", "another's", "not said", "other mac", "two", "dead"],
+)
+def test_any_other_port_of_such_a_machine_is_not_bound(ports, known, reason):
+    local = one(ports, machine=known)
+    assert local.number is None
+    assert reason in local.reason if reason else local.reason == ""
+
+
+def test_two_adapters_with_one_address_are_told_apart_where_one_has_its_interface_id():
+    other = msgspec.structs.replace(BLUE1.binding(), instance_id="other")
+    both = msgspec.structs.replace(KNOWN, instance_ids=(BLUE1.instance, "other"))
+    first, second = (msgspec.structs.replace(PORT, vm_id="id-1"), msgspec.structs.replace(TAKEN, name="v2", ofport=6))
+    bound = bind([BLUE1.binding(), other], [both], SwitchFacts((first, second)), None)
+    assert (bound[BLUE1.instance].number, bound["other"].number) == (5, 6)
+
+
 MOVING = BLUE1.binding(HOSTS["host2"])
 
 
@@ -102,13 +140,13 @@ def test_an_incoming_machine_is_here_when_it_runs_here(states, role):
 def test_unclaimed_ports_are_named():
     stray = SwitchPort("tap9", 9, "nobody")
     bare = SwitchPort("tap8", 8)
-    words = foreign_ports([BLUE1.binding()], SwitchFacts((PORT, stray, bare)))
+    words = foreign_ports({BLUE1.instance: one()}, SwitchFacts((PORT, stray, bare)))
     assert [one.split(" is ")[0] for one in words] == ["port tap8 (iface-id none)", "port tap9 (iface-id nobody)"]
 
 
 def test_a_spare_port_is_nothing_to_report():
     spare, stranger = SwitchPort("v1", 7, spare=True), SwitchPort("v2", 8)
-    assert foreign_ports((), SwitchFacts((spare, stranger))) == (
+    assert foreign_ports({}, SwitchFacts((spare, stranger))) == (
         "port v2 (iface-id none) is no interface of this host: closed",
     )
 

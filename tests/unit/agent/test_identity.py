@@ -1,7 +1,7 @@
 """Which machine of the hypervisor is which of ours."""
 
-from weft.agent.identity import identify
-from weft.model.hypervisor import MachineState
+from weft.agent.identity import identify, own_adapters
+from weft.model.hypervisor import AdapterState, MachineState
 from weft.model.records import Machine
 
 WEB = Machine("web", "Running", (), "")
@@ -32,3 +32,10 @@ def test_the_id_goes_before_a_mark_that_was_copied():
 
 def test_a_machine_that_was_renamed_on_its_host_is_the_same():
     assert names((MachineState("web", "Off", id="id-1", name="other"),), WEB_BY_ID) == {"web": "id-1"}
+
+
+def test_adapters_of_ours_are_those_with_an_address_of_their_machines():
+    adapters = (AdapterState(5, name="vnet1"), AdapterState(6, name="vnet2"), AdapterState(5))
+    states = {"web": MachineState("web", "Running", adapters=adapters), "old": MachineState("old", "Off")}
+    assert own_adapters(states, {"web": Machine("web", "Running", (), "", macs=(5,))}) == {("vnet1", 5)}
+    assert own_adapters(states, {}) == frozenset()
