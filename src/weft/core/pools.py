@@ -128,10 +128,10 @@ class Pool:
         space = self.by_state.get(state)
         if space is None:
             space = self.by_state[state] = Space(self.capacity)
-        space.take_all([address - first for address in addresses])
+        space.take_all(address - first for address in addresses)
         if self.spec.excluded:
             addresses = [address for address in addresses if not self.why_excluded(address)]
-        self.taken.take_all([address - first for address in addresses])
+        self.taken.take_all(address - first for address in addresses)
 
     def next_free(self, at: int) -> int | None:
         """First free address at or after `at`, else from the pool's start; None if the pool is full."""

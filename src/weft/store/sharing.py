@@ -65,7 +65,8 @@ class Sharing:
     def holders(self, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
         """The same holders, sharing kinds, references and domains; an interface's MAC and IP address have the same."""
         if len(holders) == 1:
-            ref = holders[0].ref
+            # the text that stays: another one, kept as a key for the load only, would leave a hole of its size behind
+            ref = self._texts.get(holders[0].ref, holders[0].ref)
             known = self._holders.get(ref)
             if known is None:
                 self._holders[ref] = holders
