@@ -36,7 +36,9 @@ def record_of(desk: HyperVDesk, host: str, address: str) -> tuple[str, str]:
 
 
 async def nothing_is_left(desk: HyperVDesk) -> None:
+    """No machine, no disk, no interface, no address in use."""
     assert (await desk.get(VMS))["value"] == []
+    assert (desk.host("host1").vms, desk.center.shared.get(desk.disk("web1"))) == ([], None)
     assert (await desk.get("/networking/v1/networkInterfaces"))["value"] == []
     assert set(await desk.counts()) <= {"free", "cooling"}
     assert [vm.name for host in desk.center.hosts.values() for vm in host.vms] == []
@@ -121,7 +123,8 @@ async def test_story_0_8_one_call_gives_an_address_before_any_start_and_leaves_n
         mac = await desk.make(name, start=False, networks=[{"subnet": WEB, "strategy": strategy}])
         assert mac.startswith(prefix)
         assert desk.shows(name) == [(mac, False)]
-        assert desk.vm(name).power_ons == 0
+        vm = desk.vm(name)
+        assert (vm.power_ons, vm.settings.processors, vm.settings.memory) == (0, 2, 1 << 30)
     assert desk.starts() == 0
     assert desk.host("host1").range.used == 0, "nothing was drawn"
 
@@ -138,6 +141,7 @@ async def test_story_0_15_the_central_pool_is_the_default(desk: HyperVDesk) -> N
     ("cmdlet", "how"),
     [
         ("New-VM", "failing"),
+        ("New-VHD", "failing"),
         ("New-VHD", "half_way"),
         ("Add-VMNetworkAdapter", "half_way"),
         ("Add-ClusterVirtualMachineRole", "failing"),
@@ -209,6 +213,9 @@ async def test_story_0_19_it_starts_only_after_its_port_is_bound(desk: HyperVDes
     instance = (await desk.get("/networking/v1/networkInterfaces/web1-eth0"))["instanceId"]
     own = (mac, False, instance, BLUE, 2)
     assert seen == [own]
+    known = {one.customer_address for one in desk.host("host1").records.lookups}
+    assert known == {"10.1.1.1", await desk.ip("web1-eth0")}
+    assert desk.vm("web1").state == "Running"
     await desk.act("web1", "stop")
     desk.vm("web1").nics[0].profile = None
     desk.host("host1").changed()

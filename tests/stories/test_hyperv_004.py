@@ -54,7 +54,7 @@ async def test_story_4_9_a_port_is_found_by_its_adapter_and_none_is_an_error(des
 
 
 async def test_story_4_10_a_port_in_another_virtual_subnet_than_its_record_is_drift(desk: HyperVDesk) -> None:
-    """It is told, put right, and told for as long as it cannot be."""
+    """It is told, put right, and told for as long as it cannot be. So are records that somebody removed."""
     await desk.make("web1")
     await desk.eventually(desk.all_applied)
     assert (await desk.get("/weft/v1/servers/host1/state"))["drift"] == []
@@ -72,6 +72,15 @@ async def test_story_4_10_a_port_in_another_virtual_subnet_than_its_record_is_dr
         return "set ports: 1" in state["drift"] and not state["problems"]
 
     await desk.eventually(told_and_well)
+    records = desk.host("host1").records
+    before = {one.key for one in records.lookups}
+    assert len(before) == 2
+    records.lookups.clear()
+
+    async def all_there() -> bool:
+        return {one.key for one in records.lookups} == before
+
+    await desk.eventually(all_there)
 
 
 async def test_story_4_18_after_a_restart_all_records_are_there_before_a_machine_runs(desk: HyperVDesk) -> None:
