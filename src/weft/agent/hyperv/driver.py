@@ -37,6 +37,7 @@ from weft.core.hyperv import machines_facts as reading
 from weft.core.hyperv import machines_host as host_scripts
 from weft.core.hyperv import machines_ports as ports_scripts
 from weft.core.hyperv import machines_power as power
+from weft.core.hyperv.machines_notes import disks_of
 from weft.core.hyperv.machines_ports import AdaptersDiffer, paired, ports_argument
 from weft.core.hyperv.script import Script
 from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
@@ -179,10 +180,13 @@ class HyperVDriver:
         """It is here already; what an earlier attempt left half made is removed."""
         self._moved.pop(name, None)
         found = await self._found(_words(verb))
-        for own, notes in found.notes.items():
-            if reading.defining(notes, own) == name:
-                await self._do(verb, define.REMOVE, {"id": own, "files": list(reading.disks_of(notes))})
+        await self._clear(verb, name, found)
         return any(one.machine == name for one in found.state.machines)
+
+    async def _clear(self, verb: Verb, name: str, found: reading.Found) -> None:
+        for leaving in found.leavings:
+            if leaving.machine == name:
+                await self._do(verb, define.REMOVE, define.clear_argument(leaving))
 
     async def _set_macs(self, verb: SetMacs) -> None:
         own = await self._id_of(verb, verb.machine.machine, verb.id)
@@ -237,8 +241,9 @@ class HyperVDriver:
         found = await self._found(_words(verb))
         own = _among(found, verb.machine, verb.id)
         if own:
-            files = list(reading.disks_of(found.notes[own])) if verb.with_files else []
-            await self._do(verb, define.REMOVE, {"id": own, "files": files})
+            files = disks_of(found.notes[own]) if verb.with_files else ()
+            await self._do(verb, define.REMOVE, define.remove_argument(own, files))
+        await self._clear(verb, verb.machine, found)
 
     async def _errand(self, verb: CarryOut) -> None:
         errand = verb.machine.errand

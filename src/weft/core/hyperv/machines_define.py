@@ -1,13 +1,15 @@
 """Scripts that make a machine whole, copy one, and remove one. Pure.
 
-While a machine is being made its notes say so, and which files are being made for it: whoever finds such a machine
-later, after this session or the host died, can remove both. What fails while it lasts is removed at once.
+A machine is claimed before it is made, and while it is being made its notes say so, and which files are being made for
+it: whoever finds such a machine later, after this session or the host died, can remove both (machines_leavings.py).
+What fails while it lasts is removed at once.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from weft.core.hyperv.machines_facts import DEFINING, DISK, MARK
+from weft.core.hyperv.machines_leavings import CLAIMS, Leaving
+from weft.core.hyperv.machines_notes import DEFINING, DISK, MARK
 from weft.core.hyperv.machines_ports import BINDING, ports_argument
 from weft.core.hyperv.machines_power import RESTS
 from weft.core.hyperv.script import PROLOGUE, Script
@@ -19,6 +21,7 @@ DEFINE = Script(
     PROLOGUE
     + "$ConfirmPreference = 'None'\n"
     + BINDING
+    + CLAIMS
     + r"""
 $switch = $arguments.switch
 if (-not $switch) {
@@ -40,9 +43,13 @@ $making.Generation = [int]$arguments.generation
 if ($arguments.path) {
     $making.Path = $arguments.path
 }
-$machine = New-VM @making
+$claim = Get-ClaimPath -Machine $arguments.machine
+$before = @(Get-VM | ForEach-Object { [string]$_.Id })
+$machine = $null
 $role = $false
 try {
+    New-Claim -Path $claim -Machine $arguments.machine -Before $before -Target '' -Folders @()
+    $machine = New-VM @making
     $files = ''
     foreach ($disk in $missing) {
         $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $disk.path
@@ -85,18 +92,26 @@ try {
     }
     $notes = '{0}{1} {2}{3}' -f $arguments.mark, $arguments.machine, $machine.Id, $files
     Set-VM -VM $machine -Notes $notes
+    Remove-Claim -Path $claim
 } catch {
     $failure = $_
     try {
         if ($role) {
             Remove-ClusterGroup -VMId $machine.Id -RemoveResources -Force | Out-Null
         }
-        Remove-VM -VM $machine -Force
+        $made = @(Get-VM | Where-Object { ($_.Name -eq $arguments.name) -and ($before -notcontains [string]$_.Id) })
+        if ($null -ne $machine) {
+            $made = @($machine)
+        }
+        foreach ($one in $made) {
+            Remove-VM -VM $one -Force
+        }
         foreach ($disk in $missing) {
             if (Test-Path -LiteralPath $disk.path) {
                 Remove-Item -LiteralPath $disk.path -Force
             }
         }
+        Remove-Claim -Path $claim
     } catch {
         throw ('{0}; and what had been made of {1} could not be removed: {2}' -f
             $failure.Exception.Message, $arguments.name, $_.Exception.Message)
@@ -115,7 +130,17 @@ COPY = Script(
     PROLOGUE
     + "$ConfirmPreference = 'None'\n"
     + BINDING
+    + CLAIMS
     + r"""
+function Get-Made {
+    param($Machine)
+    $files = ''
+    foreach ($drive in @(Get-VMHardDiskDrive -VM $Machine)) {
+        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $drive.Path
+    }
+    return $files
+}
+
 $source = Get-VM -Id $arguments.source
 $adapters = @(Get-VMNetworkAdapter -VM $source)
 if ($adapters.Count -ne @($arguments.adapters).Count) {
@@ -130,8 +155,15 @@ if ($arguments.path) {
 $target = Join-Path -Path $root -ChildPath $arguments.name
 $folder = Join-Path -Path $root -ChildPath ('{0}.weft-copy' -f $arguments.name)
 $fresh = -not (Test-Path -LiteralPath $target)
+$folders = @($folder)
+if ($fresh) {
+    $folders = @($folder, $target)
+}
+$claim = Get-ClaimPath -Machine $arguments.machine
+$before = @(Get-VM | ForEach-Object { [string]$_.Id })
 $machine = $null
 try {
+    New-Claim -Path $claim -Machine $arguments.machine -Before $before -Target $target -Folders $folders
     if (Test-Path -LiteralPath $folder) {
         Remove-Item -LiteralPath $folder -Recurse -Force
     }
@@ -147,14 +179,12 @@ try {
     }
     $places = @{ VirtualMachinePath = $target; VhdDestinationPath = $target; SnapshotFilePath = $target }
     $machine = Import-VM -Path $files[0].FullName -Copy -GenerateNewId @places
-    $notes = '{0}{1} {2}' -f $arguments.defining, $arguments.machine, $machine.Id
+    $files = Get-Made -Machine $machine
+    $notes = '{0}{1} {2}{3}' -f $arguments.defining, $arguments.machine, $machine.Id, $files
     Set-VM -VM $machine -Notes $notes -AutomaticStartAction 'Nothing'
     Rename-VM -VM $machine -NewName $arguments.name
     Get-VMSnapshot -VM $machine | ForEach-Object { Remove-VMSnapshot -VMSnapshot $_ }
-    $files = ''
-    foreach ($drive in @(Get-VMHardDiskDrive -VM $machine)) {
-        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $drive.Path
-    }
+    $files = Get-Made -Machine $machine
     $left = @($arguments.adapters)
     $place = 0
     foreach ($adapter in @(Get-VMNetworkAdapter -VM $machine)) {
@@ -166,11 +196,17 @@ try {
     }
     $notes = '{0}{1} {2}{3}' -f $arguments.mark, $arguments.machine, $machine.Id, $files
     Set-VM -VM $machine -Notes $notes
+    Remove-Item -LiteralPath $folder -Recurse -Force
+    Remove-Claim -Path $claim
 } catch {
     $failure = $_
+    $made = @(Get-VM | Where-Object { ($_.Path -eq $target) -and ($before -notcontains [string]$_.Id) })
     if ($null -ne $machine) {
-        $drives = @(Get-VMHardDiskDrive -VM $machine)
-        Remove-VM -VM $machine -Force
+        $made = @($machine)
+    }
+    foreach ($one in $made) {
+        $drives = @(Get-VMHardDiskDrive -VM $one)
+        Remove-VM -VM $one -Force
         foreach ($drive in $drives) {
             if (Test-Path -LiteralPath $drive.Path) {
                 Remove-Item -LiteralPath $drive.Path -Force
@@ -180,11 +216,11 @@ try {
     if ($fresh -and (Test-Path -LiteralPath $target)) {
         Remove-Item -LiteralPath $target -Recurse -Force
     }
-    throw $failure
-} finally {
     if (Test-Path -LiteralPath $folder) {
         Remove-Item -LiteralPath $folder -Recurse -Force
     }
+    Remove-Claim -Path $claim
+    throw $failure
 }
 [pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
 """,
@@ -197,13 +233,19 @@ REMOVE = Script(
     PROLOGUE
     + "$ConfirmPreference = 'None'\n"
     + RESTS
-    + """
+    + r"""
 $files = @($arguments.files)
 $found = @(Get-VM | Where-Object { [string]$_.Id -eq $arguments.id })
 foreach ($machine in $found) {
     if ($files.Count -gt 0) {
         $drives = @(Get-VMHardDiskDrive -VM $machine | Where-Object { $_.Path -like '*.avhd*' })
         $files = @($files; @($drives | ForEach-Object { $_.Path }))
+    }
+    if ($arguments.below) {
+        $copied = @(Get-VMHardDiskDrive -VM $machine | Where-Object {
+            ([string]$_.Path).ToLower().StartsWith(('{0}\' -f $arguments.below).ToLower())
+        })
+        $files = @($files; @($copied | ForEach-Object { $_.Path }))
     }
     if (-not (Test-Resting -Machine $machine)) {
         Stop-VM -VM $machine -TurnOff -Force
@@ -217,6 +259,11 @@ $left = @(Get-VM | Where-Object { [string]$_.Id -eq $arguments.id })
 if ($left.Count -gt 0) {
     throw ('Remove-VM: {0} is still here after it was removed' -f $left[0].Name)
 }
+foreach ($folder in @($arguments.folders)) {
+    if (Test-Path -LiteralPath $folder) {
+        Remove-Item -LiteralPath $folder -Recurse -Force
+    }
+}
 foreach ($file in $files) {
     if (Test-Path -LiteralPath $file) {
         Remove-Item -LiteralPath $file -Force
@@ -225,7 +272,8 @@ foreach ($file in $files) {
 [pscustomobject]@{ id = $arguments.id } | ConvertTo-Json -Depth 8 -Compress
 """,
 )
-"""{id, files}: the host does not know it any more. `files` go too, and with them what checkpoints made of them."""
+"""See `remove_argument` and `clear_argument`: the host does not know the machine any more. `files` go too, and with
+them what checkpoints made of them; so do its disks below the folder `below`, and `folders` as they are."""
 
 _GIB = 1 << 30
 _MIB = 1 << 20
@@ -257,6 +305,21 @@ def copy_argument(machine: Machine, source: str, ports: Sequence[PortBinding]) -
         "source": source,
         "path": machine.hardware.path if machine.hardware is not None else "",
         "adapters": _named(ports),
+    }
+
+
+def remove_argument(own: str, files: Sequence[str] = ()) -> dict[str, Any]:
+    """What REMOVE takes of a machine; `own` is its VMId."""
+    return {"id": own, "files": list(files), "below": "", "folders": []}
+
+
+def clear_argument(leaving: Leaving) -> dict[str, Any]:
+    """What REMOVE takes of what was begun and is not whole."""
+    return {
+        "id": leaving.id,
+        "files": list(leaving.files),
+        "below": leaving.below,
+        "folders": list(leaving.folders),
     }
 
 

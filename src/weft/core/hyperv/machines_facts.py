@@ -1,12 +1,9 @@
 """Scripts that ask what a Hyper-V host has, and what their answers mean. Pure.
 
-FACTS is all of it. PULSE is cheap and asked every other second: where its fingerprint is another than that of the FACTS
-that were told, they have changed. It does not see port profiles and the host's own settings. A checkpoint that was
-applied is known by event 18596, and its machine by the VMId among the event's values; the message is in the host's
-language and read by nobody.
-
-Our mark is a line of a machine's notes, `weft: NAME VMID`: notes are copied with machines, so it counts only where it
-names the machine's own id. What Define made stands in further lines, `weft disk: PATH`.
+FACTS is all of it, and what says that a machine was begun (machines_leavings.py). PULSE is cheap and asked every other
+second: where its fingerprint is another than that of the FACTS that were told, they have changed. It does not see port
+profiles and the host's own settings. A checkpoint that was applied is known by event 18596, and its machine by the VMId
+among the event's values; the message is in the host's language and read by nobody.
 """
 
 import re
@@ -15,13 +12,13 @@ from typing import Any
 
 import msgspec
 
+from weft.core.hyperv.machines_leavings import CLAIMS, Begun, Leaving, leavings
+from weft.core.hyperv.machines_notes import marked
 from weft.core.hyperv.machines_ports import ADAPTERS
 from weft.core.hyperv.script import PROLOGUE, Script
 from weft.model.hypervisor import AdapterState, CheckpointState, HypervisorState, MachineState
 from weft.model.values import InstanceId
 
-MARK, DEFINING, DISK = "weft: ", "weft defining: ", "weft disk: "
-"""Beginnings of our lines in a machine's notes; DEFINING instead of MARK until the machine is whole."""
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
@@ -46,6 +43,7 @@ function Read-Machine {
         name = [string]$Machine.Name
         state = [string]$Machine.State
         notes = [string]$Machine.Notes
+        path = [string]$Machine.Path
         status = [string]$Machine.SecondaryOperationalStatus
         clustered = [bool]$Machine.IsClustered
         adapters = $adapters
@@ -58,6 +56,7 @@ FACTS = Script(
     "facts",
     PROLOGUE
     + ADAPTERS
+    + CLAIMS
     + _READ
     + """
 $machines = @(Get-VM | ForEach-Object {
@@ -78,6 +77,8 @@ $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
 [pscustomobject]@{
     machines = $machines
     switches = $switches
+    host = [string]$virtual.Name
+    claims = @(Read-Claims -Folder $virtual.VirtualMachinePath)
     first = [string]$virtual.MacAddressMinimum
     last = [string]$virtual.MacAddressMaximum
     boot = [string]$system.LastBootUpTime
@@ -145,6 +146,8 @@ class Found(msgspec.Struct, frozen=True):
     state: HypervisorState
     notes: Mapping[str, str]
     """By the machine's id."""
+    leavings: tuple[Leaving, ...] = ()
+    """What was begun and is not whole."""
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -162,7 +165,10 @@ def found(answer: Mapping[str, Any]) -> Found:
     state = HypervisorState(
         machines, ends if all(ends) else None, tuple(answer["switches"]), boot=str(answer["boot"] or "")
     )
-    return Found(state, {_id(one["id"]): str(one["notes"] or "") for one in answer["machines"]})
+    notes = {_id(one["id"]): str(one["notes"] or "") for one in answer["machines"]}
+    places = {_id(one["id"]): str(one["path"] or "") for one in answer["machines"]}
+    begun = [Begun(one, notes[one.id], places[one.id]) for one in machines]
+    return Found(state, notes, tuple(leavings(begun, answer["host"], answer["claims"])))
 
 
 def fingerprint(facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -219,29 +225,6 @@ def power_of(state: str) -> str:
     if state in ("Saved", "FastSaved"):
         return "Saved"
     return "Off" if state in ("Off", "Starting", "Other") else "Running"
-
-
-def marked(notes: str, own: str) -> str:
-    """The resource id that our mark says; empty where there is none, or one that came along with a copy."""
-    return _named(notes, MARK, own)
-
-
-def defining(notes: str, own: str) -> str:
-    """The resource id of a machine that was being defined, and was not to its end."""
-    return _named(notes, DEFINING, own)
-
-
-def disks_of(notes: str) -> tuple[str, ...]:
-    """The files that Define made for it."""
-    return tuple(line.removeprefix(DISK) for line in notes.splitlines() if line.startswith(DISK))
-
-
-def _named(notes: str, beginning: str, own: str) -> str:
-    for line in notes.splitlines():
-        name, _, of = line.removeprefix(beginning).strip().rpartition(" ")
-        if line.startswith(beginning) and of.lower() == own:
-            return name
-    return ""
 
 
 def _adapters(answers: Iterable[Mapping[str, Any]]) -> tuple[AdapterState, ...]:

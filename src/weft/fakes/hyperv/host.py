@@ -60,7 +60,8 @@ class NetAdapter(msgspec.Struct):
 
 
 class Trouble(msgspec.Struct):
-    """Failure switches, by the cmdlet's name as its page writes it. They stay until taken out, `before` acts once."""
+    """Failure switches, by the cmdlet's name as its page writes it. They stay until taken out; `before` and `lost` act
+    once."""
 
     failing: dict[str, str] = msgspec.field(default_factory=dict)
     """It does nothing and fails with this text."""
@@ -68,6 +69,8 @@ class Trouble(msgspec.Struct):
     """It does what it should and fails all the same."""
     ineffective: set[str] = msgspec.field(default_factory=set)
     """It says nothing and does nothing."""
+    lost: set[str] = msgspec.field(default_factory=set)
+    """It does what it should, and the session is gone: the script ends there, and whoever ran it hears nothing."""
     before: dict[str, Callable[[], object]] = msgspec.field(default_factory=dict)
     """What another hand does just before it runs."""
     unreachable: bool = False

@@ -11,7 +11,7 @@ from weft.core.hyperv.script import Script
 from weft.fakes.hyperv.cmdlets.table import cmdlets_of
 from weft.fakes.hyperv.host import FakeHost
 from weft.fakes.hyperv.powershell.conversion import as_text
-from weft.fakes.hyperv.powershell.errors import PowerShellError
+from weft.fakes.hyperv.powershell.errors import PowerShellError, SessionLost
 from weft.fakes.hyperv.powershell.run import run
 
 
@@ -36,6 +36,8 @@ class FakeShell:
             outcome = run(script.text, {"Json": json.dumps(msgspec.to_builtins(arguments))}, self._cmdlets)
         except PowerShellError as error:
             raise _failure(host.name, script, error) from None
+        except SessionLost:
+            raise HostUnreachable(host.name, "the session was lost while the script ran") from None
         if outcome.errors:
             raise _failure(host.name, script, outcome.errors[-1])
         written = "".join(as_text(one) for one in outcome.output)

@@ -13,7 +13,8 @@ from weft.model.records import Errand, Machine
 
 OWN = "5f0c2b1e-0000-4000-8000-000000000001"
 WEB = Machine("web1", "Running", (), "")
-EMPTY = {"machines": [], "switches": ["sw"], "first": "", "last": "", "boot": "11/29/2026 08:00:00"}
+BOOT = "11/29/2026 08:00:00"
+EMPTY = {"machines": [], "switches": ["sw"], "first": "", "last": "", "boot": BOOT, "host": "H", "claims": []}
 
 
 class Line:

@@ -4,6 +4,7 @@ import pytest
 
 from weft.core.hyperv import machines_define as define
 from weft.core.hyperv import machines_facts as facts
+from weft.core.hyperv import machines_notes as notes
 from weft.core.hyperv.machines_ports import AdaptersDiffer, paired, ports_argument
 from weft.model.hypervisor import AdapterState, Disk, Hardware
 from weft.model.records import Machine, PortBinding
@@ -72,15 +73,15 @@ NOTES = f"of the shop\r\nweft: web1 {OWN.upper()}\r\nweft disk: D:\\a b\\web1.vh
 
 
 def test_a_mark_counts_where_it_names_the_machines_own_id():
-    assert (facts.marked(NOTES, OWN), facts.marked(NOTES, OTHER)) == ("web1", "")
-    assert facts.defining(NOTES, OWN) == ""
+    assert (notes.marked(NOTES, OWN), notes.marked(NOTES, OTHER)) == ("web1", "")
+    assert notes.defining(NOTES, OWN) == ""
     half = NOTES.replace("weft: ", "weft defining: ")
-    assert (facts.marked(half, OWN), facts.defining(half, OWN)) == ("", "web1")
+    assert (notes.marked(half, OWN), notes.defining(half, OWN)) == ("", "web1")
 
 
 def test_the_files_that_were_made_stand_in_the_notes():
-    assert facts.disks_of(NOTES) == ("D:\\a b\\web1.vhdx", "D:\\x.vhdx")
-    assert facts.disks_of("weft: web1") == ()
+    assert notes.disks_of(NOTES) == ("D:\\a b\\web1.vhdx", "D:\\x.vhdx")
+    assert notes.disks_of("weft: web1") == ()
 
 
 def answer(**changed):
@@ -91,6 +92,7 @@ def answer(**changed):
         "notes": NOTES,
         "status": "MigratingVirtualMachine",
         "clustered": True,
+        "path": "D:\\vms\\web1",
         "adapters": [
             {
                 "id": "Microsoft:A\\B",
@@ -137,6 +139,7 @@ def test_a_machine_as_it_is_told():
 
 def test_the_host_as_it_is_told():
     told = {"machines": [answer()], "switches": ["sw"], "first": "00155D010A00", "last": "00155D010AFF", "boot": "b1"}
+    told |= {"host": "HV1", "claims": []}
     found = facts.found(told)
     assert found.state.dynamic_range == (0x00155D010A00, 0x00155D010AFF)
     assert (found.state.switches, found.state.boot) == (("sw",), "b1")

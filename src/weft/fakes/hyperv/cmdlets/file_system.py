@@ -1,4 +1,4 @@
-"""Test-Path, Get-Item, Get-ChildItem, New-Item, Copy-Item, Move-Item, Remove-Item on the fake's files."""
+"""Test-Path, Get-Item, Get-ChildItem, New-Item, Get-Content, Copy-Item, Move-Item, Remove-Item on the fake's files."""
 
 from collections.abc import Iterator
 
@@ -65,6 +65,17 @@ def _new(host: FakeHost, call: Call) -> Iterator[Record]:
         yield _shown(old or host.files.put(File(path, folder=folder, content=call.get("Value"))))
 
 
+def _content(host: FakeHost, call: Call) -> Iterator[str]:
+    """Of files whose text the fake has: those that New-Item made."""
+    if not call.get("Raw", False):
+        raise NotUnderstood("Get-Content without -Raw, line by line")
+    for path in _paths(call):
+        file = _there(host, path)
+        if not isinstance(file.content, str):
+            raise NotUnderstood(f"the content of {path}")
+        yield file.content
+
+
 def _copy(host: FakeHost, call: Call) -> Iterator[Record]:
     target = text(call, "Destination")
     for path in _paths(call):
@@ -111,6 +122,7 @@ FILES = (
     Spec("Get-Item", _get, "@Path LiteralPath Force"),
     Spec("Get-ChildItem", _children, "@Path LiteralPath Recurse File Directory Force"),
     Spec("New-Item", _new, "@Path! Name ItemType Value Force"),
+    Spec("Get-Content", _content, "@Path LiteralPath Raw"),
     Spec("Copy-Item", _copy, "@Path LiteralPath @Destination! Force PassThru"),
     Spec("Move-Item", _move, "@Path LiteralPath @Destination! Force PassThru"),
     Spec("Remove-Item", _remove, "@Path LiteralPath Recurse Force"),

@@ -24,7 +24,7 @@ from weft.fakes.hyperv.cmdlets.settings import SETTINGS
 from weft.fakes.hyperv.cmdlets.spec import PIPED, Spec
 from weft.fakes.hyperv.host import FakeHost, HyperVError
 from weft.fakes.hyperv.powershell.builtins import BUILTINS
-from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError
+from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError, SessionLost
 from weft.fakes.hyperv.powershell.session import Call, Cmdlet
 from weft.fakes.hyperv.powershell.values import Record
 
@@ -95,6 +95,9 @@ def _run(host: FakeHost, spec: Spec, call: Call) -> Iterator[Any]:
         yield from spec.run(host, call)
     except HyperVError as error:
         raise PowerShellError(error.message, id=error.id, category=error.category) from None
+    if spec.name in trouble.lost:
+        trouble.lost.remove(spec.name)
+        raise SessionLost
     if spec.name in trouble.half_way:
         raise PowerShellError(trouble.half_way[spec.name], id="OperationFailed")
 

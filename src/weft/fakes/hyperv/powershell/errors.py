@@ -32,6 +32,10 @@ class PowerShellError(Exception):
         """What was thrown, or what the cmdlet was about."""
 
 
+class SessionLost(Exception):
+    """The session is gone: nothing of the script runs any more, neither a `catch` nor a `finally`."""
+
+
 class Returned(Exception):
     """`return` left a function, a script block or the script; its output was emitted before."""
 

@@ -14,6 +14,7 @@ from weft.fakes.hyperv.powershell.errors import (
     NotUnderstood,
     PowerShellError,
     Returned,
+    SessionLost,
 )
 from weft.fakes.hyperv.powershell.expressions import type_name, variable_name
 from weft.fakes.hyperv.powershell.members import assign
@@ -163,6 +164,9 @@ def _try(session: Session, node: Node) -> Iterator[Any]:
             yield from _caught(session, caught, left)
         elif left is not None:
             raise left
+    except SessionLost:
+        last = None
+        raise
     finally:
         # its output would be written while an error passes, which no script of ours does
         if last is not None and list(_block_of(session, last)):

@@ -1,0 +1,31 @@
+"""What our lines in a machine's notes say. Pure.
+
+Our mark is `weft: NAME VMID`: notes are copied with machines, so it counts only where it names the machine's own id.
+What was made for it stands in further lines, `weft disk: PATH`.
+"""
+
+MARK, DEFINING, DISK = "weft: ", "weft defining: ", "weft disk: "
+"""Beginnings of our lines; DEFINING instead of MARK until the machine is whole."""
+
+
+def marked(notes: str, own: str) -> str:
+    """The resource id that our mark says; empty where there is none, or one that came along with a copy."""
+    return _named(notes, MARK, own)
+
+
+def defining(notes: str, own: str) -> str:
+    """The resource id of a machine that was being defined, and was not to its end."""
+    return _named(notes, DEFINING, own)
+
+
+def disks_of(notes: str) -> tuple[str, ...]:
+    """The files that Define made for it."""
+    return tuple(line.removeprefix(DISK) for line in notes.splitlines() if line.startswith(DISK))
+
+
+def _named(notes: str, beginning: str, own: str) -> str:
+    for line in notes.splitlines():
+        name, _, of = line.removeprefix(beginning).strip().rpartition(" ")
+        if line.startswith(beginning) and of.lower() == own:
+            return name
+    return ""
