@@ -282,6 +282,9 @@ async def test_an_export_is_whole_and_a_copy_has_an_identity_of_its_own(world, d
     assert (made.machine, made.power, made.id != source) == ("db", "Off", True)
     assert {(one.instance_id, one.mac) for one in made.adapters} == identities(ports)
     assert str(tmp_path / "db.qcow2") in xml_of(world, "db") and disk.path not in xml_of(world, "db")
+    (tmp_path / "db.qcow2").unlink()  # as if its agent had died before
+    await do(world, "host1", CarryOut(copy, ports))
+    assert (tmp_path / "db.qcow2").stat().st_size == (tmp_path / "web.qcow2").stat().st_size
     await do(world, "host1", Remove("db", with_files=True))
     assert not (tmp_path / "db.qcow2").exists() and (tmp_path / "web.qcow2").exists()
 

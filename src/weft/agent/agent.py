@@ -348,6 +348,7 @@ class Agent:
             self._guests.state.dynamic_range,
             self._guests.state.machines,
             by_hand=self._guests.by_hand,
+            half_made=verbs.half_made,
             isolating=self._isolating(),
         )
 

@@ -13,6 +13,9 @@ from weft.model.records import Errand, Machine
 Ended = tuple[int, str]
 """Number of the last errand of a machine, and why it failed; empty if it did not."""
 
+COPY = "copy"
+"""The errand by which its machine is made, of another one of the host."""
+
 _RESTS = ("Off", "Running", "Saved")
 
 
@@ -21,6 +24,11 @@ def due(machine: Machine | None, ended: Mapping[str, Ended]) -> Errand | None:
     if machine is None or machine.errand is None or machine.move_to or machine.power not in _RESTS:
         return None
     return machine.errand if ended.get(machine.machine, (0, ""))[0] != machine.errand.number else None
+
+
+def is_copy(machine: Machine) -> bool:
+    """Is it to be made of another one?"""
+    return machine.errand is not None and machine.errand.kind == COPY
 
 
 def has_failed(machine: Machine, ended: Mapping[str, Ended]) -> bool:
@@ -33,7 +41,8 @@ def has_failed(machine: Machine, ended: Mapping[str, Ended]) -> bool:
 
 
 def is_done(errand: Errand, state: MachineState) -> bool:
-    """Does the hypervisor show it? Of a restore, a rewrite and an export nothing can be seen."""
+    """Does the hypervisor show it? Of a restore, a rewrite and an export nothing can be seen; a copy may be there
+    without its disks yet, which its driver sees."""
     named = [one for one in state.checkpoints if (one.id == errand.id if errand.id else one.name == errand.name)]
     return (errand.kind == "checkpoint" and bool(named)) or (errand.kind == "deleteCheckpoint" and not named)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from weft.agent.bindings import Local
-from weft.agent.errands import Ended, due, has_failed
+from weft.agent.errands import COPY, Ended, due, has_failed
 from weft.agent.hypervisors import (
     Blank,
     CarryOut,
@@ -61,6 +61,8 @@ class World(msgspec.Struct, frozen=True):
     """Machines that another hand made run, stop or come here (hands.py): left as they are."""
     errands: Mapping[str, Ended] = {}
     """By machine: the last errand that has ended."""
+    half_made: Collection[str] = ()
+    """Machines whose making failed: something of them may be there that the hypervisor does not tell as theirs."""
     isolating: Mapping[str, Verb] = {}
     """What is to be done to machines that run beside a lawful user of their address (isolation.py)."""
 
@@ -70,7 +72,7 @@ def verb_for(name: str, world: World) -> Verb | None:
     machine, state = world.machines.get(name), world.states.get(name)
     if name in world.isolating:
         return world.isolating[name]
-    if machine is not None and state is not None and (asked := _errand(machine, state, world)) is not None:
+    if machine is not None and (asked := _errand(machine, state, world)) is not None:
         # before all else, also where another hand was at the machine: its record waits for this
         return asked
     if name in world.by_hand or (machine is not None and has_failed(machine, world.errands)):
@@ -80,10 +82,14 @@ def verb_for(name: str, world: World) -> Verb | None:
     return None if name in world.missing else _level(name, machine, state, world)
 
 
-def _errand(machine: Machine, state: MachineState, world: World) -> Verb | None:
-    """What is to be done once. A machine that goes back in time is off for it."""
+def _errand(machine: Machine, state: MachineState | None, world: World) -> Verb | None:
+    """What is to be done once. A machine that goes back in time is off for it; one that is copied is not there yet."""
     errand = due(machine, world.errands)
-    if errand is None or state.awaited or not world.in_sync:
+    if errand is None or not world.in_sync:
+        return None
+    if errand.kind == COPY:
+        return CarryOut(machine, _bindings(machine, world)) if world.may_start else None
+    if state is None or state.awaited:
         return None
     if errand.kind == "restore" and state.power == "Running":
         return Stop(machine.machine, state.id)
@@ -93,7 +99,8 @@ def _errand(machine: Machine, state: MachineState, world: World) -> Verb | None:
 def _level(name: str, machine: Machine, state: MachineState | None, world: World) -> Verb | None:
     match machine.power:
         case "Absent":
-            return Remove(name, _id(state), with_files=True) if state is not None and world.in_sync else None
+            there = state is not None or name in world.half_made
+            return Remove(name, _id(state), with_files=True) if there and world.in_sync else None
         case "Running":
             return _run(machine, state, world)
         case "Incoming":

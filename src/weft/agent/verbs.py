@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
-from weft.agent.errands import Ended, Errands
+from weft.agent.errands import Ended, Errands, is_copy
 from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
 from weft.agent.machines import HOST, World, host_problems, host_verbs, known, names, verb_for
 from weft.agent.reconcile import FAILED
@@ -49,6 +49,8 @@ class Verbs:
     def __init__(self, hypervisor: Hypervisor, wake: Callable[[], None], errands: Errands | None = None) -> None:
         self.errands = errands or Errands({}, lambda ended: None)
         self.leaving: set[str] = set()
+        self.half_made: set[str] = set()
+        """Machines whose making failed and that no Remove has been carried out for since."""
         self.migrated: set[str] = set()
         """Machines whose migration ended, well or not, after the hypervisor was last asked what runs here."""
         self.ended: set[str] = set()
@@ -165,15 +167,18 @@ class Verbs:
             attempt.failure, attempt.pause = "", AGAIN_SECONDS
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
+                self.half_made.discard(name)
             self._end_errand(attempt.verb, "")
         except HypervisorFailure as failure:
             if attempt.failed(str(failure)):
                 log.warning("%s", failure)
+            self._left_over(name, attempt.verb)
             self._end_errand(attempt.verb, str(failure))
         except Exception as error:  # a driver's bug: this machine has failed, the others go on
             verb = f"{type(attempt.verb).__name__} of {name}"
             if attempt.failed(f"{verb}: {type(error).__name__}: {error}"):
                 log.exception("%s: the driver broke", verb)
+            self._left_over(name, attempt.verb)
             self._end_errand(attempt.verb, f"{verb}: {error}")
         finally:
             attempt.not_before = asyncio.get_running_loop().time() + attempt.pause
@@ -182,6 +187,11 @@ class Verbs:
             if isinstance(attempt.verb, Migrate):
                 self.migrated.add(name)
             self._wake()
+
+    def _left_over(self, name: str, verb: Verb) -> None:
+        """Its making failed: who takes it back looks for what is left of it."""
+        if isinstance(verb, Define) or (isinstance(verb, CarryOut) and is_copy(verb.machine)):
+            self.half_made.add(name)
 
     def _end_errand(self, verb: Verb, failure: str) -> None:
         """Well or not, it is not carried out again."""

@@ -160,7 +160,7 @@ _TABLE = (
     Action("failover", bodies.Failover, _failover, "Its host is dead: bind it to another, as it was", ALWAYS),
     Action("restore", bodies.Restore, _restore, "Back to a checkpoint, over all its interfaces", IF_RUNNING),
     Action("renewMac", bodies.RenewMac, _renew, "Give an interface of it another MAC address", IF_RUNNING),
-    Action("clone", bodies.Clone, _clone, "Make a new machine, or a template, from it"),
+    Action("clone", bodies.Clone, _clone, "Make a new machine, or a template, from it", IF_KEPT),
     Action("checkpoint", bodies.Capture, _checkpoint, "Capture it, and the addresses of its interfaces", IF_KEPT),
     Action("export", bodies.Export, _export, "Note that a copy of it outside holds its addresses", IF_KEPT),
     Action(

@@ -23,6 +23,7 @@ from weft.control.controller import Controller
 from weft.core.commands import (
     Actor,
     BeginMove,
+    Clone,
     CreateMachine,
     Decision,
     ExportMachine,
@@ -145,6 +146,8 @@ class MachineActions:
             )
         elif isinstance(command, TakeCheckpoint | ExportMachine):
             await machines.capture(command, actor)
+        elif isinstance(command, Clone):
+            await machines.clone(command, actor)
         elif isinstance(command, RewriteCheckpoints):
             report = await machines.rewrite(command, actor)
         elif isinstance(command, RenewMac):

@@ -1,5 +1,7 @@
 """A machine made as a whole, phase by phase: defining, starting, done; or undone. And one that goes with its disks.
 
+One that is copied of another is in phase defining until its host has done that errand.
+
 Called by weft.control.machines. Each phase is a commit, so a crash resumes it. What cannot be made is taken away from
 its host before it goes from the ledger, so that nobody is given an address that something there still has.
 """
@@ -15,7 +17,7 @@ from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation, Verdict
 from weft.control.writer import Writer
 from weft.core.changes import Commit, ResourceChange
-from weft.core.commands import Actor, AdvanceCreation, CreateMachine, Delete, Path
+from weft.core.commands import Actor, AdvanceCreation, Command, CreateMachine, Delete, Path
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import NotFound, NotReady, Refusal
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -76,6 +78,11 @@ class Creations:
         if machine.properties.creation is None:
             return machine
         return await self.carry(command.name, actor)
+
+    async def copy(self, name: str, command: Command, actor: Actor) -> VirtualMachine:
+        """Submit what begins the copying of a machine, and return when its host has it. Raises as make()."""
+        await self._writer.submit(command, actor)
+        return await self.carry(name, actor)
 
     async def carry(self, name: str, actor: Actor) -> VirtualMachine:
         """Take the making of a machine from the phase that it has to its end. Raises as make()."""

@@ -1,4 +1,5 @@
-"""What a machine's host does to it once: checkpoint, restore, delete or rewrite a checkpoint, export.
+"""What a machine's host does to it once: checkpoint, restore, delete or rewrite a checkpoint, export; and the copy of a
+machine that only its host knows the hardware of, which is ended with its making (weft.control.creations).
 
 The errand is stored with the machine in the transaction that does the ledger's part, its host carries it out and says
 so, and one more transaction ends it: or takes the ledger's part back, where the host failed. A thousand errands of one
@@ -18,6 +19,7 @@ from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import (
     Actor,
     BeginErrand,
+    Clone,
     Command,
     Delete,
     EndErrand,
@@ -28,10 +30,11 @@ from weft.core.commands import (
     Steps,
     TakeCheckpoint,
 )
-from weft.core.decide.machines import is_on_errand
+from weft.core.decide.errands import COPY
+from weft.core.decide.machines import is_on_errand, is_running, settled_machine
 from weft.core.host_facts import NoteCheckpoints
 from weft.core.policy_places import VirtualMachine, server_of
-from weft.model.errors import NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
+from weft.model.errors import Invalid, NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.hypervisor import CheckpointState
 from weft.model.kinds import CHECKPOINTS, EXPORTS, OWN_NAMES, VIRTUAL_MACHINES, owned_id, owner_and_name
 from weft.model.workload import Errand
@@ -83,7 +86,7 @@ class Errands:
             self._open.get(server_of(before), {}).pop(key, None)
             self._over.add(key)
             self._news.set()
-        if after is not None and is_on_errand(after):
+        if after is not None and is_on_errand(after) and after.properties.creation is None:
             self._open.setdefault(server_of(after), {})[key] = None
             self.heard(server_of(after))
         waiting = self._changes.pop(key, None)
@@ -217,7 +220,8 @@ class Errands:
         return None
 
     def on_host(self, command: Command) -> Command:
-        """The command, with its host's part where its host has one; else as it is. Raises NotReady."""
+        """The command, with its host's part where its host has one; else as it is. Raises NotReady, and of a clone that
+        the host would have to copy Conflict and Invalid."""
         if isinstance(command, TakeCheckpoint) and self.reaches(command.machine):
             return Steps((command, BeginErrand(command.machine, "checkpoint", command.name)))
         if isinstance(command, ExportMachine) and command.path and self.reaches(command.machine):
@@ -225,7 +229,27 @@ class Errands:
         if isinstance(command, Restore):
             there = self.there(command.machine, command.checkpoint)
             return self._restore(command, there) if there is not None else command
+        if isinstance(command, Clone) and not command.is_template:
+            return self._copy(command)
         return command
+
+    def _copy(self, command: Clone) -> Command:
+        """Of a machine that was taken in the record does not say what it is made of: its host copies it whole."""
+        source: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, command.machine)
+        if source is None or source.properties.hardware is not None or not self.reaches(command.machine):
+            return command
+        server, name = server_of(source), source.resource_id
+        if command.server and command.server.lower() != server:
+            raise Invalid(
+                f"The disks of {name} are on {server}, which copies them there: clone it on {server}, and move the "
+                "clone.",
+                target="server",
+            )
+        if settled_machine(self._state, name).properties.power_state == "Running":
+            raise is_running(source, "stop it first, for its disks are copied.")
+        state = Expectation(self._publisher, server, 0).state_of(source)
+        assert state is not None
+        return Steps((command, BeginErrand(command.name, COPY, state.id)))
 
     def _restore(self, command: Restore, there: CheckpointState) -> Steps:
         """As one: what it has is held, it is off, it has what the checkpoint has, and its host goes back; from then on

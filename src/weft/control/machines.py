@@ -27,6 +27,7 @@ from weft.core.commands import (
     BeginErrand,
     BeginMove,
     BeginRemoval,
+    Clone,
     CreateMachine,
     Decision,
     Delete,
@@ -40,7 +41,7 @@ from weft.core.commands import (
     TakeCheckpoint,
 )
 from weft.core.policy_places import VirtualMachine, server_of
-from weft.model.errors import Conflict, NotReady, WaitTimedOut
+from weft.model.errors import Conflict, WaitTimedOut
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
 
 log = logging.getLogger(__name__)
@@ -84,15 +85,24 @@ class Machines:
         Raises Refusal with nothing made, NotReady when it could not be made and nothing is left of it (or is as soon as
         its host answers), WaitTimedOut while its host is still at it: then it goes on.
         """
-        key = command.name.lower()
+        return await self._whole(command.name, self._creations.make(command, actor))
+
+    async def clone(self, command: Clone, actor: Actor) -> VirtualMachine:
+        """Make a machine of another one that its host has to copy; returns when it is there. Raises as create()."""
+        making = self._creations.copy(command.name, self.errands.on_host(command), actor)
+        return await self._whole(command.name, making)
+
+    async def _whole(self, name: str, making: Coroutine[Any, Any, VirtualMachine]) -> VirtualMachine:
+        """Make a machine after whoever makes it now."""
+        key = name.lower()
         if key not in self._making and key not in self._busy and key in self._creations.open:
             self.sweep()
             if (carried := self._busy.get(key)) is not None:
                 await asyncio.wait({carried}, timeout=CREATE_TIMEOUT_S)
-        while (making := self._making.get(key)) is not None:
-            if not (await asyncio.wait({making}, timeout=CREATE_TIMEOUT_S))[0]:
+        while (earlier := self._making.get(key)) is not None:
+            if not (await asyncio.wait({earlier}, timeout=CREATE_TIMEOUT_S))[0]:
                 break
-        work = asyncio.create_task(self._alone(command.name, self._creations.make(command, actor)))
+        work = asyncio.create_task(self._alone(name, making))
         self._making[key] = work
         work.add_done_callback(lambda done: self._made(key, done))
         try:
@@ -100,7 +110,7 @@ class Machines:
                 return await asyncio.shield(work)
         except TimeoutError:
             raise WaitTimedOut(
-                f"The machine '{command.name}' is still being made after {CREATE_TIMEOUT_S:g} s, and goes on: repeat "
+                f"The machine '{name}' is still being made after {CREATE_TIMEOUT_S:g} s, and goes on: repeat "
                 "the request to wait for it."
             ) from None
 
@@ -120,8 +130,9 @@ class Machines:
         found: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, machine)
         if found is None or found.properties.is_template:
             return False
-        is_leaving = found.properties.creation is not None
-        return is_leaving or (found.properties.hardware is not None and self._keeps_machines(server_of(found)))
+        p = found.properties
+        is_ours = p.hardware is not None or bool(p.made_as)
+        return p.creation is not None or (is_ours and self._keeps_machines(server_of(found)))
 
     def _keeps_machines(self, server: str) -> bool:
         return defines(self._publisher.managed.get(server))
@@ -358,7 +369,7 @@ class Machines:
             # it has arrived; only its peers are still being told
             return machine
         if machine.properties.power_state == "Running":
-            self._may_move(name, (server_of(machine), server.lower()), force)
+            self._power.check_hands_over(name, (server_of(machine), server.lower()), force)
         self._moving.add(name.lower())
         await self._writer.submit(BeginMove(name, server, force), actor)
         move = self._power.machine(name).properties.move
@@ -372,22 +383,3 @@ class Machines:
         machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, name)
         move = machine.properties.move if machine is not None else None
         return move is not None and move.phase in UNDER_WAY and move.destination.lower() == server.lower()
-
-    def _may_move(self, name: str, ends: tuple[str, str], force: bool) -> None:
-        source, destination = ends
-        from_host, to_host = self._publisher.managed.get(source), self._publisher.managed.get(destination)
-        if from_host is not None and to_host is None and not force:
-            raise NotReady(
-                f"No agent has ever connected as '{destination}', so nobody could see the machine arrive. "
-                "Start the agent there, or move it with force."
-            )
-        if from_host is not None and self._publisher.session(source) is None:
-            # force changes nothing here: only the source can say that the machine runs there no more
-            raise NotReady(
-                f"The agent of '{source}' is not connected, and only it can hand over the machine '{name}', which may "
-                f"still run there. Start the agent; if {source} is dead, ask for a failover to '{destination}'.",
-                target=f"/servers/{source}",
-            )
-        self._power.check_reachable(destination)
-        if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
-            raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")

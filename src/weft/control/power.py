@@ -83,6 +83,27 @@ class Power:
         if session is not None and session.silence:
             raise NotReady(f"'{server}' cannot do its part: {session.silence}.")
 
+    def check_hands_over(self, name: str, ends: tuple[str, str], force: bool) -> None:
+        """Can the first of these servers hand the running machine over to the second? Raises NotReady. `force` allows
+        one that no agent ever connected for."""
+        source, destination = ends
+        from_host, to_host = self._publisher.managed.get(source), self._publisher.managed.get(destination)
+        if from_host is not None and to_host is None and not force:
+            raise NotReady(
+                f"No agent has ever connected as '{destination}', so nobody could see the machine arrive. "
+                "Start the agent there, or move it with force."
+            )
+        if from_host is not None and self._publisher.session(source) is None:
+            # force changes nothing here: only the source can say that the machine runs there no more
+            raise NotReady(
+                f"The agent of '{source}' is not connected, and only it can hand over the machine '{name}', which may "
+                f"still run there. Start the agent; if {source} is dead, ask for a failover to '{destination}'.",
+                target=f"/servers/{source}",
+            )
+        self.check_reachable(destination)
+        if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
+            raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")
+
     def machine(self, name: str) -> VirtualMachine:
         """Raises NotFound."""
         machine: VirtualMachine | None = self._writer.state.get(VIRTUAL_MACHINES.name, name)

@@ -76,11 +76,15 @@ class Expectation:
         if not defines(self._publisher.managed.get(self.server)):
             return DONE
         fact, state = self._fact(machine), self.state_of(machine)
+        copied = machine.properties.errand
+        is_over = copied is None or (fact is not None and fact.errand == copied.number)
+        if copied is not None and fact is not None and is_over and fact.errand_failure:
+            return Verdict(False, fact.errand_failure)
         if fact is not None and fact.failure and self._is_news():
             return Verdict(False, fact.failure)
         name = machine.resource_id
-        if state is None or state.awaited:
-            return Verdict(False, "", f"{name} to be defined on {self.server}")
+        if state is None or state.awaited or not is_over:
+            return Verdict(False, "", f"{name} to be {'defined' if copied is None else 'copied'} on {self.server}")
         why = differs(state, self._publisher.adapters(machine))
         return Verdict(False, "", f"{name} on {self.server} to be as it should: {why}") if why else DONE
 

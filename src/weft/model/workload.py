@@ -114,9 +114,9 @@ class Errand(_Properties, frozen=True):
     number: int = 0
     """Its own; no other has it, not even after a store was put back."""
     kind: str = ""
-    """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint or export."""
+    """checkpoint, restore, deleteCheckpoint, rewriteCheckpoint, export or copy."""
     name: str = ""
-    """Of the checkpoint or export."""
+    """Of the checkpoint or export; copy: the hypervisor's id of the machine that this one is made of."""
     phase: str = "asked"
     """asked or failed."""
     failure: str = ""
@@ -159,7 +159,8 @@ class VirtualMachineProperties(_Properties, frozen=True):
     errand: Errand | None = None
     """Read-only."""
     made_as: str = ""
-    """Digest of the request that it was made by, to know that again; never answered."""
+    """Of one that was made as a whole: digest of the request, to know that again, or what it is a copy of; never
+    answered."""
 
 
 class CapturedAddress(_Properties, frozen=True):

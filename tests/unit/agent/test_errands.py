@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.agent.test_machines import BINDING, START, machine, world
 from weft.agent.errands import Errands, is_done
-from weft.agent.hypervisors import CarryOut, Define, HypervisorFailure, Stop
+from weft.agent.hypervisors import CarryOut, Define, HypervisorFailure, Remove, Stop
 from weft.agent.machines import verb_for
 from weft.agent.memory import Memory
 from weft.agent.verbs import Verbs
@@ -28,6 +28,7 @@ def there(power: str, *checkpoints: str) -> dict[str, MachineState]:
     return {"blue1": MachineState("blue1", power, checkpoints=found)}
 
 
+MADE = Errand(7, "copy", "id-of-another")
 OUT = CarryOut(asked(TAKE), (BINDING,))
 
 
@@ -47,6 +48,11 @@ OUT = CarryOut(asked(TAKE), (BINDING,))
         (world(asked(TAKE), "Running", in_sync=False), None),
         (world(msgspec.structs.replace(asked(TAKE), move_to="host2"), "Off"), None),
         (world(asked(TAKE, "Absent"), states={}), None),
+        # it is made by it; its driver sees whether all of it is there
+        (world(asked(MADE, "Off"), states={}), CarryOut(asked(MADE, "Off"), (BINDING,))),
+        (world(asked(MADE, "Off"), "Off"), CarryOut(asked(MADE, "Off"), (BINDING,))),
+        (world(asked(MADE, "Off"), states={}, may_start=False), None),
+        (world(asked(MADE, "Off"), states={}, errands={"blue1": (7, "no")}), None),
     ],
 )
 def test_when_it_is_due(given, verb):
@@ -104,6 +110,20 @@ async def test_it_is_carried_out_once_also_after_a_restart(tmp_path: Path, failu
         fact = verbs.facts(given)[0]
         assert (fact.errand, fact.errand_failure) == (7, failure)
     assert host.done == [OUT]
+
+
+async def test_what_a_copy_left_that_failed_is_looked_for():
+    host = Host("no space")
+    verbs = Verbs(host, lambda: None)
+    verbs.consider(world(asked(MADE, "Off"), states={}))
+    await settle()
+    undone = world(machine("Absent"), states={}, half_made=verbs.half_made)
+    assert verb_for("blue1", undone) == Remove("blue1", "", with_files=True)
+    host.failure = ""
+    verbs.asking()
+    verbs.consider(undone)
+    await settle()
+    assert verb_for("blue1", world(machine("Absent"), states={}, half_made=verbs.half_made)) is None
 
 
 async def test_its_end_is_told_only_with_what_the_hypervisor_says_since():

@@ -83,42 +83,44 @@ def export(domain: Any, errand: Errand) -> None:
 def copy(host: Host, verb: CarryOut, errand: Errand) -> None:
     """A new machine like another one of this host (`errand.name` is its hypervisor id), with copies of its disks."""
     machine = verb.machine
-    if host.find(machine.machine, verb.id or machine.hypervisor_id) is not None:
-        return
-    if (stranger := host.named(machine.machine)) is not None:
+    found = host.find(machine.machine, verb.id or machine.hypervisor_id)
+    if found is None and (stranger := host.named(machine.machine)) is not None:
         raise HypervisorFailure(f"a machine of that name is there that is not Weft's (UUID {stranger.UUIDString()})")
     source = host.need(machine.machine, errand.name)
-    _at_rest(source, "copied")
     xml = config_of(source)
     names = _new_paths(read_domain(xml), machine.machine)
+
+    def make_disks() -> None:
+        for old, new in names.items():
+            if not os.path.exists(new):
+                _at_rest(source, "copied")
+                disks.copy_file(old, f"{new}{disks.NEW}")
+                _at_rest(source, "copied")
+                os.rename(f"{new}{disks.NEW}", new)
+
+    if found is not None:
+        make_disks()  # whoever began may have died before they were whole
+        return
+    _at_rest(source, "copied")
+    for path in names.values():
+        if os.path.exists(path):
+            raise HypervisorFailure(f"{path} is there already, and would be the copy's disk")
     mark = Mark(machine.machine, host.new_id(), tuple(names.values()))
     try:
         document = copied(xml, Copy(mark, verb.ports, names))
     except Unfit as unfit:
         raise HypervisorFailure(f"the machine that is copied: {unfit}") from unfit
-
-    def make_disks() -> None:
-        for old, new in names.items():
-            disks.copy_file(old, f"{new}{disks.NEW}")
-            os.rename(f"{new}{disks.NEW}", new)
-
     domain = make_domain(host, document, verb.ports, make_disks, tuple(names.values()))
     if domain.isActive():
         raise HypervisorFailure("read back it is not off")
 
 
 def _new_paths(source: DomainState, machine: str) -> dict[str, str]:
-    """Beside the source's: MACHINE.qcow2, MACHINE-vdb.qcow2 ... A disk that cannot be written to is shared.
-
-    Raises HypervisorFailure for a name that is taken.
-    """
+    """Beside the source's: MACHINE.qcow2, MACHINE-vdb.qcow2 ... A disk that cannot be written to is shared."""
     found: dict[str, str] = {}
     for place, disk in enumerate(one for one in source.disks if not one.read_only):
         stem = machine if place == 0 else f"{machine}-{disk.target}"
-        path = str(Path(disk.path).with_name(stem + (Path(disk.path).suffix or f".{disk.format}")))
-        if os.path.exists(path):
-            raise HypervisorFailure(f"{path} is there already, and would be the copy's disk")
-        found[disk.path] = path
+        found[disk.path] = str(Path(disk.path).with_name(stem + (Path(disk.path).suffix or f".{disk.format}")))
     return found
 
 

@@ -157,9 +157,9 @@ def advance(draft: Draft, command: AdvanceCreation) -> Decision:
     after = msgspec.structs.replace(creation, phase=command.phase, failure=command.failure)
     hypervisor = command.hypervisor or machine.properties.hypervisor
     if command.phase == "undoing":
-        return put_machine(draft, machine, creation=after, power_state="Off")
+        return put_machine(draft, machine, creation=after, power_state="Off", errand=None)
     if command.phase == "done":
-        return put_machine(draft, machine, creation=None, hypervisor=hypervisor)
+        return put_machine(draft, machine, creation=None, hypervisor=hypervisor, errand=None)
     note_place(draft, machine.resource_id, machine.properties.server)
     check_twins(draft, machine.resource_id, machine.properties)
     return put_machine(draft, machine, creation=after, hypervisor=hypervisor, power_state="Running")

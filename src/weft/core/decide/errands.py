@@ -1,5 +1,7 @@
 """BeginErrand and EndErrand: what a machine's host is asked to do to it once, and that it did.
 
+A machine that is copied is being made meanwhile: how that ends is creating.py's business.
+
 What the ledger does for it, before or after, goes with these in one transaction (Steps). Called through core.decide by
 control.errands.
 """
@@ -10,7 +12,10 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.machines import machine_named, machine_ref, note_place, put_machine, settled_machine
 from weft.model.errors import Conflict
 from weft.model.values import NewId
-from weft.model.workload import Errand
+from weft.model.workload import Creation, Errand
+
+COPY = "copy"
+"""The kind by which a host makes a new machine of another one that it has."""
 
 
 def begin(draft: Draft, command: BeginErrand) -> Decision:
@@ -29,6 +34,10 @@ def begin(draft: Draft, command: BeginErrand) -> Decision:
     if power == "Running" and p.power_state != power:
         note_place(draft, machine.resource_id, p.server)
         check_twins(draft, machine.resource_id, p)
+    if command.kind == COPY:
+        making = Creation(generation=draft.state.revision + 1, start=False)
+        # what marks it as made as a whole, its disks too
+        return put_machine(draft, machine, errand=errand, creation=making, made_as=f"{COPY} of {command.name}")
     return put_machine(draft, machine, errand=errand, power_state=power)
 
 

@@ -132,15 +132,6 @@ COPY = Script(
     + BINDING
     + CLAIMS
     + r"""
-function Get-Made {
-    param($Machine)
-    $files = ''
-    foreach ($drive in @(Get-VMHardDiskDrive -VM $Machine)) {
-        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $drive.Path
-    }
-    return $files
-}
-
 $source = Get-VM -Id $arguments.source
 $adapters = @(Get-VMNetworkAdapter -VM $source)
 if ($adapters.Count -ne @($arguments.adapters).Count) {
@@ -162,6 +153,7 @@ if ($fresh) {
 $claim = Get-ClaimPath -Machine $arguments.machine
 $before = @(Get-VM | ForEach-Object { [string]$_.Id })
 $machine = $null
+$disks = @()
 try {
     New-Claim -Path $claim -Machine $arguments.machine -Before $before -Target $target -Folders $folders
     if (Test-Path -LiteralPath $folder) {
@@ -177,14 +169,22 @@ try {
     if ($files.Count -ne 1) {
         throw ('Export-VM: {0} configurations of {1} in its export where one was meant' -f $files.Count, $source.Name)
     }
+    $others = @()
+    if (-not $fresh) {
+        $others = @(Get-ChildItem -LiteralPath $target -Recurse -File | ForEach-Object { $_.FullName })
+    }
     $places = @{ VirtualMachinePath = $target; VhdDestinationPath = $target; SnapshotFilePath = $target }
     $machine = Import-VM -Path $files[0].FullName -Copy -GenerateNewId @places
-    $files = Get-Made -Machine $machine
+    $new = @(Get-ChildItem -LiteralPath $target -Recurse -File | Where-Object { $_.FullName -notin $others })
+    $disks = @($new | Where-Object { ($_.Name -like '*.vhd*') -or ($_.Name -like '*.avhd*') })
+    $files = ''
+    foreach ($disk in $disks) {
+        $files = '{0}{1}{2}{3}' -f $files, $arguments.line, $arguments.made, $disk.FullName
+    }
     $notes = '{0}{1} {2}{3}' -f $arguments.defining, $arguments.machine, $machine.Id, $files
     Set-VM -VM $machine -Notes $notes -AutomaticStartAction 'Nothing'
     Rename-VM -VM $machine -NewName $arguments.name
     Get-VMSnapshot -VM $machine | ForEach-Object { Remove-VMSnapshot -VMSnapshot $_ }
-    $files = Get-Made -Machine $machine
     $left = @($arguments.adapters)
     $place = 0
     foreach ($adapter in @(Get-VMNetworkAdapter -VM $machine)) {
@@ -207,9 +207,10 @@ try {
     foreach ($one in $made) {
         $drives = @(Get-VMHardDiskDrive -VM $one)
         Remove-VM -VM $one -Force
-        foreach ($drive in $drives) {
-            if (Test-Path -LiteralPath $drive.Path) {
-                Remove-Item -LiteralPath $drive.Path -Force
+        $paths = @(@($drives | ForEach-Object { $_.Path }); @($disks | ForEach-Object { $_.FullName }))
+        foreach ($path in $paths) {
+            if (Test-Path -LiteralPath $path) {
+                Remove-Item -LiteralPath $path -Force
             }
         }
     }
@@ -226,7 +227,9 @@ try {
 """,
 )
 """See `copy_argument`. The copy has its own id, its own MAC addresses and none of the source's checkpoints, which would
-bring the source's addresses back. Of a running machine it has the disks as if the power had failed."""
+bring the source's addresses back. Of a running machine it has the disks as if the power had failed. Its
+notes name all disk files that came with it: those of checkpoints are merged into the others some time after they were
+removed, so the machine's drives do not tell yet which file stays."""
 
 REMOVE = Script(
     "remove",
