@@ -192,7 +192,7 @@ class HyperVDriver:
         own = await self._id_of(verb, verb.machine.machine, verb.id)
         if not own:
             raise self._failure(verb, _NOT_HERE)
-        state = reading.machine_state(await self._do(verb, reading.MACHINE, {"id": own}))
+        (state,) = reading.machine_states(await self._do(verb, reading.MACHINE, {"id": own}))
         wanted = [(port.instance_id, port.mac) for port in verb.ports]
         await self._do(verb, ports_scripts.SET_MACS, {"id": own, "adapters": self._pair(verb, state.adapters, wanted)})
 

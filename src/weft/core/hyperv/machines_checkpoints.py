@@ -143,9 +143,12 @@ READ_CHECKPOINT = Script(
     + ADAPTERS
     + _ONE
     + """
-$adapters = @(Get-VMNetworkAdapter -VMSnapshot $checkpoint | ForEach-Object { Read-Adapter -Adapter $_ })
+$held = @(Get-VMNetworkAdapter -VMSnapshot $checkpoint)
+$profiles = Read-Profiles -Adapters $held
+$owner = [string]$checkpoint.Id
+$adapters = @($held | ForEach-Object { Read-Adapter -Adapter $_ -Owner $owner -Profiles $profiles })
 [pscustomobject]@{
-    id = [string]$checkpoint.Id
+    id = $owner
     name = [string]$checkpoint.Name
     state = [string]$checkpoint.State
     adapters = $adapters

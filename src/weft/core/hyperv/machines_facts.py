@@ -23,34 +23,51 @@ _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 _READ = """
-function Read-Checkpoint {
-    param($Checkpoint)
-    $adapters = @(Get-VMNetworkAdapter -VMSnapshot $Checkpoint | ForEach-Object { Read-Adapter -Adapter $_ })
-    return [pscustomobject]@{
-        id = [string]$Checkpoint.Id
-        name = [string]$Checkpoint.Name
-        state = [string]$Checkpoint.State
-        adapters = $adapters
+function Read-Machines {
+    param($Machines)
+    $all = @($Machines)
+    $adapters = @()
+    $checkpoints = @()
+    if ($all.Count -gt 0) {
+        $adapters = @(Get-VMNetworkAdapter -VM $all | ForEach-Object { @{ owner = [string]$_.VMId; adapter = $_ } })
+        $checkpoints = @(Get-VMSnapshot -VM $all)
     }
-}
-
-function Read-Machine {
-    param($Machine)
-    $adapters = @(Get-VMNetworkAdapter -VM $Machine | ForEach-Object { Read-Adapter -Adapter $_ })
-    $checkpoints = @(Get-VMSnapshot -VM $Machine | ForEach-Object { Read-Checkpoint -Checkpoint $_ })
+    $kept = @()
+    foreach ($checkpoint in $checkpoints) {
+        $owner = [string]$checkpoint.Id
+        $kept = @($kept; @(Get-VMNetworkAdapter -VMSnapshot $checkpoint | ForEach-Object {
+            @{ owner = $owner; adapter = $_ }
+        }))
+    }
+    $every = @($adapters; $kept)
+    $profiles = Read-Profiles -Adapters @($every | ForEach-Object { $_.adapter })
     return [pscustomobject]@{
-        id = [string]$Machine.Id
-        name = [string]$Machine.Name
-        state = [string]$Machine.State
-        notes = [string]$Machine.Notes
-        path = [string]$Machine.Path
-        status = [string]$Machine.SecondaryOperationalStatus
-        clustered = [bool]$Machine.IsClustered
-        adapters = $adapters
-        checkpoints = $checkpoints
+        machines = @($all | ForEach-Object {
+            [pscustomobject]@{
+                id = [string]$_.Id
+                name = [string]$_.Name
+                state = [string]$_.State
+                notes = [string]$_.Notes
+                path = [string]$_.Path
+                status = [string]$_.SecondaryOperationalStatus
+                clustered = [bool]$_.IsClustered
+            }
+        })
+        checkpoints = @($checkpoints | ForEach-Object {
+            [pscustomobject]@{
+                machine = [string]$_.VMId
+                id = [string]$_.Id
+                name = [string]$_.Name
+                state = [string]$_.State
+            }
+        })
+        adapters = @($every | ForEach-Object {
+            Read-Adapter -Adapter $_.adapter -Owner $_.owner -Profiles $profiles
+        })
     }
 }
 """
+"""One call of each cmdlet for all machines, and one for each checkpoint: Get-VMNetworkAdapter takes one at a time."""
 
 FACTS = Script(
     "facts",
@@ -59,23 +76,30 @@ FACTS = Script(
     + CLAIMS
     + _READ
     + """
-$machines = @(Get-VM | ForEach-Object {
-    $machine = $_
-    try {
-        Read-Machine -Machine $machine
-    } catch {
-        $failure = $_
-        $left = @(Get-VM | Where-Object { [string]$_.Id -eq [string]$machine.Id })
-        if ($left.Count -gt 0) {
-            throw $failure
+$all = @(Get-VM)
+$parts = @()
+try {
+    $parts = @(Read-Machines -Machines $all)
+} catch {
+    # one of them went while it was read, or cannot be read: which?
+    $parts = @($all | ForEach-Object {
+        $machine = $_
+        try {
+            Read-Machines -Machines @($machine)
+        } catch {
+            $failure = $_
+            $left = @(Get-VM | Where-Object { [string]$_.Id -eq [string]$machine.Id })
+            if ($left.Count -gt 0) {
+                throw $failure
+            }
         }
-    }
-})
+    })
+}
 $switches = @(Get-VMSwitch | ForEach-Object { [string]$_.Name })
 $virtual = Get-VMHost
 $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
 [pscustomobject]@{
-    machines = $machines
+    parts = $parts
     switches = $switches
     host = [string]$virtual.Name
     claims = @(Read-Claims -Folder $virtual.VirtualMachinePath)
@@ -94,7 +118,9 @@ MACHINE = Script(
     + _READ
     + """
 $machine = Get-VM -Id $arguments.id
-Read-Machine -Machine $machine | ConvertTo-Json -Depth 8 -Compress
+[pscustomobject]@{
+    parts = @(Read-Machines -Machines @($machine))
+} | ConvertTo-Json -Depth 8 -Compress
 """,
 )
 """{id}: one machine as FACTS has it."""
@@ -160,27 +186,28 @@ class Restored(msgspec.Struct, frozen=True):
 
 def found(answer: Mapping[str, Any]) -> Found:
     """What FACTS wrote. Raises the errors of a mapping that is none of ours (KeyError, ValueError, TypeError)."""
-    machines = tuple(machine_state(one) for one in answer["machines"])
+    told = {_id(one["id"]): one for one in _of(answer, "machines")}
+    machines = machine_states(answer)
     ends = _mac(answer["first"]), _mac(answer["last"])
     state = HypervisorState(
         machines, ends if all(ends) else None, tuple(answer["switches"]), boot=str(answer["boot"] or "")
     )
-    notes = {_id(one["id"]): str(one["notes"] or "") for one in answer["machines"]}
-    places = {_id(one["id"]): str(one["path"] or "") for one in answer["machines"]}
-    begun = [Begun(one, notes[one.id], places[one.id]) for one in machines]
+    notes = {own: str(one["notes"] or "") for own, one in told.items()}
+    begun = [Begun(one, notes[one.id], str(told[one.id]["path"] or "")) for one in machines]
     return Found(state, notes, tuple(leavings(begun, answer["host"], answer["claims"])))
 
 
 def fingerprint(facts: Mapping[str, Any]) -> tuple[str, ...]:
     """What PULSE would have written when FACTS wrote this."""
-    machines = facts["machines"]
-    pieces = [adapter for one in machines for adapter in one["adapters"]]
+    machines, checkpoints = _of(facts, "machines"), _of(facts, "checkpoints")
+    kept = {one["id"] for one in checkpoints}
+    adapters = [one for one in _of(facts, "adapters") if one["owner"] not in kept]
     return tuple(
         sorted(
             [
                 *(f"{one['id']} {one['state']} {one['status']} {one['clustered']} {one['name']}" for one in machines),
-                *(f"{one['id']} {one['mac']} {one['dynamic']} {one['switch'] or ''}" for one in pieces),
-                *(f"{one['id']} {one['name']}" for machine in machines for one in machine["checkpoints"]),
+                *(f"{one['id']} {one['mac']} {one['dynamic']} {one['switch'] or ''}" for one in adapters),
+                *(f"{one['id']} {one['name']}" for one in checkpoints),
             ]
         )
     )
@@ -191,17 +218,38 @@ def pulse_fingerprint(answer: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted([*answer["machines"], *answer["adapters"], *answer["checkpoints"]]))
 
 
-def machine_state(answer: Mapping[str, Any]) -> MachineState:
-    """What MACHINE wrote."""
+def machine_states(answer: Mapping[str, Any]) -> tuple[MachineState, ...]:
+    """What FACTS or MACHINE wrote of machines, in the host's order."""
+    adapters = _by("owner", _of(answer, "adapters"))
+    checkpoints = _by("machine", _of(answer, "checkpoints"))
+    return tuple(_machine_state(one, adapters, checkpoints) for one in _of(answer, "machines"))
+
+
+def _of(answer: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    return [one for part in answer["parts"] for one in part[kind]]
+
+
+def _by(member: str, answers: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for one in answers:
+        found.setdefault(_id(one[member]), []).append(one)
+    return found
+
+
+_Told = Mapping[str, list[Mapping[str, Any]]]
+
+
+def _machine_state(answer: Mapping[str, Any], adapters: _Told, checkpoints: _Told) -> MachineState:
     own = _id(answer["id"])
+    kept = ({**one, "adapters": adapters.get(_id(one["id"]), [])} for one in checkpoints.get(own, []))
     return MachineState(
         marked(str(answer["notes"] or ""), own),
         power_of(answer["state"]),
         migrating=str(answer["status"]) == "MigratingVirtualMachine",
         id=own,
         name=answer["name"],
-        adapters=_adapters(answer["adapters"]),
-        checkpoints=tuple(checkpoint_state(one) for one in answer["checkpoints"]),
+        adapters=_adapters(adapters.get(own, [])),
+        checkpoints=tuple(map(checkpoint_state, kept)),
         clustered=bool(answer["clustered"]),
     )
 

@@ -4,43 +4,44 @@ there, APPLY does the difference. What they take and write: weft.core.hyperv.fou
 APPLY does one change after another and stops at the first that fails; whoever runs it reads again and compares again.
 """
 
+from weft.core.hyperv.machines_ports import PROFILES
 from weft.core.hyperv.script import PROLOGUE, Script
 
-PROFILE_FEATURE = "9940cd46-8b06-43bb-b9d5-93d50381fd56"
-"""The port profile among a port's features (Msvm_EthernetSwitchPortProfileSettingData)."""
+_PHYSICAL = """
+# Takes Adapter: name of the physical adapter that carries the tunnels.
+$physical = @(Get-NetAdapter | Where-Object { $_.Name -eq $arguments.Adapter })
+"""
 
 FOUND = Script(
     "network virtualization: read",
     PROLOGUE
-    + f"""
-# Takes Adapter: name of the physical adapter that carries the tunnels.
-$physical = @(Get-NetAdapter | Where-Object {{ $_.Name -eq $arguments.Adapter }})
+    + PROFILES
+    + _PHYSICAL
+    + """
 $index = $null
-if ($physical.Count -eq 1) {{ $index = $physical[0].InterfaceIndex }}
-$unbound = @(Get-NetAdapterBinding | Where-Object {{
+if ($physical.Count -eq 1) { $index = $physical[0].InterfaceIndex }
+$unbound = @(Get-NetAdapterBinding | Where-Object {
     $_.Name -eq $arguments.Adapter -and $_.ComponentID -eq 'ms_netwnv' -and -not $_.Enabled
-}})
-$adapters = @(Get-VM | ForEach-Object {{
-    $machine = $_
-    Get-VMNetworkAdapter -VM $machine | ForEach-Object {{
-        $features = @(Get-VMSwitchExtensionPortFeature -VMNetworkAdapter $_ -FeatureId '{PROFILE_FEATURE}')
-        $owner = ''
-        if ($features.Count -eq 1) {{ $owner = [string]$features[0].SettingData.ProfileId }}
-        [pscustomobject]@{{
-            MachineId = [string]$machine.Id
-            Machine = $machine.Name
-            Id = $_.Id
-            MacAddress = $_.MacAddress
-            VirtualSubnetId = $_.VirtualSubnetId
-            ProfileId = $owner
-        }}
-    }}
-}})
-[pscustomobject]@{{
+})
+$machines = @(Get-VM)
+$held = @()
+if ($machines.Count -gt 0) { $held = @(Get-VMNetworkAdapter -VM $machines) }
+$profiles = Read-Profiles -Adapters $held
+$adapters = @($held | ForEach-Object {
+    [pscustomobject]@{
+        MachineId = [string]$_.VMId
+        Machine = $_.VMName
+        Id = $_.Id
+        MacAddress = $_.MacAddress
+        VirtualSubnetId = $_.VirtualSubnetId
+        ProfileId = $profiles[[string]$_.Id]
+    }
+})
+[pscustomobject]@{
     InterfaceIndex = $index
     Unbound = $unbound.Count -gt 0
-    LookupRecords = @(Get-NetVirtualizationLookupRecord | ForEach-Object {{
-        [pscustomobject]@{{
+    LookupRecords = @(Get-NetVirtualizationLookupRecord | ForEach-Object {
+        [pscustomobject]@{
             CustomerAddress = $_.CustomerAddress
             VirtualSubnetId = $_.VirtualSubnetID
             MacAddress = $_.MACAddress
@@ -49,46 +50,46 @@ $adapters = @(Get-VM | ForEach-Object {{
             Type = [string]$_.Type
             Context = $_.Context
             CustomerId = [string]$_.CustomerID
-        }}
-    }})
-    CustomerRoutes = @(Get-NetVirtualizationCustomerRoute | ForEach-Object {{
-        [pscustomobject]@{{
+        }
+    })
+    CustomerRoutes = @(Get-NetVirtualizationCustomerRoute | ForEach-Object {
+        [pscustomobject]@{
             RoutingDomainId = $_.RoutingDomainID
             VirtualSubnetId = $_.VirtualSubnetID
             DestinationPrefix = $_.DestinationPrefix
             NextHop = $_.NextHop
             Metric = $_.Metric
-        }}
-    }})
-    ProviderAddresses = @(Get-NetVirtualizationProviderAddress | ForEach-Object {{
-        [pscustomobject]@{{
+        }
+    })
+    ProviderAddresses = @(Get-NetVirtualizationProviderAddress | ForEach-Object {
+        [pscustomobject]@{
             ProviderAddress = $_.ProviderAddress
             PrefixLength = $_.PrefixLength
             VlanId = $_.VlanID
             InterfaceIndex = $_.InterfaceIndex
             ManagedByCluster = [bool]$_.ManagedByCluster
-        }}
-    }})
-    ProviderRoutes = @(Get-NetVirtualizationProviderRoute | ForEach-Object {{
-        [pscustomobject]@{{
+        }
+    })
+    ProviderRoutes = @(Get-NetVirtualizationProviderRoute | ForEach-Object {
+        [pscustomobject]@{
             DestinationPrefix = $_.DestinationPrefix
             NextHop = $_.NextHop
             Metric = $_.Metric
             InterfaceIndex = $_.InterfaceIndex
-        }}
-    }})
+        }
+    })
     Adapters = $adapters
-}} | ConvertTo-Json -Depth 8 -Compress
+} | ConvertTo-Json -Depth 8 -Compress
 """,
 )
 
 APPLY = Script(
     "network virtualization: change",
     PROLOGUE
+    + _PHYSICAL
     + """
-# Takes Adapter and Changes (weft.core.hyperv.differences.Changes); each kind in the order in which it is safe.
+# Takes Changes too (weft.core.hyperv.differences.Changes); each kind in the order in which it is safe.
 $changes = $arguments.Changes
-$physical = @(Get-NetAdapter | Where-Object { $_.Name -eq $arguments.Adapter })
 if ($physical.Count -ne 1) { throw ('This host has no network adapter named {0}.' -f $arguments.Adapter) }
 $index = $physical[0].InterfaceIndex
 
@@ -204,12 +205,16 @@ foreach ($one in @($changes.AddCustomerRoutes)) {
     }
     New-NetVirtualizationCustomerRoute @values | Out-Null
 }
+$ports = @{}
+$wanted = @($changes.SetPorts | ForEach-Object { $_.MachineId })
+$machines = @(Get-VM | Where-Object { $wanted -contains [string]$_.Id })
+if ($machines.Count -gt 0) {
+    foreach ($adapter in @(Get-VMNetworkAdapter -VM $machines)) { $ports[[string]$adapter.Id] = $adapter }
+}
 foreach ($one in @($changes.SetPorts)) {
-    $machines = @(Get-VM | Where-Object { [string]$_.Id -eq $one.MachineId })
-    $every = @($machines | ForEach-Object { Get-VMNetworkAdapter -VM $_ })
-    $adapters = @($every | Where-Object { $_.Id -eq $one.AdapterId })
-    if ($adapters.Count -ne 1) { throw ('Machine {0} has no adapter {1} any more.' -f $one.MachineId, $one.AdapterId) }
-    Set-VMNetworkAdapter -VMNetworkAdapter $adapters[0] -VirtualSubnetId $one.VirtualSubnetId
+    $adapter = $ports[$one.AdapterId]
+    if ($null -eq $adapter) { throw ('Machine {0} has no adapter {1} any more.' -f $one.MachineId, $one.AdapterId) }
+    Set-VMNetworkAdapter -VMNetworkAdapter $adapter -VirtualSubnetId $one.VirtualSubnetId
 }
 foreach ($one in @($changes.RemoveLookupRecords)) {
     Remove-NetVirtualizationLookupRecord -InputObject (Get-LookupRecord -Record $one)

@@ -4,7 +4,7 @@ The order is that of the five steps by which Network Virtualization is set up by
 lookup records and customer routes, provider address and route of the one and of the other host, VSIDs of the ports.
 """
 
-from weft.core.hyperv.network_scripts import PROFILE_FEATURE
+from weft.core.hyperv.machines_ports import PROFILE_FEATURE
 
 BEGIN = """# Written by Weft: makes the host that it is for match its policy. Run it there, as an administrator.
 # Each thing is looked up before it is changed, so it may run any number of times; it prints what it changes.

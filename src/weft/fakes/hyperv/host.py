@@ -5,6 +5,7 @@ it. What a host refuses raises HyperVError with the text of the hypervisor.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,6 +86,8 @@ class FakeHost(Host):
         super().__init__(name, ipv4)
         self.around = around
         self.trouble = Trouble()
+        self.calls: Counter[str] = Counter()
+        """How often each cmdlet was called: what is piped into one, each by itself."""
         self.log = EventLog()
         self.files = Files(shared)
         self.switches: list[str] = ["Virtual Switch"]
@@ -98,6 +101,8 @@ class FakeHost(Host):
         self.machine_path = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"
         self.disk_path = "C:\\Users\\Public\\Documents\\Hyper-V\\Virtual Hard Disks"
         self.range_in_registry = True
+        self.feature_ids = ""
+        """InstanceID of all port features, should a host name them otherwise than the fake does."""
         self.slow_merges = False
         """Disks of removed checkpoints are merged only when `finish_merges` is called: Hyper-V does so behind one."""
         self._merges: list[tuple[Vm, VmCheckpoint]] = []

@@ -14,7 +14,7 @@ from weft.model.records import Errand, Machine
 OWN = "5f0c2b1e-0000-4000-8000-000000000001"
 WEB = Machine("web1", "Running", (), "")
 BOOT = "11/29/2026 08:00:00"
-EMPTY = {"machines": [], "switches": ["sw"], "first": "", "last": "", "boot": BOOT, "host": "H", "claims": []}
+EMPTY = {"parts": [], "switches": ["sw"], "first": "", "last": "", "boot": BOOT, "host": "H", "claims": []}
 
 
 class Line:
@@ -54,7 +54,7 @@ async def test_a_host_that_cannot_be_asked_is_named(error, words):
 
 async def test_an_answer_that_makes_no_sense_is_an_error_and_not_an_empty_host():
     with pytest.raises(HypervisorFailure, match="host1: facts: the answer makes no sense: KeyError"):
-        await driver(answer={"machines": []}).facts()
+        await driver(answer={"parts": []}).facts()
 
 
 async def test_a_cmdlet_that_fails_is_told_with_host_machine_and_cmdlet():

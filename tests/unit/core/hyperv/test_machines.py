@@ -84,48 +84,39 @@ def test_the_files_that_were_made_stand_in_the_notes():
     assert notes.disks_of("weft: web1") == ()
 
 
-def answer(**changed):
-    one = {
-        "id": OWN.upper(),
-        "name": "Web Nr. 1",
-        "state": "Running",
-        "notes": NOTES,
-        "status": "MigratingVirtualMachine",
-        "clustered": True,
-        "path": "D:\\vms\\web1",
-        "adapters": [
-            {
-                "id": "Microsoft:A\\B",
-                "name": "eth0",
-                "mac": "001DD8B71C01",
-                "dynamic": False,
-                "switch": "sw",
-                "profile": "{9C7C1E6E-0000-4000-8000-000000000009}",
-            }
-        ],
-        "checkpoints": [
-            {
-                "id": OTHER.upper(),
-                "name": "before",
-                "state": "Saved",
-                "adapters": [
-                    {
-                        "id": "x",
-                        "name": "eth0",
-                        "mac": "",
-                        "dynamic": True,
-                        "switch": None,
-                        "profile": "{00000000-0000-0000-0000-000000000000}",
-                    }
-                ],
-            }
-        ],
-    }
-    return {**one, **changed}
+MACHINE = {
+    "id": OWN.upper(),
+    "name": "Web Nr. 1",
+    "state": "Running",
+    "notes": NOTES,
+    "status": "MigratingVirtualMachine",
+    "clustered": True,
+    "path": "D:\\vms\\web1",
+}
+ADAPTER = {
+    "owner": OWN.upper(),
+    "id": "Microsoft:A\\B",
+    "name": "eth0",
+    "mac": "001DD8B71C01",
+    "dynamic": False,
+    "switch": "sw",
+    "profile": "{9C7C1E6E-0000-4000-8000-000000000009}",
+}
+KEPT = {
+    "owner": OTHER.upper(),
+    "id": "x",
+    "name": "eth0",
+    "mac": "",
+    "dynamic": True,
+    "switch": None,
+    "profile": "{00000000-0000-0000-0000-000000000000}",
+}
+CHECKPOINT = {"machine": OWN.upper(), "id": OTHER.upper(), "name": "before", "state": "Saved"}
+PART = {"machines": [MACHINE], "adapters": [ADAPTER, KEPT], "checkpoints": [CHECKPOINT]}
 
 
 def test_a_machine_as_it_is_told():
-    state = facts.machine_state(answer())
+    (state,) = facts.machine_states({"parts": [PART]})
     assert (state.machine, state.power, state.id, state.name) == ("web1", "Running", OWN, "Web Nr. 1")
     assert (state.migrating, state.clustered, state.awaited) == (True, True, False)
     (one,) = state.adapters
@@ -138,13 +129,13 @@ def test_a_machine_as_it_is_told():
 
 
 def test_the_host_as_it_is_told():
-    told = {"machines": [answer()], "switches": ["sw"], "first": "00155D010A00", "last": "00155D010AFF", "boot": "b1"}
+    told = {"parts": [PART], "switches": ["sw"], "first": "00155D010A00", "last": "00155D010AFF", "boot": "b1"}
     told |= {"host": "HV1", "claims": []}
     found = facts.found(told)
     assert found.state.dynamic_range == (0x00155D010A00, 0x00155D010AFF)
     assert (found.state.switches, found.state.boot) == (("sw",), "b1")
     assert found.notes == {OWN: NOTES}
-    assert facts.found({**told, "machines": [], "first": "", "last": ""}).state.dynamic_range is None
+    assert facts.found({**told, "parts": [], "first": "", "last": ""}).state.dynamic_range is None
 
 
 def test_a_restored_machine_is_known_by_its_id_whatever_the_language():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from weft.fakes.hyperv.cmdlets import objects
 from weft.fakes.hyperv.cmdlets.adapters import Found
 from weft.fakes.hyperv.cmdlets.spec import Spec, adapter_of, listed, machines
 from weft.fakes.hyperv.host import FakeHost, HyperVError
@@ -28,8 +29,8 @@ def _check_feature(call: Call) -> None:
         raise NotUnderstood("a feature other than the port profile")
 
 
-def _record(values: dict[str, Any], subject: object = None) -> Record:
-    settings = Record(values, "Msvm_EthernetSwitchPortProfileSettingData")
+def _record(values: dict[str, Any], instance: str, subject: object = None) -> Record:
+    settings = Record({"InstanceID": instance, **values}, "Msvm_EthernetSwitchPortProfileSettingData")
     return Record(
         {
             "Id": Guid(PORT_PROFILE),
@@ -44,7 +45,7 @@ def _record(values: dict[str, Any], subject: object = None) -> Record:
 
 def _template(host: FakeHost, call: Call) -> Iterator[Record]:
     _check_feature(call)
-    yield _record(dict(_BLANK))
+    yield _record(dict(_BLANK), f"Microsoft:Definition\\{PORT_PROFILE.upper()}\\Default")
 
 
 def _chosen(host: FakeHost, call: Call) -> Iterator[Found]:
@@ -61,9 +62,11 @@ def _chosen(host: FakeHost, call: Call) -> Iterator[Found]:
 
 def _get(host: FakeHost, call: Call) -> Iterator[Record]:
     _check_feature(call)
-    for vm, _, nic in list(_chosen(host, call)):
+    for vm, taken, nic in list(_chosen(host, call)):
         if nic.profile is not None:
-            yield _record(dict(nic.profile.values), (vm.id, nic.id))
+            # the setting's id begins with that of the adapter's connection, which begins with the adapter's [?]
+            instance = f"{objects.adapter_id(vm, nic, taken)}\\C\\{PORT_PROFILE.upper()}\\{nic.id.upper()}"
+            yield _record(dict(nic.profile.values), host.feature_ids or instance, (vm.id, nic.id))
 
 
 def _profile(call: Call) -> Profile:
@@ -71,7 +74,7 @@ def _profile(call: Call) -> Profile:
     feature = call.get("VMSwitchExtensionFeature")
     if not isinstance(feature, Record) or feature.kind != _FEATURE:
         raise NotUnderstood("-VMSwitchExtensionFeature with something else than a feature")
-    values = dict(feature.get("SettingData").items())
+    values = {name: value for name, value in feature.get("SettingData").items() if name != "InstanceID"}
     for name, longest in (_TEXTS | _LABELS).items():
         if len(str(values[name])) > longest:
             raise HyperVError(f"Failed to apply feature settings. {name} is longer than {longest} characters.")

@@ -63,10 +63,9 @@ def machine(host: FakeHost, vm: Vm) -> Record:
 
 def adapter(host: FakeHost, vm: Vm, nic: Nic, taken: VmCheckpoint | None = None) -> Record:
     """Of a machine, or as a checkpoint has it."""
-    owner = taken.id if taken is not None else vm.id
     return Record(
         {
-            "Id": f"Microsoft:{owner.upper()}\\{nic.id.upper()}",
+            "Id": adapter_id(vm, nic, taken),
             "Name": nic.name,
             "VMName": vm.name,
             "VMId": Guid(vm.id),
@@ -86,6 +85,11 @@ def adapter(host: FakeHost, vm: Vm, nic: Nic, taken: VmCheckpoint | None = None)
         NIC,
         (vm.id, taken.id if taken is not None else "", nic.id),
     )
+
+
+def adapter_id(vm: Vm, nic: Nic, taken: VmCheckpoint | None = None) -> str:
+    owner = taken.id if taken is not None else vm.id
+    return f"Microsoft:{owner.upper()}\\{nic.id.upper()}"
 
 
 def checkpoint(host: FakeHost, vm: Vm, taken: VmCheckpoint) -> Record:

@@ -83,6 +83,7 @@ def _takes(spec: Spec, parameter: str, value: Any) -> bool:
 
 def _run(host: FakeHost, spec: Spec, call: Call) -> Iterator[Any]:
     trouble = host.trouble
+    host.calls[spec.name] += 1
     hand = trouble.before.pop(spec.name, None)
     if hand is not None:
         hand()
