@@ -327,7 +327,7 @@ async def test_story_1_7_a_static_copy_made_by_hand_is_named_before_it_starts(de
     two.stranger("web1-clone", parse_mac(mac), nic["instanceId"], power="Off")
     found = await clashes(desk, "foreign", "foreign")
     assert {tuple(refs(one)) for one in found} == {
-        ("/networkInterfaces/web1-eth0", "/servers/host2/ports/web1-clone.id-of-we")
+        ("/networkInterfaces/web1-eth0", "/servers/host2/machines/web1-clone.id-of-we")
     }
     assert len((await desk.get("/weft/v1/virtualMachines/web1"))["properties"]["conflicts"]) == 2
     two.stranger("web1-clone", parse_mac(M), power="Off")

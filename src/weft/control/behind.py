@@ -20,7 +20,7 @@ from weft.control.twins import newcomers
 from weft.control.writer import Writer
 from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.changes import Commit, LeaseChange, ResourceChange
-from weft.core.commands import Actor, Command
+from weft.core.commands import Actor, Command, Seen
 from weft.core.conflicts import Conflict
 from weft.core.findings import port_ref
 from weft.core.guest_adapters import interfaces_of
@@ -30,9 +30,10 @@ from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.core.strangers import pinned
 from weft.model.errors import Refusal
+from weft.model.hypervisor import AdapterState
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import Facts, SeenMac
+from weft.wire.messages import Facts
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class Behind:
         """Servers by MAC address of machines there whose findings depend on who has it."""
         self._watching: dict[str, set[int]] = {}
         """The other way round."""
+        self._ports: dict[str, dict[tuple[int, str], str]] = {}
+        """By server, by MAC address and port: the stranger that has it, as its hypervisor last said."""
 
     def conflicts(self) -> list[Conflict]:
         """Every finding, as it is now. Of a host whose agent has gone nobody knows."""
@@ -109,23 +112,37 @@ class Behind:
         """Its agent has gone: nobody knows what is there now."""
         self._findings.replace(self._state, server, ())
         self._settled.pop(server, None)
+        self._ports.pop(server, None)
         self._watch(server, set())
         del self._watching[server]
 
-    def seen(self, server: str, session: Session) -> tuple[SeenMac, ...]:
-        """MAC addresses of strangers on a host, by what its hypervisor tells: those that its switches do not show. One
-        that is off has its addresses too, but stands in nobody's way who has them already."""
-        if session.facts.hypervisor is None:
-            return ()
-        shown = {one.mac for one in session.facts.seen if not one.learnt}
-        found = []
-        for told, _ in self._told(server, session.facts):
-            for at, adapter in enumerate(told.machine.adapters if told.role == STRANGER else ()):
-                idle = told.machine.power != "Running" and self._is_held_by_ours(adapter.mac)
-                if adapter.mac and adapter.switch and adapter.mac not in shown and not idle:
-                    port = port_ref(self._publisher.spelled(server), told.machine, at).rpartition("/")[2]
-                    found.append(SeenMac(adapter.mac, port, adapter.switch))
+    def seen(self, server: str, session: Session) -> tuple[Seen, ...]:
+        """MAC addresses on a host that are none of ours: what its switches show, each by its machine's name where the
+        hypervisor tells whose port it is, and those of strangers that they do not show. One that is off has its
+        addresses too, but stands in nobody's way who has them already."""
+        facts = session.facts
+        strangers = list(self._strangers(server, facts))
+        if facts.hypervisor is not None:
+            self._ports[server] = {(mac.mac, mac.name): name for mac, name, _ in strangers if mac.name}
+        names = self._ports.get(server, {})
+        shown = {one.mac for one in facts.seen if not one.learnt}
+        found = [
+            Seen(one.mac, names.get((one.mac, one.port), one.port), one.bridge, one.vlan, one.learnt)
+            for one in facts.seen
+        ]
+        for adapter, name, runs in strangers:
+            idle = not runs and self._is_held_by_ours(adapter.mac)
+            if adapter.switch and adapter.mac not in shown and not idle:
+                found.append(Seen(adapter.mac, name, adapter.switch, off=not runs))
         return tuple(found)
+
+    def _strangers(self, server: str, facts: Facts) -> Iterator[tuple[AdapterState, str, bool]]:
+        """Adapters with an address of machines that are not ours here, what they are called, and whether they run."""
+        for told, _ in self._told(server, facts) if facts.hypervisor is not None else ():
+            for at, adapter in enumerate(told.machine.adapters if told.role == STRANGER else ()):
+                if adapter.mac:
+                    ref = port_ref(self._publisher.spelled(server), told.machine, at)
+                    yield adapter, ref.rpartition("/")[2], told.machine.power == "Running"
 
     def _is_held_by_ours(self, mac: int) -> bool:
         return any(one.kind == "networkInterface" for one in present(self._state.lease(MAC_SCOPE, mac)))

@@ -29,7 +29,7 @@ from weft.control.writer import Encode, Submitted, Writer
 from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, Batch, Command, Decision, ImportMachine
 from weft.core.conflicts import Conflict as Clash
-from weft.core.conflicts import by_kind, conflicts, conflicts_of
+from weft.core.conflicts import conflicts, conflicts_of, joined
 from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.errors import Conflict
@@ -119,8 +119,8 @@ class Controller:
         machine."""
         behind = self._observations.behind
         if machine:
-            return by_kind([*conflicts_of(self.state, machine), *behind.conflicts_of(machine)])
-        return by_kind([*conflicts(self.state), *behind.conflicts()])
+            return joined(conflicts_of(self.state, machine), behind.conflicts_of(machine))
+        return joined(conflicts(self.state), behind.conflicts())
 
     def _sample(self) -> None:
         self._usage.sample(self.now().ledger)

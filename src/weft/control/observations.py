@@ -20,7 +20,7 @@ from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import Refusal, StoreUnavailable
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import MachineFact, SeenMac
+from weft.wire.messages import MachineFact
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Observations:
         self.behind = Behind(writer, publisher, is_busy, may_come_back, self.heard)
         self._heard: set[str] = set()
         self._news = asyncio.Event()
-        self._noted: dict[str, tuple[SeenMac, ...]] = {}
+        self._noted: dict[str, tuple[Seen, ...]] = {}
         """By server: what was last brought into the ledger."""
         self._doubtful: dict[str, set[int]] = {}
         """By server: those of its MAC addresses to which something has happened since."""
@@ -105,17 +105,15 @@ class Observations:
         await self.behind.take_in(server, session)
 
     async def _note_seen(self, server: str, session: Session) -> None:
-        facts = session.facts
         if not _has_looked(session):
             return
-        before, seen = self._noted.get(server), (*facts.seen, *self.behind.seen(server, session))
+        before, seen = self._noted.get(server), self.behind.seen(server, session)
         doubtful = self._doubtful.pop(server, set())
         only = None if before is None else frozenset(doubtful | _differing(before, seen))
         if only == frozenset() or (before is None and not seen and not self._has_ports(server)):
             return
         self._remember(server, seen)
-        news = (one for one in seen if only is None or one.mac in only)
-        told = tuple(Seen(one.mac, one.port, one.bridge, one.vlan, one.learnt) for one in news)
+        told = tuple(one for one in seen if only is None or one.mac in only)
         try:
             await self._writer.submit(NoteSeen(server, told, only), _agent(server))
         except BaseException:
@@ -125,7 +123,7 @@ class Observations:
     def _has_ports(self, server: str) -> bool:
         return bool(self._writer.state.addresses.notable.ports.get(server))
 
-    def _remember(self, server: str, seen: tuple[SeenMac, ...]) -> None:
+    def _remember(self, server: str, seen: tuple[Seen, ...]) -> None:
         macs = {one.mac for one in seen}
         for mac in self._macs_of.get(server, set()) - macs:
             self._seen_by[mac].discard(server)
@@ -171,7 +169,7 @@ def _is_first_sight(change: LeaseChange) -> bool:
     return bool(now) and not present(change.before) and all(holder.kind == "port" for holder in now)
 
 
-def _differing(before: tuple[SeenMac, ...], seen: tuple[SeenMac, ...]) -> set[int]:
+def _differing(before: tuple[Seen, ...], seen: tuple[Seen, ...]) -> set[int]:
     """MAC addresses that came, went, or are elsewhere."""
     if before is seen or before == seen:
         return set()

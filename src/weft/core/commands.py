@@ -295,11 +295,13 @@ class Seen(msgspec.Struct, frozen=True):
 
     mac: int
     port: str
-    """Name of the port, such as vnet3."""
+    """Name of the port, such as vnet3, or of the machine that has it."""
     bridge: str = ""
     vlan: int = 0
     learnt: bool = False
     """From a switch's table of learnt addresses; otherwise the hypervisor put it on the port (attached-mac)."""
+    off: bool = False
+    """Not on a switch: `port` is a machine that the hypervisor has and that does not run, with this address."""
 
 
 class NoteSeen(msgspec.Struct, frozen=True):

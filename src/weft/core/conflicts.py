@@ -5,7 +5,7 @@ ranges, never by the ledger (core.notable keeps what is to be looked at). What i
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 import msgspec
 
@@ -13,7 +13,7 @@ from weft.core.cmdlets import REGISTRY_VALUES, set_vm_host
 from weft.core.decide.places import places_of
 from weft.core.host_ranges import Overlap, overlaps
 from weft.core.index import last_id
-from weft.core.notable import Place
+from weft.core.notable import Place, is_off, present
 from weft.core.state import State
 from weft.core.words import address_text, place_text
 from weft.model.leases import MAC_SCOPE, Holder, Lease
@@ -74,6 +74,14 @@ def conflicts_of(state: State, machine: str) -> list[Conflict]:
     return by_kind(answer)
 
 
+def joined(ledger: Iterable[Conflict], told: Iterable[Conflict]) -> list[Conflict]:
+    """By kind. Where a host tells of a clash that the ledger has too, what it says is more: it knows the machine."""
+    every = tuple(told)
+    said = {(one.address, one.holders) for one in every if one.kind == FOREIGN}
+    rest = (one for one in ledger if one.kind != FOREIGN or (one.address, one.holders) not in said)
+    return by_kind([*rest, *every])
+
+
 def by_kind(found: Iterable[Conflict]) -> list[Conflict]:
     """In the order of kinds, each once, else as they come."""
     return sorted(dict.fromkeys(found), key=lambda one: _ORDER[one.kind])
@@ -90,7 +98,7 @@ def _contested(state: State, place: Place) -> Iterator[Conflict]:
         if place[0] == MAC_SCOPE and not state.meet(one.domain, other.domain):
             continue
         if other.kind != "networkInterface":
-            yield _foreign(state, lease, one, other)
+            yield _foreign(state, lease, (one, other))
         elif _running(state, one) is not None and (twin := _running(state, other)) is not None:
             yield _active_twin(state, lease, (one, other), twin)
 
@@ -118,9 +126,24 @@ def _active_twin(state: State, lease: Lease, pair: tuple[Holder, Holder], twin: 
     )
 
 
-def _foreign(state: State, lease: Lease, one: Holder, other: Holder) -> Conflict:
+def foreign_beside(state: State, mac: int, port: str, called: str) -> Iterator[Conflict]:
+    """The clashes of a stranger's port with interfaces of ours, in which it is called by its machine's name."""
+    lease = state.lease(MAC_SCOPE, mac) if mac else None
+    if lease is None:
+        return
+    holders = present(lease)
+    ports = [one for one in holders if one.kind == "port" and one.ref.lower() == port.lower()]
+    for one, other in product(holders, ports):
+        if one.kind == "networkInterface" and state.meet(one.domain, other.domain):
+            yield _foreign(state, lease, (one, other), called)
+
+
+def _foreign(state: State, lease: Lease, pair: tuple[Holder, Holder], called: str = "") -> Conflict:
+    one, other = pair
     machine = state.machine_of(one.ref.rpartition("/")[2]) if one.kind == "networkInterface" else None
-    remedy = f"{other.ref} has it, which is none of ours: give that another address or disconnect it"
+    has = "is off and has it" if is_off(other) else "has it"
+    remedy = f"{called or other.ref} {has}, and is none of ours: give that another address"
+    remedy += "" if is_off(other) else " or disconnect it"
     command = ""
     if machine is not None:
         remedy += f", or give {machine.resource_id} another"

@@ -6,7 +6,7 @@ machine at a time; costs by its adapters and checkpoints.
 
 from collections.abc import Iterator
 
-from weft.core.conflicts import ACTIVE_TWIN, DRIFT, FOREIGN, Conflict
+from weft.core.conflicts import ACTIVE_TWIN, DRIFT, FOREIGN, Conflict, foreign_beside
 from weft.core.decide.bindings import INTERFACES, user_of
 from weft.core.decide.host_checkpoints import checkpoints_of
 from weft.core.decide.ip_configurations import Interface
@@ -16,7 +16,7 @@ from weft.core.decide.places import domain_of, mac_of
 from weft.core.guest_adapters import fitted, interfaces_of
 from weft.core.index import last_id
 from weft.core.naming import slug
-from weft.core.notable import present, server_of_port
+from weft.core.notable import OFF, present, server_of_port
 from weft.core.state import State
 from weft.core.words import place_text
 from weft.model.hypervisor import AdapterState, MachineState
@@ -29,10 +29,11 @@ User = tuple[Holder, str]
 
 
 def port_ref(server: str, told: MachineState, at: int) -> str:
-    """How a stranger's adapter number `at` is named: by its machine, for its hypervisor may have no switch to see it
-    on."""
+    """How a stranger's adapter number `at` is named: by its machine, for a hypervisor may have no switch to see it
+    on, and a machine that is off has no port."""
     name = f"{slug(told.name or told.id)[:40]}.{slug(told.id)[:8]}"
-    return f"/servers/{server}/ports/{name}{f'.{at}' if at else ''}"
+    kind = "ports" if told.power == "Running" else OFF
+    return f"/servers/{server}/{kind}/{name}{f'.{at}' if at else ''}"
 
 
 def users_of(state: State, mac: int, domain: str, server: str, own: frozenset[str] = frozenset()) -> Iterator[User]:
@@ -165,8 +166,9 @@ def elsewhere_findings(state: State, server: str, told: MachineState) -> list[Co
 
 
 def stranger_findings(state: State, server: str, told: MachineState, reports_dynamic: bool) -> list[Conflict]:
-    """Of a machine that is none of ours. What it sends is seen on the switches too (core.decide.seen); here stands what
-    it took along from one of ours, and what it would do when it is next turned on."""
+    """Of a machine that is none of ours: what it runs with or took along from one of ours, and what it would do when it
+    is next turned on. What it sends is in the ledger too (core.decide.seen), and so is a conflict there, which does
+    not know whose port it is."""
     found: list[Conflict] = []
     called = told.name or told.id
     for at, adapter in enumerate(told.adapters):
@@ -179,6 +181,7 @@ def stranger_findings(state: State, server: str, told: MachineState, reports_dyn
                 "closed. Give its adapter an id of its own, or none (in a libvirt domain: its interfaceid)."
             )
             found.append(Conflict(FOREIGN, address, "", (copied, ref), remedy, ""))
+        found += foreign_beside(state, adapter.mac, ref, f"{called} on {server}")
         holder = _holder(state, adapter) if told.power != "Running" else None
         if holder is not None:
             remedy = (

@@ -17,6 +17,10 @@ _ACTIVE = frozenset({"networkInterface", "port"})
 """Holders that may send frames from the address."""
 
 
+OFF = "machines"
+"""Stands in the reference of a stranger that does not run where `ports` stands else."""
+
+
 def present(lease: Lease | None) -> tuple[Holder, ...]:
     """Who holds an address now; what cools has only those who held it last."""
     return () if lease is None or lease.state == COOLING else lease.holders
@@ -33,8 +37,14 @@ def is_plain(lease: Lease | None) -> bool:
 
 
 def server_of_port(ref: str) -> str:
-    """The id, lower case, of the server in a port's reference: /servers/ID/ports/NAME."""
+    """The id, lower case, of the server in a port's reference: /servers/ID/ports/NAME, or, of a machine there that does
+    not run, /servers/ID/machines/NAME."""
     return ref.split("/")[2].lower()
+
+
+def is_off(holder: Holder) -> bool:
+    """Whether it is a stranger that does not run: it has the address, and does not use it."""
+    return holder.kind == "port" and holder.ref.split("/")[3] == OFF
 
 
 class Notable:

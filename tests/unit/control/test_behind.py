@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cluster.control import ANN, fill, interface, machine, open_in, put
@@ -292,7 +293,7 @@ async def test_what_copies_took_along_is_foreign_until_they_give_it_up(controlle
     assert (kind, address, who) == (
         "foreign",
         "05-07",
-        ("/networkInterfaces/a-eth0", "/servers/host2/ports/copy.id-copy"),
+        ("/networkInterfaces/a-eth0", "/servers/host2/machines/copy.id-copy"),
     )
     host.states["id-copy"] = MachineState("", "Off", name="copy", adapters=(AdapterState(own),))
     await until(lambda: [address for _, address, _ in found(controller)] != ["05-07"])
@@ -309,6 +310,35 @@ async def test_what_strangers_send_is_foreign_where_no_switch_shows_it(controlle
     await until(lambda: holders(controller, FREE) == ["/servers/host2/ports/Buro-PC.id-s"])
     host.states["id-s"] = MachineState("", "Running", name="Büro PC", adapters=(AdapterState(FREE),))
     await until(lambda: not holders(controller, FREE))
+
+
+async def test_a_strangers_port_is_called_by_its_machine_also_while_its_hypervisor_says_nothing(
+    controller: Controller, rack: Rack
+) -> None:
+    host, own = rack.hosts["host2"], mac_of(controller)
+    adapters = (AdapterState(own, name="vnet20", switch="br-int"),)
+    host.states["id-s"] = MachineState("", "Running", name="copy", adapters=adapters)
+    host.seen = (SeenMac(own, "vnet20", "br-int"), SeenMac(FREE, "vnet20", "br-int"))
+    await until(lambda: holders(controller, own)[1:] == ["/servers/host2/ports/copy.id-s"])
+    assert holders(controller, FREE) == ["/servers/host2/ports/vnet20"], "another address on it is not the adapter's"
+    await until(lambda: [one.remedy.partition(" has it")[0] for one in controller.conflicts()] == ["copy on host2"])
+    states, host.states = host.states, None
+    before = await quiet(controller)
+    assert holders(controller, own)[1:] == ["/servers/host2/ports/copy.id-s"]
+    host.states = states | {"id-s": MachineState("", "Off", name="copy", adapters=adapters)}
+    host.seen = ()
+    await until(lambda: len(holders(controller, own)) == 1)
+    assert await quiet(controller) > before
+    assert [one.holders[1] for one in controller.conflicts()] == ["/servers/host2/machines/copy.id-s"]
+
+
+async def test_a_stranger_that_is_off_has_its_address_and_does_not_use_it(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host2"]
+    stopped = MachineState("", "Off", name="pc", adapters=(AdapterState(FREE, switch="br0"),))
+    host.states["id-s"] = stopped
+    await until(lambda: holders(controller, FREE) == ["/servers/host2/machines/pc.id-s"])
+    host.states["id-s"] = msgspec.structs.replace(stopped, power="Running")
+    await until(lambda: holders(controller, FREE) == ["/servers/host2/ports/pc.id-s"])
 
 
 async def test_strangers_with_dynamic_addresses_are_named_or_pinned_while_they_are_off(

@@ -270,6 +270,17 @@ def test_a_port_that_a_switch_sees_keeps_an_address_away(world: Life) -> None:
     assert world.addresses("web1-eth0") == "03 10.1.1.2"
 
 
+def test_a_stranger_that_is_off_keeps_an_address_away_and_is_named_as_what_it_is(world: Life) -> None:
+    world.do(RenewMac("web1", "web1-eth0"))
+    world.do(NoteSeen("h2", (Seen(parse_mac("020000000000"), "pc.id1", "br0", off=True),)))
+    refusal = world.refuses(Restore("web1", "c1"))
+    assert (refusal.code, refusal.target) == ("AddressesTaken", "/servers/h2/machines/pc.id1")
+    assert "pc.id1 on h2, a machine that is off and none of ours, has it." in refusal.message
+    assert "another address, or import it with addresses new" in refusal.message
+    assert "top what has it" not in refusal.message
+    assert outcomes(world.do(Restore("web1", "c1", if_taken="remap")))["web1-eth0"] == "remapped"
+
+
 def test_a_hosts_own_interface_has_no_twin(world: Life) -> None:
     world.put("/logicalNetworks/wires", {"subnets": [{"resourceId": "a", "properties": {"vlanID": 7}}]})
     world.put("/networkInterfaces/s", static_interface("0C0000000001", None))

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.core.life import WEB, Life
 from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.commands import Clone, NoteSeen, RenewMac, Seen
+from weft.core.conflicts import Conflict, conflicts, joined
 from weft.core.findings import elsewhere_findings, machine_findings, port_ref, stranger_findings
 from weft.core.guest_adapters import fitted, interfaces_of
 from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
@@ -131,10 +132,25 @@ def test_what_a_stranger_took_along_is_foreign(world: Life) -> None:
     found = stranger_findings(world.state, "h2", stranger, True)
     assert [one.kind for one in found] == ["foreign", "foreign"]
     assert "weft vm import NAME --to h2 --existing V1 --addresses new" in found[1].command
-    assert {one.holders for one in found} == {("/networkInterfaces/web1-eth0", "/servers/h2/ports/copy-of-web1.V1")}
+    assert {one.holders for one in found} == {("/networkInterfaces/web1-eth0", "/servers/h2/machines/copy-of-web1.V1")}
     running = MachineState("", "Running", id="V1", adapters=(AdapterState(mac(world)), AdapterState(0, "unknown")))
     assert stranger_findings(world.state, "h2", running, True) == [], "that is seen on the switches"
     assert port_ref("h2", running, 1) == "/servers/h2/ports/V1.V1.1"
+
+
+def test_a_stranger_that_runs_with_an_address_of_ours_is_called_by_its_name(world: Life) -> None:
+    adapters = (AdapterState(mac(world), name="vnet20", switch="br-int"),)
+    stranger = MachineState("", "Running", id="V1", name="copy of web1", adapters=adapters)
+    world.do(NoteSeen("h2", (Seen(mac(world), "copy-of-web1.V1", "br-int"),)))
+    (found,) = stranger_findings(world.state, "h2", stranger, True)
+    (noted,) = conflicts(world.state)
+    assert found.remedy.startswith("copy of web1 on h2 has it, and is none of ours")
+    assert found.command.startswith("weft vm renew-mac web1 ")
+    assert (found.kind, found.address, found.holders) == (noted.kind, noted.address, noted.holders)
+    assert joined([noted], [found]) == [found], "said once"
+    assert joined([noted], []) == [noted]
+    copied = Conflict("foreign", found.address, "", found.holders, "it took the interface id along too", "")
+    assert joined([noted], [found, copied]) == [found, copied]
 
 
 def test_a_strangers_dynamic_address_is_reported_or_not(world: Life) -> None:

@@ -20,6 +20,7 @@ from weft.core.commands import (
     Seen,
     SetPower,
 )
+from weft.core.conflicts import conflicts
 from weft.core.trace import trace
 from weft.model.leases import ASSIGNED, MAC_SCOPE, Holder, Lease
 from weft.model.values import pack_ip, parse_mac
@@ -105,6 +106,19 @@ def test_what_a_switch_sees_counts_as_running(world: Life) -> None:
     assert (refusal.code, refusal.target) == ("ActiveTwin", "/servers/h2/ports/vnet3")
     world.do(NoteSeen("h2"))
     world.power("web1", "Running")
+
+
+def test_a_stranger_that_is_off_does_not(world: Life) -> None:
+    world.power("web1", "Off")
+    world.do(NoteSeen("h2", (Seen(MAC0, "pc.id1", off=True),)))
+    world.power("web1", "Running")
+    found = [one for one in conflicts(world.state) if one.kind == "foreign"]
+    assert {one.holders[1] for one in found} == {"/servers/h2/machines/pc.id1"}
+    assert all("is off and has it" in one.remedy and "disconnect" not in one.remedy for one in found)
+    world.do(NoteSeen("h2", (Seen(MAC0, "pc.id1"),)))
+    found = [one for one in conflicts(world.state) if one.kind == "foreign"]
+    assert {one.holders[1] for one in found} == {"/servers/h2/ports/pc.id1"}
+    assert all("disconnect" in one.remedy for one in found)
 
 
 def test_a_hosts_own_interface_counts_as_running(world: Life) -> None:

@@ -9,7 +9,7 @@ from weft.core.decide.holding import holder_in, mark, note, share_domain
 from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.places import places_of
 from weft.core.index import last_id, lower
-from weft.core.notable import server_of_port
+from weft.core.notable import is_off, server_of_port
 from weft.core.state import State
 from weft.core.words import address_text
 from weft.model.errors import Conflict, InvalidReference
@@ -92,6 +92,8 @@ def _user_beside(state: State, holder: Holder, name: str, own: frozenset[str]) -
 
 def user_of(state: State, holder: Holder) -> tuple[str, str]:
     """Who uses an address by this holder now, in words, and its reference; both empty if nobody does."""
+    if is_off(holder):
+        return "", ""
     if holder.kind == "port":
         return f"{holder.ref}, which is seen on a switch and is none of ours", holder.ref
     if holder.kind != "networkInterface":

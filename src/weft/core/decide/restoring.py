@@ -26,6 +26,7 @@ from weft.core.decide.machines import (
 )
 from weft.core.decide.places import domain_of, mac_of, places_of, restored
 from weft.core.index import lower
+from weft.core.notable import OFF, is_off
 from weft.core.words import address_text
 from weft.model.errors import Conflict, Invalid, NotFound
 from weft.model.kinds import CHECKPOINTS, is_own, owned_id, owner_and_name, resource_ref
@@ -38,6 +39,9 @@ from weft.model.workload import (
     IpConfigurationProperties,
     NetworkInterfaceProperties,
 )
+
+_STOP = "Stop what has it."
+_GIVE = "Give the machine that is off another address, or import it with addresses new."
 
 
 class _Part:
@@ -94,6 +98,8 @@ class _Restoring:
         self._why = "back: it did not start with others" if own else f"restored to {self._ref}"
         self._remap = remap
         self._refusals: list[Conflict] = []
+        self._ways: dict[str, None] = {}
+        """What others could do about them."""
         named = (lower(one.network_interface) for one in checkpoint.properties.network_interfaces)
         self._names = {ref.rpartition("/")[2] for ref in named}
         """Of interfaces that are spoken for, lower case."""
@@ -279,6 +285,7 @@ class _Restoring:
             refusal = Conflict(text, code="AddressesTaken", target=target)
             about(refusal, *place, part.ref)
             self._refusals.append(refusal)
+            self._ways[_GIVE if target.startswith("/servers/") and f"/{OFF}/" in target else _STOP] = None
             return False
         if user:
             part.remapped = True
@@ -294,7 +301,7 @@ class _Restoring:
         if self._refusals:
             first = self._refusals[0]
             first.message = " ".join(dict.fromkeys(one.message for one in self._refusals))
-            first.message += " Stop what has it, or restore with ifTaken remap, or addresses keep."
+            first.message += f" {' '.join(self._ways)} Or restore with ifTaken remap, or addresses keep."
             first.args = (first.message,)
             raise first
 
@@ -309,6 +316,9 @@ class _Restoring:
                 continue
             if other.kind not in ("networkInterface", "port"):
                 return other.ref, other.ref
+            if is_off(other) and holder_in(lease, holder.ref) is None:
+                name, host = other.ref.rpartition("/")[2], other.ref.split("/")[2]
+                return f"{name} on {host}, a machine that is off and none of ours,", other.ref
             user, target = user_of(state, other)
             if user:
                 return user, target

@@ -3,7 +3,8 @@
 Called through core.decide by control, with all that a server's agent sees now. A free address becomes foreign; one that
 somebody has stays his and is a conflict (core.conflicts). What is not seen any more goes, and a foreign address of a
 pool cools then. What is learnt names a frame, not who sent it: all switches on its way learn it, so one of the ports
-that meet stands for all, and a port that somebody gave the address to stands before those. Costs by what is seen.
+that meet stands for all, and a port that somebody gave the address to stands before those. A machine that its
+hypervisor tells and that is off has its addresses too (Seen.off). Costs by what is seen.
 """
 
 from collections.abc import Iterable, Set
@@ -13,7 +14,7 @@ from weft.core.decide.cool_down import left_to
 from weft.core.decide.draft import Draft
 from weft.core.l2 import subnet_on
 from weft.core.macs import why_forbidden
-from weft.core.notable import present, server_of_port
+from weft.core.notable import OFF, present, server_of_port
 from weft.model.leases import COOLING, MAC_SCOPE, Holder, Lease, state_of
 
 Port = tuple[int, str]
@@ -50,7 +51,7 @@ def _ports(draft: Draft, command: NoteSeen, before: Set[Port]) -> dict[Port, Hol
     having: dict[int, list[Holder]] = {}
 
     def ref_of(seen: Seen) -> str:
-        return f"/servers/{server.resource_id}/ports/{seen.port}"
+        return f"/servers/{server.resource_id}/{OFF if seen.off else 'ports'}/{seen.port}"
 
     # what was given comes first, then what stands for others already
     for seen in sorted(command.seen, key=lambda one: (one.learnt, (one.mac, ref_of(one)) not in before)):
