@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.flows import FlowTable
-from weft.agent.identity import identify, own_adapters
+from weft.agent.identity import own_adapters
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, Tunnel
+from weft.agent.told import Told
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
@@ -40,14 +41,10 @@ class Reconciler:
     def __init__(self) -> None:
         self.table = FlowTable()
         self.locals: dict[str, Local] = {}
-        self.machines: dict[str, Machine] = {}
         self.failures: tuple[StepFailure, ...] = ()
         """Of the last plan that was carried out."""
-        self._host: dict[RecordKey, HostRecord] = {}
+        self._told = Told()
         self._facts = SwitchFacts()
-        self._machine_states: tuple[MachineState, ...] | None = None
-        self._states: dict[str, MachineState] | None = None
-        """Those by machine; None: they must be told apart again, or there is no driver."""
         self._installed: dict[FlowKey, Flow] | None = None
         self._pending: set[FlowKey] = set()
         self._stale = True
@@ -67,7 +64,8 @@ class Reconciler:
     def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
         """A record of a stream is this now, or gone."""
         if stream == HOST_STREAM:
-            self._put_host(key, record)
+            self._told.put(key, record)
+            self._stale = True
             return
         rdid = Rdid(stream)
         if record is None:
@@ -79,27 +77,13 @@ class Reconciler:
         if key[0] == TunnelEndpoint.__struct_config__.tag:
             self._peers_stale = True
 
-    def _put_host(self, key: RecordKey, record: Record | None) -> None:
-        self._stale = True
-        before = self._host.pop(key, None)
-        if isinstance(before, Machine) or isinstance(record, Machine):
-            self._states = None
-        if isinstance(before, Machine):
-            del self.machines[before.machine]
-        if isinstance(record, HostRecord):
-            self._host[key] = record
-            if isinstance(record, Machine):
-                self.machines[record.machine] = record
-
     def switch_is(self, facts: SwitchFacts) -> None:
         if facts != self._facts:
             self._facts, self._stale = facts, True
 
     def machines_are(self, states: Iterable[MachineState]) -> None:
         """All that the hypervisor has, strangers too. Told only where there is a driver."""
-        told = tuple(states)
-        if told != self._machine_states:
-            self._machine_states, self._states, self._stale = told, None, True
+        self._stale = self._told.machines_are(states) or self._stale
 
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
@@ -186,10 +170,13 @@ class Reconciler:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
 
     @property
+    def machines(self) -> Mapping[str, Machine]:
+        return self._told.machines
+
+    @property
     def settings(self) -> HostSettings:
         """What is wanted of the host itself."""
-        found = self._host.get(HostSettings().key)
-        return found if isinstance(found, HostSettings) else HostSettings()
+        return self._told.settings
 
     @property
     def switch_facts(self) -> SwitchFacts:
@@ -199,12 +186,7 @@ class Reconciler:
     @property
     def states(self) -> Mapping[str, MachineState]:
         """What the hypervisor says of our machines, by resource id."""
-        return self._known_states() or {}
-
-    def _known_states(self) -> dict[str, MachineState] | None:
-        if self._states is None and self._machine_states is not None:
-            self._states = identify(self._machine_states, self.machines)
-        return self._states
+        return self._told.states or {}
 
     def problems(self, trouble: str = "") -> tuple[Problem, ...]:
         """What keeps the host from its policy; `trouble` is why the switch does not answer."""
@@ -259,13 +241,10 @@ class Reconciler:
 
     # worked out
 
-    def _bindings(self) -> list[PortBinding]:
-        return [record for record in self._host.values() if isinstance(record, PortBinding)]
-
     def _work_out(self) -> None:
         if self._stale:
             self._stale = False
-            self.locals = bind(self._bindings(), self.machines.values(), self._facts, self._known_states())
+            self.locals = bind(self._told.bindings, self.machines.values(), self._facts, self._told.states)
             self.table.set_locals(self.locals)
             self._find_ways()
             self._peers_stale = True
@@ -294,9 +273,11 @@ class Reconciler:
 
     def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
         """This host's provider address per routing domain; under None the one for domains without a port here."""
-        first = min((one.address for one in self._host.values() if isinstance(one, ProviderAddress)), default=None)
+        first = min(
+            (one.address for one in self._told.records.values() if isinstance(one, ProviderAddress)), default=None
+        )
         own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
-        for binding in self._bindings():
+        for binding in self._told.bindings:
             own[binding.rdid] = binding.provider_address
         return own
 

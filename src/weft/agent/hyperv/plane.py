@@ -22,10 +22,10 @@ import msgspec
 
 from weft.agent.bindings import CLOSED, Local, bind
 from weft.agent.hyperv.shell import ScriptFailed, Shell, ShellError
-from weft.agent.identity import identify
 from weft.agent.plane import Standing, Telling
 from weft.agent.sightings import Sightings
 from weft.agent.switch import SwitchFacts, SwitchMac, SwitchPort, SwitchUnavailable
+from weft.agent.told import Told
 from weft.agent.ways import mtu_for
 from weft.core.hyperv.differences import Changes, Difference, difference
 from weft.core.hyperv.found import Found, read_found
@@ -36,10 +36,8 @@ from weft.core.hyperv.script import Script
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
     HostRecord,
-    HostSettings,
     Machine,
     NetworkRecord,
-    PortBinding,
     Record,
     RecordKey,
     SubnetRecord,
@@ -71,13 +69,10 @@ class HyperVPlane:
         self._shell = shell
         self._adapter = adapter
         self._look_seconds = look_seconds
-        self.machines: dict[str, Machine] = {}
-        self._host: dict[RecordKey, HostRecord] = {}
+        self._told = Told()
         self._networks: dict[int, dict[RecordKey, NetworkRecord]] = {}
         self._subnets: dict[int, dict[RecordKey, SubnetRecord]] = {}
         """Those of them that are subnets; the others are as many as there are interfaces in the network."""
-        self._told: tuple[MachineState, ...] | None = None
-        self._states: dict[str, MachineState] | None = None
         self._locals: dict[str, Local] | None = None
         self._desired: Desired | None = None
         """None: it must be compiled again."""
@@ -105,14 +100,8 @@ class HyperVPlane:
         if stream != HOST_STREAM:
             self._put_of_network(stream, key, record)
             return
-        self._states = self._locals = None
-        before = self._host.pop(key, None)
-        if isinstance(before, Machine):
-            del self.machines[before.machine]
-        if isinstance(record, HostRecord):
-            self._host[key] = record
-            if isinstance(record, Machine):
-                self.machines[record.machine] = record
+        self._locals = None
+        self._told.put(key, record)
 
     def _put_of_network(self, rdid: int, key: RecordKey, record: Record | None) -> None:
         network, subnets = self._networks.setdefault(rdid, {}), self._subnets.setdefault(rdid, {})
@@ -126,10 +115,9 @@ class HyperVPlane:
             del self._networks[rdid], self._subnets[rdid]
 
     def machines_are(self, states: Iterable[MachineState]) -> None:
-        told = tuple(states)
-        if told != self._told:
-            self._told, self._states, self._locals = told, None, None
-            self._found, self._pending = None, True
+        if self._told.machines_are(states):
+            self._locals = self._found = None
+            self._pending = True
 
     def changed(self) -> None:
         self._found, self._pending = None, True
@@ -189,7 +177,7 @@ class HyperVPlane:
         bound = {local.port.name for local in self._bound().values() if local.port is not None}
         elsewhere = [
             SwitchMac(one.mac, one.id or one.name, one.switch)
-            for machine in self._told or ()
+            for machine in self._told.hosted or ()
             for one in machine.adapters
             if machine.power == "Running" and one.mac and one.switch and one.id not in bound
         ]
@@ -250,29 +238,29 @@ class HyperVPlane:
         return not self._pending and known and self._desired is not None
 
     @property
+    def machines(self) -> Mapping[str, Machine]:
+        return self._told.machines
+
+    @property
     def states(self) -> Mapping[str, MachineState]:
-        if self._states is None:
-            self._states = identify(self._told, self.machines) if self._told is not None else {}
-        return self._states
+        return self._told.states or {}
 
     def _wanted(self) -> Desired:
         if self._desired is None:
             networks = {number: list(records.values()) for number, records in self._networks.items()}
-            self._desired = desired(self._host.values(), networks)
+            self._desired = desired(self._told.records.values(), networks)
         return self._desired
 
     def _bound(self) -> dict[str, Local]:
         if self._locals is None:
-            bindings = [one for one in self._host.values() if isinstance(one, PortBinding)]
             facts = SwitchFacts(tuple(self._ports()))
-            states = self.states if self._told is not None else None
-            self._locals = bind(bindings, self.machines.values(), facts, states)
+            self._locals = bind(self._told.bindings, self.machines.values(), facts, self._told.states)
         return self._locals
 
     def _ports(self) -> Iterable[SwitchPort]:
         """The adapters of the host's machines, as ports. Their numbers say nothing but that they are there."""
         number = 0
-        for machine in self._told or ():
+        for machine in self._told.hosted or ():
             for one in machine.adapters:
                 number += 1
                 mac = Mac(one.mac) if one.mac else None
@@ -287,8 +275,7 @@ class HyperVPlane:
             subnets[binding.vsid] = self._subnets_of(binding.rdid, binding.vsid)
             family = 6 if len(binding.provider_address) == 16 else 4
             mtus[instance] = mtu_for("nvgre", PROVIDER_MTU, family)
-        settings = self._host.get(HostSettings().key)
-        return Standing(bound, subnets, mtus, settings if isinstance(settings, HostSettings) else HostSettings())
+        return Standing(bound, subnets, mtus, self._told.settings)
 
     def _subnets_of(self, rdid: Rdid, vsid: Vsid) -> tuple[SubnetRecord, ...]:
         return tuple(one for one in self._subnets.get(rdid, {}).values() if one.vsid == vsid)

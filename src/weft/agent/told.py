@@ -1,0 +1,61 @@
+"""What a plane is told of its host: the records of the host's own stream, and what the hypervisor says. Pure.
+
+Kept by reconcile.py and hyperv/plane.py, which work out of it what should be. Told the same thing twice, in any order,
+it is the same.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from weft.agent.identity import identify
+from weft.model.hypervisor import MachineState
+from weft.model.records import HostRecord, HostSettings, Machine, PortBinding, Record, RecordKey
+
+
+class Told:
+    """Of one host."""
+
+    def __init__(self) -> None:
+        self.records: dict[RecordKey, HostRecord] = {}
+        self.machines: dict[str, Machine] = {}
+        """Those of the records that are machines, by resource id."""
+        self.hosted: tuple[MachineState, ...] | None = None
+        """All machines that the hypervisor has, strangers too; None if it has not said, or there is no driver."""
+        self._states: dict[str, MachineState] | None = None
+        """None: they must be told apart again."""
+
+    def put(self, key: RecordKey, record: Record | None) -> None:
+        """A record of the host's stream is this now, or gone."""
+        before = self.records.pop(key, None)
+        if isinstance(before, Machine) or isinstance(record, Machine):
+            self._states = None
+        if isinstance(before, Machine):
+            del self.machines[before.machine]
+        if isinstance(record, HostRecord):
+            self.records[key] = record
+        if isinstance(record, Machine):
+            self.machines[record.machine] = record
+
+    def machines_are(self, states: Iterable[MachineState]) -> bool:
+        """The hypervisor has these. Returns whether that is news."""
+        hosted = tuple(states)
+        if hosted == self.hosted:
+            return False
+        self.hosted, self._states = hosted, None
+        return True
+
+    @property
+    def states(self) -> Mapping[str, MachineState] | None:
+        """What the hypervisor says of our machines, by resource id; None where it has said nothing."""
+        if self._states is None and self.hosted is not None:
+            self._states = identify(self.hosted, self.machines)
+        return self._states
+
+    @property
+    def bindings(self) -> list[PortBinding]:
+        return [one for one in self.records.values() if isinstance(one, PortBinding)]
+
+    @property
+    def settings(self) -> HostSettings:
+        """What is wanted of the host itself."""
+        found = self.records.get(HostSettings().key)
+        return found if isinstance(found, HostSettings) else HostSettings()
