@@ -21,7 +21,7 @@ class FakeCluster:
         self.nodes = nodes
         self.roles: list[Role] = []
         for node in nodes:
-            node.cluster_service = True
+            node.cluster = self
 
     def role_of(self, machine: str) -> Role | None:
         return next((each for each in self.roles if each.machine == machine.lower()), None)

@@ -49,9 +49,6 @@ class HyperVDatacenter:
         self.clusters.append(cluster)
         return cluster
 
-    def cluster_of(self, host: FakeHost) -> FakeCluster | None:
-        return next((each for each in self.clusters if host in each.nodes), None)
-
     def host_named(self, name: str) -> FakeHost | None:
         """By its name or its address, in any case."""
         wanted = name.lower()
@@ -110,6 +107,5 @@ class HyperVDatacenter:
         host = self.hosts[name]
         ran = [vm for vm in host.vms if vm.power == RUNNING]
         host.lose_power()
-        cluster = self.cluster_of(host)
-        if cluster is not None:
-            cluster.fail_over(host, ran)
+        if isinstance(host.cluster, FakeCluster):
+            host.cluster.fail_over(host, ran)

@@ -7,7 +7,7 @@ it. What a host refuses raises HyperVError with the text of the hypervisor.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -17,9 +17,6 @@ from weft.fakes.hyperv.machine import Nic, Vm, VmCheckpoint
 from weft.fakes.hyperv.network_records import NetworkRecords
 from weft.model.values import mac_digits
 from weft.sim.hyperv import OFF, RUNNING, SAVED, Adapter, Host, Machine, StartFailed, SwitchEvent
-
-if TYPE_CHECKING:
-    from weft.fakes.hyperv.cluster import FakeCluster
 
 _MISSING_STATE = "The operation cannot be performed while the virtual machine is in its current state."
 
@@ -45,7 +42,6 @@ class Surroundings(Protocol):
     def now(self) -> float: ...
     def changed(self) -> None: ...
     def host_named(self, name: str) -> "FakeHost | None": ...
-    def cluster_of(self, host: "FakeHost") -> "FakeCluster | None": ...
     def is_role(self, machine: str) -> bool: ...
     def move(self, vm: Vm, source: "FakeHost", destination: "FakeHost") -> None: ...
 
@@ -95,7 +91,8 @@ class FakeHost(Host):
         self.records = NetworkRecords()
         self.in_use: set[str] = set()
         """Provider addresses that another host on the wire has: duplicate detection finds them."""
-        self.cluster_service = False
+        self.cluster: object | None = None
+        """The failover cluster whose node it is, of cluster.py; the host itself asks nothing of it."""
         self.alive = True
         self.booted = around.now()
         self.machine_path = "C:\\ProgramData\\Microsoft\\Windows\\Hyper-V"

@@ -12,8 +12,8 @@ from weft.fakes.hyperv.powershell.values import EnumValue, Record
 
 
 def _cluster(host: FakeHost) -> FakeCluster:
-    found = host.around.cluster_of(host)
-    if found is None:
+    found = host.cluster
+    if not isinstance(found, FakeCluster):
         raise HyperVError(
             "The cluster service is not running.  Make sure that the service is running on all nodes in the cluster.",
             id="Get-Cluster",

@@ -82,7 +82,7 @@ def _remove_property(host: FakeHost, call: Call) -> Iterator[Record]:
 
 
 def _services(host: FakeHost) -> dict[str, str]:
-    return {"vmms": "Running", "ClusSvc": "Running" if host.cluster_service else "Stopped", "WinRM": "Running"}
+    return {"vmms": "Running", "ClusSvc": "Running" if host.cluster else "Stopped", "WinRM": "Running"}
 
 
 def _get_service(host: FakeHost, call: Call) -> Iterator[Record]:
