@@ -13,6 +13,9 @@ import msgspec
 from weft.model.hypervisor import HypervisorState
 from weft.model.records import Machine, PortBinding, SubnetRecord
 
+HOST = ":"
+"""Begins what stands for the host or a stranger's machine where a machine's name stands else; no name does."""
+
 
 class Define(msgspec.Struct, frozen=True):
     """Make the machine known here, Off, from its record's hardware, each adapter with the static MAC address and the

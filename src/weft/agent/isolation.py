@@ -4,11 +4,8 @@ done. Pure; called by agent.py with what the controller ordered, which knows who
 
 from collections.abc import Iterable, Mapping
 
-from weft.agent.hypervisors import Disconnect, Stop, Verb
+from weft.agent.hypervisors import HOST, Disconnect, Stop, Verb
 from weft.model.hypervisor import MachineState
-
-_STRANGER = "~"
-"""Begins the name of a machine that is none of ours: no resource id does."""
 
 
 def isolating(told: Iterable[MachineState], names: Mapping[str, str], orders: Mapping[str, str]) -> dict[str, Verb]:
@@ -21,7 +18,7 @@ def isolating(told: Iterable[MachineState], names: Mapping[str, str], orders: Ma
             continue
         name = names.get(one.id, "")
         if order == "stop":
-            found[name or f"{_STRANGER}{one.id}"] = Stop(name, one.id)
+            found[name or f"{HOST}{one.id}"] = Stop(name, one.id)
         elif any(adapter.switch for adapter in one.adapters):
-            found[name or f"{_STRANGER}{one.id}"] = Disconnect(one.id)
+            found[name or f"{HOST}{one.id}"] = Disconnect(one.id)
     return found

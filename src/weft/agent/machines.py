@@ -11,6 +11,7 @@ import msgspec
 from weft.agent.bindings import Local
 from weft.agent.errands import COPY, Ended, due, has_failed
 from weft.agent.hypervisors import (
+    HOST,
     Blank,
     CarryOut,
     Define,
@@ -29,8 +30,6 @@ from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, PortBinding, SubnetRecord
 from weft.model.values import Vsid
 
-HOST = ":"
-"""Begins what stands for the host or a stranger where a machine's name stands else; no name does."""
 RANGE = f"{HOST}range"
 
 
@@ -110,11 +109,11 @@ def _level(name: str, machine: Machine, state: MachineState | None, world: World
 
 
 def host_verbs(world: World) -> dict[str, Verb]:
-    """What to ask of the hypervisor for the host itself and for machines that are none of ours."""
+    """What to ask of the hypervisor for the host itself and for strangers' machines, what is urgent first."""
+    verbs = {name: verb for name, verb in world.isolating.items() if name.startswith(HOST)}
     if not world.in_sync:
-        return {}
+        return verbs
     wanted = world.settings.dynamic_range
-    verbs: dict[str, Verb] = {}
     if wanted is not None and wanted != world.dynamic_range:
         verbs[RANGE] = SetRange(*wanted)
     for own, checkpoint in world.settings.blank:
@@ -251,5 +250,5 @@ def known(world: World) -> list[str]:
 
 
 def names(world: World) -> list[str]:
-    """Every machine that there could be something to do for."""
-    return sorted({*world.machines, *world.states, *world.leaving, *world.isolating})
+    """Every machine of ours that there could be something to do for."""
+    return sorted({*known(world), *(name for name in world.isolating if not name.startswith(HOST))})

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Set
 import msgspec
 
 from weft.agent.errands import Ended, Errands, is_copy
-from weft.agent.hypervisors import CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
-from weft.agent.machines import HOST, World, host_problems, host_verbs, known, names, verb_for
+from weft.agent.hypervisors import HOST, CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
+from weft.agent.machines import World, host_problems, host_verbs, known, names, verb_for
 from weft.agent.reconcile import FAILED
 from weft.wire.messages import MachineFact, Problem
 
