@@ -52,6 +52,25 @@ async def is_bound(desk: HyperVDesk, name: str, mac: str, dynamic: bool = False)
     await desk.eventually(so)
 
 
+async def test_what_was_taken_in_is_not_forgotten_while_it_runs(desk: HyperVDesk) -> None:
+    await desk.cluster(hosts=1)
+    for name, mac in (("old", 0x00155D010203), ("older", 0x00155D010204)):
+        vm = desk.console("host1").create(name)
+        desk.console("host1").set_static(vm, mac)
+        desk.console("host1").start(vm)
+        await take_in(desk, "host1", name, adopt=True)
+        error = await desk.refused("DELETE", f"{VMS}/{name}", status=409)
+        assert error["code"] == "MachineIsRunning" and f"weft vm stop {name}" in error["message"]
+    batch = {"atomic": True, "requests": [{"method": "DELETE", "path": f"{VMS}/old"}]}
+    assert (await desk.refused("POST", "/weft/v1/batch", batch, 409))["code"] == "MachineIsRunning"
+    await desk.delete(f"{VMS}/old?force=true")
+    await desk.act("older", "stop")
+    await desk.delete(f"{VMS}/older")
+    await desk.missing(f"{VMS}/old")
+    await desk.eventually(desk.all_applied)
+    assert (desk.vm("old").power, desk.vm("older").power) == ("Running", "Off")
+
+
 async def test_story_x15_two_imports_of_one_export_are_two_machines_on_their_hosts_too(desk: HyperVDesk) -> None:
     """Both came with the address, and the port profile, of the machine that was exported."""
     await desk.cluster()

@@ -125,7 +125,7 @@ def _add_kind(paths: dict[str, Schema], kind: Kind, path: str, parents: tuple[st
         if kind is SERVERS:
             verbs["delete"]["parameters"] += _FORCE
         if kind is VIRTUAL_MACHINES:
-            verbs["delete"]["parameters"].append(_KEEP_DISKS)
+            verbs["delete"]["parameters"] += _OF_A_MACHINE
     paths[one] = _described(verbs, inside)
     for child in kind.children:
         _add_kind(paths, child, f"{one}/{child.name}", inside)
@@ -247,7 +247,10 @@ _FORCE = [
     _query("force", "The server will not come back: its machines are bound to none.", {"type": "boolean"}),
     _query("reason", "With force: why, for the history of each address."),
 ]
-_KEEP_DISKS = _query("keepDisks", "Leave the disks that were made for it.", {"type": "boolean"})
+_OF_A_MACHINE = [
+    _query("keepDisks", "Leave the disks that were made for it.", {"type": "boolean"}),
+    _query("force", "Of one that was taken in: although it runs; it goes on running.", {"type": "boolean"}),
+]
 _LIMITS = [
     _query("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 1000}),
     _query("after", "As in nextLink."),

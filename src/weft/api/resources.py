@@ -19,7 +19,7 @@ from weft.api.places import Place, find
 from weft.control.controller import Controller
 from weft.core.commands import Command, Decision, Delete, Path, Preconditions, Put, RemoveServer
 from weft.model.errors import Invalid, NotFound
-from weft.model.kinds import BY_NAME, CHECKPOINTS, EXPORTS, RESERVATIONS, SERVERS
+from weft.model.kinds import BY_NAME, CHECKPOINTS, EXPORTS, RESERVATIONS, SERVERS, VIRTUAL_MACHINES
 from weft.store.store import Answer as KeptAnswer
 
 LISTS = ("GET",)
@@ -108,8 +108,14 @@ class Resources:
             if reason:
                 raise Invalid("?reason is kept with a removal by force alone: add ?force=true.", target="reason")
             return await self.write(call, Delete(place.path, call.when), delete_answer)
+        if place.kind is VIRTUAL_MACHINES and not reason:
+            return await self.write(call, Delete(place.path, call.when, force=True), delete_answer)
         if place.kind is not SERVERS:
-            raise Invalid("?force is for servers that will not come back; nothing else is forced.", target="force")
+            raise Invalid(
+                "?force is for servers that will not come back, and for machines that were taken in and run; nothing "
+                "else is forced.",
+                target="force",
+            )
         if call.when != Preconditions():
             raise Invalid("A removal by force takes no If-Match: it is about what is gone, whatever its etag.")
         gone = self._state.get(SERVERS.name, place.path.id) is None

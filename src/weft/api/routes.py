@@ -105,7 +105,7 @@ class Routes:
             return self._actions.create(call) if call.method == "POST" else None
         if call.method != "DELETE" or not self._controller.machines.removes_disks(rest[1]):
             return None
-        if call.query_string and (call.flag("dryRun") or call.flag("keepDisks") or call.flag("force")):
+        if call.query_string and (call.flag("dryRun") or call.flag("keepDisks")):
             return None
         return self._actions.delete(call, rest[1])
 

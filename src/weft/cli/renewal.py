@@ -14,7 +14,7 @@ from weft.cli.names import interface_ref, last_of, machine_ref, read_mac
 from weft.cli.show import Format, Output
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES
 from weft.model.values import mac_dashes
-from weft.wire.client import Client, path_of
+from weft.wire.client import Client, Write, path_of
 
 app = typer.Typer()
 
@@ -48,6 +48,8 @@ def renew_mac(
         body |= {"macAddress": mac_dashes(read_mac(mac))} if mac else {}
         action = Action(name, "renewMac", body)
         if not dry_run:
+            # what would be refused is refused before anybody is asked
+            await client.post(action.path, action.body, Write(dry_run=True))
             confirm(await _what_breaks(client, machine, interface), yes)
         answer = (await client.post(action.path, action.body, ask.write)).body
         if dry_run:

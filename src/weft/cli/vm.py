@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from weft.cli import checkpoints, columns, complete, copies, creation, errands, listing, renewal, show
@@ -11,7 +12,7 @@ from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.names import interface_ref, last_of, machine_ref, server_ref
 from weft.cli.show import Format, Output
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
-from weft.wire.client import WEFT, Client, path_of
+from weft.wire.client import WEFT, Client, Write, path_of
 
 app = typer.Typer(help="Virtual machines.", no_args_is_help=True)
 
@@ -160,6 +161,9 @@ def delete(
     keep_disks: Annotated[
         bool, typer.Option("--keep-disks", help="Not the disks that were made for it; does not wait for its host.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although it runs and was taken in: its host lets it run on.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     output: Output = Format.table,
@@ -171,50 +175,74 @@ def delete(
     weft vm delete web1
     weft vm delete web1 --interfaces --yes
     """
-    ask = Ask(output, controller, dry_run)
+    going = _Going(name, interfaces, Write(dry_run=dry_run, force=force, keep_disks=keep_disks))
 
     async def work(client: Client) -> None:
         machine = await client.get(path_of(machine_ref(name)))
-        taken = await client.list_all(collection(name, CHECKPOINTS))
-        its_own = [columns.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
-        if not dry_run:
-            said = _what_goes(name, [each["resourceId"] for each in taken], its_own, interfaces)
-            confirm(said + _what_its_host_loses(machine["properties"], keep_disks), yes)
-        paths = [path_of(machine_ref(name))]
-        if machine["properties"].get("hardware") and not (keep_disks or dry_run):
-            # its host has to remove it, with the disks that were made for it; the rest of it is a batch
-            await client.delete(paths[0], ask.write)
-        paths += [path_of(interface_ref(each)) for each in its_own] if interfaces else []
-        requests = [{"method": "DELETE", "path": path} for path in paths]
-        answer = await client.post(f"{WEFT}/batch", {"atomic": True, "requests": requests}, ask.write)
         if dry_run:
-            print_dry(answer.body, output)
+            print_dry(await _delete(client, machine, going), output)
             return
-        for path in paths:
+        # what would be refused is refused before anybody is asked
+        await client.delete(path_of(machine_ref(name)), msgspec.structs.replace(going.write, dry_run=True))
+        confirm(await _what_goes(client, machine, going), yes)
+        await _delete(client, machine, going)
+        for path in going.paths(machine):
             print(f"{'/'.join(path.split('/')[-2:])} deleted")
 
     run(ctx, controller, work)
 
 
-def _what_goes(name: str, taken: list[str], its_own: list[str], with_interfaces: bool) -> str:
-    said = [f"deletes {last_of(name)}"]
+class _Going(msgspec.Struct, frozen=True):
+    """What is to be deleted of a machine, and how."""
+
+    name: str
+    interfaces: bool
+    write: Write
+
+    def paths(self, machine: Any) -> list[str]:
+        """The machine's own first."""
+        its_own = _interfaces(machine) if self.interfaces else []
+        return [path_of(ref) for ref in (machine_ref(self.name), *map(interface_ref, its_own))]
+
+
+def _interfaces(machine: Any) -> list[str]:
+    return [columns.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
+
+
+async def _delete(client: Client, machine: Any, going: _Going) -> Any:
+    """In one revision where no host has a part in it."""
+    p, paths = machine["properties"], going.paths(machine)
+    on_host = p.get("hardware") or (p.get("hypervisor") or {}).get("id")
+    if going.write.force or (on_host and not going.write.dry_run):
+        # a host may have to remove it, with the disks that were made for it; the rest of it is a batch
+        answer = await client.delete(paths[0], going.write)
+        if going.write.dry_run:
+            return answer.body
+    requests = [{"method": "DELETE", "path": path} for path in paths]
+    write = Write(dry_run=going.write.dry_run)
+    return (await client.post(f"{WEFT}/batch", {"atomic": True, "requests": requests}, write)).body
+
+
+async def _what_goes(client: Client, machine: Any, going: _Going) -> str:
+    taken = [each["resourceId"] for each in await client.list_all(collection(going.name, CHECKPOINTS))]
+    its_own = _interfaces(machine)
+    said = [f"deletes {last_of(going.name)}"]
     if taken:
         said.append(f"and with it its checkpoints {', '.join(taken)}: what only they hold is released")
     if its_own:
-        verb = "and its interfaces, which give their addresses back" if with_interfaces else "but not its interfaces"
+        verb = "and its interfaces, which give their addresses back" if going.interfaces else "but not its interfaces"
         said.append(f"{verb}: {', '.join(its_own)}")
-    return "; ".join(said)
+    return "; ".join(said) + _what_its_host_loses(machine["properties"], going.write)
 
 
-def _what_its_host_loses(properties: dict[str, Any], keep_disks: bool) -> str:
+def _what_its_host_loses(properties: dict[str, Any], write: Write) -> str:
     """Power and data, which nobody brings back."""
-    made = [
-        each["path"]
-        for each in (properties.get("hardware") or {}).get("disks") or ()
-        if each.get("sizeGib") or each.get("source")
-    ]
+    hardware = properties.get("hardware")
+    made = [each["path"] for each in (hardware or {}).get("disks") or () if each.get("sizeGib") or each.get("source")]
     said = "; it runs" if properties.get("powerState") == "Running" else ""
-    if made and not keep_disks:
+    if said and write.force and not hardware:
+        said += ", and its host may let it run on"
+    if made and not write.keep_disks:
         said += f"; and of these disks those that were made for it (--keep-disks leaves them): {', '.join(made)}"
     return said
 

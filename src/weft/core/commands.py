@@ -44,6 +44,8 @@ class Put(msgspec.Struct, frozen=True):
 class Delete(msgspec.Struct, frozen=True):
     path: Path
     when: Preconditions = Preconditions()
+    force: bool = False
+    """Of a machine that was taken in: although it runs, and goes on running."""
 
 
 class SetPower(msgspec.Struct, frozen=True):

@@ -69,12 +69,16 @@ class Write(msgspec.Struct, frozen=True):
     if_match: str | None = None
     if_none_match: str | None = None
     force: bool = False
-    """Of the delete of a server: although machines are bound to it."""
+    """Of the delete of a server: although machines are bound to it; of a machine that was taken in: although it
+    runs."""
+    keep_disks: bool = False
+    """Of the delete of a machine: not the disks that were made for it."""
 
     def parameters(self) -> dict[str, str]:
         """As the query of the request."""
         found = {"dryRun": "true"} if self.dry_run else {}
         found |= {"force": "true"} if self.force else {}
+        found |= {"keepDisks": "true"} if self.keep_disks else {}
         return found | ({"wait": "hosts", "timeout": f"{self.wait_s:g}"} if self.wait_s else {})
 
     def headers(self) -> dict[str, str]:

@@ -106,6 +106,17 @@ def test_words_that_make_no_machine(weft: Weft, words: tuple[str, ...], why: str
     assert result.exit_code == 2 and why in result.stderr, result.output
 
 
+def test_what_cannot_be_is_refused_before_anybody_is_asked(weft: Weft) -> None:
+    said(weft, "vm", "import", "old", "--to", "host1", "--id", "5eed", "--mac", "00-15-5D-01-02-03")
+    said(weft, "vm", "start", "old")
+    for words in (("delete", "old"), ("renew-mac", "old")):
+        refused = weft("vm", *words)
+        assert refused.exit_code == 1 and refused.stderr.startswith("weft: MachineIsRunning: ")
+        assert "--force" in refused.stderr and "Go on?" not in refused.stderr
+    assert "it runs, and its host may let it run on" in weft("vm", "delete", "old", "--force").stderr
+    assert "old-eth0 deleted" in said(weft, "vm", "delete", "old", "--interfaces", "--force", "--yes")
+
+
 def test_save_and_resume(weft: Weft) -> None:
     said(weft, "vm", "start", "web1")
     assert "Saved" in said(weft, "vm", "save", "web1")
@@ -284,7 +295,7 @@ def test_a_new_mac_is_asked_for_first(weft: Weft) -> None:
     old = mac_of(weft, "web1-eth0")
     said(weft, "vm", "checkpoint", "web1", "before")
     said(weft, "vm", "start", "web1")
-    asked = weft("vm", "renew-mac", "web1", stdin="n\n")
+    asked = weft("vm", "renew-mac", "web1", "--force", stdin="n\n")
     assert (asked.exit_code, mac_of(weft, "web1-eth0")) == (1, old)
     dashes = "-".join(old[i : i + 2] for i in range(0, 12, 2))
     for text in (f"web1-eth0 gives up {dashes}", "DHCP reservations", "it runs:", f"checkpoints before keep {dashes}"):

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.core.world import World, dynamic_interface, put_command, server_on, static_interface
 from weft.core.changes import LeaseChange, ResourceChange
 from weft.core.commands import AdvanceMove, BeginMove, SetPower
+from weft.model.errors import Conflict
 from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.values import parse_mac
 
@@ -113,11 +114,25 @@ def test_an_interface_that_changes_its_network_takes_the_interest_along(world: W
     assert world.state.networks_on("h1") == ["red"]
 
 
-def test_a_running_machine_can_be_deleted(world: World) -> None:
-    world.put(WEB1, body("n1", powerState="Running"))
+@pytest.mark.parametrize("known", [None, {"type": "lab", "id": "web1"}, {"type": "libvirt", "id": ""}])
+def test_a_running_machine_can_be_deleted(world: World, known: dict[str, str] | None) -> None:
+    world.put(WEB1, body("n1", powerState="Running", hypervisor=known))
     assert world.delete(WEB1).outcome == "deleted"
     assert world.state.machine_of("n1") is None
     world.delete("/networkInterfaces/n1")
+
+
+def test_a_running_machine_that_its_host_would_let_run_on_is_deleted_by_force_alone(world: World) -> None:
+    taken_in = {"type": "libvirt", "id": "5eed"}
+    world.put(WEB1, body("n1", powerState="Running", hypervisor=taken_in))
+    with pytest.raises(Conflict, match="weft vm delete web1 --force") as refused:
+        world.delete(WEB1)
+    assert refused.value.code == "MachineIsRunning"
+    world.power("web1", "Off")
+    assert world.delete(WEB1).outcome == "deleted"
+    made = {"cpu": 1, "disks": [{"path": "/vm/web1.qcow2", "sizeGib": 1}]}
+    world.put(WEB1, body("n1", powerState="Running", hypervisor=taken_in, hardware=made))
+    assert world.delete(WEB1).outcome == "deleted"
 
 
 # -- power

@@ -38,7 +38,7 @@ from weft.core.decide.envelope import (
 )
 from weft.core.state import State, child_of, owned_path
 from weft.model.errors import Conflict, Invalid, NotFound, PreconditionFailed
-from weft.model.kinds import BY_NAME, Kind
+from weft.model.kinds import BY_NAME, VIRTUAL_MACHINES, Kind
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import check_resource_id
 
@@ -110,6 +110,8 @@ def delete(draft: Draft, command: Delete) -> Decision:
         stored = _settle(draft, kind, without_child(kind, old, path.below), old)
         after = retag_along(kind, stored, path.below[:-1], draft.new_id, retag_alone)
     else:
+        if kind is VIRTUAL_MACHINES and not command.force:
+            virtual_machines.check_gone_with(old)
         RULES[kind.name][1](draft, old)
     draft.put(kind.name, old.resource_id.lower(), old, after)
     return Decision(changes=draft.changes(), outcome="deleted")

@@ -26,7 +26,7 @@ def renew(draft: Draft, command: RenewMac) -> Decision:
     machine = settled_machine(draft.state, command.machine)
     interface = _interface(draft, machine, command.interface)
     if machine.properties.power_state == "Running" and not command.force:
-        raise is_running(machine, "its guest would lose its network. Stop it first, or ask with force.")
+        raise is_running(machine, "its guest would lose its network. Stop it first, or ask with force (--force).")
     ref = f"/networkInterfaces/{interface.resource_id}"
     old = mac_of(interface)
     asked = _asked(command.mac_address)

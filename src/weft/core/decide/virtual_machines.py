@@ -85,6 +85,24 @@ def remove(draft: Draft, old: Machine) -> None:
     _note(draft, old.resource_id, old, None)
 
 
+_LAB = "lab"
+"""The hypervisor whose machines are made when they start and gone with their records."""
+
+
+def check_gone_with(machine: Machine) -> None:
+    """Refuse to forget a machine that its host would let run on, with addresses that nobody holds any more: one that
+    was taken in bears no mark of ours, so its host leaves it alone. Raises Conflict (MachineIsRunning)."""
+    p, known = machine.properties, machine.properties.hypervisor
+    is_ours = p.hardware is not None or p.made_as or known is None or not known.id or known.type == _LAB
+    if p.power_state == "Running" and not (is_ours or p.inactive):
+        name = machine.resource_id
+        raise is_running(
+            machine,
+            "it was taken in, so its host would let it run on with addresses that nobody holds. Stop it first (weft vm "
+            f"stop {name}), or give it up as it runs, with force (weft vm delete {name} --force).",
+        )
+
+
 def power_named(text: str) -> str:
     """A power state in canonical spelling. Raises Invalid."""
     power = POWER_STATES.get(text.lower())
