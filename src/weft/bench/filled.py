@@ -70,13 +70,13 @@ class Desk:
         decide_and_apply(self.state, command, self.now, self.new_id)
 
 
-def machine_commands(number: int) -> list[Command]:
-    """One machine with one interface, MAC and IP granted, bound to one of HOSTS servers."""
+def machine_commands(number: int, hosts: int = HOSTS) -> list[Command]:
+    """One machine with one interface, MAC and IP granted, bound to one of `hosts` servers."""
     name = f"vm{number}"
     body = {
         "resourceId": name,
         "properties": {
-            "server": {"resourceRef": f"/servers/host{number % HOSTS}"},
+            "server": {"resourceRef": f"/servers/host{number % hosts}"},
             "networkInterfaces": [{"resourceRef": f"/networkInterfaces/{name}-eth0"}],
         },
     }
@@ -91,15 +91,15 @@ def server_commands(count: int = HOSTS) -> list[Command]:
     return [put_command(f"/servers/host{i}", {"resourceId": f"host{i}", "properties": {}}) for i in range(count)]
 
 
-def fill(folder: Path, count: int) -> None:
-    """A store in `folder` with `count` interfaces, each with its machine."""
+def fill(folder: Path, count: int, hosts: int = HOSTS) -> None:
+    """A store in `folder` with `count` interfaces, each with its machine, on that many servers."""
     with contextlib.closing(Store.open(folder, lambda: "bench")) as store:
         desk = Desk(store)
         desk.do(fabric_commands())
-        desk.do(server_commands())
+        desk.do(server_commands(hosts))
         for at in range(0, count, EACH):
             numbers = range(at, min(count, at + EACH))
-            desk.do([command for number in numbers for command in machine_commands(number)])
+            desk.do([command for number in numbers for command in machine_commands(number, hosts)])
 
 
 class Stores:

@@ -23,22 +23,21 @@ from weft.core.changes import Commit, LeaseChange, ResourceChange
 from weft.core.commands import Actor, Command, Seen
 from weft.core.conflicts import Conflict
 from weft.core.findings import port_ref
-from weft.core.guest_adapters import interfaces_of
 from weft.core.host_facts import NoteMachine, NoteMacs
 from weft.core.kin import kin_of
 from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.core.strangers import pinned
 from weft.model.errors import Refusal
-from weft.model.hypervisor import AdapterState
+from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import Facts
+from weft.wire.messages import Facts, MachineFact
 
 log = logging.getLogger(__name__)
 
-Settled = tuple[Any, ...]
-"""What there was nothing to do about and nothing to say of: what was told, and the record that it was compared with."""
+Said = tuple[MachineState, MachineFact | None]
+"""What a host's hypervisor tells of one machine, and what its agent does."""
 
 
 class Behind:
@@ -61,8 +60,9 @@ class Behind:
         self._may_come_back = may_come_back
         self._heard = heard
         self._findings = Findings()
-        self._settled: dict[str, dict[str, Settled]] = {}
-        """By server, by the hypervisor's id."""
+        self._settled: dict[str, dict[str, Said]] = {}
+        """By server, by the hypervisor's id in lower case: machines of that server that are as their record says. They
+        are looked at again when something else is told of them, or their record changes."""
         self._watched: dict[int, set[str]] = {}
         """Servers by MAC address of machines there whose findings depend on who has it."""
         self._watching: dict[str, set[int]] = {}
@@ -89,24 +89,36 @@ class Behind:
                     for server in self._watched.get(change.address, ()):
                         self._heard(server)
             elif isinstance(change, ResourceChange):
-                server = self._server_of(change)
-                if change.kind == SERVERS.name and change.after is None:
-                    self.gone(server)
-                if server and self._publisher.session(server) is not None:
-                    self._heard(server)
+                self._changed(change)
 
-    def _server_of(self, change: ResourceChange) -> str:
+    def _changed(self, change: ResourceChange) -> None:
         if change.kind == SERVERS.name:
-            return change.id
+            if change.after is None:
+                self.gone(change.id)
+            self._look_again(change.id)
+            return
+        for machine in self._machines_of(change):
+            server, identity = server_of(machine), machine.properties.hypervisor
+            settled = self._settled.get(server, {})
+            settled.pop(machine.resource_id.lower(), None)
+            if identity is not None:
+                settled.pop(identity.id.lower(), None)
+            self._look_again(server)
+
+    def _look_again(self, server: str) -> None:
+        if server and self._publisher.session(server) is not None:
+            self._heard(server)
+
+    def _machines_of(self, change: ResourceChange) -> Iterator[VirtualMachine]:
+        """Whose record it is part of; a machine itself as it was and as it is."""
+        found: tuple[VirtualMachine | None, ...] = ()
         if change.kind == VIRTUAL_MACHINES.name:
-            machine = change.after or change.before
+            found = (change.before, change.after)
         elif change.kind == NETWORK_INTERFACES.name:
-            machine = self._state.machine_of(change.id)
+            found = (self._state.machine_of(change.id),)
         elif change.kind == CHECKPOINTS.name:
-            machine = self._state.get(VIRTUAL_MACHINES.name, owner_and_name(change.id)[0])
-        else:
-            return ""
-        return server_of(machine) if machine is not None else ""
+            found = (self._state.get(VIRTUAL_MACHINES.name, owner_and_name(change.id)[0]),)
+        return (machine for machine in found if machine is not None)
 
     def gone(self, server: str) -> None:
         """Its agent has gone: nobody knows what is there now."""
@@ -138,8 +150,9 @@ class Behind:
 
     def _strangers(self, server: str, facts: Facts) -> Iterator[tuple[AdapterState, str, bool]]:
         """Adapters with an address of machines that are not ours here, what they are called, and whether they run."""
-        for told, _ in self._told(server, facts) if facts.hypervisor is not None else ():
-            for at, adapter in enumerate(told.machine.adapters if told.role == STRANGER else ()):
+        others = (self._told(server, said) for said in self._unsettled(server, facts))
+        for told in (one for one in others if one is not None and one.role == STRANGER):
+            for at, adapter in enumerate(told.machine.adapters):
                 if adapter.mac:
                     ref = port_ref(self._publisher.spelled(server), told.machine, at)
                     yield adapter, ref.rpartition("/")[2], told.machine.power == "Running"
@@ -152,20 +165,21 @@ class Behind:
         facts = session.facts
         if facts.hypervisor is None:
             return
-        before = self._settled.get(server, {})
         kind, drawn = session.hypervisor, facts.hypervisor.dynamic_range
+        rest = self._unsettled(server, facts)
+        # what a commit changes from here on it takes out of this
+        settled = self._settled[server]
         open_: list[Told] = []
-        settled: dict[str, Settled] = {}
         work: list[Coroutine[Any, Any, None]] = [
             self._submit(server, command) for command in host_notes(self._state, server, facts.hypervisor)
         ]
-        for told, by_hand in self._told(server, facts):
-            key = (told, by_hand, *self._record(told))
-            if told.machine.id in before and before[told.machine.id] == key:
-                settled[told.machine.id] = key
+        shared = _shared(facts.hypervisor) if rest else frozenset()
+        for said in rest:
+            told = self._told(server, said)
+            if told is None:
                 continue
             open_.append(told)
-            commands = [_sure(one, told, facts) for one in self._wanted(told, kind, by_hand, drawn)]
+            commands = [_sure(one, told, shared) for one in self._wanted(told, kind, _by_hand(said), drawn)]
             if commands and self._is_held(told.machine.machine):
                 self._heard(server)
             elif commands:
@@ -173,21 +187,20 @@ class Behind:
             elif told.role == ELSEWHERE and told.machine.clustered and told.machine.power == "Running":
                 # that its own host does not answer may be heard later than this
                 self._heard(server)
-            elif told.role != STRANGER:
-                settled[told.machine.id] = key
+            elif told.role == OURS and told.machine.id:
+                settled[told.machine.id.lower()] = said
         await asyncio.gather(*work)
-        self._note(server, open_, settled)
+        self._note(server, open_)
         isolate = newcomers(self._state, self._publisher, server, open_)
         if isolate != session.isolated and session.say(isolate):
             session.isolated = isolate
             log.warning("%s: to be isolated: %s", server, isolate.machines)
 
-    def _note(self, server: str, open_: list[Told], settled: dict[str, Settled]) -> None:
+    def _note(self, server: str, open_: list[Told]) -> None:
         """What is still to be said after the ledger has followed where it could."""
         suspects = [one for one in open_ if conflicts_of(self._state, one)]
         for one in suspects:
-            settled.pop(one.machine.id, None)
-        self._settled[server] = settled
+            self._settled.get(server, {}).pop(one.machine.id.lower(), None)
         self._findings.replace(self._state, server, suspects)
         self._watch(server, {adapter.mac for one in open_ for adapter in one.machine.adapters if adapter.mac})
 
@@ -201,34 +214,34 @@ class Behind:
             self._watched.setdefault(mac, set()).add(server)
         self._watching[server] = macs
 
-    def _told(self, server: str, facts: Facts) -> Iterator[tuple[Told, bool]]:
-        """Every machine that the host tells, with whose it is and whether another hand made its power. Not those whose
-        record has gone and that are about to be removed, nor those under way between hosts, nor templates."""
-        assert facts.hypervisor is not None
+    def _unsettled(self, server: str, facts: Facts) -> list[Said]:
+        """What a host tells of its machines, but for those that are settled. What it tells no more is none of them."""
+        before = self._settled.get(server, {})
         own = {fact.id: fact for fact in facts.machines if fact.id}
-        for one in facts.hypervisor.machines:
-            fact = own.get(one.id)
-            machine = kin_of(self._state, server, one, fact.machine if fact is not None else "")
-            if machine is None:
-                if fact is None:
-                    yield Told(server, STRANGER, msgspec.structs.replace(one, machine="")), False
-                continue
-            if machine.properties.is_template or machine.properties.move is not None or one.awaited:
-                continue
-            here, by_hand = server_of(machine) == server, fact is not None and fact.by_hand
-            if not here and fact is not None and not by_hand:
-                # its record has just gone from here: the agent is about to remove it
-                continue
-            told = Told(server, OURS if here else ELSEWHERE, msgspec.structs.replace(one, machine=machine.resource_id))
-            yield told, by_hand
+        settled = self._settled[server] = {}
+        rest: list[Said] = []
+        for one in facts.hypervisor.machines if facts.hypervisor is not None else ():
+            key, said = one.id.lower(), (one, own.get(one.id))
+            if before.get(key) == said:
+                settled[key] = said
+            else:
+                rest.append(said)
+        return rest
 
-    def _record(self, told: Told) -> tuple[Any, ...]:
-        """What the ledger has of it, the values themselves: unchanged ones are the same."""
-        machine: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, told.machine.machine)
+    def _told(self, server: str, said: Said) -> Told | None:
+        """Whose a machine is that a host tells. None for one whose record has gone and that is about to be removed, for
+        one under way between hosts, and for a template."""
+        one, fact = said
+        machine = kin_of(self._state, server, one, fact.machine if fact is not None else "")
         if machine is None:
-            return ()
-        checkpoints = self._state.owned(CHECKPOINTS.name, machine.resource_id) if told.machine.checkpoints else ()
-        return (machine, *interfaces_of(self._state, machine), *checkpoints)
+            return Told(server, STRANGER, msgspec.structs.replace(one, machine="")) if fact is None else None
+        if machine.properties.is_template or machine.properties.move is not None or one.awaited:
+            return None
+        here = server_of(machine) == server
+        if not here and fact is not None and not fact.by_hand:
+            # its record has just gone from here: the agent is about to remove it
+            return None
+        return Told(server, OURS if here else ELSEWHERE, msgspec.structs.replace(one, machine=machine.resource_id))
 
     def _wanted(self, told: Told, kind: str, by_hand: bool, drawn: tuple[int, int] | None) -> Iterator[Command]:
         server = self._publisher.spelled(told.server)
@@ -278,13 +291,23 @@ class Behind:
                 self._heard(server)
 
 
-def _sure(command: Command, told: Told, facts: Facts) -> Command:
+def _by_hand(said: Said) -> bool:
+    """Did another hand make the machine's power?"""
+    return said[1] is not None and said[1].by_hand
+
+
+def _shared(told: HypervisorState) -> frozenset[int]:
+    """MAC addresses that more than one machine has which runs there."""
+    users: dict[int, str] = {}
+    running = ((one.id, adapter.mac) for one in told.machines if one.power == "Running" for adapter in one.adapters)
+    return frozenset(mac for own, mac in running if users.setdefault(mac, own) != own)
+
+
+def _sure(command: Command, told: Told, shared: frozenset[int]) -> Command:
     """What runs there is sure of what its host's switches show, where no other machine there has an address of its."""
-    if not isinstance(command, NoteMachine | NoteMacs) or told.machine.power != "Running" or facts.hypervisor is None:
+    if not isinstance(command, NoteMachine | NoteMacs) or told.machine.power != "Running":
         return command
-    own = {adapter.mac for adapter in told.machine.adapters}
-    others = (one for one in facts.hypervisor.machines if one.id != told.machine.id and one.power == "Running")
-    alone = not any(adapter.mac in own for one in others for adapter in one.adapters)
+    alone = not any(adapter.mac in shared for adapter in told.machine.adapters)
     return msgspec.structs.replace(command, alone=alone)
 
 

@@ -145,9 +145,11 @@ class Observations:
     def _marks(self, server: str, facts: Iterable[MachineFact]) -> Iterator[MarkMachine]:
         for fact in facts:
             machine: VirtualMachine | None = self._writer.state.get(VIRTUAL_MACHINES.name, fact.machine)
-            if machine is None or server_of(machine) != server or machine.properties.move is not None:
+            if machine is None or (fact.presence == "here") != bool(why := machine.properties.inactive):
+                # nothing to say, as of nearly all
                 continue
-            why = machine.properties.inactive
+            if server_of(machine) != server or machine.properties.move is not None:
+                continue
             if fact.presence == "gone" and not why:
                 if self._is_busy(fact.machine):
                     self.heard(server)

@@ -1,7 +1,8 @@
 """What a hypervisor says of its host, and what hardware a machine has. Facts as they are, ours and strangers' alike.
 
 Made by the drivers (weft.agent.hypervisors), told to the controller in weft.wire.messages.Facts. New members go to the
-end, with a default that says nothing: agents and controllers of two releases speak with each other.
+end, with a default that says nothing: agents and controllers of two releases speak with each other. A controller holds
+those of all hosts, so gc=False as for resources (weft.model.resources).
 """
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from weft.model.values import InstanceId
 
 
-class AdapterState(msgspec.Struct, frozen=True, array_like=True):
+class AdapterState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A network adapter of a machine, or of a checkpoint, in the machine's order."""
 
     mac: int
@@ -26,7 +27,7 @@ class AdapterState(msgspec.Struct, frozen=True, array_like=True):
     """Name of the bridge or virtual switch; empty if it is not connected."""
 
 
-class CheckpointState(msgspec.Struct, frozen=True, array_like=True):
+class CheckpointState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A checkpoint (libvirt: snapshot) and what would come back with it."""
 
     id: str
@@ -36,7 +37,7 @@ class CheckpointState(msgspec.Struct, frozen=True, array_like=True):
     """It has the memory of a running machine: its addresses are in there too."""
 
 
-class MachineState(msgspec.Struct, frozen=True, array_like=True):
+class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A machine that the hypervisor of this host knows."""
 
     machine: str
@@ -62,7 +63,7 @@ class MachineState(msgspec.Struct, frozen=True, array_like=True):
     """It is Off but exists already, paused with its ports, for its start."""
 
 
-class HypervisorState(msgspec.Struct, frozen=True, array_like=True):
+class HypervisorState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """All that a driver tells of its host."""
 
     machines: tuple[MachineState, ...] = ()

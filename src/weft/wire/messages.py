@@ -105,7 +105,7 @@ class Ack(msgspec.Struct, frozen=True, array_like=True, tag="ack"):
     """(stream, sequence, revision)."""
 
 
-class MachineFact(msgspec.Struct, frozen=True, array_like=True):
+class MachineFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What the hypervisor says of a machine on this host."""
 
     machine: str
@@ -130,7 +130,7 @@ class MachineFact(msgspec.Struct, frozen=True, array_like=True):
     """The hypervisor is at something on it that may take long: it defines it, removes it, or is on an errand."""
 
 
-class PortFact(msgspec.Struct, frozen=True, array_like=True):
+class PortFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What the switch says of a port binding: `state` is bound, absent, closed; `reason` says why it is not bound."""
 
     instance_id: str
@@ -138,7 +138,7 @@ class PortFact(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-class Problem(msgspec.Struct, frozen=True, array_like=True):
+class Problem(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Something that keeps the host from its policy; `code` is a configurationState code of MS-NCNBI 2.2.4."""
 
     code: str
@@ -147,7 +147,7 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
     """Interface it concerns; empty for the whole host."""
 
 
-class SeenMac(msgspec.Struct, frozen=True, array_like=True):
+class SeenMac(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A MAC address on one of the host's switches that no binding of ours explains; see weft.core.commands.Seen."""
 
     mac: int

@@ -40,6 +40,17 @@ def test_p4(tmp_path: Path) -> None:
     assert 19 < float(str(start["value"])) <= 64
 
 
+def test_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
+    rows = measured("REPORT", tmp_path)
+    assert [str(row["case"]).partition(": ")[2] for row in rows] == [
+        "all as before",
+        "one machine has another name",
+        "nothing is told, but a machine's record changed",
+    ]
+    assert {row["yardstick"] for row in rows} == {"decoding it"}
+
+
 def test_unknown_bench_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["P1,P99", "--results", str(tmp_path / "r.json")]) == 2
     assert "there is no P99; there are P1, P4" in capsys.readouterr().err

@@ -149,6 +149,25 @@ async def test_an_unannounced_rollback_gets_the_retained_address_back(controller
     assert await quiet(controller) == before
 
 
+async def test_a_machine_that_was_as_its_record_says_is_looked_at_when_the_record_changes(
+    controller: Controller, rack: Rack
+) -> None:
+    """Its host has nothing new to say of it."""
+    await run(controller)
+    old, host = mac_of(controller), rack.hosts["host1"]
+    points = (CheckpointState("p1", "before", (AdapterState(old),)),)
+    tell(host, adapters=(AdapterState(old),), checkpoints=points)
+    await until(lambda: controller.state.owned("checkpoints", "a"))
+    await quiet(controller)
+    await controller.submit(Delete(Name("virtualMachines", "a", (("checkpoints", "before"),))), ANN)
+    assert not controller.state.owned("checkpoints", "a")
+    await until(lambda: controller.state.owned("checkpoints", "a"))
+    await quiet(controller)
+    await controller.submit(RenewMac("a", "a-eth0", force=True), ANN)
+    assert mac_of(controller) != old
+    await until(lambda: mac_of(controller) == old)
+
+
 async def test_a_rollback_to_an_address_that_another_has_is_a_conflict_and_changes_nothing(
     controller: Controller, rack: Rack
 ) -> None:
