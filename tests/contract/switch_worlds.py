@@ -6,9 +6,12 @@ import os
 import select
 import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
+import pytest
 from pyroute2 import netns
 
 from tests.contract.frames import frame, packet
@@ -233,3 +236,44 @@ class LabWorld:
 def _plain(seen: Packet) -> Packet:
     """What a guest can tell of a packet in both worlds."""
     return msgspec.structs.replace(seen, size=0, vlan_tci=0)
+
+
+@contextlib.asynccontextmanager
+async def switch_world(kind):
+    """ "fake" or "ovs", gone afterwards."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ws") as short:
+        patch.setenv("WEFT_LAB_DIR", "")
+        made = FakeWorld() if kind == "fake" else LabWorld(Path(short) / "l")
+        await made.open()
+        try:
+            yield made
+        finally:
+            await made.close()
+
+
+async def seen(world, host, enough):
+    """Facts, once `enough` is true of them: a real switch takes a moment to open a port."""
+    async with asyncio.timeout(10):
+        while True:
+            with world.inside(host):
+                facts = await world.switches[host].facts()
+            if enough(facts):
+                return facts
+            await asyncio.sleep(0.01)
+
+
+def named(facts, name):
+    return next((port for port in facts.ports if port.name == name), None)
+
+
+def opened(name):
+    return lambda facts: (port := named(facts, name)) is not None and port.ofport > 0
+
+
+async def apply(world, host, change):
+    with world.inside(host):
+        return await world.switches[host].apply(change)
+
+
+async def dumped(world, host):
+    return {flow.key: flow for flow in (await world.switches[host].dump()).flows}

@@ -1,63 +1,26 @@
-"""The contract of agent.switch.Switch, and the pipeline's behaviour, on the fake switch and on a real Open vSwitch."""
+"""The contract of agent.switch.Switch, on the fake switch and on a real Open vSwitch."""
 
 import asyncio
-import tempfile
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.contract.switch_worlds import FakeWorld, LabWorld
-from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told, tunnel
+from tests.contract.switch_worlds import apply, dumped, named, opened, seen, switch_world
+from tests.unit.agent.policies import tunnel
 from weft.agent.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flow import Flow, Goto, Output, exact
 from weft.agent.ovs_switch import tunnel_name
-from weft.agent.switch import Announcement, Peer, SwitchChange, SwitchMac, SwitchUnavailable
-from weft.agent.ways import link_local_of
+from weft.agent.switch import Announcement, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.fakes import packet as p
-from weft.model.values import ROUTER_MAC, pack_ip
+from weft.model.values import pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 
 
 @pytest.fixture(params=PARAMS)
-async def world(request, monkeypatch):
-    monkeypatch.setenv("WEFT_LAB_DIR", "")
-    with tempfile.TemporaryDirectory(prefix="ws") as short:
-        made = FakeWorld() if request.param == "fake" else LabWorld(Path(short) / "l")
-        await made.open()
-        try:
-            yield made
-        finally:
-            await made.close()
-
-
-async def seen(world, host, enough):
-    """Facts, once `enough` is true of them: a real switch takes a moment to open a port."""
-    async with asyncio.timeout(10):
-        while True:
-            with world.inside(host):
-                facts = await world.switches[host].facts()
-            if enough(facts):
-                return facts
-            await asyncio.sleep(0.01)
-
-
-def named(facts, name):
-    return next((port for port in facts.ports if port.name == name), None)
-
-
-def opened(name):
-    return lambda facts: (port := named(facts, name)) is not None and port.ofport > 0
-
-
-async def apply(world, host, change):
-    with world.inside(host):
-        return await world.switches[host].apply(change)
-
-
-async def dumped(world, host):
-    return {flow.key: flow for flow in (await world.switches[host].dump()).flows}
+async def world(request):
+    async with switch_world(request.param) as made:
+        yield made
 
 
 FLOW = Flow(Table.OUTPUT, 7, (exact(ETH_DST, 0x020000000001),), (Output(9),), COOKIE_MARK | 5)
@@ -247,7 +210,7 @@ async def test_an_announcement_comes_out_of_its_ports_as_one_frame_and_out_of_no
     await world.arrived()
     # the port that is gone is no failure; and no flow is needed, none has a say
     assert await apply(world, "host1", SwitchChange(announcements=(announcement,))) == ()
-    told = changed(p.announcement(0x001DD8B71CF1, address), size=0)
+    told = msgspec.structs.replace(p.announcement(0x001DD8B71CF1, address), size=0)
     assert await world.arrived() == {("host1", "p1", told), ("host1", "p3", told)}
     # many, and the switch goes on answering
     more = tuple(msgspec.structs.replace(announcement, mac=0x020000000000 + number) for number in range(200))
@@ -301,274 +264,3 @@ async def test_without_its_database_it_says_so_at_once_and_is_back_with_it(world
                 break
             except SwitchUnavailable:
                 await asyncio.sleep(0.05)
-
-
-# The pipeline: the example policy on two hosts, and what becomes of a packet.
-
-
-async def settle(world, reconcilers):
-    """What the agent's loop does, without the loop: a peer that was late with its answer is asked again."""
-    for host, reconciler in reconcilers.items():
-        async with asyncio.timeout(10):
-            while not reconciler.settled or reconciler.failures:
-                with world.inside(host):
-                    reconciler.switch_is(await world.switches[host].facts())
-                    if not reconciler.knows_switch:
-                        reconciler.switch_has((await world.switches[host].dump()).flows)
-                    change = reconciler.plan(True)
-                    if change:
-                        failures = await world.switches[host].apply(change)
-                        assert {failure.step for failure in failures} <= {"peer"}, failures
-                        reconciler.done(change, failures)
-
-
-async def two_hosts(world, encapsulation="nvgre"):
-    for guest in GUESTS.values():
-        await world.plug(guest.host, guest.name, guest.instance, guest.mac)
-    for guest in GUESTS.values():
-        await seen(world, guest.host, opened(guest.name))
-    reconcilers = {host: told(host, encapsulation) for host in HOSTS}
-    await settle(world, reconcilers)
-    return reconcilers
-
-
-BLUE1, BLUE2, BLUEDB, RED1 = (GUESTS[name] for name in ("blue1", "blue2", "bluedb", "red1"))
-OTHER = 0x020000000099
-LOCAL1, LOCAL2 = (f"fe80::21d:d8ff:feb7:1c0{number}" for number in (1, 2))
-MACS, VIA_ROUTER = (BLUE1.mac, BLUE2.mac), (BLUE1.mac, ROUTER_MAC)
-
-
-def changed(packet, **fields):
-    return msgspec.structs.replace(packet, **fields)
-
-
-def gateway_reply(request, address):
-    return changed(
-        request,
-        eth_src=ROUTER_MAC,
-        eth_dst=request.eth_src,
-        ip_src=p.number(address),
-        ip_dst=request.ip_src,
-        icmp_type=0 if request.eth_type == p.IPV4 else 129,
-        ttl=64,
-    )
-
-
-def advertisement(request, address, mac, flags=0x60000000):
-    return changed(
-        request,
-        eth_src=mac,
-        eth_dst=request.eth_src,
-        ip_src=p.number(address),
-        ip_dst=request.ip_src,
-        icmp_type=136,
-        nd_reserved=flags,
-        nd_option=2 if request.nd_option else 0,
-        nd_address=mac if request.nd_option else 0,
-    )
-
-
-ECHO = p.echo(MACS, (BLUE1.v4, BLUE2.v4), "x")
-ECHO6 = p.echo(MACS, (BLUE1.v6, BLUE2.v6), "x")
-REST6 = changed(ECHO6, fragment=p.LATER, icmp_type=0, payload="")
-ROUTED = p.echo(VIA_ROUTER, (BLUE1.v4, BLUEDB.v4), "x")
-ROUTED6 = p.echo(VIA_ROUTER, (BLUE1.v6, BLUEDB.v6), "x")
-BROADCAST = p.udp((BLUE1.mac, p.BROADCAST), (BLUE1.v4, "255.255.255.255"), (9, 9), "x")
-GATEWAY, GATEWAY6 = (p.echo(VIA_ROUTER, pair, "x") for pair in ((BLUE1.v4, "10.1.1.1"), (BLUE1.v6, "fd00:1::1")))
-FAR_GATEWAY = p.echo(VIA_ROUTER, (BLUE1.v4, "10.1.2.1"), "x")
-ASK = p.arp_request(BLUE1.mac, BLUE1.v4, BLUE2.v4)
-ASK_GATEWAY = p.arp_request(BLUE1.mac, BLUE1.v4, "10.1.1.1")
-ASK6 = p.solicitation(BLUE1.mac, BLUE1.v6, BLUE2.v6)
-ASK6_PLAIN = changed(ASK6, nd_option=0, nd_address=0)
-ASK6_LOCAL = p.solicitation(BLUE1.mac, LOCAL1, LOCAL2)
-ASK6_GATEWAY = p.solicitation(BLUE1.mac, BLUE1.v6, "fd00:1::1")
-
-
-def arp_answer(request, mac):
-    return p.arp_reply(mac, p.ipaddress.IPv4Address(request.arp_tpa).exploded, (request.arp_sha, BLUE1.v4))
-
-
-DELIVERED = {
-    "same subnet": (ECHO, [("host2", "blue2", ECHO)]),
-    "same subnet v6": (ECHO6, [("host2", "blue2", ECHO6)]),
-    "link-local v6": (
-        p.echo(MACS, (LOCAL1, LOCAL2), "x"),
-        [("host2", "blue2", p.echo(MACS, (LOCAL1, LOCAL2), "x"))],
-    ),
-    "first fragment v6": (changed(ECHO6, fragment=p.FIRST), [("host2", "blue2", changed(ECHO6, fragment=p.FIRST))]),
-    "later fragment v6": (REST6, [("host2", "blue2", REST6)]),
-    "routed": (ROUTED, [("host2", "bluedb", changed(ROUTED, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
-    "routed v6": (ROUTED6, [("host2", "bluedb", changed(ROUTED6, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
-    "broadcast": (BROADCAST, [("host2", "blue2", BROADCAST)]),
-    "gateway pings": (GATEWAY, [("host1", "blue1", gateway_reply(GATEWAY, "10.1.1.1"))]),
-    "gateway pings v6": (GATEWAY6, [("host1", "blue1", gateway_reply(GATEWAY6, "fd00:1::1"))]),
-    "other gateway pings": (FAR_GATEWAY, [("host1", "blue1", gateway_reply(FAR_GATEWAY, "10.1.2.1"))]),
-    "gateway pings at ttl 1": (
-        changed(GATEWAY, ttl=1),
-        [("host1", "blue1", gateway_reply(GATEWAY, "10.1.1.1"))],
-    ),
-    "arp": (ASK, [("host1", "blue1", arp_answer(ASK, BLUE2.mac))]),
-    "arp for the gateway": (ASK_GATEWAY, [("host1", "blue1", arp_answer(ASK_GATEWAY, ROUTER_MAC))]),
-    "nd": (ASK6, [("host1", "blue1", advertisement(ASK6, BLUE2.v6, BLUE2.mac))]),
-    "nd without option": (ASK6_PLAIN, [("host1", "blue1", advertisement(ASK6_PLAIN, BLUE2.v6, BLUE2.mac))]),
-    "nd for link-local": (ASK6_LOCAL, [("host1", "blue1", advertisement(ASK6_LOCAL, LOCAL2, BLUE2.mac))]),
-    "nd for the gateway": (
-        ASK6_GATEWAY,
-        [("host1", "blue1", advertisement(ASK6_GATEWAY, "fd00:1::1", ROUTER_MAC, 0xE0000000))],
-    ),
-}
-
-ADVERTISED = changed(ASK6, icmp_type=136, nd_option=2, ip_dst=p.number("ff02::1"), eth_dst=0x333300000001)
-DAD = changed(ASK6, ip_src=0, nd_target=p.number(BLUE1.v6), nd_option=0, nd_address=0)
-
-DROPPED = {
-    "vlan tag": (changed(ECHO, vlan_tci=0x1005), "vlan_tagged"),
-    "another mac": (changed(ECHO, eth_src=OTHER), "spoofed_mac"),
-    "another ipv4": (changed(ECHO, ip_src=p.number("10.1.1.99")), "spoofed_ipv4"),
-    "another ipv6": (changed(ECHO6, ip_src=p.number("fd00:1::99")), "spoofed_ipv6"),
-    "another's link-local": (changed(ECHO6, ip_src=p.number(LOCAL2)), "spoofed_ipv6"),
-    "another sender in arp": (changed(ASK, arp_spa=p.number(BLUE2.v4)), "spoofed_arp"),
-    "another hardware address in arp": (changed(ASK, arp_sha=OTHER), "spoofed_arp"),
-    "gratuitous arp for another": (
-        changed(ASK, arp_spa=p.number(BLUE2.v4), arp_tpa=p.number(BLUE2.v4)),
-        "spoofed_arp",
-    ),
-    "another sender in nd": (changed(ASK6, ip_src=p.number("fd00:1::99")), "spoofed_nd"),
-    "another hardware address in nd": (changed(ASK6, nd_address=OTHER), "spoofed_nd"),
-    "advertising another": (changed(ADVERTISED, nd_target=p.number(BLUE2.v6)), "spoofed_nd"),
-    "advertising itself": (changed(ADVERTISED, nd_target=p.number(BLUE1.v6), nd_address=BLUE1.mac), "nd_unknown"),
-    "router advertisement": (changed(ECHO6, icmp_type=134, ip_dst=p.number("ff02::1")), "router_advertisement"),
-    "first fragment to a link-local group": (
-        changed(ECHO6, fragment=p.FIRST, ip_dst=p.number("ff02::1")),
-        "router_advertisement",
-    ),
-    "later fragment to a link-local group": (
-        changed(REST6, ip_dst=p.number("ff02:7::1:ff00:1")),
-        "router_advertisement",
-    ),
-    "redirect": (changed(ECHO6, icmp_type=137), "router_advertisement"),
-    "router solicitation": (changed(ECHO6, icmp_type=133, ip_dst=p.number("ff02::2")), "router_solicitation"),
-    "listener report": (changed(ECHO6, icmp_type=143, ip_dst=p.number("ff02::16")), "multicast_report"),
-    "igmp": (changed(ECHO, ip_proto=2, ip_dst=p.number("224.0.0.22")), "multicast_report"),
-    "dhcp": (p.udp((BLUE1.mac, p.BROADCAST), ("0.0.0.0", "255.255.255.255"), (68, 67)), "dhcp"),
-    "dhcpv6": (p.udp((BLUE1.mac, 0x333300010002), (LOCAL1, "ff02::1:2"), (546, 547)), "dhcp"),
-    "another ethertype": (changed(ECHO, eth_type=0x88B5), "ethertype"),
-    "probe of its own address": (changed(ASK, arp_spa=0, arp_tpa=p.number(BLUE1.v4)), "own_address"),
-    "gratuitous arp": (changed(ASK, arp_tpa=p.number(BLUE1.v4)), "own_address"),
-    "duplicate detection": (DAD, "own_address"),
-    "duplicate detection for another": (changed(DAD, nd_target=p.number(BLUE2.v6)), "spoofed_nd"),
-    "arp for nobody": (changed(ASK, arp_tpa=p.number("10.1.1.77")), "arp_unknown"),
-    "arp reply": (p.arp_reply(BLUE1.mac, BLUE1.v4, (BLUE2.mac, BLUE2.v4)), "arp_unknown"),
-    "nd for nobody": (changed(ASK6, nd_target=p.number("fd00:1::77")), "nd_unknown"),
-    "no route": (changed(ROUTED, ip_dst=p.number("8.8.8.8")), "no_route"),
-    "no route v6": (changed(ROUTED6, ip_dst=p.number("2001:db8::1")), "no_route"),
-    "routing from link-local": (changed(ROUTED6, ip_src=p.number(LOCAL1)), "no_route"),
-    "to a provider address": (changed(ROUTED, ip_dst=p.number("192.168.2.20"), ip_proto=47), "no_route"),
-    "nobody there": (changed(ROUTED, ip_dst=p.number("10.1.2.77")), "no_record"),
-    "ttl 1": (changed(ROUTED, ttl=1), "ttl_expired"),
-    "ttl 0": (changed(ROUTED, ttl=0), "ttl_expired"),
-    "hop limit 1": (changed(ROUTED6, ttl=1), "ttl_expired"),
-    "to the router itself": (p.udp(VIA_ROUTER, (BLUE1.v4, "10.1.1.1"), (9, 53)), "for_router"),
-    "unknown mac": (changed(ECHO, eth_dst=OTHER), "unknown_mac"),
-    "mac of another subnet": (changed(ECHO, eth_dst=BLUEDB.mac), "unknown_mac"),
-}
-
-
-async def drops(world, host="host1"):
-    return (await world.switches[host].dump()).drops
-
-
-async def counted(world, before, host="host1", expected=None):
-    """Drops since `before`. Open vSwitch counts a packet that it need not look at closely a little late."""
-    for _ in range(300):
-        after = await drops(world, host)
-        found = {name: number - before.get(name, 0) for name, number in after.items() if number != before.get(name, 0)}
-        if found == expected or not world.real:
-            break
-        await asyncio.sleep(0.01)
-    return found
-
-
-@pytest.mark.parametrize("encapsulation", ["nvgre", "vxlan"])
-async def test_what_the_pipeline_delivers_and_drops(world, encapsulation):
-    await two_hosts(world, encapsulation)
-    for name, (sent, expected) in DELIVERED.items():
-        before = await drops(world)
-        got = await world.send("host1", "blue1", sent)
-        assert got == {(host, port, changed(one, size=0)) for host, port, one in expected}, name
-        assert await counted(world, before, expected={}) == {}, name
-    for name, (sent, reason) in DROPPED.items():
-        before = await drops(world)
-        await world.put("host1", "blue1", sent)
-        # once it is counted it has been through the pipeline
-        assert await counted(world, before, expected={reason: 1}) == {reason: 1}, name
-        assert await world.arrived(0.0) == set(), name
-    assert await world.arrived() == set(), "a packet that was counted as dropped came out"
-
-
-async def test_equal_addresses_of_two_tenants_never_meet(world):
-    await two_hosts(world)
-    red = p.echo((RED1.mac, BLUE2.mac), (RED1.v4, BLUE2.v4), "red")
-    assert await world.send("host1", "red1", red) == {("host2", "red2", changed(red, size=0))}
-    routed = p.echo((RED1.mac, ROUTER_MAC), (RED1.v4, BLUEDB.v4))
-    assert await world.send("host1", "red1", routed) == set()
-    assert await counted(world, {}, expected={"no_route": 1}) == {"no_route": 1}
-
-
-async def test_a_port_that_nobody_told_of_is_closed(world):
-    await two_hosts(world)
-    await world.plug("host1", "stranger", "somebody", 0x001DD8B71C55)
-    await seen(world, "host1", opened("stranger"))
-    assert await world.send("host1", "stranger", changed(ECHO, eth_src=0x001DD8B71C55)) == set()
-    assert await counted(world, {}, expected={"unknown_port": 1}) == {"unknown_port": 1}
-
-
-async def test_the_outer_source_must_be_a_host_of_the_domain(world):
-    reconcilers = await two_hosts(world)
-    reconcilers["host2"].put(BLUE, (4, HOSTS["host1"]), None)
-    await settle(world, reconcilers)
-    assert await world.send("host1", "blue1", ECHO) == set()
-    assert await counted(world, {}, "host2", {"wrong_source": 1}) == {"wrong_source": 1}
-
-
-async def test_a_vsid_without_policy_is_dropped(world):
-    reconcilers = await two_hosts(world)
-    for key in list(reconcilers["host2"].table.domains[BLUE].records):
-        reconcilers["host2"].put(BLUE, key, None)
-    await settle(world, reconcilers)
-    assert await world.send("host1", "blue1", ECHO) == set()
-    assert await counted(world, {}, "host2", {"unknown_vsid": 1}) == {"unknown_vsid": 1}
-
-
-async def test_strays_follow_a_machine_that_moved_and_never_go_back(world):
-    """blue2 has left host2 for a third place; then for host1 itself, where the sender is."""
-    reconcilers = await two_hosts(world)
-    await world.unplug("host2", "blue2")
-    await seen(world, "host2", lambda facts: named(facts, "blue2") is None)
-    binding = BLUE2.binding(HOSTS["host1"])
-    reconcilers["host2"].put(0, binding.key, binding)
-    reconcilers["host2"].switch_is(await seen(world, "host2", lambda _: True))
-    await settle(world, reconcilers)
-    assert await world.send("host1", "blue1", ECHO) == set()
-    assert await counted(world, {}, "host2", {"loop": 1}) == {"loop": 1}
-    # a neighbour on host2 reaches it at its new place
-    await world.plug("host1", "blue2x", BLUE2.instance, BLUE2.mac)
-    await seen(world, "host1", opened("blue2x"))
-    arrived = BLUE2.binding(host="host1")
-    reconcilers["host1"].put(0, arrived.key, arrived)
-    reconcilers["host1"].switch_is(await seen(world, "host1", lambda _: True))
-    await settle(world, reconcilers)
-    routed = p.echo((BLUEDB.mac, ROUTER_MAC), (BLUEDB.v4, BLUE2.v4))
-    expected = changed(routed, eth_src=ROUTER_MAC, eth_dst=BLUE2.mac, ttl=63, size=0)
-    assert await world.send("host2", "bluedb", routed) == {("host1", "blue2x", expected)}
-
-
-async def test_the_first_packet_to_a_new_peer_is_not_lost(world):
-    """two_hosts lets no packet flow before: DELIVERED's first one would be lost without the peers' step."""
-    reconcilers = await two_hosts(world)
-    assert Peer(HOSTS["host1"], HOSTS["host2"]) in reconcilers["host1"]._reached
-    assert await world.send("host1", "blue1", ECHO) != set()
-
-
-def test_the_link_local_address_is_that_of_linux():
-    assert link_local_of(BLUE1.mac) == p.number(LOCAL1)

@@ -1,14 +1,28 @@
 """What hosts' hypervisors tell becomes the ledger's, and what cannot is a conflict until it is gone."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.cluster.control import ANN, fill, interface, machine, open_in, put
+from tests.cluster.control import ANN, fill, interface, machine, put
 from tests.cluster.host_agent import Rack
+from tests.unit.control.behind import (
+    FREE,
+    WEB,
+    controller_of,
+    fill_one,
+    found,
+    holders,
+    hurry,
+    mac_of,
+    p,
+    quiet,
+    rack_of,
+    run,
+    tell,
+)
 from tests.unit.control.test_machines import until
 from weft.control.controller import Controller
 from weft.core.commands import Clone, Delete, Failover, RenewMac, TakeCheckpoint
@@ -19,70 +33,24 @@ from weft.model.leases import MAC_SCOPE
 from weft.model.resources import Ref
 from weft.model.values import parse_mac
 from weft.model.workload import HypervisorIdentity, VirtualMachineProperties
-from weft.wire.messages import Isolate, MayRun, MayRunAnswer, SeenMac
-
-FREE = int(parse_mac("00-15-5D-01-05-07"))
-WEB = "/virtualNetworks/blue/subnets/web"
+from weft.wire.messages import SeenMac
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.02)
-    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
+    hurry(monkeypatch)
 
 
 @pytest.fixture
 async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    opened = open_in(tmp_path)
-    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"))
-    async with opened.running():
-        yield opened
-    opened.close()
+    async with controller_of(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
 async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with Rack("host1", "host2") as made:
-        for host in made.hosts.values():
-            host.hypervisor = "libvirt"
-            host.states = {}
-        made.hosts["host1"].states["id-a"] = MachineState("a", "Off", adapters=(AdapterState(mac_of(controller)),))
-        made.hosts["host1"].machines["a"] = "Off"
-        made.connect(controller.publisher)
-        await until(lambda: p(controller).hypervisor is not None)
+    async with rack_of(controller) as made:
         yield made
-
-
-def p(controller: Controller, name: str = "a"):
-    return controller.state.get("virtualMachines", name).properties
-
-
-def mac_of(controller: Controller, name: str = "a-eth0") -> int:
-    return int(parse_mac(controller.state.get("networkInterfaces", name).properties.private_mac_address))
-
-
-def holders(controller: Controller, mac: int) -> list[str]:
-    lease = controller.state.lease(MAC_SCOPE, mac)
-    return sorted(one.ref for one in lease.holders) if lease is not None and lease.state != "cooling" else []
-
-
-def found(controller: Controller) -> list[tuple[str, str, tuple[str, ...]]]:
-    return [(one.kind, one.address[-5:], one.holders) for one in controller.conflicts()]
-
-
-def tell(host, own: str = "id-a", name: str = "a", **more) -> None:
-    """The host's hypervisor says this of a machine from now on."""
-    host.states[own] = MachineState(name, more.pop("power", "Off"), **more)
-
-
-async def quiet(controller: Controller) -> int:
-    """Long enough for several rounds; the revision afterwards."""
-    await asyncio.sleep(0.2)
-    return controller.state.revision
-
-
-async def run(controller: Controller, name: str = "a") -> None:
-    await controller.machines.start(name, ANN)
 
 
 async def test_the_hypervisors_id_and_the_hosts_own_range_are_noted_once(controller: Controller, rack: Rack) -> None:
@@ -407,115 +375,3 @@ async def test_many_rollbacks_are_one_batch(controller: Controller, rack: Rack) 
     host.states = told
     await until(lambda: all(mac_of(controller, f"d{number}-eth0") == FREE + number for number in range(50)))
     assert await quiet(controller) - before <= 3
-
-
-async def fill_one(controller: Controller, name: str) -> None:
-    await controller.submit(interface(f"{name}-eth0"), ANN)
-    await controller.submit(machine(name, "host1", f"{name}-eth0"), ANN)
-
-
-async def ask(host, own: str, *macs: int, comes: bool = False) -> str:
-    """What the host's agent is answered when another hand starts a machine there."""
-    number = len(host.words) + 1
-    host.say(MayRun(number, own, own, macs, comes))
-    await until(lambda: any(isinstance(one, MayRunAnswer) and one.number == number for one in host.words))
-    return next(one.refusal for one in host.words if isinstance(one, MayRunAnswer) and one.number == number)
-
-
-async def test_a_start_by_another_hand_is_refused_beside_whoever_runs_with_its_address(
-    controller: Controller, rack: Rack
-) -> None:
-    """Stories 0.c5, 2.10: prevented, and the pair is named."""
-    await controller.submit(Clone("a", "b", addresses="keep", server="host2"), ANN)
-    host = rack.hosts["host1"]
-    assert await ask(host, "id-a", mac_of(controller)) == ""
-    assert await ask(host, "stranger", FREE) == ""
-    await run(controller, "b")
-    assert "the running virtual machine b" in await ask(host, "id-a", mac_of(controller))
-    assert "the running virtual machine b" in await ask(host, "stranger", mac_of(controller))
-    rack.hosts["host2"].states["s2"] = MachineState(
-        "", "Running", name="pc", adapters=(AdapterState(FREE, switch="s"),)
-    )
-    await until(lambda: holders(controller, FREE))
-    assert "/servers/host2/ports/pc.s2" in await ask(host, "s1", FREE)
-    assert await ask(host, "s2", FREE, comes=True) == "", "it is on its way here"
-
-
-async def test_a_machine_that_runs_on_another_host_starts_here_only_if_it_comes_from_there(
-    controller: Controller, rack: Rack
-) -> None:
-    await run(controller)
-    host = rack.hosts["host2"]
-    assert await ask(host, "id-a", mac_of(controller)) == "a runs on host1"
-    assert await ask(host, "id-a", mac_of(controller), comes=True) == ""
-    await rack.hosts["host1"].disconnect()
-    assert await ask(host, "id-a", mac_of(controller)) == ""
-
-
-@pytest.mark.parametrize("policy", ["disconnect", "stop"])
-async def test_a_newcomer_beside_a_lawful_user_is_isolated_by_policy(
-    controller: Controller, rack: Rack, policy: str
-) -> None:
-    """Story 0.c5: quarantine of the newcomer."""
-    await run(controller)
-    host = rack.hosts["host2"]
-    twin = MachineState("", "Running", name="pc", adapters=(AdapterState(mac_of(controller), switch="s"),))
-    host.states["s1"] = twin
-    await until(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
-    assert not host.words, "report is the default"
-    await controller.submit(put("servers", "host2", ServerProperties(twin_policy=policy)), ANN)
-    await until(lambda: host.words[-1:] == [Isolate((("s1", policy),))])
-    host.states["s1"] = MachineState("", "Off", name="pc", adapters=twin.adapters)
-    await until(lambda: host.words[-1:] == [Isolate()])
-    assert p(controller).power_state == "Running"
-
-
-async def test_of_two_strangers_the_later_one_is_isolated(controller: Controller, rack: Rack) -> None:
-    one, two = rack.hosts["host1"], rack.hosts["host2"]
-    for name in ("host1", "host2"):
-        await controller.submit(put("servers", name, ServerProperties(twin_policy="stop")), ANN)
-    one.states["s1"] = MachineState("", "Running", name="first", adapters=(AdapterState(FREE, switch="s"),))
-    await until(lambda: holders(controller, FREE))
-    two.states["s2"] = MachineState("", "Running", name="second", adapters=(AdapterState(FREE, switch="s"),))
-    await until(lambda: two.words[-1:] == [Isolate((("s2", "stop"),))])
-    await quiet(controller)
-    assert not one.words
-
-
-async def test_stop_of_a_machine_that_another_hand_started_beside_a_twin_is_insisted_on(
-    controller: Controller, rack: Rack
-) -> None:
-    await controller.submit(Clone("a", "b", addresses="keep", server="host2"), ANN)
-    await run(controller, "b")
-    host = rack.hosts["host1"]
-    host.change("a", "Running")
-    tell(host, adapters=(AdapterState(mac_of(controller)),))
-    await until(lambda: found(controller))
-    await controller.machines.stop("a", ANN)
-    assert host.machines["a"] == "Off"
-    await until(lambda: not found(controller))
-
-
-async def test_an_agent_that_does_not_understand_it_is_told_nothing(controller: Controller, rack: Rack) -> None:
-    await run(controller)
-    host = rack.hosts["host2"]
-    await host.disconnect()
-    host.abilities = ()
-    host.connect(controller.publisher)
-    await controller.submit(put("servers", "host2", ServerProperties(twin_policy="stop")), ANN)
-    host.states["s1"] = MachineState("", "Running", adapters=(AdapterState(mac_of(controller), switch="s"),))
-    await until(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
-    await quiet(controller)
-    assert host.words == []
-
-
-async def test_a_machine_that_an_action_is_at_is_left_until_that_has_ended(controller: Controller, rack: Rack) -> None:
-    host = rack.hosts["host1"]
-    host.stuck = True
-    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.5))
-    await until(lambda: p(controller).power_state == "Running")
-    host.change("a", "Saved")
-    await quiet(controller)
-    assert p(controller).power_state == "Running" and not starting.done()
-    await asyncio.gather(starting, return_exceptions=True)
-    await until(lambda: p(controller).power_state == "Saved")

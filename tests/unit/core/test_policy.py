@@ -3,10 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.cluster.world import World, instance, sample
+from tests.cluster.world import instance, sample
 from weft.core import policy
 from weft.core.changes import LeaseChange, ResourceChange
-from weft.model.errors import NotFound
 from weft.model.fabric import BlankCheckpoint, LogicalSubnetProperties, MacPoolProperties, MacRange
 from weft.model.records import (
     CustomerRoute,
@@ -319,64 +318,6 @@ def test_deleting_all_of_a_network_in_one_commit_names_every_record_that_it_had(
         gone = {(stream, key) for key in records if policy.record(world.state, stream, key) is None}
         assert gone <= keys
     assert policy.network_stream(world.state, 60) == {}
-
-
-# The view.
-
-
-def test_the_view_shows_gateway_and_machine_of_every_subnet_as_the_cmdlets_do():
-    world = World()
-    world.fabric(pa="10.10.10.0/24")
-    world.server("host1", "10.10.10.9")
-    world.network("tenant", 5, {"web": ("10.0.0.0/24", 16412478)})
-    world.interface("vm-eth0", 0x001DD8B71C00, ("/virtualNetworks/tenant/subnets/web", "10.0.0.2"))
-    world.machine("vm", "host1", ["vm-eth0"], "Running")
-    seen = policy.view(world.state, "HOST1")
-    assert [one["providerAddress"] for one in seen["providerAddresses"]] == ["10.10.10.9"]
-    assert seen["providerRoutes"] == [{"destinationPrefix": "0.0.0.0/0", "nextHop": "10.10.10.1", "metric": 0}]
-    gateway, machine_record = seen["lookupRecords"]
-    assert gateway == {
-        "customerAddress": "10.0.0.1",
-        "virtualSubnetId": 16412478,
-        "macAddress": "025745465401",
-        "providerAddress": "169.254.254.254",
-        "rule": "TranslationMethodEncap",
-        "type": "Static",
-        "vmName": "web-DG",
-        "context": "weft:tenant gateway",
-    }
-    assert machine_record["macAddress"] == "001DD8B71C00"
-    assert (machine_record["customerAddress"], machine_record["providerAddress"]) == ("10.0.0.2", "10.10.10.9")
-    assert (machine_record["vmName"], machine_record["context"]) == ("vm", "weft:tenant")
-    assert machine_record["networkInterface"] == "/networkInterfaces/vm-eth0"
-    assert seen["customerRoutes"] == [
-        {
-            "routingDomainId": "{" + instance("virtualNetworks/tenant") + "}",
-            "virtualSubnetId": 16412478,
-            "destinationPrefix": "10.0.0.0/24",
-            "nextHop": "0.0.0.0",
-            "metric": 255,
-        }
-    ]
-    assert seen["ports"] == [
-        {
-            "networkInterface": "/networkInterfaces/vm-eth0",
-            "instanceId": instance("networkInterfaces/vm-eth0"),
-            "virtualSubnetId": 16412478,
-            "macAddress": "001DD8B71C00",
-            "ipAddresses": ["10.0.0.2"],
-            "virtualMachine": "/weft/virtualMachines/vm",
-        }
-    ]
-
-
-def test_the_view_holds_only_networks_that_the_host_needs_and_refuses_unknown_hosts():
-    world = sample()
-    world.power("red2", "Off")
-    world.machine("red2", "", ["red2-eth0"])
-    assert {one["virtualSubnetId"] for one in policy.view(world.state, "host2")["lookupRecords"]} == {6001, 6002}
-    with pytest.raises(NotFound):
-        policy.view(world.state, "nowhere")
 
 
 def test_a_host_is_told_what_range_to_draw_from_and_nothing_where_nothing_is_wanted():
