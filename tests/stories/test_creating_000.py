@@ -206,7 +206,19 @@ async def test_a_host_that_falls_silent_gives_it_back_when_it_returns(
     await desk.eventually(lambda: desk.exists(f"{VMS}/web1"))
     await desk.kill_agent("host1")
     answer = await asking
-    assert answer.status_code == 409 and "says that it is gone there" in answer.text
+    assert (
+        answer.status_code == 409
+        and "it goes, with all that it was given, when it is gone there" in answer.text.lower()
+    )
+    again = (await desk.refused("POST", VMS, body(), 409))["message"]
+    creation = (await desk.get(f"{VMS}/web1"))["properties"]["creation"]
+    assert f"it waits since {creation['since']} for the agent of host1 to come back" in again
+    assert "weft host remove host1 --force" in again
+    other = await desk.refused("POST", VMS, body(cpu=7), 409)
+    assert (other["code"], f"on host1 since {creation['since']}" in other["message"]) == (
+        "AnotherOperationInProgress",
+        True,
+    )
     assert (await desk.get(f"{VMS}/web1"))["properties"]["creation"]["phase"] == "undoing"
     assert (await desk.counts())["assigned"] == 1
     await desk.restart()

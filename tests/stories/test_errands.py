@@ -91,6 +91,9 @@ async def test_what_the_host_cannot_do_leaves_all_as_it_was(desk: Desk) -> None:
     await desk.eventually(runs)
     # after a failed rollback it runs with what it had
     assert guest(desk).adapters[0].mac == parse_mac(now)
+    assert found["errand"]["kind"] == "export" and found["errand"]["ended"].endswith("Z")
+    # whoever does something with it has seen that
+    assert "errand" not in await desk.act("web1", "start")
 
 
 async def test_a_delete_is_the_hosts_first(desk: Desk) -> None:

@@ -5,6 +5,15 @@ from typing import Any
 from tests.stories.desk import Desk
 
 
+async def test_a_host_whose_hypervisor_draws_no_addresses_says_so(desk: Desk) -> None:
+    await desk.cluster(hosts=1)
+    hypervisor = (await desk.get("/weft/v1/servers/host1/state"))["hypervisor"]
+    for page in ("usage", "addresses"):
+        error = await desk.refused("GET", f"/weft/v1/servers/host1/{page}", status=404)
+        assert error["code"] == "NoDynamicRange"
+        assert f"it runs {hypervisor}, which has no range of dynamic addresses" in error["message"]
+
+
 async def test_story_x2_a_machine_deleted_outside_leaves_inactive_addresses(desk: Desk) -> None:
     """Seen within seconds, kept until an operator releases them, and given to nobody meanwhile."""
     await desk.cluster(mac_pool=("00-1D-D8-B7-1C-00", "00-1D-D8-B7-1C-01"))

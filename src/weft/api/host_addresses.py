@@ -58,6 +58,14 @@ class HostAddresses:
         ref = f"/servers/{found.resource_id}"
         own = range_of(found)
         if own is None:
+            agent = self._controller.publisher.managed.get(found.resource_id.lower())
+            if agent is not None and agent.hypervisor not in ("", "hyperv"):
+                raise NotFound(
+                    f"{ref} has no range: it runs {agent.hypervisor}, which has no range of dynamic addresses, and no "
+                    "address plan gave it one.",
+                    code="NoDynamicRange",
+                    target=ref,
+                )
             raise NotFound(
                 f"{ref} has no range: its hypervisor has told none, and no address plan gave it one. PUT its "
                 "dynamicMacRange if it is known.",

@@ -195,18 +195,29 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
         "checkpoints": lambda p: _joined(name_of(ref) for ref in p.get("checkpoints") or ()),
         "inactive": _member("inactive"),
         "under way": lambda p: _under_way(p),
+        "failed": lambda p: _failed(p),
     },
 }
 """Columns that stand at the end, and only where some resource has something in them."""
 
 
 def _under_way(p: Any) -> str:
-    """What is done to a machine, or failed."""
+    """What is done to a machine just now."""
     creation, errand = p.get("creation") or {}, p.get("errand") or {}
     if creation:
-        return str(creation.get("phase", ""))
-    words = f"{errand.get('kind', '')} {errand.get('name', '')}".strip()
-    return f"{words} failed" if errand.get("phase") == "failed" else words
+        return ": ".join(str(creation[one]) for one in ("phase", "failure") if creation.get(one))
+    return _errand(errand) if errand.get("phase") == "asked" else ""
+
+
+def _failed(p: Any) -> str:
+    """What its host did not do, when, and why."""
+    errand = p.get("errand") or {}
+    when = f" ({errand['ended'][:19]}Z)" if errand.get("ended") else ""
+    return f"{_errand(errand)}{when}: {errand.get('failure', '')}" if errand.get("phase") == "failed" else ""
+
+
+def _errand(errand: Any) -> str:
+    return f"{errand.get('kind', '')} {errand.get('name', '')}".strip()
 
 
 def _yes(value: Any) -> str:

@@ -107,7 +107,10 @@ def _show(known: _Known, output: Format) -> None:
         return
     rows = [["server", known.name], ["plan", columns.name_of(known.of("addressPlan"))]]
     rows += [["cluster", known.of("clusterNumber")], ["range of the plan", columns.range_text(granted)]]
-    rows += [["hypervisor draws from", columns.range_text(drawn)], ["shall draw from", columns.range_text(wanted)]]
+    rows += [
+        ["hypervisor draws from", columns.range_text(drawn) or _without_range(known)],
+        ["shall draw from", columns.range_text(wanted)],
+    ]
     rows += [["proposal", columns.range_text(known.proposal)]]
     show.table(["what", "value"], rows)
     if line and (wanted or granted) != drawn:
@@ -124,11 +127,18 @@ def _bounds(found: Any) -> Bounds:
     return parse_mac(found["first"]), parse_mac(found["last"])
 
 
+def _without_range(known: _Known) -> str:
+    """Why there is none to draw from and none to set; empty where there may be one."""
+    hypervisor = known.state["hypervisor"] if known.state["managed"] else ""
+    return (
+        f"runs {hypervisor}, which has no range of dynamic addresses" if hypervisor not in ("", None, "hyperv") else ""
+    )
+
+
 async def _apply(client: Client, known: _Known, given: Bounds | None, ask: Ask) -> None:
     """Raises Misuse."""
-    hypervisor = known.state["hypervisor"]
-    if known.state["managed"] and hypervisor and hypervisor != "hyperv":
-        raise Misuse(f"{known.name} runs {hypervisor}, which has no range of dynamic addresses to set")
+    if without := _without_range(known):
+        raise Misuse(f"{known.name} {without}")
     if given is None and not known.wish:
         raise Misuse(f"no range is free for {known.name}; name one: weft host range {known.name} FIRST LAST --apply")
     first, last = given or _bounds(known.wish)

@@ -139,7 +139,7 @@ class Creations:
             gone.cancel()
         if gone not in done:
             # the sweep goes on with it
-            said += f" It goes, with all that it was given, when {server_of(machine)} says that it is gone there."
+            said += f" It goes, with all that it was given, when it is gone there: {self._waits(name)}"
         else:
             said += " Nothing of it is left."
         raise NotReady(said, target=f"/weft/virtualMachines/{name}")
@@ -157,9 +157,19 @@ class Creations:
         except TimeoutError:
             raise NotReady(
                 f"The machine '{name}' is being deleted, but {server} does not say that it is gone there; it goes when "
-                "it does. To leave its disks where they are: delete it with keepDisks."
+                f"it does: {self._waits(name)} To leave its disks where they are: delete it with keepDisks."
             ) from None
         await self._writer.submit(Delete(Path(VIRTUAL_MACHINES.name, name)), actor)
+
+    def _waits(self, name: str) -> str:
+        """What its removal waits for, since when, and what can be done about it; a sentence."""
+        machine, expected = self._machine(name), self._expect(name)
+        creation, server = machine.properties.creation, expected.server
+        since = f" since {creation.since}" if creation is not None and creation.since else ""
+        waits = f"it waits{since} for {expected.absent(machine).waiting_for or f'the word of {server}'}."
+        if server in self._publisher.managed and self._publisher.session(server) is None:
+            waits += f" Start that agent; if {server} will not come back: weft host remove {server} --force."
+        return waits
 
     async def _gone(self, name: str) -> None:
         """Return when its host has nothing of it."""

@@ -37,7 +37,7 @@ class Power:
         before = machine.properties.power_state
         if power == "Saved" and before == "Running":
             self._check_saves(name, server_of(machine))
-        submitted = await self._writer.submit(SetPower(name, power), actor)
+        submitted = await self._writer.submit(SetPower(name, power, asked=True), actor)
         server = server_of(self.machine(name))
         if before == power:
             self._insist(name, server)

@@ -53,6 +53,8 @@ class SetPower(msgspec.Struct, frozen=True):
 
     machine: str
     power: str
+    asked: bool = False
+    """It is somebody's word, who knows by now what failed before: a failed errand is forgotten."""
 
 
 class BeginMove(msgspec.Struct, frozen=True):

@@ -105,11 +105,13 @@ class Creation(_Properties, frozen=True):
     """Whether it is to run in the end."""
     failure: str = ""
     """Why it is undone."""
+    since: str = ""
+    """RFC 3339 UTC: when this phase began."""
 
 
 class Errand(_Properties, frozen=True):
     """Something that its host's hypervisor does to a machine once. Gone when it is done; a failure stays to be read
-    until the next one."""
+    until the next one, or until somebody starts, stops or saves the machine."""
 
     number: int = 0
     """Its own; no other has it, not even after a store was put back."""
@@ -126,6 +128,8 @@ class Errand(_Properties, frozen=True):
     """export: the folder on the host."""
     power_state: str = ""
     """restore: what the machine was before; what it gets back if it fails."""
+    ended: str = ""
+    """failed: when, RFC 3339 UTC."""
 
 
 class TemplateNetwork(_Properties, frozen=True):

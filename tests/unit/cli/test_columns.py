@@ -88,3 +88,14 @@ def test_short_names_of_references() -> None:
     assert columns.name_of("/servers/host1/macRange") == "host1/macRange"
     assert columns.name_of("/weft/virtualMachines/web1/checkpoints/a") == "a"
     assert columns.name_of(None) == ""
+
+
+def test_what_is_under_way_on_a_machine_and_what_failed() -> None:
+    assert {"under way", "failed"}.isdisjoint(shown(VIRTUAL_MACHINES, errand={}))
+    asked = shown(VIRTUAL_MACHINES, errand={"kind": "checkpoint", "name": "c", "phase": "asked"})
+    assert asked["under way"] == "checkpoint c" and "failed" not in asked
+    over = {"kind": "restore", "name": "c", "phase": "failed", "failure": "no space", "ended": "2026-01-02T03:04:05.6Z"}
+    failed = shown(VIRTUAL_MACHINES, errand=over)
+    assert failed["failed"] == "restore c (2026-01-02T03:04:05Z): no space" and "under way" not in failed
+    undone = shown(VIRTUAL_MACHINES, creation={"phase": "undoing", "failure": "no space"})
+    assert undone["under way"] == "undoing: no space"

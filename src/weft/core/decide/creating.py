@@ -36,6 +36,7 @@ from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Ref
 from weft.model.hypervisor import Hardware
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.resources import Ref, Resource
+from weft.model.values import wall_text
 from weft.model.workload import Creation, NetworkInterfaceProperties, VirtualMachineProperties
 
 _BEFORE = {
@@ -48,11 +49,13 @@ _BEFORE = {
 
 def create(draft: Draft, command: CreateMachine) -> Decision:
     """Answers the machine, also one that the same command made before, at whatever phase it is. Raises Invalid,
-    InvalidReference, Conflict (AlreadyExists ...), NotReady, AddressInUse, PoolIsFull."""
+    InvalidReference, Conflict (AlreadyExists, AnotherOperationInProgress ...), NotReady, AddressInUse, PoolIsFull."""
     asked = _digest(command)
     found: Machine | None = draft.state.get(VIRTUAL_MACHINES.name, command.name)
     if found is not None and found.properties.made_as == asked:
         return unchanged(found)
+    if found is not None and found.properties.creation is not None:
+        raise being_made(found)
     check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
     if bool(command.server) == bool(command.cluster):
         raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
@@ -81,7 +84,7 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
         server=place,
         network_interfaces=refs_of(interfaces),
         hardware=hardware,
-        creation=Creation(generation=draft.state.revision + 1, start=command.start),
+        creation=Creation(generation=draft.state.revision + 1, start=command.start, since=wall_text(draft.now.wall)),
         made_as=asked,
     )
     if command.start:
@@ -154,7 +157,8 @@ def advance(draft: Draft, command: AdvanceCreation) -> Decision:
         raise being_made(machine)
     if command.phase == "undone":
         return _undone(draft, machine)
-    after = msgspec.structs.replace(creation, phase=command.phase, failure=command.failure)
+    since = wall_text(draft.now.wall)
+    after = msgspec.structs.replace(creation, phase=command.phase, failure=command.failure, since=since)
     hypervisor = command.hypervisor or machine.properties.hypervisor
     if command.phase == "undoing":
         return put_machine(draft, machine, creation=after, power_state="Off", errand=None)
@@ -186,5 +190,6 @@ def begin_removal(draft: Draft, command: BeginRemoval) -> Decision:
     if creation is not None and creation.phase == "removing":
         return unchanged(found)
     machine = settled_machine(draft.state, command.machine)
-    removing = Creation(phase="removing", generation=draft.state.revision + 1, start=False)
+    since = wall_text(draft.now.wall)
+    removing = Creation(phase="removing", generation=draft.state.revision + 1, start=False, since=since)
     return put_machine(draft, machine, creation=removing, power_state="Off")

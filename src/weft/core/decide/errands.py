@@ -11,7 +11,7 @@ from weft.core.decide.bindings import check_twins
 from weft.core.decide.draft import Draft
 from weft.core.decide.machines import machine_named, machine_ref, note_place, put_machine, settled_machine
 from weft.model.errors import Conflict
-from weft.model.values import NewId
+from weft.model.values import NewId, wall_text
 from weft.model.workload import Creation, Errand
 
 COPY = "copy"
@@ -35,7 +35,7 @@ def begin(draft: Draft, command: BeginErrand) -> Decision:
         note_place(draft, machine.resource_id, p.server)
         check_twins(draft, machine.resource_id, p)
     if command.kind == COPY:
-        making = Creation(generation=draft.state.revision + 1, start=False)
+        making = Creation(generation=draft.state.revision + 1, start=False, since=wall_text(draft.now.wall))
         # what marks it as made as a whole, its disks too
         return put_machine(draft, machine, errand=errand, creation=making, made_as=f"{COPY} of {command.name}")
     return put_machine(draft, machine, errand=errand, power_state=power)
@@ -53,7 +53,14 @@ def end(draft: Draft, command: EndErrand) -> Decision:
         )
     if not command.failure:
         return put_machine(draft, machine, errand=None)
-    failed = Errand(number=errand.number, kind=errand.kind, name=errand.name, phase="failed", failure=command.failure)
+    failed = Errand(
+        number=errand.number,
+        kind=errand.kind,
+        name=errand.name,
+        phase="failed",
+        failure=command.failure,
+        ended=wall_text(draft.now.wall),
+    )
     return put_machine(draft, machine, errand=failed)
 
 

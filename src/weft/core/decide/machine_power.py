@@ -20,8 +20,11 @@ def set_power(draft: Draft, command: SetPower) -> Decision:
     if power is None:
         raise Invalid(f"A machine is Off, Running or Saved, not '{command.power}'.", target="powerState")
     p = machine.properties
+    errand = p.errand
+    if command.asked and errand is not None and errand.phase == "failed":
+        errand = None
     if p.power_state == power:
-        return unchanged(machine)
+        return unchanged(machine) if errand is p.errand else put_machine(draft, machine, errand=errand)
     settled_machine(draft.state, command.machine)
     if power == "Saved" and p.power_state != "Running":
         raise Conflict(
@@ -42,5 +45,5 @@ def set_power(draft: Draft, command: SetPower) -> Decision:
         if p.inactive:
             # or its pool's rule could take the addresses of a machine that runs
             mark_addresses_of(draft, p, 0.0, "started")
-        return put_machine(draft, machine, power_state=power, inactive="")
-    return put_machine(draft, machine, power_state=power)
+        return put_machine(draft, machine, power_state=power, inactive="", errand=errand)
+    return put_machine(draft, machine, power_state=power, errand=errand)

@@ -91,10 +91,16 @@ def being_made(machine: Machine) -> Conflict:
     """The refusal of whatever cannot be done while a machine is made or removed."""
     creation = machine.properties.creation
     assert creation is not None
-    words = {"undoing": "being removed, as it could not be made", "removing": "being deleted"}
+    words = {
+        "undoing": f"being taken away again, as it could not be made ({creation.failure})",
+        "removing": "being deleted",
+    }
+    server = machine.properties.server
+    place = f" on {server.resource_ref.rpartition('/')[2]}" if server is not None else ""
+    since = f" since {creation.since}" if creation.since else ""
     return Conflict(
-        f"Virtual machine {machine.resource_id} is {words.get(creation.phase, 'being made')} ({creation.phase}): wait "
-        "until that is done.",
+        f"Virtual machine {machine.resource_id} is {words.get(creation.phase, 'being made')}{place}{since} "
+        f"({creation.phase}): wait until that is done.",
         code="AnotherOperationInProgress",
         target=machine_ref(machine.resource_id),
     )
