@@ -3,7 +3,6 @@
 Machines are told apart by their VMId, on every host that has an agent, whatever they and their checkpoints are called.
 """
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +13,7 @@ from weft.cli.addresses import plain
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.names import by_name
 from weft.cli.show import Format, Output
+from weft.core.naming import fits
 from weft.wire.client import WEFT, Client, Write, path_of
 
 app = typer.Typer(help="Hyper-V clusters that keep dynamic MAC addresses.", no_args_is_help=True)
@@ -35,12 +35,8 @@ class Pick(msgspec.Struct, frozen=True):
 
     def has(self, machine: Any, checkpoint: Any) -> bool:
         by_id = any(word.strip("{}").lower() == machine["id"].lower() for word in self.machines)
-        named = by_id or any(_fits(machine["name"], word) for word in self.machines)
-        return named and _fits(checkpoint["name"], self.checkpoint)
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return fnmatchcase(name.lower(), pattern.lower())
+        named = by_id or any(fits(machine["name"], word) for word in self.machines)
+        return named and fits(checkpoint["name"], self.checkpoint)
 
 
 class Found(msgspec.Struct):
@@ -116,7 +112,7 @@ async def _look(client: Client, pick: Pick) -> list[Found]:
     found: list[Found] = []
     for server in by_name(await client.list_all(path_of("/servers"))):
         name = server["resourceId"]
-        if not _fits(name, pick.server):
+        if not fits(name, pick.server):
             continue
         told = await client.get(f"{WEFT}/servers/{name}/machines")
         if not told["connected"]:

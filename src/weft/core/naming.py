@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from fnmatch import fnmatchcase
 
 from weft.model.values import check_resource_id
 
@@ -22,3 +23,8 @@ def suffixed(made: str, rest: str) -> str:
     """A resource id with what tells it from others that would be spelt alike."""
     digest = hashlib.sha256(rest.encode("utf-8", "replace")).hexdigest()[:8]
     return f"{made[: _LONGEST - 9]}-{digest}"
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name is of a pattern, in any case: * and ? stand for others, all else for itself, brackets too."""
+    return fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))

@@ -1,9 +1,7 @@
 """What a server's settings say about machines there that are none of ours. Pure reads; called by control."""
 
-import fnmatch
-
 from weft.core.commands import ImportedInterface, ImportMachine
-from weft.core.naming import slug, suffixed
+from weft.core.naming import fits, slug, suffixed
 from weft.core.state import State
 from weft.model.fabric import Adoption
 from weft.model.hypervisor import AdapterState, MachineState
@@ -26,8 +24,7 @@ def adoption_of(state: State, server: str) -> Adoption:
 
 def is_excepted(adoption: Adoption, told: MachineState) -> bool:
     """Whether a machine is to be left alone, by its name in any case."""
-    name = told.name.lower()
-    return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in adoption.exceptions)
+    return any(fits(told.name, pattern) for pattern in adoption.exceptions)
 
 
 def reports_dynamic(state: State, server: str, told: MachineState) -> bool:

@@ -32,6 +32,7 @@ HV1 = (
 )
 HV2 = (
     machine("ID-3", "Pult 3", CheckpointState("C-5", "Rücksprung", (DRAWN,))),
+    machine("ID-5", "desk [9]", CheckpointState("C-7", "c", (DRAWN,))),
     machine("ID-4", "web1", CheckpointState("C-6", "c", (DRAWN,)), own="web1"),
 )
 
@@ -71,7 +72,7 @@ def agents(weft: Weft, controller: str) -> Iterator[dict[str, Agent]]:
             socket = stack.enter_context(unix_connect(path, "ws://localhost/weft/v1/feed"))
             made[name] = Agent(socket, name, machines)
         end = time.monotonic() + 5
-        while len(listed(weft, "*")) < 6 and time.monotonic() < end:
+        while len(listed(weft, "*")) < 7 and time.monotonic() < end:
             time.sleep(0.02)
         yield made
 
@@ -89,20 +90,23 @@ def test_all_nodes_are_looked_at_and_nothing_is_done_unasked(weft: Weft, agents:
     ):
         assert any(all(word in line for word in words) for line in shown.stdout.splitlines()), words
     assert "hv3 has no agent that is connected" in shown.stderr
-    assert "blank 2 of them with --apply" in shown.stderr
+    assert "blank 3 of them with --apply" in shown.stderr
     assert listed(weft, "*") == {
         "C-1": "possible", "C-2": "no", "C-3": "done", "C-4": "no", "C-5": "possible", "C-6": "no",
+        "C-7": "possible",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("words", "ids"),
     [
-        (("DESK*",), {"C-1", "C-2", "C-3", "C-4"}),
+        (("DESK*",), {"C-1", "C-2", "C-3", "C-4", "C-7"}),
         (("{id-3}", "desk 2"), {"C-3", "C-4", "C-5"}),
-        (("*", "--server", "HV2"), {"C-5", "C-6"}),
+        (("*", "--server", "HV2"), {"C-5", "C-6", "C-7"}),
         (("*", "--checkpoint", "rdv*"), {"C-1", "C-2", "C-3"}),
         (("desk",), set()),
+        (("desk [9]",), {"C-7"}),
+        (("desk [0-9]*",), set()),
     ],
 )
 def test_machines_are_chosen_by_id_or_pattern(
@@ -136,7 +140,7 @@ def test_the_agents_of_all_hosts_are_asked_to_blank_what_can_be(weft: Weft, agen
     assert listed(weft, "ID-1", "--apply") == {"C-1": "asked", "C-2": "no"}
     assert agents["hv1"].told().blank == (("id-1", "c-1"),)
     asked = weft("hyperv", "blank-checkpoints", "*", "--apply")
-    assert (asked.exit_code, "2 are being blanked" in asked.stderr) == (0, True)
-    assert agents["hv2"].told().blank == (("id-3", "c-5"),)
+    assert (asked.exit_code, "3 are being blanked" in asked.stderr) == (0, True)
+    assert agents["hv2"].told().blank == (("id-3", "c-5"), ("id-5", "c-7"))
     # what was asked for before stays
     assert listed(weft, "*")["C-1"] == "asked"
