@@ -146,10 +146,11 @@ class _Session:
         shell.add_script(script.text).add_parameter("Json", text)
         try:
             shell.begin_invoke()
-        except (WinRMError, OSError):
-            if not kept:
+        except (WinRMError, OSError) as error:
+            if not kept or (isinstance(error, OSError) and not script.reads):
+                # a line that broke may have brought the script there first: what it changes, it would change twice
                 raise
-            # the host closed the idle session, or restarted: the script has not begun
+            # the host closed the idle session, or restarted
             self.close()
             shell = PowerShell(self._open())
             shell.add_script(script.text).add_parameter("Json", text)

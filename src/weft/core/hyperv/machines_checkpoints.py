@@ -154,6 +154,7 @@ $adapters = @($held | ForEach-Object { Read-Adapter -Adapter $_ -Owner $owner -P
     adapters = $adapters
 } | ConvertTo-Json -Depth 8 -Compress
 """,
+    reads=True,
 )
 """{id, name, checkpoint}: the checkpoint as the facts have it."""
 

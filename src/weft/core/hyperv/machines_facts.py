@@ -108,6 +108,7 @@ $system = Get-CimInstance -ClassName 'Win32_OperatingSystem'
     boot = [string]$system.LastBootUpTime
 } | ConvertTo-Json -Depth 8 -Compress
 """,
+    reads=True,
 )
 """{}: a machine that is deleted while it is read is left out, not an error."""
 
@@ -122,6 +123,7 @@ $machine = Get-VM -Id $arguments.id
     parts = @(Read-Machines -Machines @($machine))
 } | ConvertTo-Json -Depth 8 -Compress
 """,
+    reads=True,
 )
 """{id}: one machine as FACTS has it."""
 
@@ -162,6 +164,7 @@ $restored = @($events | Where-Object { $_.RecordId -gt $arguments.since } | ForE
     restored = $restored
 } | ConvertTo-Json -Depth 8 -Compress
 """,
+    reads=True,
 )
 """{since}: record number of the last event of a checkpoint applied that is known."""
 

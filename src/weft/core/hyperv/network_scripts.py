@@ -81,6 +81,7 @@ $adapters = @($held | ForEach-Object {
     Adapters = $adapters
 } | ConvertTo-Json -Depth 8 -Compress
 """,
+    reads=True,
 )
 
 APPLY = Script(

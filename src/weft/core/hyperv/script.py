@@ -22,6 +22,8 @@ class Script(msgspec.Struct, frozen=True):
 
     name: str
     text: str
+    reads: bool = False
+    """It changes nothing: where nobody knows whether it began, it may be begun again."""
 
 
 def json_line(value: Any) -> str:

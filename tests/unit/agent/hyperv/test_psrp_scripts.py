@@ -11,7 +11,7 @@ from tests.unit.agent.hyperv.winrm import winrm
 from weft.agent.hyperv.credentials import Credentials
 from weft.agent.hyperv.driver import HyperVDriver
 from weft.agent.hyperv.psrp import Endpoint, PsrpShell
-from weft.agent.hyperv.shell import ScriptFailed
+from weft.agent.hyperv.shell import HostUnreachable, ScriptFailed
 from weft.agent.hypervisors import HypervisorFailure, Start
 from weft.core.hyperv.machines_facts import MACHINE
 from weft.core.hyperv.script import PROLOGUE, Script
@@ -86,6 +86,21 @@ async def test_a_service_that_was_restarted_gets_a_new_session(service):
         service.forget_shells()
         assert await host.run(ECHO, {"a": 1}) == {"a": 1}
         assert service.opened == 2
+
+
+@pytest.mark.parametrize(("reads", "made"), [(False, 1), (True, 2)])
+async def test_a_script_that_changes_something_is_not_begun_twice(service, reads, made):
+    making = Script("making", PROLOGUE + "New-VM -Name $arguments.name | Out-Null\n'{}'\n", reads)
+    async with shell(service) as host:
+        await host.run(ECHO, {})
+        service.drops = 1
+        if reads:
+            assert await host.run(making, {"name": "web"}) == {}
+        else:
+            with pytest.raises(HostUnreachable):
+                await host.run(making, {"name": "web"})
+        assert await host.run(ECHO, {"a": 1}) == {"a": 1}
+    assert len(service.host.vms) == made
 
 
 async def test_a_script_that_nobody_waits_for_any_more_is_stopped(service):

@@ -80,6 +80,8 @@ class WinRm(ThreadingHTTPServer):
         """Most shells that there were together."""
         self.signals = []
         self.held = False
+        self.drops = 0
+        """So many scripts are begun yet, whose client is not told that they have: the line breaks."""
         self.lock = threading.Lock()
 
     @property
@@ -184,6 +186,10 @@ class Requests(BaseHTTPRequestHandler):
         envelope = ET.fromstring(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             status, answer = self.answer(envelope)
+        if self.server.drops and b"CommandResponse" in answer:
+            self.server.drops -= 1
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("Content-Type", "application/soap+xml;charset=UTF-8")
         self.send_header("Content-Length", str(len(answer)))
