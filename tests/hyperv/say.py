@@ -14,6 +14,7 @@ def words():
     the leavings of a run that died
   - make machines {PREFIX}web, -db, -copy, -web-clone and -somebody's, with 64 MiB and a disk of 1 GiB
     below {where.folder}, which must be there, on {switch}
+  - keep a small file weft-defining-... in the host's folder for machines while one is made
   - set their MAC addresses to 00-1D-D8-B7-1C-xx and their port profiles, start, save, checkpoint, restore and move them
   - remove them and their files, and check that none is left
 It touches no other machine, no switch, and none of the host's own settings. We have never run it on a real host."""

@@ -138,7 +138,9 @@ def subject(verb: Verb) -> str:
         return verb.id
     if isinstance(verb, SetRange):
         return ""
-    return verb.machine if isinstance(verb.machine, str) else verb.machine.machine
+    if isinstance(verb.machine, str):
+        return verb.machine or (verb.id if isinstance(verb, Stop) else "")
+    return verb.machine.machine
 
 
 class HypervisorFailure(Exception):

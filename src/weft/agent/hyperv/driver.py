@@ -106,7 +106,7 @@ class HyperVDriver:
         since, told_at = -1, _now()
         while True:
             now, restored = await self._pulse_now(since)
-            for one in restored:
+            for one in restored if since >= 0 else ():  # what was before the first look is no news
                 log.info("%s: a checkpoint was applied to machine %s", self._server, one.machine or "unknown")
             since = max([since, 0, *(one.record for one in restored)])
             news = now != self._print and (now, self._asked) != seen
@@ -313,7 +313,10 @@ def _words(verb: Verb) -> str:
     name = type(verb).__name__
     if isinstance(verb, CarryOut) and verb.machine.errand is not None:
         name = f"{verb.machine.errand.kind} {verb.machine.errand.name!r}"
-    return f"{name} of {subject(verb) or 'the host'}"
+    about = subject(verb)
+    if about and about == getattr(verb, "id", ""):
+        return f"{name} of machine {about}"
+    return f"{name} of {about or 'the host'}"
 
 
 def _steady(before: str, now: str) -> str:

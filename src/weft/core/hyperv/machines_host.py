@@ -22,26 +22,3 @@ if (($back.MacAddressMinimum -ne $arguments.first) -or ($back.MacAddressMaximum 
 """,
 )
 """{first, last}, both in twelve digits."""
-
-FORGET_RANGE = Script(
-    "forget-range",
-    PROLOGUE
-    + r"""
-$key = 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Virtualization'
-$found = Get-ItemProperty -LiteralPath $key
-if ($null -ne $found.MinimumMacAddress) {
-    Remove-ItemProperty -LiteralPath $key -Name 'MinimumMacAddress'
-}
-if ($null -ne $found.MaximumMacAddress) {
-    Remove-ItemProperty -LiteralPath $key -Name 'MaximumMacAddress'
-}
-Restart-Service -Name 'vmms'
-$back = Get-VMHost
-[pscustomobject]@{
-    first = [string]$back.MacAddressMinimum
-    last = [string]$back.MacAddressMaximum
-} | ConvertTo-Json -Depth 8 -Compress
-""",
-)
-"""{}: a host that was made from an image works its range out anew, from an IP address of its own. The management
-service starts anew; machines run on."""

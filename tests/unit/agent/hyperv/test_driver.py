@@ -265,10 +265,13 @@ async def test_a_rollback_that_leaves_everything_as_it_was_is_an_event_too(world
     await run(world, "host1")
     console, vm = Console(world.datacenter, "host1"), world.vm("host1", "web")
     taken = console.checkpoint(vm, "RDV_ROLLBACK - 1")
+    console.roll_back(vm, taken)
     driver = world.hypervisors["host1"]
     await driver.facts()
     events = driver.events()
     caplog.set_level("INFO", "weft.agent.hyperv.driver")
+    await asyncio.wait_for(anext(events), 5)
+    assert "a checkpoint was applied" not in caplog.text, "before the first look"
     waiting = asyncio.create_task(anext(events))
     await asyncio.sleep(0.1)
     assert not waiting.done()
@@ -323,6 +326,16 @@ async def test_a_copy_that_fails_half_way_leaves_nothing_of_it(world):
     assert [one.path for one in host(world).files.below("C:") if "db" in one.path or "copy" in one.path] == []
     with pytest.raises(HypervisorFailure, match="has 2 network adapters where 1 were meant"):
         await do(world, "host1", CarryOut(copy, two[:1]))
+
+
+async def test_a_strangers_machine_is_named_by_its_id_in_a_failure(world):
+    own = (await self_made(world)).lower()
+    host(world).trouble.failing |= {"Stop-VM": "access is denied", "Disconnect-VMNetworkAdapter": "access is denied"}
+    Console(world.datacenter, "host1").start(world.vm("host1", "somebody's"))
+    for verb, cmdlet in ((Stop("", own), "Stop-VM"), (Disconnect(own), "Disconnect-VMNetworkAdapter")):
+        words = f"^host1: {type(verb).__name__} of machine {own}: {cmdlet}: access is denied"
+        with pytest.raises(HypervisorFailure, match=words):
+            await do(world, "host1", verb)
 
 
 async def test_a_machine_is_taken_off_the_network_while_it_runs(world):
