@@ -44,13 +44,15 @@ def _may_need_root(file: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`-m root` reads only the files that have such tests: to collect all the others takes longer than many a test."""
-    if config.option.markexpr == "root" and collection_path.name.startswith("test_"):
+    """`-m "root ..."` reads only files that have such tests: to collect the others takes longer than many a test."""
+    if config.option.markexpr.startswith("root") and collection_path.name.startswith("test_"):
         return None if _may_need_root(collection_path) else True
     return None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """So that none is passed over above."""
+    """So that none is passed over above, nor by `make test`."""
+    if item.get_closest_marker("alone") and not item.get_closest_marker("root"):
+        raise pytest.UsageError(f"{item.nodeid} needs no root, so it cannot run alone")
     if item.get_closest_marker("root") and not _may_need_root(item.path):
         raise pytest.UsageError(f"{item.nodeid} needs root: write pytest.mark.root in its own file")

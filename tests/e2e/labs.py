@@ -2,13 +2,22 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
+
+import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+INTERVAL = 0.01
+"""Seconds between two pings: 100 a second."""
 
 
 def own(name):
@@ -37,8 +46,8 @@ class Lab:
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def begin(self, *words):
-        begun = subprocess.Popen(self.command(*words), stdout=subprocess.PIPE, text=True, env=self.environment)
+    def begin(self, *words, stdout=subprocess.PIPE):
+        begun = subprocess.Popen(self.command(*words), stdout=stdout, text=True, env=self.environment)
         self._begun.append(begun)
         return begun
 
@@ -90,3 +99,44 @@ def last_line(text):
 
 def ping(lab, machine, address, count=20, interval=0.02):
     return last_line(lab.run("ping", machine, address, "-c", str(count), "-i", str(interval)))
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """What pings lost."""
+
+    sent: int
+    lost: int
+    longest_s: float
+    """Longest time between two that were answered."""
+
+
+class Pinging:
+    """100 pings a second from a namespace guest while something is done: from the first answer until `end`."""
+
+    def __init__(self, lab, machine, address):
+        self._said = tempfile.TemporaryFile()
+        self._running = lab.begin("ping", machine, address, "-c", "100000", "-i", str(INTERVAL), stdout=self._said)
+        self.more(1)
+
+    def _answered(self):
+        """Their numbers."""
+        said = os.pread(self._said.fileno(), 1 << 24, 0).decode()
+        return [int(one) for one in re.findall(r"icmp_seq=(\d+)", said)]
+
+    def more(self, count, patience=30.0):
+        """Wait until one is answered that was sent so many pings after the last that is answered now."""
+        wanted = max(self._answered(), default=0) + count
+        until = time.monotonic() + patience
+        while max(self._answered(), default=0) < wanted:
+            assert time.monotonic() < until and self._running.poll() is None, self._answered()[-1:]
+            time.sleep(0.01)
+
+    def end(self):
+        """A second later than what was done, since strays are forwarded for a while."""
+        self.more(100)
+        self._running.kill()
+        self._running.wait()
+        answered = sorted(set(self._answered()))
+        self._said.close()
+        longest = max(later - one for one, later in zip(answered, answered[1:], strict=False))
+        return Silence(answered[-1], answered[-1] - len(answered), longest * INTERVAL)

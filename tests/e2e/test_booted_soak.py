@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from tests.e2e.booted import Pinging, answers, console, downtime_s, virsh
-from tests.e2e.labs import EXAMPLES, ping
-from tests.e2e.test_booted import booting, mac_of, machine
+from tests.e2e.booted import answers, booting, console, downtime_s, machine, virsh
+from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 from weft.lab import libvirtd
 
 FILE = str(EXAMPLES / "booted-guests.yaml")
@@ -30,7 +29,7 @@ def test_4_2_moves_there_and_back_lose_no_more_than_qemu_itself(shared):
     mac, rows = mac_of(lab, "web1-eth0"), []
     for _ in range(4):
         for host in ("host3", "host2"):
-            pinging = Pinging(lab, "peer", "10.1.1.21", 1200)
+            pinging = Pinging(lab, "peer", "10.1.1.21")
             lab.weft("vm", "migrate", "web1", "--to", host)
             rows.append((pinging.end(), downtime_s(lab, host, "web1")))
             assert console(lab, host, "web1").mac == mac

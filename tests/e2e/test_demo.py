@@ -61,6 +61,7 @@ def await_moment(moment, running, name, folder):
 
 
 @pytest.mark.root
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_the_demo_passes_and_leaves_nothing_of_itself_nor_of_one_that_was_killed(folder):
     killed = begin(folder, "--name", own("demo"))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.labs import EXAMPLES, last_line, mac_of, ping
+from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -17,15 +17,15 @@ def lab(shared):
     return shared
 
 
-@pytest.mark.parametrize(("delay", "count"), [(0, 500), (2, 1200)])
-def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay, count):
+@pytest.mark.alone
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     """VXLAN, both families, also while the feed is late."""
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
     lab.run("delay-feed", str(delay))
-    pinging = lab.begin("ping", "client", "10.2.0.20", "-c", str(count), "-i", "0.01")
-    time.sleep(0.5)
+    pinging = Pinging(lab, "client", "10.2.0.20")
     lab.weft("vm", "migrate", "server", "--to", "host3")
-    assert last_line(pinging.communicate(timeout=60)[0]) == f"{count} sent, {count} received"
+    assert pinging.end().lost == 0
     assert re.search(r"machine +server +running on host3", lab.run("status"))
     lab.run("delay-feed", "0")
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
