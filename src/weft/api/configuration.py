@@ -75,7 +75,7 @@ class Configuration:
         details = details + [
             _detail(each.code, each.message) for each in view.facts.problems if each.instance_id == own
         ]
-        port = next((port for port in view.facts.ports if port.instance_id == own), None)
+        port = view.tables.ports.get(own)
         if view.connected and machine.properties.power_state == "Running":
             details += list(_of_port(port))
         details += list(_of_verb(view, machine))
@@ -114,10 +114,7 @@ class Configuration:
     def _failing(self, view: HostView, network: Any) -> Iterator[Members]:
         """The network's interfaces on a host that the host says something bad of."""
         prefix = f"/virtualnetworks/{network.resource_id.lower()}/"
-        suspects = {each.instance_id for each in view.facts.problems if each.instance_id}
-        suspects |= {port.instance_id for port in view.facts.ports if port.state != "bound"}
-        suspects |= set(self._with_failed_verb(view))
-        for instance_id in sorted(suspects):
+        for instance_id in sorted(view.tables.troubled | set(self._with_failed_verb(view))):
             kind, interface = self._state.by_instance(instance_id) or ("", None)
             if kind != "networkInterfaces" or interface is None:
                 continue
@@ -128,8 +125,8 @@ class Configuration:
                     yield self._stamped("interfaceErrors", instance_id, found)
 
     def _with_failed_verb(self, view: HostView) -> Iterator[str]:
-        for fact in view.facts.machines:
-            machine = self._state.get("virtualMachines", fact.machine) if fact.failure else None
+        for fact in view.tables.failures:
+            machine = self._state.get("virtualMachines", fact.machine)
             for ref in machine.properties.network_interfaces if machine is not None else ():
                 interface = self._state.find_ref(ref.resource_ref)
                 if interface is not None:
@@ -166,9 +163,9 @@ def _of_port(port: PortFact | None) -> Iterator[Members]:
 
 def _of_verb(view: HostView, machine: Any) -> Iterator[Members]:
     """What the hypervisor could not do with the machine, in its words, for as long as the host says so."""
-    for fact in view.facts.machines:
-        if fact.machine == machine.resource_id and fact.failure:
-            yield _detail("PolicyConfigurationFailure", fact.failure)
+    fact = view.tables.machines.get(machine.resource_id)
+    if fact is not None and fact.failure:
+        yield _detail("PolicyConfigurationFailure", fact.failure)
 
 
 def _detail(code: str, message: str) -> Members:

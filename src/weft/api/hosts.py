@@ -9,6 +9,7 @@ from weft.api.call import Answer, Call, json_answer
 from weft.api.host_addresses import dynamic_range
 from weft.control.controller import Controller
 from weft.core.hyperv.policy_script import V1, script_of
+from weft.core.index import servers_of
 from weft.core.policy import view
 from weft.core.trace import HostFacts, trace
 from weft.model.errors import Invalid, NotFound
@@ -121,11 +122,15 @@ def _port(value: Any) -> int:
 
 
 def _facts(controller: Controller) -> HostFacts:
-    """What the hosts report of their ports."""
-    closed: dict[str, str] = {}
-    for server in controller.state.all(SERVERS.name):
-        host = controller.host(server.resource_id)
-        for port in host.facts.ports:
-            if port.state == "closed":
-                closed[port.instance_id] = port.reason or f"{server.resource_id} keeps it closed"
+    """What hosts report of the ports that a trace comes by."""
+
+    def closed(instance_id: str) -> str | None:
+        found = controller.state.by_instance(instance_id)
+        machine = controller.state.machine_of(found[1].resource_id) if found is not None else None
+        for server in servers_of(machine) if machine is not None else ():
+            port = controller.host(server).tables.ports.get(instance_id)
+            if port is not None and port.state == "closed":
+                return port.reason or f"{_spelled(controller, server)} keeps it closed"
+        return None
+
     return HostFacts(closed=closed)

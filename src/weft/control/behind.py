@@ -273,11 +273,11 @@ class Behind:
         if session is None:
             return runs and not (there and self._may_come_back(there))
         facts = session.facts.hypervisor
-        listed = [one for one in facts.machines if one.id == told.machine.id] if facts is not None else []
+        listed = session.tables.states.get(told.machine.id.lower())
         sure = facts is not None and session.missing() is None
         if runs:
-            return (sure or told.machine.clustered) and all(one.power != "Running" for one in listed)
-        return sure and told.machine.power == "Off" and all(one.awaited for one in listed)
+            return (sure or told.machine.clustered) and (listed is None or listed.power != "Running")
+        return sure and told.machine.power == "Off" and (listed is None or listed.awaited)
 
     async def _submit(self, server: str, *commands: Command) -> None:
         """One after the other; one that is refused holds up no other, and is tried again."""

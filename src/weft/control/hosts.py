@@ -2,6 +2,7 @@
 
 import msgspec
 
+from weft.control.fact_tables import FactTables
 from weft.control.publisher import Publisher
 from weft.core.commands import ImportMachine
 from weft.wire.messages import Facts
@@ -22,8 +23,13 @@ class HostView(msgspec.Struct, frozen=True):
     lag: int
     """Revisions between the newest and `applied_revision`; 0 when in sync."""
     facts: Facts
+    tables: FactTables
     returning: bool = False
     """Not back yet since the controller began, and not late either."""
+
+
+_NOTHING = Facts()
+_NONE = FactTables(_NOTHING)
 
 
 def host_view(publisher: Publisher, server: str, newest: int, age_s: float) -> HostView:
@@ -42,7 +48,8 @@ def host_view(publisher: Publisher, server: str, newest: int, age_s: float) -> H
         "" if agent is None else agent.hypervisor,
         applied,
         newest - applied if agent is not None else 0,
-        Facts() if session is None else session.facts,
+        _NOTHING if session is None else session.facts,
+        _NONE if session is None else session.tables,
         agent is not None and session is None and age_s < RESUME_S and key not in publisher.returned,
     )
 
@@ -50,7 +57,7 @@ def host_view(publisher: Publisher, server: str, newest: int, age_s: float) -> H
 def runs_there(publisher: Publisher, machine: ImportMachine) -> bool:
     """Whether the hypervisor of its server says of a machine that is taken in that it runs there."""
     session, known = publisher.session(machine.server.lower()), machine.hypervisor
-    told = session.facts.hypervisor if session is not None else None
-    if told is None or known is None or not known.id:
+    if session is None or known is None or not known.id:
         return False
-    return any(one.power == "Running" and one.id.lower() == known.id.lower() for one in told.machines)
+    told = session.tables.states.get(known.id.lower())
+    return told is not None and told.power == "Running"

@@ -55,9 +55,9 @@ class Power:
         """The record says so already: what another hand made of the machine is to go, which its agent would leave."""
         session = self._publisher.session(server)
         own = self.machine(name).resource_id
-        for fact in session.facts.machines if session is not None else ():
-            if session is not None and fact.machine == own and fact.by_hand:
-                session.say(Insist(own))
+        fact = session.tables.machines.get(own) if session is not None else None
+        if session is not None and fact is not None and fact.by_hand:
+            session.say(Insist(own))
 
     async def _take_back(self, name: str, power: str, actor: Actor) -> None:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from weft.control.fact_tables import FactTables
 from weft.wire.messages import HANDS, HOST_UNREACHABLE, Ack, Dropped, Facts, Hello, Insist, Isolate, MayRunAnswer
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Session:
         """What its agent was last told to isolate."""
         self._words: deque[bytes] = deque()
         self.facts = Facts()
+        self.tables = FactTables(self.facts)
         self.facts_heard = 0
         """How many Facts came; a flow that needs news compares."""
         self._facts_missing: int | None = 0
@@ -196,6 +198,7 @@ class Session:
 
     def heard(self, facts: Facts) -> None:
         self.facts = facts
+        self.tables = FactTables(facts)
         self.facts_heard += 1
         self._facts_missing = self.missing()
 

@@ -110,8 +110,8 @@ def _runs_there(state: State, publisher: Publisher, told: Told) -> bool:
     """Does the host that its record names say that it runs there too?"""
     machine = state.get(VIRTUAL_MACHINES.name, told.machine.machine)
     session = publisher.session(server_of(machine)) if machine is not None else None
-    facts = session.facts.hypervisor if session is not None else None
-    return any(one.id == told.machine.id and one.power == "Running" for one in (facts.machines if facts else ()))
+    there = session.tables.states.get(told.machine.id.lower()) if session is not None else None
+    return there is not None and there.power == "Running"
 
 
 def _precedes(state: State, told: Told, at: int, holder: Holder) -> bool:

@@ -59,7 +59,7 @@ class Expectation:
         if ahead is not None:
             return ahead
         session = self._publisher.session(self.server)
-        bound = {fact.instance_id: fact for fact in session.facts.ports} if session is not None else {}
+        bound = session.tables.ports if session is not None else {}
         for instance_id in self._publisher.port_ids(machine, self.server):
             fact = bound.get(instance_id)
             if fact is None or fact.state != "bound":
@@ -110,14 +110,11 @@ class Expectation:
     def state_of(self, machine: VirtualMachine) -> MachineState | None:
         """What the host's hypervisor tells of the machine: by its own id, where that is known, else by our mark."""
         session = self._publisher.session(self.server)
-        if session is None or session.facts.hypervisor is None:
+        if session is None:
             return None
         identity, fact = machine.properties.hypervisor, self._fact(machine)
         own = identity.id if identity is not None and identity.id else fact.id if fact is not None else ""
-        for state in session.facts.hypervisor.machines:
-            if state.id.lower() == own.lower() if own else state.machine == machine.resource_id:
-                return state
-        return None
+        return session.tables.states.get(own.lower()) if own else session.tables.marked.get(machine.resource_id)
 
     def awaits(self, machine: VirtualMachine) -> Verdict:
         """Can the machine come here: are its ports bound, or does the hypervisor say that it brings them along?"""
@@ -174,9 +171,7 @@ class Expectation:
 
     def _fact(self, machine: VirtualMachine) -> MachineFact | None:
         session = self._publisher.session(self.server)
-        if session is None:
-            return None
-        return next((fact for fact in session.facts.machines if fact.machine == machine.resource_id), None)
+        return session.tables.machines.get(machine.resource_id) if session is not None else None
 
     def _is_news(self) -> bool:
         session = self._publisher.session(self.server)

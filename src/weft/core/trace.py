@@ -7,7 +7,7 @@ the guest may still drop the packet.
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
@@ -56,11 +56,15 @@ class TraceResult(msgspec.Struct, frozen=True, rename="camel"):
     """The record whose absence stopped it, by the names of the policy view."""
 
 
-class HostFacts(msgspec.Struct, frozen=True):
-    """What hosts report beyond their policy; keys are instanceIds of interfaces."""
+def _bound(instance_id: str) -> str | None:
+    return None
 
-    closed: Mapping[str, str] = {}
-    """Ports that are not bound on their switch, with the reason."""
+
+class HostFacts(msgspec.Struct, frozen=True):
+    """What hosts report beyond their policy, by instanceId of an interface."""
+
+    closed: Callable[[str], str | None] = _bound
+    """Why a port is not bound on its switch; None where it is, or nothing is known of it."""
     silent: frozenset[str] = frozenset()
     """Ports whose guest was reached but answered nothing."""
 
@@ -147,7 +151,7 @@ class _Walk:
             raise _Stopped(f"machine {machine.resource_id} has no server", ref)
         if machine.properties.power_state != RUNNING:
             raise _Stopped(f"machine {machine.resource_id} is {machine.properties.power_state}", ref)
-        closed = self._facts.closed.get(instance_of(interface))
+        closed = self._facts.closed(instance_of(interface))
         if closed is not None:
             raise _Stopped(f"the port of {interface.resource_id} is closed: {closed}", _ref(interface))
         return machine

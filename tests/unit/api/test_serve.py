@@ -170,6 +170,9 @@ class TestFeed:
             assert await self._until(cluster, interface, "Failure") == ["PortBlocked"]
             network = (await cluster.http.get(f"{N}/virtualNetworks/blue")).json()["properties"]["configurationState"]
             assert network["virtualNetworkInterfaceErrors"][0]["id"] == own
+            asked = {"from": {"resourceRef": "/networkInterfaces/n1"}, "to": "10.1.1.9"}
+            traced = (await cluster.http.post(f"{W}/trace", json=asked)).json()
+            assert traced["reason"] == "the port of n1 is closed: its MAC is another"
             await self._say(socket, PortFact(own, "bound"))
             assert await self._until(cluster, interface, "Success") == []
         assert await self._until(cluster, interface, "Failure") == ["HostNotConnectedToController"]

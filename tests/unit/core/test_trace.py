@@ -129,7 +129,7 @@ def test_an_address_in_a_subnet_that_the_port_does_not_serve_is_nobodys():
 def test_what_hosts_know_is_told():
     world = sample()
     there = instance("networkInterfaces/blue2-eth0")
-    closed = trace(world.state, "blue1-eth0", "10.1.1.12", facts=HostFacts(closed={there: "attached-mac differs"}))
+    closed = trace(world.state, "blue1-eth0", "10.1.1.12", facts=HostFacts(closed={there: "attached-mac differs"}.get))
     assert not closed.delivered
     assert closed.reason == "the port of blue2-eth0 is closed: attached-mac differs"
     silent = trace(world.state, "blue1-eth0", "10.1.1.12", facts=HostFacts(silent=frozenset({there})))
