@@ -48,11 +48,21 @@ def is_done(errand: Errand, state: MachineState) -> bool:
 
 
 class Errands:
-    """One host's. `remember` is given all that has ended whenever one does, and keeps it on disk."""
+    """One host's. `remember` is given all that has ended whenever one does, and keeps it on disk; it may raise
+    OSError."""
 
     def __init__(self, ended: Mapping[str, Ended], remember: Callable[[Mapping[str, Ended]], None]) -> None:
         self.ended: dict[str, Ended] = dict(ended)
+        """What is on disk, and so can be told: a number that was told and forgotten would be carried out again."""
+        self.trouble = ""
+        """Why the newest cannot be written; empty while all are."""
+        self._known = self.ended
         self._remember = remember
+
+    @property
+    def known(self) -> Mapping[str, Ended]:
+        """What has ended, also what could not be written yet: it is not carried out again while this process lives."""
+        return self._known
 
     def settle(
         self,
@@ -61,9 +71,11 @@ class Errands:
         missing: Collection[str],
         busy: Collection[str],
     ) -> None:
-        """End what is done already, or cannot be, for the machine is not there."""
+        """End what is done already, or cannot be, for the machine is not there; write what could not be written."""
+        if self.trouble:
+            self._write()
         for name, machine in machines.items():
-            errand = due(machine, self.ended)
+            errand = due(machine, self._known)
             if errand is None or name in busy:
                 continue
             state = states.get(name)
@@ -74,6 +86,14 @@ class Errands:
 
     def end(self, name: str, number: int, failure: str, machines: Collection[str]) -> None:
         """Remember what came of it; `machines` are those that have a record here, of others nothing is kept."""
-        self.ended = {one: what for one, what in self.ended.items() if one in machines}
-        self.ended[name] = (number, failure)
-        self._remember(self.ended)
+        self._known = {one: what for one, what in self._known.items() if one in machines}
+        self._known[name] = (number, failure)
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            self._remember(self._known)
+        except OSError as error:
+            self.trouble = f"what came of errands cannot be written, and is not told until it is: {error}"
+        else:
+            self.ended, self.trouble = dict(self._known), ""

@@ -65,7 +65,9 @@ class Verbs:
         now = asyncio.get_running_loop().time()
         waits: list[float] = []
         self.errands.settle(world.machines, world.states, world.missing, self._tasks.keys() | self.ended)
-        world = msgspec.structs.replace(world, errands=self.errands.ended)
+        world = msgspec.structs.replace(world, errands=self.errands.known)
+        if self.errands.trouble:
+            waits.append(MAX_SECONDS)
         own = host_verbs(world)
         for name in (*self._of_host(own), *names(world)):
             if name in self._tasks or name in self.ended:
@@ -95,7 +97,8 @@ class Verbs:
         failures = [
             last.failure for name, last in sorted(self._attempts.items()) if name.startswith(HOST) and last.failure
         ]
-        return tuple(Problem(FAILED, words) for words in (*failures, *host_problems(world))[:MOST_PROBLEMS])
+        own = [self.errands.trouble] if self.errands.trouble else []
+        return tuple(Problem(FAILED, words) for words in (*own, *failures, *host_problems(world))[:MOST_PROBLEMS])
 
     @property
     def busy(self) -> Set[str]:
@@ -197,4 +200,4 @@ class Verbs:
         """Well or not, it is not carried out again."""
         if isinstance(verb, CarryOut) and verb.machine.errand is not None:
             name = verb.machine.machine
-            self.errands.end(name, verb.machine.errand.number, failure, {*self.errands.ended, name})
+            self.errands.end(name, verb.machine.errand.number, failure, {*self.errands.known, name})

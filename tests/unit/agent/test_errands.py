@@ -126,6 +126,29 @@ async def test_what_a_copy_left_that_failed_is_looked_for():
     assert verb_for("blue1", world(machine("Absent"), states={}, half_made=verbs.half_made)) is None
 
 
+async def test_an_end_that_cannot_be_written_is_not_told_until_it_is(tmp_path: Path):
+    memory, host, full = Memory(tmp_path), Host(), [True]
+
+    def remember(ended):
+        if full:
+            raise OSError(28, "No space left on device")
+        memory.remember_errands(ended)
+
+    verbs = Verbs(host, lambda: None, Errands({}, remember))
+    given = world(asked(TAKE), "Running")
+    for _ in range(3):
+        assert verbs.consider(given) is None or verbs.errands.trouble
+        await settle()
+        verbs.asking()
+    assert (verbs.facts(given)[0].errand, memory.errands()) == (0, {})
+    (problem,) = verbs.problems(given)
+    assert "No space left on device" in problem.message
+    full.clear()
+    verbs.consider(given)
+    assert (verbs.facts(given)[0].errand, verbs.problems(given)) == (7, ())
+    assert (memory.errands(), host.done) == ({"blue1": (7, "")}, [OUT])
+
+
 async def test_its_end_is_told_only_with_what_the_hypervisor_says_since():
     host = Host()
     verbs = Verbs(host, lambda: None)
