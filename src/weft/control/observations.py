@@ -53,6 +53,8 @@ class Observations:
         """Servers by MAC address that they see."""
         self._macs_of: dict[str, set[int]] = {}
         """The other way round."""
+        self._failing: dict[str, str] = {}
+        """By server: what went wrong at the last look; logged once."""
 
     def heard(self, server: str) -> None:
         """An agent said something of its host."""
@@ -80,16 +82,23 @@ class Observations:
         while True:
             await self._news.wait()
             self._news.clear()
-            heard, self._heard = self._heard, set()
-            try:
-                # together, so that they become one transaction
-                await asyncio.gather(*(self._take_in(server) for server in sorted(heard)))
-            except StoreUnavailable:
-                for server in heard:
-                    self.heard(server)
-            except Exception:
-                log.exception("what agents see could not be noted; it is when they say something again")
+            servers, self._heard = sorted(self._heard), set()
+            # together, so that they become one transaction
+            outcomes = await asyncio.gather(*map(self._take_in, servers), return_exceptions=True)
+            for server, outcome in zip(servers, outcomes, strict=True):
+                self._ended(server, outcome)
             await asyncio.sleep(EVERY_S)
+
+    def _ended(self, server: str, failure: BaseException | None) -> None:
+        """What could not be taken in is looked at again in the next round, whatever was wrong."""
+        if failure is None:
+            self._failing.pop(server, None)
+            return
+        self.heard(server)
+        words = f"{type(failure).__name__}: {failure}"
+        if not isinstance(failure, StoreUnavailable) and self._failing.get(server) != words:
+            self._failing[server] = words
+            log.error("what %s sees could not be noted, and is tried again", server, exc_info=failure)
 
     async def _take_in(self, server: str) -> None:
         session = self._publisher.session(server)

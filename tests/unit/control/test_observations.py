@@ -11,7 +11,7 @@ from tests.cluster.control import ANN, FailingStore, fill, interface, machine, o
 from tests.cluster.host_agent import Rack
 from tests.unit.control.test_machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Delete, NoteSeen
+from weft.core.commands import Actor, Delete, NoteSeen
 from weft.core.commands import Path as Name
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import parse_mac
@@ -279,3 +279,23 @@ async def test_a_machine_that_an_action_is_at_is_not_missed_before_that_ends(
     assert inactive(controller) == "" and not starting.done()
     await asyncio.gather(starting, return_exceptions=True)
     await until(lambda: inactive(controller) == "deleted outside on host1")
+
+
+async def test_what_could_not_be_noted_is_tried_again_and_holds_up_no_other_host(
+    controller: Controller, rack: Rack, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit, broken = controller.writer.submit, [True]
+
+    async def odd(command: object, actor: Actor, *more: object) -> object:
+        if broken and actor.name == "agent of host1" and isinstance(command, NoteSeen):
+            raise RuntimeError("a bug")
+        return await submit(command, actor, *more)
+
+    controller.writer.submit = odd  # type: ignore[method-assign, assignment]
+    rack.hosts["host1"].seen = (SeenMac(STRANGER, "eth9"),)
+    rack.hosts["host2"].seen = (SeenMac(STRANGER + 1, "eth9"),)
+    await until(lambda: bool(ports(controller, STRANGER + 1)))
+    await quiet(controller)
+    assert (ports(controller), caplog.text.count("a bug")) == ([], 2), "once, with its traceback"
+    broken.clear()
+    await until(lambda: bool(ports(controller)))
