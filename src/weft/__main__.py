@@ -284,7 +284,7 @@ def _libvirt(uri: str, options: "AgentOptions", migrate_uri: str, shared_disks: 
         raise typer.BadParameter(
             f"{error}: the libvirt driver needs libvirt-python; install libvirt-dev and pip install 'weft[libvirt]'"
         ) from None
-    settings = Settings(options.server, options.bridge, migrate_uri, shared_disks)
+    settings = Settings(options.server, options.bridge, migrate_uri, shared_disks, str(options.rundir))
     return open_hypervisor(uri or "qemu:///system", settings, new_id)
 
 

@@ -162,7 +162,6 @@ class LibvirtWorld(LabWorld):
 
     def driver(self, host):
         from weft.agent.libvirt.driver import LibvirtHypervisor
-        from weft.agent.libvirt.host import Settings
 
         class Driver(LibvirtHypervisor):
             """Knows the other host's address by its name, as the controller does."""
@@ -172,7 +171,12 @@ class LibvirtWorld(LabWorld):
                     verb = msgspec.structs.replace(verb, address=HOSTS.get(verb.server, verb.server))
                 await super().carry_out(verb)
 
-        return Driver(self.daemon(host).uri, Settings(host, "br-int", libvirtd.PEER, True), self.new_id)
+        return Driver(self.daemon(host).uri, self.settings(host), self.new_id)
+
+    def settings(self, host):
+        from weft.agent.libvirt.host import Settings
+
+        return Settings(host, "br-int", libvirtd.PEER, True, str(self.lab.rundir(self.lab.host(host))))
 
     def new_id(self):
         return f"11111111-2222-4333-8444-{next(self._ids):012d}"

@@ -1,6 +1,7 @@
 """What only the libvirt driver has: marks, strangers, disks, pauses, snapshots, exports and copies. Real libvirtd."""
 
 import asyncio
+import os
 
 import msgspec
 import pytest
@@ -164,6 +165,35 @@ async def test_a_definition_that_fails_leaves_nothing(world, tmp_path, disks, wo
     await refused(world, Define(web(*there), WEB_PORTS), words)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.raw"]
     assert (await world.hypervisors["host1"].facts()).machines == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"switch": "br-nope"}, "no bridge br-nope of Open vSwitch \\(there: br-int, br-phy\\): name one of those"),
+        ({"kernel": "/nope"}, "hardware.kernel /nope is no file of this host: put it there"),
+        ({"kernel": __file__, "initrd": "/nope"}, "hardware.initrd /nope is no file"),
+        (
+            {"memory_mib": 12 << 20},
+            "12582912 MiB of memory are asked for, and the host has [0-9]+ in all: ask for less",
+        ),
+        ({"cpu": 2048}, "2048 processors are asked for, and its QEMU gives a machine [0-9]+ at most"),
+        ({"generation": 1}, "hardware.generation 1 is Hyper-V's"),
+        ({"path": "/srv/vms"}, "hardware.path is Hyper-V's"),
+    ],
+    ids=["switch", "kernel", "initrd", "memory", "cpu", "generation", "path"],
+)
+async def test_what_the_host_cannot_give_is_said_before_anything_is_made(world, disk, asked, words):
+    hardware = Hardware(**{"memory_mib": 32, "disks": (disk,)} | asked)
+    said = await refused(world, Define(msgspec.structs.replace(WEB, hardware=hardware), WEB_PORTS), words)
+    assert said.startswith("Define of web on host1: ")
+    assert (await world.hypervisors["host1"].facts()).machines == () and not os.path.exists(disk.path)
+
+
+async def test_a_machine_may_be_on_another_bridge_of_the_host(world):
+    hardware = Hardware(memory_mib=32, switch="br-phy")
+    await do(world, "host1", Define(msgspec.structs.replace(WEB, hardware=hardware), WEB_PORTS))
+    assert {one.switch for one in (await state(world)).adapters} == {"br-phy"}
 
 
 def _under(folder, one):

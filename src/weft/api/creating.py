@@ -38,7 +38,10 @@ def _interface(at: int, asked: bodies.NewNetwork) -> NewInterface:
 
 
 def _hardware(asked: bodies.Create) -> Hardware:
-    named: dict[str, Any] = {"cpu": asked.cpu, "memory_mib": asked.memory_mib, "generation": asked.generation}
+    named: dict[str, Any] = {
+        "cpu": asked.cpu,
+        "memory_mib": asked.memory_mib,
+    }
     return Hardware(
         disks=tuple(Disk(one.path, one.size_gib, one.source) for one in asked.disks),
         switch=asked.switch,
@@ -46,5 +49,6 @@ def _hardware(asked: bodies.Create) -> Hardware:
         initrd=asked.initrd,
         kernel_arguments=asked.kernel_arguments,
         path=asked.path,
+        generation=asked.generation or 0,
         **{name: value for name, value in named.items() if value is not None},
     )

@@ -68,6 +68,7 @@ class Creations:
             away=frozenset(managed) - connected,
             silent=silent,
             without_define=without,
+            kinds={server: agent.hypervisor for server, agent in managed.items()},
         )
 
     async def make(self, command: CreateMachine, actor: Actor) -> VirtualMachine:

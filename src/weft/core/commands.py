@@ -1,5 +1,6 @@
 """What the API, the clock and the agents ask of the writer. Values only; core.decide turns them into changes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -94,7 +95,7 @@ class CreateMachine(msgspec.Struct, frozen=True):
     server: str = ""
     cluster: str = ""
     hardware: Hardware | None = None
-    """None: what a hypervisor that must define it takes."""
+    """None: what a hypervisor that must define it takes. A generation of 0 is its own default."""
     interfaces: tuple[NewInterface, ...] = ()
     start: bool = True
     connected: frozenset[str] = frozenset()
@@ -105,6 +106,8 @@ class CreateMachine(msgspec.Struct, frozen=True):
     """Servers, lower case, whose hypervisor does not answer their agent."""
     without_define: frozenset[str] = frozenset()
     """Servers, lower case, whose driver makes a machine when it starts and has no use for hardware."""
+    kinds: Mapping[str, str] = {}
+    """Of hypervisor, by server, lower case, as their agents say: libvirt, hyperv ..."""
 
 
 class AdvanceCreation(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.core.world import World
@@ -198,6 +199,20 @@ def test_a_driver_that_makes_machines_at_their_start_gets_no_hardware(world: Wor
     hardware = Hardware(disks=(Disk("/vm/a.qcow2", 20),))
     begun(world, CreateMachine("web1", "h1", hardware=hardware, without_define=frozenset(["h1"])))
     assert properties(world).hardware is None
+
+
+def test_what_its_hosts_hypervisor_has_no_use_for_is_a_fault_of_the_request(world: World) -> None:
+    before = world.counts("/macpools/p1")
+    for hardware in (Hardware(generation=2), Hardware(path="/srv", generation=0)):
+        asked = CreateMachine("web1", "h1", hardware=hardware, interfaces=(NewInterface(WEB),), kinds={"h1": "libvirt"})
+        refusal = world.refuses(asked)
+        assert (refusal.status, (refusal.target or "").partition(".")[0]) == (400, "hardware")
+    assert world.counts("/macpools/p1") == before
+    asked = CreateMachine("web1", "h1", hardware=Hardware(generation=0), kinds={"h1": "libvirt"})
+    begun(world, asked)
+    assert properties(world).hardware == Hardware()
+    again = msgspec.structs.replace(asked, kinds={})
+    assert world.decide(again).outcome == "unchanged", "what hosts are like is not what was asked for"
 
 
 def test_one_that_could_not_start_beside_a_twin_is_refused_before_it_is_made(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import libvirt
 
 from weft.agent.hypervisors import Define, HypervisorFailure, Remove, SetMacs
-from weft.agent.libvirt import disks
+from weft.agent.libvirt import disks, requirements
 from weft.agent.libvirt.domain_patching import Unfit, with_ports
 from weft.agent.libvirt.domain_xml import domain_xml
 from weft.agent.libvirt.host import Host, config_of, state_of
@@ -28,6 +28,7 @@ def define(host: Host, verb: Define) -> Any:
         raise HypervisorFailure("libvirt knows no such machine, and its record has no hardware to define it from")
     if (stranger := host.named(machine.machine)) is not None:
         raise HypervisorFailure(f"a machine of that name is there that is not Weft's (UUID {stranger.UUIDString()})")
+    requirements.check(host, hardware)
     mine = disks.to_make(hardware.disks)
     mark = Mark(machine.machine, machine.hypervisor_id.lower() or host.new_id(), mine)
     return make_domain(

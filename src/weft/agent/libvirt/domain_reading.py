@@ -90,6 +90,12 @@ def machine_types(capabilities: str, arch: str = "x86_64") -> frozenset[str]:
     return frozenset(machine.text or "" for guest in guests for machine in guest.iter("machine"))
 
 
+def most_processors(capabilities: str) -> int:
+    """Of one machine; from virConnectGetDomainCapabilities. 0 if it does not say."""
+    found = ET.fromstring(capabilities).find("vcpu")
+    return int(found.get("max", "0")) if found is not None else 0
+
+
 def _is_for(guest: ET.Element, arch: str) -> bool:
     found = guest.find("arch")
     return found is None or (found.get("name") == arch and guest.findtext("os_type") == "hvm")

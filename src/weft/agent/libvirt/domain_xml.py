@@ -28,6 +28,8 @@ class Platform(msgspec.Struct, frozen=True):
     arch: str = "x86_64"
     bridge: str = "br-int"
     """Where adapters go that name no other."""
+    most_processors: int = 0
+    """Of one machine; 0 if it is not known."""
 
 
 def disk_format(path: str) -> str:

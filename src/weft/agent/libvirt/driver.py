@@ -30,7 +30,7 @@ from weft.agent.hypervisors import (
 )
 from weft.agent.libvirt import definitions, errands, moving, running, snapshots
 from weft.agent.libvirt.connection import Connection, in_thread
-from weft.agent.libvirt.domain_reading import domain_types, machine_types
+from weft.agent.libvirt.domain_reading import domain_types, machine_types, most_processors
 from weft.agent.libvirt.domain_xml import Platform
 from weft.agent.libvirt.facts import facts_of
 from weft.agent.libvirt.host import Host, Settings
@@ -205,7 +205,8 @@ def _platform(connection: Any, bridge: str) -> Platform:
     if not kinds:
         raise HypervisorFailure("its libvirt has no QEMU for x86_64: install qemu-system-x86")
     machine = "q35" if "q35" in machine_types(said) else "pc"
-    return Platform(kinds[0], machine, "x86_64", bridge)
+    limits = connection.getDomainCapabilities(None, "x86_64", machine, kinds[0])
+    return Platform(kinds[0], machine, "x86_64", bridge, most_processors(limits))
 
 
 def _is(machine: Machine, name: str, id: str) -> bool:

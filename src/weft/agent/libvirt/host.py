@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     """libvirt's URI of another host, as this host's libvirtd reaches it."""
     shared_disks: bool = False
     """Disks are on storage that all hosts share, also where libvirt cannot tell."""
+    rundir: str = ""
+    """Folder of Open vSwitch's sockets; empty: its bridges are not known."""
 
 
 class Host(msgspec.Struct):

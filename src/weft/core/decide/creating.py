@@ -16,7 +16,7 @@ from weft.core.decide.clusters import server_for
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import check_delete
 from weft.core.decide.granting import STRATEGIES
-from weft.core.decide.hardware import checked_hardware
+from weft.core.decide.hardware import GENERATION, check_kind, checked_hardware
 from weft.core.decide.ip_configurations import Configuration, Interface
 from weft.core.decide.machine_copies import asking, free_interface_name, make_interface, refs_of, store_machine
 from weft.core.decide.machines import (
@@ -75,8 +75,7 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
             target=f"/servers/{server.resource_id}",
         )
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
-    makes_at_start = server.resource_id.lower() in command.without_define
-    hardware = None if makes_at_start else checked_hardware(command.hardware or Hardware())
+    hardware = _hardware(command, server.resource_id.lower())
     note_place(draft, command.name, place)
     interfaces = [_interface(draft, command.name, at, one, place) for at, one in enumerate(command.interfaces)]
     ensure_provider_addresses(draft, server)
@@ -93,6 +92,14 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     return store_machine(draft, command.name, properties)
 
 
+def _hardware(command: CreateMachine, server: str) -> Hardware | None:
+    if server in command.without_define:
+        return None
+    asked = command.hardware or Hardware(generation=0)
+    check_kind(asked, command.kinds.get(server, ""))
+    return checked_hardware(asked if asked.generation else msgspec.structs.replace(asked, generation=GENERATION))
+
+
 def _digest(command: CreateMachine) -> str:
     """Of all that was asked for, whatever the hosts are like at the moment."""
     asked = msgspec.structs.replace(
@@ -101,6 +108,7 @@ def _digest(command: CreateMachine) -> str:
         away=frozenset(),
         silent=frozenset(),
         without_define=frozenset(),
+        kinds={},
         name="",
     )
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
