@@ -20,11 +20,16 @@ def defining(notes: str, own: str) -> str:
 
 def disks_of(notes: str) -> tuple[str, ...]:
     """The files that Define made for it."""
-    return tuple(line.removeprefix(DISK) for line in notes.splitlines() if line.startswith(DISK))
+    return tuple(line.removeprefix(DISK) for line in _lines(notes) if line.startswith(DISK))
+
+
+def _lines(notes: str) -> list[str]:
+    """Ended by what Windows ends lines with, and by nothing else that Unicode has: paths may have that."""
+    return notes.replace("\r\n", "\n").split("\n")
 
 
 def _named(notes: str, beginning: str, own: str) -> str:
-    for line in notes.splitlines():
+    for line in _lines(notes):
         name, _, of = line.removeprefix(beginning).strip().rpartition(" ")
         if line.startswith(beginning) and of.lower() == own:
             return name

@@ -84,6 +84,15 @@ def test_the_files_that_were_made_stand_in_the_notes():
     assert notes.disks_of("weft: web1") == ()
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x1e", "\u202e"])
+def test_what_only_looks_like_the_end_of_a_line_is_part_of_a_path(mark):
+    path = f"D:\\{mark}weft disk: E:\\theirs.vhdx"
+    told = f"weft: web1 {OWN}\r\nweft disk: {path}{mark}weft: other {OWN}"
+    assert notes.disks_of(told) == (f"{path}{mark}weft: other {OWN}",)
+    assert notes.marked(told, OWN) == "web1"
+    assert notes.marked(f"of{mark}weft: web1 {OWN}", OWN) == ""
+
+
 MACHINE = {
     "id": OWN.upper(),
     "name": "Web Nr. 1",
