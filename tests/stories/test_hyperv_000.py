@@ -43,6 +43,7 @@ async def nothing_is_left(desk: HyperVDesk) -> None:
     assert set(await desk.counts()) <= {"free", "cooling"}
     assert [vm.name for host in desk.center.hosts.values() for vm in host.vms] == []
     assert [file.path for file in desk.center.shared.below("\\\\files\\machines") if not file.folder] == []
+    assert [file.path for file in desk.host("host1").files.below("C:") if "weft-defining" in file.path] == []
 
 
 async def test_story_0_1_a_mac_that_another_hand_changes_is_repaired_or_named(desk: HyperVDesk) -> None:
@@ -141,6 +142,7 @@ async def test_story_0_15_the_central_pool_is_the_default(desk: HyperVDesk) -> N
     ("cmdlet", "how"),
     [
         ("New-VM", "failing"),
+        ("New-VM", "half_way"),
         ("New-VHD", "failing"),
         ("New-VHD", "half_way"),
         ("Add-VMNetworkAdapter", "half_way"),
@@ -162,6 +164,20 @@ async def test_story_0_16_a_half_made_machine_leaves_nothing(desk: HyperVDesk, c
     getattr(trouble, how).clear()
     await desk.make("web1")
     assert [role.name for role in cluster.roles] == ["web1"]
+
+
+async def test_a_machine_that_is_deleted_while_it_is_made_is_said_to_be_and_given_up(desk: HyperVDesk) -> None:
+    """Within seconds, whatever its last cmdlet said; the ledger is as it was."""
+    await desk.cluster(hosts=1)
+    console, trouble = desk.console("host1"), desk.host("host1").trouble
+    trouble.before["Start-VM"] = lambda: console.delete(desk.vm("web1"))
+    error = await desk.refused("POST", VMS, desk.body("web1"), 409)
+    assert "The machine 'web1' cannot be made on host1: " in error["message"]
+    assert "another hand deleted it on host1" in error["message"] or "Start-VM" in error["message"]
+    assert ((await desk.get(VMS))["value"], desk.host("host1").vms) == ([], [])
+    assert set(await desk.counts()) <= {"free", "cooling"}
+    # with Remove-VM: the disk that it left is nobody's by now
+    assert desk.center.shared.get(desk.disk("web1")) is not None
 
 
 async def test_story_0_17_waiting_is_on_states(desk: HyperVDesk, monkeypatch: pytest.MonkeyPatch) -> None:

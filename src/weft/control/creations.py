@@ -120,7 +120,7 @@ class Creations:
 
     async def _start(self, name: str, creation: Creation, actor: Actor) -> None:
         expected = self._expect(name)
-        verdict = await self._until(name, expected, lambda: expected.power(self._machine(name), "Running"))
+        verdict = await self._until(name, expected, lambda: expected.started(self._machine(name)))
         if not verdict.settled:
             raise _CannotBe(verdict.failure or f"still waiting for {verdict.waiting_for}")
         await self._advance(AdvanceCreation(name, "done", creation.generation), actor)

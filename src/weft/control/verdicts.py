@@ -53,6 +53,15 @@ class Expectation:
             return Verdict(False, fact.failure)
         return Verdict(False, "", f"{machine.resource_id} to be {wanted} on {self.server} (it is {power})")
 
+    def started(self, machine: VirtualMachine) -> Verdict:
+        """As power() has it of one that shall run, and that the host had: what another hand deleted will not come."""
+        verdict, fact = self.power(machine, "Running"), self._fact(machine)
+        if verdict.settled or verdict.failure or fact is None or fact.presence != "gone":
+            return verdict
+        if self._ahead() is not None or not self._is_news():
+            return verdict
+        return Verdict(False, f"another hand deleted it on {self.server}, and left its disks or not")
+
     def ports(self, machine: VirtualMachine) -> Verdict:
         """Are the ports of the machine's interfaces bound here?"""
         ahead = self._ahead()
