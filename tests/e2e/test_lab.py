@@ -91,7 +91,8 @@ def test_names_that_are_not_there_are_said_plainly(lab):
     assert f"No lab '{lab.name}' is up" in lab.run("kill", "controller", code=1)
     lab.run("up", str(EXAMPLES / "single-host.yaml"))
     assert "No host 'host9'" in lab.run("kill", "agent", "host9", code=1)
-    assert "controller, agent HOST or switch HOST" in lab.run("kill", "router", code=1)
+    assert "host1 has no libvirtd; with one: none" in lab.run("kill", "libvirtd", "host1", code=1)
+    assert "controller, agent HOST, switch HOST or libvirtd HOST" in lab.run("kill", "router", code=1)
     assert "running: app1, app2" in lab.run("exec", "app9", "--", "true", code=1)
     assert "3 received" in last_line(lab.run("ping", "app1", "10.1.1.5", "-i", "0.05"))
 

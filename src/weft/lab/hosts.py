@@ -118,6 +118,13 @@ def start_libvirtd(folder: LabFolder, host: HostState) -> bool:
     return True
 
 
+def stop_libvirtd(folder: LabFolder, host: HostState) -> bool:
+    """kill -9; its machines run on. False if it did not run."""
+    ended = libvirtd.end(libvirt_daemon(folder, host), host.libvirtd)
+    folder.change_host(host.name, lambda old: msgspec.structs.replace(old, libvirtd=None))
+    return ended
+
+
 def start_agent(folder: LabFolder, host: HostState) -> bool:
     """False if it ran already."""
     if alive(host.agent):

@@ -14,6 +14,7 @@ from weft.lab.booted import machines as booted_machines
 from weft.lab.booted import with_hardware
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
+from weft.lab.names import DEFAULT_LAB
 from weft.lab.plan import LabPlan, plan
 from weft.lab.processes import Process, alive, boot_id, inside, kill_all, marked, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
@@ -209,21 +210,22 @@ def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
 
 
 def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
-    """(what, name, how it is) of everything in the lab."""
+    """(what, name, how it is) of everything in the lab; of what is dead also what brings it back."""
     state = folder.read()
+    lab = "weft lab" if folder.name == DEFAULT_LAB else f"weft lab --name {folder.name}"
 
-    def word(up: bool) -> str:
-        return "running" if up else "dead"
+    def word(up: bool, again: str) -> str:
+        return "running" if up else f"dead ({lab} {again})"
 
     rows = []
-    own = state.controller_own
-    rows.append(("controller", state.url, word(alive(state.controller) if own else control.answers(state.url))))
-    rows.append(("relay", str(folder.feed_socket), word(alive(state.relay))))
+    answers = alive(state.controller) if state.controller_own else control.answers(state.url)
+    rows.append(("controller", state.url, word(answers, "start controller")))
+    rows.append(("relay", str(folder.feed_socket), word(alive(state.relay), "up FILE")))
     for host in state.hosts.values():
-        switch = alive(host.switch) and alive(host.database)
-        how = f"{host.provider_address}, switch {word(switch)}, agent {word(alive(host.agent))}"
+        switch = word(alive(host.switch) and alive(host.database), f"start switch {host.name}")
+        how = f"{host.provider_address}, switch {switch}, agent {word(alive(host.agent), f'start agent {host.name}')}"
         if host.hypervisor == "libvirt":
-            how += f", libvirtd {word(alive(host.libvirtd))}"
+            how += f", libvirtd {word(alive(host.libvirtd), f'start libvirtd {host.name}')}"
         rows.append(("host", host.name, how))
     for guest in GuestFiles(folder.guests).all():
         up = guest.running and namespaces.exists(guest.namespace)

@@ -23,7 +23,7 @@ app = typer.Typer(
     help="A small datacenter in network namespaces: hosts with their own Open vSwitch, guests, a router between.",
 )
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-Part = Annotated[str, typer.Argument(metavar="controller|agent|switch")]
+Part = Annotated[str, typer.Argument(metavar="controller|agent|switch|libvirtd")]
 HostName = Annotated[str, typer.Argument(metavar="[HOST]")]
 Words = Annotated[list[str], typer.Argument(metavar="-- COMMAND")]
 
@@ -131,20 +131,20 @@ def host(context: typer.Context, name: Annotated[str, typer.Argument(metavar="HO
 
 @app.command("kill")
 def kill_(context: typer.Context, part: Part, name: HostName = "") -> None:
-    """kill -9 of the controller, or of a host's agent or switch."""
+    """kill -9 of the controller, or of a host's agent, switch or libvirtd, whose machines run on."""
     with _changing(context) as lab:
         what, target = _target(lab, part, name)
         if what == "controller":
             ended = control.stop_controller(lab)
         else:
-            stop = hosts.stop_agent if what == "agent" else hosts.stop_switch
-            ended = stop(lab, lab.host(target))
+            stops = {"agent": hosts.stop_agent, "switch": hosts.stop_switch, "libvirtd": hosts.stop_libvirtd}
+            ended = stops[what](lab, lab.host(target))
         typer.echo(f"{what}{f' of {target}' if target else ''}: {'killed' if ended else 'was dead'}")
 
 
 @app.command()
 def start(context: typer.Context, part: Part, name: HostName = "") -> None:
-    """Start the controller, or a host's agent or switch, again."""
+    """Start the controller, or a host's agent, switch or libvirtd, again."""
     with _changing(context) as lab:
         what, target = _target(lab, part, name)
         if what == "controller":
@@ -156,7 +156,8 @@ def start(context: typer.Context, part: Part, name: HostName = "") -> None:
             if control.answers(lab.read().url):
                 control.await_agents(lab, [lab.host(target).name])
         else:
-            begun = hosts.start_switch(lab, lab.host(target))
+            begin = hosts.start_switch if what == "switch" else hosts.start_libvirtd
+            begun = begin(lab, lab.host(target))
         typer.echo(f"{what}{f' of {target}' if target else ''}: {'started' if begun else 'was running'}")
 
 
@@ -189,9 +190,13 @@ def _target(lab: LabFolder, part: str, name: str) -> tuple[str, str]:
     """Raises Invalid with the form to write."""
     if part == "controller" and not name:
         return part, ""
-    if part in ("agent", "switch") and name:
-        return part, lab.host(name).name
-    raise Invalid("write: controller, agent HOST or switch HOST")
+    if part not in ("agent", "switch", "libvirtd") or not name:
+        raise Invalid("write: controller, agent HOST, switch HOST or libvirtd HOST")
+    found = lab.host(name)
+    if part == "libvirtd" and found.hypervisor != "libvirt":
+        having = [host.name for host in lab.read().hosts.values() if host.hypervisor == "libvirt"]
+        raise Invalid(f"host {found.name} has no libvirtd; with one: {', '.join(having) or 'none'}")
+    return part, found.name
 
 
 def _words(command: list[str]) -> list[str]:
