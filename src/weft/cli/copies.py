@@ -1,6 +1,7 @@
 """`weft vm clone`, `export`, `exports`, `delete-export`, `import`: machines made from machines."""
 
 import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,27 +122,32 @@ Subnets = Annotated[
 ]
 
 
+New = Annotated[str, typer.Argument(help="A new name; none with -f.")]
+File = Annotated[
+    str, typer.Option("--file", "-f", metavar="FILE", help="YAML or JSON, a document per machine; all or none.")
+]
+Macs = Annotated[list[str] | None, typer.Option("--mac", help="Of an adapter; may repeat, one per adapter.")]
+Ips = Annotated[list[str] | None, typer.Option("--ip", help="Of the same adapter; several with commas between.")]
+There = Annotated[
+    str, typer.Option("--existing", metavar="MACHINE", help="Name there, or id, of a machine that HOST has already.")
+]
+To = Annotated[str, typer.Option("--to", metavar="HOST", help="Its server.", autocompletion=complete.servers)]
+OwnId = Annotated[str, typer.Option("--id", help="How its server's hypervisor knows it: UUID or VMId.")]
+Which = Annotated[Addresses, typer.Option("--addresses", help="Those it has, new ones, or new where another has them.")]
+
+
 @app.command("import", epilog=EPILOG)
 def take_in(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A new name; none with -f.")] = "",
-    file: Annotated[
-        str, typer.Option("--file", "-f", metavar="FILE", help="YAML or JSON, a document per machine; all or none.")
-    ] = "",
-    mac: Annotated[list[str] | None, typer.Option("--mac", help="Of an adapter; may repeat, one per adapter.")] = None,
-    ip: Annotated[
-        list[str] | None, typer.Option("--ip", help="Of the same adapter; several with commas between.")
-    ] = None,
+    name: New = "",
+    file: File = "",
+    mac: Macs = None,
+    ip: Ips = None,
     subnet: Subnets = None,
-    existing: Annotated[
-        str,
-        typer.Option("--existing", metavar="MACHINE", help="Name there, or id, of a machine that HOST has already."),
-    ] = "",
-    to: Annotated[str, typer.Option("--to", metavar="HOST", help="Its server.", autocompletion=complete.servers)] = "",
-    own_id: Annotated[str, typer.Option("--id", help="How its server's hypervisor knows it: UUID or VMId.")] = "",
-    addresses: Annotated[
-        Addresses, typer.Option("--addresses", help="Those it has, new ones, or new where another has them.")
-    ] = Addresses.keep,
+    existing: There = "",
+    to: To = "",
+    own_id: OwnId = "",
+    addresses: Which = Addresses.keep,
     dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
@@ -157,10 +163,7 @@ def take_in(
     ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
-        if bool(file) == bool(name) or (file and (mac or ip or subnet or to or own_id or existing)):
-            raise Misuse("give either NAME with its adapters, or -f FILE; see: weft vm import --help")
-        if existing and (mac or own_id):
-            raise Misuse("--existing has the MAC addresses and the id that its host tells: leave out --mac and --id")
+        _check_one_source(name, file, existing, told=(mac, own_id), more=(ip, subnet, to))
         if file:
             await _import_all(client, [{"addresses": addresses.value, **each} for each in _documents(file)], ask)
             return
@@ -168,13 +171,25 @@ def take_in(
             asked = Existing(last_of(to), existing, addresses.value, ip or [], subnet or [])
             body = await body_of(client, name, asked)
         else:
-            body = {"resourceId": name, "addresses": addresses.value}
-            body |= {"server": {"resourceRef": server_ref(to)}} if to else {}
-            body |= {"hypervisor": {"id": own_id}} if own_id else {}
-            body["networkInterfaces"] = _adapters(mac or [], ip or [], subnet or [])
+            adapters = _adapters(mac or [], ip or [], subnet or [])
+            body = _body(name, addresses, to, own_id) | {"networkInterfaces": adapters}
         print_answer(VIRTUAL_MACHINES, (await client.post(_IMPORT, body, ask.write)).body, ask)
 
     run(ctx, controller, work)
+
+
+def _check_one_source(name: str, file: str, existing: str, told: Sequence[Any], more: Sequence[Any]) -> None:
+    """`told` is what a host tells of a machine that it has. Raises Misuse."""
+    if bool(file) == bool(name) or (file and (existing or any(told) or any(more))):
+        raise Misuse("give either NAME with its adapters, or -f FILE; see: weft vm import --help")
+    if existing and any(told):
+        raise Misuse("--existing has the MAC addresses and the id that its host tells: leave out --mac and --id")
+
+
+def _body(name: str, addresses: Addresses, to: str, own_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"resourceId": name, "addresses": addresses.value}
+    body |= {"server": {"resourceRef": server_ref(to)}} if to else {}
+    return body | ({"hypervisor": {"id": own_id}} if own_id else {})
 
 
 def _adapters(macs: list[str], addresses: list[str], subnets: list[str]) -> list[dict[str, Any]]:

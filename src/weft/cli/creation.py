@@ -47,36 +47,53 @@ class Hardware(msgspec.Struct):
         return cls({name: value for name, value in members.items() if value})
 
 
+New = Annotated[str, typer.Argument(help="A new name.")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--network", metavar="NETWORK/SUBNET", help="An adapter; may repeat.", autocompletion=complete.subnets
+    ),
+]
+Ips = Annotated[list[str] | None, typer.Option("--ip", help="Of the same adapter, in order; - to grant.")]
+Macs = Annotated[list[str] | None, typer.Option("--mac", help="Of the same adapter, in order; - to grant.")]
+Server = Annotated[str, typer.Option("--server", metavar="HOST", help="Where.", autocompletion=complete.servers)]
+Cluster = Annotated[str, typer.Option("--cluster", help="Or on the freest of its servers.")]
+Cpu = Annotated[int | None, typer.Option("--cpu", min=1, help="Processors; 1.", show_default=False)]
+Memory = Annotated[str, typer.Option("--memory", help="4GiB, 512MiB; 1GiB.", show_default=False)]
+Disks = Annotated[
+    list[str] | None,
+    typer.Option("--disk", metavar="PATH[,size=20GiB][,source=PATH]", help="A file on the host; may repeat."),
+]
+From = Annotated[Strategy, typer.Option("--strategy", help="Where MAC addresses come from.")]
+Switch = Annotated[str, typer.Option("--switch", help="Bridge or virtual switch; else the host's own.")]
+Kernel = Annotated[str, typer.Option("--kernel", metavar="PATH", help="Boot this file of the host.")]
+Initrd = Annotated[str, typer.Option("--initrd", metavar="PATH")]
+KernelArguments = Annotated[str, typer.Option("--kernel-arguments", metavar="TEXT")]
+Generation = Annotated[int, typer.Option("--generation", help="1 or 2 (Hyper-V); 2.", show_default=False)]
+Folder = Annotated[str, typer.Option("--path", metavar="FOLDER", help="For its files (Hyper-V).")]
+NoStart = Annotated[bool, typer.Option("--no-start", help="Only make it.")]
+
+
 @app.command("create", epilog=EPILOG)
 def create(  # noqa: PLR0913
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A new name.")],
-    network: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--network", metavar="NETWORK/SUBNET", help="An adapter; may repeat.", autocompletion=complete.subnets
-        ),
-    ] = None,
-    ip: Annotated[list[str] | None, typer.Option("--ip", help="Of the same adapter, in order; - to grant.")] = None,
-    mac: Annotated[list[str] | None, typer.Option("--mac", help="Of the same adapter, in order; - to grant.")] = None,
-    server: Annotated[
-        str, typer.Option("--server", metavar="HOST", help="Where.", autocompletion=complete.servers)
-    ] = "",
-    cluster: Annotated[str, typer.Option("--cluster", help="Or on the freest of its servers.")] = "",
-    cpu: Annotated[int | None, typer.Option("--cpu", min=1, help="Processors; 1.", show_default=False)] = None,
-    memory: Annotated[str, typer.Option("--memory", help="4GiB, 512MiB; 1GiB.", show_default=False)] = "",
-    disk: Annotated[
-        list[str] | None,
-        typer.Option("--disk", metavar="PATH[,size=20GiB][,source=PATH]", help="A file on the host; may repeat."),
-    ] = None,
-    strategy: Annotated[Strategy, typer.Option("--strategy", help="Where MAC addresses come from.")] = Strategy.central,
-    switch: Annotated[str, typer.Option("--switch", help="Bridge or virtual switch; else the host's own.")] = "",
-    kernel: Annotated[str, typer.Option("--kernel", metavar="PATH", help="Boot this file of the host.")] = "",
-    initrd: Annotated[str, typer.Option("--initrd", metavar="PATH")] = "",
-    kernel_arguments: Annotated[str, typer.Option("--kernel-arguments", metavar="TEXT")] = "",
-    generation: Annotated[int, typer.Option("--generation", help="1 or 2 (Hyper-V); 2.", show_default=False)] = 0,
-    path: Annotated[str, typer.Option("--path", metavar="FOLDER", help="For its files (Hyper-V).")] = "",
-    no_start: Annotated[bool, typer.Option("--no-start", help="Only make it.")] = False,
+    name: New,
+    network: Networks = None,
+    ip: Ips = None,
+    mac: Macs = None,
+    server: Server = "",
+    cluster: Cluster = "",
+    cpu: Cpu = None,
+    memory: Memory = "",
+    disk: Disks = None,
+    strategy: From = Strategy.central,
+    switch: Switch = "",
+    kernel: Kernel = "",
+    initrd: Initrd = "",
+    kernel_arguments: KernelArguments = "",
+    generation: Generation = 0,
+    path: Folder = "",
+    no_start: NoStart = False,
     dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
@@ -92,17 +109,9 @@ def create(  # noqa: PLR0913
     async def work(client: Client) -> None:
         body: dict[str, Any] = {"resourceId": name, "start": not no_start, **_place(server, cluster)}
         body["networks"] = _adapters(network or [], ip or [], mac or [], strategy)
-        hardware = Hardware.of(
-            cpu=cpu,
-            memoryMiB=_mebibytes(memory),
-            disks=[_disk(each) for each in disk or ()],
-            switch=switch,
-            kernel=kernel,
-            initrd=initrd,
-            kernelArguments=kernel_arguments,
-            generation=generation,
-            path=path,
-        )
+        boot = {"kernel": kernel, "initrd": initrd, "kernelArguments": kernel_arguments, "generation": generation}
+        made_of = {"cpu": cpu, "memoryMiB": _mebibytes(memory), "switch": switch, "path": path, **boot}
+        hardware = Hardware.of(disks=[_disk(each) for each in disk or ()], **made_of)
         print_answer(VIRTUAL_MACHINES, await _make(client, body | hardware.members, ask), ask)
 
     run(ctx, controller, work)

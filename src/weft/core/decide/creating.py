@@ -6,6 +6,7 @@ business, which calls this through core.decide.
 """
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -32,6 +33,7 @@ from weft.core.decide.machines import (
 )
 from weft.core.decide.network_interfaces import give_up
 from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.state import State
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
 from weft.model.hypervisor import Hardware
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -54,26 +56,11 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     found: Machine | None = draft.state.get(VIRTUAL_MACHINES.name, command.name)
     if found is not None and found.properties.made_as == asked:
         return unchanged(found)
-    if found is not None and found.properties.creation is not None:
+    leaving = found.properties.creation if found is not None else None
+    if found is not None and leaving is not None and leaving.phase in ("undoing", "removing"):
         raise being_made(found)
     check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
-    if bool(command.server) == bool(command.cluster):
-        raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
-    if command.cluster:
-        server = server_for(draft.state, command.cluster, command.connected)
-    else:
-        server = server_with_id(draft.state, command.server)
-    if server.resource_id.lower() in command.away:
-        raise NotReady(
-            f"The agent of '{server.resource_id}' is not connected: start it, or see why it cannot reach us.",
-            target=f"/servers/{server.resource_id}",
-        )
-    if server.resource_id.lower() in command.silent:
-        raise NotReady(
-            f"The hypervisor of '{server.resource_id}' does not answer its agent: see weft host state "
-            f"{server.resource_id}.",
-            target=f"/servers/{server.resource_id}",
-        )
+    server = _server_of(draft.state, command)
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     hardware = _hardware(command, server.resource_id.lower())
     note_place(draft, command.name, place)
@@ -98,6 +85,22 @@ def _hardware(command: CreateMachine, server: str) -> Hardware | None:
     asked = command.hardware or Hardware(generation=0)
     check_kind(asked, command.kinds.get(server, ""))
     return checked_hardware(asked if asked.generation else msgspec.structs.replace(asked, generation=GENERATION))
+
+
+def _server_of(state: State, command: CreateMachine) -> Resource[Any]:
+    """The one that is named, or the best of the cluster. Raises Invalid, InvalidReference, NotReady."""
+    if bool(command.server) == bool(command.cluster):
+        raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
+    if command.cluster:
+        server = server_for(state, command.cluster, command.connected)
+    else:
+        server = server_with_id(state, command.server)
+    name, ref = server.resource_id, f"/servers/{server.resource_id}"
+    if name.lower() in command.away:
+        raise NotReady(f"The agent of '{name}' is not connected: start it, or see why it cannot reach us.", target=ref)
+    if name.lower() in command.silent:
+        raise NotReady(f"The hypervisor of '{name}' does not answer its agent: see weft host state {name}.", target=ref)
+    return server
 
 
 def _digest(command: CreateMachine) -> str:
