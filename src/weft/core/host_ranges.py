@@ -5,6 +5,7 @@ but named, with a range that nobody else has. Costs by the hosts that have such 
 """
 
 import bisect
+import functools
 from collections.abc import Iterator
 
 import msgspec
@@ -41,8 +42,9 @@ class Overlap(msgspec.Struct, frozen=True):
         return max(self.host.first, self.other.first), min(self.host.last, self.other.last)
 
 
+@functools.lru_cache(maxsize=1 << 13)
 def bounds(text: MacRange) -> tuple[int, int]:
-    """First and last address of a stored range."""
+    """First and last address of a stored range. Every question about one host's range asks for all hosts'."""
     return parse_mac(text.first), parse_mac(text.last)
 
 
