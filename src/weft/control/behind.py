@@ -32,7 +32,7 @@ from weft.model.errors import Refusal
 from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES, owner_and_name
 from weft.model.leases import MAC_SCOPE
-from weft.wire.messages import Facts, MachineFact
+from weft.wire.messages import Facts, MachineFact, SeenMac
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ class Behind:
         self._settled: dict[str, dict[str, Said]] = {}
         """By server, by the hypervisor's id in lower case: machines of that server that are as their record says. They
         are looked at again when something else is told of them, or their record changes."""
+        self._shown: dict[str, tuple[tuple[SeenMac, ...], dict[tuple[int, str], str], tuple[Seen, ...]]] = {}
+        """By server: what its switches showed last, the names of ports that it was read with, and what it came to."""
         self._watched: dict[int, set[str]] = {}
         """Servers by MAC address of machines there whose findings depend on who has it."""
         self._watching: dict[str, set[int]] = {}
@@ -125,6 +127,7 @@ class Behind:
         self._findings.replace(self._state, server, ())
         self._settled.pop(server, None)
         self._ports.pop(server, None)
+        self._shown.pop(server, None)
         self._watch(server, set())
         del self._watching[server]
 
@@ -136,17 +139,27 @@ class Behind:
         strangers = list(self._strangers(server, facts))
         if facts.hypervisor is not None:
             self._ports[server] = {(mac.mac, mac.name): name for mac, name, _ in strangers if mac.name}
-        names = self._ports.get(server, {})
-        shown = {one.mac for one in facts.seen if not one.learnt}
-        found = [
-            Seen(one.mac, names.get((one.mac, one.port), one.port), one.bridge, one.vlan, one.learnt)
-            for one in facts.seen
-        ]
+        named = self._named(server, facts)
+        shown = {one.mac for one in facts.seen if not one.learnt} if strangers else set()
+        found: list[Seen] = []
         for adapter, name, runs in strangers:
             idle = not runs and self._is_held_by_ours(adapter.mac)
             if adapter.switch and adapter.mac not in shown and not idle:
                 found.append(Seen(adapter.mac, name, adapter.switch, off=not runs))
-        return tuple(found)
+        return (*named, *found) if found else named
+
+    def _named(self, server: str, facts: Facts) -> tuple[Seen, ...]:
+        """What a host's switches show, by the names of machines. The same value for as long as it is so: a host may
+        see thousands of addresses, and most of its reports are about something else."""
+        names = self._ports.get(server, {})
+        shown, by, named = self._shown.get(server, ((), {}, ()))
+        if shown != facts.seen or by != names:
+            named = tuple(
+                Seen(one.mac, names.get((one.mac, one.port), one.port), one.bridge, one.vlan, one.learnt)
+                for one in facts.seen
+            )
+        self._shown[server] = (facts.seen, names, named)
+        return named
 
     def _strangers(self, server: str, facts: Facts) -> Iterator[tuple[AdapterState, str, bool]]:
         """Adapters with an address of machines that are not ours here, what they are called, and whether they run."""

@@ -297,7 +297,7 @@ class Reserve(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """A MAC address that an agent sees on its switches and that no binding of ours explains."""
 
     mac: int
