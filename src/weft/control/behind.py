@@ -40,6 +40,38 @@ Said = tuple[MachineState, MachineFact | None]
 """What a host's hypervisor tells of one machine, and what its agent does."""
 
 
+class _Look(msgspec.Struct):
+    """What came of what a host told of its machines last."""
+
+    facts: tuple[MachineFact, ...] = ()
+    states: tuple[MachineState, ...] = ()
+    settled: dict[str, Said] = {}
+    """By the hypervisor's id in lower case: machines of that server that are as their record says. They are looked at
+    again when something else is told of them, or their record changes."""
+    rest: list[Said] | None = None
+    """All others, that is; None: to be sorted out."""
+
+    def settle(self, said: Said) -> None:
+        self.settled[said[0].id.lower()] = said
+        self.rest = None
+
+    def doubt(self, own: str) -> None:
+        if self.settled.pop(own.lower(), None) is not None:
+            self.rest = None
+
+    def sort(self) -> list[Said]:
+        """Those that are not settled. What is told no more is none of either."""
+        before, self.settled, self.rest = self.settled, {}, []
+        own = {fact.id: fact for fact in self.facts if fact.id}
+        for one in self.states:
+            key, said = one.id.lower(), (one, own.get(one.id))
+            if before.get(key) == said:
+                self.settled[key] = said
+            else:
+                self.rest.append(said)
+        return self.rest
+
+
 class Behind:
     """One per controller."""
 
@@ -60,9 +92,8 @@ class Behind:
         self._may_come_back = may_come_back
         self._heard = heard
         self._findings = Findings()
-        self._settled: dict[str, dict[str, Said]] = {}
-        """By server, by the hypervisor's id in lower case: machines of that server that are as their record says. They
-        are looked at again when something else is told of them, or their record changes."""
+        self._looks: dict[str, _Look] = {}
+        """By server."""
         self._shown: dict[str, tuple[tuple[SeenMac, ...], dict[tuple[int, str], str], tuple[Seen, ...]]] = {}
         """By server: what its switches showed last, the names of ports that it was read with, and what it came to."""
         self._watched: dict[int, set[str]] = {}
@@ -101,10 +132,9 @@ class Behind:
             return
         for machine in self._machines_of(change):
             server, identity = server_of(machine), machine.properties.hypervisor
-            settled = self._settled.get(server, {})
-            settled.pop(machine.resource_id.lower(), None)
-            if identity is not None:
-                settled.pop(identity.id.lower(), None)
+            if server in self._looks:
+                self._looks[server].doubt(machine.resource_id)
+                self._looks[server].doubt(identity.id if identity is not None else "")
             self._look_again(server)
 
     def _look_again(self, server: str) -> None:
@@ -125,7 +155,7 @@ class Behind:
     def gone(self, server: str) -> None:
         """Its agent has gone: nobody knows what is there now."""
         self._findings.replace(self._state, server, ())
-        self._settled.pop(server, None)
+        self._looks.pop(server, None)
         self._ports.pop(server, None)
         self._shown.pop(server, None)
         self._watch(server, set())
@@ -180,8 +210,7 @@ class Behind:
             return
         kind, drawn = session.hypervisor, facts.hypervisor.dynamic_range
         rest = self._unsettled(server, facts)
-        # what a commit changes from here on it takes out of this
-        settled = self._settled[server]
+        look = self._looks[server]
         open_: list[Told] = []
         work: list[Coroutine[Any, Any, None]] = [
             self._submit(server, command) for command in host_notes(self._state, server, facts.hypervisor)
@@ -201,7 +230,8 @@ class Behind:
                 # that its own host does not answer may be heard later than this
                 self._heard(server)
             elif told.role == OURS and told.machine.id:
-                settled[told.machine.id.lower()] = said
+                # before anything is awaited: what a commit changes from here on it takes out again
+                look.settle(said)
         await asyncio.gather(*work)
         self._note(server, open_)
         isolate = newcomers(self._state, self._publisher, server, open_)
@@ -213,7 +243,8 @@ class Behind:
         """What is still to be said after the ledger has followed where it could."""
         suspects = [one for one in open_ if conflicts_of(self._state, one)]
         for one in suspects:
-            self._settled.get(server, {}).pop(one.machine.id.lower(), None)
+            if server in self._looks:
+                self._looks[server].doubt(one.machine.id)
         self._findings.replace(self._state, server, suspects)
         self._watch(server, {adapter.mac for one in open_ for adapter in one.machine.adapters if adapter.mac})
 
@@ -228,18 +259,13 @@ class Behind:
         self._watching[server] = macs
 
     def _unsettled(self, server: str, facts: Facts) -> list[Said]:
-        """What a host tells of its machines, but for those that are settled. What it tells no more is none of them."""
-        before = self._settled.get(server, {})
-        own = {fact.id: fact for fact in facts.machines if fact.id}
-        settled = self._settled[server] = {}
-        rest: list[Said] = []
-        for one in facts.hypervisor.machines if facts.hypervisor is not None else ():
-            key, said = one.id.lower(), (one, own.get(one.id))
-            if before.get(key) == said:
-                settled[key] = said
-            else:
-                rest.append(said)
-        return rest
+        """What a host tells of its machines, but for those that are settled."""
+        look = self._looks.setdefault(server, _Look())
+        states = facts.hypervisor.machines if facts.hypervisor is not None else ()
+        if look.rest is None or look.facts != facts.machines or look.states != states:
+            look.facts, look.states = facts.machines, states
+            return look.sort()
+        return look.rest
 
     def _told(self, server: str, said: Said) -> Told | None:
         """Whose a machine is that a host tells. None for one whose record has gone and that is about to be removed, for

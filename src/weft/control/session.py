@@ -197,7 +197,7 @@ class Session:
                 state.acked = max(state.acked, revision)
 
     def heard(self, facts: Facts) -> None:
-        self.facts = facts
+        self.facts = facts = _sharing(self.facts, facts)
         self.tables = FactTables(facts)
         self.facts_heard += 1
         self._facts_missing = self.missing()
@@ -220,6 +220,14 @@ class Session:
             if state.full_next or state.outstanding
         ]
         return min(lacking, default=None)
+
+
+def _sharing(before: Facts, facts: Facts) -> Facts:
+    """The same report, whose members are the values of before where they are equal: they are kept once, and who has
+    looked at them sees that at a glance."""
+    names = ("machines", "ports", "seen", "hypervisor")
+    known = {name: value for name in names if (value := getattr(before, name)) == getattr(facts, name)}
+    return msgspec.structs.replace(facts, **known)
 
 
 def _is_covered(frame: tuple[int, int, int], sequence: int, revision: int) -> bool:
