@@ -376,6 +376,27 @@ async def test_story_x14_a_saved_machine_whose_mac_is_used_elsewhere_is_not_take
     await says(desk, "web1", powerState="Running", conflicts=[])
 
 
+async def test_starts_that_slip_by_while_an_agent_is_down_are_conflicts_as_soon_as_it_is_back(desk: Desk) -> None:
+    """libvirt's hook lets everything start then."""
+    one, two = await consoles(desk, "host1", "host2")
+    mac = await desk.machine("web1", "host1")
+    await desk.kill_agent("host2")
+    two.stranger("copy", parse_mac(mac))
+    await desk.start_agent("host2")
+    [conflict] = await clashes(desk, "foreign")
+    assert refs(conflict) == ["/networkInterfaces/web1-eth0", "/servers/host2/ports/copy.id-of-co"]
+    await desk.act("web1", "stop")
+    await desk.kill_agent("host1")
+    one.start("web1")
+    await desk.start_agent("host1")
+    active, _ = await clashes(desk, "activeTwin", "foreign")
+    assert refs(active) == ["/servers/host2/ports/copy.id-of-co", "/networkInterfaces/web1-eth0"]
+    assert active["command"] == "weft vm stop web1"
+    await says(desk, "web1", powerState="Off")
+    two.remove_stranger("copy")
+    await says(desk, "web1", powerState="Running", conflicts=[])
+
+
 async def test_a_rebooted_host_starts_what_runs_by_the_ledger_and_nothing_else(desk: Desk) -> None:
     [one] = await consoles(desk, "host1")
     await desk.machine("web1", "host1")

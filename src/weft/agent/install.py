@@ -1,7 +1,7 @@
 """Puts libvirt's hook where libvirt looks for it, and takes it away again. Called by __main__; idempotent.
 
 It goes into a folder for many hooks, `qemu.d`, which libvirt runs since 6.5, so that a hook that somebody else put at
-`qemu` stays as it is.
+`qemu` stays as it is. A folder that was made for it bears a mark, and goes with it if nothing else came into it.
 """
 
 import os
@@ -12,6 +12,8 @@ from weft.agent.hook_socket import FILE
 from weft.model.errors import Invalid
 
 FOLDER, NAME = "qemu.d", "weft"
+MADE = ".weft-made"
+"""In a folder that was made by us. libvirt runs no file that nobody may execute."""
 
 
 def install(hooks: Path, state: Path, python: str, dry_run: bool = False) -> list[str]:
@@ -27,7 +29,7 @@ def install(hooks: Path, state: Path, python: str, dry_run: bool = False) -> lis
     said = [f"{'would write' if dry_run else 'wrote'} {path}"]
     if not dry_run:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             fresh = path.with_name(f".{NAME}.new")
             fresh.write_text(wanted)
             fresh.chmod(0o755)
@@ -50,9 +52,23 @@ def uninstall(hooks: Path, dry_run: bool = False) -> list[str]:
     if not dry_run:
         try:
             path.unlink()
+            _remove_folder(path.parent)
         except OSError as error:
             raise Invalid(f"{path}: {error.strerror or error}.", target="hooks") from error
     return [f"{'would remove' if dry_run else 'removed'} {path}"]
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        (folder / MADE).touch(mode=0o600)
+
+
+def _remove_folder(folder: Path) -> None:
+    mark = folder / MADE
+    if mark.exists() and list(folder.iterdir()) == [mark]:
+        mark.unlink()
+        folder.rmdir()
 
 
 def _read(path: Path) -> str | None:

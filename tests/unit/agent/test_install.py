@@ -31,6 +31,24 @@ def test_the_hook_is_put_in_its_place_once_and_taken_away(tmp_path: Path) -> Non
     assert uninstall(hooks) == [f"removed {path}"]
     assert uninstall(hooks) == [f"{path} is not there"]
     assert (hooks / "qemu").read_text().endswith("somebody else's\n")
+    assert [one.name for one in hooks.iterdir()] == ["qemu"], "the folder that it made is gone too"
+
+
+def test_a_folder_that_is_another_hands_or_has_something_of_his_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / "qemu.d").mkdir(parents=True)
+    install(theirs, tmp_path, sys.executable)
+    uninstall(theirs)
+    assert list((theirs / "qemu.d").iterdir()) == []
+    ours = tmp_path / "ours"
+    install(ours, tmp_path, sys.executable)
+    (ours / "qemu.d" / "theirs").write_text("#!/bin/sh\n")
+    uninstall(ours)
+    assert (ours / "qemu.d" / "theirs").exists()
+    (ours / "qemu.d" / "theirs").unlink()
+    install(ours, tmp_path, sys.executable)
+    uninstall(ours)
+    assert not (ours / "qemu.d").exists(), "it was ours before, and is empty now"
 
 
 def test_somebody_elses_file_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
