@@ -10,6 +10,8 @@ BENCH ?=
 SIZE ?=
 # extra arguments for pytest: make test ARGS="-k ledger"
 ARGS ?=
+# Tests start hundreds of short processes: without kept bytecode each compiles all that it imports, and takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 # test-hyperv: the host, and perhaps a second one to move machines to; a virtual switch and a folder on both
 export WEFT_TEST_HYPERV_HOST = $(HOST)
 export WEFT_TEST_HYPERV_HOST2 = $(HOST2)

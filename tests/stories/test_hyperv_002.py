@@ -302,7 +302,7 @@ async def test_story_2_11_a_plain_cluster_has_one_pool_without_another_manager(d
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("hosts", "each"), [(10, 20), pytest.param(100, 10, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("hosts", "each"), [(5, 16), pytest.param(100, 10, marks=pytest.mark.soak)])
 async def test_story_2_12_desktops_that_log_off_together_are_little_work(
     hosts: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.conftest import PROFILE
 from tests.property.core.ledger_asks import (
     PLAN,
     POOLS,
@@ -292,4 +293,5 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(settings(), max_examples=60, stateful_step_count=40)
+BUDGET = {"max_examples": 1000, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 40}
+TestLedger.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})

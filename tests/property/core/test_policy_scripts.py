@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import PROFILE
 from tests.powershell import faults, literals
 from weft.core.hyperv.network_virtualization import CustomerRoute, Desired, LookupRecord, Port, ProviderAddress
 from weft.core.hyperv.policy_script import VERSIONS, Subject, policy_script
@@ -39,7 +40,10 @@ policies = st.builds(
     warnings=st.lists(hostile, max_size=2).map(tuple),
 )
 
+bounded = settings(max_examples=settings().max_examples if PROFILE == "soak" else 40)
 
+
+@bounded
 @given(st.builds(Subject, hostile, numbers, hostile), policies, st.sampled_from(VERSIONS))
 def test_a_script_parses_and_its_data_come_out(subject: Subject, desired: Desired, version: str) -> None:
     text = policy_script(subject, desired, version)
@@ -62,6 +66,7 @@ def _plain(values: Any) -> Any:
     return json.loads(msgspec.json.encode(values))
 
 
+@bounded
 @given(st.recursive(st.none() | hostile | numbers, lambda inner: st.lists(inner) | st.dictionaries(hostile, inner)))
 def test_a_line_of_json_is_one_printable_line_and_comes_out_as_it_went_in(value: Any) -> None:
     line = json_line(value)

@@ -83,5 +83,5 @@ class OnState(Life):
 
 TestLife = OnState.TestCase
 # in a soak the profile's 5 000 lives of 200 steps would take an hour of a core
-BUDGET = {"max_examples": 1500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 80}
+BUDGET = {"max_examples": 1500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 50}
 TestLife.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})

@@ -238,5 +238,5 @@ def _encode(request_id: str) -> Any:
 
 
 TestLifeStored = OnStore.TestCase
-BUDGET = {"max_examples": 300, "stateful_step_count": 60} if PROFILE == "soak" else {"max_examples": 30}
+BUDGET = {"max_examples": 300, "stateful_step_count": 60} if PROFILE == "soak" else {"max_examples": 20}
 TestLifeStored.settings = settings(settings(), **{"stateful_step_count": 25, **BUDGET})

@@ -75,5 +75,5 @@ class Making(OnState):
 
 
 TestMaking = Making.TestCase
-BUDGET = {"max_examples": 500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 30}
+BUDGET = {"max_examples": 500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 20}
 TestMaking.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})

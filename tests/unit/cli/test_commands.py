@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from typer.testing import CliRunner
 
 from tests.powershell import faults
 from tests.unit.cli.conftest import CLUSTER, Weft
 from weft.cli import columns
+from weft.cli.commands import app
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.wire.client import Client
 
@@ -324,48 +325,48 @@ def test_delete_of_a_file_in_the_order_of_references(cluster: Path, weft: Weft) 
     assert (again.exit_code, again.stdout.splitlines()[0]) == (0, "virtualMachines/web1 was not there")
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("get vir", ["virtualNetworkManager", "virtualNetworks", "virtualMachines"]),
-        ("get virtualNetworks/b", ["virtualNetworks/blue"]),
-        ("get nics web", ["web1-eth0"]),
-        ("get nonsense w", []),
-        ("nic create n --subnet b", ["blue/web"]),
-        ("vm migrate web1 --to ", ["host1", "host2"]),
-        ("pool usage p", ["pool1"]),
-        ("pool reserve b", ["blue/web"]),
-        ("get address", ["addressPlans"]),
-        ("get checkpoints --of vm/web1 b", ["before", "before-2"]),
-        ("vm delete-checkpoint web1 before-", ["before-2"]),
-        ("vm delete-export web1 ", ["friday"]),
-        ("vm restore w", ["web1"]),
-        ("vm restore web1 ", ["before", "before-2"]),
-        ("vm restore --all-with before ", ["web1"]),
-        ("pool reservations delete r", ["r4"]),
-    ],
-)
-def test_shell_completion(cluster: Path, weft: Weft, controller: str, line: str, expected: list[str]) -> None:
+COMPLETED = {
+    "get vir": ["virtualNetworkManager", "virtualNetworks", "virtualMachines"],
+    "get virtualNetworks/b": ["virtualNetworks/blue"],
+    "get nics web": ["web1-eth0"],
+    "get nonsense w": [],
+    "nic create n --subnet b": ["blue/web"],
+    "vm migrate web1 --to ": ["host1", "host2"],
+    "pool usage p": ["pool1"],
+    "pool reserve b": ["blue/web"],
+    "get address": ["addressPlans"],
+    "get checkpoints --of vm/web1 b": ["before", "before-2"],
+    "vm delete-checkpoint web1 before-": ["before-2"],
+    "vm delete-export web1 ": ["friday"],
+    "vm restore w": ["web1"],
+    "vm restore web1 ": ["before", "before-2"],
+    "vm restore --all-with before ": ["web1"],
+    "pool reservations delete r": ["r4"],
+}
+
+
+def asked_by_bash(line: str) -> dict[str, str]:
+    words = f"weft {line}"
+    cursor = str(len(words.split(" ")) - 1)
+    return {"_WEFT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": cursor}
+
+
+def test_shell_completion(cluster: Path, weft: Weft, controller: str) -> None:
     weft("vm", "checkpoint", "web1", "before")
     weft("vm", "checkpoint", "web1", "before-2")
     weft("vm", "export", "web1", "friday")
     weft("pool", "reserve", "pool1", "--count", "1", "--request-id", "r4")
-    words = f"weft {line}"
-    environment = {
-        **os.environ,
-        "WEFT_CONTROLLER": controller,
-        "_WEFT_COMPLETE": "complete_bash",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
+    runner = CliRunner(env={"WEFT_CONTROLLER": controller})
+    said = {line: runner.invoke(app, env=asked_by_bash(line), prog_name="weft").stdout.split() for line in COMPLETED}
+    assert said == COMPLETED
+    environment = {**os.environ, "WEFT_CONTROLLER": controller, **asked_by_bash("vm restore web1 ")}
     command = [sys.executable, "-c", "from weft.__main__ import main; main()"]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert ended.stdout.split() == expected, ended.stderr
+    assert ended.stdout.split() == ["before", "before-2"], ended.stderr
 
 
 def test_completion_without_a_controller_offers_nothing_and_says_nothing() -> None:
-    environment = {**os.environ, "_WEFT_COMPLETE": "complete_bash", "COMP_WORDS": "weft vm start ", "COMP_CWORD": "3"}
-    environment["WEFT_CONTROLLER"] = "http://127.0.0.1:1"
+    environment = {**os.environ, **asked_by_bash("vm start "), "WEFT_CONTROLLER": "http://127.0.0.1:1"}
     command = [sys.executable, "-c", "from weft.__main__ import main; main()"]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert (ended.stdout.strip(), ended.stderr) == ("", "")
