@@ -2,15 +2,21 @@
 checkpoints of machines that are none of ours.
 """
 
+import asyncio
+import re
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.stories.desk import Desk
+from tests.stories.desk import Desk, new_id
+from tests.stories.hyperv_desk import opened
 from weft.agent.hyperv.driver import HyperVDriver
+from weft.cli.commands import app
 from weft.fakes.hyperv.datacenter import HyperVDatacenter
 from weft.fakes.hyperv.people import Console
 from weft.fakes.hyperv.shell import FakeShell
+from weft.model.values import Mac, mac_dashes
 
 FIRST = {"first": "00-15-5D-01-0A-00", "last": "00-15-5D-01-0A-FF"}
 """Of a host whose address ends .1.10."""
@@ -75,6 +81,32 @@ async def test_0_10_hosts_of_equal_ranges_are_named_at_once_and_one_gets_another
         return center.hosts["hv2"].range.first == 0x00155D000000
 
     await desk.eventually(again)
+
+
+@pytest.mark.parametrize(("first", "last"), [(-0x80, 0x7F), (0xFF, 0xFF), (-0x10000, 0x1FFFF)])
+async def test_0_c3_the_command_that_a_remedy_names_ends_the_overlap(first: int, last: int) -> None:
+    """Also where ranges have but a part of each other; and what is free in the one that came of it is listed."""
+    async with opened() as desk:
+        await desk.cluster(hosts=2)
+        own = desk.host("host1").range.first
+        desk.host("host2").set_range(Mac(own + first), Mac(own + last))
+        desk.console("host2").create("to be seen")
+        (clash,) = await overlaps(desk, 1)
+        assert clash["address"] == f"{mac_dashes(Mac(own + max(first, 0)))} to {mac_dashes(Mac(own + min(last, 255)))}"
+        told = re.search("weft (host range host[12] --apply)", clash["remedy"])
+        assert told is not None
+        done = await weft(desk, *told[1].split())
+        assert done.exit_code == 0, done.output
+        await overlaps(desk, 0)
+        host = desk.host(told[1].split()[2])
+        free = await weft(desk, "host", "addresses", host.name)
+        ends = f"{mac_dashes(host.range.first)} to {mac_dashes(host.range.last)}"
+        assert f"dynamicMacRange {ends}: 256 of 256 free" in free.output
+
+
+async def weft(desk: Desk, *words: str) -> Any:
+    asked = [*words, "--controller", f"unix:{desk.socket}"]
+    return await asyncio.to_thread(CliRunner().invoke, app, asked, obj=new_id)
 
 
 async def test_0_13_what_is_free_in_a_hosts_own_range_and_who_has_the_rest(desk: Desk) -> None:
