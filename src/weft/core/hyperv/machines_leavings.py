@@ -55,10 +55,11 @@ function Read-Claims {
         return
     }
     $pattern = '{0}-*.json' -f $claims
+    # formatted, what Get-Content hands out is a text and no more: ConvertTo-Json would write where it came from as well
     Get-ChildItem -LiteralPath $Folder -File | Where-Object { $_.Name -like $pattern } | ForEach-Object {
         [pscustomobject]@{
             path = [string]$_.FullName
-            text = [string](Get-Content -LiteralPath $_.FullName -Raw)
+            text = ('{0}' -f (Get-Content -LiteralPath $_.FullName -Raw))
         }
     }
 }
