@@ -43,12 +43,11 @@ $making.Generation = [int]$arguments.generation
 if ($arguments.path) {
     $making.Path = $arguments.path
 }
-$claim = Get-ClaimPath -Machine $arguments.machine
 $before = @(Get-VM | ForEach-Object { [string]$_.Id })
+$claim = New-Claim -Machine $arguments.machine -Before $before -Target '' -Folders @()
 $machine = $null
 $role = $false
 try {
-    New-Claim -Path $claim -Machine $arguments.machine -Before $before -Target '' -Folders @()
     $machine = New-VM @making
     $files = ''
     foreach ($disk in $missing) {
@@ -150,12 +149,11 @@ $folders = @($folder)
 if ($fresh) {
     $folders = @($folder, $target)
 }
-$claim = Get-ClaimPath -Machine $arguments.machine
 $before = @(Get-VM | ForEach-Object { [string]$_.Id })
+$claim = New-Claim -Machine $arguments.machine -Before $before -Target $target -Folders $folders
 $machine = $null
 $disks = @()
 try {
-    New-Claim -Path $claim -Machine $arguments.machine -Before $before -Target $target -Folders $folders
     if (Test-Path -LiteralPath $folder) {
         Remove-Item -LiteralPath $folder -Recurse -Force
     }

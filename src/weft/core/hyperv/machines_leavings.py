@@ -18,53 +18,58 @@ from weft.model.hypervisor import MachineState
 CLAIMS = """
 $claims = 'weft-defining'
 
-function Get-ClaimPath {
-    param($Machine)
-    $virtual = Get-VMHost
-    if (-not (Test-Path -LiteralPath $virtual.VirtualMachinePath)) {
-        New-Item -ItemType Directory -Path $virtual.VirtualMachinePath | Out-Null
-    }
-    return Join-Path -Path $virtual.VirtualMachinePath -ChildPath ('{0}-{1}-{2}.json' -f
-        $claims, $virtual.Name, $Machine)
-}
-
 function New-Claim {
-    param($Path, $Machine, $Before, $Target, $Folders)
-    $virtual = Get-VMHost
-    $claim = [pscustomobject]@{
-        host = [string]$virtual.Name
-        machine = $Machine
-        before = @($Before)
-        target = $Target
-        folders = @($Folders)
-    } | ConvertTo-Json -Depth 8 -Compress
-    Remove-Claim -Path $Path
-    New-Item -ItemType File -Path $Path -Value $claim | Out-Null
+    param($Machine, $Before, $Target, $Folders)
+    try {
+        $virtual = Get-VMHost
+        $folder = $virtual.VirtualMachinePath
+        if (-not (Test-Path -LiteralPath $folder)) {
+            New-Item -ItemType Directory -Path $folder | Out-Null
+        }
+        $path = Join-Path -Path $folder -ChildPath ('{0}-{1}-{2}.json' -f $claims, $virtual.Name, $Machine)
+        $claim = [pscustomobject]@{
+            host = [string]$virtual.Name
+            machine = $Machine
+            before = @($Before)
+            target = $Target
+            folders = @($Folders)
+        } | ConvertTo-Json -Depth 8 -Compress
+        Remove-Claim -Path $path
+        New-Item -ItemType File -Path $path -Value $claim | Out-Null
+        return $path
+    } catch {
+        # a user of Hyper-V who may not write there makes machines all the same
+        return ''
+    }
 }
 
 function Remove-Claim {
     param($Path)
-    if (Test-Path -LiteralPath $Path) {
+    if ($Path -and (Test-Path -LiteralPath $Path)) {
         Remove-Item -LiteralPath $Path -Force
     }
 }
 
 function Read-Claims {
     param($Folder)
-    if (-not (Test-Path -LiteralPath $Folder)) {
-        return
-    }
     $pattern = '{0}-*.json' -f $claims
-    # formatted, what Get-Content hands out is a text and no more: ConvertTo-Json would write where it came from as well
-    Get-ChildItem -LiteralPath $Folder -File | Where-Object { $_.Name -like $pattern } | ForEach-Object {
-        [pscustomobject]@{
-            path = [string]$_.FullName
-            text = ('{0}' -f (Get-Content -LiteralPath $_.FullName -Raw))
+    try {
+        if (Test-Path -LiteralPath $Folder) {
+            # formatted, what Get-Content hands out is a text and no more: ConvertTo-Json would write where it came from
+            Get-ChildItem -LiteralPath $Folder -File | Where-Object { $_.Name -like $pattern } | ForEach-Object {
+                [pscustomobject]@{
+                    path = [string]$_.FullName
+                    text = ('{0}' -f (Get-Content -LiteralPath $_.FullName -Raw))
+                }
+            }
         }
+    } catch {
+        return
     }
 }
 """
-"""Functions about claims. Their name has the host's: nodes of a cluster may have one folder."""
+"""Functions about claims. Their name has the host's: nodes of a cluster may have one folder. Where it cannot be written
+or read there are none."""
 
 
 class Begun(msgspec.Struct, frozen=True):

@@ -70,6 +70,24 @@ async def test_what_is_not_wanted_any_more_goes(world, cmdlet):
     assert (host(world).vms, files(world)) == ([], [])
 
 
+@pytest.mark.parametrize("cmdlet", ["New-Item", "Get-ChildItem", "Get-Content"])
+async def test_where_no_claim_can_be_kept_machines_are_made_all_the_same(world, cmdlet):
+    host(world).trouble.failing[cmdlet] = "Access to the path is denied."
+    await make(world, "host1")
+    assert await power(world, "host1") == "Off"
+    assert files(world) == [r"\\files\machines\web.vhdx"]
+
+
+@pytest.mark.parametrize("cmdlet", ["Add-ClusterVirtualMachineRole", "Get-Service"])
+async def test_a_role_that_was_made_for_it_is_no_second_one(world, cmdlet):
+    cluster = world.datacenter.add_cluster("cl1", "host1")
+    await lose(world, cmdlet, lambda: make(world, "host1"))
+    await make(world, "host1")
+    assert ([one.name for one in cluster.roles], len(host(world).vms)) == (["web"], 1)
+    await do(world, "host1", Remove("web", with_files=True))
+    assert (cluster.roles, files(world)) == ([], [])
+
+
 @pytest.mark.parametrize("how", ["half_way", "failing"])
 async def test_a_machine_that_new_vm_made_and_disowned_is_removed_at_once(world, how):
     getattr(host(world).trouble, how)["New-VM"] = "the folder cannot be secured"
