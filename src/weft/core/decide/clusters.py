@@ -67,7 +67,7 @@ def server_for(state: State, name: str, connected: Container[str]) -> Resource[A
     keys = [last_id(ref) for ref in cluster.properties.servers]
     if not keys:
         raise Conflict(f"/weft/clusters/{cluster.resource_id} has no server: put one into it.", code="ClusterIsEmpty")
-    best = min(keys, key=lambda key: (key not in connected, sum(1 for _ in state.machines_on(key)), key))
+    best = min(keys, key=lambda key: (key not in connected, state.count_on(key), key))
     server = state.get("servers", best)
     assert server is not None
     return server
