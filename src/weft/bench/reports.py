@@ -107,7 +107,10 @@ async def _connected(controller: Controller, names: Sequence[str]) -> AsyncItera
     await asyncio.sleep(ROUNDS * observations.EVERY_S)
     for host in hosts:
         host.say(host.facts)
-    await asyncio.sleep(2 * ROUNDS * observations.EVERY_S)
+    while any(one.properties.hypervisor is None for name in names for one in controller.state.machines_on(name)):
+        # the hypervisors' ids are noted first
+        await asyncio.sleep(observations.EVERY_S)
+    await asyncio.sleep(ROUNDS * observations.EVERY_S)
     try:
         yield hosts
     finally:
