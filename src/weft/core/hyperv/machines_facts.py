@@ -32,13 +32,10 @@ function Read-Machines {
         $adapters = @(Get-VMNetworkAdapter -VM $all | ForEach-Object { @{ owner = [string]$_.VMId; adapter = $_ } })
         $checkpoints = @(Get-VMSnapshot -VM $all)
     }
-    $kept = @()
-    foreach ($checkpoint in $checkpoints) {
-        $owner = [string]$checkpoint.Id
-        $kept = @($kept; @(Get-VMNetworkAdapter -VMSnapshot $checkpoint | ForEach-Object {
-            @{ owner = $owner; adapter = $_ }
-        }))
-    }
+    $kept = @($checkpoints | ForEach-Object {
+        $owner = [string]$_.Id
+        Get-VMNetworkAdapter -VMSnapshot $_ | ForEach-Object { @{ owner = $owner; adapter = $_ } }
+    })
     $every = @($adapters; $kept)
     $profiles = Read-Profiles -Adapters @($every | ForEach-Object { $_.adapter })
     return [pscustomobject]@{
