@@ -2,15 +2,20 @@
 by it alone, with Weft's agents beside. Nothing is told to Weft but which servers' desktops are to be taken in.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 import pytest
 import pytest_asyncio
+from click.testing import Result
+from typer.testing import CliRunner
 
+from tests.stories.desk import new_id
 from tests.stories.hyperv_desk import WEB, HyperVDesk, opened
+from weft.cli.commands import app
 from weft.fakes.hyperv.machine import Vm
 from weft.fakes.hyperv.people import DesktopPool
-from weft.model.values import Mac, mac_digits, parse_mac
+from weft.model.values import Mac, mac_dashes, mac_digits, parse_mac
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +157,35 @@ async def test_story_2_4_a_desktop_whose_address_was_renewed_has_the_one_of_its_
     await desk.act("desk1", "start")
     assert (vm.state, desk.shows("desk1")) == ("Running", [(mac, False)])
     await desk.clashes()
+
+
+async def test_checkpoints_with_another_address_are_listed_and_after_a_yes_rewritten(desk: HyperVDesk) -> None:
+    """On the host and in the ledger, by their ids: names may be equal, and anything. What they alone held is free."""
+    mac = await desk.make("web1")
+    await desk.act("web1", "stop")
+    vm, console = desk.vm("web1"), desk.console("host1")
+    taken = [console.checkpoint(vm, name) for name in ("it's $(old)", "it's $(old)", "\u202ebefore\n")]
+    await desk.eventually(lambda: has_checkpoints(desk, "web1", 3))
+    await desk.act("web1", "renewMac", {"networkInterface": "web1-eth0"})
+    new = await desk.mac("web1-eth0")
+
+    def kept() -> list[str]:
+        return [mac_digits(nic.mac) for one in taken for nic in vm.checkpoints[one.id].adapters]
+
+    listed = await weft(desk, "vm", "rewrite-checkpoints", "web1", "--dry-run")
+    assert (listed.exit_code, kept()) == (0, [mac] * 3), listed.output
+    assert listed.output.count(mac_dashes(parse_mac(mac))) == 3 and "\u202e" not in listed.output
+    done = await weft(desk, "vm", "rewrite-checkpoints", "web1", "--yes")
+    assert (done.exit_code, kept()) == (0, [new] * 3), done.output
+    assert [one["state"] for one in [await desk.address(mac)]] == ["cooling"]
+    console.roll_back(vm, taken[0])
+    await desk.looked("host1")
+    assert (desk.shows("web1"), await desk.mac("web1-eth0")) == ([(new, False)], new)
+
+
+async def weft(desk: HyperVDesk, *words: str) -> Result:
+    asked = [*words, "--controller", f"unix:{desk.socket}"]
+    return await asyncio.to_thread(CliRunner().invoke, app, asked, obj=new_id)
 
 
 async def test_story_2_5_the_template_stays_dynamic_and_each_desktop_is_static(desk: HyperVDesk) -> None:
