@@ -52,7 +52,7 @@ class Said(msgspec.Struct, frozen=True):
     """Since it booted."""
 
 
-def console(lab, host, machine, patience=20.0):
+def console(lab, host, machine, patience=60.0):
     """The newest that it says of eth0; it says it every second."""
     terminal = os.open(virsh(lab, host, "ttyconsole", machine), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     text, until = "", time.monotonic() + patience
@@ -69,7 +69,7 @@ def console(lab, host, machine, patience=20.0):
     raise AssertionError(f"{machine} says nothing of eth0: {text[-500:]!r}")
 
 
-def answers(lab, machine, address, patience=40.0):
+def answers(lab, machine, address, patience=120.0):
     """Wait until `address` answers the namespace guest `machine`: it has booted."""
     until = time.monotonic() + patience
     while time.monotonic() < until:

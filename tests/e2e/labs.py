@@ -60,7 +60,7 @@ class Lab:
         left = namespaces(self.name), processes(str(self.folder / self.name))
         assert left == ([], []), left
 
-    def weft(self, *words, timeout=60):
+    def weft(self, *words, timeout=150):
         """A command of the CLI, on this lab's controller."""
         environment = {**self.environment, "WEFT_CONTROLLER": json.loads(self.file.read_text())["url"]}
         done = subprocess.run(

@@ -15,7 +15,7 @@ FILE = str(EXAMPLES / "booted-guests.yaml")
 pytestmark = [
     pytest.mark.root,
     pytest.mark.alone,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(libvirtd.missing()), reason=libvirtd.missing() or "-"),
 ]
 

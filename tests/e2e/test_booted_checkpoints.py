@@ -11,7 +11,7 @@ from weft.lab import libvirtd
 FILE = str(EXAMPLES / "booted-guests.yaml")
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(libvirtd.missing()), reason=libvirtd.missing() or "-"),
 ]
 

@@ -13,7 +13,7 @@ from weft.lab.processes import alive, spawn
 from weft.lab.state import LabFolder
 from weft.lab.up import bring_down
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.root
 TWO_TENANTS = str(EXAMPLES / "two-tenants.yaml")
 THREE_HOSTS = str(EXAMPLES / "three-hosts.yaml")
 

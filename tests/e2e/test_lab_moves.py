@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.labs import EXAMPLES, Lab, Pinging, last_line, namespaces, own, ping
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "two-tenants.yaml")
 
 

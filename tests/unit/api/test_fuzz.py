@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +37,8 @@ for subnet in RESTLESS["subnets"]:
 class Loop:
     """The app on an event loop that is turned for each request; schemathesis is not asynchronous."""
 
-    def __init__(self, folder: Path) -> None:
-        numbers = itertools.count(1)
+    def __init__(self, folder: Path, first_id: int = 1) -> None:
+        numbers = itertools.count(first_id)
         self._runner = asyncio.Runner()
         self._controller = Controller.open(folder, HandClock(), lambda: f"00000000-0000-4000-8000-{next(numbers):012x}")
         self._running = self._controller.running()
@@ -59,9 +60,10 @@ class Loop:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Loop]:
+def filled() -> Iterator[Path]:
+    """A store with something of each kind."""
     with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(Path(folder))
+        loop = Loop(Path(folder) / "store")
         pool = {"startMacAddress": "00-1D-D8-B7-1C-00", "endMacAddress": "00-1D-D8-B7-1C-FF"}
         for path, properties in (
             (f"{N}/macPools/pool1", pool),
@@ -79,8 +81,17 @@ def served() -> Iterator[Loop]:
             (f"{W}/macPools/pool1/reserve", {"count": 3, "purpose": "fuzz"}),
         ):
             assert loop.send("POST", path, json=body).is_success
-        yield loop
         loop.close()
+        yield Path(folder) / "store"
+
+
+@pytest.fixture
+def served(filled: Path, tmp_path: Path) -> Iterator[Loop]:
+    """Each test has its own, so that what it finds does not depend on which ran before it in its worker."""
+    shutil.copytree(filled, tmp_path / "store")
+    loop = Loop(tmp_path / "store", 1000)
+    yield loop
+    loop.close()
 
 
 NAMES = st.sampled_from(["vm2", "vm3", "before", "copy"])
