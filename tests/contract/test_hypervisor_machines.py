@@ -24,6 +24,7 @@ from tests.contract.hypervisor_worlds import (
 )
 from tests.contract.libvirt_machines import LibvirtMachines
 from weft.agent.hypervisors import (
+    Announce,
     CarryOut,
     Define,
     HypervisorFailure,
@@ -173,6 +174,33 @@ async def test_a_checkpoint_is_made_once_and_applied(world):
     await do(world, "host1", SetMacs(machine("web", *others), others))
     await do(world, "host1", errand("restore", "before", 2, id=taken.id))
     assert [one.mac for one in (await state(world, "host1")).adapters] == [one.mac for one in WEB_PORTS]
+
+
+@pytest.mark.parametrize("with_memory", [False, True], ids=["cold", "warm"])
+async def test_a_restore_that_was_announced_is_carried_out_once_whoever_dies_meanwhile(world, with_memory):
+    await (run if with_memory else make)(world, "host1")
+    await do(world, "host1", errand("checkpoint", "before"), Stop("web"))
+    (taken,) = (await state(world, "host1")).checkpoints
+    back = errand("restore", "before", 77, OFF, id=taken.id)
+    again = msgspec.structs.replace(back, again=True)
+    announce = Announce(back.machine)
+    others = tuple(msgspec.structs.replace(one, mac=Mac(0x001DD8B71CF0 + place)) for place, one in enumerate(WEB_PORTS))
+    renewed = SetMacs(machine("web", *others), others)
+
+    async def macs():
+        return [one.mac for one in (await state(world, "host1")).adapters]
+
+    # its agent died before
+    await do(world, "host1", renewed, announce, announce, again)
+    assert await macs() == [one.mac for one in WEB_PORTS]
+    # ... or afterwards
+    await do(world, "host1", Stop("web"), renewed, again)
+    assert await macs() == [one.mac for one in others]
+    assert await power(world, "host1") == "Off"
+    # the announcement of another restore is no word about this one
+    await do(world, "host1", Announce(errand("restore", "before", 78, OFF).machine), again)
+    assert await macs() == [one.mac for one in others]
+    assert (await state(world, "host1")).machine == "web"
 
 
 async def test_a_rewritten_checkpoint_brings_back_what_was_written(world):

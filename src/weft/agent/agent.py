@@ -393,4 +393,6 @@ class Agent:
 
 
 def _errands(memory: Memory | None) -> Errands | None:
-    return Errands(memory.errands(), memory.remember_errands) if memory is not None else None
+    if memory is None:
+        return None
+    return Errands(memory.errands(), memory.remember_errands, memory.begun(), memory.remember_begun)

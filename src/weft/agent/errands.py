@@ -1,8 +1,8 @@
 """What a machine's host was asked to do once: what is due, what is done already, and what came of it.
 
 An errand is done once: the number of the last one of each machine is remembered on disk before the controller hears of
-its end. What an agent was killed in is asked for again, but for what the hypervisor shows to be done. Pure; called by
-verbs.py and machines.py.
+its end. What an agent was killed in is asked for again, but for what the hypervisor shows to be done: of a restore, by
+an announcement on the machine that goes with it. Pure; called by verbs.py and machines.py.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,6 +15,8 @@ Ended = tuple[int, str]
 
 COPY = "copy"
 """The errand by which its machine is made, of another one of the host."""
+
+RESTORE = "restore"
 
 _RESTS = ("Off", "Running", "Saved")
 
@@ -48,10 +50,19 @@ def is_done(errand: Errand, state: MachineState) -> bool:
 
 
 class Errands:
-    """One host's. `remember` is given all that has ended whenever one does, and keeps it on disk; it may raise
-    OSError."""
+    """One host's. `remember` is given all that has ended whenever one does, `remember_begun` the restores that were
+    announced, and keep it on disk; they may raise OSError."""
 
-    def __init__(self, ended: Mapping[str, Ended], remember: Callable[[Mapping[str, Ended]], None]) -> None:
+    def __init__(
+        self,
+        ended: Mapping[str, Ended],
+        remember: Callable[[Mapping[str, Ended]], None],
+        begun: Mapping[str, int] = {},
+        remember_begun: Callable[[Mapping[str, int]], None] = lambda begun: None,
+    ) -> None:
+        self.begun: dict[str, int] = dict(begun)
+        """By machine: number of the last restore that was announced on the hypervisor before it was carried out."""
+        self._remember_begun = remember_begun
         self.ended: dict[str, Ended] = dict(ended)
         """What is on disk, and so can be told: a number that was told and forgotten would be carried out again."""
         self.trouble = ""
@@ -87,8 +98,14 @@ class Errands:
     def end(self, name: str, number: int, failure: str, machines: Collection[str]) -> None:
         """Remember what came of it; `machines` are those that have a record here, of others nothing is kept."""
         self._known = {one: what for one, what in self._known.items() if one in machines}
+        self.begun = {one: begun for one, begun in self.begun.items() if one in machines}
         self._known[name] = (number, failure)
         self._write()
+
+    def begin(self, name: str, number: int) -> None:
+        """A restore was announced and is carried out now. Raises OSError: then it is not begun."""
+        self._remember_begun({**self.begun, name: number})
+        self.begun[name] = number
 
     def _write(self) -> None:
         try:

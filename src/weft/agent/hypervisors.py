@@ -104,6 +104,17 @@ class CarryOut(msgspec.Struct, frozen=True):
     machine: Machine
     ports: tuple[PortBinding, ...] = ()
     id: str = ""
+    again: bool = False
+    """Of a restore: it was announced, and then an agent died that may have carried it out. It is done where the
+    announcement is gone."""
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Before a restore: note the number of the errand of the machine's record where the restore takes it away again, as
+    it takes away all that came after the checkpoint."""
+
+    machine: Machine
+    id: str = ""
 
 
 class Disconnect(msgspec.Struct, frozen=True):
@@ -128,7 +139,21 @@ class SetRange(msgspec.Struct, frozen=True):
     last: int
 
 
-Verb = Define | SetMacs | Prepare | Start | Stop | Save | Migrate | Remove | CarryOut | Disconnect | SetRange | Blank
+Verb = (
+    Define
+    | SetMacs
+    | Prepare
+    | Start
+    | Stop
+    | Save
+    | Migrate
+    | Remove
+    | CarryOut
+    | Announce
+    | Disconnect
+    | SetRange
+    | Blank
+)
 
 
 def subject(verb: Verb) -> str:

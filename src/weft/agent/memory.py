@@ -27,6 +27,8 @@ POWERS = "powers"
 """Which boot of the host it was, and in which power each machine and its record agreed; see weft.agent.hands."""
 ERRANDS = "errands"
 """What came of the last errand of each machine; see weft.agent.errands."""
+BEGUN = "restores"
+"""Number of the last restore of each machine that was announced; see weft.agent.errands."""
 _MAGIC = b"weft policy 2\n"
 _HEAD = 12
 """Length of the frame, check of the length, check of the frame. Without a check of its own, a damaged length that
@@ -103,12 +105,26 @@ class Memory:
 
     def remember_errands(self, ended: Mapping[str, tuple[int, str]]) -> None:
         """Replace what errands() answers, synced to disk: what a host forgot would be done a second time."""
-        fresh = self._path.with_name(f"{ERRANDS}.new")
+        self._replace(ERRANDS, msgspec.json.encode(ended, order="sorted"))
+
+    def begun(self) -> dict[str, int]:
+        """The last restore of each machine that was announced; nothing if nothing that makes sense is remembered."""
+        try:
+            return msgspec.json.decode((self._path.parent / BEGUN).read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def remember_begun(self, begun: Mapping[str, int]) -> None:
+        """Replace what begun() answers, synced to disk."""
+        self._replace(BEGUN, msgspec.json.encode(begun, order="sorted"))
+
+    def _replace(self, name: str, content: bytes) -> None:
+        fresh = self._path.with_name(f"{name}.new")
         with open(fresh, "wb") as file:
-            file.write(msgspec.json.encode(ended, order="sorted"))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(fresh, self._path.with_name(ERRANDS))
+        os.replace(fresh, self._path.with_name(name))
         _sync_folder(self._path.parent)
 
     def append(self, frame: bytes) -> None:

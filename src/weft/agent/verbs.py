@@ -12,8 +12,18 @@ from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
-from weft.agent.errands import Ended, Errands, is_copy
-from weft.agent.hypervisors import HOST, CarryOut, Define, Hypervisor, HypervisorFailure, Migrate, Remove, Verb
+from weft.agent.errands import RESTORE, Ended, Errands, is_copy
+from weft.agent.hypervisors import (
+    HOST,
+    Announce,
+    CarryOut,
+    Define,
+    Hypervisor,
+    HypervisorFailure,
+    Migrate,
+    Remove,
+    Verb,
+)
 from weft.agent.machines import World, host_problems, host_verbs, known, names, verb_for
 from weft.agent.reconcile import FAILED
 from weft.wire.messages import MachineFact, Problem
@@ -166,7 +176,7 @@ class Verbs:
     async def _carry_out(self, name: str, attempt: _Attempt) -> None:
         try:
             log.info("%s", attempt.verb)
-            await self._hypervisor.carry_out(attempt.verb)
+            await self._hypervisor.carry_out(await self._announced(attempt.verb))
             attempt.failure, attempt.pause = "", AGAIN_SECONDS
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
@@ -190,6 +200,21 @@ class Verbs:
             if isinstance(attempt.verb, Migrate):
                 self.migrated.add(name)
             self._wake()
+
+    async def _announced(self, verb: Verb) -> Verb:
+        """A restore cannot be seen, so it is announced: on the machine, then on disk, and then carried out. Killed in
+        between, this agent, or the next, finds both notes if it is still to come, and only its own if it is done."""
+        errand = verb.machine.errand if isinstance(verb, CarryOut) else None
+        if not isinstance(verb, CarryOut) or errand is None or errand.kind != RESTORE:
+            return verb
+        if self.errands.begun.get(verb.machine.machine) == errand.number:
+            return msgspec.structs.replace(verb, again=True)
+        await self._hypervisor.carry_out(Announce(verb.machine, verb.id))
+        try:
+            self.errands.begin(verb.machine.machine, errand.number)
+        except OSError as error:
+            raise HypervisorFailure(f"restore {errand.name!r}: that it begins cannot be noted: {error}") from error
+        return verb
 
     def _left_over(self, name: str, verb: Verb) -> None:
         """Its making failed: who takes it back looks for what is left of it."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 import msgspec
 
 from weft.agent.hypervisors import (
+    Announce,
     CarryOut,
     Define,
     Disconnect,
@@ -229,6 +230,8 @@ class FakeHypervisor:
                 self._remove(machine)
                 if verb.with_files:
                     self.shelf.delete_disks(machine)
+            case Announce():
+                pass  # nobody is killed in its restores
             case _:
                 raise HypervisorFailure(f"{type(verb).__name__} on {self.host}: a fake guest has no such thing")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.agent.test_machines import BINDING, START, machine, world
 from weft.agent.errands import Errands, is_done
-from weft.agent.hypervisors import CarryOut, Define, HypervisorFailure, Remove, Stop
+from weft.agent.hypervisors import Announce, CarryOut, Define, HypervisorFailure, Remove, Stop
 from weft.agent.machines import verb_for
 from weft.agent.memory import Memory
 from weft.agent.verbs import Verbs
@@ -124,6 +124,39 @@ async def test_what_a_copy_left_that_failed_is_looked_for():
     verbs.consider(undone)
     await settle()
     assert verb_for("blue1", world(machine("Absent"), states={}, half_made=verbs.half_made)) is None
+
+
+async def test_a_restore_is_announced_before_it_is_carried_out_and_asked_about_after_a_crash(tmp_path: Path):
+    memory, given = Memory(tmp_path), world(asked(BACK), "Off")
+    back = CarryOut(asked(BACK), (BINDING,))
+
+    class Dying(Host):
+        async def carry_out(self, verb):
+            await super().carry_out(verb)
+            if isinstance(verb, CarryOut):
+                await asyncio.Event().wait()
+
+    def verbs_of(host):
+        errands = Errands(memory.errands(), memory.remember_errands, memory.begun(), memory.remember_begun)
+        return Verbs(host, lambda: None, errands)
+
+    dying = Dying()
+    first = verbs_of(dying)
+    first.consider(given)
+    await settle()
+    await first.close()
+    assert dying.done == [Announce(asked(BACK)), back]
+    host = Host()
+    second = verbs_of(host)
+    second.consider(given)
+    await settle()
+    assert host.done == [msgspec.structs.replace(back, again=True)]
+    assert memory.errands() == {"blue1": (7, "")}
+    third = world(asked(msgspec.structs.replace(BACK, number=8)), "Off")
+    second.asking()
+    second.consider(third)
+    await settle()
+    assert isinstance(host.done[1], Announce) and not host.done[2].again
 
 
 async def test_an_end_that_cannot_be_written_is_not_told_until_it_is(tmp_path: Path):

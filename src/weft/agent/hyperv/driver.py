@@ -15,6 +15,7 @@ import msgspec
 
 from weft.agent.hyperv.shell import Shell, ShellError
 from weft.agent.hypervisors import (
+    Announce,
     Blank,
     CarryOut,
     Define,
@@ -37,7 +38,7 @@ from weft.core.hyperv import machines_facts as reading
 from weft.core.hyperv import machines_host as host_scripts
 from weft.core.hyperv import machines_ports as ports_scripts
 from weft.core.hyperv import machines_power as power
-from weft.core.hyperv.machines_notes import disks_of
+from weft.core.hyperv.machines_notes import announced, disks_of, is_announced
 from weft.core.hyperv.machines_ports import AdaptersDiffer, paired, ports_argument
 from weft.core.hyperv.script import Script
 from weft.model.hypervisor import AdapterState, HypervisorState, MachineState
@@ -139,8 +140,8 @@ class HyperVDriver:
                 await self._migrate(verb)
             case Remove():
                 await self._remove(verb)
-            case CarryOut():
-                await self._errand(verb)
+            case CarryOut() | Announce():
+                await self._once(verb)
             case Disconnect(own):
                 await self._do(verb, ports_scripts.DISCONNECT, {"id": own})
             case Blank(own, checkpoint):
@@ -245,10 +246,24 @@ class HyperVDriver:
             await self._do(verb, define.REMOVE, define.remove_argument(own, files))
         await self._clear(verb, verb.machine, found)
 
-    async def _errand(self, verb: CarryOut) -> None:
+    async def _notes(self, verb: Announce | CarryOut) -> tuple[str, str]:
+        """The VMId and the notes. Raises HypervisorFailure."""
+        own = await self._id_of(verb, verb.machine.machine, verb.id)
+        if not own:
+            raise self._failure(verb, _NOT_HERE)
+        return own, reading.notes_of(await self._do(verb, reading.MACHINE, {"id": own}))
+
+    async def _once(self, verb: Announce | CarryOut) -> None:
         errand = verb.machine.errand
         if errand is None:
             raise self._failure(verb, "its record has no errand")
+        if isinstance(verb, CarryOut):
+            await self._errand(verb, errand)
+        else:
+            own, notes = await self._notes(verb)
+            await self._do(verb, checkpoints.ANNOUNCE, {"id": own, "notes": announced(notes, errand.number)})
+
+    async def _errand(self, verb: CarryOut, errand: Errand) -> None:
         if errand.kind == "copy":
             if not await self._is_made(verb, verb.machine.machine):
                 told = define.copy_argument(verb.machine, errand.name, verb.ports)
@@ -262,7 +277,7 @@ class HyperVDriver:
             case "checkpoint":
                 await self._do(verb, checkpoints.CHECKPOINT, {**which, "checkpoint": ""}, LONG_SECONDS)
             case "restore":
-                await self._do(verb, checkpoints.RESTORE, which, LONG_SECONDS)
+                await self._restore(verb, errand, which)
             case "deleteCheckpoint":
                 await self._do(verb, checkpoints.DELETE_CHECKPOINT, which, LONG_SECONDS)
             case "rewriteCheckpoint":
@@ -271,6 +286,11 @@ class HyperVDriver:
                 await self._do(verb, checkpoints.EXPORT, {"id": own, "path": errand.path}, LONG_SECONDS)
             case kind:
                 raise self._failure(verb, f"there is no errand {kind}")
+
+    async def _restore(self, verb: CarryOut, errand: Errand, which: dict[str, str]) -> None:
+        if verb.again and not is_announced((await self._notes(verb))[1], errand.number):
+            return
+        await self._do(verb, checkpoints.RESTORE, which, LONG_SECONDS)
 
     async def _rewrite(self, verb: CarryOut, errand: Errand, which: dict[str, str]) -> None:
         read = reading.checkpoint_state(await self._do(verb, checkpoints.READ_CHECKPOINT, which))

@@ -14,6 +14,7 @@ from typing import Any
 import libvirt
 
 from weft.agent.hypervisors import (
+    Announce,
     CarryOut,
     Define,
     Disconnect,
@@ -194,6 +195,8 @@ def _carry_out_rarely(host: Host, verb: Verb) -> None:
             running.disconnect(host, verb)
         case CarryOut():
             errands.carry_out(host, verb)
+        case Announce():
+            errands.announce(host, verb)
         case _:
             raise HypervisorFailure("libvirt has no such thing")
 

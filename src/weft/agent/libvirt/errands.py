@@ -6,18 +6,19 @@ libvirtError.
 
 import os
 import shutil
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import libvirt
 
-from weft.agent.hypervisors import CarryOut, HypervisorFailure
+from weft.agent.hypervisors import Announce, CarryOut, HypervisorFailure
 from weft.agent.libvirt import disks, snapshots
 from weft.agent.libvirt.definitions import make_domain
 from weft.agent.libvirt.domain_patching import Copy, Unfit, copied, unmarked
 from weft.agent.libvirt.domain_reading import DomainState, read_domain
 from weft.agent.libvirt.host import Host, config_of
-from weft.agent.libvirt.mark import HELD, Mark
+from weft.agent.libvirt.mark import ERRAND_NAMESPACE, HELD, PREFIX, Mark, announced_of, errand_element
 from weft.agent.libvirt.running import note_run
 from weft.model.records import Errand
 
@@ -37,12 +38,7 @@ def carry_out(host: Host, verb: CarryOut) -> None:
         case "checkpoint":
             snapshots.take(domain, errand)
         case "restore":
-            snapshots.revert(domain, errand)
-            host.lives.stopped(domain.UUIDString())
-            if verb.machine.power == "Off" and domain.isActive():
-                domain.destroy()
-            elif domain.isActive():
-                note_run(domain, HELD)
+            _restore(host, domain, verb, errand)
         case "deleteCheckpoint":
             snapshots.delete(domain, errand)
         case "rewriteCheckpoint":
@@ -51,6 +47,28 @@ def carry_out(host: Host, verb: CarryOut) -> None:
             export(domain, errand)
         case kind:
             raise HypervisorFailure(f"libvirt has no such thing as {kind}")
+
+
+def _restore(host: Host, domain: Any, verb: CarryOut, errand: Errand) -> None:
+    if not verb.again or announced_of(ET.fromstring(config_of(domain))) == errand.number:
+        snapshots.revert(domain, errand)
+    elif domain.isActive() and domain.state()[0] != libvirt.VIR_DOMAIN_PAUSED:
+        return  # it is done, and another hand let it run since
+    host.lives.stopped(domain.UUIDString())
+    if verb.machine.power == "Off" and domain.isActive():
+        domain.destroy()
+    elif domain.isActive():
+        note_run(domain, HELD)
+
+
+def announce(host: Host, verb: Announce) -> None:
+    """In the domain's configuration, which a snapshot brings back as it was."""
+    errand = verb.machine.errand
+    if errand is None:
+        return
+    domain = host.need(verb.machine.machine, verb.id or verb.machine.hypervisor_id)
+    kind, flags = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    domain.setMetadata(kind, errand_element(errand.number), f"{PREFIX}errand", ERRAND_NAMESPACE, flags)
 
 
 def export(domain: Any, errand: Errand) -> None:

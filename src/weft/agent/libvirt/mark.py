@@ -21,10 +21,13 @@ PREFIX = "weft"
 _MACHINE, _DISK, _RUN = f"{{{NAMESPACE}}}machine", f"{{{NAMESPACE}}}disk", f"{{{RUN_NAMESPACE}}}run"
 HELD, RAN = "held", "ran"
 
+ERRAND_NAMESPACE = "urn:weft:errand"
+_ERRAND = f"{{{ERRAND_NAMESPACE}}}errand"
 LUGGAGE_NAMESPACE = "urn:weft:snapshots"
 _LUGGAGE, _KEPT = f"{{{LUGGAGE_NAMESPACE}}}snapshots", f"{{{LUGGAGE_NAMESPACE}}}snapshot"
 ET.register_namespace("weftsnapshots", LUGGAGE_NAMESPACE)
 ET.register_namespace(PREFIX, NAMESPACE)
+ET.register_namespace("wefterrand", ERRAND_NAMESPACE)
 ET.register_namespace("weftrun", RUN_NAMESPACE)
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
 
@@ -65,6 +68,17 @@ def run_element(state: str) -> str:
     return f'<run state="{state}"/>'
 
 
+def announced_of(domain: ET.Element) -> int:
+    """Number of the restore that was announced on it; 0 if none was, or it was carried out."""
+    found = domain.find(f"metadata/{_ERRAND}")
+    return int(found.get("number", "0")) if found is not None else 0
+
+
+def errand_element(number: int) -> str:
+    """As virDomainSetMetadata takes it."""
+    return f'<errand number="{number}"/>'
+
+
 class KeptSnapshot(msgspec.Struct, frozen=True):
     """What libvirt knows of a snapshot."""
 
@@ -94,6 +108,7 @@ def put_mark(domain: ET.Element, mark: Mark | None) -> None:
     _take(metadata, metadata.findall(_MACHINE))
     _take(metadata, metadata.findall(_RUN))
     _take(metadata, metadata.findall(_LUGGAGE))
+    _take(metadata, metadata.findall(_ERRAND))
     if mark is not None:
         metadata.append(mark.element())
 

@@ -45,6 +45,21 @@ if ($found.Count -eq 0) {
 )
 """{id, name, checkpoint: ""}: there is one of that name."""
 
+ANNOUNCE = Script(
+    "announce",
+    PROLOGUE
+    + """
+$machine = Get-VM -Id $arguments.id
+Set-VM -VM $machine -Notes $arguments.notes
+$machine = Get-VM -Id $arguments.id
+if ([string]$machine.Notes -ne $arguments.notes) {
+    throw ('Set-VM: {0} has other notes than were set' -f $machine.Name)
+}
+[pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""{id, notes}: the machine has these notes, until a checkpoint brings its own back."""
+
 RESTORE = Script(
     "restore",
     PROLOGUE

@@ -225,6 +225,11 @@ def machine_states(answer: Mapping[str, Any]) -> tuple[MachineState, ...]:
     return tuple(_machine_state(one, adapters, checkpoints) for one in _of(answer, "machines"))
 
 
+def notes_of(answer: Mapping[str, Any]) -> str:
+    """Of the machine of which MACHINE wrote."""
+    return "".join(str(one["notes"] or "") for one in _of(answer, "machines"))
+
+
 def _of(answer: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     return [one for part in answer["parts"] for one in part[kind]]
 

@@ -4,7 +4,7 @@ Our mark is `weft: NAME VMID`: notes are copied with machines, so it counts only
 What was made for it stands in further lines, `weft disk: PATH`.
 """
 
-MARK, DEFINING, DISK = "weft: ", "weft defining: ", "weft disk: "
+MARK, DEFINING, DISK, RESTORING = "weft: ", "weft defining: ", "weft disk: ", "weft restoring: "
 """Beginnings of our lines; DEFINING instead of MARK until the machine is whole."""
 
 
@@ -21,6 +21,16 @@ def defining(notes: str, own: str) -> str:
 def disks_of(notes: str) -> tuple[str, ...]:
     """The files that Define made for it."""
     return tuple(line.removeprefix(DISK) for line in _lines(notes) if line.startswith(DISK))
+
+
+def announced(notes: str, number: int) -> str:
+    """With the number of a restore that is about to be carried out, which takes this line away again."""
+    lines = [line for line in _lines(notes) if line and not line.startswith(RESTORING)]
+    return "\r\n".join([*lines, f"{RESTORING}{number}"])
+
+
+def is_announced(notes: str, number: int) -> bool:
+    return f"{RESTORING}{number}" in _lines(notes)
 
 
 def _lines(notes: str) -> list[str]:
