@@ -1,11 +1,13 @@
-"""Machines that boot, under libvirt and QEMU, go back to checkpoints, are cloned and exported: story 2.4 as a user
-meets it. host1's machines are namespaces, host2 and host3 have libvirtd, on two provider subnets.
+"""Machines that boot, under libvirt and QEMU, go back to checkpoints, are cloned and exported, and outlive their
+libvirtd: story 2.4 as a user meets it.
+
+host1's machines are namespaces, host2 and host3 have libvirtd, on two provider subnets.
 """
 
 import pytest
 
-from tests.e2e.booted import answers, booting, console, virsh
-from tests.e2e.labs import EXAMPLES, mac_of
+from tests.e2e.booted import answers, booting, console, machine, virsh
+from tests.e2e.labs import EXAMPLES, mac_of, ping
 from weft.lab import libvirtd
 
 FILE = str(EXAMPLES / "booted-guests.yaml")
@@ -77,3 +79,19 @@ def test_checkpoint_restore_after_a_renewal_clone_and_export_are_done_by_the_hyp
     for name in ("app1", "app2"):
         lab.weft("vm", "delete", name, "-y")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_libvirtd_that_is_killed_leaves_its_machines_and_status_says_how_it_comes_back(shared):
+    lab = shared
+    answers(lab, "peer", "10.1.1.21")
+    host = machine(lab, "web1")["server"]["resourceRef"].rpartition("/")[2]
+    before = console(lab, host, "web1").seconds
+    assert lab.run("kill", "libvirtd", host).strip() == f"libvirtd of {host}: killed"
+    assert f"libvirtd dead (weft lab --name {lab.name} start libvirtd {host})" in lab.run("status")
+    assert "no libvirtd; with one: host2, host3" in lab.run("start", "libvirtd", "host1", code=1)
+    assert ping(lab, "peer", "10.1.1.21") == "20 sent, 20 received"
+    assert lab.run("start", "libvirtd", host).strip() == f"libvirtd of {host}: started"
+    assert lab.run("start", "libvirtd", host).strip() == f"libvirtd of {host}: was running"
+    assert "dead" not in lab.run("status") and f"booted on {host}" in lab.run("status")
+    assert virsh(lab, host, "domstate", "web1") == "running"
+    assert console(lab, host, "web1").seconds >= before, "it was not restarted"
