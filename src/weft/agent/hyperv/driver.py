@@ -64,11 +64,13 @@ _SAME_BOOT_SECONDS = 120
 class HyperVDriver:
     """One host. Concurrent calls for different machines are safe."""
 
-    def __init__(self, server: str, shell: Shell, pulse: float = PULSE_SECONDS) -> None:
-        """`server` is what errors call the host."""
+    def __init__(self, server: str, shell: Shell, pulse: float = PULSE_SECONDS, untag: bool = False) -> None:
+        """`server` is what errors call the host. `untag`: its ports are a network controller's (version 2), which a
+        VLAN of the adapter would contradict; what is bound leaves it."""
         self._server = server
         self._shell = shell
         self._pulse = pulse
+        self._untag = untag
         self._awaited: dict[str, str] = {}
         """Machines that may come here, with the hypervisor's id of them where it is known."""
         self._moved: dict[str, str] = {}
@@ -195,7 +197,10 @@ class HyperVDriver:
             raise self._failure(verb, _NOT_HERE)
         (state,) = reading.machine_states(await self._do(verb, reading.MACHINE, {"id": own}))
         wanted = [(port.instance_id, port.mac) for port in verb.ports]
-        await self._do(verb, ports_scripts.SET_MACS, {"id": own, "adapters": self._pair(verb, state.adapters, wanted)})
+        await self._do(verb, ports_scripts.SET_MACS, self._ports(own, self._pair(verb, state.adapters, wanted)))
+
+    def _ports(self, own: str, adapters: list[dict[str, str]]) -> dict[str, Any]:
+        return {"id": own, "untag": self._untag, "adapters": adapters}
 
     def _pair(self, verb: Verb, adapters: tuple[AdapterState, ...], wanted: list[Any]) -> list[dict[str, str]]:
         try:
@@ -224,7 +229,7 @@ class HyperVDriver:
             return
         if not known:
             raise self._failure(verb, _NOT_HERE)
-        await self._do(verb, ports_scripts.BIND, {"id": known, "adapters": ports_argument(verb.ports)})
+        await self._do(verb, ports_scripts.BIND, self._ports(known, ports_argument(verb.ports)))
 
     async def _migrate(self, verb: Migrate) -> None:
         known = _among(await self._found(_words(verb)), verb.machine, verb.id)

@@ -15,7 +15,7 @@ async def run(options: AgentOptions, agent_id: str, endpoint: Endpoint, credenti
     check_controller(options.controller)
     shell = PsrpShell(endpoint, credentials)
     try:
-        driver = HyperVDriver(options.server, shell)
+        driver = HyperVDriver(options.server, shell, untag=not adapter)
         await work(options, agent_id, HyperVPlane(options.server, shell, adapter), driver)
     finally:
         await shell.close()

@@ -135,6 +135,16 @@ function Confirm-Profile {
     }
 }
 
+function Clear-Vlan {
+    param($Adapter)
+    $tagged = @(Get-VMNetworkAdapterVlan -VMNetworkAdapter $Adapter | Where-Object {
+        [string]$_.OperationMode -notin @('Untagged', '0')
+    })
+    if ($tagged.Count -gt 0) {
+        Set-VMNetworkAdapterVlan -VMNetworkAdapter $Adapter -Untagged
+    }
+}
+
 function Find-AdapterByMac {
     param($Machine, $Mac)
     $found = @(Get-VMNetworkAdapter -VM $Machine | Where-Object { $_.MacAddress -eq $Mac })
@@ -156,6 +166,9 @@ BIND = Script(
 $machine = Get-VM -Id $arguments.id
 foreach ($wanted in $arguments.adapters) {
     $adapter = Find-AdapterByMac -Machine $machine -Mac $wanted.mac
+    if ($arguments.untag) {
+        Clear-Vlan -Adapter $adapter
+    }
     if ((Read-Profile -Adapter $adapter) -ne $wanted.profile) {
         Set-Profile -Adapter $adapter -ProfileId $wanted.profile
     }
@@ -165,8 +178,8 @@ foreach ($wanted in $arguments.adapters) {
 [pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
 """,
 )
-"""{id, adapters: [{mac, profile}]}: the port of the one adapter with that MAC address gets that profile, also while the
-machine runs. One that was taken in running may be dynamic until it is off: that is a finding, and no obstacle."""
+"""{id, untag, adapters: [{mac, profile}]}: the port of the one adapter with that MAC address gets that profile, also
+while the machine runs. One that was taken in running may be dynamic until it is off: a finding, and no obstacle."""
 
 SET_MACS = Script(
     "set-macs",
@@ -179,6 +192,9 @@ if ([string]$machine.State -ne 'Off') {
 }
 foreach ($wanted in $arguments.adapters) {
     $adapter = Find-Adapter -Machine $machine -Id $wanted.id
+    if ($arguments.untag) {
+        Clear-Vlan -Adapter $adapter
+    }
     if (($adapter.MacAddress -ne $wanted.mac) -or $adapter.DynamicMacAddressEnabled) {
         Set-VMNetworkAdapter -VMNetworkAdapter $adapter -StaticMacAddress $wanted.mac
     }
@@ -192,7 +208,8 @@ foreach ($wanted in $arguments.adapters) {
 [pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
 """,
 )
-"""{id, adapters: [{id, mac, profile}]}: each named adapter of a machine that is Off gets them, the MAC static."""
+"""{id, untag, adapters: [{id, mac, profile}]}: each named adapter of a machine that is Off gets them, the MAC static.
+With `untag`, here and in BIND, it leaves its VLAN."""
 
 DISCONNECT = Script(
     "disconnect",

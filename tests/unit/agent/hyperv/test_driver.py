@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.hyperv_world import HyperVWorld
 from tests.contract.hypervisor_worlds import DB, DB_PORTS, START, WEB, WEB_PORTS, do, expect, make, power, run
+from weft.agent.hyperv.driver import HyperVDriver
 from weft.agent.hypervisors import (
     CarryOut,
     Define,
@@ -21,6 +22,7 @@ from weft.agent.hypervisors import (
     Stop,
 )
 from weft.core.hyperv import machines_facts as reading
+from weft.fakes.hyperv.machine import Vlan
 from weft.fakes.hyperv.people import Console
 from weft.fakes.hyperv.shell import FakeShell
 from weft.model.hypervisor import Disk
@@ -106,6 +108,17 @@ async def test_an_unbound_port_keeps_the_machine_off(world):
     assert await power(world, "host1") == "Off"
     await do(world, "host1", Prepare(WEB, WEB_PORTS), START)
     assert await power(world, "host1") == "Running"
+
+
+@pytest.mark.parametrize(("untag", "mode"), [(True, "Untagged"), (False, "Access")])
+async def test_in_version_2_what_is_bound_leaves_its_vlan(world, untag, mode):
+    await make(world, "host1")
+    nics = world.vm("host1", "web").nics
+    driver = HyperVDriver("host1", FakeShell(host(world)), untag=untag)
+    for verb in (Prepare(WEB, WEB_PORTS), SetMacs(WEB, WEB_PORTS)):
+        nics[1].vlan = Vlan("Access", 7)
+        await driver.carry_out(verb)
+        assert [nic.vlan.mode for nic in nics] == ["Untagged", mode]
 
 
 async def test_two_adapters_where_one_was_meant(world):
