@@ -119,3 +119,15 @@ async def test_whoever_dies_in_the_middle_it_is_made_once(desk: HyperVDesk) -> N
     assert "errand" not in await desk.properties("copy")
     assert desk.shows("copy") == [(await desk.mac("copy-eth0"), False)]
     assert held.ran.count("copy") == 1
+
+
+async def test_a_copy_in_a_batch_is_made_without_anybody_waiting(desk: HyperVDesk) -> None:
+    request = {"method": "POST", "path": f"{VMS}/old/clone", "body": CLONE}
+    answer = await desk.post("/weft/v1/batch", {"atomic": True, "requests": [request]})
+    assert answer["responses"][0]["body"]["properties"]["creation"]["phase"] == "defining"
+
+    async def done() -> bool:
+        return "creation" not in await desk.properties("copy")
+
+    await desk.eventually(done)
+    assert desk.vm("copy").power == "Off"
