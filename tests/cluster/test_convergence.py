@@ -9,6 +9,7 @@ from tests.cluster.clusters import HOSTS, build, plans
 from tests.cluster.harness import Cluster, Host
 from tests.cluster.test_packets import FULL, check_pings
 from tests.conftest import PROFILE
+from weft.agent.fields import Table
 from weft.core import policy
 from weft.wire.messages import HOST_STREAM
 
@@ -176,7 +177,7 @@ async def test_what_another_hand_changed_is_put_right_and_named():
     cluster = Cluster(build(FULL))
     await cluster.settle()
     host = cluster.hosts["h1"]
-    taken = next(flow for flow in host.switch.flows() if flow.table == 6 and flow.priority)
+    taken = next(flow for flow in host.switch.flows() if flow.table == Table.OUTPUT and flow.priority)
     host.switch.take_flow(taken.key)
     (said,) = host.reconciler.switch_has((await host.switch.dump()).flows)
     assert said.startswith("flow was gone: ")

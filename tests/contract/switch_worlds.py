@@ -14,11 +14,11 @@ import msgspec
 import pytest
 from pyroute2 import netns
 
-from tests.contract.frames import frame, packet
 from tests.unit.agent.policies import HOSTS
 from weft.agent.flow import flow_text
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.switch import SwitchMac
+from weft.fakes.frames import frame, packet
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch

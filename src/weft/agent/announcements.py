@@ -1,6 +1,6 @@
 """Telling guests that a neighbour has another MAC now: which announcements follow from changed records. Pure.
 
-Called by ovs_plane.py, which passes the time; frame_of is called by ovs_switch.py. A guest believes its neighbour entry
+Called by ovs_plane.py, which passes the time; packet_of is called by the drivers. A guest believes its neighbour entry
 until it ages, up to a minute and more, so after a renewed or rolled-back MAC its frames would go where nobody is.
 Each is made twice, a second apart: Linux may ignore a change of a neighbour within `locktime`, 1 s, of the last one
 (arp(7)). It is a courtesy, an edge and no level: one that is lost is not made again, for entries do age. It promises
@@ -13,8 +13,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from weft.agent.actions import Output
 from weft.agent.bindings import Local
-from weft.agent.switch import Announcement
+from weft.agent.switch import Announcement, PacketOut
 from weft.model.records import LookupRecord
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
@@ -101,6 +102,11 @@ def _ports(local: Iterable[Local]) -> dict[tuple[Rdid, Vsid], list[tuple[int, tu
             binding = one.binding
             ports.setdefault((binding.rdid, binding.vsid), []).append((one.number, binding.addresses))
     return ports
+
+
+def packet_of(one: Announcement) -> PacketOut:
+    """What the switch is to send for an announcement."""
+    return PacketOut(frame_of(one.address, one.mac), tuple(Output(port) for port in one.ports))
 
 
 def frame_of(address: PackedIp, mac: Mac) -> bytes:

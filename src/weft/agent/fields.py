@@ -19,7 +19,7 @@ class Field(msgspec.Struct, frozen=True, eq=False, gc=False):
     """As ovs-ofctl writes it."""
     bits: int
     form: str
-    """How ovs-ofctl prints a value: dec, hex, mac, ipv4, ipv6, or frag, by name of value and mask together."""
+    """How ovs-ofctl prints a value: dec, hex, mac, ipv4, ipv6, or frag and track, by names of value and mask."""
     oxm: tuple[int, int]
     """OXM class and field number."""
 
@@ -42,9 +42,26 @@ TUN_IPV6_DST = Field("tun_ipv6_dst", 128, "ipv6", (_NX, 110))
 VSID = Field("reg0", 32, "hex", (_NX, 0))
 """Virtual subnet the packet is in; the destination's once it has been routed."""
 RDID = Field("reg1", 32, "hex", (_NX, 1))
-"""Routing domain of the packet; never changes on its way."""
+"""Routing domain of the packet; the peer's once it was routed into a peered network, else it never changes."""
+OWN_PORT = Field("reg2", 32, "dec", (_NX, 2))
+"""Number of the guest's port that it came from, and its conntrack zone on the way out; 0 if from elsewhere."""
 REASON = Field("reg3", 32, "hex", (_NX, 3))
 """Why the packet is dropped: a DropReason, read by table DROP only."""
+INTERFACE_LIST = Field("reg8", 32, "hex", (_NX, 8))
+"""Number of the access list of the interface whose rules are being looked at; 0 for none."""
+SUBNET_LIST = Field("reg9", 32, "hex", (_NX, 9))
+"""As INTERFACE_LIST, of the virtual subnet."""
+MARKS = Field("reg10", 32, "hex", (_NX, 10))
+"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE."""
+TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
+"""Number of the guest's port that it is for, and its conntrack zone on the way in."""
+SCRATCH = Field("reg12", 32, "hex", (_NX, 12))
+"""Means nothing from one table to the next."""
+CT_STATE = Field("ct_state", 32, "track", (_NX, 105))
+"""Connection tracking's word on the packet: bits NEW to TRACKED; 0 until an action Ct has looked."""
+CT_ZONE = Field("ct_zone", 16, "dec", (_NX, 106))
+CT_MARK = Field("ct_mark", 32, "hex", (_NX, 107))
+"""Of the connection; CUT: a rule of today forbids it."""
 
 ETH_TYPE = Field("eth_type", 16, "hex", (_BASIC, 5))
 ETH_SRC = Field("eth_src", 48, "mac", (_BASIC, 4))
@@ -61,6 +78,8 @@ IP_SRC = Field("ip_src", 32, "ipv4", (_BASIC, 11))
 IP_DST = Field("ip_dst", 32, "ipv4", (_BASIC, 12))
 IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
 IPV6_DST = Field("ipv6_dst", 128, "ipv6", (_BASIC, 27))
+TCP_SRC = Field("tcp_src", 16, "dec", (_BASIC, 13))
+TCP_DST = Field("tcp_dst", 16, "dec", (_BASIC, 14))
 UDP_SRC = Field("udp_src", 16, "dec", (_BASIC, 15))
 UDP_DST = Field("udp_dst", 16, "dec", (_BASIC, 16))
 ICMP_TYPE = Field("icmp_type", 8, "dec", (_BASIC, 19))
@@ -91,16 +110,28 @@ FIELDS: tuple[Field, ...] = tuple(value for value in list(globals().values()) if
 FIELD_ORDER = {field: place for place, field in enumerate(FIELDS)}
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
-PROTO_ICMP, PROTO_IGMP, PROTO_UDP, PROTO_ICMPV6 = 1, 2, 17, 58
+PROTO_ICMP, PROTO_IGMP, PROTO_TCP, PROTO_UDP, PROTO_ICMPV6 = 1, 2, 6, 17, 58
 VLAN_PRESENT = 0x1000
 GROUP_BIT = 1 << 40
 IP_FRAGMENT = 1
 """Bit 0 of IP_FRAG."""
+NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+"""Bits of CT_STATE (ovs-fields(7))."""
+CUT = 1
+"""Value of CT_MARK."""
+INSIDE, TOO_LARGE = 0, 1
+"""Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long."""
 
 LOCAL_PORT = 0xFFFFFFFE
 """OFPP_LOCAL: the bridge's own interface."""
 IN_PORT_NUMBER = 0xFFFFFFF8
 """OFPP_IN_PORT: send back where it came from, which plain output refuses."""
+INTO_TABLES = 0xFFFFFFF9
+"""OFPP_TABLE: of a packet from the agent, through the tables from the first on."""
+FROM_AGENT = 0xFFFFFFFD
+"""OFPP_CONTROLLER: where a packet from the agent comes from, unless it pretends to be a guest's."""
+MOST_PORT = 65279
+"""The highest number that Open vSwitch gives to a port; the ones above mean something else."""
 
 
 class Table(enum.IntEnum):
@@ -114,17 +145,39 @@ class Table(enum.IntEnum):
     """ARP and neighbour discovery, answered from policy."""
     RESPOND_ND = 3
     """Second half of a neighbour advertisement: its option can be written once the type is 136."""
-    ROUTE = 4
+    TRACK_OUT = 4
+    """Out of a port that an access list applies to: is it known to the port's connections?"""
+    SCOPE_OUT = 5
+    """Does the destination lie in the virtual network?"""
+    FILTER_OUT_INTERFACE = 6
+    """Outbound rules of the interface's list."""
+    FILTER_OUT_SUBNET = 7
+    """Outbound rules of the subnet's list."""
+    COMMIT_OUT = 8
+    """What both permit begins a connection, if it is of none."""
+    ROUTE = 9
     """Frames for the router's MAC: longest prefix of the routing domain; the gateway answers ping."""
-    NEIGHBOUR = 5
+    NEIGHBOUR = 10
     """Next hop to MAC address, TTL."""
-    OUTPUT = 6
+    OUTPUT = 11
     """Destination MAC to a local port or a tunnel."""
-    TUNNEL_SOURCE = 7
+    ENCAP = 12
+    """Is it too large for the tunnel?"""
+    TUNNEL_SOURCE = 13
     """From a tunnel: is the outer source a host of this routing domain?"""
-    DECAP = 8
+    DECAP = 14
     """From a tunnel: destination MAC to a local port, or onward if its machine has moved away."""
-    DROP = 9
+    TRACK_IN = 15
+    """Into a port that an inbound list or limit applies to (TO_PORT): is it known to the port's connections?"""
+    SCOPE_IN = 16
+    """Does the source lie in the virtual network?"""
+    FILTER_IN_SUBNET = 17
+    """Inbound rules of the subnet's list."""
+    FILTER_IN_INTERFACE = 18
+    """Inbound rules of the interface's list."""
+    DELIVER = 19
+    """What both permit begins a connection, if it is of none; inbound limit; out of TO_PORT."""
+    DROP = 20
     """One counter per reason."""
 
 
@@ -169,6 +222,26 @@ class DropReason(enum.IntEnum):
     """From a tunnel, for a MAC that is not on this host."""
     LOOP = 23
     """From a tunnel, for a machine that has moved to the very host that sent it here."""
+    ACCESS_DENIED = 24
+    """By an access list: a rule, or its default."""
+    TRACKED_INVALID = 25
+    """Of no connection and no beginning of one, where an access list applies."""
+    BLOCKED_ROUTE = 26
+    """The longest route says None."""
+    NO_GATEWAY = 27
+    """The route leads to a gateway and no gateway serves this network."""
+    TOO_LARGE = 28
+    """For the tunnel."""
+    DHCP_GUARDED = 29
+    """A guest plays DHCP server."""
+    ARP_GUARDED = 30
+    """ARP or neighbour discovery that the port's guard does not let through."""
+    UNLEARNT = 31
+    """From an address that the guest may bring but that has no record yet."""
+    WRONG_VLAN = 32
+    """From the physical network, with a VLAN of no network of this host."""
+    NO_REWRITE = 33
+    """From the provider network, for an address that stands for no machine of this host."""
 
 
 COOKIE_MARK = 0x5745 << 48
@@ -180,14 +253,24 @@ COOKIE_DROPS_MASK = COOKIE_MARK_MASK | 0xFFFF_FFFF_0000
 
 
 class Category(enum.IntEnum):
-    """Bits 40..47 of a cookie: what the flow was made from; bits 0..31 hold its VSID, RDID or port number."""
+    """Bits 40..47 of a cookie: what the flow was made from; bits 0..39 hold its VSID, RDID, port number or rule."""
 
     FIXED = 0x01
     NETWORK = 0x02
     LOOKUP = 0x03
     PORT = 0x04
+    RULE = 0x05
+
+
+COUNTED = frozenset((Category.RULE,))
+"""Whose packets are counted by cookie when the flows are read."""
 
 
 def cookie(category: Category, subject: int = 0) -> int:
-    """The cookie of a flow of this category about `subject` (32 bits)."""
+    """The cookie of a flow of this category about `subject` (40 bits)."""
     return COOKIE_MARK | category << 40 | subject
+
+
+def rule_cookie(list_number: int, priority: int) -> int:
+    """Of the flows of an access list's rule: their counters are the rule's. 24 bits of list, 16 of priority."""
+    return cookie(Category.RULE, list_number << 16 | priority)

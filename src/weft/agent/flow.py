@@ -4,13 +4,14 @@ Called by the flow builders (flows_*.py), the codec, the fake switch and the gol
 same key cannot both be in a switch: the later replaces the earlier. No actions, or no output among them, is a drop.
 """
 
-import ipaddress
 from collections.abc import Iterable
 
 import msgspec
 
+from weft.agent.actions import Actions, Goto, SetField, action_text, value_text
 from weft.agent.fields import (
     ARP_OP,
+    CT_STATE,
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
@@ -25,7 +26,6 @@ from weft.agent.fields import (
     Field,
     Table,
 )
-from weft.model.values import mac_colons
 
 Term = tuple[Field, int, int]
 """Field, value, mask. Matches if packet & mask == value; value has no bit outside mask."""
@@ -35,46 +35,6 @@ Match = tuple[Term, ...]
 
 FlowKey = tuple[int, int, Match]
 """Table, priority, match: what makes a flow the same flow."""
-
-
-class Output(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """To an OpenFlow port; to the port it came in by this does nothing, use InPort."""
-
-    port: int
-
-
-class InPort(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Back where it came from; on a tunnel port, into a tunnel again with the tunnel fields as they are now."""
-
-
-class SetField(msgspec.Struct, frozen=True, gc=False, tag=True):
-    field: Field
-    value: int
-
-
-class Move(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Copy a whole field onto another of the same width."""
-
-    source: Field
-    target: Field
-
-
-class DecTtl(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """TTL or hop limit minus one; our flows have caught 0 and 1 before."""
-
-
-class FlowId(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Bits 0..7 of tun_id from the inner 5-tuple, both directions alike (RFC 7637 section 3.2)."""
-
-
-class Goto(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Go on in a later table with the packet as it is now; always the last action."""
-
-    table: int
-
-
-Action = Output | InPort | SetField | Move | DecTtl | FlowId | Goto
-Actions = tuple[Action, ...]
 
 
 class Flow(msgspec.Struct, frozen=True, gc=False):
@@ -122,50 +82,32 @@ def is_icmpv6(kind: int) -> Match:
     return (*IS_ICMPV6, exact(ICMPV6_TYPE, kind))
 
 
+def tracked(on: int, off: int = 0) -> Term:
+    """The term `ct_state=+on-off`, by the bits NEW to TRACKED."""
+    return (CT_STATE, on, on | off)
+
+
 def dropped(reason: DropReason) -> Actions:
     """Drop and count: table DROP has one flow per reason, which no change of policy removes."""
     return (SetField(REASON, int(reason)), Goto(Table.DROP))
 
 
-def value_text(field: Field, value: int) -> str:
-    """A field's value as ovs-ofctl writes it."""
-    if field.form == "mac":
-        return mac_colons(value)
-    if field.form == "ipv4":
-        return str(ipaddress.IPv4Address(value))
-    if field.form == "ipv6":
-        return str(ipaddress.IPv6Address(value))
-    return f"0x{value:x}" if field.form == "hex" else str(value)
-
-
 _FRAGMENTS = {(1, 1): "yes", (0, 2): "not_later", (0, 255): "no", (1, 255): "first", (3, 255): "later"}
 """By value and mask: ovs-ofctl reads ip_frag by these names only."""
+
+_TRACKING = ("new", "est", "rel", "rpl", "inv", "trk")
+"""Bits of ct_state, lowest first."""
 
 
 def term_text(term: Term) -> str:
     field, value, mask = term
+    if field.form == "track":
+        signs = ((name, mask >> bit & 1, value >> bit & 1) for bit, name in enumerate(_TRACKING))
+        return f"{field.name}=" + "".join(("+" if is_set else "-") + name for name, asked, is_set in signs if asked)
     if field.form == "frag" and (value, mask) in _FRAGMENTS:
         return f"{field.name}={_FRAGMENTS[value, mask]}"
     shown = value_text(field, value)
     return f"{field.name}={shown}" if mask == field.all_ones else f"{field.name}={shown}/{value_text(field, mask)}"
-
-
-def action_text(action: Action) -> str:
-    match action:
-        case Output(port):
-            return f"output:{port}"
-        case InPort():
-            return "in_port"
-        case SetField(field, value):
-            return f"set_field:{value_text(field, value)}->{field.name}"
-        case Move(source, target):
-            return f"move:{source.name}[]->{target.name}[]"
-        case DecTtl():
-            return "dec_ttl"
-        case FlowId():
-            return "multipath(symmetric_l3l4+udp,50,hrw,256,0,tun_id[0..7])"
-        case Goto(table):
-            return f"goto_table:{int(table)}"
 
 
 def match_text(match: Match) -> str:

@@ -6,11 +6,20 @@ that after any series of puts and removes `flows` equals what a fresh FlowTable 
 
 from collections.abc import Callable, Iterable, Mapping
 
-from weft.agent import flows_classify, flows_decap, flows_l2, flows_l3, flows_responder, flows_security
+from weft.agent import (
+    flows_access,
+    flows_classify,
+    flows_decap,
+    flows_l2,
+    flows_l3,
+    flows_responder,
+    flows_security,
+)
+from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
 from weft.agent.domain import Domain, Part
 from weft.agent.fields import IN_PORT
-from weft.agent.flow import Actions, Flow, FlowKey, exact
+from weft.agent.flow import Flow, FlowKey, exact
 from weft.agent.ways import Way, bound_port
 from weft.model.records import LookupRecord, NetworkRecord, RecordKey, SubnetRecord
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
@@ -287,5 +296,5 @@ def _stands_back(local: Local) -> tuple[bool, bool]:
 
 
 def _fixed() -> tuple[Flow, ...]:
-    modules = (flows_classify, flows_security, flows_responder, flows_l3, flows_l2, flows_decap)
+    modules = (flows_classify, flows_security, flows_responder, flows_access, flows_l3, flows_l2, flows_decap)
     return tuple(flow for module in modules for flow in module.of_fixed())

@@ -6,8 +6,9 @@ priority  90  anything else from a guest's port (another MAC) or a tunnel port (
 priority   0  a port that nobody told us of
 """
 
-from weft.agent.fields import ETH_SRC, RDID, VLAN_PRESENT, VLAN_TCI, VSID, Category, DropReason, Table, cookie
-from weft.agent.flow import Flow, Goto, SetField, Term, dropped, exact
+from weft.agent.actions import Goto, SetField
+from weft.agent.fields import ETH_SRC, OWN_PORT, RDID, VLAN_PRESENT, VLAN_TCI, VSID, Category, DropReason, Table, cookie
+from weft.agent.flow import Flow, Term, dropped, exact
 from weft.agent.ways import BoundPort, Way
 
 _TAGGED: Term = (VLAN_TCI, VLAN_PRESENT, VLAN_PRESENT)
@@ -20,7 +21,8 @@ def of_fixed() -> tuple[Flow, ...]:
 def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """Let a bound port's own frames in."""
     mark = cookie(Category.PORT, port.number)
-    enter = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), Goto(Table.SECURITY))
+    own = SetField(OWN_PORT, port.number)
+    enter = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), own, Goto(Table.SECURITY))
     return (
         Flow(Table.CLASSIFY, 110, (port.in_port, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
         Flow(Table.CLASSIFY, 100, (port.in_port, exact(ETH_SRC, port.mac)), enter, mark),

@@ -7,8 +7,9 @@ priority 100  a MAC of this host; a machine that moved away: onward to its new h
 priority   0  no such port
 """
 
+from weft.agent.actions import Actions, Goto, InPort, Output
 from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
-from weft.agent.flow import Actions, Flow, Goto, InPort, Output, dropped, exact
+from weft.agent.flow import Flow, dropped, exact
 from weft.agent.flows_l2 import to_group, to_mac
 from weft.agent.ways import from_host, toward
 

@@ -4,12 +4,17 @@ priority 100  a known MAC, or the group bit (broadcast and multicast reach every
 priority   0  unknown MAC
 """
 
+from weft.agent.actions import Actions, Output
 from weft.agent.fields import ETH_DST, GROUP_BIT, VSID, Category, DropReason, Table, cookie
-from weft.agent.flow import Actions, Flow, Match, Output, dropped, exact
+from weft.agent.flow import Flow, Match, dropped, exact
 
 
 def of_fixed() -> tuple[Flow, ...]:
-    return (Flow(Table.OUTPUT, 0, (), dropped(DropReason.UNKNOWN_MAC), cookie(Category.FIXED)),)
+    fixed = cookie(Category.FIXED)
+    return (
+        Flow(Table.OUTPUT, 0, (), dropped(DropReason.UNKNOWN_MAC), fixed),
+        Flow(Table.ENCAP, 0, (), dropped(DropReason.UNKNOWN_MAC), fixed),
+    )
 
 
 def to_mac(vsid: int, mac: int) -> Match:

@@ -12,6 +12,7 @@ priority 50       no route
 priority 0        not for the router: OUTPUT
 """
 
+from weft.agent.actions import Actions, DecTtl, Goto, InPort, Move, SetField
 from weft.agent.fields import (
     ETH_DST,
     ETH_SRC,
@@ -34,22 +35,7 @@ from weft.agent.fields import (
     Table,
     cookie,
 )
-from weft.agent.flow import (
-    IS_IPV4,
-    IS_IPV6,
-    Actions,
-    DecTtl,
-    Flow,
-    Goto,
-    InPort,
-    Match,
-    Move,
-    SetField,
-    dropped,
-    exact,
-    in_order,
-    prefixed,
-)
+from weft.agent.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
 from weft.agent.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
 from weft.model.records import CustomerRoute
 from weft.model.values import ROUTER_MAC

@@ -11,6 +11,7 @@ priority  95  the link-local address of a MAC with a record
 priority   0  unknown
 """
 
+from weft.agent.actions import Actions, Goto, InPort, Move, SetField
 from weft.agent.fields import (
     ARP_OP,
     ARP_SHA,
@@ -34,21 +35,7 @@ from weft.agent.fields import (
     Table,
     cookie,
 )
-from weft.agent.flow import (
-    IS_ARP,
-    IS_ARP_REQUEST,
-    IS_ICMPV6,
-    Actions,
-    Flow,
-    Goto,
-    InPort,
-    Match,
-    Move,
-    SetField,
-    dropped,
-    exact,
-    is_icmpv6,
-)
+from weft.agent.flow import IS_ARP, IS_ARP_REQUEST, IS_ICMPV6, Flow, Match, dropped, exact, is_icmpv6
 from weft.agent.ways import BoundPort, link_local_of
 from weft.model.values import ROUTER_MAC
 

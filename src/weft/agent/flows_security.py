@@ -11,6 +11,7 @@ priority  10  anything else, by protocol
 priority   0  neither ARP nor IP
 """
 
+from weft.agent.actions import Actions, Goto
 from weft.agent.fields import (
     ARP_SHA,
     ARP_SPA,
@@ -32,20 +33,7 @@ from weft.agent.fields import (
     Table,
     cookie,
 )
-from weft.agent.flow import (
-    IS_ARP,
-    IS_IPV4,
-    IS_IPV6,
-    Actions,
-    Flow,
-    Goto,
-    Match,
-    dropped,
-    exact,
-    in_order,
-    is_icmpv6,
-    prefixed,
-)
+from weft.agent.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
 from weft.agent.ways import BoundPort, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137

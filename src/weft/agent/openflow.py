@@ -1,25 +1,19 @@
-"""OpenFlow 1.3 messages, as far as a controller of flows needs them: flow mods, bundles, barriers, flow dumps, packets
-for ports. Pure.
+"""OpenFlow 1.3 messages, as far as a controller of flows needs them: flow mods, bundles, barriers, flow dumps. Pure.
 
 Called by openflow_connection.py. Open vSwitch understands bundles in 1.3 as ONF extension 230; a bundle is atomic, so
 packets meet either all old or all new flows. OpenFlow 1.3.5 section 7; bundles as in 1.4 section 7.3.9.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
+from weft.agent.actions import Goto
 from weft.agent.fields import COOKIE_MARK, COOKIE_MARK_MASK
-from weft.agent.flow import Flow, FlowKey, Goto, Output, match_text
-from weft.agent.openflow_terms import (
-    UnknownOnWire,
-    decode_instructions,
-    decode_match,
-    encode_actions,
-    encode_instructions,
-    encode_match,
-)
+from weft.agent.flow import Flow, FlowKey, match_text
+from weft.agent.openflow_actions import decode_instructions, encode_instructions
+from weft.agent.openflow_terms import UnknownOnWire, decode_match, encode_match
 
 VERSION = 4
 HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, EXPERIMENTER = 0, 1, 2, 3, 4
@@ -28,8 +22,6 @@ FLOW_MOD, MULTIPART_REQUEST, MULTIPART_REPLY, BARRIER_REQUEST, BARRIER_REPLY = 1
 _ADD, _DELETE_STRICT = 0, 4
 _ANY = 0xFFFFFFFF
 _NO_BUFFER = 0xFFFFFFFF
-_FROM_CONTROLLER = 0xFFFFFFFD
-"""OFPP_CONTROLLER, as the port that a packet comes from."""
 _FLOW_STATS, _PORT_DESC = 1, 13
 _PORT_SIZE = 64
 _MORE = 1
@@ -91,6 +83,10 @@ class SwitchError(msgspec.Struct, frozen=True):
     kind: int
     code: int
 
+    @property
+    def reason(self) -> tuple[int, int]:
+        return self.kind, self.code
+
     def __str__(self) -> str:
         return f"the switch refused message {self.xid}: OpenFlow error type {self.kind} code {self.code}"
 
@@ -112,13 +108,6 @@ def remove_flow(key: FlowKey, xid: int) -> bytes:
     rest = encode_match(match)
     head = (COOKIE_MARK, COOKIE_MARK_MASK, table, _DELETE_STRICT, 0, 0, priority)
     return _FLOW_MOD.pack(VERSION, FLOW_MOD, 48 + len(rest), xid, *head, _NO_BUFFER, _ANY, _ANY, 0) + rest
-
-
-def packet_out(frame: bytes, ports: Iterable[int], xid: int) -> bytes:
-    """Send a frame out of these ports, past all tables. OpenFlow 1.3.5 section 7.3.7."""
-    actions = encode_actions(Output(port) for port in ports)
-    head = struct.pack("!IIH6x", _NO_BUFFER, _FROM_CONTROLLER, len(actions))
-    return message(PACKET_OUT, xid, head + actions + frame)
 
 
 def bundle_control(step: int, bundle: int, xid: int) -> bytes:
@@ -170,15 +159,15 @@ def ports_request(xid: int) -> bytes:
     return message(MULTIPART_REQUEST, xid, struct.pack("!HH4x", _PORT_DESC, 0))
 
 
-def ports_reply(body: bytes) -> tuple[dict[str, int], bool]:
-    """Port numbers by name, and whether more replies follow."""
+def ports_reply(body: bytes) -> tuple[list[tuple[str, int]], bool]:
+    """Names and numbers of ports, and whether more replies follow."""
     kind, flags = struct.unpack_from("!HH4x", body)
     if kind != _PORT_DESC:
-        return {}, False
-    numbers = {}
+        return [], False
+    numbers = []
     for offset in range(8, len(body), _PORT_SIZE):
         name = body[offset + 16 : offset + 32].rstrip(b"\0").decode(errors="replace")
-        numbers[name] = int.from_bytes(body[offset : offset + 4])
+        numbers.append((name, int.from_bytes(body[offset : offset + 4])))
     return numbers, bool(flags & _MORE)
 
 

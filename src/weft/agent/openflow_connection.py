@@ -1,18 +1,20 @@
 """One OpenFlow connection to a bridge, over its .mgmt unix socket, kept open.
 
 Called by ovs_switch.py. `change` is all or nothing and returns when the switch has confirmed; `dump` reads every flow.
-Calls are not made concurrently. Any failure of the connection raises SwitchUnavailable and closes it: open another.
+Calls are not made concurrently, but for `send`, which waits for nothing. Any failure of the connection raises
+SwitchUnavailable and closes it: open another. Packets for the agent come by `on_packet` and never among the answers.
 """
 
 import asyncio
 import itertools
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
-from weft.agent import openflow
+from weft.agent import openflow, openflow_meters, openflow_packets
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.openflow import Counted, SwitchError
-from weft.agent.switch import SwitchUnavailable
+from weft.agent.switch import PacketIn, PacketOut, SwitchMeter, SwitchUnavailable
 
 WAIT_SECONDS = 60.0
 """How long the switch may take for a bundle; 500 k flows in one take about 6."""
@@ -20,7 +22,14 @@ ANSWER_SECONDS = 5.0
 """How long it may take for any other answer."""
 _WRITE_BYTES = 1 << 16
 """The switch takes in what was sent while the next flows are encoded."""
+_UNSENT_BYTES = 1 << 20
+"""A frame is thrown away while so much waits to be written."""
+_FRAME_XIDS = 1 << 31
+"""From here on the xids of frames: what the switch has against one concerns nobody who waits."""
 _AWAITED = {openflow.ERROR, openflow.EXPERIMENTER, openflow.MULTIPART_REPLY, openflow.BARRIER_REPLY}
+
+
+T = TypeVar("T")
 
 
 class FlowsRefused(Exception):
@@ -31,29 +40,38 @@ class FlowsRefused(Exception):
         self.flow = flow
 
 
+class Heard(NamedTuple):
+    """Whom to tell what nobody asked for; called from the event loop."""
+
+    closed: Callable[[], None] = lambda: None
+    """Once, when the switch has hung up."""
+    packet: Callable[[PacketIn], None] = lambda packet: None
+
+
 class OpenflowConnection:
     """Made by `connect`."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_closed: Callable[[], None]
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Heard) -> None:
         self._writer = writer
         self._xids = itertools.count(1)
         self._bundles = itertools.count(1)
         self._received: asyncio.Queue[tuple[int, int, bytes] | str] = asyncio.Queue()
         """Messages as (type, xid, body); a text, why the connection ended, is the last."""
-        self._hearing = asyncio.create_task(self._hear(reader, on_closed), name="openflow")
+        self.lost = 0
+        """Frames that were thrown away unsent, or that the switch refused."""
+        self._hearing = asyncio.create_task(self._hear(reader, heard), name="openflow")
 
     @classmethod
-    async def connect(cls, path: str, on_closed: Callable[[], None] = lambda: None) -> "OpenflowConnection":
-        """`on_closed` is called once when the switch has hung up. Raises SwitchUnavailable."""
+    async def connect(cls, path: str, heard: Heard | None = None) -> "OpenflowConnection":
+        """Raises SwitchUnavailable."""
         try:
             reader, writer = await asyncio.open_unix_connection(path)
         except OSError as error:
             raise SwitchUnavailable(f"{path}: {error.strerror or error}") from error
-        connection = cls(reader, writer, on_closed)
+        connection = cls(reader, writer, heard or Heard())
         try:
             writer.write(openflow.message(openflow.HELLO, 0))
+            writer.write(openflow_packets.want_packets((next(connection._xids), next(connection._xids))))
             await connection._barrier([])
         except SwitchUnavailable:
             connection.close()
@@ -82,39 +100,64 @@ class OpenflowConnection:
             return
         await self._bundle(puts, removes)
 
-    async def send_out(self, frames: Iterable[tuple[bytes, Iterable[int]]]) -> list[SwitchError]:
-        """Frames, each out of some ports; what of it the switch refused. Raises SwitchUnavailable."""
-        for frame, ports in frames:
-            self._writer.write(openflow.packet_out(frame, ports, next(self._xids)))
-        return await self._barrier([])
+    def send(self, packets: Iterable[PacketOut]) -> None:
+        """Frames from the agent, on their way when this returns."""
+        for packet in packets:
+            if self.closed or self._writer.transport.get_write_buffer_size() > _UNSENT_BYTES:
+                self.lost += 1
+            else:
+                xid = _FRAME_XIDS | next(self._xids)
+                self._writer.write(openflow_packets.packet_out(packet, xid))
+
+    def flush_zones(self, zones: Iterable[int]) -> None:
+        """Forget their connections; done before whatever is asked afterwards."""
+        for zone in zones:
+            self._writer.write(openflow_packets.flush_zone(zone, next(self._xids)))
+
+    async def set_meters(self, meters: Sequence[SwitchMeter]) -> dict[int, SwitchError]:
+        """Add them, or change those that are there; what the switch refused, by id. Raises SwitchUnavailable."""
+        refused = await self._meter_mods({one.id: openflow_meters.modify(one, next(self._xids)) for one in meters})
+        unknown = {number for number, error in refused.items() if error.reason == openflow_meters.UNKNOWN}
+        fresh = {one.id: openflow_meters.add(one, next(self._xids)) for one in meters if one.id in unknown}
+        return {number: error for number, error in refused.items() if number not in unknown} | (
+            await self._meter_mods(fresh) if fresh else {}
+        )
+
+    async def remove_meters(self, numbers: Iterable[int]) -> None:
+        """Raises SwitchUnavailable."""
+        await self._meter_mods({number: openflow_meters.delete(number, next(self._xids)) for number in numbers})
+
+    async def _meter_mods(self, mods: dict[int, bytes]) -> dict[int, SwitchError]:
+        number_of = {int.from_bytes(mod[4:8]): number for number, mod in mods.items()}
+        await self._write(b"".join(mods.values()))
+        return {number_of[error.xid]: error for error in await self._barrier([]) if error.xid in number_of}
+
+    async def meters(self) -> list[SwitchMeter]:
+        """All that the bridge has. Raises SwitchUnavailable."""
+        return await self._read(openflow_meters.config_request, openflow_meters.config_reply)
 
     async def dump(self) -> list[Counted]:
         """Every flow of every table with its packet count. Raises SwitchUnavailable."""
-        xid = next(self._xids)
-        self._writer.write(openflow.dump_request(xid))
-        entries: list[Counted] = []
-        while True:
-            kind, got, body = await self._receive()
-            if kind == openflow.MULTIPART_REPLY and got == xid:
-                some, more = openflow.dump_reply(body)
-                entries += some
-                if not more:
-                    return entries
-            elif kind == openflow.ERROR and got == xid:
-                raise SwitchUnavailable(str(openflow.error(body, got)))
+        return await self._read(openflow.dump_request, openflow.dump_reply)
 
     async def ports(self) -> dict[str, int]:
         """Port numbers by name. Raises SwitchUnavailable."""
+        return dict(await self._read(openflow.ports_request, openflow.ports_reply))
+
+    async def _read(self, request: Callable[[int], bytes], reply: Callable[[bytes], tuple[list[T], bool]]) -> list[T]:
+        """All parts of the answer to a multipart request."""
         xid = next(self._xids)
-        await self._write(openflow.ports_request(xid))
-        numbers: dict[str, int] = {}
+        await self._write(request(xid))
+        found: list[T] = []
         while True:
             kind, got, body = await self._receive()
             if kind == openflow.MULTIPART_REPLY and got == xid:
-                some, more = openflow.ports_reply(body)
-                numbers |= some
+                some, more = reply(body)
+                found += some
                 if not more:
-                    return numbers
+                    return found
+            elif kind == openflow.ERROR and got == xid:
+                raise SwitchUnavailable(str(openflow.error(body, got)))
 
     async def _bundle(self, puts: Iterable[Flow], removes: Iterable[FlowKey]) -> None:
         bundle = next(self._bundles)
@@ -182,7 +225,7 @@ class OpenflowConnection:
             raise SwitchUnavailable(f"the OpenFlow connection broke: {message}")
         return message
 
-    async def _hear(self, reader: asyncio.StreamReader, on_closed: Callable[[], None]) -> None:
+    async def _hear(self, reader: asyncio.StreamReader, heard: Heard) -> None:
         """Read until the end, also while nobody asks anything: the switch wants its echo requests answered."""
         try:
             while True:
@@ -190,8 +233,13 @@ class OpenflowConnection:
                 body = await reader.readexactly(length - 8)
                 if kind == openflow.ECHO_REQUEST:
                     self._writer.write(openflow.message(openflow.ECHO_REPLY, xid, body))
+                elif kind == openflow.EXPERIMENTER and openflow_packets.is_packet_in(body):
+                    if (packet := openflow_packets.packet_in(body)) is not None:
+                        heard.packet(packet)
+                elif kind == openflow.ERROR and xid >= _FRAME_XIDS:
+                    self.lost += 1
                 elif kind in _AWAITED:
                     self._received.put_nowait((kind, xid, body))
         except (OSError, asyncio.IncompleteReadError) as error:
             self._received.put_nowait(str(error))
-            on_closed()
+            heard.closed()

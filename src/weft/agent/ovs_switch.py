@@ -11,18 +11,21 @@ import hashlib
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from weft.agent import neighbours, ovs_learnt
-from weft.agent.announcements import frame_of
-from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
+from weft.agent.announcements import packet_of
+from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COUNTED, DropReason
 from weft.agent.flow import Flow, FlowKey
 from weft.agent.openflow import Counted
-from weft.agent.openflow_connection import FlowsRefused, OpenflowConnection
+from weft.agent.openflow_connection import FlowsRefused, Heard, OpenflowConnection
 from weft.agent.openflow_terms import UnknownOnWire
 from weft.agent.ovs_database import MARK, Interface, OvsDatabase, PortTaken
 from weft.agent.switch import (
+    PacketIn,
+    PacketOut,
     Peer,
     StepFailure,
     SwitchChange,
@@ -43,6 +46,8 @@ REFRESH_SECONDS = 300.0
 """Next hops are set again this often; Open vSwitch forgets them after 900 s."""
 RETRY_SECONDS = 2.0
 OPEN_SECONDS = 2.0
+MOST_WAITING = 1000
+"""Packets for the agent."""
 _MAX_REFUSED = 20
 TUNNELS = ("gre", "vxlan", "geneve")
 
@@ -65,6 +70,8 @@ class OvsSwitch:
         self._learnt: frozenset[SwitchMac] | None = None
         self._provider_mtus: dict[PackedIp, int] = {}
         self._marked = False
+        self._packets: asyncio.Queue[PacketIn] = asyncio.Queue(MOST_WAITING)
+        self._lost = 0
 
     async def open(self) -> None:
         """Returns once the database has been read, or after a moment without it."""
@@ -118,14 +125,18 @@ class OvsSwitch:
             failures += await self._in_database(
                 "mtu", name, lambda tables, name=name, mtu=mtu: tables.set_mtu(name, mtu)
             )
+        if change.meters:
+            refused = await connection.set_meters(change.meters)
+            failures += [StepFailure("meter", str(number), str(why), meter=number) for number, why in refused.items()]
+        connection.flush_zones(change.zones_flush)
         if change.puts or change.removes:
             failures += await self._change_flows(connection, list(change.puts), list(change.removes))
+        if change.meters_remove:
+            await connection.remove_meters(change.meters_remove)
         for name in map(tunnel_name, change.tunnels_remove):
             failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
         if change.announcements and not any(failure.step == "flows" for failure in failures):
-            frames = ((frame_of(one.address, one.mac), one.ports) for one in change.announcements)
-            for refusal in await connection.send_out(frames):
-                log.info("announcing: %s", refusal)
+            connection.send(packet_of(one) for one in change.announcements)
         return tuple(failures)
 
     async def dump(self) -> SwitchDump:
@@ -134,6 +145,7 @@ class OvsSwitch:
         flows: list[Flow] = []
         foreign: list[str] = []
         drops: dict[str, int] = {}
+        counts: dict[int, int] = defaultdict(int)
         known: dict[int, Flow] = {}
         for entry in entries:
             flow = self._flow(entry) if entry.ours else None
@@ -144,14 +156,36 @@ class OvsSwitch:
             flows.append(flow)
             if entry.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and entry.packets:
                 drops[DropReason(entry.cookie & 0xFFFF).name.lower()] = entry.packets
+            elif entry.cookie >> 40 & 0xFF in COUNTED:
+                counts[entry.cookie] += entry.packets
         self._known = known
-        return SwitchDump(tuple(flows), drops, tuple(foreign))
+        return SwitchDump(tuple(flows), drops, tuple(foreign), tuple(await connection.meters()), dict(counts))
 
     async def events(self) -> AsyncIterator[None]:
         while True:
             await self._happened.wait()
             self._happened.clear()
             yield None
+
+    async def packets_in(self) -> AsyncIterator[PacketIn]:
+        while True:
+            yield await self._packets.get()
+
+    @property
+    def packets_lost(self) -> int:
+        return self._lost + (self._connection.lost if self._connection is not None else 0)
+
+    def send(self, packets: Iterable[PacketOut]) -> None:
+        if self._connection is not None:
+            self._connection.send(packets)
+        else:
+            self._lost += len(list(packets))
+
+    def _packet_came(self, packet: PacketIn) -> None:
+        try:
+            self._packets.put_nowait(packet)
+        except asyncio.QueueFull:
+            self._lost += 1
 
     async def _provider_mtu(self, local: PackedIp) -> int:
         if local not in self._provider_mtus:
@@ -185,7 +219,7 @@ class OvsSwitch:
                 await self._database.transact(lambda tables: tables.mark_bridge(PROTOCOLS))
                 self._marked = True
             path = str(self._rundir / f"{self._bridge}.mgmt")
-            self._connection = await OpenflowConnection.connect(path, self._happened.set)
+            self._connection = await OpenflowConnection.connect(path, Heard(self._happened.set, self._packet_came))
             self._known = {}
             self._peers = {}
             self._provider_mtus = {}
@@ -193,6 +227,7 @@ class OvsSwitch:
 
     def _hang_up(self, reason: str = "closed") -> None:
         if self._connection is not None:
+            self._lost += self._connection.lost
             self._connection.close(reason)
             self._connection = None
 

@@ -3,11 +3,13 @@
 Facts first, changes second: whoever calls compares and asks again, level not edge. All values; no I/O here.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 import msgspec
 
+from weft.agent.actions import Actions, Output
+from weft.agent.fields import FROM_AGENT, Field
 from weft.agent.flow import Flow, FlowKey
 from weft.model.values import Mac, PackedIp, Vsid
 
@@ -81,6 +83,50 @@ class Announcement(msgspec.Struct, frozen=True):
     """OpenFlow port numbers; one that is gone is passed over."""
 
 
+class SwitchMeter(msgspec.Struct, frozen=True):
+    """A rate above which packets are dropped, for the flows that name it by an action Meter."""
+
+    id: int
+    unit: str
+    """kbps or pktps; empty in a dump: of a form that is none of ours."""
+    rate: int
+    burst: int
+    """Kilobits or packets that may come at once."""
+
+
+class PacketIn(msgspec.Struct, frozen=True):
+    """A packet that an action Controller sent to the agent."""
+
+    frame: bytes
+    """As it was then, without checksum; cut to the action's max_len."""
+    service: int
+    in_port: int
+    fields: tuple[tuple[Field, int], ...] = ()
+    """Registers and tunnel fields that it had, as far as they are not 0 (four registers of an IPv6 next hop may be
+    one)."""
+    cookie: int = 0
+    """Of the flow that sent it."""
+    table: int = 0
+
+    def field(self, wanted: Field) -> int:
+        """A register or tunnel field; 0 if it was not set."""
+        return next((value for field, value in self.fields if field is wanted), 0)
+
+
+class PacketOut(msgspec.Struct, frozen=True):
+    """A frame from the agent, and what is to become of it: Output to port numbers past all tables, or
+    Output(INTO_TABLES) as if it came in by `in_port`."""
+
+    frame: bytes
+    actions: Actions
+    in_port: int = FROM_AGENT
+
+
+def to_port(frame: bytes, number: int) -> PacketOut:
+    """A frame out of one port."""
+    return PacketOut(frame, (Output(number),))
+
+
 class SwitchChange(msgspec.Struct, frozen=True):
     """What to do, carried out in the order of the fields; flows (puts and removes together) at
     once, and all of them but those that the switch refuses (StepFailure).
@@ -92,23 +138,28 @@ class SwitchChange(msgspec.Struct, frozen=True):
     peers: tuple[Peer, ...] = ()
     mtus: tuple[tuple[str, int], ...] = ()
     """(port name, MTU)."""
+    meters: tuple[SwitchMeter, ...] = ()
+    """To be so, whether they are there or not."""
+    zones_flush: tuple[int, ...] = ()
+    """Conntrack zones whose connections are to be forgotten."""
     puts: tuple[Flow, ...] = ()
     removes: tuple[FlowKey, ...] = ()
     """Strict: exactly this flow, and only if it bears our mark."""
+    meters_remove: tuple[int, ...] = ()
+    """By id. A switch takes the flows that still name one with it, so they are changed before."""
     tunnels_remove: tuple[Tunnel, ...] = ()
     announcements: tuple[Announcement, ...] = ()
     """Sent once the flows are confirmed, and not at all if one failed. A courtesy: what becomes of it is not told."""
 
     def __bool__(self) -> bool:
-        flows = self.puts or self.removes
-        return any((self.tunnels_add, self.peers, self.mtus, flows, self.tunnels_remove, self.announcements))
+        return any(getattr(self, name) for name in self.__struct_fields__)
 
 
 class StepFailure(msgspec.Struct, frozen=True):
     """One step of a change that could not be carried out; the others were. Ask again later."""
 
     step: str
-    """tunnel, peer, mtu or flows."""
+    """tunnel, peer, mtu, meter or flows."""
     subject: str
     """What it concerns, in words."""
     message: str
@@ -116,6 +167,8 @@ class StepFailure(msgspec.Struct, frozen=True):
     """The peer, where step is `peer`."""
     flow: FlowKey | None = None
     """Where step is `flows`: the one flow that the switch refused, the others are in; None if none is."""
+    meter: int | None = None
+    """Its id, where step is `meter`."""
 
 
 class SwitchDump(msgspec.Struct, frozen=True):
@@ -127,6 +180,10 @@ class SwitchDump(msgspec.Struct, frozen=True):
     """Packets counted per DropReason, by its name in lower case; reasons that never occurred may be missing."""
     foreign: tuple[str, ...] = ()
     """Flows without our mark, in words."""
+    meters: tuple[SwitchMeter, ...] = ()
+    """All of the bridge, ours and others'."""
+    counts: dict[int, int] = {}
+    """Packets by the cookie of our flows, for the categories that somebody asks about (fields.COUNTED)."""
 
 
 class SwitchUnavailable(Exception):
@@ -134,7 +191,8 @@ class SwitchUnavailable(Exception):
 
 
 class Switch(Protocol):
-    """Every method raises SwitchUnavailable. Calls are not made concurrently, except that events() runs beside them."""
+    """facts, macs, apply and dump raise SwitchUnavailable. They are not called concurrently; events(), packets_in() and
+    send() run beside them."""
 
     async def facts(self) -> SwitchFacts: ...
 
@@ -151,4 +209,19 @@ class Switch(Protocol):
 
     def events(self) -> AsyncIterator[None]:
         """Yields whenever facts() may have changed, and after the switch came back (its flows may be gone)."""
+        ...
+
+    def packets_in(self) -> AsyncIterator[PacketIn]:
+        """What actions Controller send to the agent, in order. Some wait while nobody asks; what is more is lost and
+        counted (packets_lost). For one listener."""
+        ...
+
+    @property
+    def packets_lost(self) -> int:
+        """Packets for the agent or from it that were thrown away since the start: there were too many, or the switch
+        did not answer."""
+        ...
+
+    def send(self, packets: Iterable[PacketOut]) -> None:
+        """Send frames now, without any word of what becomes of them; a port that is gone is passed over."""
         ...

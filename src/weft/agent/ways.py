@@ -2,6 +2,7 @@
 
 import msgspec
 
+from weft.agent.actions import Actions, FlowId, Output, SetField
 from weft.agent.fields import (
     ETH_IPV4,
     ETH_IPV6,
@@ -18,7 +19,7 @@ from weft.agent.fields import (
     TUN_SRC,
     Field,
 )
-from weft.agent.flow import Actions, FlowId, Match, Output, SetField, Term, exact
+from weft.agent.flow import Match, Term, exact
 from weft.agent.switch import Tunnel
 from weft.model.records import PortBinding
 from weft.model.values import Mac, Rdid, Vsid

@@ -1,16 +1,14 @@
-"""The rules of OpenFlow as a switch keeps them: which flows it accepts, which of them a packet meets, what they do.
+"""The rules of OpenFlow as a switch keeps them: which flows it accepts. What these do with a packet: passage.py.
 
 Called by fakes.switch. Written from the OpenFlow 1.3 specification (sections 5 and 7.2.3) and Open vSwitch's
 ovs-fields(7), not from the flow builders, so that it can disagree with them. Field names are those of ovs-ofctl.
 """
 
-import msgspec
-
-from weft.agent.flow import Action, DecTtl, Flow, FlowId, Goto, InPort, Move, Output, SetField
-from weft.fakes.packet import Packet, flow_hash, read, write
+from weft.agent.actions import Action, Ct, DecTtl, Goto, Meter, Move, PopVlan, PushVlan, SetBits, SetField, SetVlan
+from weft.agent.flow import Flow
 
 TABLES = 254
-IN_PORT_NUMBER = 0xFFFFFFF8
+VLAN_PRESENT = 0x1000
 
 Requirement = tuple[str, frozenset[int]]
 
@@ -29,12 +27,13 @@ _ND = (*_ICMPV6, _needs("icmpv6_type", 135, 136))
 PREREQUISITES: dict[str, tuple[Requirement, ...]] = {
     **dict.fromkeys(("ip_src", "ip_dst"), _V4),
     **dict.fromkeys(("ipv6_src", "ipv6_dst"), _V6),
-    **dict.fromkeys(("ip_proto", "nw_ttl", "ip_frag"), _IP),
+    **dict.fromkeys(("ip_proto", "nw_ttl", "ip_frag", "ct"), _IP),
     **dict.fromkeys(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"), _ARP),
     **dict.fromkeys(("tcp_src", "tcp_dst"), (*_IP, _needs("ip_proto", 6))),
     **dict.fromkeys(("udp_src", "udp_dst"), (*_IP, _needs("ip_proto", 17))),
     **dict.fromkeys(("icmp_type", "icmp_code"), (*_V4, _needs("ip_proto", 1))),
     **dict.fromkeys(("icmpv6_type", "icmpv6_code"), _ICMPV6),
+    "vlan_vid": (_needs("vlan", 1),),
     **dict.fromkeys(("nd_target", "nd_reserved", "nd_options_type"), _ND),
     "nd_sll": (*_ICMPV6, _needs("icmpv6_type", 135)),
     "nd_tll": (*_ICMPV6, _needs("icmpv6_type", 136)),
@@ -43,16 +42,11 @@ PREREQUISITES: dict[str, tuple[Requirement, ...]] = {
 EXACT_ONLY = frozenset(
     "in_port eth_type ip_proto nw_ttl arp_op icmp_type icmp_code icmpv6_type icmpv6_code nd_options_type".split()
 )
-READ_ONLY = frozenset(("eth_type", "ip_proto", "ip_frag"))
-TUNNEL = ("tun_id", "tun_src", "tun_dst", "tun_ipv6_src", "tun_ipv6_dst")
+READ_ONLY = frozenset(("eth_type", "ip_proto", "ip_frag", "ct_state", "ct_zone", "ct_mark"))
 
 
 class Refused(Exception):
     """The switch does not take this flow; the message says why, as Open vSwitch would."""
-
-
-class Undefined(Exception):
-    """Two flows of one priority match a packet: OpenFlow does not say which one wins, so nobody may rely on it."""
 
 
 def check(flow: Flow) -> None:
@@ -67,8 +61,16 @@ def check(flow: Flow) -> None:
             raise Refused(f"{field.name} takes no mask")
         _check_prerequisites(field.name, given)
         given[field.name] = value if mask == field.all_ones else -1
+        if field.name == "vlan_tci":
+            given["vlan"] = int(bool(value & mask & VLAN_PRESENT))
     for place, action in enumerate(flow.actions):
-        _check_action(flow, action, given, last=place == len(flow.actions) - 1)
+        if isinstance(action, Meter) and place:
+            raise Refused("meter must be the first action")
+        if isinstance(action, Goto) and place < len(flow.actions) - 1:
+            raise Refused("goto_table is not the last action")
+        _check_action(flow, action, given)
+        if isinstance(action, PushVlan | PopVlan):
+            given["vlan"] = int(isinstance(action, PushVlan))
 
 
 def _check_prerequisites(name: str, given: dict[str, int]) -> None:
@@ -77,12 +79,10 @@ def _check_prerequisites(name: str, given: dict[str, int]) -> None:
             raise Refused(f"{name} lacks its prerequisite {needed}")
 
 
-def _check_action(flow: Flow, action: Action, given: dict[str, int], *, last: bool) -> None:
+def _check_action(flow: Flow, action: Action, given: dict[str, int]) -> None:
     match action:
-        case SetField(field, value):
-            if value >> field.bits:
-                raise Refused(f"set_field: the value is wider than {field.name}")
-            _check_writable(field.name, given)
+        case SetField() | SetBits() | SetVlan() | PopVlan():
+            _check_change(action, given)
         case Move(source, target):
             if source.bits != target.bits:
                 raise Refused(f"move: {source.name} and {target.name} differ in width")
@@ -93,120 +93,29 @@ def _check_action(flow: Flow, action: Action, given: dict[str, int], *, last: bo
         case Goto(table):
             if not flow.table < table <= TABLES:
                 raise Refused(f"goto_table {int(table)} does not lead onward from table {int(flow.table)}")
-            if not last:
-                raise Refused("goto_table is not the last action")
-        case Output() | InPort() | FlowId():
+        case Ct():
+            _check_prerequisites("ct", given)
+            if action.mark is not None and not action.commit:
+                raise Refused("ct: only a connection that is committed can be given a mark")
+        case _:
             pass
+
+
+def _check_change(action: SetField | SetBits | SetVlan | PopVlan, given: dict[str, int]) -> None:
+    match action:
+        case SetField(field, value):
+            if value >> field.bits:
+                raise Refused(f"set_field: the value is wider than {field.name}")
+            _check_writable(field.name, given)
+        case SetBits(field, value, mask):
+            if value & ~mask or mask >> field.bits:
+                raise Refused(f"set_field: {field.name} has no such bits")
+            _check_writable(field.name, given)
+        case _:
+            _check_prerequisites("vlan_vid", given)
 
 
 def _check_writable(name: str, given: dict[str, int]) -> None:
     if name in READ_ONLY:
         raise Refused(f"{name} cannot be written")
     _check_prerequisites(name, given)
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """A packet that left through a port, with the tunnel fields that it had then."""
-
-    port: int
-    packet: Packet
-    tunnel: dict[str, int]
-
-
-class Passage:
-    """One packet on its way through the tables: its fields, registers and metadata now."""
-
-    def __init__(self, packet: Packet, in_port: int, tunnel: dict[str, int]) -> None:
-        self.packet = packet
-        self.in_port = in_port
-        self.tunnel = dict.fromkeys(TUNNEL, 0) | tunnel
-        self.registers = [0] * 16
-        self.sent: list[Sent] = []
-        self.dead = False
-
-    def read(self, name: str) -> int | None:
-        if name == "in_port":
-            return self.in_port
-        if name in self.tunnel:
-            return self.tunnel[name]
-        if "reg" in name:
-            first, count = _registers(name)
-            value = 0
-            for number in range(first, first + count):
-                value = value << 32 | self.registers[number]
-            return value
-        return read(self.packet, name)
-
-    def write(self, name: str, value: int) -> None:
-        if name == "in_port":
-            self.in_port = value
-        elif name in self.tunnel:
-            self.tunnel[name] = value
-        elif "reg" in name:
-            first, count = _registers(name)
-            for number in reversed(range(first, first + count)):
-                self.registers[number] = value & 0xFFFFFFFF
-                value >>= 32
-        else:
-            self.packet = write(self.packet, name, value)
-
-    def matches(self, flow: Flow) -> bool:
-        for field, value, mask in flow.match:
-            found = self.read(field.name)
-            if found is None or found & mask != value:
-                return False
-        return True
-
-    def meet(self, flows: list[Flow]) -> Flow | None:
-        """The flow of highest priority that matches; `flows` is one table. Raises Undefined where two would."""
-        found = [flow for flow in flows if self.matches(flow)]
-        if not found:
-            return None
-        top = max(flow.priority for flow in found)
-        winners = [flow for flow in found if flow.priority == top]
-        if len({flow.actions for flow in winners}) > 1:
-            raise Undefined(f"{len(winners)} flows of priority {top} match {self.packet}: {winners}")
-        return winners[0]
-
-    def carry_out(self, actions: tuple[Action, ...]) -> int | None:
-        """Apply the actions in order; the next table if they go on."""
-        for action in actions:
-            if self.dead:
-                return None
-            match action:
-                case Output(port):
-                    self._output(port)
-                case InPort():
-                    self._output(IN_PORT_NUMBER)
-                case SetField(field, value):
-                    self.write(field.name, value)
-                case Move(source, target):
-                    self.write(target.name, self.read(source.name) or 0)
-                case DecTtl():
-                    self._lower_ttl()
-                case FlowId():
-                    self.tunnel["tun_id"] = self.tunnel["tun_id"] & ~0xFF | flow_hash(self.packet)
-                case Goto(table):
-                    return int(table)
-        return None
-
-    def _output(self, port: int) -> None:
-        """OpenFlow 1.3 section 4.5: what came in by a port goes back out of it by IN_PORT only."""
-        if port == IN_PORT_NUMBER:
-            port = self.in_port
-        elif port == self.in_port:
-            return
-        self.sent.append(Sent(port, self.packet, dict(self.tunnel)))
-
-    def _lower_ttl(self) -> None:
-        """A TTL that would reach zero goes to the controller instead, which here means nowhere."""
-        if self.packet.ttl <= 1:
-            self.dead = True
-        else:
-            self.packet = msgspec.structs.replace(self.packet, ttl=self.packet.ttl - 1)
-
-
-def _registers(name: str) -> tuple[int, int]:
-    """First 32-bit register and how many: regN, xregN (two) and xxregN (four) overlay each other (ovs-fields(7))."""
-    width = {"reg": 1, "xreg": 2, "xxreg": 4}[name.rstrip("0123456789")]
-    return int(name[name.index("g") + 1 :]) * width, width

@@ -12,6 +12,7 @@ import msgspec
 BROADCAST = 0xFFFFFFFFFFFF
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 FRAGMENT = 44
 """Next header of an IPv6 fragment header (RFC 8200 section 4.5)."""
 FIRST, LATER = 1, 3
@@ -56,6 +57,9 @@ class Packet(msgspec.Struct, frozen=True):
     size: int = 84
     """Of the IP packet in bytes."""
     payload: str = ""
+    """Its characters are bytes (latin-1)."""
+    tcp_flags: int = 0
+    """SYN, ACK and their like, of TCP."""
 
 
 _IP = (IPV4, IPV6)
@@ -199,6 +203,7 @@ def announcement(mac: int, address: str) -> Packet:
         nd_reserved=0x20000000,
         nd_option=TARGET_OPTION,
         nd_address=mac,
+        size=72,
     )
 
 
@@ -237,3 +242,7 @@ def udp(macs: tuple[int, int], addresses: tuple[str, str], ports: tuple[int, int
         dst_port=ports[1],
         payload=payload,
     )
+
+
+def tcp(macs: tuple[int, int], addresses: tuple[str, str], ports: tuple[int, int], flags: int = SYN) -> Packet:
+    return msgspec.structs.replace(udp(macs, addresses, ports), ip_proto=TCP, tcp_flags=flags)

@@ -6,31 +6,41 @@ what a restarted vswitchd would be (ports come back under other numbers, flows a
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
-from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, DropReason
+from weft.agent.actions import Meter
+from weft.agent.announcements import packet_of
+from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, COUNTED, DropReason
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.switch import (
     Announcement,
+    PacketIn,
+    PacketOut,
     Peer,
     StepFailure,
     SwitchChange,
     SwitchDump,
     SwitchFacts,
     SwitchMac,
+    SwitchMeter,
     SwitchPort,
     SwitchUnavailable,
     Tunnel,
 )
+from weft.fakes import frames
+from weft.fakes.conntrack import Tracker
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, Outer, ProviderNetwork
-from weft.fakes.openflow import Passage, Refused, Sent, check
-from weft.fakes.packet import Packet, announcement
-from weft.model.values import Mac, PackedIp, ip_text
+from weft.fakes.openflow import Refused, check
+from weft.fakes.packet import Packet
+from weft.fakes.passage import Passage, Sent, packet_in
+from weft.model.values import Mac, PackedIp
 
+MOST_WAITING = 1000
+"""Packets for the agent."""
 _KEY_BITS = {"gre": 32, "vxlan": 24}
 
 Identity = tuple[int, int, frozenset[object]]
@@ -46,11 +56,13 @@ class Faults:
         self.die_after: int | None = None
         """The next apply raises SwitchUnavailable after this many steps, which stay done."""
         self.failing_steps: set[str] = set()
-        """Steps (tunnel, peer, mtu, flows) that fail, the others are done."""
+        """Steps (tunnel, peer, mtu, meter, flows) that fail, the others are done."""
         self.apply_seconds = 0.0
         """How long an apply takes."""
         self.has_not_looked = False
         """It is not known yet what the bridges have learnt."""
+        self.over_rate: set[int] = set()
+        """Meters above whose rate everything is: what comes to them is dropped."""
 
 
 class FakeSwitch:
@@ -61,13 +73,19 @@ class FakeSwitch:
         self.faults = Faults()
         self.applied: list[SwitchChange] = []
         self.announced: deque[Delivery] = deque(maxlen=10_000)
-        """What came out of ports because the agent said so, newest last."""
+        """What came out of ports, on whatever host, because the agent sent it: newest last."""
         self._network = network
         self._ports: dict[str, SwitchPort] = {}
         self._next_port = 1
         self._flows: dict[Identity, Flow] = {}
         self._tables: dict[int, list[Flow]] = defaultdict(list)
         self._counts: dict[Identity, int] = {}
+        self.meters: dict[int, SwitchMeter] = {}
+        self.metered: Counter[int] = Counter()
+        """Packets that came to each meter."""
+        self.tracker = Tracker()
+        self._for_agent: asyncio.Queue[PacketIn] = asyncio.Queue(MOST_WAITING)
+        self._lost = 0
         self._peers: set[Peer] = set()
         self._macs: set[SwitchMac] = set()
         self._listeners = Listeners()
@@ -95,10 +113,11 @@ class FakeSwitch:
                 raise SwitchUnavailable(f"{self.host}: the switch went away after {done} steps")
             if isinstance(value, Announcement):
                 if not any(failure.step == "flows" for failure in failures):
-                    self._announce(value)
+                    self.send((packet_of(value),))
             elif step in self.faults.failing_steps:
                 peer = value if isinstance(value, Peer) else None
-                failures.append(StepFailure(step, subject, f"{step} was told to fail", peer))
+                meter = value.id if isinstance(value, SwitchMeter) else None
+                failures.append(StepFailure(step, subject, f"{step} was told to fail", peer, meter=meter))
             else:
                 failures += self._carry_out(step, subject, value)
         self.applied.append(change)
@@ -112,10 +131,31 @@ class FakeSwitch:
             if flow.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and self._counts.get(identity):
                 drops[DropReason(flow.cookie & 0xFFFF).name.lower()] += self._counts[identity]
         foreign = tuple(flow_text(flow) for flow in self._flows.values() if not _is_ours(flow))
-        return SwitchDump(tuple(ours), dict(drops), foreign)
+        counts: Counter[int] = Counter()
+        for flow in ours:
+            if flow.cookie >> 40 & 0xFF in COUNTED:
+                counts[flow.cookie] += self._counts[_identity(flow.key)]
+        return SwitchDump(tuple(ours), dict(drops), foreign, tuple(self.meters.values()), dict(counts))
 
     def events(self) -> AsyncIterator[None]:
         return self._listeners.events()
+
+    async def packets_in(self) -> AsyncIterator[PacketIn]:
+        while True:
+            yield await self._for_agent.get()
+
+    @property
+    def packets_lost(self) -> int:
+        return self._lost
+
+    def send(self, packets: Iterable[PacketOut]) -> None:
+        for one in packets:
+            if self.faults.unavailable:
+                self._lost += 1
+                continue
+            passage = Passage(frames.packet(one.frame), one.in_port, {}, self)
+            passage.carry_out(one.actions)
+            self.announced.extend(self._leave(passage, 0))
 
     def _answer(self) -> None:
         if self.faults.unavailable:
@@ -135,14 +175,15 @@ class FakeSwitch:
                 if name not in self._ports:
                     return [StepFailure(step, subject, f"there is no port {name}")]
                 self._ports[name] = msgspec.structs.replace(self._ports[name], mtu=mtu, mtu_of_ours=mtu)
+            case "meter", SwitchMeter() as meter:
+                self.meters[meter.id] = meter
+            case "meter", int(number):
+                self.take_meter(number)
+            case "zone", int(zone):
+                self.tracker.flush(zone)
             case "flows", SwitchChange() as change:
                 return self._bundle(change)
         return []
-
-    def _announce(self, one: Announcement) -> None:
-        told = announcement(one.mac, ip_text(one.address))
-        names = (port.name for port in self._ports.values() if port.ofport in one.ports and port.tunnel is None)
-        self.announced.extend(Delivery(self.host, name, told) for name in names)
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
         name = f"{tunnel.kind}-{tunnel.local.hex()}"
@@ -160,7 +201,7 @@ class FakeSwitch:
         failures: dict[FlowKey, StepFailure] = {}
         for flow in change.puts:
             try:
-                check(flow)
+                self._check(flow)
             except Refused as refusal:
                 failures[flow.key] = StepFailure("flows", "one flow", f"{refusal}: {flow_text(flow)}", flow=flow.key)
         for key in change.removes:
@@ -176,7 +217,7 @@ class FakeSwitch:
 
     def put_flow(self, flow: Flow) -> None:
         """As by another hand's ovs-ofctl add-flow; an equal flow keeps its counter."""
-        check(flow)
+        self._check(flow)
         identity = _identity(flow.key)
         if self._flows.get(identity) == flow:
             return
@@ -184,6 +225,18 @@ class FakeSwitch:
         self._flows[identity] = flow
         self._counts[identity] = 0
         self._tables[int(flow.table)].append(flow)
+
+    def _check(self, flow: Flow) -> None:
+        check(flow)
+        for action in flow.actions:
+            if isinstance(action, Meter) and action.id not in self.meters:
+                raise Refused(f"there is no meter {action.id}")
+
+    def take_meter(self, number: int) -> None:
+        """As by another hand's ovs-ofctl del-meter: the flows that name it go with it."""
+        if self.meters.pop(number, None) is not None:
+            for flow in [flow for flow in self._flows.values() if Meter(number) in flow.actions]:
+                self.take_flow(flow.key)
 
     def take_flow(self, key: FlowKey) -> None:
         found = self._flows.pop(_identity(key), None)
@@ -224,7 +277,10 @@ class FakeSwitch:
         return self._ports.get(name)
 
     def restart(self) -> None:
-        """vswitchd starts anew: the ports of the database under other numbers, no flow, no neighbour known."""
+        """vswitchd starts anew: the ports of the database under other numbers, no flow, meter, connection or neighbour
+        known."""
+        self.meters.clear()
+        self.tracker.clear()
         self._flows.clear()
         self._tables.clear()
         self._counts.clear()
@@ -258,15 +314,29 @@ class FakeSwitch:
         return self._forward(port, outer.inner, {"tun_id": outer.key, **ends}, hops)
 
     def _forward(self, port: SwitchPort, packet: Packet, tunnel: dict[str, int], hops: int) -> list[Delivery]:
-        passage = Passage(packet, port.ofport, tunnel)
-        table: int | None = 0
-        while table is not None and not passage.dead:
-            flow = passage.meet(self._tables[table])
-            if flow is None:
-                break
-            self._counts[_identity(flow.key)] += 1
-            table = passage.carry_out(flow.actions)
+        passage = Passage(packet, port.ofport, tunnel, self)
+        passage.walk(0)
+        return self._leave(passage, hops)
+
+    def _leave(self, passage: Passage, hops: int) -> list[Delivery]:
+        for asked in passage.asked:
+            try:
+                self._for_agent.put_nowait(packet_in(asked))
+            except asyncio.QueueFull:
+                self._lost += 1
         return [delivery for sent in passage.sent for delivery in self._emit(sent, hops)]
+
+    def flow_of(self, table: int, passage: Passage) -> Flow | None:
+        """Which flow a packet meets now; it is counted."""
+        flow = passage.meet(self._tables[table])
+        if flow is not None:
+            self._counts[_identity(flow.key)] += 1
+        return flow
+
+    def lets_through(self, meter: int) -> bool:
+        """Does a meter let a packet through? It carries everything, unless told otherwise: there is no time here."""
+        self.metered[meter] += 1
+        return meter not in self.faults.over_rate
 
     def _emit(self, sent: Sent, hops: int) -> list[Delivery]:
         port = next((one for one in self._ports.values() if one.ofport == sent.port), None)
@@ -311,8 +381,11 @@ def _steps(change: SwitchChange) -> list[tuple[str, str, object]]:
     steps += [("tunnel", f"add {one.kind}", (one, True)) for one in change.tunnels_add]
     steps += [("peer", one.remote.hex(), one) for one in change.peers]
     steps += [("mtu", name, (name, mtu)) for name, mtu in change.mtus]
+    steps += [("meter", str(one.id), one) for one in change.meters]
+    steps += [("zone", str(zone), zone) for zone in change.zones_flush]
     if change.puts or change.removes:
         steps.append(("flows", f"{len(change.puts)} to put, {len(change.removes)} to remove", change))
+    steps += [("meter", f"remove {number}", number) for number in change.meters_remove]
     steps += [("tunnel", f"remove {one.kind}", (one, False)) for one in change.tunnels_remove]
     steps += [("announce", one.address.hex(), one) for one in change.announcements]
     return steps

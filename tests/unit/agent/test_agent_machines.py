@@ -15,6 +15,7 @@ from tests.unit.agent.host import (
 )
 from tests.unit.agent.policies import HOSTS
 from weft.agent import starts
+from weft.agent.fields import Table
 from weft.agent.hypervisors import Migrate, Prepare, Remove, Start, Stop
 from weft.wire.messages import Delta, Facts, Insist, Isolate, MayRun, MayRunAnswer
 
@@ -116,14 +117,14 @@ async def test_a_machine_that_moved_away_is_forwarded_before_its_port_is_removed
         controller.say(Delta(0, 2, 12, (moving, msgspec.structs.replace(RUNNING, move_to="host2", generation=5))))
         await controller.until(machine_says("blue1", "Off"))
         async with asyncio.timeout(5):
-            while not [flow for flow in host.switch.flows() if flow.priority == 110 and flow.table == 8]:
+            while not [flow for flow in host.switch.flows() if flow.priority == 110 and flow.table == Table.DECAP]:
                 await asyncio.sleep(0.01)
         assert host.switch.port("blue1-0")
         controller.say(Delta(0, 3, 13, (), (RUNNING.key,)))
         async with asyncio.timeout(5):
             while host.switch.port("blue1-0"):
                 await asyncio.sleep(0.01)
-        assert [flow for flow in host.switch.flows() if flow.priority == 110 and flow.table == 8]
+        assert [flow for flow in host.switch.flows() if flow.priority == 110 and flow.table == Table.DECAP]
 
 
 async def test_what_another_hand_did_is_told_and_left_until_the_record_follows():

@@ -5,13 +5,13 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.contract.frames import packet
 from tests.unit.agent.host import WHOLE, running, working
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, network_records
 from weft.agent.announcements import A_ROUND, AGAIN_SECONDS, MOST, Announcements, frame_of
 from weft.agent.bindings import Local, Role
 from weft.agent.switch import Announcement, SwitchPort
 from weft.fakes import packet as p
+from weft.fakes.frames import packet
 from weft.model.records import LookupRecord
 from weft.model.values import Mac, PackedIp, Vsid, pack_ip
 from weft.wire.messages import Delta, Dropped, Full

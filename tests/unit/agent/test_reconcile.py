@@ -3,8 +3,9 @@
 import msgspec
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, told, tunnel
+from weft.agent.actions import Output
 from weft.agent.fields import COOKIE_MARK, ETH_DST, Table
-from weft.agent.flow import Flow, Output, exact, flow_text
+from weft.agent.flow import Flow, exact, flow_text
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, NetworkSettings

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.agent.policies import HOSTS
-from weft.agent.flow import FlowId, Output, SetField, action_text
+from weft.agent.actions import FlowId, Output, SetField, action_text
 from weft.agent.switch import Tunnel
 from weft.agent.ways import Way, link_local_of, mtu_for
 

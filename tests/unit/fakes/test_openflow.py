@@ -3,9 +3,11 @@
 import pytest
 
 from weft.agent import fields as f
-from weft.agent.flow import DecTtl, Flow, FlowId, Goto, InPort, Move, Output, SetField, exact, prefixed
+from weft.agent.actions import DecTtl, FlowId, Goto, InPort, Move, Output, SetField
+from weft.agent.flow import Flow, exact, prefixed
 from weft.fakes import packet as p
-from weft.fakes.openflow import Passage, Refused, Undefined, check
+from weft.fakes.openflow import Refused, check
+from weft.fakes.passage import Passage, Undefined
 
 MAC_A, MAC_B = 0x0A0000000001, 0x0A0000000002
 IS_IPV4 = exact(f.ETH_TYPE, 0x0800)
