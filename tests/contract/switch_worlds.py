@@ -94,6 +94,9 @@ class FakeWorld:
     def put_by_hand(self, host, flow):
         self.switches[host].put_flow(flow)
 
+    async def caught_up(self, host):
+        """Wait until no packet can meet flows of before."""
+
     async def restart(self, host):
         self.switches[host].restart()
 
@@ -217,6 +220,10 @@ class LabWorld:
     def put_by_hand(self, host, flow):
         socket_path = f"unix:{self.rundir(host)}/br-int.mgmt"
         subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", "add-flow", socket_path, flow_text(flow)], check=True)
+
+    async def caught_up(self, host):
+        control = next(self.rundir(host).glob("ovs-vswitchd.*ctl"), self.rundir(host) / "vswitchd.ctl")
+        run(["ovs-appctl", "-t", str(control), "revalidator/wait"])
 
     async def lose_database(self, host):
         kill(self.lab.host(host).database)

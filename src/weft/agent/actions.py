@@ -11,8 +11,6 @@ import msgspec
 from weft.agent.fields import VLAN_PRESENT, Field
 from weft.model.values import mac_colons
 
-_WHOLE = 65535
-
 
 class Output(msgspec.Struct, frozen=True, gc=False, tag=True):
     """To an OpenFlow port; to the port it came in by this does nothing, use InPort."""
@@ -96,12 +94,12 @@ class CheckLarger(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Controller(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """The packet as it is now to the agent, for one of its services (weft.agent.services)."""
+    """The packet as it is now, whole, to the agent, for one of its services (weft.agent.services).
+
+    Open vSwitch buffers no packets, and so cuts none."""
 
     service: int
     """Which one, 16 bits; it stands in the action's userdata, so no register is needed."""
-    max_len: int = 65535
-    """So many bytes of it at most."""
 
 
 class PushVlan(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -174,9 +172,8 @@ def action_text(action: Action) -> str:
             return f"goto_table:{int(table)}"
         case Ct():
             return _ct_text(action)
-        case Controller(service, max_len):
-            words = "" if max_len == _WHOLE else f"max_len={max_len},"
-            return f"controller({words}userdata={service >> 8:02x}.{service & 0xFF:02x})"
+        case Controller(service):
+            return f"controller(userdata={service >> 8:02x}.{service & 0xFF:02x})"
         case CheckLarger(size, field, bit):
             return f"check_pkt_larger({size})->{field.name}[{bit}]"
         case _:

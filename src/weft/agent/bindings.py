@@ -42,6 +42,8 @@ class Local(msgspec.Struct, frozen=True):
     role: Role
     reason: str = ""
     """Why it has no port although one is there."""
+    filtered: bool = False
+    """An inbound access list or limit applies to it: what is for it passes table TRACK_IN."""
 
     @property
     def number(self) -> int | None:

@@ -20,7 +20,7 @@ from weft.agent.bindings import Local, Role
 from weft.agent.domain import Domain, Part
 from weft.agent.fields import IN_PORT
 from weft.agent.flow import Flow, FlowKey, exact
-from weft.agent.ways import Way, bound_port
+from weft.agent.ways import Door, Way, bound_port, into, into_each
 from weft.model.records import LookupRecord, NetworkRecord, RecordKey, SubnetRecord
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
@@ -232,15 +232,15 @@ class FlowTable:
         local = self._local_macs.get((vsid, mac))
         place = self._place(domain, vsid, mac, local)
         flows = []
-        if isinstance(place, int):
-            flows.append(flows_l2.of_mac(vsid, mac, flows_l2.to_ports((place,))))
+        if isinstance(place, Door):
+            flows.append(flows_l2.of_mac(vsid, mac, into(place)))
         elif place:
             way = self._way(domain, local)
             flows += [flows_l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
         if local is not None and self._gone(domain, local):
-            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, local.number)
-        elif local is not None and local.number is not None:
-            flows.append(flows_decap.of_local_mac(vsid, mac, local.number))
+            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, _door(local))
+        elif local is not None and (door := _door(local)) is not None:
+            flows.append(flows_decap.of_local_mac(vsid, mac, door))
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
             flows.append(flows_responder.of_link_local(vsid, mac))
         return tuple(flows)
@@ -256,8 +256,8 @@ class FlowTable:
         record = self._record_of_mac(domain, local.binding.vsid, local.binding.mac)
         return local.role is Role.GONE or (record is not None and record.provider_address == local.binding.forward_to)
 
-    def _place(self, domain: Domain | None, vsid: Vsid, mac: Mac, local: Local | None) -> int | PackedIp | None:
-        """Where this host sends frames for a MAC: a port number, a provider address, or nowhere."""
+    def _place(self, domain: Domain | None, vsid: Vsid, mac: Mac, local: Local | None) -> Door | PackedIp | None:
+        """Where this host sends frames for a MAC: a port, a provider address, or nowhere."""
         record = self._record_of_mac(domain, vsid, mac)
         told = record.provider_address if record else None
         if local is None:
@@ -267,22 +267,22 @@ class FlowTable:
         if self._gone(domain, local):
             return told if told and told != own else local.binding.forward_to
         if local.number is None or (local.role in (Role.COMING, Role.IDLE) and told is not None):
-            return local.number if told == own else told
-        return local.number
+            return _door(local) if told == own else told
+        return _door(local)
 
     def _group(self, vsid: Vsid) -> tuple[Flow, ...]:
         domain = self._domain(vsid)
-        numbers: set[int] = set()
+        doors: set[Door] = set()
         hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
         for (where, mac), local in self._local_macs.items():
             if where == vsid:
                 place = self._place(domain, vsid, mac, local)
-                if isinstance(place, int):
-                    numbers.add(place)
+                if isinstance(place, Door):
+                    doors.add(place)
                 elif place:
                     hosts.add(place)
         way = self._ways.get(domain.rdid) if domain else None
-        ports = flows_l2.to_ports(tuple(sorted(numbers)))
+        ports = into_each(sorted(doors, key=lambda door: door.number))
         copies: Actions = way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
         flows = [flows_l2.of_group(vsid, ports, copies)] if ports or copies else []
         if ports:
@@ -293,6 +293,10 @@ class FlowTable:
 def _stands_back(local: Local) -> tuple[bool, bool]:
     """Of interfaces here with one MAC address, the least of these has it: one that runs, then one with a port."""
     return local.role is Role.IDLE, local.port is None
+
+
+def _door(local: Local) -> Door | None:
+    return None if local.number is None else Door(local.number, local.filtered)
 
 
 def _fixed() -> tuple[Flow, ...]:

@@ -30,6 +30,17 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
     )
 
 
+def entrance(flow: Flow) -> int | None:
+    """The number of the port that this flow lets in; None if it is another kind of flow."""
+    is_port = flow.table == Table.CLASSIFY and flow.cookie >> 40 == cookie(Category.PORT) >> 40
+    return flow.cookie & 0xFFFFFFFF if is_port and flow.priority == 100 else None
+
+
+def identity(flow: Flow) -> frozenset[SetField]:
+    """Which virtual subnet and routing domain an entrance leads to: other ones make the port another guest's."""
+    return frozenset(one for one in flow.actions if isinstance(one, SetField) and one.field in (VSID, RDID))
+
+
 def of_tunnel_port(number: Term) -> tuple[Flow, ...]:
     """What comes out of a tunnel port but belongs to no VSID of ours."""
     mark = cookie(Category.FIXED)

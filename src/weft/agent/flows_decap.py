@@ -7,11 +7,11 @@ priority 100  a MAC of this host; a machine that moved away: onward to its new h
 priority   0  no such port
 """
 
-from weft.agent.actions import Actions, Goto, InPort, Output
+from weft.agent.actions import Actions, Goto, InPort
 from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, dropped, exact
 from weft.agent.flows_l2 import to_group, to_mac
-from weft.agent.ways import from_host, toward
+from weft.agent.ways import Door, from_host, into, toward
 
 
 def of_fixed() -> tuple[Flow, ...]:
@@ -29,8 +29,8 @@ def of_endpoint(rdid: int, provider_address: bytes) -> Flow:
     return Flow(Table.TUNNEL_SOURCE, 100, match, (Goto(Table.DECAP),), cookie(Category.NETWORK, rdid))
 
 
-def of_local_mac(vsid: int, mac: int, number: int) -> Flow:
-    return Flow(Table.DECAP, 100, to_mac(vsid, mac), (Output(number),), cookie(Category.LOOKUP, vsid))
+def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
+    return Flow(Table.DECAP, 100, to_mac(vsid, mac), into(door), cookie(Category.LOOKUP, vsid))
 
 
 def of_group(vsid: int, local: Actions) -> Flow:
@@ -38,10 +38,10 @@ def of_group(vsid: int, local: Actions) -> Flow:
     return Flow(Table.DECAP, 100, to_group(vsid), local, cookie(Category.NETWORK, vsid))
 
 
-def of_stray(vsid: int, mac: int, forward_to: bytes, number: int | None) -> tuple[Flow, ...]:
-    """A machine that has moved to `forward_to`; `number` is its port here while it still exists."""
+def of_stray(vsid: int, mac: int, forward_to: bytes, door: Door | None) -> tuple[Flow, ...]:
+    """A machine that has moved to `forward_to`; `door` is its port here while it still exists."""
     mark = cookie(Category.LOOKUP, vsid)
-    stay: Actions = dropped(DropReason.LOOP) if number is None else (Output(number),)
+    stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
     return (
         Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
         Flow(Table.DECAP, 100, to_mac(vsid, mac), (toward(forward_to), InPort()), mark),

@@ -4,7 +4,7 @@ priority 100  a known MAC, or the group bit (broadcast and multicast reach every
 priority   0  unknown MAC
 """
 
-from weft.agent.actions import Actions, Output
+from weft.agent.actions import Actions
 from weft.agent.fields import ETH_DST, GROUP_BIT, VSID, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, Match, dropped, exact
 
@@ -32,7 +32,3 @@ def of_mac(vsid: int, mac: int, actions: Actions) -> Flow:
 def of_group(vsid: int, local: Actions, remote: Actions) -> Flow:
     """A guest's broadcast: to the local ports (the switch skips the sender's own), then a copy to each host."""
     return Flow(Table.OUTPUT, 100, to_group(vsid), (*local, *remote), cookie(Category.NETWORK, vsid))
-
-
-def to_ports(numbers: tuple[int, ...]) -> Actions:
-    return tuple(Output(number) for number in numbers)

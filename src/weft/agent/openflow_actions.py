@@ -42,7 +42,7 @@ _GOTO, _APPLY, _METER = 1, 4, 6
 _HRW, _SYMMETRIC_L3L4_UDP, _BASIS, _LINKS = 2, 3, 50, 256
 _COMMIT, _NO_TABLE, _ZONE_BITS = 1, 0xFF, 15
 _TPID = 0x8100
-_MAX_LEN, _USERDATA, _WHOLE = 0, 3, 0xFFFF
+_USERDATA, _WHOLE = 3, 0xFFFF
 
 _SET = {
     field: (struct.pack("!HH", _SET_FIELD, 8 + size + -size % 8) + FIELD_HEADERS[field], size, bytes(-size % 8))
@@ -68,8 +68,7 @@ _TO_REGISTER = struct.Struct("!HHIHHIH6x")
 _SUBMIT = struct.Struct("!HHIHHB3x")
 _LARGER = struct.Struct("!HHIHHHI6x")
 _TRACK = struct.Struct("!HHIHHIHB3xH")
-_TO_CONTROLLER = struct.Struct("!HHIH6x")
-_PROPERTY = struct.Struct("!HHH2x")
+_TO_CONTROLLER = struct.Struct("!HHIH6xHHH2x")
 _IN_PORT_16 = 0xFFF8
 
 
@@ -132,9 +131,7 @@ def _ct(action: Ct) -> bytes:
 
 
 def _controller(action: Controller) -> bytes:
-    properties = _PROPERTY.pack(_MAX_LEN, 8, action.max_len) if action.max_len != _WHOLE else b""
-    properties += _PROPERTY.pack(_USERDATA, 6, action.service)
-    return _TO_CONTROLLER.pack(_EXPERIMENTER, 16 + len(properties), _NICIRA, _NX_CONTROLLER2) + properties
+    return _TO_CONTROLLER.pack(_EXPERIMENTER, 24, _NICIRA, _NX_CONTROLLER2, _USERDATA, 6, action.service)
 
 
 def _larger(action: CheckLarger) -> bytes:
@@ -256,18 +253,6 @@ def _decode_ct(data: bytes) -> Action:
     return Ct(zone, None if table == _NO_TABLE else table, commit=bool(flags & _COMMIT), mark=mark)
 
 
-def _decode_controller(data: bytes) -> Action | None:
-    max_len, service, offset = _WHOLE, None, 16
-    while offset < len(data):
-        kind, length, value = struct.unpack_from("!HHH", data, offset)
-        if kind == _MAX_LEN:
-            max_len = value
-        elif (kind, length) == (_USERDATA, 6):
-            service = value
-        offset += max(8, length + -length % 8)
-    return Controller(service, max_len) if service is not None else None
-
-
 def _decode_larger(data: bytes) -> Action:
     size, bit = struct.unpack_from("!HH", data, 10)
     return CheckLarger(size, _field_at(data, 14), bit)
@@ -280,7 +265,7 @@ _DECODE: dict[int, Callable[[bytes], Action | None]] = {
     _NX_OUTPUT_REG: lambda data: OutputRegister(_field_at(data, 12)),
     _NX_RESUBMIT: lambda data: Resubmit(data[12]),
     _NX_CHECK_LARGER: _decode_larger,
-    _NX_CONTROLLER2: _decode_controller,
+    _NX_CONTROLLER2: lambda data: Controller(int.from_bytes(data[20:22])),
 }
 
 

@@ -85,7 +85,7 @@ class OvsPlane:
         began = _now()
         if began >= self._look_at or not self.reconciler.knows_switch:
             self._dump = await self._switch.dump()
-            self._note_drift(self.reconciler.switch_has(self._dump.flows))
+            self._note_drift(self.reconciler.switch_has(self._dump.flows, self._dump.meters))
             ended = _now()
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
 

@@ -9,11 +9,13 @@ everything again. It promises that
 
 from collections.abc import Iterable, Mapping
 
+from weft.agent import flows_classify
 from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.flows import FlowTable
 from weft.agent.identity import own_adapters
-from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, Tunnel
+from weft.agent.metering import Meters
+from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, SwitchMeter, Tunnel
 from weft.agent.told import Told
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
 from weft.model.hypervisor import MachineState
@@ -45,6 +47,7 @@ class Reconciler:
         """Of the last plan that was carried out."""
         self._told = Told()
         self._facts = SwitchFacts()
+        self._meters = Meters()
         self._installed: dict[FlowKey, Flow] | None = None
         self._pending: set[FlowKey] = set()
         self._stale = True
@@ -88,11 +91,14 @@ class Reconciler:
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
         self._installed = None
+        self._meters.lost()
         self._reached.clear()
 
-    def switch_has(self, flows: Iterable[Flow]) -> tuple[str, ...]:
-        """All flows with our mark. Returns in words what another hand changed since the last plan; nothing at first."""
+    def switch_has(self, flows: Iterable[Flow], meters: Iterable[SwitchMeter] = ()) -> tuple[str, ...]:
+        """All flows with our mark, and all meters. Returns in words which flows another hand changed since the last
+        plan; nothing at first."""
         self._work_out()
+        self._meters.has(meters)
         self._mtus_awaited = dict(self._mtus_asked)
         before = self._installed
         self._installed = {flow.key: flow for flow in flows}
@@ -114,6 +120,7 @@ class Reconciler:
         return (
             self._installed is not None
             and not self._pending
+            and not self._meters.to_set
             and not self._stale
             and not self.table.dirty
             and self._tunnels <= present
@@ -129,8 +136,11 @@ class Reconciler:
             tunnels_add=tuple(sorted(self._tunnels - present, key=_tunnel_order)),
             peers=tuple(sorted(self._peers - self._reached, key=lambda peer: (peer.local, peer.remote))),
             mtus=self._mtus(),
+            meters=self._meters.to_set,
+            zones_flush=self._zones(puts),
             puts=puts,
             removes=removes,
+            meters_remove=self._meters.to_remove if in_sync else (),
             tunnels_remove=tuple(sorted(present - self._tunnels, key=_tunnel_order)) if in_sync else (),
         )
 
@@ -140,6 +150,7 @@ class Reconciler:
         for failure in failures:
             if failure.step == "mtu":
                 self._mtus_asked.pop(failure.subject, None)
+        self._meters.done(change, failures)
         self._reached |= set(change.peers) - {failure.peer for failure in failures}
         self._made |= set(change.tunnels_add)
         if None not in refused and self._installed is not None:
@@ -246,6 +257,7 @@ class Reconciler:
             self._stale = False
             self.locals = bind(self._told.bindings, self.machines.values(), self._facts, self._told.states)
             self.table.set_locals(self.locals)
+            self._meters.want(self.locals.values())
             self._find_ways()
             self._peers_stale = True
         if self._peers_stale:
@@ -295,6 +307,21 @@ class Reconciler:
         puts = tuple(self.table.flows[key] for key in self._pending if key in self.table.flows)
         removes = tuple(key for key in self._pending if key not in self.table.flows)
         return puts, removes if in_sync else ()
+
+    def _zones(self, puts: Iterable[Flow]) -> tuple[int, ...]:
+        """Conntrack zones of ports that are bound anew: connections of whoever had the number before are not theirs.
+
+        A port whose entrance is on the switch as it was keeps its connections: also over a restart of the agent.
+        """
+        installed = self._installed or {}
+        fresh = set()
+        for flow in puts:
+            number = flows_classify.entrance(flow)
+            if number is not None:
+                before = installed.get(flow.key)
+                if before is None or flows_classify.identity(before) != flows_classify.identity(flow):
+                    fresh.add(number)
+        return tuple(sorted(fresh))
 
     def _drop_settled(self, installed: Mapping[FlowKey, Flow]) -> None:
         """A new set: walking one that once was large takes as long as if it still were."""

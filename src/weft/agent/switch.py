@@ -98,7 +98,7 @@ class PacketIn(msgspec.Struct, frozen=True):
     """A packet that an action Controller sent to the agent."""
 
     frame: bytes
-    """As it was then, without checksum; cut to the action's max_len."""
+    """As it was then, without its checksum; short ones may be padded."""
     service: int
     in_port: int
     fields: tuple[tuple[Field, int], ...] = ()

@@ -1,8 +1,10 @@
 """What the flow builders build from: a bound port, a way through a tunnel, addresses as flow fields. Pure values."""
 
+from collections.abc import Iterable
+
 import msgspec
 
-from weft.agent.actions import Actions, FlowId, Output, SetField
+from weft.agent.actions import Action, Actions, FlowId, Goto, Output, Resubmit, SetField
 from weft.agent.fields import (
     ETH_IPV4,
     ETH_IPV6,
@@ -12,12 +14,14 @@ from weft.agent.fields import (
     IP_SRC,
     IPV6_DST,
     IPV6_SRC,
+    TO_PORT,
     TUN_DST,
     TUN_ID,
     TUN_IPV6_DST,
     TUN_IPV6_SRC,
     TUN_SRC,
     Field,
+    Table,
 )
 from weft.agent.flow import Match, Term, exact
 from weft.agent.switch import Tunnel
@@ -60,6 +64,30 @@ def bound_port(binding: PortBinding, number: int) -> BoundPort:
     v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
     v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
     return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6)
+
+
+class Door(msgspec.Struct, frozen=True):
+    """A local port that packets are delivered to."""
+
+    number: int
+    filtered: bool = False
+    """By way of table TRACK_IN."""
+
+
+def into(door: Door) -> Actions:
+    """Deliver a packet, as the last thing done with it."""
+    if door.filtered:
+        return (SetField(TO_PORT, door.number), Goto(Table.TRACK_IN))
+    return (Output(door.number),)
+
+
+def into_each(doors: Iterable[Door]) -> Actions:
+    """Deliver a copy to each; more may be done with the packet afterwards."""
+    actions: list[Action] = []
+    for door in doors:
+        filtered = (SetField(TO_PORT, door.number), Resubmit(Table.TRACK_IN))
+        actions += filtered if door.filtered else (Output(door.number),)
+    return tuple(actions)
 
 
 class Way(msgspec.Struct, frozen=True):

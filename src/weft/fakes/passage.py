@@ -59,7 +59,6 @@ class Asked(msgspec.Struct, frozen=True):
     """A packet for the agent, as it was then."""
 
     service: int
-    max_len: int
     packet: Packet
     flow: Flow | None
     """That said so."""
@@ -73,7 +72,7 @@ def packet_in(asked: Asked) -> PacketIn:
     flow = asked.flow
     fields = tuple((field, asked.fields[field.name]) for field in FIELDS if field.name in asked.fields)
     cookie, table = (flow.cookie, int(flow.table)) if flow is not None else (0, 0)
-    return PacketIn(frame(asked.packet)[: asked.max_len], asked.service, asked.in_port, fields, cookie, table)
+    return PacketIn(frame(asked.packet), asked.service, asked.in_port, fields, cookie, table)
 
 
 class Bridge(Protocol):
@@ -173,8 +172,8 @@ class Passage:
                     return int(table)
                 case Output() | InPort() | OutputRegister():
                     self._output(self._port_of(action))
-                case Controller(service, max_len):
-                    self._ask(service, max_len)
+                case Controller(service):
+                    self._ask(service)
                 case Ct():
                     self._track(action)
                 case Meter(number):
@@ -228,10 +227,10 @@ class Passage:
         self.walk(int(table))
         self._flow = here
 
-    def _ask(self, service: int, max_len: int) -> None:
+    def _ask(self, service: int) -> None:
         fields = {f"reg{number}": value for number, value in enumerate(self.registers) if value}
         fields |= {name: value for name, value in self.tunnel.items() if value}
-        self.asked.append(Asked(service, max_len, self.packet, self._flow, self.in_port, fields))
+        self.asked.append(Asked(service, self.packet, self._flow, self.in_port, fields))
 
     def _port_of(self, action: Output | InPort | OutputRegister) -> int:
         if isinstance(action, Output):

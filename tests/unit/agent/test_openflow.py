@@ -60,7 +60,6 @@ DUMPED = {
     OutputRegister(TO_PORT): "ffff0018 00002320 000f001f 00011604 ffff0000 00000000",
     Resubmit(Table.TRACK_IN): "ffff0010 00002320 000efff8 0f000000",
     CheckLarger(1514, MARKS, 1): "ffff0018 00002320 003105ea 00010001 14040000 00000000",
-    Controller(0x0102, 200): "ffff0020 00002320 00250000 00000000 00000008 00c80000 00030006 01020000",
     Controller(0x0102): "ffff0018 00002320 00250000 00000000 00030006 01020000",
     PushVlan(): "00110008 81000000",
     SetVlan(5): "00190010 80000c02 10050000 00000000",
@@ -93,6 +92,7 @@ def test_a_meter_stands_before_the_other_actions_and_a_goto_behind_as_instructio
         "ffff0018 00002320 000f000f 00011604 ffff0000 00000000",
         "ffff0010 00002320 000e0003 0f000000",
         "ffff0018 00002320 00250000 00000001 00030006 01020000",
+        "ffff0020 00002320 00250000 00000000 00000008 00c80000 00030006 01020000",
         "ffff0010 00002320 0014ffff 00070100",
     ],
     ids=[
@@ -100,7 +100,8 @@ def test_a_meter_stands_before_the_other_actions_and_a_goto_behind_as_instructio
         "ct(zone=reg2[0..7])",
         "output:reg11[0..15]",
         "resubmit(3,15)",
-        "controller(id)",
+        "controller(pause)",
+        "controller(max_len)",
         "controller(id)1",
     ],
 )

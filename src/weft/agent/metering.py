@@ -1,0 +1,81 @@
+"""Rate limits of guests' ports: which meters the switch should have, which it has, and so what to set and delete. Pure.
+
+Called by reconcile.py. A port's meters have ids made of its OpenFlow number, so that nothing needs to be remembered: what
+the bridge has under a number of our own ports is ours, every other meter is another hand's.
+"""
+
+import enum
+from collections.abc import Iterable
+
+from weft.agent.bindings import Local
+from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
+
+
+class Kind(enum.IntEnum):
+    """Low two bits of an id."""
+
+    OUTBOUND = 0
+    """All that the guest sends."""
+    INBOUND = 1
+    """All that is delivered to it."""
+    STORM = 2
+    """Its broadcast and multicast."""
+    SERVICE = 3
+    """What it makes the agent do."""
+
+
+def meter_id(port: int, kind: Kind) -> int:
+    """Of a port's number, which is above 0 and below 65280; Open vSwitch takes ids up to 262144."""
+    return port << 2 | kind
+
+
+def meters_of(local: Local) -> tuple[SwitchMeter, ...]:
+    """What the settings of an interface ask for; none do yet."""
+    return ()
+
+
+class Meters:
+    """The meters of one switch, wanted and there."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[int, SwitchMeter] = {}
+        self._there: dict[int, SwitchMeter] | None = None
+        """None: not known."""
+        self._ports: set[int] = set()
+        """Numbers that ports of ours have or had."""
+
+    def want(self, local: Iterable[Local]) -> None:
+        """The interfaces here, by their ports; all of them."""
+        self._wanted = {}
+        for one in local:
+            if one.number is not None and one.number > 0:
+                self._ports.add(one.number)
+                self._wanted |= {meter.id: meter for meter in meters_of(one)}
+
+    def has(self, meters: Iterable[SwitchMeter]) -> None:
+        """What the switch has, all of it."""
+        self._there = {one.id: one for one in meters}
+
+    def lost(self) -> None:
+        """It is not known any more what the switch has."""
+        self._there = None
+
+    @property
+    def to_set(self) -> tuple[SwitchMeter, ...]:
+        """Missing or otherwise; none while it is not known what is there."""
+        if self._there is None:
+            return ()
+        return tuple(self._wanted[key] for key in sorted(self._wanted) if self._there.get(key) != self._wanted[key])
+
+    @property
+    def to_remove(self) -> tuple[int, ...]:
+        """Ours, and not wanted any more."""
+        return tuple(key for key in sorted(self._there or ()) if key not in self._wanted and key >> 2 in self._ports)
+
+    def done(self, change: SwitchChange, failures: Iterable[StepFailure]) -> None:
+        """The change was carried out, but for what failed."""
+        if self._there is not None:
+            failed = {failure.meter for failure in failures if failure.step == "meter"}
+            self._there |= {one.id: one for one in change.meters if one.id not in failed}
+            for key in change.meters_remove:
+                self._there.pop(key, None)
