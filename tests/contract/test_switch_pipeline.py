@@ -6,9 +6,11 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.contract.switch_worlds import named, opened, seen, switch_world
+from tests.contract.switch_worlds import apply, named, opened, seen, switch_world
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told
-from weft.agent.switch import Peer
+from weft.agent.actions import Output
+from weft.agent.fields import Table
+from weft.agent.switch import Peer, SwitchChange
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
 from weft.model.values import ROUTER_MAC
@@ -220,6 +222,24 @@ async def test_what_the_pipeline_delivers_and_drops(world, encapsulation):
         assert await counted(world, before, expected={reason: 1}) == {reason: 1}, name
         assert await world.arrived(0.0) == set(), name
     assert await world.arrived() == set(), "a packet that was counted as dropped came out"
+
+
+async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):
+    reconcilers = await two_hosts(world)
+    for host, reconciler in reconcilers.items():
+        # as if an inbound list applied to all of them, and had no rules yet
+        local = {name: msgspec.structs.replace(one, filtered=True) for name, one in reconciler.locals.items()}
+        reconciler.table.set_locals(local)
+        reconciler.table.build()
+        flows = reconciler.table.flows
+        delivering = [one for one in flows.values() if one.table == Table.DECAP and one.priority == 100]
+        assert delivering and not [one for one in delivering if isinstance(one.actions[0], Output)]
+        puts = tuple(flows[key] for key in reconciler.table.changed)
+        assert await apply(world, host, SwitchChange(puts=puts)) == ()
+    for name in ("same subnet", "same subnet v6", "routed", "routed v6", "broadcast"):
+        sent, expected = DELIVERED[name]
+        got = await world.send("host1", "blue1", sent)
+        assert got == {(host, port, changed(one, size=0)) for host, port, one in expected}, name
 
 
 async def test_equal_addresses_of_two_tenants_never_meet(world):

@@ -19,7 +19,7 @@ from weft.agent.hypervisors import Hypervisor, Verb
 from weft.agent.isolation import isolating
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
-from weft.agent.memory import Memory, decode
+from weft.agent.memory import Memory
 from weft.agent.plane import Plane
 from weft.agent.starts import Known, Start, Starts
 from weft.agent.streams import Frame, Streams
@@ -46,6 +46,7 @@ from weft.wire.messages import (
     ToController,
     Welcome,
 )
+from weft.wire.unknown import decode
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,10 @@ class Agent:
     async def run(self) -> None:
         """Keep the host as it should be, until cancelled."""
         self._remember()
-        watchers = [asyncio.create_task(self._watch(self._plane.events, self._plane_changed), name="plane events")]
+        watchers = [
+            asyncio.create_task(self._watch(self._plane.events, self._plane_changed), name="plane events"),
+            asyncio.create_task(self._plane.serve(), name="services"),
+        ]
         if self._hypervisor is not None:
             watch = self._watch(self._hypervisor.events, self._hypervisor_changed)
             watchers.append(asyncio.create_task(watch, name="hypervisor events"))

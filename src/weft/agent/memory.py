@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from weft.agent.streams import Frame, Streams
-from weft.wire.messages import PROTOCOL, Full, ToAgent, Welcome
+from weft.wire.messages import PROTOCOL, Full, Welcome
+from weft.wire.unknown import decode
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,6 @@ reaches over the end of the file would look like a torn end."""
 _SLACK = 1 << 20
 
 _encode = msgspec.msgpack.Encoder().encode
-_decoder: Any = msgspec.msgpack.Decoder(ToAgent)
-
-
-def decode(data: bytes) -> Any:
-    """A message to the agent. Raises msgspec.MsgspecError."""
-    return _decoder.decode(data)
 
 
 class Memory:
@@ -147,7 +142,8 @@ class Memory:
             file.write(_packed(_encode(Welcome(PROTOCOL, streams.generation, streams.server))))
             for number, stream in streams.streams.items():
                 # the frames that follow in the file count on from here
-                full = Full(number, stream.sequence or 0, stream.revision, tuple(stream.records.values()))
+                records = tuple(stream.records.values())
+                full = Full(number, stream.sequence or 0, stream.revision, records, stream.passed_over)
                 file.write(_packed(_encode(full)))
             file.flush()
             os.fsync(file.fileno())

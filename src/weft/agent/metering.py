@@ -1,7 +1,7 @@
 """Rate limits of guests' ports: which meters the switch should have, which it has, and so what to set and delete. Pure.
 
-Called by reconcile.py. A port's meters have ids made of its OpenFlow number, so that nothing needs to be remembered: what
-the bridge has under a number of our own ports is ours, every other meter is another hand's.
+Called by reconcile.py. A port's meters have ids made of its OpenFlow number, so that nothing needs to be remembered:
+what the bridge has under a number of our own ports is ours, every other meter is another hand's.
 """
 
 import enum

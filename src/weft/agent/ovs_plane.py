@@ -14,8 +14,10 @@ import msgspec
 from weft.agent.announcements import Announcements
 from weft.agent.plane import Standing, Telling
 from weft.agent.reconcile import Reconciler
+from weft.agent.services import Learnt, Services
 from weft.agent.sightings import Sightings
 from weft.agent.switch import Switch, SwitchDump
+from weft.agent.trouble import Trouble
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
@@ -27,13 +29,18 @@ LOOK_SECONDS = 1.0
 """The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
 MAX_DRIFT = 50
+MAX_LEARNT = 1000
 
 
 class OvsPlane:
     """One host's switch."""
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: Switch, services: Services | None = None) -> None:
         self.reconciler = Reconciler()
+        self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
+        """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
+        self._services = services or Services()
+        self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
         self._look_at = 0.0
@@ -102,6 +109,19 @@ class OvsPlane:
             self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
         if in_sync:
             self._announcements.begin()
+
+    async def serve(self) -> None:
+        async for packet in self._switch.packets_in():
+            local = self.reconciler.locals.values()
+            try:
+                answer = self._services.answer(packet, local, self.reconciler.table, _now())
+            except Exception:
+                # a packet is a guest's: whatever is in it may cost that packet, never the service
+                self._failing.lasts(f"service {packet.service} failed", _now())
+                log.debug("service %d failed", packet.service, exc_info=True)
+                continue
+            self.learnt.extend(answer.learnt)
+            self._switch.send(answer.out)
 
     async def look_around(self) -> None:
         facts = self.reconciler.switch_facts

@@ -42,7 +42,7 @@ class Telling(msgspec.Struct, frozen=True):
 
 class Plane(Protocol):
     """One host's. `look`, `act` and `look_around` raise SwitchUnavailable; no two calls are made together, except that
-    events() runs beside them."""
+    events() and serve() run beside them."""
 
     @property
     def machines(self) -> Mapping[str, Machine]:
@@ -81,6 +81,10 @@ class Plane(Protocol):
 
     async def act(self, in_sync: bool) -> None:
         """Do what is missing. Nothing is removed unless `in_sync`: the policy is complete."""
+        ...
+
+    async def serve(self) -> None:
+        """Answer what guests ask of the host itself, beside everything else, until cancelled."""
         ...
 
     async def look_around(self) -> None:

@@ -28,6 +28,8 @@ class Stream(msgspec.Struct):
     """A gap was seen; only a full state helps."""
     applied: bool = False
     """Everything received has been confirmed by the switch."""
+    passed_over: int = 0
+    """Records that this version, or the one before it on this host, did not know and has not kept."""
 
 
 class Streams:
@@ -45,11 +47,12 @@ class Streams:
         return host is not None and all(rdid in self.streams for rdid in _needed(host))
 
     def cursors(self) -> tuple[Cursor, ...]:
-        """What the switch has; a stream that was received but not applied is asked for from the start."""
+        """What the switch has; a stream that was received but not applied, or not known in all its records, is asked
+        for from the start."""
         return tuple(
             Cursor(number, stream.revision)
             for number, stream in sorted(self.streams.items())
-            if stream.applied and not stream.lost
+            if stream.applied and not stream.lost and not stream.passed_over
         )
 
     def reconnected(self) -> None:
@@ -79,7 +82,7 @@ class Streams:
         before = self.streams.get(frame.stream)
         old = before.records if before else {}
         records: dict[RecordKey, Record] = {record.key: record for record in frame.records}
-        self.streams[frame.stream] = Stream(records, frame.revision, frame.sequence)
+        self.streams[frame.stream] = Stream(records, frame.revision, frame.sequence, passed_over=frame.passed_over)
         for key, record in records.items():
             if old.get(key) != record:
                 yield frame.stream, key, record
@@ -115,6 +118,7 @@ def _follows(stream: Stream, frame: Delta) -> bool:
 
 def _delta(stream: Stream, frame: Delta) -> Iterator[Change]:
     stream.sequence, stream.revision, stream.applied = frame.sequence, frame.revision, False
+    stream.passed_over += frame.passed_over
     for key in frame.removes:
         # MessagePack knows no tuples: a key from the wire must equal one from a record
         name = tuple(key)

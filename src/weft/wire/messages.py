@@ -7,8 +7,11 @@ Each stream counts its frames (`sequence`, dense): a gap means loss, and the age
 Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
         what follows it of MachineFact; seen, looked and hypervisor of Facts; move_address, hardware and errand of the
-        record Machine; instance_id of NetworkSettings; vlan of ProviderAddress. Who does not know them passes them
-        over. The record HostSettings came later too: only hosts of which something is wanted are sent it.
+        record Machine; instance_id of NetworkSettings; vlan of ProviderAddress; passed_over of Full and Delta. Who does
+        not know them passes them over. The record HostSettings came later too: only hosts of which something is wanted
+        are sent it.
+        From this note on agents pass over records whose tag they do not know (weft.wire.unknown), so new records need
+        no new version; agents of before break the connection at one, and are upgraded first.
 """
 
 import msgspec
@@ -72,6 +75,8 @@ class Full(msgspec.Struct, frozen=True, array_like=True, tag="full"):
     sequence: int
     revision: int
     records: tuple[NetworkRecord | HostRecord, ...]
+    passed_over: int = 0
+    """Set by the reader: so many records were of a tag that it does not know. The sender says 0."""
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
@@ -84,6 +89,8 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     removes: tuple[RecordKey, ...] = ()
     resumed: bool = False
     """True on the first delta after a resume: it counts from the agent's cursor, whatever its sequence."""
+    passed_over: int = 0
+    """As of Full."""
 
 
 class Dropped(msgspec.Struct, frozen=True, array_like=True, tag="dropped"):

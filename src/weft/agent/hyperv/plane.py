@@ -133,6 +133,9 @@ class HyperVPlane:
         await asyncio.Event().wait()
         yield None
 
+    async def serve(self) -> None:
+        """Nothing: guests' packets do not come here."""
+
     # doing
 
     async def look(self) -> None:

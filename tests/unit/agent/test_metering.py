@@ -1,0 +1,112 @@
+"""Meters by level, zones of ports bound anew, and the way to a port that is filtered."""
+
+import msgspec
+import pytest
+
+from tests.unit.agent.policies import BLUE, GUESTS, facts, told
+from tests.unit.agent.test_reconcile import settled
+from weft.agent import metering
+from weft.agent.actions import Goto, Output, Resubmit, SetField
+from weft.agent.fields import MOST_PORT, TO_PORT, Table
+from weft.agent.metering import Kind, Meters, meter_id
+from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
+from weft.agent.ways import Door, into, into_each
+
+BLUE1 = GUESTS["blue1"]
+FOREIGN = SwitchMeter(meter_id(900, Kind.OUTBOUND), "kbps", 1, 1)
+
+
+def test_ids_of_ports_never_meet_and_open_vswitch_takes_them():
+    ids = {meter_id(port, kind) for port in (1, 2, MOST_PORT) for kind in Kind}
+    assert len(ids) == 12 and min(ids) > 0 and max(ids) <= 0x40000
+
+
+def limited(rate):
+    """Every port's outbound traffic is limited to this."""
+    return lambda local: (SwitchMeter(meter_id(local.number, Kind.OUTBOUND), "kbps", rate, 10),)
+
+
+def after(meters, change, failures=()):
+    meters.done(change, failures)
+    return SwitchChange(meters=meters.to_set, meters_remove=meters.to_remove)
+
+
+@pytest.fixture
+def meters_of(monkeypatch):
+    return lambda function: monkeypatch.setattr(metering, "meters_of", function)
+
+
+def test_meters_are_set_until_they_are_there_and_removed_when_nobody_wants_them(meters_of):
+    reconciler = told("host1")
+    reconciler.switch_is(facts("host1"))
+    locals_ = reconciler.plan(True) and list(reconciler.locals.values())
+    numbers = sorted(local.number for local in locals_)
+    meters_of(limited(1000))
+    meters = Meters()
+    meters.want(locals_)
+    assert meters.to_set == (), "it is not known what is there"
+    meters.has([FOREIGN])
+    wanted = tuple(SwitchMeter(meter_id(number, Kind.OUTBOUND), "kbps", 1000, 10) for number in numbers)
+    assert (meters.to_set, meters.to_remove) == (wanted, ())
+    failed = after(meters, SwitchChange(meters=wanted), [StepFailure("meter", "", "", meter=wanted[0].id)])
+    assert failed == SwitchChange(meters=wanted[:1])
+    assert not after(meters, SwitchChange(meters=wanted[:1]))
+    meters_of(limited(2000))
+    meters.want(locals_)
+    assert [one.rate for one in meters.to_set] == [2000] * len(numbers)
+    meters.want(locals_[:1])
+    gone = locals_[1].number
+    assert meters.to_remove == (meter_id(gone, Kind.OUTBOUND),)
+    assert after(meters, SwitchChange(meters_remove=meters.to_remove)).meters_remove == ()
+    meters.has([FOREIGN])
+    assert meters.to_remove == (), "another hand's stays"
+
+
+def test_a_zone_is_flushed_when_its_port_is_bound_anew_and_not_when_the_agent_starts_again():
+    reconciler = told("host1")
+    reconciler.switch_is(facts("host1"))
+    reconciler.switch_has(())
+    change = reconciler.plan(True)
+    assert change.zones_flush == (2, 3), "blue1's and red1's, the tunnel is 1"
+    reconciler.done(change, ())
+    assert reconciler.plan(True).zones_flush == ()
+    again = told("host1")
+    again.switch_is(facts("host1"))
+    again.switch_has(change.puts)
+    assert (again.plan(True).zones_flush, again.plan(True).puts) == ((), ())
+    # the agent was away while another machine got the number
+    (other,) = (port for port in facts("host1").ports if port.name == "red1")
+    binding = msgspec.structs.replace(GUESTS["red1"].binding(), mac=0x001DD8B71C77)
+    again.put(0, binding.key, binding)
+    moved = msgspec.structs.replace(other, attached_mac=0x001DD8B71C77)
+    again.switch_is(msgspec.structs.replace(facts("host1"), ports=(*facts("host1").ports[:-1], moved)))
+    assert again.plan(True).zones_flush == (other.ofport,)
+
+
+def test_a_port_that_moves_to_another_subnet_leaves_its_connections_behind():
+    reconciler = settled()
+    binding = msgspec.structs.replace(BLUE1.binding(), vsid=6002)
+    reconciler.put(0, binding.key, binding)
+    assert reconciler.plan(True).zones_flush == (2,)
+
+
+def test_what_is_for_a_filtered_port_goes_through_its_tables_and_a_copy_comes_back():
+    assert into(Door(4)) == (Output(4),)
+    assert into(Door(4, filtered=True)) == (SetField(TO_PORT, 4), Goto(Table.TRACK_IN))
+    both = (Output(4), SetField(TO_PORT, 5), Resubmit(Table.TRACK_IN))
+    assert into_each([Door(4), Door(5, filtered=True)]) == both
+
+
+def test_only_flows_to_a_filtered_port_change_with_it():
+    reconciler = settled()
+    before = dict(reconciler.table.flows)
+    local = {name: msgspec.structs.replace(one, filtered=one.number == 2) for name, one in reconciler.locals.items()}
+    reconciler.table.set_locals(local)
+    reconciler.table.build()
+    changed = {key: flow for key, flow in reconciler.table.flows.items() if before.get(key) != flow}
+    assert {(key[0], flow.cookie & 0xFFFF) for key, flow in changed.items()} == {
+        (Table.OUTPUT, 6001),
+        (Table.DECAP, 6001),
+    }
+    assert all(SetField(TO_PORT, 2) in flow.actions and Output(2) not in flow.actions for flow in changed.values())
+    assert BLUE in reconciler.table.domains
