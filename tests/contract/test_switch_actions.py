@@ -285,6 +285,14 @@ async def test_a_mark_is_the_connections_and_a_zone_may_stand_in_a_register(worl
     assert {one.eth_dst for _, one in await out_of(world, "p2", back(p.udp, (53, 1000))[1])} == {1}
 
 
+async def test_what_stands_behind_a_look_up_has_the_packet_as_it_was(world):
+    _, two, three = await numbers(world, "p1", "p2", "p3")
+    look = [SetField(TO_PORT, two), Ct(7, 1), OutputRegister(TO_PORT)]
+    onward = [SetField(TO_PORT, three), SetField(ETH_DST, 5), OutputRegister(TO_PORT)]
+    await replace(world, flow(0, IPV4, exact(CT_STATE, 0), actions=look), flow(1, IPV4, actions=onward))
+    assert await out_of(world, "p1", UDP) == {("p2", plain(UDP)), ("p3", plain(UDP, eth_dst=5))}
+
+
 async def next_packet(world, patience=5):
     async with asyncio.timeout(patience):
         return await anext(world.switches["host1"].packets_in())
