@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from weft.model import fabric, resources, tenancy, workload
+from weft.model import fabric, gateways, resources, tenancy, workload
 
 NAMES = json.loads((Path(__file__).parent / "names.json").read_text())
 
@@ -31,6 +31,16 @@ STRUCTS: dict[str, Any] = {
     "networkInterfaces.portSettings": workload.PortSettings,
     "networkInterfaces.portSettings.qosSettings": workload.QosSettings,
     "networkInterfaces/ipConfigurations": workload.IpConfigurationProperties,
+    "publicIPAddresses": gateways.PublicIpAddressProperties,
+    "gatewayPools": gateways.GatewayPoolProperties,
+    "gatewayPools.ipConfiguration": gateways.GatewayPoolIpConfiguration,
+    "gateways": gateways.GatewayProperties,
+    "virtualGateways": gateways.VirtualGatewayProperties,
+    "virtualGateways/networkConnections": gateways.NetworkConnectionProperties,
+    "virtualGateways/networkConnections.greConfiguration": gateways.GreConfiguration,
+    "virtualGateways/networkConnections.l3Configuration": gateways.L3Configuration,
+    "virtualGateways/networkConnections.ipAddresses": gateways.ConnectionAddress,
+    "virtualGateways/networkConnections.routes": gateways.ConnectionRoute,
     "virtualNetworkManager": fabric.VirtualNetworkManagerProperties,
     "virtualNetworkManager.virtualSubnetIdRange": fabric.VirtualSubnetIdRange,
 }
@@ -61,6 +71,8 @@ EXTENSIONS = {
         "blankCheckpoints",
     },
     "virtualNetworks": {"routingDomainNumber"},
+    "gateways": {"server"},
+    "virtualGateways": {"nat", "gateways", "gatewayMacAddress", "gatewayAddresses"},
     "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},
 }
 """Members of ours. routingDomainNumber is stored and never answered."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from weft.api import conflicts
+from weft.api import conflicts, gateway_answers
 from weft.api.ledger import NOTHING, counts, wall_of
 from weft.core.state import State
-from weft.model import fabric, tenancy, workload
+from weft.model import fabric, gateways, tenancy, workload
 from weft.model.kinds import CHECKPOINTS, EXPORTS, SERVERS, Kind, owner_and_name, resource_ref
 from weft.model.values import Now
 
@@ -56,6 +56,11 @@ class Answers:
             fabric.ServerInterfaceProperties: self._server_interface,
             tenancy.VirtualNetworkProperties: self._virtual_network,
             tenancy.VirtualSubnetProperties: self._virtual_subnet,
+            gateways.PublicIpAddressProperties: self._public_address,
+            gateways.GatewayPoolProperties: self._gateway_pool,
+            gateways.GatewayProperties: self._gateway,
+            gateways.VirtualGatewayProperties: self._virtual_gateway,
+            gateways.NetworkConnectionProperties: self._connection,
         }
 
     def of(self, kind: Kind, resource: Any, ref: str = "") -> Members:
@@ -174,6 +179,8 @@ class Answers:
     def _logical_subnet(self, properties: Members, resource: Any, ref: str) -> None:
         properties["vlanID"] = str(properties["vlanID"])
         properties["ipConfigurations"], properties["networkInterfaces"] = self._attached(ref)
+        properties["GatewayPools"] = gateway_answers.refs(self._state.uses.of(ref, "gatewayPools"))
+        properties["networkConnections"] = gateway_answers.refs(self._state.uses.of(ref, "virtualGateways"))
 
     def _logical_network(self, properties: Members, resource: Any, ref: str) -> None:
         properties["networkVirtualizationEnabled"] = _text(properties["networkVirtualizationEnabled"])
@@ -199,6 +206,8 @@ class Answers:
             if machine.properties.server is not None and machine.properties.server.resource_ref.lower() == own
             for interface in machine.properties.network_interfaces
         ]
+        for gateway in self._state.uses.of(ref, "gateways"):
+            properties["gateway"] = {"resourceRef": gateway}
         self._add_configuration(properties, "servers", resource)
 
     def _server_interface(self, properties: Members, resource: Any, ref: str) -> None:
@@ -219,6 +228,23 @@ class Answers:
         properties["virtualSubnetId"] = str(properties["virtualSubnetId"])
         properties["encryptionEnabled"] = False
         properties["ipConfigurations"], _ = self._attached(ref)
+
+    # Gateways
+
+    def _public_address(self, properties: Members, resource: Any, ref: str) -> None:
+        gateway_answers.public_address(self._state, properties, ref)
+
+    def _gateway_pool(self, properties: Members, resource: Any, ref: str) -> None:
+        gateway_answers.gateway_pool(self._state, properties, ref)
+
+    def _gateway(self, properties: Members, resource: Any, ref: str) -> None:
+        gateway_answers.gateway(self._state, properties, resource, ref)
+
+    def _virtual_gateway(self, properties: Members, resource: Any, ref: str) -> None:
+        gateway_answers.virtual_gateway(properties, resource)
+
+    def _connection(self, properties: Members, resource: Any, ref: str) -> None:
+        gateway_answers.connection(properties)
 
     def _attached(self, subnet_ref: str) -> tuple[list[Members], list[Members]]:
         """References to the ipConfigurations in a subnet, and to their interfaces."""

@@ -36,7 +36,12 @@ _Reader = Callable[[Any, str], Any]
 
 
 def read(kind: Kind, body: bytes, resource_id: str) -> Any:
-    """Return the kind's Resource with this id (that of the URL). Raises Invalid and its kin, naming the property."""
+    """Return the kind's Resource with this id (that of the URL). Raises Invalid and its kin, naming the property; also
+    for a kind of which none may be made yet."""
+    if kind.name in words.UNSERVED_KINDS:
+        raise Invalid(
+            f"{kind.name} are not served yet: {words.UNSERVED_KINDS[kind.name]}.", code="OperationNotSupported"
+        )
     strict, decoder = _strict_road(kind.type)
     try:
         strict.decode(body)
@@ -246,6 +251,8 @@ def _worded(owner: type[Any], name: str, reader: _Reader) -> _Reader:
     spelled = {value.lower(): value for value in allowed or ()} | words.SYNONYMS.get((owner, name), {})
 
     def read_worded(value: Any, path: str) -> Any:
+        if served == (None,) and value in ("", {}):
+            return None
         result = reader(value, path)
         if allowed is not None:
             if result.lower() not in spelled:

@@ -6,7 +6,7 @@ Read by weft.api.convert. Pure. Everything here is a fact of MS-NCNBI or of its 
 from typing import Any
 
 from weft.api import bodies
-from weft.model import fabric, resources, tenancy, workload
+from weft.model import fabric, gateways, resources, tenancy, workload
 
 Field = tuple[type[Any], str]
 """A struct and one of its fields (snake_case)."""
@@ -40,6 +40,11 @@ VALUES: dict[Field, tuple[str, ...]] = {
     (bodies.Import, "power_state"): ("Off", "Running", "Saved"),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): _SWITCH,
     (fabric.VirtualNetworkManagerProperties, "network_virtualization_protocol"): ("VXLAN", "NVGRE"),
+    (gateways.PublicIpAddressProperties, "public_ip_allocation_method"): ("Static", "Dynamic"),
+    (gateways.PublicIpAddressProperties, "public_ip_address_version"): ("IPv4", "IPv6"),
+    (gateways.GatewayPoolProperties, "type"): ("s2sIPsec", "s2sGre", "forwarding", "All"),
+    (gateways.NetworkConnectionProperties, "connection_type"): ("IPSec", "GRE", "L3"),
+    (gateways.NetworkConnectionProperties, "connection_status"): _SWITCH,
 }
 """Words with a fixed set of values, as they are stored; read in any case."""
 
@@ -69,6 +74,9 @@ READ_ONLY: frozenset[Field] = frozenset(
         (workload.VirtualMachineProperties, "errand"),
         (workload.VirtualMachineProperties, "made_as"),
         (fabric.ServerProperties, "mac_range"),
+        (gateways.VirtualGatewayProperties, "gateways"),
+        (gateways.VirtualGatewayProperties, "gateway_mac_address"),
+        (gateways.VirtualGatewayProperties, "gateway_addresses"),
     }
 )
 """Fields that only Weft writes; ignored in a body."""
@@ -81,10 +89,14 @@ HIDDEN: frozenset[Field] = frozenset(
 )
 """Fields that are never answered."""
 
+UNSERVED_KINDS: dict[str, str] = {
+    "virtualGateways": "no gateway carries traffic yet, so it would do nothing",
+}
+"""Kinds of which none may be made yet, and why; they can be read, and are empty."""
+
 UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
     workload.IpConfigurationProperties: (
         "accessControlList",
-        "publicIPAddress",
         "serviceInsertion",
         "loadBalancerBackendAddressPool",
         "loadBalancerBackendAddressPools",
@@ -94,16 +106,23 @@ UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
     fabric.LogicalSubnetProperties: ("accessControlList",),
     tenancy.VirtualSubnetProperties: ("accessControlList", "routeTable", "serviceInsertion"),
     tenancy.VirtualNetworkProperties: ("encryptionCredential", "virtualNetworkPeerings"),
+    gateways.GatewayProperties: ("virtualServer", "networkInterfaces"),
 }
 """References to kinds that are not served yet: refused unless null or empty, since no such resource can exist."""
 
 UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
     tenancy.VirtualSubnetProperties: {"encryptionEnabled": False},
     tenancy.VirtualNetworkProperties: {"unbilledAddressRanges": ""},
+    gateways.PublicIpAddressProperties: {"dnsSettings": ""},
+    gateways.GatewayProperties: {"bgpConfig": ""},
+    gateways.VirtualGatewayProperties: {"bgpRouters": "", "policyMaps": "", "vpnConfiguration": ""},
+    gateways.NetworkConnectionProperties: {"ipSecConfiguration": ""},
 }
 """Members that no struct has yet and that would change behaviour: refused unless null, empty or this value."""
 
 SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
+    # nothing translates it before gateways carry traffic
+    (workload.IpConfigurationProperties, "public_ip_address"): (None,),
     (workload.PortSettings, "mac_spoofing_enabled"): ("Disabled",),
     (workload.PortSettings, "dhcp_guard_enabled"): ("Disabled",),
     (workload.PortSettings, "storm_limit"): (0,),

@@ -65,6 +65,13 @@ def _children(name: str) -> Cell:
     return cell
 
 
+def _names(member: str) -> Cell:
+    def cell(p: Any) -> str:
+        return _joined(name_of(each) for each in p.get(member) or ())
+
+    return cell
+
+
 def _subnets(p: Any) -> str:
     found = []
     for subnet in p.get("subnets") or ():
@@ -130,6 +137,36 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "logical network": _ref("logicalNetwork"),
         "status": STATUS,
     },
+    "publicIPAddresses": {
+        "address": _member("ipAddress"),
+        "method": _member("publicIPAllocationMethod"),
+        "used by": _ref("ipConfiguration"),
+    },
+    "gatewayPools": {
+        "type": _member("type"),
+        "gateways": _names("gateways"),
+        "standby": _member("redundantGatewayCount"),
+        "virtual gateways": _names("VirtualGateways"),
+    },
+    "gateways": {
+        "pool": _ref("pool"),
+        "server": _ref("server"),
+        "virtual gateways": lambda p: _joined(name_of(v["virtualGateway"]) for v in p.get("VirtualGateways") or ()),
+    },
+    "virtualGateways": {
+        "subnet": _names("gatewaySubnets"),
+        "address": lambda p: _joined(p.get("gatewayAddresses")),
+        "gateways": lambda p: _joined(name_of(r) for r in p.get("gateways") or ()) or "no gateway",
+        "nat": lambda p: name_of((p.get("nat") or {}).get("publicIPAddress")) if _nat_is_on(p) else "",
+        "connections": _children("networkConnections"),
+    },
+    "networkConnections": {
+        "type": _member("connectionType"),
+        "addresses": lambda p: _joined(a.get("ipAddress") for a in p.get("ipAddresses") or ()),
+        "from": _member("sourceIPAddress"),
+        "to": _member("destinationIPAddress"),
+        "state": _member("connectionState"),
+    },
     "networkInterfaces": {
         "mac": mac_of,
         "ip": _configurations("privateIPAddress"),
@@ -162,6 +199,10 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "subnet": _ref("subnet"),
     },
 }
+
+
+def _nat_is_on(p: Any) -> bool:
+    return bool((p.get("nat") or {}).get("enabled"))
 
 
 def _moving_to(p: Any) -> str:

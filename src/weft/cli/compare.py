@@ -19,14 +19,18 @@ from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_MACHINES
 from weft.model.values import parse_mac
 
 _GRANTED = frozenset(
-    ("privateMacAddress", "privateIPAddress", "virtualSubnetId", "providerAddresses", "hypervisor", "networkInterfaces")
+    "privateMacAddress privateIPAddress virtualSubnetId providerAddresses hypervisor networkInterfaces ipAddress "
+    "sourceIPAddress".split()
 )
 """Members that the controller fills where the file is silent; networkInterfaces are a server's adapters."""
 
-_NOT_COMPARED = frozenset("instanceId etag powerState move routingDomainNumber resourceId macRange inactive".split())
+_NOT_COMPARED = frozenset(
+    "instanceId etag powerState move routingDomainNumber resourceId macRange inactive gateways gatewayMacAddress "
+    "gatewayAddresses".split()
+)
 """Identity, what only actions change (apply starts and stops nothing), and what only Weft writes."""
 
-_WORDS = re.compile(r"(Method|State|Protocol|Enabled|Moderation|strategy)$")
+_WORDS = re.compile(r"(Method|State|Protocol|Enabled|Moderation|Status|Version|[tT]ype|strategy)$")
 """Members whose values are words, taken in any case."""
 
 

@@ -22,6 +22,13 @@ _FORMS: dict[str, tuple[str, ...]] = {
     "dualStackSubnet": (_VIRTUAL_SUBNET,),
     "addressPlan": ("/weft/addressPlans/NAME",),
     "reservation": ("/weft/reservations/NAME",),
+    "publicIPAddress": ("/publicIPAddresses/NAME",),
+    "publicIPAddresses": ("/publicIPAddresses/NAME",),
+    "greVipSubnets": (_LOGICAL_SUBNET,),
+    "vlanSubnet": (_LOGICAL_SUBNET,),
+    "pool": ("/gatewayPools/NAME",),
+    "GatewayPools": ("/gatewayPools/NAME",),
+    "gatewaySubnets": (_VIRTUAL_SUBNET,),
 }
 """What the reference in a member may point at; members that are not here (credential) are kept, not followed."""
 

@@ -6,7 +6,7 @@ The controller has the same rules and the last word; these find all faults of a 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from weft.cli import rules_addresses
+from weft.cli import rules_addresses, rules_gateways
 from weft.cli.check import Check
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
@@ -168,6 +168,10 @@ _RULES: dict[str, Callable[[Check], None]] = {
     "servers": _server,
     "virtualMachines": rules_addresses.virtual_machine,
     "addressPlans": rules_addresses.address_plan,
+    "publicIPAddresses": rules_gateways.public_address,
+    "gatewayPools": rules_gateways.gateway_pool,
+    "gateways": rules_gateways.gateway,
+    "virtualGateways": rules_gateways.virtual_gateway,
 }
 
 

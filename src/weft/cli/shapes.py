@@ -30,13 +30,17 @@ _ANSWERED_ONLY = frozenset(
     for name in (
         "resourceRef etag provisioningState configurationState usage virtualNetworks networkInterfaces "
         "ipConfigurations server checkpoints exports conflicts restore counters serviceInsertion "
-        "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules publicIPAddress "
-        "virtualNetworkInterfaces virtualNetworkPeerings peeringState securityTags"
+        "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules "
+        "virtualNetworkInterfaces virtualNetworkPeerings peeringState securityTags ipConfiguration virtualGateways "
+        "networkConnections gateway gatewayPools bgpRouters routingType totalCapacity availableCapacity protocol "
+        "connectionState unreachabilityReason"
     ).split()
 )
 """Members that only answers carry: taken and left out, so that the output of `weft get -o yaml` can be applied."""
 
-_WRITTEN_BY_WEFT = frozenset(("etag", "move", "macRange", "inactive", "creation", "errand", "madeAs"))
+_WRITTEN_BY_WEFT = frozenset(
+    "etag move macRange inactive creation errand madeAs gateways gatewayMacAddress gatewayAddresses".split()
+)
 """Members of the structs that only answers carry: left out too."""
 
 

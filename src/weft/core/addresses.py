@@ -58,6 +58,8 @@ class Addresses:
         self.segments: dict[str, Segment] = {}
         self.provider_segments: dict[str, Segment] = {}
         """Those of logical networks with network virtualization."""
+        self.public_segments: dict[str, Segment] = {}
+        """Those with isPublic."""
         self.mac_pools: list[Pool] = []
         """The macPools in the order of their ids: the order in which grants try them. Hosts' ranges are not among
         them."""
@@ -84,7 +86,8 @@ class Addresses:
         outside = {scope: table for scope, table in self._outside.items() if table}
         macs = [pool.spec.key for pool in self.mac_pools]
         macs_of = {owners: [pool.spec.key for pool in pools] for owners, pools in self.mac_pools_of.items()}
-        derived = (self.segments, self.provider_segments, self.providers, self.cooling, self.notable)
+        segments = (self.segments, self.provider_segments, self.public_segments)
+        derived = (*segments, self.providers, self.cooling, self.notable)
         return leases, self.pools, macs, macs_of, outside, *derived
 
     def ranges(self, scope: str) -> Ranges:
@@ -195,10 +198,13 @@ class Addresses:
         for segment in before[1]:
             del self.segments[segment.key]
             self.provider_segments.pop(segment.key, None)
+            self.public_segments.pop(segment.key, None)
         for segment in after[1]:
             self.segments[segment.key] = segment
             if segment.virtualized:
                 self.provider_segments[segment.key] = segment
+            if segment.public:
+                self.public_segments[segment.key] = segment
 
     def _make(self, spec: PoolSpec) -> None:
         pool = self.pools[spec.key] = Pool(spec)

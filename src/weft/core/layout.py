@@ -175,6 +175,7 @@ def _logical_network(resource: Resource[LogicalNetworkProperties]) -> Layout:
                 domain=ref.lower(),
                 virtual=False,
                 virtualized=resource.properties.network_virtualization_enabled,
+                public=subnet.properties.is_public,
                 vlan=subnet.properties.vlan_id,
                 reserved=reserved,
                 pools=tuple(pool.key for pool in pools),

@@ -10,7 +10,10 @@ from weft.model.leases import COOLING, MAC_SCOPE, RESERVED, Holder, Lease
 
 Place = tuple[str, int]
 
-_PLAIN = frozenset({"networkInterface", "server", "virtualSubnet", "virtualNetwork", "checkpoint", "export"})
+_PLAIN = frozenset(
+    {"networkInterface", "server", "virtualSubnet", "virtualNetwork", "checkpoint", "export"}
+    | {"publicIPAddress", "virtualGateway"}
+)
 """A lease with one of these alone, not inactive, is as a lease should be."""
 
 _ACTIVE = frozenset({"networkInterface", "port"})

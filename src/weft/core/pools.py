@@ -66,6 +66,8 @@ class Segment(msgspec.Struct, frozen=True):
     virtual: bool
     virtualized: bool = False
     """Of a logical subnet: a provider subnet."""
+    public: bool = False
+    """Of a logical subnet with isPublic: publicIPAddresses are granted from its pools."""
     vsid: int = 0
     vlan: int = 0
     """Of a logical subnet; 0 is untagged."""

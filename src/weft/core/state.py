@@ -18,8 +18,9 @@ from weft.core.index import Index, last_id
 from weft.core.l2 import Domains
 from weft.core.layout import NOTHING, Layout, host_range_of, layout_of
 from weft.core.pools import Pool, Segment
+from weft.core.uses import Uses
 from weft.model.fabric import VirtualNetworkManagerProperties
-from weft.model.kinds import BY_NAME, KINDS, Kind, owned_id, owned_kind
+from weft.model.kinds import BY_NAME, GATEWAY_KINDS, KINDS, Kind, owned_id, owned_kind
 from weft.model.leases import Lease, ip_scope
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import ip_text
@@ -56,6 +57,7 @@ class State:
         self._layouts: dict[tuple[str, str], Layout] = {}
         self.addresses = Addresses()
         self.index = Index(self._resources)
+        self.uses = Uses()
         self.domains = Domains(self.addresses.segments)
         self.expiring: Deadlines[str] = Deadlines()
         """Ids, lower case, of the reservations that expire."""
@@ -77,8 +79,16 @@ class State:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, State):
             return NotImplemented
-        mine = (self.cursors, self._layouts, self.addresses, self.index, self.domains, self.expiring)
-        theirs = (other.cursors, other._layouts, other.addresses, other.index, other.domains, other.expiring)
+        mine = (self.cursors, self._layouts, self.addresses, self.index, self.uses, self.domains, self.expiring)
+        theirs = (
+            other.cursors,
+            other._layouts,
+            other.addresses,
+            other.index,
+            other.uses,
+            other.domains,
+            other.expiring,
+        )
         return self._resources == other._resources and mine == theirs
 
     __hash__ = None  # type: ignore[assignment]
@@ -118,6 +128,7 @@ class State:
                 key = after.resource_id  # one text for both, in all tables
             table[key] = after
         self.index.turn(kind, key, before, after)
+        self.uses.turn(kind, before, after)
         if kind == "servers":
             self.domains.turn_server(before, after)
             self._turn_layout(kind, key, self._range_of(after))
@@ -268,7 +279,7 @@ class State:
         return None
 
 
-_WITHOUT_LAYOUT = frozenset(
+_WITHOUT_LAYOUT = GATEWAY_KINDS | frozenset(
     {"networkInterfaces", "virtualMachines", "reservations", "checkpoints", "exports", "clusters"}
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from weft.model import fabric, tenancy, workload
+from weft.model import fabric, gateways, tenancy, workload
 from weft.model.resources import Resource
 
 
@@ -56,6 +56,13 @@ VIRTUAL_NETWORKS = Kind("virtualNetworks", Resource[tenancy.VirtualNetworkProper
 NETWORK_INTERFACES = Kind(
     "networkInterfaces", Resource[workload.NetworkInterfaceProperties], children=(IP_CONFIGURATIONS,)
 )
+PUBLIC_IP_ADDRESSES = Kind("publicIPAddresses", Resource[gateways.PublicIpAddressProperties])
+GATEWAY_POOLS = Kind("gatewayPools", Resource[gateways.GatewayPoolProperties])
+GATEWAYS = Kind("gateways", Resource[gateways.GatewayProperties])
+NETWORK_CONNECTIONS = Kind(
+    "networkConnections", Resource[gateways.NetworkConnectionProperties], member="network_connections"
+)
+VIRTUAL_GATEWAYS = Kind("virtualGateways", Resource[gateways.VirtualGatewayProperties], children=(NETWORK_CONNECTIONS,))
 VIRTUAL_MACHINES = Kind("virtualMachines", Resource[workload.VirtualMachineProperties], prefix="weft")
 ADDRESS_PLANS = Kind("addressPlans", Resource[fabric.AddressPlanProperties], prefix="weft")
 RESERVATIONS = Kind("reservations", Resource[fabric.ReservationProperties], prefix="weft", made_by_actions=True)
@@ -77,7 +84,11 @@ KINDS: tuple[Kind, ...] = (
     LOGICAL_NETWORKS,
     SERVERS,
     CLUSTERS,
+    PUBLIC_IP_ADDRESSES,
+    GATEWAY_POOLS,
+    GATEWAYS,
     VIRTUAL_NETWORKS,
+    VIRTUAL_GATEWAYS,
     RESERVATIONS,
     NETWORK_INTERFACES,
     VIRTUAL_MACHINES,
@@ -85,6 +96,9 @@ KINDS: tuple[Kind, ...] = (
     EXPORTS,
 )
 """In the order in which they refer to each other: a file is applied in it and deleted in reverse."""
+
+GATEWAY_KINDS = frozenset(kind.name for kind in (PUBLIC_IP_ADDRESSES, GATEWAY_POOLS, GATEWAYS, VIRTUAL_GATEWAYS))
+"""What a network has to lead out of it; none brings a pool or a subnet."""
 
 BY_NAME: dict[str, Kind] = {kind.name.lower(): kind for kind in KINDS}
 

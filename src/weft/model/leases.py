@@ -26,8 +26,8 @@ class Holder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reason why an address is not free."""
 
     kind: str
-    """networkInterface, server, virtualSubnet, virtualNetwork, checkpoint, export, reservation; or port: seen on a
-    switch, not given by us."""
+    """networkInterface, server, virtualSubnet, virtualNetwork, checkpoint, export, reservation, publicIPAddress,
+    virtualGateway; or port: seen on a switch, not given by us."""
     ref: str
     """resourceRef of the holder."""
     domain: str = ""
@@ -58,6 +58,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
 HOLDING = {"networkInterface": ASSIGNED, "virtualSubnet": ASSIGNED, "virtualNetwork": ASSIGNED, "server": ASSIGNED}
 """What a present holder of each kind makes of an address; the others follow."""
 HOLDING |= {"checkpoint": RETAINED, "export": RETAINED, "reservation": RESERVED, "port": FOREIGN}
+HOLDING |= {"publicIPAddress": ASSIGNED, "virtualGateway": ASSIGNED}
 
 _STRENGTH = (ASSIGNED, RETAINED, RESERVED, FOREIGN)
 

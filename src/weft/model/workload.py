@@ -17,6 +17,8 @@ class IpConfigurationProperties(_Properties, frozen=True):
     private_ip_allocation_method: str = msgspec.field(default="Dynamic", name="privateIPAllocationMethod")
     subnet: Ref | None = None
     is_primary: bool | None = None
+    public_ip_address: Ref | None = msgspec.field(default=None, name="publicIPAddress")
+    """The publicIPAddress that this address is known by outside, both ways."""
 
 
 class DnsSettings(_Properties, frozen=True):

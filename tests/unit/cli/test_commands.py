@@ -326,7 +326,7 @@ def test_delete_of_a_file_in_the_order_of_references(cluster: Path, weft: Weft) 
 
 
 COMPLETED = {
-    "get vir": ["virtualNetworkManager", "virtualNetworks", "virtualMachines"],
+    "get vir": ["virtualNetworkManager", "virtualNetworks", "virtualGateways", "virtualMachines"],
     "get virtualNetworks/b": ["virtualNetworks/blue"],
     "get nics web": ["web1-eth0"],
     "get nonsense w": [],

@@ -120,7 +120,7 @@ def test_only_puts_and_deletes_of_known_kinds_make_a_batch() -> None:
     world = World()
     assert world.refuses(Batch((SetPower("a", "Off"),))).code == "InvalidParameterValue"
     unknown = put_command("/macPools/p1", {})
-    unknown = type(unknown)(type(unknown.path)("gateways", "g"), unknown.document)
+    unknown = type(unknown)(type(unknown.path)("loadBalancers", "g"), unknown.document)
     assert world.refuses(Batch((unknown,))).code == "NotFound"
     assert world.batch().outcome == "unchanged"
 

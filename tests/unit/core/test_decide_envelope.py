@@ -81,7 +81,7 @@ def test_ids_are_kept_as_first_written_and_compared_without_case() -> None:
     assert len(list(world.state.all("macPools"))) == 1
 
 
-@pytest.mark.parametrize("path", [Path("gateways", "g"), Path("virtualNetworkManager", "other")])
+@pytest.mark.parametrize("path", [Path("loadBalancers", "g"), Path("virtualNetworkManager", "other")])
 def test_what_is_not_served_is_not_found(path: Path) -> None:
     world = World()
     document = put_command("/macPools/p1", POOL).document

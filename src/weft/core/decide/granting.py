@@ -117,7 +117,7 @@ def next_mac(draft: Draft, origin: Origin = ANYWHERE) -> int:
         pools = _pools_for(draft.state, origin)
     random = origin.strategy == "random"
     for pool in pools:
-        found = _next_in(draft, pool, random)
+        found = next_in(draft, pool, random)
         if found is not None:
             return found
     raise PoolIsFull(_why_none(draft, pools), target="privateMacAddress")
@@ -130,7 +130,7 @@ def next_ip(draft: Draft, segment: Segment, reservation: str = "") -> int:
         return found
     every = draft.state.addresses.pools
     for key in segment.pools:
-        found = _next_in(draft, every[key])
+        found = next_in(draft, every[key])
         if found is not None:
             return found
     pools = [every[key] for key in segment.pools]
@@ -138,7 +138,8 @@ def next_ip(draft: Draft, segment: Segment, reservation: str = "") -> int:
     raise PoolIsFull(why, code="SubnetIsFull", target="privateIPAddress")
 
 
-def _next_in(draft: Draft, pool: Pool, random: bool = False) -> int | None:
+def next_in(draft: Draft, pool: Pool, random: bool = False) -> int | None:
+    """The next free address of one pool; None if it is full or drained."""
     spec = pool.spec
     if spec.drain:
         return None

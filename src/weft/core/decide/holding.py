@@ -84,18 +84,18 @@ def _hold_mac(draft: Draft, mac: Mac, holder: Holder, beside: Container[str]) ->
 def grant_mac(draft: Draft, holder: Holder, origin: Origin = ANYWHERE, reason: str = "") -> Mac:
     """Take the next free MAC address from where the interface's come from. Raises PoolIsFull, Conflict."""
     mac = next_mac(draft, origin)
-    _take_granted(draft, MAC_SCOPE, mac, holder, reason)
+    take_granted(draft, MAC_SCOPE, mac, holder, reason)
     return Mac(mac)
 
 
 def grant_ip(draft: Draft, segment: Segment, holder: Holder, origin: Origin = ANYWHERE, reason: str = "") -> int:
     """Take the next free address of a subnet. Raises PoolIsFull (SubnetIsFull)."""
     address = next_ip(draft, segment, origin.reservation)
-    _take_granted(draft, segment.scope, address, holder, reason)
+    take_granted(draft, segment.scope, address, holder, reason)
     return address
 
 
-def _take_granted(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:
+def take_granted(draft: Draft, scope: str, address: int, holder: Holder, reason: str = "") -> None:
     """It is free, or kept for us by a reservation, which goes on holding it beside us."""
     lease = draft.lease(scope, address)
     others = lease.holders if lease is not None else ()

@@ -10,12 +10,14 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.granting import Origin
 from weft.core.decide.holding import about, grant_ip, hold_ip, release
 from weft.core.decide.parsing import ip_of
+from weft.core.decide.public_addresses import attach_to, refuse_doubles
+from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
 from weft.core.words import ip_text
 from weft.model.errors import AddressInUse, Invalid, InvalidReference
 from weft.model.leases import Holder
-from weft.model.resources import Resource, common_ref
+from weft.model.resources import Ref, Resource, common_ref
 from weft.model.values import pack_ip
 from weft.model.workload import IpConfigurationProperties, NetworkInterfaceProperties
 
@@ -30,13 +32,14 @@ _METHODS = {"dynamic": "Dynamic", "static": "Static", "unmanaged": "Unmanaged"}
 class _Wanted:
     """One ipConfiguration on its way: its subnet, how it gets its address, and the address once it has one."""
 
-    __slots__ = ("address", "configuration", "method", "segment")
+    __slots__ = ("address", "configuration", "method", "public", "segment")
 
     def __init__(self, configuration: Configuration, segment: Segment, method: str) -> None:
         self.configuration = configuration
         self.segment = segment
         self.method = method
         self.address: int | None = None
+        self.public: Ref | None = None
 
 
 def settle_addresses(
@@ -48,6 +51,7 @@ def settle_addresses(
     wanted = [_wanted(draft.state, ref, configuration) for configuration in p.ip_configurations]
     granted = Holder("networkInterface", ref, _domain(p, wanted), True)
     fixed = _static_places(wanted)
+    refuse_doubles([one.public for one in wanted if one.public is not None])
     before: dict[Place, str] = {}
     if old is not None:
         before = addresses_of(draft.state, old)
@@ -107,6 +111,8 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
             target="privateIPAllocationMethod",
         )
     wanted = _Wanted(configuration, segment, method)
+    if p.public_ip_address is not None and lower(p.public_ip_address):
+        wanted.public = attach_to(state, segment, p.public_ip_address, f"{ref}/ipConfigurations/{name}")
     if method == "Static":
         wanted.address = _static(p, segment, name)
         _check_reserved(segment, wanted.address, ref)
@@ -206,5 +212,6 @@ def _settled(one: _Wanted) -> Configuration:
             private_ip_allocation_method=one.method,
             subnet=common_ref(one.segment.ref),
             is_primary=configuration.properties.is_primary,
+            public_ip_address=one.public,
         ),
     )

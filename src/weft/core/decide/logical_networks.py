@@ -18,6 +18,7 @@ from weft.core.decide.parsing import (
     refuse_overlap,
 )
 from weft.core.decide.pool_use import KEEPING, refuse_while_held
+from weft.core.decide.public_addresses import segment_of
 from weft.core.layout import layout_of
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
@@ -139,6 +140,9 @@ def _check_old(state: State, old: LogicalNetwork, new: LogicalNetwork | None) ->
         _check_segments_unused(state, before[1], "InUseSubnetCannotBeUpdated")
     _check_segments_unused(state, tuple(s for s in before[1] if s.key not in segments), "InUseSubnetCannotBeDeleted")
     _check_segments_unused(state, _moved(old, before[1], new, segments), "InUseSubnetCannotBeUpdated")
+    for segment in before[1]:
+        if segment.public and segment.key in segments and not segments[segment.key].public:
+            _check_no_public_address(state, segment)
     for spec in before[0]:
         kept = specs.get(spec.key)
         if kept is None:
@@ -182,12 +186,25 @@ def _check_segments_unused(state: State, segments: tuple[Segment, ...], code: st
             raise InUse(f"{segment.ref} is used by {user}: delete or move that first.", code=code, target=segment.ref)
 
 
+def _check_no_public_address(state: State, segment: Segment) -> None:
+    for address in state.all("publicIPAddresses"):
+        if segment_of(state, address).key == segment.key:
+            raise InUse(
+                f"{segment.ref} must stay public: /publicIPAddresses/{address.resource_id} is in it. Delete that.",
+                code="InUseSubnetCannotBeUpdated",
+                target=segment.ref,
+            )
+
+
 def user_of(state: State, segment: Segment) -> str:
-    """Something that needs a logical subnet: an interface, a checkpoint or export, a server's address or adapter."""
+    """Something that needs a logical subnet: an interface, a checkpoint or export, a gateway pool or connection, a
+    server's address or adapter."""
     for interface in state.interfaces_in(segment.key):
         return f"/networkInterfaces/{interface.resource_id}"
     for kind, capture in state.captures_in(segment.key):
         return resource_ref(BY_NAME[kind.lower()], capture.resource_id)
+    for user in state.uses.of(segment.key):
+        return user
     for server, scopes in state.addresses.providers.items():
         for address in scopes.get(segment.scope, ()):
             if segment.first <= address <= segment.last:

@@ -208,6 +208,7 @@ def _fresh_copy(draft: Draft, original: Interface, name: str, server: Ref | None
             properties=msgspec.structs.replace(
                 one.properties,
                 private_ip_address=None,
+                public_ip_address=None,  # it has one user
                 private_ip_allocation_method=(
                     "Unmanaged" if one.properties.private_ip_allocation_method == "Unmanaged" else "Dynamic"
                 ),
@@ -235,7 +236,10 @@ def _twin(draft: Draft, original: Interface, name: str, server: Ref | None) -> I
         twin = msgspec.structs.replace(held, ref=f"/networkInterfaces/{name}", inactive=0.0)
         hold_twin(draft, scope, address, twin, f"twin of {ref}")
     configurations = tuple(
-        msgspec.structs.replace(one, instance_id="", etag="") for one in original.properties.ip_configurations
+        msgspec.structs.replace(
+            one, instance_id="", etag="", properties=msgspec.structs.replace(one.properties, public_ip_address=None)
+        )
+        for one in original.properties.ip_configurations
     )
     waits = original.properties.strategy == "hostRange"
     return store_interface(

@@ -230,6 +230,7 @@ class _Restoring:
             private_ip_allocation_method=one.private_ip_allocation_method,
             subnet=one.subnet,
             is_primary=present.properties.is_primary if present is not None else None,
+            public_ip_address=present.properties.public_ip_address if present is not None else None,
         )
         if present is not None:
             return msgspec.structs.replace(present, etag=etag, properties=properties)

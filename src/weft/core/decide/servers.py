@@ -68,6 +68,8 @@ def remove(draft: Draft, old: Server) -> None:
             code="InUseServerCannotBeDeleted",
             target=ref,
         )
+    for gateway in draft.state.uses.of(ref, "gateways"):
+        raise InUse(f"{ref} is {gateway}: delete that first.", code="InUseServerCannotBeDeleted", target=ref)
     give_up(draft, old)
 
 

@@ -1,0 +1,116 @@
+"""The connections of a virtual gateway (MS-NCNBI 3.1.5.17.4): L3 into a VLAN, GRE to a far router.
+
+Called by core.decide.virtual_gateways. The gateway's own address on an L3 leg and the near end of a GRE tunnel are in
+the ledger of their logical network: asked for or, for GRE, granted from a greVipSubnet of the pools.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from weft.core.decide import connection_forms
+from weft.core.decide.connection_forms import Connection, Place
+from weft.core.decide.draft import Draft
+from weft.core.decide.gateway_pools import GatewayPool
+from weft.core.decide.granting import next_in
+from weft.core.decide.holding import hold_ip, release, take_granted
+from weft.core.index import last_id
+from weft.core.pools import Segment
+from weft.core.state import State
+from weft.core.words import address_text, why_full
+from weft.model.errors import AddressInUse, Conflict, PoolIsFull
+from weft.model.gateways import VirtualGatewayProperties
+from weft.model.leases import Holder
+from weft.model.resources import Ref, Resource
+
+VirtualGateway = Resource[VirtualGatewayProperties]
+
+
+def settle_connections(
+    draft: Draft, ref: str, sent: tuple[Connection, ...], pools: list[GatewayPool], old: VirtualGateway | None
+) -> tuple[Connection, ...]:
+    """The connections of a virtual gateway as they will be stored, their near ends held. Raises a Refusal."""
+    state = draft.state
+    held = ends_of(state, old)
+    vips = _vip_segments(state, pools)
+    before = {name: place for place, name in held.items()}
+    wanted: dict[Place, str] = {}
+    settled = []
+    for one in sent:
+        checked = connection_forms.settle(state, one, pools, vips)
+        for place in connection_forms.ends(state, checked, vips):
+            _want(draft, ref, place, (wanted, held), checked.resource_id)
+        settled.append(checked)
+    for at, one in enumerate(settled):
+        if one.properties.connection_type == "GRE" and not one.properties.source_ip_address:
+            kept = before.get(one.resource_id.lower())
+            if kept is None or kept in wanted or connection_forms.within(vips, kept) is None:
+                kept = _grant(draft, ref, vips)
+            wanted[kept] = one.resource_id.lower()
+            properties = msgspec.structs.replace(one.properties, source_ip_address=address_text(*kept))
+            settled[at] = msgspec.structs.replace(one, properties=properties)
+    for place in held:
+        if place not in wanted:
+            release(draft, *place, ref, f"no connection of {ref} has it any more")
+    _check_routes(settled)
+    return tuple(settled)
+
+
+def ends_of(state: State, gateway: VirtualGateway | None) -> dict[Place, str]:
+    """Where in the ledger the near ends of a stored virtual gateway's connections are, each with its connection's id in
+    lower case."""
+    if gateway is None:
+        return {}
+    pools = [state.get("gatewayPools", last_id(ref)) for ref in gateway.properties.gateway_pools]
+    vips = _vip_segments(state, [pool for pool in pools if pool is not None])
+    return {
+        place: one.resource_id.lower()
+        for one in gateway.properties.network_connections
+        for place in connection_forms.ends(state, one, vips)
+    }
+
+
+def _vip_segments(state: State, pools: Iterable[GatewayPool]) -> list[Segment]:
+    """The greVipSubnets of pools, each once."""
+    refs: list[Ref] = [ref for pool in pools for ref in pool.properties.ip_configuration.gre_vip_subnets]
+    found = (state.segment(ref.resource_ref) for ref in refs)
+    return list({segment.key: segment for segment in found if segment is not None}.values())
+
+
+def _want(draft: Draft, ref: str, place: Place, tables: tuple[dict[Place, str], dict[Place, str]], name: str) -> None:
+    wanted, held = tables
+    if place in wanted:
+        raise AddressInUse(
+            f"Two connections of {ref} have {address_text(*place)}: give each its own.",
+            code="PrivateIPAddressInUse",
+            target=name,
+        )
+    wanted[place] = name.lower()
+    if place not in held:
+        hold_ip(draft, *place, Holder("virtualGateway", ref))
+
+
+def _grant(draft: Draft, ref: str, vips: list[Segment]) -> Place:
+    pools = [draft.state.addresses.pools[key] for segment in vips for key in segment.pools]
+    for pool in pools:
+        found = next_in(draft, pool)
+        if found is not None:
+            take_granted(draft, pool.spec.scope, found, Holder("virtualGateway", ref, "", True))
+            return pool.spec.scope, found
+    raise PoolIsFull(why_full(draft.state, pools, draft.now), code="SubnetIsFull", target="sourceIPAddress")
+
+
+def _check_routes(connections: Iterable[Connection]) -> None:
+    """One way to a prefix per metric. Raises Conflict (RouteConflict)."""
+    seen: dict[tuple[str, int], str] = {}
+    for one in connections:
+        for route in one.properties.routes:
+            key = route.destination_prefix, route.metric
+            if key in seen:
+                raise Conflict(
+                    f"{route.destination_prefix} with metric {route.metric} is in {seen[key]} and in "
+                    f"{one.resource_id}: give one of the two another metric.",
+                    code="RouteConflict",
+                    target="routes",
+                )
+            seen[key] = one.resource_id

@@ -1,0 +1,340 @@
+"""PUT and DELETE of gatewayPools, gateways and virtualGateways with their connections."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.core.gateway_world import (
+    VIPS,
+    VLAN,
+    GatewayWorld,
+    gateway,
+    gre,
+    l3,
+    pool,
+    ref,
+    virtual_gateway,
+)
+from tests.unit.core.world import virtual_network
+from weft.model.leases import ip_scope
+
+PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
+
+
+def connections(world: GatewayWorld, name: str = "v") -> dict[str, Any]:
+    found = world.get(f"/virtualGateways/{name}").properties.network_connections
+    return {one.resource_id: one.properties for one in found}
+
+
+# Pools and gateways
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (pool("s2sIPsec"), "OperationNotSupported"),
+        (pool("nothing"), "InvalidParameterValue"),
+        ({"type": "s2sGre"}, "RequiredParamMissing"),
+        ({"type": "All"}, "RequiredParamMissing"),
+        (pool(redundantGatewayCount=-1), "InvalidParameterValue"),
+        (pool(gatewayCapacityKiloBitsPerSecond=-1), "InvalidParameterValue"),
+        (
+            pool() | {"ipConfiguration": {"greVipSubnets": [ref("/virtualNetworks/blue/subnets/web")]}},
+            "InvalidResourceReference",
+        ),
+    ],
+)
+def test_what_cannot_be_a_pool_is_refused(body: dict[str, Any], code: str) -> None:
+    assert GatewayWorld().refused("/gatewayPools/other", body).code == code
+
+
+def test_a_forwarding_pool_needs_no_outer_addresses() -> None:
+    world = GatewayWorld()
+    assert world.put("/gatewayPools/other", {"type": "FORWARDING"}).resource.properties.type == "forwarding"
+
+
+def test_a_pool_with_a_gateway_is_not_deleted() -> None:
+    world = GatewayWorld()
+    refusal = world.refused_delete("/gatewayPools/gp")
+    assert (refusal.code, "/gateways/g1" in refusal.message) == ("ResourceInUse", True)
+
+
+def test_a_pool_goes_on_serving_what_draws_on_it() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre()))
+    assert world.refused("/gatewayPools/gp", pool("forwarding")).code == "ResourceInUse"
+    assert world.refused("/gatewayPools/gp", pool() | {"ipConfiguration": {"greVipSubnets": [ref(VLAN)]}}).code == (
+        "ResourceInUse"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "RequiredParamMissing"),
+        ({"pool": ref("/gatewayPools/gp")}, "RequiredParamMissing"),
+        (gateway("h1", "none"), "InvalidResourceReference"),
+        (gateway("none"), "InvalidResourceReference"),
+        (gateway("h1"), "ServerInUse"),
+    ],
+)
+def test_what_cannot_be_a_gateway_is_refused(body: dict[str, Any], code: str) -> None:
+    assert GatewayWorld().refused("/gateways/g3", body).code == code
+
+
+def test_a_gateway_stays_where_it_is_and_keeps_its_server() -> None:
+    world = GatewayWorld()
+    world.put("/gatewayPools/other", pool())
+    assert world.put("/gateways/g1", gateway("H1", "GP")).outcome == "unchanged"
+    assert world.refused("/gateways/g1", gateway("h1", "other")).target == "pool"
+    assert world.refused("/gateways/g1", gateway("h2")).target == "server"
+    assert world.refused_delete("/servers/h1").code == "InUseServerCannotBeDeleted"
+    world.delete("/gateways/g1")
+    world.delete("/servers/h1")
+
+
+# Which gateways serve
+
+
+def test_the_gateway_that_carries_least_comes_first_and_others_stand_by() -> None:
+    world = GatewayWorld(redundant=1)
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.put("/virtualGateways/w", virtual_gateway("red"))
+    assert world.gateways_of("v") == ["/gateways/g1", "/gateways/g2"]
+    assert world.gateways_of("w") == ["/gateways/g2", "/gateways/g1"]
+
+
+def test_the_order_stays_when_something_else_changes() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(), gateways=[ref("/gateways/g2")]))
+    assert world.gateways_of("v") == ["/gateways/g1"]
+
+
+def test_a_gateway_that_is_deleted_hands_over_and_the_last_is_not_deleted() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.delete("/gateways/g1")
+    assert world.gateways_of("v") == ["/gateways/g2"]
+    refusal = world.refused_delete("/gateways/g2")
+    assert (refusal.code, "/virtualGateways/v" in refusal.message) == ("ResourceInUse", True)
+    world.delete("/virtualGateways/v")
+    world.delete("/gateways/g2")
+
+
+def test_a_virtual_gateway_without_a_gateway_is_given_the_first_that_comes() -> None:
+    world = GatewayWorld()
+    world.delete("/gateways/g1")
+    world.delete("/gateways/g2")
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    assert world.gateways_of("v") == []
+    world.put("/gateways/g3", gateway("h2"))
+    assert world.gateways_of("v") == ["/gateways/g3"]
+
+
+def test_more_standby_is_given_at_once() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.put("/gatewayPools/gp", pool(redundantGatewayCount=1))
+    assert world.gateways_of("v") == ["/gateways/g1", "/gateways/g2"]
+    world.put("/gatewayPools/gp", pool(redundantGatewayCount=0))
+    assert world.gateways_of("v") == ["/gateways/g1"]
+
+
+def test_handing_over_spreads_what_a_gateway_carried() -> None:
+    world = GatewayWorld()
+    for name in ("v", "w"):
+        world.put(f"/virtualNetworks/n{name}", virtual_network({"gw": "10.1.2.0/24"}))
+    world.put("/gatewayPools/gp2", pool())
+    world.put("/servers/h3")
+    world.put("/gateways/g3", gateway("h3", "gp2"))
+    for name in ("v", "w"):
+        body = virtual_gateway(f"n{name}", GatewayPools=[ref("/gatewayPools/gp2"), ref("/gatewayPools/gp")])
+        world.put(f"/virtualGateways/{name}", body)
+    first = {world.gateways_of(name)[0] for name in ("v", "w")}
+    assert len(first) == 2
+
+
+# Virtual gateways
+
+
+def test_a_virtual_gateway_has_a_mac_and_an_address_in_its_subnet_for_life() -> None:
+    world = GatewayWorld()
+    p = world.put("/virtualGateways/v", virtual_gateway("blue")).resource.properties
+    assert (p.gateway_mac_address, p.gateway_addresses) == ("020000000000", ("10.1.2.2",))
+    again = world.put("/virtualGateways/v", virtual_gateway("blue", l3())).resource.properties
+    assert (again.gateway_mac_address, again.gateway_addresses) == (p.gateway_mac_address, p.gateway_addresses)
+    assert world.counts("/virtualnetworks/blue/subnets/gw/4")["assigned"] == 1
+    world.delete("/virtualGateways/v")
+    assert world.counts("/virtualnetworks/blue/subnets/gw/4")["cooling"] == 1
+    assert world.counts("/macpools/p1")["cooling"] == 1
+
+
+def test_another_gateway_subnet_of_the_network_gives_another_address() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    other = virtual_gateway("blue", gatewaySubnets=[ref("/virtualNetworks/blue/subnets/web")])
+    assert world.put("/virtualGateways/v", other).resource.properties.gateway_addresses == ("10.1.1.2",)
+    assert "assigned" not in world.counts("/virtualnetworks/blue/subnets/gw/4")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (virtual_gateway("blue", GatewayPools=[]), "RequiredParamMissing"),
+        (virtual_gateway("blue", GatewayPools=[ref("/gatewayPools/none")]), "InvalidResourceReference"),
+        (virtual_gateway("blue", gatewaySubnets=[]), "RequiredParamMissing"),
+        (virtual_gateway("none"), "InvalidResourceReference"),
+        (virtual_gateway("blue", gatewaySubnets=[ref(VLAN)]), "InvalidResourceReference"),
+        (
+            virtual_gateway("blue", gatewaySubnets=[ref(f"/virtualNetworks/blue/subnets/{n}") for n in ("gw", "web")]),
+            "InvalidSubnet",
+        ),
+        (virtual_gateway("blue", nat={"enabled": True}), "PublicIPAddressMissing"),
+        (
+            virtual_gateway("blue", nat={"enabled": True, "publicIPAddress": ref("/publicIPAddresses/none")}),
+            "InvalidResourceReference",
+        ),
+    ],
+)
+def test_what_cannot_be_a_virtual_gateway_is_refused(body: dict[str, Any], code: str) -> None:
+    assert GatewayWorld().refused("/virtualGateways/v", body).code == code
+
+
+def test_a_network_has_one_virtual_gateway_and_that_stays_with_it() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    refusal = world.refused("/virtualGateways/w", virtual_gateway("blue"))
+    assert (refusal.code, "/virtualGateways/v" in refusal.message) == ("MultipleGatwaysUseSameVnet", True)
+    assert world.refused("/virtualGateways/v", virtual_gateway("red")).target == "gatewaySubnets"
+
+
+def test_nat_holds_its_public_address() -> None:
+    world = GatewayWorld()
+    world.put("/publicIPAddresses/a")
+    nat = {"enabled": True, "publicIPAddress": ref("/PUBLICIPADDRESSES/A")}
+    p = world.put("/virtualGateways/v", virtual_gateway("blue", nat=nat)).resource.properties
+    assert (p.nat.enabled, p.nat.public_ip_address.resource_ref) == (True, "/publicIPAddresses/a")
+    assert world.refused_delete("/publicIPAddresses/a").code == "ResourceInUse"
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.delete("/publicIPAddresses/a")
+
+
+def test_what_a_virtual_gateway_is_in_is_not_deleted() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
+    assert world.refused_delete("/virtualNetworks/blue").code == "ResourceInUse"
+    assert world.refused_delete("/virtualNetworks/blue/subnets/gw").code == "InUseSubnetCannotBeDeleted"
+    assert world.refused_delete(VLAN).code == "InUseSubnetCannotBeDeleted"
+    assert world.refused_delete(VIPS).code == "InUseSubnetCannotBeDeleted"
+    assert world.refused_delete("/gatewayPools/gp").code == "ResourceInUse"
+
+
+# Connections
+
+
+def test_an_l3_connection_holds_its_address_in_the_vlan() -> None:
+    world = GatewayWorld()
+    routes = [{"destinationPrefix": "10.9.0.0/16"}]
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(peerIPAddresses=["10.100.0.1"], routes=routes)))
+    assert set(world.state.leases(PHYSICAL)) == {0x0A640005}
+    refusal = world.refused("/virtualGateways/w", virtual_gateway("red", l3()))
+    assert (refusal.code, "/virtualGateways/v" in refusal.message) == ("PrivateIPAddressInUse", True)
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(address="10.100.0.6")))
+    held = {a: lease.state for a, lease in world.state.leases(PHYSICAL).items()}
+    assert held == {0x0A640006: "assigned"}, "outside of an ipPool nothing cools down"
+
+
+def test_a_gre_connection_is_given_its_near_end_and_keeps_it() -> None:
+    world = GatewayWorld()
+    body = virtual_gateway(
+        "blue", gre(greConfiguration={"greKey": "077"}, ipAddresses=[{"ipAddress": "172.16.0.1", "prefixLength": 30}])
+    )
+    world.put("/virtualGateways/v", body)
+    found = connections(world)["site"]
+    assert (found.source_ip_address, found.gre_configuration.gre_key) == ("192.0.2.10", "77")
+    assert world.put("/virtualGateways/v", body).outcome == "unchanged"
+    world.put("/virtualGateways/w", virtual_gateway("red", gre()))
+    assert connections(world, "w")["site"].source_ip_address == "192.0.2.11"
+    refusal = world.refused("/virtualGateways/w", virtual_gateway("red", gre(), gre("second")))
+    assert refusal.code == "SubnetIsFull"
+    world.put("/virtualGateways/w", virtual_gateway("red"))
+    assert world.counts("/logicalnetworks/physical/subnets/gre/ippools/p") == {"assigned": 1, "cooling": 1}
+
+
+def test_a_near_end_may_be_asked_for() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre(sourceIPAddress="192.0.2.11")))
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre(), gre("second")))
+    found = {name: p.source_ip_address for name, p in connections(world).items()}
+    assert found == {"site": "192.0.2.11", "second": "192.0.2.10"}
+
+
+@pytest.mark.parametrize(
+    ("connection", "code"),
+    [
+        (gre(connectionType="IPSec"), "OperationNotSupported"),
+        (gre(connectionType=""), "InvalidParameterValue"),
+        (gre(far=""), "RequiredParamMissing"),
+        (gre(far="nowhere"), "InvalidIPAddress"),
+        (gre(far="2001:db8::9"), "InvalidParameterValue"),
+        (gre(sourceIPAddress="198.51.100.1"), "PrivateIPAddressNotInSubnet"),
+        (gre(greConfiguration={"greKey": "4294967296"}), "InvalidParameterValue"),
+        (gre(greConfiguration={"greKey": "blue"}), "InvalidParameterValue"),
+        (gre(l3Configuration={"vlanSubnet": ref(VLAN)}), "InvalidParameterValue"),
+        (gre(ipAddresses=[{"ipAddress": "172.16.0.1"}]), "InvalidIPPrefix"),
+        (gre(routes=[{"destinationPrefix": "10.9.0.0/16", "nextHop": "172.16.0.2"}]), "NextHopIpAddressNotAllowed"),
+        (gre(routes=[{"destinationPrefix": "10.9.0.1/16"}]), "InvalidIPPrefix"),
+        (gre(routes=[{"destinationPrefix": "10.9.0.0/16", "metric": -1}]), "InvalidParameterValue"),
+        (gre(outboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
+        (gre(inboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
+        (gre(connectionStatus="Sometimes"), "InvalidParameterValue"),
+        (l3(l3Configuration=None), "RequiredParamMissing"),
+        (l3(l3Configuration={"vlanSubnet": ref("/logicalNetworks/hnvpa/subnets/pa1")}), "InvalidResourceReference"),
+        (l3(l3Configuration={"vlanSubnet": ref("/virtualNetworks/red/subnets/web")}), "InvalidResourceReference"),
+        (l3(ipAddresses=[]), "RequiredParamMissing"),
+        (l3(address="10.101.0.5"), "PrivateIPAddressNotInSubnet"),
+        (l3(address="10.100.0.1"), "PrivateIPAddressInReservedRange"),
+        (l3(address="10.100.0.255"), "PrivateIPAddressInReservedRange"),
+        (l3(ipAddresses=[{"ipAddress": "10.100.0.5", "prefixLength": 25}]), "InvalidIPPrefix"),
+        (l3(peerIPAddresses=["10.101.0.1"]), "PrivateIPAddressNotInSubnet"),
+        (l3(routes=[{"destinationPrefix": "10.9.0.0/16"}]), "MissingNextHopIpAddress"),
+        (l3(routes=[{"destinationPrefix": "10.9.0.0/16", "nextHop": "10.101.0.1"}]), "PrivateIPAddressNotInSubnet"),
+        (l3(destinationIPAddress="198.51.100.9"), "InvalidParameterValue"),
+    ],
+)
+def test_what_cannot_be_a_connection_is_refused(connection: dict[str, Any], code: str) -> None:
+    world = GatewayWorld()
+    assert world.refused("/virtualGateways/v", virtual_gateway("blue", connection)).code == code
+
+
+def test_every_pool_must_serve_every_connection() -> None:
+    world = GatewayWorld()
+    world.put("/gatewayPools/fwd", {"type": "forwarding"})
+    pools = [ref("/gatewayPools/gp"), ref("/gatewayPools/fwd")]
+    assert world.refused("/virtualGateways/v", virtual_gateway("blue", gre(), GatewayPools=pools)).target == (
+        "connectionType"
+    )
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(), GatewayPools=pools))
+
+
+def test_two_connections_do_not_share_an_address_or_a_route() -> None:
+    world = GatewayWorld()
+    body = virtual_gateway("blue", l3(), l3("second"))
+    assert world.refused("/virtualGateways/v", body).code == "PrivateIPAddressInUse"
+    route = {"destinationPrefix": "10.9.0.0/16", "metric": 5}
+    body = virtual_gateway("blue", gre(routes=[route]), gre("second", routes=[route]))
+    assert world.refused("/virtualGateways/v", body).code == "RouteConflict"
+    world.put(
+        "/virtualGateways/v",
+        virtual_gateway("blue", gre(routes=[route]), gre("second", routes=[route | {"metric": 6}])),
+    )
+
+
+def test_a_connection_is_put_and_deleted_alone() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
+    world.put("/virtualGateways/v/networkConnections/site", gre()["properties"])
+    assert set(connections(world)) == {"vlan", "site"}
+    world.delete("/virtualGateways/v/networkConnections/vlan")
+    assert set(connections(world)) == {"site"}
