@@ -60,6 +60,8 @@ EXTENSIONS = {
     "networkInterfaces": {"strategy", "reservation"},
     "servers": {
         "providerAddresses",
+        "providerAddressPolicy",
+        "providerAddressCount",
         "hostGroup",
         "addressPlan",
         "clusterNumber",
@@ -71,6 +73,7 @@ EXTENSIONS = {
         "blankCheckpoints",
     },
     "virtualNetworks": {"routingDomainNumber"},
+    "logicalNetworks": {"providerAddressPolicy", "providerAddressCount"},
     "gateways": {"server"},
     "virtualGateways": {"nat", "gateways", "gatewayMacAddress", "gatewayAddresses"},
     "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},

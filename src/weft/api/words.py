@@ -12,6 +12,7 @@ Field = tuple[type[Any], str]
 """A struct and one of its fields (snake_case)."""
 
 _SWITCH = ("Enabled", "Disabled")
+_POLICIES = (fabric.PER_HOST, fabric.SEVERAL, fabric.PER_VIRTUAL_SUBNET)
 
 VALUES: dict[Field, tuple[str, ...]] = {
     (workload.NetworkInterfaceProperties, "private_mac_allocation_method"): ("Static", "Dynamic"),
@@ -40,6 +41,8 @@ VALUES: dict[Field, tuple[str, ...]] = {
     (bodies.Import, "power_state"): ("Off", "Running", "Saved"),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): _SWITCH,
     (fabric.VirtualNetworkManagerProperties, "network_virtualization_protocol"): ("VXLAN", "NVGRE"),
+    (fabric.LogicalNetworkProperties, "provider_address_policy"): _POLICIES,
+    (fabric.ServerProperties, "provider_address_policy"): ("", *_POLICIES),
     (gateways.PublicIpAddressProperties, "public_ip_allocation_method"): ("Static", "Dynamic"),
     (gateways.PublicIpAddressProperties, "public_ip_address_version"): ("IPv4", "IPv6"),
     (gateways.GatewayPoolProperties, "type"): ("s2sIPsec", "s2sGre", "forwarding", "All"),
@@ -121,6 +124,9 @@ UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
 """Members that no struct has yet and that would change behaviour: refused unless null, empty or this value."""
 
 SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
+    # hosts are told of one provider address for all of a network's tunnels
+    (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
+    (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
     # nothing translates it before gateways carry traffic
     (workload.IpConfigurationProperties, "public_ip_address"): (None,),
     (workload.PortSettings, "mac_spoofing_enabled"): ("Disabled",),

@@ -65,8 +65,9 @@ class Addresses:
         them."""
         self.mac_pools_of: dict[tuple[str, str], list[Pool]] = {}
         """The same by the tenant and the host group that they are for, both empty for everybody."""
-        self.providers: dict[str, dict[str, dict[int, None]]] = {}
-        """Provider addresses per server reference and scope."""
+        self.providers: dict[str, dict[str, dict[int, str]]] = {}
+        """Provider addresses per server reference and scope, each with what it is for: empty for the host itself, else
+        the L2 domain of a virtual subnet, or an ipConfiguration's reference, lower case."""
         self.cooling = 0
         self._ranges: dict[str, Ranges] = {}
         self.notable = Notable()
@@ -169,16 +170,17 @@ class Addresses:
             pool.inactive.put(address, _inactive_since(after))
 
     def _turn_provider(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
-        old, new = _server_of(before), _server_of(after)
-        if old is not None and old != new:
+        was, now = holder_of(before, "server"), holder_of(after, "server")
+        old, new = was.ref.lower() if was is not None else "", now.ref.lower() if now is not None else ""
+        if old and old != new:
             scopes = self.providers[old]
             del scopes[scope][address]
             if not scopes[scope]:
                 del scopes[scope]
             if not scopes:
                 del self.providers[old]
-        if new is not None and old != new:
-            self.providers.setdefault(new, {}).setdefault(scope, {})[address] = None
+        if now is not None:
+            self.providers.setdefault(new, {}).setdefault(scope, {})[address] = now.domain
 
     def turn_layout(self, before: Layout, after: Layout) -> None:
         """Replace the pools and subnets of one resource; leases stay and are counted where they now lie."""
@@ -263,12 +265,6 @@ class Addresses:
         for entry in found:
             heapq.heappush(self._heap, entry)
         return list(found.values())
-
-
-def _server_of(lease: Lease | None) -> str | None:
-    """Reference of the server that holds a provider address now, lower case."""
-    holder = holder_of(lease, "server")
-    return holder.ref.lower() if holder is not None else None
 
 
 def holder_of(lease: Lease | None, kind: str) -> Holder | None:

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from weft.model.fabric import PER_VIRTUAL_SUBNET
 from weft.model.kinds import BY_NAME, owner_and_name
 from weft.model.resources import Ref, Resource
 from weft.model.workload import CaptureProperties, NetworkInterfaceProperties, VirtualMachineProperties
@@ -32,6 +33,7 @@ class Index:
             "virtualMachines": self._turn_machine,
             "virtualNetworks": self._turn_network,
             "servers": self._turn_server,
+            "logicalNetworks": self._turn_policy,
             "clusters": self._turn_cluster,
             "reservations": self._turn_reservation,
         }
@@ -71,6 +73,8 @@ class Index:
         have one, for which a dict would be large."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
+        self.by_subnet: dict[str, None] = {}
+        """instanceIds of the servers and logical networks with providerAddressPolicy perVirtualSubnet."""
         self.cluster_of: dict[str, str] = {}
         """Cluster id per id of a server that is in one."""
 
@@ -108,7 +112,14 @@ class Index:
         else:
             self.owned.setdefault(below, {})[key] = None
 
+    def _turn_policy(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        if before is not None:
+            self.by_subnet.pop(before.instance_id, None)
+        if after is not None and after.properties.provider_address_policy == PER_VIRTUAL_SUBNET:
+            self.by_subnet[after.instance_id] = None
+
     def _turn_server(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        self._turn_policy(key, before, after)
         old = last_id(before.properties.address_plan) if before is not None else ""
         new = last_id(after.properties.address_plan) if after is not None else ""
         if old != new:

@@ -270,10 +270,11 @@ class State:
         return self.domains.meet(one, other)
 
     def provider_address_of(self, server_id: str, logical_network_ref: str) -> str | None:
-        """A server's provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""
+        """A server's own provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""
         scopes = self.addresses.providers.get(f"/servers/{server_id.lower()}", {})
         for version in (4, 6):
-            held = scopes.get(ip_scope(logical_network_ref, version))
+            every = scopes.get(ip_scope(logical_network_ref, version), {})
+            held = [address for address, purpose in every.items() if not purpose]
             if held:
                 return ip_text(min(held).to_bytes(4 if version == 4 else 16, "big"))
         return None

@@ -66,10 +66,18 @@ class LogicalSubnetProperties(_Properties, frozen=True):
     is_public: bool = False
 
 
+PER_HOST, SEVERAL, PER_VIRTUAL_SUBNET = "perHost", "several", "perVirtualSubnet"
+
+
 class LogicalNetworkProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.8. With network virtualization it is the provider network of virtual networks."""
 
     network_virtualization_enabled: bool = False
+    provider_address_policy: str = PER_HOST
+    """Ours: how many provider addresses a host has here. perHost: one. several: `provider_address_count`, which its
+    virtual subnets share out. perVirtualSubnet: one more for each virtual subnet that has an interface on it."""
+    provider_address_count: int = 1
+    """Ours: with policy several."""
     subnets: tuple[Resource[LogicalSubnetProperties], ...] = ()
 
 
@@ -174,6 +182,10 @@ class ServerProperties(_Properties, frozen=True):
     vendor: str | None = None
     auditing_enabled: tuple[str, ...] = ()
     provider_addresses: tuple[str, ...] = ()
+    provider_address_policy: str = ""
+    """Ours: as of a logical network, for this host; empty for what the network says."""
+    provider_address_count: int = 0
+    """Ours: with policy several; 0 for what the network says."""
     host_group: str = ""
     """Ours: a name that macPools may be meant for."""
     address_plan: Ref | None = None

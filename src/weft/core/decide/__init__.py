@@ -49,6 +49,7 @@ from weft.core.decide import (
     machine_power,
     moves,
     noting,
+    provider_addresses,
     puts,
     release,
     renewal,
@@ -108,7 +109,8 @@ def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
         decision = decide_and_apply(state, command, now, new_id)
         revert_all(state, decision.changes)
         return decision
-    return _RULES[type(command)](Draft(state, now, new_id), command)
+    draft = Draft(state, now, new_id)
+    return provider_addresses.follow(draft, _RULES[type(command)](draft, command))
 
 
 def decide_and_apply(state: State, command: Command, now: Now, new_id: NewId) -> Decision:

@@ -104,6 +104,10 @@ class Draft:
             return self._after[kind, key]
         return self.state.get(kind, key)
 
+    def changed(self, kind: str) -> set[str]:
+        """Ids, lower case, of the resources of a kind that the command changes."""
+        return {key for changed, key in self._after if changed == kind}
+
     def changes(self) -> tuple[Change, ...]:
         """All changes, in an order that can be applied."""
         cursors = self.state.cursors

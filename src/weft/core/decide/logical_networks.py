@@ -18,6 +18,7 @@ from weft.core.decide.parsing import (
     refuse_overlap,
 )
 from weft.core.decide.pool_use import KEEPING, refuse_while_held
+from weft.core.decide.provider_addresses import settled_policy
 from weft.core.decide.public_addresses import segment_of
 from weft.core.layout import layout_of
 from weft.core.pools import Segment, why_in
@@ -25,6 +26,7 @@ from weft.core.state import State
 from weft.core.words import address_text, hold_text
 from weft.model.errors import AddressInUse, Conflict, InUse, Invalid
 from weft.model.fabric import (
+    PER_HOST,
     IpPoolProperties,
     LogicalNetworkProperties,
     LogicalRouteProperties,
@@ -52,7 +54,11 @@ def settle(draft: Draft, sent: LogicalNetwork, old: LogicalNetwork | None) -> Lo
             prefixes.append((prefix, f"subnet {subnet.resource_id}"))
         subnets.append(_with(subnet, _subnet(subnet.resource_id, subnet.properties, prefix)))
     refuse_overlap(prefixes, ref)
-    properties = msgspec.structs.replace(sent.properties, subnets=tuple(subnets))
+    p = sent.properties
+    if p.provider_address_policy.lower() == "several" and p.provider_address_count < 1:
+        raise Invalid("providerAddressCount is at least 1 with policy several.", target="providerAddressCount")
+    policy = settled_policy(p.provider_address_policy, p.provider_address_count, PER_HOST)
+    properties = msgspec.structs.replace(p, subnets=tuple(subnets), provider_address_policy=policy)
     if old is not None:
         _check_old(draft.state, old, msgspec.structs.replace(sent, properties=properties))
     _check_new_pools(draft, ref, sent, properties)

@@ -4,8 +4,6 @@ A server has one provider address per provider network that its adapters name, o
 granted, and kept for life.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
 from weft.core.decide.adapters import follow_adapter_macs
@@ -16,20 +14,15 @@ from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
+from weft.core.decide.provider_addresses import Adapter, Held, Server, grant_missing, held_by, named_by, settled_policy
 from weft.core.decide.seen import forget_ports
 from weft.core.decide.stranger_rules import adoption, blank_checkpoints, twin_policy
 from weft.core.pools import Segment
 from weft.core.state import State
-from weft.core.words import ip_text, why_full
-from weft.model.errors import InUse, Invalid, InvalidReference, PoolIsFull
-from weft.model.fabric import ServerInterfaceProperties, ServerProperties
-from weft.model.leases import ASSIGNED, Holder, Lease
-from weft.model.resources import Ref, Resource
-
-Server = Resource[ServerProperties]
-Adapter = Resource[ServerInterfaceProperties]
-Held = dict[tuple[str, int], str]
-"""(Scope, address) of provider addresses, and their text."""
+from weft.model.errors import AddressInUse, InUse, Invalid, InvalidReference
+from weft.model.fabric import ServerProperties
+from weft.model.leases import Holder
+from weft.model.resources import Ref
 
 
 def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
@@ -37,19 +30,20 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
     ref = f"/servers/{sent.resource_id}"
     adapters = tuple(_adapter(draft.state, adapter) for adapter in sent.properties.network_interfaces)
     follow_adapter_macs(draft, ref, old.properties.network_interfaces if old is not None else (), adapters)
-    held = _held(draft.state, ref, old)
+    held = held_by(draft.state, ref, old)
     asked = _asked(draft.state, sent.properties.provider_addresses, adapters, held)
     if asked and set(asked) != set(held):
         _replace(draft, ref, held, asked)
         held = asked
-    texts = (*held.values(), *_grant_missing(draft, ref, adapters, held))
+    policy = settled_policy(sent.properties.provider_address_policy, sent.properties.provider_address_count, "")
+    own = msgspec.structs.replace(sent.properties, network_interfaces=adapters, provider_address_policy=policy)
+    texts = (*held.values(), *grant_missing(draft, ref, own, held))
     before = old.properties if old is not None else None
-    properties = range_for(draft, sent.properties, before)
+    properties = range_for(draft, own, before)
     if old is not None and old.properties.mac_range is not None and old.properties.mac_range != properties.mac_range:
         draft.forget_cursors((f"{ref.lower()}/macrange",))
     return msgspec.structs.replace(
         properties,
-        network_interfaces=adapters,
         provider_addresses=texts,
         dynamic_mac_range=own_range(properties.dynamic_mac_range),
         wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
@@ -79,8 +73,9 @@ def give_up(draft: Draft, old: Server) -> None:
     ref = f"/servers/{old.resource_id}"
     for template in draft.state.templates_on(old.resource_id):
         put_machine(draft, template, server=None)
-    for scope, address in _held(draft.state, ref, old):
-        release(draft, scope, address, ref, f"{ref} deleted")
+    for scope, addresses in draft.state.addresses.providers.get(ref.lower(), {}).items():
+        for address in addresses:
+            release(draft, scope, address, ref, f"{ref} deleted")
     follow_adapter_macs(draft, ref, old.properties.network_interfaces, ())
     forget_ports(draft, old.resource_id)
     draft.forget_cursors((f"{ref.lower()}/macrange",))
@@ -90,8 +85,8 @@ def give_up(draft: Draft, old: Server) -> None:
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:
     """Grant what a server still lacks, now that a machine is bound to it. Raises PoolIsFull (PAIpAddressExhausted)."""
     ref = f"/servers/{server.resource_id}"
-    held = _held(draft.state, ref, server)
-    granted = _grant_missing(draft, ref, server.properties.network_interfaces, held)
+    held = held_by(draft.state, ref, server)
+    granted = grant_missing(draft, ref, server.properties, held)
     if granted:
         texts = (*server.properties.provider_addresses, *granted)
         properties = msgspec.structs.replace(server.properties, provider_addresses=texts)
@@ -116,26 +111,10 @@ def _adapter(state: State, adapter: Adapter) -> Adapter:
     return msgspec.structs.replace(adapter, properties=properties)
 
 
-def _held(state: State, ref: str, server: Server | None) -> Held:
-    """In the order in which the server lists them."""
-    scopes = state.addresses.providers.get(ref.lower(), {})
-    held = {(scope, a): ip_text(int(scope[2]), a) for scope, addresses in scopes.items() for a in addresses}
-    listed = server.properties.provider_addresses if server is not None else ()
-    return dict(sorted(held.items(), key=lambda one: listed.index(one[1])))
-
-
-def _named(state: State, adapters: Iterable[Adapter]) -> list[Segment]:
-    """The provider subnets that adapters are on; without any, the only one there is; else none."""
-    keys = [ref.resource_ref.lower() for adapter in adapters for ref in adapter.properties.logical_subnets]
-    segments = state.addresses.provider_segments
-    named = [segments[key] for key in dict.fromkeys(keys) if key in segments]
-    return named or (list(segments.values()) if len(segments) == 1 else [])
-
-
 def _asked(state: State, texts: tuple[str, ...], adapters: tuple[Adapter, ...], held: Held) -> Held:
     """Where the addresses asked for lie: in one held already, in a subnet named, in any provider subnet."""
     every = list(state.addresses.provider_segments.values())
-    segments = list({segment.key: segment for segment in (*_named(state, adapters), *every)}.values())
+    segments = list({segment.key: segment for segment in (*named_by(state, adapters), *every)}.values())
     found: Held = {}
     for text in texts:
         address = ip_of(text.partition("/")[0], "providerAddresses", "InvalidPrivateIPAddressFormat")
@@ -177,31 +156,15 @@ def _replace(draft: Draft, ref: str, held: Held, asked: Held) -> None:
                     code="PrivateIPAddressInReservedRange",
                     target="providerAddresses",
                 )
+            _check_purpose(draft.state, ref, (scope, address), asked)
             hold_ip(draft, scope, address, Holder("server", ref))
 
 
-def _grant_missing(draft: Draft, ref: str, adapters: Iterable[Adapter], held: Held) -> list[str]:
-    """One address in each provider network named where the server has none. Subnets without ipPools grant nothing."""
-    by_network: dict[str, list[Segment]] = {}
-    for segment in _named(draft.state, adapters):
-        if segment.pools:
-            by_network.setdefault(segment.network, []).append(segment)
-    texts = []
-    for network, segments in by_network.items():
-        if any(scope[3:] == network for scope, _ in held):
-            continue
-        pools = [draft.state.addresses.pools[key] for segment in segments for key in segment.pools]
-        for pool in pools:
-            found = draft.grant(pool) if not pool.spec.drain else None
-            if found is not None:
-                scope = pool.spec.scope
-                lease = Lease(scope, found, ASSIGNED, (Holder("server", ref, "", True),))
-                draft.turn(None, lease, "granted")
-                texts.append(ip_text(int(scope[2]), found))
-                break
-        else:
-            raise PoolIsFull(
-                f"{ref} needs a provider address. {why_full(draft.state, pools, draft.now)}",
-                code="PAIpAddressExhausted",
-            )
-    return texts
+def _check_purpose(state: State, ref: str, place: tuple[str, int], asked: Held) -> None:
+    purpose = state.addresses.providers.get(ref.lower(), {}).get(place[0], {}).get(place[1])
+    if purpose:
+        raise AddressInUse(
+            f"{asked[place]} is held by {ref} for {purpose}: ask for another.",
+            code="PrivateIPAddressInUse",
+            target="providerAddresses",
+        )

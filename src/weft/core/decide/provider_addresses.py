@@ -1,0 +1,215 @@
+"""Which provider addresses a host has, by the policy of its provider network: granted before anything is placed on it.
+
+Called by core.decide.servers for what a host has for itself, by core.decide for what its virtual subnets have (policy
+perVirtualSubnet), which follows where interfaces are. A host's own addresses are held by the server without a domain;
+others name in `Holder.domain` what they are for, so that one host never has two for one purpose.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from weft.core.changes import ResourceChange
+from weft.core.commands import Decision
+from weft.core.decide.draft import Draft
+from weft.core.decide.granting import next_in
+from weft.core.decide.holding import release, take_granted
+from weft.core.index import interfaces_of, lower, servers_of
+from weft.core.pools import Pool, Segment
+from weft.core.state import State
+from weft.core.words import hold_text, ip_text, why_full
+from weft.model.errors import Invalid, PoolIsFull
+from weft.model.fabric import PER_HOST, PER_VIRTUAL_SUBNET, SEVERAL, ServerInterfaceProperties, ServerProperties
+from weft.model.leases import Holder, ip_scope
+from weft.model.resources import Resource
+
+Server = Resource[ServerProperties]
+Adapter = Resource[ServerInterfaceProperties]
+Place = tuple[str, int]
+"""Scope and address."""
+Held = dict[Place, str]
+"""Provider addresses, and their text."""
+
+MOST = 64
+"""Provider addresses of one host in one network with policy several."""
+
+_SAYING = ("servers", "logicalNetworks")
+"""Kinds that say the policy."""
+
+POLICIES = {"": "", "perhost": PER_HOST, "several": SEVERAL, "pervirtualsubnet": PER_VIRTUAL_SUBNET}
+
+
+def settled_policy(policy: str, count: int, default: str) -> str:
+    """A policy in its canonical spelling. Raises Invalid."""
+    found = POLICIES.get(policy.lower())
+    if found is None:
+        raise Invalid(
+            f"providerAddressPolicy is perHost, several or perVirtualSubnet, not '{policy}'.",
+            target="providerAddressPolicy",
+        )
+    if not 0 <= count <= MOST:
+        raise Invalid(f"providerAddressCount {count} is not in 0 to {MOST}.", target="providerAddressCount")
+    return found or default
+
+
+def policy_of(draft: Draft, server: ServerProperties, network: str) -> tuple[str, int]:
+    """(Policy, count) of a host in a provider network, by the network's reference: its own, else the network's."""
+    found = draft.get("logicalNetworks", network.rpartition("/")[2])
+    own = server.provider_address_policy
+    policy = own or (found.properties.provider_address_policy if found is not None else PER_HOST)
+    counted = found.properties.provider_address_count if found is not None else 1
+    return policy, (server.provider_address_count or counted) if policy == SEVERAL else 1
+
+
+def held_by(state: State, ref: str, server: Server | None) -> Held:
+    """A host's own, in the order in which the server lists them."""
+    scopes = state.addresses.providers.get(ref.lower(), {})
+    own = ((scope, a) for scope, addresses in scopes.items() for a, purpose in addresses.items() if not purpose)
+    held = {(scope, a): ip_text(int(scope[2]), a) for scope, a in own}
+    listed = server.properties.provider_addresses if server is not None else ()
+    return dict(sorted(held.items(), key=lambda one: listed.index(one[1])))
+
+
+def named_by(state: State, adapters: Iterable[Adapter]) -> list[Segment]:
+    """The provider subnets that adapters are on; without any, the only one there is; else none."""
+    keys = [ref.resource_ref.lower() for adapter in adapters for ref in adapter.properties.logical_subnets]
+    segments = state.addresses.provider_segments
+    named = [segments[key] for key in dict.fromkeys(keys) if key in segments]
+    return named or (list(segments.values()) if len(segments) == 1 else [])
+
+
+def grant_missing(draft: Draft, ref: str, server: ServerProperties, held: Held) -> list[str]:
+    """What the host lacks for itself in each provider network that it is on. Subnets without ipPools grant nothing.
+    Raises PoolIsFull (PAIpAddressExhausted)."""
+    by_network: dict[str, list[Segment]] = {}
+    for segment in named_by(draft.state, server.network_interfaces):
+        if segment.pools:
+            by_network.setdefault(segment.network, []).append(segment)
+    texts = []
+    for network, segments in by_network.items():
+        has = sum(scope[3:] == network for scope, _ in held)
+        for _ in range(policy_of(draft, server, network)[1] - has):
+            scope, address = take(draft, ref, segments, "")
+            texts.append(ip_text(int(scope[2]), address))
+    return texts
+
+
+def take(draft: Draft, ref: str, segments: Iterable[Segment], purpose: str) -> Place:
+    """Grant one provider address to a host: for itself, or for a purpose, by its key in lower case. Raises PoolIsFull
+    (PAIpAddressExhausted), naming the pools and who holds their addresses."""
+    pools = [draft.state.addresses.pools[key] for segment in segments for key in segment.pools]
+    for pool in pools:
+        found = next_in(draft, pool)
+        if found is not None:
+            take_granted(draft, pool.spec.scope, found, Holder("server", ref, purpose, True))
+            return pool.spec.scope, found
+    what = f" for {purpose}" if purpose else ""
+    raise PoolIsFull(
+        f"{ref} needs a provider address{what}. {why_full(draft.state, pools, draft.now)}{_who(draft.state, pools)}",
+        code="PAIpAddressExhausted",
+    )
+
+
+def follow(draft: Draft, decision: Decision) -> Decision:
+    """The decision with the provider addresses of hosts' virtual subnets: on hosts of policy perVirtualSubnet one for
+    each that has come, none for one whose last interface has gone. Raises PoolIsFull (PAIpAddressExhausted)."""
+    if not draft.state.index.by_subnet and not any(
+        isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
+    ):
+        return decision
+    for server_id in sorted(_touched(draft, decision)):
+        server: Server | None = draft.get("servers", server_id)
+        if server is not None:
+            _settle_subnets(draft, server)
+    changes = draft.changes()
+    return decision if changes == decision.changes else msgspec.structs.replace(decision, changes=changes)
+
+
+def _settle_subnets(draft: Draft, server: Server) -> None:
+    ref = f"/servers/{server.resource_id}"
+    wanted = dict(_subnets_on(draft, server))
+    held = {purpose: place for place, purpose in _for_purposes(draft.state, ref) if purpose in wanted}
+    for place, purpose in _for_purposes(draft.state, ref):
+        if purpose not in wanted:
+            release(draft, *place, ref, f"the last interface in {purpose} has left {ref}")
+    for purpose, segments in wanted.items():
+        if purpose not in held:
+            take(draft, ref, segments, purpose)
+
+
+def _touched(draft: Draft, decision: Decision) -> set[str]:
+    """Ids of the servers where interfaces may have come or gone."""
+    found: set[str] = set()
+    for change in decision.changes:
+        if not isinstance(change, ResourceChange):
+            continue
+        sides = [one for one in (change.before, change.after) if one is not None]
+        if change.kind == "virtualMachines":
+            found.update(server for machine in sides for server in servers_of(machine))
+        elif change.kind == "networkInterfaces":
+            machine = draft.state.machine_of(change.id)
+            found.update(servers_of(machine) if machine is not None else ())
+        elif change.kind == "servers":
+            found.add(change.id)
+        elif change.kind == "logicalNetworks":
+            found.update(_servers_on(draft.state, f"/logicalnetworks/{change.id}"))
+    return found
+
+
+def _servers_on(state: State, network: str) -> set[str]:
+    """Ids of the servers with an address of their own in a provider network."""
+    scopes = {ip_scope(network, version) for version in (4, 6)}
+    return {ref.rpartition("/")[2] for ref, held in state.addresses.providers.items() if scopes & held.keys()}
+
+
+def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segment]]]:
+    """Virtual subnets (L2 domains) with an interface on a host, each with the provider subnets to grant from."""
+    key = server.resource_id.lower()
+    ids = {machine.resource_id.lower() for machine in draft.state.machines_on(key)}
+    ids |= draft.changed("virtualMachines")
+    seen: set[str] = set()
+    for machine_id in sorted(ids):
+        machine = draft.get("virtualMachines", machine_id)
+        if machine is None or key not in servers_of(machine):
+            continue
+        for interface_id in interfaces_of(machine):
+            for segment in _segments_of(draft, interface_id):
+                if segment.virtual and segment.domain not in seen:
+                    seen.add(segment.domain)
+                    carriers = _carriers(draft, server, segment)
+                    if carriers:
+                        yield segment.domain, carriers
+
+
+def _segments_of(draft: Draft, interface_id: str) -> Iterator[Segment]:
+    interface = draft.get("networkInterfaces", interface_id)
+    for configuration in interface.properties.ip_configurations if interface is not None else ():
+        segment = draft.state.segment(lower(configuration.properties.subnet))
+        if segment is not None:
+            yield segment
+
+
+def _carriers(draft: Draft, server: Server, segment: Segment) -> list[Segment]:
+    """The provider subnets of a host that carry a virtual subnet, if it is to have an address of its own there."""
+    network = draft.get("virtualNetworks", segment.network.rpartition("/")[2])
+    logical = lower(network.properties.logical_network) if network is not None else ""
+    if policy_of(draft, server.properties, logical)[0] != PER_VIRTUAL_SUBNET:
+        return []
+    named = named_by(draft.state, server.properties.network_interfaces)
+    return [one for one in named if one.network == logical and one.pools]
+
+
+def _for_purposes(state: State, ref: str) -> list[tuple[Place, str]]:
+    """What a host holds besides its own, each with what it is for."""
+    scopes = state.addresses.providers.get(ref.lower(), {})
+    return [((scope, a), why) for scope, addresses in scopes.items() for a, why in addresses.items() if why]
+
+
+def _who(state: State, pools: Iterable[Pool]) -> str:
+    """One that holds an address of them, for people to begin with."""
+    for pool in pools:
+        offset = pool.taken.next_used()
+        lease = state.lease(pool.spec.scope, pool.spec.first + offset) if offset is not None else None
+        if lease is not None:
+            return f" {hold_text(state, lease, *lease.holders[:1])}."
+    return ""
