@@ -39,6 +39,10 @@ CHECKS = {
     "networkInterfaces": "6.11.6_networkInterfaces-GET-ALL-schema-v2.json",
     "networkInterfaces/n1/ipConfigurations/ip1": "6.11.7.1_networkInterfaces-ipConfigurations-GET-schema.json",
     "networkInterfaces/n1/ipConfigurations": "6.11.7.2_networkInterfaces-ipConfigurations-GET-ALL-schema.json",
+    "publicIPAddresses/out": "6.12.4_publicIPAddresses-GET-schema-v2.json",
+    "publicIPAddresses": "6.12.6_publicIPAddresses-GET-ALL-schema-v2.json",
+    "gatewayPools/forwarders": "6.3.2_GatewayPools-GET-schema.json",
+    "gatewayPools": "6.3.3_GatewayPools-GET-ALL-schema.json",
     "virtualNetworkManager/configuration": "6.17.4_virtualNetworkManager-GET-schema-v2.json",
 }
 
@@ -54,6 +58,12 @@ async def filled(fabric: Api) -> Api:
         ),
     )
     await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
+    pool = {"resourceId": "p", "properties": {"startIpAddress": "203.0.113.10", "endIpAddress": "203.0.113.20"}}
+    public = {"addressPrefix": "203.0.113.0/24", "isPublic": True, "ipPools": [pool]}
+    await fabric.made(f"{N}/logicalNetworks/internet", {"subnets": [{"resourceId": "public", "properties": public}]})
+    await fabric.made(f"{N}/publicIPAddresses/out", {})
+    outside = {"publicIPAddresses": [{"resourceRef": "/publicIPAddresses/out"}]}
+    await fabric.made(f"{N}/gatewayPools/forwarders", {"type": "forwarding", "ipConfiguration": outside})
     network = {**PROVIDER_NETWORK, "virtualNetworks": []}
     assert (await fabric.put(f"{N}/logicalNetworks/hnvpa", network)).status_code == 200
     assert (
