@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 
 import msgspec
 import pytest
@@ -26,6 +27,7 @@ from weft.agent.hypervisors import (
     HypervisorFailure,
     Migrate,
     Prepare,
+    Reconnect,
     Remove,
     Save,
     SetMacs,
@@ -325,6 +327,35 @@ async def test_a_machine_is_taken_off_the_network_while_it_runs(world):
     with world.connected("host1") as connection:
         assert connection.lookupByName("web").XMLDesc(0).count("<link state='down'/>") == 2
     assert await power(world, "host1") == "Running"
+
+
+def link(world, at, state):
+    """Another hand pulls or plugs a cable, as virsh domif-setlink does."""
+    with world.connected("host1") as connection:
+        domain = connection.lookupByName("web")
+        interface = re.findall(r"<interface.*?</interface>", domain.XMLDesc(0), re.DOTALL)[at]
+        interface = re.sub(r"<link state='\w+'/>", "", interface)
+        domain.updateDeviceFlags(interface.replace("</interface>", f"<link state='{state}'/></interface>"), 1)
+
+
+async def test_what_was_disconnected_comes_back_and_what_another_hand_pulled_does_not(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    own = (await state(world)).id
+    link(world, 0, "down")
+    await do(world, "host1", Reconnect(own))
+    assert [one.switch for one in (await state(world)).adapters] == ["", "br-int"]
+    await do(world, "host1", Disconnect(own))
+    world.hypervisors["host1"] = world.driver("host1")  # an agent that starts afresh knows whose work it is
+    mine = await state(world)
+    assert (mine.isolated, [one.switch for one in mine.adapters]) == (True, ["", ""])
+    await do(world, "host1", Reconnect(own), Reconnect(own))
+    mine = await state(world)
+    assert (mine.isolated, [one.switch for one in mine.adapters]) == (False, ["", "br-int"])
+    await do(world, "host1", Disconnect(own), Stop("web"))
+    assert not (await state(world)).isolated, "its next start begins with all cables"
+    await do(world, "host1", Reconnect(own), START)
+    mine = await state(world)
+    assert (mine.isolated, [one.switch for one in mine.adapters]) == (False, ["br-int", "br-int"])
 
 
 async def test_what_libvirt_has_not_is_refused(world):

@@ -348,6 +348,13 @@ async def test_story_0_c5_the_newcomer_of_a_pair_is_isolated_where_its_server_sa
 
     await desk.eventually(isolated)
     await says(desk, "web1", powerState="Running")
+    await desk.act("web1", "stop")
+
+    async def back() -> bool:
+        copy = desk.center.hypervisors["host2"].strangers["id-of-copy"]
+        return (copy.power, bool(copy.adapters[0].switch)) == ("Off" if policy == "stop" else "Running", True)
+
+    await desk.eventually(back)
 
 
 async def test_story_x2_a_machine_deleted_outside_keeps_its_addresses_inactive(desk: Desk) -> None:

@@ -94,6 +94,12 @@ async def test_0_c5_a_twin_that_another_hand_starts_is_isolated(
 
     await desk.eventually(isolated)
     assert desk.vm("web1").state == "Running"
+    await desk.act("web1", "stop")
+
+    async def back() -> bool:
+        return (copy.state, copy.nics[0].switch) == (state, "Virtual Switch")
+
+    await desk.eventually(back)
 
 
 async def test_0_2_a_role_that_failed_over_is_followed_and_keeps_its_mac(desk: HyperVDesk) -> None:

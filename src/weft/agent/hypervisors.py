@@ -118,7 +118,15 @@ class Announce(msgspec.Struct, frozen=True):
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """Take a machine, ours or not, off the network while it runs: it has an address that another runs with."""
+    """Take a machine, ours or not, off the network while it runs: it has an address that another runs with. Which
+    adapters that were is kept with the machine, and MachineState.isolated says so."""
+
+    id: str
+
+
+class Reconnect(msgspec.Struct, frozen=True):
+    """Put back on the network what Disconnect took from it, and nothing that another hand took: nobody else runs with
+    the address any more."""
 
     id: str
 
@@ -151,6 +159,7 @@ Verb = (
     | CarryOut
     | Announce
     | Disconnect
+    | Reconnect
     | SetRange
     | Blank
 )
@@ -159,7 +168,7 @@ Verb = (
 def subject(verb: Verb) -> str:
     """The machine that a verb is about: its resource id, or the hypervisor's id where it has none; empty for a verb
     about the host."""
-    if isinstance(verb, Disconnect | Blank):
+    if isinstance(verb, Disconnect | Reconnect | Blank):
         return verb.id
     if isinstance(verb, SetRange):
         return ""

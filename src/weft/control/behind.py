@@ -22,7 +22,9 @@ from weft.core.behind import arrival, host_notes, machine_notes
 from weft.core.changes import Commit, LeaseChange, ResourceChange
 from weft.core.commands import Actor, Command, Seen
 from weft.core.conflicts import Conflict
+from weft.core.decide.places import mac_of
 from weft.core.findings import port_ref
+from weft.core.guest_adapters import interfaces_of
 from weft.core.host_facts import NoteMachine, NoteMacs
 from weft.core.kin import kin_of
 from weft.core.notable import present
@@ -136,6 +138,11 @@ class Behind:
                 self._looks[server].doubt(machine.resource_id)
                 self._looks[server].doubt(identity.id if identity is not None else "")
             self._look_again(server)
+            if change.kind == VIRTUAL_MACHINES.name:
+                # it uses its addresses now, or does not any more: that concerns who has them elsewhere
+                for mac in map(mac_of, interfaces_of(self._state, machine)):
+                    for other in self._watched.get(mac, ()) if mac is not None else ():
+                        self._heard(other)
 
     def _look_again(self, server: str) -> None:
         if server and self._publisher.session(server) is not None:
@@ -172,9 +179,12 @@ class Behind:
         named = self._named(server, facts)
         shown = {one.mac for one in facts.seen if not one.learnt} if strangers else set()
         found: list[Seen] = []
-        for adapter, name, runs in strangers:
+        for adapter, name, told in strangers:
+            runs = told.power == "Running"
             idle = not runs and self._is_held_by_ours(adapter.mac)
-            if adapter.switch and adapter.mac not in shown and not idle:
+            # what was isolated has its address still, and its place behind who had it before
+            linked = adapter.switch or told.isolated
+            if linked and adapter.mac not in shown and not idle:
                 found.append(Seen(adapter.mac, name, adapter.switch, off=not runs))
         return (*named, *found) if found else named
 
@@ -191,14 +201,14 @@ class Behind:
         self._shown[server] = (facts.seen, names, named)
         return named
 
-    def _strangers(self, server: str, facts: Facts) -> Iterator[tuple[AdapterState, str, bool]]:
-        """Adapters with an address of machines that are not ours here, what they are called, and whether they run."""
+    def _strangers(self, server: str, facts: Facts) -> Iterator[tuple[AdapterState, str, MachineState]]:
+        """Adapters with an address of machines that are not ours here, what they are called, and the machines."""
         others = (self._told(server, said) for said in self._unsettled(server, facts))
         for told in (one for one in others if one is not None and one.role == STRANGER):
             for at, adapter in enumerate(told.machine.adapters):
                 if adapter.mac:
                     ref = port_ref(self._publisher.spelled(server), told.machine, at)
-                    yield adapter, ref.rpartition("/")[2], told.machine.power == "Running"
+                    yield adapter, ref.rpartition("/")[2], told.machine
 
     def _is_held_by_ours(self, mac: int) -> bool:
         return any(one.kind == "networkInterface" for one in present(self._state.lease(MAC_SCOPE, mac)))
@@ -229,7 +239,7 @@ class Behind:
             elif told.role == ELSEWHERE and told.machine.clustered and told.machine.power == "Running":
                 # that its own host does not answer may be heard later than this
                 self._heard(server)
-            elif told.role == OURS and told.machine.id:
+            elif told.role == OURS and told.machine.id and not told.machine.isolated:
                 # before anything is awaited: what a commit changes from here on it takes out again
                 look.settle(said)
         await asyncio.gather(*work)
@@ -237,7 +247,7 @@ class Behind:
         isolate = newcomers(self._state, self._publisher, server, open_)
         if isolate != session.isolated and session.say(isolate):
             session.isolated = isolate
-            log.warning("%s: to be isolated: %s", server, isolate.machines)
+            log.warning("%s: to be isolated, or let back: %s", server, isolate.machines)
 
     def _note(self, server: str, open_: list[Told]) -> None:
         """What is still to be said after the ledger has followed where it could."""

@@ -18,7 +18,7 @@ from weft.core.kin import kin_of
 from weft.core.notable import present
 from weft.core.policy_places import server_of
 from weft.core.state import State
-from weft.core.strangers import REPORT, twin_policy_of
+from weft.core.strangers import RECONNECT, REPORT, twin_policy_of
 from weft.model.errors import Conflict, Refusal
 from weft.model.hypervisor import MachineState
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -85,12 +85,19 @@ class Twins:
 
 
 def newcomers(state: State, publisher: Publisher, server: str, told: Iterable[Told]) -> Isolate:
-    """What the agent of a server is to isolate, by its policy."""
+    """What the agent of a server is to isolate, by its policy, and what to let back."""
     policy = twin_policy_of(state, server)
-    if policy == REPORT:
-        return Isolate()
-    found = [one.machine.id for one in told if one.machine.power == "Running" and _is_newcomer(state, publisher, one)]
-    return Isolate(tuple(sorted((own, policy) for own in found)))
+    orders = ((one.machine.id, _order(state, publisher, policy, one)) for one in told)
+    return Isolate(tuple(sorted((own, order) for own, order in orders if order)))
+
+
+def _order(state: State, publisher: Publisher, policy: str, told: Told) -> str:
+    """What the agent is to do about a machine; empty for nothing. One that it took off the network before, and that is
+    no newcomer beside anybody now, comes back to it."""
+    running = told.machine.power == "Running"
+    if policy != REPORT and running and _is_newcomer(state, publisher, told):
+        return policy
+    return RECONNECT if told.machine.isolated else ""
 
 
 def _is_newcomer(state: State, publisher: Publisher, told: Told) -> bool:
@@ -101,7 +108,7 @@ def _is_newcomer(state: State, publisher: Publisher, told: Told) -> bool:
     return any(
         _precedes(state, told, at, holder)
         for at, adapter in enumerate(told.machine.adapters)
-        if adapter.mac and adapter.switch
+        if adapter.mac and (adapter.switch or told.machine.isolated)
         for holder, _ in users_of(state, adapter.mac, "", told.server)
     )
 

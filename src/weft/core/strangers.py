@@ -9,6 +9,8 @@ from weft.model.values import mac_dashes
 from weft.model.workload import HypervisorIdentity
 
 REPORT, DISCONNECT, STOP, PIN = "report", "disconnect", "stop", "pin"
+RECONNECT = "reconnect"
+"""What becomes of a machine that was disconnected, when its twin has gone."""
 
 
 def twin_policy_of(state: State, server: str) -> str:

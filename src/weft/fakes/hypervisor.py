@@ -17,6 +17,7 @@ from weft.agent.hypervisors import (
     HypervisorFailure,
     Migrate,
     Prepare,
+    Reconnect,
     Remove,
     Save,
     SetMacs,
@@ -25,6 +26,7 @@ from weft.agent.hypervisors import (
     Verb,
 )
 from weft.fakes import packet as p
+from weft.fakes.cables import Cables
 from weft.fakes.guest import Adapter, adapter_of, is_echo_reply, resolved
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, ProviderNetwork
@@ -63,6 +65,8 @@ class Guest:
         self.adapters: tuple[Adapter, ...] = ()
         self.silent = False
         self.saved = False
+        self.isolated = False
+        """Its ports were unplugged by us."""
         self.checkpoints: list[Checkpoint] = []
         self.exports: list[str] = []
 
@@ -169,6 +173,7 @@ class FakeHypervisor:
         self.failing: dict[str, str] = {}
         self.draws: list[Mac] = []
         self.shelf = Shelf()
+        self._cables = Cables()
         self.boot = ""
         """Empty: it tells no boots, and whatever differs from a record is made as that says."""
         self.dynamic_range: tuple[int, int] | None = None
@@ -191,8 +196,9 @@ class FakeHypervisor:
             power,
             id=f"{ID_OF}{guest.name}",
             name=guest.name,
-            adapters=adapter_states(guest.adapters),
+            adapters=adapter_states(guest.adapters, "" if guest.isolated else "br-int"),
             checkpoints=tuple(one.state for one in guest.checkpoints),
+            isolated=guest.isolated,
         )
 
     async def carry_out(self, verb: Verb) -> None:
@@ -206,11 +212,16 @@ class FakeHypervisor:
         self.changed()
 
     def _do(self, verb: Verb) -> None:
-        if isinstance(verb, Stop | Disconnect | SetMacs) and verb.id in self.strangers:
-            self.strangers[verb.id] = _changed(self.strangers[verb.id], verb)
-        elif isinstance(verb, Disconnect):
-            for adapter in self._guest(verb.id.removeprefix(ID_OF)).adapters:
-                self._switch.unplug(adapter.name)
+        if isinstance(verb, Stop | Disconnect | Reconnect | SetMacs) and verb.id in self.strangers:
+            self.strangers[verb.id] = self._cables.changed(self.strangers[verb.id], verb)
+        elif isinstance(verb, Disconnect | Reconnect):
+            guest = self._guest(verb.id.removeprefix(ID_OF))
+            guest.isolated = isinstance(verb, Disconnect)
+            for adapter in guest.adapters:
+                if guest.isolated:
+                    self._switch.unplug(adapter.name)
+                else:
+                    self._switch.plug(adapter.name, adapter.instance_id, adapter.mac)
         else:
             self._do_ours(verb)
 
@@ -343,7 +354,7 @@ class FakeHypervisor:
         if running is not None and running.host not in ("", self.host):
             raise HypervisorFailure(f"{name} already runs on {running.host}")
         guest = self._prepare(name, tuple(adapter_of(port, verb.subnets) for port in verb.ports))
-        guest.host, guest.saved = self.host, False
+        guest.host, guest.saved, guest.isolated = self.host, False, False
 
     def _migrate(self, machine: str, server: str) -> None:
         guest = self._guest(machine)
@@ -372,17 +383,3 @@ class FakeHypervisor:
             self._switch.unplug(adapter.name)
         if not guest.prepared:
             del self._datacenter.guests[machine]
-
-
-def _changed(state: MachineState, verb: Stop | Disconnect | SetMacs) -> MachineState:
-    """What comes of a verb for a machine that Weft did not make."""
-    if isinstance(verb, Stop):
-        return msgspec.structs.replace(state, power="Off")
-    if isinstance(verb, Disconnect):
-        adapters = [msgspec.structs.replace(one, switch="") for one in state.adapters]
-    else:
-        adapters = [
-            msgspec.structs.replace(one, mac=port.mac, instance_id=port.instance_id, dynamic=False)
-            for one, port in zip(state.adapters, verb.ports, strict=True)
-        ]
-    return msgspec.structs.replace(state, adapters=tuple(adapters))

@@ -27,8 +27,8 @@ class Checkpoint:
         return CheckpointState(self.id, self.name, adapter_states(self.adapters), self.running)
 
 
-def adapter_states(adapters: Iterable[Adapter]) -> tuple[AdapterState, ...]:
-    return tuple(AdapterState(one.mac, one.instance_id, id=one.name, name=one.name) for one in adapters)
+def adapter_states(adapters: Iterable[Adapter], switch: str = "") -> tuple[AdapterState, ...]:
+    return tuple(AdapterState(one.mac, one.instance_id, id=one.name, name=one.name, switch=switch) for one in adapters)
 
 
 def with_macs(adapters: Iterable[Adapter], macs: Mapping[InstanceId, Mac]) -> tuple[Adapter, ...]:

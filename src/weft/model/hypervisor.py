@@ -61,6 +61,9 @@ class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """It is a role of a failover cluster, which may bring it up on another host by itself."""
     held: bool = False
     """It is Off but exists already, paused with its ports, for its start."""
+    isolated: bool = False
+    """Weft took adapters of it off the network (weft.agent.hypervisors.Disconnect) and has not put them back. Those
+    that somebody else disconnected do not count."""
 
 
 class HypervisorState(msgspec.Struct, frozen=True, gc=False, array_like=True):

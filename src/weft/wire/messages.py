@@ -186,10 +186,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):
     """Controller to agent: all machines that are to be taken from the network or stopped while they run, since another
-    runs lawfully with an address of theirs."""
+    runs lawfully with an address of theirs, and those taken from it before that may come back, since none does."""
 
     machines: tuple[tuple[str, str], ...] = ()
-    """(the hypervisor's id, disconnect or stop)."""
+    """(the hypervisor's id; disconnect, stop or reconnect)."""
 
 
 class Insist(msgspec.Struct, frozen=True, array_like=True, tag="insist"):

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.unit.agent.test_machines import machine, world
-from weft.agent.hypervisors import Disconnect, HypervisorFailure, Stop
+from weft.agent.hypervisors import Disconnect, HypervisorFailure, Reconnect, Stop
 from weft.agent.isolation import isolating
 from weft.agent.machines import host_verbs, known, names, verb_for
 from weft.agent.verbs import Verbs
@@ -24,6 +24,17 @@ def test_only_what_was_ordered_and_runs_is_stopped_or_taken_off_the_network():
     orders = dict.fromkeys(("s1", "s4", "o1"), "stop") | {"s3": "disconnect", "o2": "disconnect"}
     found = isolating(told, {"o1": "web1", "o2": "web2"}, orders)
     assert found == {":s1": Stop("", "s1"), "web1": Stop("web1", "o1"), "web2": Disconnect("o2")}
+
+
+def test_what_was_isolated_comes_back_when_it_is_said_and_nothing_else():
+    told = (
+        MachineState("", "Running", id="s1", adapters=(AdapterState(7),), isolated=True),
+        MachineState("", "Running", id="s2", adapters=(AdapterState(7),)),
+        MachineState("web1", "Off", id="o1", adapters=(AdapterState(7),), isolated=True),
+        MachineState("", "Running", id="s3", adapters=(AdapterState(7),), isolated=True),
+    )
+    found = isolating(told, {"o1": "web1"}, dict.fromkeys(("s1", "s2", "o1"), "reconnect") | {"s3": "disconnect"})
+    assert found == {":s1": Reconnect("s1"), "web1": Reconnect("o1")}
 
 
 def test_an_order_goes_before_what_another_hand_did():

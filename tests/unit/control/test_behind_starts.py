@@ -102,6 +102,34 @@ async def test_a_newcomer_beside_a_lawful_user_is_isolated_by_policy(
     assert p(controller).power_state == "Running"
 
 
+async def test_what_was_disconnected_is_let_back_when_the_other_has_gone(controller: Controller, rack: Rack) -> None:
+    await run(controller)
+    host = rack.hosts["host2"]
+    await controller.submit(put("servers", "host2", ServerProperties(twin_policy="disconnect")), ANN)
+    adapters = (AdapterState(mac_of(controller), switch="s"),)
+    host.states["s1"] = MachineState("", "Running", name="pc", adapters=adapters)
+    await until(lambda: host.words[-1:] == [Isolate((("s1", "disconnect"),))])
+    pulled = (AdapterState(mac_of(controller)),)
+    host.states["s1"] = MachineState("", "Running", name="pc", adapters=pulled, isolated=True)
+    await quiet(controller)
+    assert host.words[-1:] == [Isolate((("s1", "disconnect"),))], "its twin runs"
+    assert [kind for kind, _, _ in found(controller)] == ["foreign"], "it is a conflict still"
+    await controller.machines.stop("a", ANN)
+    await until(lambda: host.words[-1:] == [Isolate((("s1", "reconnect"),))])
+    await quiet(controller)
+    assert host.words[-1:] == [Isolate((("s1", "reconnect"),))], "until it is done"
+    host.states["s1"] = MachineState("", "Running", name="pc", adapters=adapters)
+    await until(lambda: host.words[-1:] == [Isolate()])
+
+
+async def test_what_a_person_disconnected_is_left(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host2"]
+    await controller.submit(put("servers", "host2", ServerProperties(twin_policy="disconnect")), ANN)
+    host.states["s1"] = MachineState("", "Running", name="pc", adapters=(AdapterState(mac_of(controller)),))
+    await quiet(controller)
+    assert not host.words
+
+
 async def test_of_two_strangers_the_later_one_is_isolated(controller: Controller, rack: Rack) -> None:
     one, two = rack.hosts["host1"], rack.hosts["host2"]
     for name in ("host1", "host2"):

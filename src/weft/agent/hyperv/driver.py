@@ -23,6 +23,7 @@ from weft.agent.hypervisors import (
     HypervisorFailure,
     Migrate,
     Prepare,
+    Reconnect,
     Remove,
     Save,
     SetMacs,
@@ -144,8 +145,9 @@ class HyperVDriver:
                 await self._remove(verb)
             case CarryOut() | Announce():
                 await self._once(verb)
-            case Disconnect(own):
-                await self._do(verb, ports_scripts.DISCONNECT, {"id": own})
+            case Disconnect(own) | Reconnect(own):
+                script = ports_scripts.DISCONNECT if isinstance(verb, Disconnect) else ports_scripts.RECONNECT
+                await self._do(verb, script, ports_scripts.cables_argument(own))
             case Blank(own, checkpoint):
                 which = {"id": own, "name": "", "checkpoint": checkpoint}
                 await self._do(verb, checkpoints.BLANK_CHECKPOINT, which)

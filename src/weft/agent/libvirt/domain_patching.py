@@ -5,7 +5,8 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from weft.agent.libvirt.mark import Mark, put_mark
+from weft.agent.libvirt.domain_reading import is_unplugged
+from weft.agent.libvirt.mark import Mark, isolated_of, put_mark
 from weft.model.records import PortBinding
 from weft.model.values import InstanceId, Mac, mac_colons
 
@@ -138,19 +139,29 @@ def unmarked(xml: str) -> str:
     return ET.tostring(domain, encoding="unicode")
 
 
-def link_down(xml: str) -> list[str]:
-    """The adapters of a domain, each as a document of its own with its link down."""
+def plugged_in(xml: str) -> list[tuple[str, str]]:
+    """The adapters of a domain whose link is up: MAC address, and a document of its own with its link down."""
+    return _turned(xml, "up", "down")
+
+
+def unplugged(xml: str) -> list[tuple[str, str]]:
+    """Those whose link is down, with it up."""
+    return _turned(xml, "down", "up")
+
+
+def isolated(xml: str) -> frozenset[str]:
+    """MAC addresses of the adapters that we have unplugged, by the domain's metadata."""
+    return isolated_of(ET.fromstring(xml))
+
+
+def _turned(xml: str, before: str, after: str) -> list[tuple[str, str]]:
     found = []
     for interface in ET.fromstring(xml).findall("devices/interface"):
-        _child(interface, "link").set("state", "down")
-        found.append(ET.tostring(interface, encoding="unicode"))
+        if ("down" if is_unplugged(interface) else "up") == before:
+            _child(interface, "link").set("state", after)
+            document = ET.tostring(interface, encoding="unicode")
+            found.append((_child(interface, "mac").get("address", ""), document))
     return found
-
-
-def links_up(xml: str) -> int:
-    """How many adapters of a domain have their link up."""
-    links = [interface.find("link") for interface in ET.fromstring(xml).findall("devices/interface")]
-    return sum(link is None or link.get("state") != "down" for link in links)
 
 
 def _paired(domain: ET.Element, ports: Sequence[PortBinding]) -> list[tuple[ET.Element, PortBinding]]:

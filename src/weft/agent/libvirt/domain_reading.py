@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from weft.agent.libvirt.mark import KeptSnapshot, Mark, luggage_of, mark_of, run_of
+from weft.agent.libvirt.mark import KeptSnapshot, Mark, isolated_of, luggage_of, mark_of, run_of
 from weft.model.errors import InvalidMacAddress
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.values import InstanceId, parse_mac
@@ -38,6 +38,8 @@ class DomainState(msgspec.Struct, frozen=True):
     """HELD or RAN of mark.py."""
     luggage: tuple[KeptSnapshot, ...] = ()
     """Snapshots that came along and that libvirt has not been told yet."""
+    isolated: bool = False
+    """Disconnect has unplugged adapters of it."""
 
     @property
     def machine(self) -> str:
@@ -110,6 +112,7 @@ def _domain(domain: ET.Element) -> DomainState:
         tuple(_disks(domain)),
         run_of(domain),
         luggage_of(domain),
+        bool(isolated_of(domain)),
     )
 
 
@@ -118,7 +121,8 @@ def _adapters(domain: ET.Element) -> tuple[AdapterState, ...]:
 
 
 def _adapter(interface: ET.Element) -> AdapterState:
-    """Never dynamic: libvirt draws an address once, when the domain is defined, and writes it down."""
+    """Never dynamic: libvirt draws an address once, when the domain is defined, and writes it down. One whose link is
+    down is connected to nothing."""
     address, source = interface.find("mac"), interface.find("source")
     port = interface.find("virtualport/parameters")
     bridge = source.get("bridge") or source.get("network") or source.get("dev") or "" if source is not None else ""
@@ -128,8 +132,13 @@ def _adapter(interface: ET.Element) -> AdapterState:
         InstanceId(port.get("interfaceid", "").lower() if port is not None else ""),
         id=alias.get("name", "") if alias is not None else "",
         name=target.get("dev", "") if target is not None else "",
-        switch=bridge,
+        switch="" if is_unplugged(interface) else bridge,
     )
+
+
+def is_unplugged(interface: ET.Element) -> bool:
+    link = interface.find("link")
+    return link is not None and link.get("state") == "down"
 
 
 def _mac(text: str) -> int:

@@ -21,6 +21,7 @@ from weft.agent.hypervisors import (
     HypervisorFailure,
     Migrate,
     Prepare,
+    Reconnect,
     Remove,
     Save,
     SetMacs,
@@ -193,6 +194,8 @@ def _carry_out_rarely(host: Host, verb: Verb) -> None:
     match verb:
         case Disconnect():
             running.disconnect(host, verb)
+        case Reconnect():
+            running.reconnect(host, verb)
         case CarryOut():
             errands.carry_out(host, verb)
         case Announce():

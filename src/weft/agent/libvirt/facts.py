@@ -58,6 +58,7 @@ def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
         adapters=read.adapters,
         checkpoints=checkpoints,
         held=held,
+        isolated=read.isolated and bool(domain.isActive()),
     )
     return host.lives.tell(state)
 

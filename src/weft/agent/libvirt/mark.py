@@ -7,7 +7,8 @@
 It counts only where `uuid` is the domain's own: virt-clone, exports and imports copy metadata along. The disks are
 those that Define makes, and the only files that Remove takes away. The metadata of a domain's present life say with a
 second element, `<run state="held"/>` or `"ran"`, whether Prepare holds it or Start has resumed it: so a paused domain
-that never ran yet is told from one that somebody paused.
+that never ran yet is told from one that somebody paused; and with a third, `<isolated><adapter mac="..."/></isolated>`,
+which of its adapters Disconnect has unplugged.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,9 @@ ERRAND_NAMESPACE = "urn:weft:errand"
 _ERRAND = f"{{{ERRAND_NAMESPACE}}}errand"
 LUGGAGE_NAMESPACE = "urn:weft:snapshots"
 _LUGGAGE, _KEPT = f"{{{LUGGAGE_NAMESPACE}}}snapshots", f"{{{LUGGAGE_NAMESPACE}}}snapshot"
+ISOLATED_NAMESPACE = "urn:weft:isolated"
+_ISOLATED, _UNPLUGGED = f"{{{ISOLATED_NAMESPACE}}}isolated", f"{{{ISOLATED_NAMESPACE}}}adapter"
+ET.register_namespace("weftisolated", ISOLATED_NAMESPACE)
 ET.register_namespace("weftsnapshots", LUGGAGE_NAMESPACE)
 ET.register_namespace(PREFIX, NAMESPACE)
 ET.register_namespace("wefterrand", ERRAND_NAMESPACE)
@@ -79,6 +83,19 @@ def errand_element(number: int) -> str:
     return f'<errand number="{number}"/>'
 
 
+def isolated_of(domain: ET.Element) -> frozenset[str]:
+    """MAC addresses, as libvirt writes them, of the adapters that Disconnect has unplugged."""
+    return frozenset(one.get("mac", "") for one in domain.iterfind(f"metadata/{_ISOLATED}/{_UNPLUGGED}"))
+
+
+def isolated_element(macs: Iterable[str]) -> str:
+    """As virDomainSetMetadata takes it."""
+    made = ET.Element("isolated")
+    for mac in sorted(macs):
+        ET.SubElement(made, "adapter", mac=mac)
+    return ET.tostring(made, encoding="unicode")
+
+
 class KeptSnapshot(msgspec.Struct, frozen=True):
     """What libvirt knows of a snapshot."""
 
@@ -109,6 +126,7 @@ def put_mark(domain: ET.Element, mark: Mark | None) -> None:
     _take(metadata, metadata.findall(_RUN))
     _take(metadata, metadata.findall(_LUGGAGE))
     _take(metadata, metadata.findall(_ERRAND))
+    _take(metadata, metadata.findall(_ISOLATED))
     if mark is not None:
         metadata.append(mark.element())
 

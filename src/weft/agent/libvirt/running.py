@@ -1,20 +1,20 @@
-"""Prepare, Start, Stop, Save and Disconnect: what has to do with a machine's power.
+"""Prepare, Start, Stop, Save, Disconnect and Reconnect: what has to do with a machine's power.
 
 Called by driver.py, in a thread. Raises HypervisorFailure or libvirtError.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import libvirt
 
-from weft.agent.hypervisors import Define, Disconnect, HypervisorFailure, Prepare, Save, Start, Stop
+from weft.agent.hypervisors import Define, Disconnect, HypervisorFailure, Prepare, Reconnect, Save, Start, Stop
 from weft.agent.libvirt import disks
 from weft.agent.libvirt.definitions import define, give_ports
-from weft.agent.libvirt.domain_patching import link_down, links_up, read_mtus, with_mtu
+from weft.agent.libvirt.domain_patching import isolated, plugged_in, read_mtus, unplugged, with_mtu
 from weft.agent.libvirt.host import Host, config_of, state_of, xml_of
-from weft.agent.libvirt.mark import HELD, PREFIX, RAN, RUN_NAMESPACE, run_element
+from weft.agent.libvirt.mark import HELD, ISOLATED_NAMESPACE, PREFIX, RAN, RUN_NAMESPACE, isolated_element, run_element
 from weft.agent.libvirt.power import OFF, RUNNING, SAVED, is_held, power_of
 from weft.model.records import Machine, PortBinding
 
@@ -105,14 +105,43 @@ def save(host: Host, verb: Save) -> None:
 
 
 def disconnect(host: Host, verb: Disconnect) -> None:
-    """Its cables are pulled, so to speak, until it is started anew."""
+    """Its cables are pulled, so to speak, until Reconnect or its next start. One that is pulled already is another
+    hand's."""
     domain = host.need("", verb.id)
     if not domain.isActive():
         return
-    for interface in link_down(xml_of(domain)):
-        domain.updateDeviceFlags(interface, libvirt.VIR_DOMAIN_AFFECT_LIVE)
-    if connected := links_up(xml_of(domain)):
-        raise HypervisorFailure(f"read back {connected} of its adapters are connected still")
+    xml = xml_of(domain)
+    if pulled := plugged_in(xml):
+        # first, so that none is ever unplugged of which nobody knows whose work that is
+        _note_isolated(domain, isolated_element({*isolated(xml), *(mac for mac, _ in pulled)}))
+    _update(domain, [adapter for _, adapter in pulled])
+    if left := plugged_in(xml_of(domain)):
+        raise HypervisorFailure(f"read back {len(left)} of its adapters are connected still")
+
+
+def reconnect(host: Host, verb: Reconnect) -> None:
+    """The cables that Disconnect pulled are plugged in again."""
+    domain = host.need("", verb.id)
+    if not domain.isActive():
+        return
+    xml = xml_of(domain)
+    ours = isolated(xml)
+    _update(domain, [adapter for mac, adapter in unplugged(xml) if mac in ours])
+    if left := [mac for mac, _ in unplugged(xml_of(domain)) if mac in ours]:
+        raise HypervisorFailure(f"read back {len(left)} of its adapters are disconnected still")
+    if ours:
+        _note_isolated(domain, None)
+
+
+def _update(domain: Any, adapters: Iterable[str]) -> None:
+    for adapter in adapters:
+        domain.updateDeviceFlags(adapter, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def _note_isolated(domain: Any, element: str | None) -> None:
+    """In the metadata of its present life."""
+    kind, live = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_LIVE
+    domain.setMetadata(kind, element, f"{PREFIX}isolated", ISOLATED_NAMESPACE, live)
 
 
 def _expect(host: Host, domain: Any, power: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from weft.core.hyperv.machines_leavings import CLAIMS, Begun, Leaving, leavings
-from weft.core.hyperv.machines_notes import marked
+from weft.core.hyperv.machines_notes import is_isolated, marked
 from weft.core.hyperv.machines_ports import ADAPTERS
 from weft.core.hyperv.script import PROLOGUE, Script
 from weft.model.hypervisor import AdapterState, CheckpointState, HypervisorState, MachineState
@@ -246,6 +246,7 @@ _Told = Mapping[str, list[Mapping[str, Any]]]
 
 def _machine_state(answer: Mapping[str, Any], adapters: _Told, checkpoints: _Told) -> MachineState:
     own = _id(answer["id"])
+    connected = _adapters(adapters.get(own, []))
     kept = ({**one, "adapters": adapters.get(_id(one["id"]), [])} for one in checkpoints.get(own, []))
     return MachineState(
         marked(str(answer["notes"] or ""), own),
@@ -253,9 +254,10 @@ def _machine_state(answer: Mapping[str, Any], adapters: _Told, checkpoints: _Tol
         migrating=str(answer["status"]) == "MigratingVirtualMachine",
         id=own,
         name=answer["name"],
-        adapters=_adapters(adapters.get(own, [])),
+        adapters=connected,
         checkpoints=tuple(map(checkpoint_state, kept)),
         clustered=bool(answer["clustered"]),
+        isolated=is_isolated(str(answer["notes"] or ""), [one.id for one in connected]),
     )
 
 

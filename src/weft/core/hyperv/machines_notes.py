@@ -1,10 +1,14 @@
 """What our lines in a machine's notes say. Pure.
 
 Our mark is `weft: NAME VMID`: notes are copied with machines, so it counts only where it names the machine's own id.
-What was made for it stands in further lines, `weft disk: PATH`.
+What was made for it stands in further lines, `weft disk: PATH`. What was taken off the network, since another ran with
+its address, is `weft disconnected: ADAPTER SWITCH`, and counts where the adapter is the machine's own.
 """
 
+from collections.abc import Collection
+
 MARK, DEFINING, DISK, RESTORING = "weft: ", "weft defining: ", "weft disk: ", "weft restoring: "
+UNPLUGGED = "weft disconnected: "
 """Beginnings of our lines; DEFINING instead of MARK until the machine is whole."""
 
 
@@ -31,6 +35,13 @@ def announced(notes: str, number: int) -> str:
 
 def is_announced(notes: str, number: int) -> bool:
     return f"{RESTORING}{number}" in _lines(notes)
+
+
+def is_isolated(notes: str, adapters: Collection[str]) -> bool:
+    """Did Disconnect take adapters of it off the network? By their ids."""
+    told = (line.removeprefix(UNPLUGGED).partition(" ")[0] for line in _lines(notes) if line.startswith(UNPLUGGED))
+    own = {one.lower() for one in adapters}
+    return any(one.lower() in own for one in told)
 
 
 def _lines(notes: str) -> list[str]:

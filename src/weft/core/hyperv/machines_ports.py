@@ -8,6 +8,7 @@ values are fixed there.
 from collections.abc import Sequence
 from typing import Any
 
+from weft.core.hyperv.machines_notes import UNPLUGGED
 from weft.core.hyperv.script import PROLOGUE, Script
 from weft.model.hypervisor import AdapterState
 from weft.model.records import PortBinding
@@ -216,7 +217,16 @@ DISCONNECT = Script(
     PROLOGUE
     + """
 $machine = Get-VM -Id $arguments.id
-Get-VMNetworkAdapter -VM $machine | ForEach-Object { Disconnect-VMNetworkAdapter -VMNetworkAdapter $_ }
+$connected = @(Get-VMNetworkAdapter -VM $machine | Where-Object { $_.SwitchName })
+$notes = [string]$machine.Notes
+foreach ($adapter in $connected) {
+    $notes = '{0}{1}{2}{3} {4}' -f $notes, $arguments.line, $arguments.unplugged, $adapter.Id, $adapter.SwitchName
+}
+if ($connected.Count -gt 0) {
+    # first, so that none is ever disconnected of which nobody knows whose work that is
+    Set-VM -VM $machine -Notes $notes
+    $connected | ForEach-Object { Disconnect-VMNetworkAdapter -VMNetworkAdapter $_ }
+}
 $left = @(Get-VMNetworkAdapter -VM $machine | Where-Object { $_.SwitchName })
 if ($left.Count -gt 0) {
     throw ('Disconnect-VMNetworkAdapter: {0} of {1} is still connected to {2}' -f
@@ -225,7 +235,35 @@ if ($left.Count -gt 0) {
 [pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
 """,
 )
-"""{id}: the machine is on no switch any more."""
+"""See `cables_argument`: the machine is on no switch any more, and its notes say which adapter was on which."""
+
+RECONNECT = Script(
+    "reconnect",
+    PROLOGUE
+    + r"""
+$machine = Get-VM -Id $arguments.id
+$adapters = @(Get-VMNetworkAdapter -VM $machine)
+$kept = @()
+foreach ($line in @(([string]$machine.Notes) -split '\r?\n')) {
+    $found = @($adapters | Where-Object { $line -like ('{0}{1} *' -f $arguments.unplugged, $_.Id) })
+    if ($found.Count -eq 0) {
+        $kept = @($kept; $line)
+    } elseif (-not $found[0].SwitchName) {
+        $switch = $line -replace '^weft disconnected: [^ ]+ ', ''
+        Connect-VMNetworkAdapter -VMNetworkAdapter $found[0] -SwitchName $switch
+    }
+}
+Set-VM -VM $machine -Notes ($kept -join $arguments.line)
+[pscustomobject]@{ id = [string]$machine.Id } | ConvertTo-Json -Depth 8 -Compress
+""",
+)
+"""See `cables_argument`: what DISCONNECT noted is on its switches again, and the notes are gone. An adapter that
+somebody has connected meanwhile stays where it is."""
+
+
+def cables_argument(own: str) -> dict[str, Any]:
+    """What DISCONNECT and RECONNECT take; `own` is the VMId."""
+    return {"id": own, "line": "\r\n", "unplugged": UNPLUGGED}
 
 
 class AdaptersDiffer(Exception):

@@ -12,17 +12,18 @@ from weft.agent.libvirt.domain_patching import (
     Copy,
     Unfit,
     copied,
-    link_down,
-    links_up,
+    isolated,
+    plugged_in,
     read_mtus,
     snapshot_with_macs,
     unmarked,
+    unplugged,
     with_mtu,
     with_ports,
 )
 from weft.agent.libvirt.domain_reading import domain_types, machine_types, read_domain, read_snapshot
 from weft.agent.libvirt.domain_xml import Platform, disk_format, domain_xml
-from weft.agent.libvirt.mark import Mark
+from weft.agent.libvirt.mark import Mark, isolated_element
 from weft.model.hypervisor import Disk, Hardware
 from weft.model.values import Mac
 
@@ -145,9 +146,23 @@ def test_an_export_bears_no_mark():
 
 
 def test_links_go_down_one_by_one():
-    assert links_up(XML) == 2
-    down = link_down(XML)
-    assert [ET.fromstring(one).find("link").get("state") for one in down] == ["down", "down"]
+    assert (len(plugged_in(XML)), unplugged(XML)) == (2, [])
+    (mac, down), _ = plugged_in(XML)
+    assert ET.fromstring(down).find("link").get("state") == "down"
+    half = XML.replace("<model type='virtio'/>", "<model type='virtio'/><link state='down'/>", 1)
+    half = half if half != XML else XML.replace("</interface>", "<link state='down'/></interface>", 1)
+    ((pulled, up),) = unplugged(half)
+    assert (pulled, ET.fromstring(up).find("link").get("state")) == (mac, "up")
+    assert [bool(one.switch) for one in read_domain(half).adapters] == [False, True]
+
+
+def test_what_we_have_unplugged_stands_in_the_metadata_and_is_not_copied():
+    note = isolated_element(["02:00:00:00:00:02", "02:00:00:00:00:01"]).replace(
+        "<isolated", '<isolated xmlns="urn:weft:isolated"'
+    )
+    noted = XML.replace("<metadata>", f"<metadata>{note}", 1)
+    assert isolated(noted) == {"02:00:00:00:00:01", "02:00:00:00:00:02"} and read_domain(noted).isolated
+    assert not isolated(unmarked(noted)) and not read_domain(XML).isolated
 
 
 def snapshot(state="shutoff", domain=XML):
