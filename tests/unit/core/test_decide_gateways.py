@@ -15,7 +15,6 @@ from tests.unit.core.gateway_world import (
     ref,
     virtual_gateway,
 )
-from tests.unit.core.world import virtual_network
 from weft.model.leases import ip_scope
 
 PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
@@ -143,16 +142,15 @@ def test_more_standby_is_given_at_once() -> None:
 
 def test_handing_over_spreads_what_a_gateway_carried() -> None:
     world = GatewayWorld()
-    for name in ("v", "w"):
-        world.put(f"/virtualNetworks/n{name}", virtual_network({"gw": "10.1.2.0/24"}))
-    world.put("/gatewayPools/gp2", pool())
+    world.delete("/gateways/g2")
+    for name, network in (("v", "blue"), ("w", "red")):
+        world.put(f"/virtualGateways/{name}", virtual_gateway(network))
     world.put("/servers/h3")
-    world.put("/gateways/g3", gateway("h3", "gp2"))
-    for name in ("v", "w"):
-        body = virtual_gateway(f"n{name}", GatewayPools=[ref("/gatewayPools/gp2"), ref("/gatewayPools/gp")])
-        world.put(f"/virtualGateways/{name}", body)
-    first = {world.gateways_of(name)[0] for name in ("v", "w")}
-    assert len(first) == 2
+    for name, server in (("g2", "h2"), ("g3", "h3")):
+        world.put(f"/gateways/{name}", gateway(server))
+    assert (world.gateways_of("v"), world.gateways_of("w")) == (["/gateways/g1"], ["/gateways/g1"])
+    world.delete("/gateways/g1")
+    assert (world.gateways_of("v"), world.gateways_of("w")) == (["/gateways/g2"], ["/gateways/g3"])
 
 
 # Virtual gateways
@@ -266,6 +264,14 @@ def test_a_near_end_may_be_asked_for() -> None:
     world = GatewayWorld()
     world.put("/virtualGateways/v", virtual_gateway("blue", gre(sourceIPAddress="192.0.2.11")))
     world.put("/virtualGateways/v", virtual_gateway("blue", gre(), gre("second")))
+    found = {name: p.source_ip_address for name, p in connections(world).items()}
+    assert found == {"site": "192.0.2.11", "second": "192.0.2.10"}
+
+
+def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre()))
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre(), gre("second", sourceIPAddress="192.0.2.10")))
     found = {name: p.source_ip_address for name, p in connections(world).items()}
     assert found == {"site": "192.0.2.11", "second": "192.0.2.10"}
 
