@@ -1,14 +1,15 @@
 """The ledger as one would keep it with paper and pencil: dicts and linear scans over what the resources say.
 
-The oracle of the life machines. It reads resources only, never a lease, an index or a pool, and keeps its own book of
-what cools until when and of what ports were seen; then it compares all of that with the leases and the pools.
+The oracle of the life machines. It reads resources only, never a lease, an index or a pool, but for what came and went
+within one batch, which no resource shows. It keeps its own book of what cools until when and of what ports were seen;
+then it compares all of that with the leases and the pools.
 """
 
 import ipaddress
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from weft.core.commands import Batch, Command, NoteSeen
+from weft.core.commands import Batch, Command, NoteSeen, Put
 from weft.core.state import State
 from weft.model.kinds import BY_NAME, resource_ref
 from weft.model.leases import MAC_SCOPE, ip_scope
@@ -44,6 +45,10 @@ class PoolBook(NamedTuple):
 
     def has(self, key: Key) -> bool:
         return key[0] == self.scope and self.first <= key[1] <= self.last
+
+
+Pools = tuple[list[PoolBook], list[PoolBook]]
+"""Before a command and after it."""
 
 
 class Port(NamedTuple):
@@ -257,12 +262,24 @@ class Book:
         for key in before.keys() - after.keys():
             if key in self.used or set(before[key].values()) != {"reservation"}:
                 self._rest(key, before[key], now, (pools_before, pools))
+        if isinstance(command, Batch):
+            self._given_in_between(state, command, now, (pools_before, pools))
         self.used = {key for key, held in after.items() if key in self.used or set(held.values()) - {"reservation"}}
         for key in after.keys() & self.cooling.keys():
             rest = self.cooling.pop(key)
             assert rest.until <= now or _may_end(rest, after[key]), f"{key} was given to {after[key]} while it cools"
         self.holders, self.pools = after, pools
         self._end_coolings(state, command, now)
+
+    def _given_in_between(self, state: State, batch: Batch, now: float, pools: Pools) -> None:
+        """What one part of a batch was given and a later one gave up again has been given all the same, and rests."""
+        puts = {f"/{one.path.kind}/{one.path.id}".lower() for one in batch.commands if isinstance(one, Put)}
+        for scope in {pool.scope for pool in pools[1]}:
+            for address, lease in state.leases(scope).items():
+                last = {one.ref.lower(): one.kind for one in lease.holders}
+                known = self.holders.keys() | self.cooling.keys()
+                if lease.state == "cooling" and (scope, address) not in known and last.keys() <= puts:
+                    self._rest((scope, address), last, now, pools)
 
     def _note_ports(self, state: State, command: NoteSeen) -> None:
         """A learnt address is no news where we know better: it is an interface's, or was until a moment ago, or another
@@ -281,7 +298,7 @@ class Book:
             noted[one.port] = port
         self.ports[server] = noted
 
-    def _rest(self, key: Key, last: dict[str, str], now: float, pools: tuple[list[PoolBook], list[PoolBook]]) -> None:
+    def _rest(self, key: Key, last: dict[str, str], now: float, pools: Pools) -> None:
         """Nobody has it any more: it cools if a pool says so."""
         for one in reversed(pools):
             pool = self.pool_of(key, one)
