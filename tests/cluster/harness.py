@@ -109,7 +109,7 @@ class Host:
                     subnets[record.vsid] = (*subnets.get(record.vsid, ()), record)
         return Wanted(
             machines=reconciler.machines,
-            states=reconciler._states or {},
+            states=reconciler.states,
             locals=reconciler.locals,
             subnets=subnets,
             mtus={one: reconciler.mtu(local.binding) for one, local in reconciler.locals.items()},
