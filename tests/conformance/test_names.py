@@ -26,6 +26,11 @@ STRUCTS: dict[str, Any] = {
     "virtualNetworks.addressSpace": tenancy.AddressSpace,
     "virtualNetworks.dhcpOptions": tenancy.DhcpOptions,
     "virtualNetworks/subnets": tenancy.VirtualSubnetProperties,
+    "virtualNetworks/virtualNetworkPeerings": tenancy.VirtualNetworkPeeringProperties,
+    "accessControlLists": tenancy.AccessControlListProperties,
+    "accessControlLists/aclRules": tenancy.AclRuleProperties,
+    "routeTables": tenancy.RouteTableProperties,
+    "routeTables/routes": tenancy.RouteProperties,
     "networkInterfaces": workload.NetworkInterfaceProperties,
     "networkInterfaces.dnsSettings": workload.DnsSettings,
     "networkInterfaces.portSettings": workload.PortSettings,
@@ -72,13 +77,16 @@ EXTENSIONS = {
         "adoption",
         "blankCheckpoints",
     },
-    "virtualNetworks": {"routingDomainNumber"},
     "logicalNetworks": {"providerAddressPolicy", "providerAddressCount"},
     "gateways": {"server"},
     "virtualGateways": {"nat", "gateways", "gatewayMacAddress", "gatewayAddresses"},
-    "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent"},
+    "virtualNetworks": {"routingDomainNumber", "networkVirtualizationProtocol"},
+    "virtualNetworks.dhcpOptions": {"leaseSeconds"},
+    "virtualNetworks/subnets": {"coolDownSeconds", "excluded", "warnAtPercent", "guestSpecifiedAddresses"},
+    "virtualNetworks/virtualNetworkPeerings": {"remoteInstanceId", "matched"},
+    "accessControlLists": {"listNumber"},
 }
-"""Members of ours. routingDomainNumber is stored and never answered."""
+"""Members of ours. routingDomainNumber, listNumber, remoteInstanceId and matched are stored and never answered."""
 
 
 @pytest.mark.parametrize("place", STRUCTS)

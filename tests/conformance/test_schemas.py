@@ -13,7 +13,17 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.unit.api.conftest import BLUE, PROVIDER_NETWORK, Api, N, W, interface_in, machine_with
+from tests.unit.api.conftest import (
+    BLUE,
+    PROVIDER_NETWORK,
+    Api,
+    N,
+    W,
+    interface_in,
+    machine_with,
+    with_filters_routes_and_peers,
+)
+from weft.control.controller import Controller
 
 FOLDER = os.environ.get("WEFT_NCNBI_SCHEMAS", "")
 
@@ -24,6 +34,20 @@ if not FOLDER:
     )
 
 CHECKS = {
+    "accessControlLists/front": "6.1.2_accessControlLists-GET-Schema.json",
+    "accessControlLists": "6.1.3_accessControlLists-GET-ALL-schema.json",
+    "accessControlLists/front/aclRules/ssh": "6.1.4.2_accessControlLists-aclRules-GET-schema.json",
+    "accessControlLists/front/aclRules": "6.1.4.3_accessControlLists-aclRules-GET-ALL-schema.json",
+    "routeTables/hub": "6.10.2_routeTables-GET-schema.json",
+    "routeTables": "6.10.3_routeTables-GET-ALL-schema.json",
+    "routeTables/hub/routes/far": "6.10.4.2_routeTables-routes-GET-schema.json",
+    "routeTables/hub/routes": "6.10.4.3_routeTables-routes-GET-ALL-schema.json",
+    "virtualNetworks/blue/virtualNetworkPeerings/to-red": (
+        "6.16.11.2_virtualNetworks-virtualNetworkPeerings-GET-schema.json"
+    ),
+    "virtualNetworks/blue/virtualNetworkPeerings": (
+        "6.16.11.3_virtualNetworks-virtualNetworkPeerings-GET-ALL-schema.json"
+    ),
     "macPools/pool1": "6.9.2_macPools-GET-schema.json",
     "macPools": "6.9.3_macPools-GET-ALL-schema.json",
     "logicalNetworks/hnvpa": "6.8.2_logicalNetworks-GET-schema.json",
@@ -48,7 +72,7 @@ CHECKS = {
 
 
 @pytest.fixture
-async def filled(fabric: Api) -> Api:
+async def filled(fabric: Api, controller: Controller) -> Api:
     """Every kind with every member that a client can set."""
     await fabric.made(
         f"{N}/networkInterfaces/n1",
@@ -69,6 +93,7 @@ async def filled(fabric: Api) -> Api:
     assert (
         await fabric.put(f"{N}/virtualNetworks/blue", {**BLUE, "dhcpOptions": {"dnsServers": ["10.1.1.53"]}})
     ).is_success
+    await with_filters_routes_and_peers(fabric, controller)
     return fabric
 
 

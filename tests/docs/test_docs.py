@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from tests.docs import found
-from tests.unit.api.conftest import Api, N, W, interface_in, machine_with
+from tests.unit.api.conftest import Api, N, W, interface_in, machine_with, with_filters_routes_and_peers
 from weft.__main__ import commands
 from weft.agent.fields import DropReason
 from weft.api import openapi, words
@@ -148,10 +148,11 @@ def test_every_property_of_a_struct_is_documented(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-async def test_every_property_that_is_answered_is_documented(kind: Kind, fabric: Api) -> None:
+async def test_every_property_that_is_answered_is_documented(kind: Kind, fabric: Api, controller: Controller) -> None:
     await fabric.made(f"{N}/networkInterfaces/n1", interface_in(dnsSettings={"dnsServers": ["10.1.1.53"]}))
     await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
     await fabric.made(f"{W}/addressPlans/plan1", {"prefix": "0A-15-5D"})
+    await with_filters_routes_and_peers(fabric, controller)
     await fabric.made(f"{W}/clusters/c1", {"servers": [{"resourceRef": "/servers/host1"}]})
     for path, asked in (
         (f"{W}/virtualMachines/vm1/checkpoint", {"resourceId": "before"}),

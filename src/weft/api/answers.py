@@ -13,6 +13,8 @@ import msgspec
 
 from weft.api import conflicts, gateway_answers
 from weft.api.ledger import NOTHING, counts, wall_of
+from weft.core import peerings
+from weft.core.index import lower
 from weft.core.state import State
 from weft.model import fabric, gateways, tenancy, workload
 from weft.model.kinds import CHECKPOINTS, EXPORTS, SERVERS, Kind, owner_and_name, resource_ref
@@ -61,6 +63,10 @@ class Answers:
             gateways.GatewayProperties: self._gateway,
             gateways.VirtualGatewayProperties: self._virtual_gateway,
             gateways.NetworkConnectionProperties: self._connection,
+            tenancy.AccessControlListProperties: self._access_control_list,
+            tenancy.AclRuleProperties: self._acl_rule,
+            tenancy.RouteTableProperties: self._route_table,
+            tenancy.VirtualNetworkPeeringProperties: self._peering,
         }
 
     def of(self, kind: Kind, resource: Any, ref: str = "") -> Members:
@@ -151,6 +157,9 @@ class Answers:
 
     def _capture(self, properties: Members, resource: Any, ref: str) -> None:
         _drop_empty(properties, "hypervisorId")
+        for interface in properties["networkInterfaces"]:
+            for address in interface["ipAddresses"]:
+                _drop_empty(address, "accessControlList")
 
     # Fabric
 
@@ -221,12 +230,11 @@ class Answers:
 
     def _virtual_network(self, properties: Members, resource: Any, ref: str) -> None:
         del properties["routingDomainNumber"]
-        properties["virtualNetworkPeerings"] = []
+        _drop_empty(properties, "networkVirtualizationProtocol")
         self._add_configuration(properties, "virtualNetworks", resource)
 
     def _virtual_subnet(self, properties: Members, resource: Any, ref: str) -> None:
         properties["virtualSubnetId"] = str(properties["virtualSubnetId"])
-        properties["encryptionEnabled"] = False
         properties["ipConfigurations"], _ = self._attached(ref)
 
     # Gateways
@@ -246,6 +254,39 @@ class Answers:
     def _connection(self, properties: Members, resource: Any, ref: str) -> None:
         gateway_answers.connection(properties)
 
+    def _peering(self, properties: Members, resource: Any, ref: str) -> None:
+        """What it answers of the other network is what that has now, as long as there is one."""
+        del properties["remoteInstanceId"], properties["matched"]
+        network = self._state.find_ref(ref.rpartition("/virtualNetworkPeerings/")[0])
+        remote = peerings.remote_of(self._state, resource)
+        # the network may have gone while a long list was made
+        properties["peeringState"] = (
+            peerings.state_of(self._state, network, resource) if network is not None else peerings.DISCONNECTED
+        )
+        if remote is not None:
+            properties["remoteAddressSpace"] = msgspec.to_builtins(remote.properties.address_space)
+
+    def _access_control_list(self, properties: Members, resource: Any, ref: str) -> None:
+        del properties["listNumber"]
+        properties["ipConfigurations"] = self._filtered(ref)
+        properties["subnets"] = _references(self._state.subnets_with_list(ref))
+
+    def _acl_rule(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["priority"] = str(properties["priority"])
+
+    def _route_table(self, properties: Members, resource: Any, ref: str) -> None:
+        properties["subnets"] = _references(self._state.subnets_with_table(ref))
+
+    def _filtered(self, list_ref: str) -> list[Members]:
+        """References to the ipConfigurations that name an accessControlList."""
+        wanted = list_ref.lower()
+        return [
+            {"resourceRef": f"/networkInterfaces/{interface.resource_id}/ipConfigurations/{one.resource_id}"}
+            for interface in self._state.interfaces_with_list(list_ref)
+            for one in interface.properties.ip_configurations
+            if lower(one.properties.access_control_list) == wanted
+        ]
+
     def _attached(self, subnet_ref: str) -> tuple[list[Members], list[Members]]:
         """References to the ipConfigurations in a subnet, and to their interfaces."""
         wanted = subnet_ref.lower()
@@ -259,6 +300,13 @@ class Answers:
                 if subnet is not None and subnet.resource_ref.lower() == wanted:
                     configurations.append({"resourceRef": f"{own}/ipConfigurations/{configuration.resource_id}"})
         return configurations, interfaces
+
+
+def _references(subnets: Iterable[tuple[Any, Any]]) -> list[Members]:
+    return [
+        {"resourceRef": f"/virtualNetworks/{network.resource_id}/subnets/{subnet.resource_id}"}
+        for network, subnet in subnets
+    ]
 
 
 def _drop_empty(members: Members, *names: str) -> None:

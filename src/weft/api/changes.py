@@ -9,7 +9,7 @@ import msgspec
 from weft.api import words
 from weft.core.changes import Change, Commit, LeaseChange, ResourceChange
 from weft.model.kinds import BY_NAME, resource_ref
-from weft.model.leases import FREE, MAC_SCOPE, RDID_SCOPE, Lease
+from weft.model.leases import FREE, MAC_SCOPE, UNSEEN, Lease
 from weft.model.values import mac_dashes, wall_text
 
 _HIDDEN = {
@@ -24,7 +24,7 @@ def readable(changes: Iterable[Change]) -> list[dict[str, Any]]:
     for change in changes:
         if isinstance(change, ResourceChange):
             found.append(_resource(change))
-        elif isinstance(change, LeaseChange) and change.scope != RDID_SCOPE:
+        elif isinstance(change, LeaseChange) and change.scope not in UNSEEN:
             found.append(_lease(change))
     return found
 

@@ -122,6 +122,9 @@ def _twin_struct(info: inspect.StructType, *, child: bool) -> Any:
     for field in info.fields:
         key = (owner, field.name)
         served = words.SERVED_VALUES.get(key)
+        if key in words.GATES:
+            # where its default is no word or number, a body that has it takes the other road
+            served = (default_of(owner, field.name),)
         if key in words.READ_ONLY or (served and not all(type(value) in (str, int) for value in served)):
             continue
         rename[field.name] = field.encode_name
@@ -136,6 +139,12 @@ def _twin_struct(info: inspect.StructType, *, child: bool) -> Any:
     return msgspec.defstruct(
         f"Strict{owner.__name__}", fields, rename=rename, forbid_unknown_fields=True, kw_only=True, frozen=True
     )
+
+
+def default_of(owner: type[Any], name: str) -> Any:
+    """The value that a field has where a body does not name it."""
+    (field,) = (each for each in msgspec.structs.fields(owner) if each.name == name)
+    return field.default
 
 
 def _only(union: inspect.UnionType) -> inspect.Type:
@@ -246,12 +255,14 @@ def _worded(owner: type[Any], name: str, reader: _Reader) -> _Reader:
     """Add the checks of weft.api.words to a field's reader."""
     allowed = words.VALUES.get((owner, name))
     served = words.SERVED_VALUES.get((owner, name))
-    if allowed is None and served is None:
+    gate = words.GATES.get((owner, name), "")
+    empty = (owner, name) in words.EMPTY_FOR_NONE
+    if allowed is None and served is None and not gate and not empty:
         return reader
     spelled = {value.lower(): value for value in allowed or ()} | words.SYNONYMS.get((owner, name), {})
 
     def read_worded(value: Any, path: str) -> Any:
-        if served == (None,) and value in ("", {}):
+        if empty and value in ("", {}, []):
             return None
         result = reader(value, path)
         if allowed is not None:
@@ -260,6 +271,12 @@ def _worded(owner: type[Any], name: str, reader: _Reader) -> _Reader:
             result = spelled[result.lower()]
         if served is not None and result not in served:
             raise _not_served(path, f"'{value}'" if isinstance(value, str | int) else "this value")
+        if gate and result != default_of(owner, name) and result:
+            raise Invalid(
+                f"{path} is not served yet: {gate}; nothing is pretended. Leave it out.",
+                code="OperationNotSupported",
+                target=path,
+            )
         return result
 
     return read_worded

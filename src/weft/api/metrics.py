@@ -15,7 +15,7 @@ from weft.api.ledger import counts
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
 from weft.model.kinds import RESERVATIONS, SERVERS
-from weft.model.leases import RDID_SCOPE
+from weft.model.leases import UNSEEN
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -42,7 +42,7 @@ class Metrics(Collector):
     def decided(self, changes: Iterable[Change]) -> None:
         """Count the addresses that a commit granted."""
         for change in changes:
-            if type(change) is LeaseChange and change.event == GRANTED and change.scope != RDID_SCOPE:
+            if type(change) is LeaseChange and change.event == GRANTED and change.scope not in UNSEEN:
                 self._grants[change.scope.partition("/")[0]] += 1
 
     def page(self) -> bytes:
@@ -98,7 +98,7 @@ class Metrics(Collector):
         ratio = GaugeMetricFamily("weft_pool_used_ratio", "Share of a pool that is not free.", labels=("pool",))
         warning = GaugeMetricFamily("weft_pool_warning", "1 from warnAtPercent of the pool on.", labels=("pool",))
         for pool in self._controller.state.addresses.pools.values():
-            if pool.spec.scope == RDID_SCOPE:
+            if pool.spec.scope in UNSEEN:
                 continue
             for state, count in counts(pool).items():
                 if state != "capacity":

@@ -13,6 +13,7 @@ Field = tuple[type[Any], str]
 
 _SWITCH = ("Enabled", "Disabled")
 _POLICIES = (fabric.PER_HOST, fabric.SEVERAL, fabric.PER_VIRTUAL_SUBNET)
+_NEXT_HOPS = ("", "VirtualAppliance", "VnetLocal", "VirtualNetworkGateway", "Internet", "None")
 
 VALUES: dict[Field, tuple[str, ...]] = {
     (workload.NetworkInterfaceProperties, "private_mac_allocation_method"): ("Static", "Dynamic"),
@@ -48,12 +49,19 @@ VALUES: dict[Field, tuple[str, ...]] = {
     (gateways.GatewayPoolProperties, "type"): ("s2sIPsec", "s2sGre", "forwarding", "All"),
     (gateways.NetworkConnectionProperties, "connection_type"): ("IPSec", "GRE", "L3"),
     (gateways.NetworkConnectionProperties, "connection_status"): _SWITCH,
+    (tenancy.VirtualNetworkProperties, "network_virtualization_protocol"): ("", "VXLAN", "NVGRE", "Rewrite"),
+    (tenancy.AccessControlListProperties, "inbound_default_action"): ("Permit", "Deny"),
+    (tenancy.AccessControlListProperties, "outbound_default_action"): ("Permit", "Deny"),
+    (tenancy.AclRuleProperties, "logging"): ("Enabled", "Disabled"),
+    (tenancy.RouteProperties, "next_hop_type"): _NEXT_HOPS,
 }
 """Words with a fixed set of values, as they are stored; read in any case."""
 
 SYNONYMS: dict[Field, dict[str, str]] = {
     # 3.1.5.19 writes Enable and Disable, its schema Enabled
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): {"enable": "Enabled", "disable": "Disabled"},
+    # the name that New-NetVirtualizationLookupRecord has for it
+    (tenancy.VirtualNetworkProperties, "network_virtualization_protocol"): {"translationmethodnat": "Rewrite"},
 }
 
 ALIASES: dict[type[Any], dict[str, str]] = {
@@ -71,6 +79,10 @@ ALIASES: dict[type[Any], dict[str, str]] = {
 READ_ONLY: frozenset[Field] = frozenset(
     {
         (tenancy.VirtualNetworkProperties, "routing_domain_number"),
+        (tenancy.VirtualNetworkPeeringProperties, "remote_address_space"),
+        (tenancy.VirtualNetworkPeeringProperties, "remote_instance_id"),
+        (tenancy.VirtualNetworkPeeringProperties, "matched"),
+        (tenancy.AccessControlListProperties, "list_number"),
         (workload.VirtualMachineProperties, "move"),
         (workload.VirtualMachineProperties, "inactive"),
         (workload.VirtualMachineProperties, "creation"),
@@ -87,6 +99,9 @@ READ_ONLY: frozenset[Field] = frozenset(
 HIDDEN: frozenset[Field] = frozenset(
     {
         (tenancy.VirtualNetworkProperties, "routing_domain_number"),
+        (tenancy.VirtualNetworkPeeringProperties, "remote_instance_id"),
+        (tenancy.VirtualNetworkPeeringProperties, "matched"),
+        (tenancy.AccessControlListProperties, "list_number"),
         (workload.VirtualMachineProperties, "made_as"),
     }
 )
@@ -99,22 +114,22 @@ UNSERVED_KINDS: dict[str, str] = {
 
 UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
     workload.IpConfigurationProperties: (
-        "accessControlList",
         "serviceInsertion",
         "loadBalancerBackendAddressPool",
         "loadBalancerBackendAddressPools",
         "loadBalancerInboundNatRules",
     ),
     workload.NetworkInterfaceProperties: ("securityTags",),
-    fabric.LogicalSubnetProperties: ("accessControlList",),
-    tenancy.VirtualSubnetProperties: ("accessControlList", "routeTable", "serviceInsertion"),
-    tenancy.VirtualNetworkProperties: ("encryptionCredential", "virtualNetworkPeerings"),
     gateways.GatewayProperties: ("virtualServer", "networkInterfaces"),
+    tenancy.VirtualSubnetProperties: ("serviceInsertion",),
+    tenancy.VirtualNetworkProperties: ("encryptionCredential",),
+    tenancy.AccessControlListProperties: ("securityTags",),
+    tenancy.AclRuleProperties: ("sourceSecurityTags", "destinationSecurityTags"),
 }
 """References to kinds that are not served yet: refused unless null or empty, since no such resource can exist."""
 
 UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
-    tenancy.VirtualSubnetProperties: {"encryptionEnabled": False},
+    fabric.LogicalSubnetProperties: {"accessControlList": None},
     tenancy.VirtualNetworkProperties: {"unbilledAddressRanges": ""},
     gateways.PublicIpAddressProperties: {"dnsSettings": ""},
     gateways.GatewayProperties: {"bgpConfig": ""},
@@ -123,18 +138,50 @@ UNSERVED_MEMBERS: dict[type[Any], dict[str, Any]] = {
 }
 """Members that no struct has yet and that would change behaviour: refused unless null, empty or this value."""
 
+EMPTY_FOR_NONE: frozenset[Field] = frozenset(
+    {
+        (tenancy.VirtualSubnetProperties, "access_control_list"),
+        (tenancy.VirtualSubnetProperties, "route_table"),
+        (workload.IpConfigurationProperties, "access_control_list"),
+        (workload.IpConfigurationProperties, "public_ip_address"),
+    }
+)
+"""References for which clients write "" or {} where they mean none."""
+
+GATES: dict[Field, str] = {
+    (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
+    (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
+    (workload.IpConfigurationProperties, "public_ip_address"): "no gateway translates it yet",
+    (tenancy.VirtualSubnetProperties, "route_table"): "no host routes by a tenant's table yet",
+    (tenancy.VirtualNetworkPeeringProperties, "remote_virtual_network"): "no host routes between networks yet",
+    (tenancy.VirtualNetworkPeeringProperties, "allow_forwarded_traffic"): "no host tells forwarded packets yet",
+    (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
+    (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",
+    (
+        tenancy.VirtualSubnetProperties,
+        "encryption_enabled",
+    ): "hosts have no IPsec between them",
+    (tenancy.GuestSpecifiedAddresses, "enabled"): "no host learns the addresses of its guests yet",
+    (tenancy.DhcpOptions, "lease_seconds"): "no host answers DHCP yet",
+    (workload.PortSettings, "mac_spoofing_enabled"): "every port is held to its own address yet",
+    (workload.PortSettings, "dhcp_guard_enabled"): "no host tells DHCP servers from other guests yet",
+    (workload.PortSettings, "storm_limit"): "no host counts broadcasts yet",
+    (workload.PortSettings, "port_flow_limit"): "no host counts the connections of a port",
+    (workload.PortSettings, "iov_weight"): "adapters of machines are virtual, not parts of a physical one",
+    (workload.QosSettings, "outbound_maximum_mbps"): "no host limits what a port sends yet",
+    (workload.QosSettings, "inbound_maximum_mbps"): "no host limits what a port receives yet",
+    (workload.QosSettings, "outbound_reserved_value"): "no host can promise a share of its adapter",
+    (workload.QosSettings, "enable_hardware_limits"): "no host limits in hardware",
+}
+"""Fields whose effect on hosts is not built, with the reason that a refusal gives: only their default is taken. When a
+host does it, its line goes; nothing else stands in the way."""
+
 SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
     # hosts are told of one provider address for all of a network's tunnels
     (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
     (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
-    # nothing translates it before gateways carry traffic
-    (workload.IpConfigurationProperties, "public_ip_address"): (None,),
-    (workload.PortSettings, "mac_spoofing_enabled"): ("Disabled",),
-    (workload.PortSettings, "dhcp_guard_enabled"): ("Disabled",),
-    (workload.PortSettings, "storm_limit"): (0,),
-    (workload.PortSettings, "port_flow_limit"): (0,),
-    (workload.PortSettings, "iov_weight"): (0,),
-    (workload.PortSettings, "qos_settings"): (None, workload.QosSettings()),
+    (tenancy.VirtualNetworkProperties, "network_virtualization_protocol"): ("", "VXLAN", "NVGRE"),
+    (tenancy.RouteProperties, "next_hop_type"): ("", "VirtualAppliance", "VnetLocal", "None"),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
     (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
     # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it

@@ -8,7 +8,7 @@ import bisect
 import heapq
 from collections.abc import Iterable, Iterator
 
-from weft.core.layout import NOTHING, RDID_POOL, Layout
+from weft.core.layout import NOTHING, NUMBERS, Layout
 from weft.core.notable import Notable, is_plain, present
 from weft.core.outside import Outside
 from weft.core.pools import Pool, PoolSpec, Segment
@@ -75,7 +75,7 @@ class Addresses:
         """Leased addresses that are in no pool."""
         self._heap: list[tuple[float, str, int]] = []
         """(until, scope, address) of what cools, soonest first; entries that are no longer true are skipped."""
-        self.turn_layout(NOTHING, ((RDID_POOL,), ()))
+        self.turn_layout(NOTHING, (NUMBERS, ()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Addresses) and self._contents() == other._contents()

@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 from weft.model.fabric import PER_VIRTUAL_SUBNET
 from weft.model.kinds import BY_NAME, owner_and_name
 from weft.model.resources import Ref, Resource
+from weft.model.tenancy import VirtualNetworkProperties
 from weft.model.workload import CaptureProperties, NetworkInterfaceProperties, VirtualMachineProperties
 
 Machine = Resource[VirtualMachineProperties]
 Interface = Resource[NetworkInterfaceProperties]
 Capture = Resource[CaptureProperties]
+VirtualNetwork = Resource[VirtualNetworkProperties]
 Counts = dict[str, dict[str, int]]
 
 _VIRTUAL = "/virtualnetworks/"
@@ -77,6 +79,14 @@ class Index:
         """instanceIds of the servers and logical networks with providerAddressPolicy perVirtualSubnet."""
         self.cluster_of: dict[str, str] = {}
         """Cluster id per id of a server that is in one."""
+        self.filtered: dict[str, dict[str, None]] = {}
+        """Interface ids per reference of the accessControlList that one of their ipConfigurations names."""
+        self.filtered_subnets: dict[str, dict[str, None]] = {}
+        """References of virtual subnets per reference of the accessControlList that they name."""
+        self.routed: dict[str, dict[str, None]] = {}
+        """References of virtual subnets per reference of the routeTable that they name."""
+        self.peered: dict[str, dict[str, None]] = {}
+        """Ids of the virtual networks that have a peering to one, per its id, whether it exists or not."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -149,6 +159,14 @@ class Index:
             self.requests[after.properties.request_id] = key
 
     def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        for table, named in (
+            (self.filtered_subnets, lists_of_subnets),
+            (self.routed, tables_of_subnets),
+            (self.peered, peers_of),
+        ):
+            was = named(before) if before is not None else {}
+            now = named(after) if after is not None else {}
+            _turn_pairs(table, was, now)
         old = lower(before.properties.logical_network) if before is not None else ""
         new = lower(after.properties.logical_network) if after is not None else ""
         if old == new:
@@ -178,6 +196,8 @@ class Index:
                 self.templates_on.setdefault(last_id(after.properties.server), {})[key] = None
 
     def _turn_interface(self, key: str, before: Interface | None, after: Interface | None) -> None:
+        filters = lists_of_interface(before) if before is not None else {}
+        _turn_pairs(self.filtered, filters, lists_of_interface(after) if after is not None else {}, key)
         old = references(before) if before is not None else {}
         new = references(after) if after is not None else {}
         if old == new:
@@ -305,6 +325,48 @@ def captured_references(capture: Capture) -> dict[str, None]:
             found[ref] = None
             found[ref.partition("/subnets/")[0]] = None
     return found
+
+
+Pairs = dict[tuple[str, str], None]
+"""(What is referred to, what refers to it), lower case."""
+
+
+def lists_of_interface(interface: Interface) -> Pairs:
+    """The accessControlLists that its ipConfigurations name, and its id."""
+    named = (one.properties.access_control_list for one in interface.properties.ip_configurations)
+    return {(lower(ref), interface.resource_id.lower()): None for ref in named if lower(ref)}
+
+
+def lists_of_subnets(network: VirtualNetwork) -> Pairs:
+    """The accessControlLists that its subnets name, each with the subnet's reference."""
+    found = ((lower(one.properties.access_control_list), one.resource_id) for one in network.properties.subnets)
+    return {(ref, _subnet_ref(network, name)): None for ref, name in found if ref}
+
+
+def tables_of_subnets(network: VirtualNetwork) -> Pairs:
+    """The routeTables that its subnets name, each with the subnet's reference."""
+    found = ((lower(one.properties.route_table), one.resource_id) for one in network.properties.subnets)
+    return {(ref, _subnet_ref(network, name)): None for ref, name in found if ref}
+
+
+def peers_of(network: VirtualNetwork) -> Pairs:
+    """The ids of the networks that it has a peering to, each with its own."""
+    found = (last_id(one.properties.remote_virtual_network) for one in network.properties.virtual_network_peerings)
+    return {(peer, network.resource_id.lower()): None for peer in found if peer}
+
+
+def _subnet_ref(network: VirtualNetwork, name: str) -> str:
+    return f"{_VIRTUAL}{network.resource_id}{_SUBNETS}{name}".lower()
+
+
+def _turn_pairs(table: dict[str, dict[str, None]], before: Pairs, after: Pairs, key: str = "") -> None:
+    """Follow what refers to what; `key` is the text to keep for all that refer, so that it is not kept twice."""
+    if before == after:
+        return
+    for ref, user in before:
+        _drop(table, ref, user)
+    for ref, user in after:
+        table.setdefault(ref, {})[key or user] = None
 
 
 def _drop(table: dict[str, dict[_Member, None]], key: str, member: _Member) -> None:

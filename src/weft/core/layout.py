@@ -16,12 +16,15 @@ from weft.model.fabric import (
     ServerProperties,
     VirtualNetworkManagerProperties,
 )
-from weft.model.leases import MAC_SCOPE, RDID_SCOPE, VSID_SCOPE, ip_scope
+from weft.model.leases import LIST_SCOPE, MAC_SCOPE, RDID_SCOPE, VSID_SCOPE, ip_scope
 from weft.model.resources import Resource
 from weft.model.tenancy import VirtualNetworkProperties, VirtualSubnetProperties
 from weft.model.values import VSID_MAX, IpPrefix, gateway_of, parse_mac
 
 RDID_POOL = PoolSpec(key=RDID_SCOPE, ref=RDID_SCOPE, scope=RDID_SCOPE, first=1, last=2**31 - 1)
+LIST_POOL = PoolSpec(key=LIST_SCOPE, ref=LIST_SCOPE, scope=LIST_SCOPE, first=1, last=2**24 - 1)
+NUMBERS = (RDID_POOL, LIST_POOL)
+"""Pools that are there whatever resources there are."""
 
 Layout = tuple[tuple[PoolSpec, ...], tuple[Segment, ...]]
 

@@ -47,7 +47,8 @@ def network_ref(network: Network) -> str:
 
 def settings(state: State, network: Network) -> NetworkSettings:
     manager = state.get("virtualNetworkManager", "configuration")
-    protocol = manager.properties.network_virtualization_protocol if manager is not None else "VXLAN"
+    everywhere = manager.properties.network_virtualization_protocol if manager is not None else "VXLAN"
+    protocol = network.properties.network_virtualization_protocol or everywhere
     rdid = Rdid(network.properties.routing_domain_number)
     encapsulation = _ENCAPSULATIONS.get(protocol.lower(), "vxlan")
     return NetworkSettings(rdid, encapsulation, network_ref(network), instance_of(network))

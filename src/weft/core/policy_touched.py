@@ -269,10 +269,11 @@ def _addresses(server: Server | None) -> tuple[str, ...] | None:
     return server.properties.provider_addresses if server is not None else None
 
 
-def _network_identity(network: Network) -> tuple[int, str, str, str]:
+def _network_identity(network: Network) -> tuple[int | str, ...]:
     properties = network.properties
     logical = last_id(properties.logical_network)
-    return properties.routing_domain_number, network.resource_id, network.instance_id, logical
+    protocol = properties.network_virtualization_protocol
+    return properties.routing_domain_number, network.resource_id, network.instance_id, logical, protocol
 
 
 def _subnet_identity(subnet: Subnet) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from weft.core.layout import NOTHING, Layout, host_range_of, layout_of
 from weft.core.pools import Pool, Segment
 from weft.core.uses import Uses
 from weft.model.fabric import VirtualNetworkManagerProperties
-from weft.model.kinds import BY_NAME, GATEWAY_KINDS, KINDS, Kind, owned_id, owned_kind
+from weft.model.kinds import BY_NAME, GATEWAY_KINDS, KINDS, VIRTUAL_SUBNETS, Kind, owned_id, owned_kind
 from weft.model.leases import Lease, ip_scope
 from weft.model.resources import AnyResource, Resource
 from weft.model.values import ip_text
@@ -209,6 +209,32 @@ class State:
         table = self._resources["networkInterfaces"]
         return (table[key] for key in self.index.users_of(ref.lower()))
 
+    def interfaces_with_list(self, ref: str) -> Iterator[AnyResource]:
+        """Interfaces with an ipConfiguration that names an accessControlList."""
+        table = self._resources["networkInterfaces"]
+        return (table[key] for key in self.index.filtered.get(ref.lower(), ()))
+
+    def subnets_with_list(self, ref: str) -> Iterator[tuple[AnyResource, AnyResource]]:
+        """(Virtual network, subnet) of the subnets that name an accessControlList."""
+        return self._subnets(self.index.filtered_subnets.get(ref.lower(), ()))
+
+    def subnets_with_table(self, ref: str) -> Iterator[tuple[AnyResource, AnyResource]]:
+        """(Virtual network, subnet) of the subnets that name a routeTable."""
+        return self._subnets(self.index.routed.get(ref.lower(), ()))
+
+    def _subnets(self, refs: Iterable[str]) -> Iterator[tuple[AnyResource, AnyResource]]:
+        for ref in refs:
+            _, _, network_id, _, subnet_id = ref.split("/")
+            network = self._resources["virtualNetworks"][network_id]
+            subnet = child_of(network, VIRTUAL_SUBNETS, subnet_id)
+            assert subnet is not None
+            yield network, subnet
+
+    def peering_to(self, network_id: str) -> Iterator[AnyResource]:
+        """Virtual networks that have a peering to one, whether it exists or not."""
+        table = self._resources["virtualNetworks"]
+        return (table[key] for key in self.index.peered.get(network_id.lower(), ()))
+
     def machines_on(self, server_id: str) -> Iterator[Resource[VirtualMachineProperties]]:
         """Machines bound to a server at any power, those moving to it and, until the move is done, those that left."""
         table = self._resources["virtualMachines"]
@@ -281,7 +307,16 @@ class State:
 
 
 _WITHOUT_LAYOUT = GATEWAY_KINDS | frozenset(
-    {"networkInterfaces", "virtualMachines", "reservations", "checkpoints", "exports", "clusters"}
+    {
+        "networkInterfaces",
+        "virtualMachines",
+        "reservations",
+        "checkpoints",
+        "exports",
+        "clusters",
+        "accessControlLists",
+        "routeTables",
+    }
 )
 
 

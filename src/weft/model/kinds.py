@@ -40,6 +40,13 @@ LOGICAL_SUBNETS = Kind(
     "subnets", Resource[fabric.LogicalSubnetProperties], member="subnets", children=(IP_POOLS, LOGICAL_ROUTES)
 )
 VIRTUAL_SUBNETS = Kind("subnets", Resource[tenancy.VirtualSubnetProperties], member="subnets")
+VIRTUAL_NETWORK_PEERINGS = Kind(
+    "virtualNetworkPeerings",
+    Resource[tenancy.VirtualNetworkPeeringProperties],
+    member="virtual_network_peerings",
+)
+ACL_RULES = Kind("aclRules", Resource[tenancy.AclRuleProperties], member="acl_rules")
+ROUTES = Kind("routes", Resource[tenancy.RouteProperties], member="routes")
 IP_CONFIGURATIONS = Kind("ipConfigurations", Resource[workload.IpConfigurationProperties], member="ip_configurations")
 SERVER_INTERFACES = Kind(
     "networkInterfaces", Resource[fabric.ServerInterfaceProperties], member="network_interfaces", child_actions=False
@@ -52,7 +59,13 @@ VIRTUAL_NETWORK_MANAGER = Kind(
 )
 SERVERS = Kind("servers", Resource[fabric.ServerProperties], children=(SERVER_INTERFACES,))
 CLUSTERS = Kind("clusters", Resource[fabric.ClusterProperties], prefix="weft")
-VIRTUAL_NETWORKS = Kind("virtualNetworks", Resource[tenancy.VirtualNetworkProperties], children=(VIRTUAL_SUBNETS,))
+ACCESS_CONTROL_LISTS = Kind("accessControlLists", Resource[tenancy.AccessControlListProperties], children=(ACL_RULES,))
+ROUTE_TABLES = Kind("routeTables", Resource[tenancy.RouteTableProperties], children=(ROUTES,))
+VIRTUAL_NETWORKS = Kind(
+    "virtualNetworks",
+    Resource[tenancy.VirtualNetworkProperties],
+    children=(VIRTUAL_SUBNETS, VIRTUAL_NETWORK_PEERINGS),
+)
 NETWORK_INTERFACES = Kind(
     "networkInterfaces", Resource[workload.NetworkInterfaceProperties], children=(IP_CONFIGURATIONS,)
 )
@@ -87,6 +100,8 @@ KINDS: tuple[Kind, ...] = (
     PUBLIC_IP_ADDRESSES,
     GATEWAY_POOLS,
     GATEWAYS,
+    ACCESS_CONTROL_LISTS,
+    ROUTE_TABLES,
     VIRTUAL_NETWORKS,
     VIRTUAL_GATEWAYS,
     RESERVATIONS,

@@ -8,6 +8,11 @@ import msgspec
 MAC_SCOPE = "mac"
 VSID_SCOPE = "vsid"
 RDID_SCOPE = "rdid"
+LIST_SCOPE = "acl"
+"""Numbers of accessControlLists."""
+
+UNSEEN = frozenset((RDID_SCOPE, LIST_SCOPE))
+"""Scopes of numbers that only flows bear; no answer has them."""
 
 ASSIGNED = "assigned"
 RETAINED = "retained"
@@ -26,8 +31,8 @@ class Holder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reason why an address is not free."""
 
     kind: str
-    """networkInterface, server, virtualSubnet, virtualNetwork, checkpoint, export, reservation, publicIPAddress,
-    virtualGateway; or port: seen on a switch, not given by us."""
+    """networkInterface, server, virtualSubnet, virtualNetwork, accessControlList, checkpoint, export, reservation,
+    publicIPAddress, virtualGateway; or port: seen on a switch, not given by us."""
     ref: str
     """resourceRef of the holder."""
     domain: str = ""
@@ -56,6 +61,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 HOLDING = {"networkInterface": ASSIGNED, "virtualSubnet": ASSIGNED, "virtualNetwork": ASSIGNED, "server": ASSIGNED}
+HOLDING |= {"accessControlList": ASSIGNED}
 """What a present holder of each kind makes of an address; the others follow."""
 HOLDING |= {"checkpoint": RETAINED, "export": RETAINED, "reservation": RESERVED, "port": FOREIGN}
 HOLDING |= {"publicIPAddress": ASSIGNED, "virtualGateway": ASSIGNED}

@@ -19,6 +19,7 @@ class IpConfigurationProperties(_Properties, frozen=True):
     is_primary: bool | None = None
     public_ip_address: Ref | None = msgspec.field(default=None, name="publicIPAddress")
     """The publicIPAddress that this address is known by outside, both ways."""
+    access_control_list: Ref | None = None
 
 
 class DnsSettings(_Properties, frozen=True):
@@ -33,7 +34,8 @@ class QosSettings(_Properties, frozen=True, omit_defaults=True):
 
 
 class PortSettings(_Properties, frozen=True):
-    """Stored and answered; what is not served yet is refused at PUT, never silently ignored."""
+    """What a port allows and how much; core.decide.port_settings has the bounds. What no host does yet is refused by
+    the API (weft.api.words.GATES), never silently ignored."""
 
     mac_spoofing_enabled: str = "Disabled"
     arp_guard_enabled: str = "Disabled"
@@ -176,6 +178,7 @@ class CapturedAddress(_Properties, frozen=True):
     private_ip_address: str | None = msgspec.field(default=None, name="privateIPAddress")
     private_ip_allocation_method: str = msgspec.field(default="Dynamic", name="privateIPAllocationMethod")
     subnet: Ref | None = None
+    access_control_list: Ref | None = None
 
 
 class CapturedInterface(_Properties, frozen=True):

@@ -20,7 +20,53 @@ PLAN = "/weft/addressPlans/hv"
 REQUESTS = st.sampled_from(["r1", "r2"])
 SEEN_MACS = st.sampled_from([0x020000000002, 0x020000000011, 0x101010101105, 0x00155D000001])
 NOTED_MACS = st.sampled_from([0, 0x020000000001, 0x020000000002, 0x020000000003, 0x101010101105, 0x00155D000001])
+LISTS = st.sampled_from(["l1", "l2"])
 POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
+
+
+@st.composite
+def named_lists(draw: Any) -> dict[str, Any]:
+    """Mostly none, sometimes one that may not be there."""
+    name = draw(st.sampled_from(["", "", "", "l1", "L1", "l2"]))
+    return {"accessControlList": {"resourceRef": f"/accessControlLists/{name}"}} if name else {}
+
+
+@st.composite
+def put_lists(draw: Any) -> Command:
+    rule = {"action": "Deny", "type": "Inbound", "priority": 200, "protocol": "All"}
+    ends = {f"{end}AddressPrefix": draw(st.sampled_from(["*", "INTERNET"])) for end in ("source", "destination")}
+    rule |= ends | {f"{end}PortRange": "*" for end in ("source", "destination")}
+    chosen = draw(st.lists(st.just({"resourceId": "r", "properties": rule}), max_size=1))
+    return put_command(f"/accessControlLists/{draw(LISTS)}", {"aclRules": chosen})
+
+
+@st.composite
+def put_tables(draw: Any) -> Command:
+    hop = draw(st.sampled_from(["10.1.1.2", "10.1.2.3", "10.9.9.9"]))
+    route = {"addressPrefix": "10.7.0.0/16", "nextHopType": "VirtualAppliance", "nextHopIpAddress": hop}
+    return put_command("/routeTables/t1", {"routes": [{"resourceId": "r", "properties": route}]})
+
+
+@st.composite
+def peerings(draw: Any, own: str) -> list[dict[str, Any]]:
+    """To the other network, to one with the same addresses, to one that is never there."""
+    peers = draw(st.lists(st.sampled_from(["blue", "red", "far"]), max_size=2, unique=True))
+    return [
+        {"resourceId": f"to-{one}", "properties": {"remoteVirtualNetwork": {"resourceRef": f"/virtualNetworks/{one}"}}}
+        for one in peers
+        if one != own
+    ]
+
+
+@st.composite
+def put_far(draw: Any) -> Command:
+    """A network that can be a peer of both others."""
+    body = {
+        "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
+        "addressSpace": {"addressPrefixes": ["172.16.0.0/16"]},
+        "virtualNetworkPeerings": draw(peerings("far")),
+    }
+    return put_command("/virtualNetworks/far", body)
 
 
 @st.composite
@@ -29,7 +75,7 @@ def configurations(draw: Any) -> list[dict[str, Any]]:
     for name in draw(st.lists(st.sampled_from(["a", "b"]), max_size=2, unique=True)):
         subnet = draw(SUBNETS)
         base = "fd00::" if subnet.endswith("six") else ("10.1.2." if subnet.endswith("db") else "10.1.1.")
-        properties = {"subnet": {"resourceRef": f"/virtualNetworks/{subnet}"}}
+        properties = {"subnet": {"resourceRef": f"/virtualNetworks/{subnet}"}, **draw(named_lists())}
         if draw(st.booleans()):
             address = f"{base}{draw(st.integers(1, 6))}"
             properties |= {"privateIPAllocationMethod": "Static", "privateIPAddress": address}
@@ -105,8 +151,12 @@ def put_networks(draw: Any) -> Command:
     body = {
         "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
         "addressSpace": {"addressPrefixes": ["10.0.0.0/8", "fd00::/32"]},
-        "subnets": [{"resourceId": one, "properties": choices[one]} for one in chosen],
+        "subnets": [{"resourceId": one, "properties": choices[one] | draw(named_lists())} for one in chosen],
+        "virtualNetworkPeerings": draw(peerings(name)),
     }
+    if draw(st.integers(0, 3)) == 0:
+        for entry in body["subnets"]:
+            entry["properties"]["routeTable"] = {"resourceRef": "/routeTables/t1"}
     return put_command(f"/virtualNetworks/{name}", body)
 
 
@@ -163,6 +213,8 @@ DELETES = st.one_of(
     MACHINES.map(lambda one: f"/weft/virtualMachines/{one}"),
     SUBNETS.map(lambda one: f"/virtualNetworks/{one}"),
     NETWORKS.map(lambda one: f"/virtualNetworks/{one}"),
+    st.sampled_from(["/routeTables/t1", "/virtualNetworks/far", "/virtualNetworks/blue/virtualNetworkPeerings/to-far"]),
+    LISTS.map(lambda one: f"/accessControlLists/{one}"),
     SERVERS.map(lambda one: f"/servers/{one}"),
     st.sampled_from(sorted(POOLS)).map(lambda one: f"/macPools/{one}"),
     st.just("/logicalNetworks/hnvpa/subnets/pa2"),
@@ -177,6 +229,9 @@ WRITES = st.one_of(
     put_machines(),
     put_pools(),
     put_networks(),
+    put_lists(),
+    put_tables(),
+    put_far(),
     put_servers(),
     put_plans(),
     reserves(),

@@ -71,7 +71,12 @@ def both_families(network):
 
 puts = st.one_of(
     st.builds(
-        lambda one, shape: put_command(f"/virtualNetworks/{one}", virtual_network(shape)), pick(NETWORKS), shapes
+        lambda one, shape, own: put_command(
+            f"/virtualNetworks/{one}", virtual_network(shape) | {"networkVirtualizationProtocol": own}
+        ),
+        pick(NETWORKS),
+        shapes,
+        pick(("", "", "NVGRE", "VXLAN")),
     ),
     st.builds(
         lambda one, ref: put_command(f"/networkInterfaces/{one}", dynamic_interface(ref)), pick(INTERFACES[:2]), subnets

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.unit.core.world import put_command
 from weft.api.app import App
 from weft.api.serve import build
 from weft.control.controller import Controller
+from weft.core.commands import Actor
 
 
 class HandClock:
@@ -112,6 +114,35 @@ async def fabric(api: Api) -> Api:
     await api.made(f"{N}/virtualNetworks/blue", BLUE)
     return api
 
+
+async def put_past_the_gates(controller: Controller, ref: str, properties: dict[str, Any]) -> None:
+    """What the API will take as soon as hosts do it (weft.api.words.GATES)."""
+    await controller.submit(put_command(ref, properties), Actor())
+
+
+async def with_filters_routes_and_peers(fabric: Api, controller: Controller) -> None:
+    """A list `front` and a table `hub` for blue/web, the list for interface n9 too, and a peering of blue and red."""
+    rule = {"action": "Allow", "type": "Inbound", "priority": "110", "protocol": "Tcp", "description": "SSH"}
+    rule |= {"sourceAddressPrefix": "*", "sourcePortRange": "0-65535"}
+    rule |= {"destinationAddressPrefix": "10.1.1.0/24", "destinationPortRange": "22", "logging": "Enabled"}
+    rules = [{"resourceId": "ssh", "properties": rule}]
+    await fabric.made(f"{N}/accessControlLists/front", {"aclRules": rules, "inboundDefaultAction": "Deny"})
+    route = {"addressPrefix": "10.9.0.0/16", "nextHopType": "VirtualAppliance", "nextHopIpAddress": "10.1.1.4"}
+    await fabric.made(f"{N}/routeTables/hub", {"routes": [{"resourceId": "far", "properties": route}]})
+    red = {**BLUE, "addressSpace": {"addressPrefixes": ["10.2.0.0/16"]}, "subnets": []}
+    await fabric.made(f"{N}/virtualNetworks/red", red)
+    web = {"addressPrefix": "10.1.1.0/24", "virtualSubnetId": 6001}
+    web |= {"accessControlList": {"resourceRef": FRONT}, "routeTable": {"resourceRef": "/routeTables/hub"}}
+    await put_past_the_gates(controller, "/virtualNetworks/blue/subnets/web", web)
+    for own, other in (("blue", "red"), ("red", "blue")):
+        peer = {"remoteVirtualNetwork": {"resourceRef": f"/virtualNetworks/{other}"}}
+        await put_past_the_gates(controller, f"/virtualNetworks/{own}/virtualNetworkPeerings/to-{other}", peer)
+    filtered = interface_in()
+    filtered["ipConfigurations"][0]["properties"]["accessControlList"] = {"resourceRef": FRONT}
+    await put_past_the_gates(controller, "/networkInterfaces/n9", filtered)
+
+
+FRONT = "/accessControlLists/front"
 
 PROVIDER_NETWORK = {
     "networkVirtualizationEnabled": "True",

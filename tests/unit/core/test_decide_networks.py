@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.world import World, put_command, virtual_network
+from weft.core import policy
 
 BLUE = "/virtualNetworks/blue"
 
@@ -30,6 +31,42 @@ def vsids(world: World, network: str = "blue") -> list[int]:
 
 
 # -- virtual networks
+
+
+@pytest.mark.parametrize(
+    ("word", "stored"),
+    [("nvgre", "NVGRE"), ("Vxlan", "VXLAN"), ("rewrite", "Rewrite"), ("TranslationMethodNat", "Rewrite"), ("", "")],
+)
+def test_a_network_may_travel_otherwise_than_the_others(world: World, word: str, stored: str) -> None:
+    world.put(BLUE, virtual_network({}) | {"networkVirtualizationProtocol": word})
+    assert world.get(BLUE).properties.network_virtualization_protocol == stored
+
+
+def test_a_network_that_travels_otherwise_is_told_so(world: World) -> None:
+    world.network()
+    number = world.get(BLUE).properties.routing_domain_number
+    assert policy.record(world.state, ("network", number), (1,)).encapsulation == "vxlan"
+    decision = world.put(BLUE, virtual_network({"web": "10.1.1.0/24"}) | {"networkVirtualizationProtocol": "NVGRE"})
+    assert (("network", number), (1,)) in policy.touched(world.state, decision.changes)
+    assert policy.record(world.state, ("network", number), (1,)).encapsulation == "nvgre"
+
+
+def test_a_protocol_is_one_that_hosts_have(world: World) -> None:
+    refusal = world.refused(BLUE, virtual_network({}) | {"networkVirtualizationProtocol": "GENEVE"})
+    assert (refusal.code, refusal.target) == ("InvalidParameterValue", "networkVirtualizationProtocol")
+
+
+@pytest.mark.parametrize("seconds", [59, 366 * 86_400 + 1, -1])
+def test_a_lease_has_bounds(world: World, seconds: int) -> None:
+    refusal = world.refused(BLUE, virtual_network({}) | {"dhcpOptions": {"leaseSeconds": seconds}})
+    assert (refusal.code, refusal.target) == ("InvalidParameterValue", "leaseSeconds")
+
+
+@pytest.mark.parametrize("most", [0, 65])
+def test_addresses_of_a_guests_own_have_bounds(world: World, most: int) -> None:
+    own = {"guestSpecifiedAddresses": {"enabled": True, "maximumPerInterface": most}}
+    refusal = world.refused(BLUE, virtual_network({"web": subnet("10.1.1.0/24", **own)}))
+    assert (refusal.code, refusal.target) == ("InvalidParameterValue", "maximumPerInterface")
 
 
 @pytest.mark.parametrize(

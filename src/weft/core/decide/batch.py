@@ -2,19 +2,23 @@
 the order given.
 
 Called through core.decide. Puts are decided in the order in which kinds refer to each other, then the actions in the
-order given, then the deletes; each on the state with the earlier ones applied.
+order given, then the deletes; each on the state with the earlier ones applied. Virtual networks refer to each other by
+their peerings: those that are new are made without them first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
 
 from weft.core.changes import Change
-from weft.core.commands import Batch, Command, Decision, Delete, MachineCommand, Put, Steps
+from weft.core.commands import Batch, Command, Decision, Delete, MachineCommand, Preconditions, Put, Steps
 from weft.core.state import State, owned_path
 from weft.model.errors import Invalid, Refusal
-from weft.model.kinds import BY_NAME, KINDS
+from weft.model.kinds import BY_NAME, KINDS, VIRTUAL_NETWORKS
 
 Decide = Callable[[Command], Decision]
 
+_NETWORKS = VIRTUAL_NETWORKS.name.lower()
 _ORDER = {kind.name: at for at, kind in enumerate(KINDS)}
 
 
@@ -23,13 +27,14 @@ def apply_batch(state: State, batch: Batch, decide: Decide) -> Decision:
     parts: list[Decision | None] = [None] * len(batch.commands)
     changes: list[Change] = []
     try:
-        for at in sorted(range(len(parts)), key=lambda at: _rank(batch.commands[at])):
+        for at, command in _in_order(state, batch):
             try:
-                part = decide(batch.commands[at])
+                part = decide(command)
             except Refusal as wrong:
                 wrong.position = at
                 raise
-            parts[at] = part
+            first = parts[at]
+            parts[at] = part if first is None else msgspec.structs.replace(part, outcome=first.outcome)
             for change in part.changes:
                 state.apply(change)
                 changes.append(change)
@@ -38,6 +43,36 @@ def apply_batch(state: State, batch: Batch, decide: Decide) -> Decision:
         raise
     outcome = "done" if changes else "unchanged"
     return Decision(changes=tuple(changes), outcome=outcome, parts=tuple(part for part in parts if part is not None))
+
+
+def _in_order(state: State, batch: Batch) -> Iterator[tuple[int, Command]]:
+    """Each command with its position; one that makes a network with peerings twice, first without them."""
+    order = sorted(range(len(batch.commands)), key=lambda at: _rank(batch.commands[at]))
+    whole: list[tuple[int, Put]] = []
+    for at in order:
+        command = batch.commands[at]
+        if whole and _rank(command) > _rank(whole[0][1]):
+            yield from whole
+            whole = []
+        if isinstance(command, Put) and _brings_peerings(state, command):
+            whole.append((at, msgspec.structs.replace(command, when=Preconditions())))
+            yield at, _without_peerings(command)
+        else:
+            yield at, command
+    yield from whole
+
+
+def _brings_peerings(state: State, put: Put) -> bool:
+    """Whether it makes a virtual network with peerings."""
+    if put.path.kind.lower() != _NETWORKS or put.path.below:
+        return False
+    is_new = state.get(VIRTUAL_NETWORKS.name, put.path.id) is None
+    return is_new and bool(put.document.properties.virtual_network_peerings)
+
+
+def _without_peerings(put: Put) -> Put:
+    bare = msgspec.structs.replace(put.document.properties, virtual_network_peerings=())
+    return msgspec.structs.replace(put, document=msgspec.structs.replace(put.document, properties=bare))
 
 
 def apply_steps(state: State, steps: Steps, decide: Decide) -> Decision:

@@ -128,6 +128,7 @@ def captured(interface: Interface) -> CapturedInterface:
                 private_ip_address=one.properties.private_ip_address,
                 private_ip_allocation_method=one.properties.private_ip_allocation_method,
                 subnet=one.properties.subnet,
+                access_control_list=one.properties.access_control_list,
             )
             for one in p.ip_configurations
         ),

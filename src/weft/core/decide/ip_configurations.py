@@ -6,6 +6,7 @@ Called by core.decide.network_interfaces.
 import sys
 from collections.abc import Container
 
+from weft.core.decide.attaching import list_named
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import Origin
 from weft.core.decide.holding import about, grant_ip, hold_ip, release
@@ -32,12 +33,15 @@ _METHODS = {"dynamic": "Dynamic", "static": "Static", "unmanaged": "Unmanaged"}
 class _Wanted:
     """One ipConfiguration on its way: its subnet, how it gets its address, and the address once it has one."""
 
-    __slots__ = ("address", "configuration", "method", "public", "segment")
+    __slots__ = ("access_control_list", "address", "configuration", "method", "public", "segment")
 
-    def __init__(self, configuration: Configuration, segment: Segment, method: str) -> None:
+    def __init__(
+        self, configuration: Configuration, segment: Segment, method: str, access_control_list: Ref | None
+    ) -> None:
         self.configuration = configuration
         self.segment = segment
         self.method = method
+        self.access_control_list = access_control_list
         self.address: int | None = None
         self.public: Ref | None = None
 
@@ -110,7 +114,7 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
             code="PrivateIpAllocationMethodMustBeUnmanaged",
             target="privateIPAllocationMethod",
         )
-    wanted = _Wanted(configuration, segment, method)
+    wanted = _Wanted(configuration, segment, method, list_named(state, p.access_control_list, segment))
     if p.public_ip_address is not None and lower(p.public_ip_address):
         wanted.public = attach_to(state, segment, p.public_ip_address, f"{ref}/ipConfigurations/{name}")
     if method == "Static":
@@ -213,5 +217,6 @@ def _settled(one: _Wanted) -> Configuration:
             subnet=common_ref(one.segment.ref),
             is_primary=configuration.properties.is_primary,
             public_ip_address=one.public,
+            access_control_list=one.access_control_list,
         ),
     )

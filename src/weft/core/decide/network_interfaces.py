@@ -18,6 +18,7 @@ from weft.core.decide.ip_configurations import Interface, settle_addresses
 from weft.core.decide.machines import note_place
 from weft.core.decide.parsing import ip_texts
 from weft.core.decide.places import domain_of, mac_of, places_of
+from weft.core.decide.port_settings import settled_port_settings
 from weft.core.index import lower
 from weft.core.state import State
 from weft.core.words import hold_text, place_text
@@ -26,7 +27,7 @@ from weft.model.kinds import CHECKPOINTS, EXPORTS, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.resources import Ref, Resource
 from weft.model.values import Mac, mac_dashes, mac_digits, parse_mac
-from weft.model.workload import DnsSettings, NetworkInterfaceProperties, PortSettings, VirtualMachineProperties
+from weft.model.workload import DnsSettings, NetworkInterfaceProperties, VirtualMachineProperties
 
 _USERS = ("networkInterface", "port", "server")
 """Holders that may send frames from a MAC address."""
@@ -60,7 +61,7 @@ def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInter
         is_host_virtual_network_interface=p.is_host_virtual_network_interface,
         is_multitenant_stack=p.is_multitenant_stack,
         internal_dns_name_label=p.internal_dns_name_label or None,
-        port_settings=p.port_settings,
+        port_settings=settled_port_settings(p.port_settings),
         server=p.server if origin.strategy == "hostRange" and lower(p.server) else None,
         strategy=origin.strategy,
         reservation=p.reservation if lower(p.reservation) else None,
@@ -168,28 +169,12 @@ def _check_served(p: NetworkInterfaceProperties) -> None:
 
     internalDnsNameLabel is kept: it means something only once an iDnsServer is configured (MS-NCNBI 3.1.5.11).
     """
-    name = ""
     if p.is_multitenant_stack:
-        name = "isMultitenantStack"
-    elif p.port_settings is not None:
-        name = _unserved_port_setting(p.port_settings)
-    if name:
-        raise Invalid(f"{name} is not served yet: leave it out.", code="OperationNotSupported", target=name)
-
-
-def _unserved_port_setting(settings: PortSettings) -> str:
-    """ARP guard needs nothing, since every port has it; vmq and iov weights steer hardware that we do not drive."""
-    if settings.mac_spoofing_enabled.lower() == "enabled":
-        return "portSettings.macSpoofingEnabled"
-    if settings.dhcp_guard_enabled.lower() == "enabled":
-        return "portSettings.dhcpGuardEnabled"
-    if settings.storm_limit:
-        return "portSettings.stormLimit"
-    if settings.port_flow_limit:
-        return "portSettings.portFlowLimit"
-    if settings.qos_settings is not None and any(msgspec.structs.astuple(settings.qos_settings)):
-        return "portSettings.qosSettings"
-    return ""
+        raise Invalid(
+            "isMultitenantStack is not served yet: leave it out.",
+            code="OperationNotSupported",
+            target="isMultitenantStack",
+        )
 
 
 def _dns_settings(p: NetworkInterfaceProperties) -> DnsSettings | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from weft.core.commands import Decision, Delete, Path, Preconditions, Put
 from weft.core.decide import (
+    access_control_lists,
     address_plans,
     captures,
     clusters,
@@ -20,6 +21,7 @@ from weft.core.decide import (
     network_interfaces,
     public_addresses,
     reservations,
+    route_tables,
     servers,
     virtual_gateways,
     virtual_machines,
@@ -67,6 +69,8 @@ RULES: dict[str, tuple[Settle, Remove]] = {
     "gatewayPools": (gateway_pools.settle, gateway_pools.remove),
     "gateways": (gateways.settle, gateways.remove),
     "virtualGateways": (virtual_gateways.settle, virtual_gateways.remove),
+    "accessControlLists": (access_control_lists.settle, access_control_lists.remove),
+    "routeTables": (route_tables.settle, route_tables.remove),
     "virtualNetworks": (virtual_networks.settle, virtual_networks.remove),
     "networkInterfaces": (network_interfaces.settle, network_interfaces.remove),
     "reservations": (reservations.settle, reservations.remove),

@@ -231,10 +231,18 @@ class _Restoring:
             subnet=one.subnet,
             is_primary=present.properties.is_primary if present is not None else None,
             public_ip_address=present.properties.public_ip_address if present is not None else None,
+            access_control_list=self._list(one, present),
         )
         if present is not None:
             return msgspec.structs.replace(present, etag=etag, properties=properties)
         return Resource(resource_id=one.resource_id, instance_id=self._draft.new_id(), etag=etag, properties=properties)
+
+    def _list(self, one: CapturedAddress, present: Configuration | None) -> Ref | None:
+        """What filters it is no state of the machine: as it is now; of one that was deleted as it was, if there is."""
+        if present is not None:
+            return present.properties.access_control_list
+        ref = one.access_control_list
+        return ref if ref is not None and self._draft.state.find_ref(ref.resource_ref) is not None else None
 
     def _take_ip(self, part: _Part, one: Configuration, domain: str, interface: Interface) -> Configuration:
         p = one.properties

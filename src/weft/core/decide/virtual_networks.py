@@ -6,8 +6,10 @@ and kept for life, as is each subnet's VSID. The two subnets of a dual-stack pai
 
 import msgspec
 
+from weft.core.decide.attaching import list_named, table_named
 from weft.core.decide.draft import Draft
 from weft.core.decide.parsing import (
+    LONGEST_COOL_DOWN_S,
     check_cool_down,
     check_warning,
     contains,
@@ -17,6 +19,7 @@ from weft.core.decide.parsing import (
     prefix_of,
     refuse_overlap,
 )
+from weft.core.decide.peerings import note_meeting, settle_peerings
 from weft.core.decide.pool_use import refuse_while_held
 from weft.core.decide.vsids import assign_vsids, release_vsids
 from weft.core.layout import layout_of
@@ -33,6 +36,9 @@ VirtualNetwork = Resource[VirtualNetworkProperties]
 VirtualSubnet = Resource[VirtualSubnetProperties]
 
 _MOST_DNS_SERVERS = 9
+_SHORTEST_LEASE_S = 60
+_MOST_GUEST_ADDRESSES = 64
+_PROTOCOLS = {"": "", "vxlan": "VXLAN", "nvgre": "NVGRE", "rewrite": "Rewrite", "translationmethodnat": "Rewrite"}
 
 
 def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> VirtualNetworkProperties:
@@ -40,30 +46,18 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     ref = f"/virtualNetworks/{sent.resource_id}"
     p = sent.properties
     logical = _logical_network(draft.state, p.logical_network)
-    space = [prefix_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
-    if not space:
-        raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
-    refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
-    if old is not None:
-        _check_space(draft.state, old, space)
-    subnets = tuple(_subnet(subnet, space, ref) for subnet in p.subnets)
-    refuse_overlap(
-        [(prefix_of(s.properties.address_prefix, "addressPrefix"), f"subnet {s.resource_id}") for s in subnets], ref
-    )
-    subnets = _pair(ref, subnets)
-    if len(p.dhcp_options.dns_servers) > _MOST_DNS_SERVERS:
-        raise Invalid(
-            f"A virtual network has at most {_MOST_DNS_SERVERS} DNS servers.",
-            code="DnsServerCountLimitReached",
-            target="dnsServers",
-        )
+    space = _space(draft.state, ref, p, old)
+    subnets = _subnets(draft.state, sent, space)
+    texts = tuple(str(prefix) for prefix in space)
     if old is not None and logical.resource_ref != _ref(old.properties.logical_network):
         _check_unused(draft.state, ref, "The logical network cannot be changed", "VnetInUse")
     settled = VirtualNetworkProperties(
         logical_network=logical,
-        address_space=AddressSpace(address_prefixes=tuple(str(prefix) for prefix in space)),
-        dhcp_options=DhcpOptions(dns_servers=ip_texts(p.dhcp_options.dns_servers, "dnsServers")),
+        address_space=AddressSpace(address_prefixes=texts),
+        dhcp_options=_dhcp_options(p.dhcp_options),
         subnets=subnets,
+        virtual_network_peerings=settle_peerings(draft, sent, old, texts),
+        network_virtualization_protocol=_protocol(p.network_virtualization_protocol),
         routing_domain_number=_number(draft, ref, old),
     )
     if old is not None:
@@ -71,6 +65,7 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     settled = msgspec.structs.replace(settled, subnets=assign_vsids(draft, ref, subnets, old))
     if old is not None:
         _forget(draft, old, msgspec.structs.replace(sent, properties=settled))
+    note_meeting(draft, msgspec.structs.replace(sent, properties=settled))
     return settled
 
 
@@ -84,6 +79,60 @@ def remove(draft: Draft, old: VirtualNetwork) -> None:
     lease = draft.lease(RDID_SCOPE, old.properties.routing_domain_number)
     draft.turn(lease, None, "released", f"{ref} deleted")
     _forget(draft, old, None)
+
+
+def _space(state: State, ref: str, p: VirtualNetworkProperties, old: VirtualNetwork | None) -> list[IpPrefix]:
+    space = [prefix_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
+    if not space:
+        raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
+    refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
+    if old is not None:
+        _check_space(state, old, space)
+    return space
+
+
+def _subnets(state: State, sent: VirtualNetwork, space: list[IpPrefix]) -> tuple[VirtualSubnet, ...]:
+    ref = f"/virtualNetworks/{sent.resource_id}"
+    subnets = tuple(_subnet(subnet, space, ref) for subnet in sent.properties.subnets)
+    prefixes = [prefix_of(subnet.properties.address_prefix, "addressPrefix") for subnet in subnets]
+    refuse_overlap([(prefix, f"subnet {one.resource_id}") for prefix, one in zip(prefixes, subnets, strict=True)], ref)
+    return _pair(ref, tuple(_attached(state, sent.resource_id, subnet, prefixes) for subnet in subnets))
+
+
+def _attached(state: State, network: str, subnet: VirtualSubnet, prefixes: list[IpPrefix]) -> VirtualSubnet:
+    """With the list that filters it and the table that routes it, as they will be stored."""
+    properties = msgspec.structs.replace(
+        subnet.properties,
+        access_control_list=list_named(state, subnet.properties.access_control_list),
+        route_table=table_named(state, network, subnet, prefixes),
+    )
+    return msgspec.structs.replace(subnet, properties=properties)
+
+
+def _dhcp_options(p: DhcpOptions) -> DhcpOptions:
+    if len(p.dns_servers) > _MOST_DNS_SERVERS:
+        raise Invalid(
+            f"A virtual network has at most {_MOST_DNS_SERVERS} DNS servers.",
+            code="DnsServerCountLimitReached",
+            target="dnsServers",
+        )
+    if not _SHORTEST_LEASE_S <= p.lease_seconds <= LONGEST_COOL_DOWN_S:
+        raise Invalid(
+            f"leaseSeconds {p.lease_seconds} is not between {_SHORTEST_LEASE_S} and {LONGEST_COOL_DOWN_S}.",
+            target="leaseSeconds",
+        )
+    return DhcpOptions(dns_servers=ip_texts(p.dns_servers, "dnsServers"), lease_seconds=p.lease_seconds)
+
+
+def _protocol(text: str) -> str:
+    found = _PROTOCOLS.get(text.lower())
+    if found is None:
+        raise Invalid(
+            f"networkVirtualizationProtocol is VXLAN, NVGRE or Rewrite, or left out for the virtualNetworkManager's, "
+            f"not '{text}'.",
+            target="networkVirtualizationProtocol",
+        )
+    return found
 
 
 def _logical_network(state: State, ref: Ref | None) -> Ref:
@@ -113,6 +162,13 @@ def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str) -> Virtu
             f"{', '.join(str(one) for one in space)}.",
             code="InvalidIPPrefix",
             target="addressPrefix",
+        )
+    guests = p.guest_specified_addresses.maximum_per_interface
+    if not 1 <= guests <= _MOST_GUEST_ADDRESSES:
+        raise Invalid(
+            f"maximumPerInterface {guests} of subnet {subnet.resource_id} is not between 1 and "
+            f"{_MOST_GUEST_ADDRESSES}.",
+            target="maximumPerInterface",
         )
     check_cool_down(p.cool_down_seconds)
     check_warning(p.warn_at_percent)
