@@ -84,6 +84,11 @@ def _ref(name: str) -> Cell:
     return lambda p: name_of(p.get(name))
 
 
+def _users_of(p: Any) -> str:
+    """The subnets that name a list or a table."""
+    return _joined(name_of(ref) for ref in p.get("subnets") or ())
+
+
 def _vsid(p: Any) -> Any:
     return p.get("virtualSubnetId") or p.get("VirtualSubnetId")
 
@@ -130,6 +135,34 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "provider addresses": lambda p: _joined(p.get("providerAddresses")),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("virtualNetworkInterfaces") or ()),
         "status": STATUS,
+    },
+    "accessControlLists": {
+        "rules": lambda p: len(p.get("aclRules") or ()),
+        "inbound": lambda p: _default_of(p, "inboundDefaultAction"),
+        "outbound": lambda p: _default_of(p, "outboundDefaultAction"),
+        "filters": lambda p: _users(p),
+    },
+    "aclRules": {
+        "priority": _member("priority"),
+        "type": _member("type"),
+        "action": _member("action"),
+        "protocol": _member("protocol"),
+        "from": lambda p: _end(p, "source"),
+        "to": lambda p: _end(p, "destination"),
+        "logging": _member("logging"),
+    },
+    "routeTables": {"routes": lambda p: _joined(_route(each) for each in p.get("routes") or ()), "subnets": _users_of},
+    "routes": {
+        "prefix": lambda p: p.get("addressPrefix") or p.get("destination"),
+        "next hop": lambda p: _joined(
+            each for each in (p.get("nextHopType"), p.get("nextHopIpAddress"), p.get("nextHop")) if each
+        ),
+    },
+    "virtualNetworkPeerings": {
+        "with": _ref("remoteVirtualNetwork"),
+        "state": _member("peeringState"),
+        "access": lambda p: _yes(p.get("allowVirtualNetworkAccess")),
+        "their addresses": lambda p: _joined((p.get("remoteAddressSpace") or {}).get("addressPrefixes")),
     },
     "virtualNetworks": {
         "address space": lambda p: _joined((p.get("addressSpace") or {}).get("addressPrefixes")),
@@ -205,6 +238,30 @@ def _nat_is_on(p: Any) -> bool:
     return bool((p.get("nat") or {}).get("enabled"))
 
 
+def _users(p: Any) -> str:
+    """What a list filters: subnets by name, interfaces too."""
+    interfaces = [ref["resourceRef"].split("/")[2] for ref in p.get("ipConfigurations") or ()]
+    return _joined(part for part in (_users_of(p), *dict.fromkeys(interfaces)) if part)
+
+
+def _default_of(p: Any, member: str) -> str:
+    """What happens to what no rule matches, with how many rules there are before it."""
+    direction = member.removesuffix("DefaultAction").lower()
+    rules = [r for r in p.get("aclRules") or () if str(r["properties"].get("type")).lower() == direction]
+    return f"{len(rules)}, then {p.get(member)}" if rules else str(p.get(member) or "")
+
+
+def _end(p: Any, end: str) -> str:
+    """`10.1.1.0/24 80-90`, without a range that is all ports."""
+    prefix, ports = p.get(f"{end}AddressPrefix"), p.get(f"{end}PortRange")
+    return " ".join(str(each) for each in (prefix, ports if ports not in ("*", "0-65535", "1-65535") else "") if each)
+
+
+def _route(route: Any) -> str:
+    p = route["properties"]
+    return f"{p.get('addressPrefix')} -> {p.get('nextHopIpAddress') or p.get('nextHopType')}"
+
+
 def _moving_to(p: Any) -> str:
     """Empty once it runs there, although the old host may still forward strays for a moment."""
     destination = name_of((p.get("move") or {}).get("destination"))
@@ -230,7 +287,17 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
         "mac range": lambda p: range_text(p.get("macRange")),
         "group": _member("hostGroup"),
     },
-    "networkInterfaces": {"strategy": _member("strategy"), "reservation": _ref("reservation")},
+    "networkInterfaces": {
+        "strategy": _member("strategy"),
+        "reservation": _ref("reservation"),
+        "access list": _configurations("accessControlList"),
+    },
+    "virtualNetworks": {
+        "protocol": _member("networkVirtualizationProtocol"),
+        "peers": lambda p: _joined(_peer(each["properties"]) for each in p.get("virtualNetworkPeerings") or ()),
+    },
+    "subnets": {"access list": _ref("accessControlList"), "routes": _ref("routeTable")},
+    "ipConfigurations": {"access list": _ref("accessControlList")},
     "virtualMachines": {
         "networks": lambda p: _joined(name_of(n.get("subnet")) for n in p.get("networks") or ()),
         "checkpoints": lambda p: _joined(name_of(ref) for ref in p.get("checkpoints") or ()),
@@ -240,6 +307,10 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
     },
 }
 """Columns that stand at the end, and only where some resource has something in them."""
+
+
+def _peer(p: Any) -> str:
+    return f"{name_of(p.get('remoteVirtualNetwork'))} ({p.get('peeringState')})"
 
 
 def _under_way(p: Any) -> str:

@@ -25,12 +25,17 @@ _GRANTED = frozenset(
 """Members that the controller fills where the file is silent; networkInterfaces are a server's adapters."""
 
 _NOT_COMPARED = frozenset(
-    "instanceId etag powerState move routingDomainNumber resourceId macRange inactive gateways gatewayMacAddress "
-    "gatewayAddresses".split()
+    (
+        "instanceId etag powerState move routingDomainNumber resourceId macRange inactive gateways gatewayMacAddress "
+        "gatewayAddresses listNumber matched remoteAddressSpace remoteInstanceId"
+    ).split()
 )
 """Identity, what only actions change (apply starts and stops nothing), and what only Weft writes."""
 
-_WORDS = re.compile(r"(Method|State|Protocol|Enabled|Moderation|Status|Version|[tT]ype|strategy)$")
+_WORDS = re.compile(
+    r"(Method|State|Protocol|Enabled|Moderation|Status|Version|[tT]ype|strategy|Action|AddressPrefix|PortRange)$"
+    r"|^(action|protocol|logging)$"
+)
 """Members whose values are words, taken in any case."""
 
 
@@ -126,11 +131,15 @@ def same(name: str, want: Any, have: Any) -> bool:
         return False
     if name == "resourceRef":
         return normal_ref(want) == normal_ref(have)
-    if _WORDS.search(name):
-        return (want.lower() or "central") == (have.lower() or "central")
+    if _WORDS.search(name) and _word(want) == _word(have):
+        return True
     if name == "prefix":
         return re.sub(r"[-:.]", "", want).upper() == re.sub(r"[-:.]", "", have).upper()
     return bool(_canonical(want) == _canonical(have))
+
+
+def _word(text: str) -> str:
+    return text.lower().replace(" ", "") or "central"
 
 
 def _canonical(text: str) -> Any:

@@ -11,6 +11,7 @@ from weft.cli.faults import meant
 from weft.cli.references import normal_ref
 from weft.model.errors import InvalidMacAddress
 from weft.model.kinds import (
+    ACCESS_CONTROL_LISTS,
     BY_NAME,
     KINDS,
     NETWORK_INTERFACES,
@@ -22,7 +23,12 @@ from weft.model.kinds import (
 )
 from weft.model.values import Mac, mac_dashes, parse_mac
 
-_SHORT = {"nic": NETWORK_INTERFACES, "vm": VIRTUAL_MACHINES, "vnet": VIRTUAL_NETWORKS}
+_SHORT = {
+    "nic": NETWORK_INTERFACES,
+    "vm": VIRTUAL_MACHINES,
+    "vnet": VIRTUAL_NETWORKS,
+    "acl": ACCESS_CONTROL_LISTS,
+}
 """Beside the full names, which may also be written in the singular."""
 
 

@@ -6,7 +6,7 @@ The controller has the same rules and the last word; these find all faults of a 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from weft.cli import rules_addresses, rules_gateways
+from weft.cli import rules_addresses, rules_gateways, rules_networks
 from weft.cli.check import Check
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
@@ -119,6 +119,7 @@ def _virtual_network(check: Check) -> None:
             check.fault(at, f"{prefix} is outside the address space {shown}; widen addressSpace or choose another")
         subnets.append((at, prefix))
     _overlaps(check, subnets)
+    rules_networks.virtual_network(check)
 
 
 def _vsid(check: Check, place: Place) -> None:
@@ -163,6 +164,8 @@ _RULES: dict[str, Callable[[Check], None]] = {
     "virtualNetworkManager": _manager,
     "macPools": _mac_pool,
     "logicalNetworks": _logical_network,
+    "accessControlLists": rules_networks.access_control_list,
+    "routeTables": rules_networks.route_table,
     "virtualNetworks": _virtual_network,
     "networkInterfaces": _network_interface,
     "servers": _server,
@@ -197,7 +200,7 @@ def _between(documents: Documents) -> list[Fault]:
             if (earlier, at) != (document, place):
                 who = f"{earlier.name}, line {earlier.line(at)}"
                 found.append(document.fault(place, f"{what} {value} is already taken by {who}; choose another"))
-    return found + _mac_pool_overlaps(documents)
+    return found + _mac_pool_overlaps(documents) + rules_networks.overlapping_peers(documents)
 
 
 def _claims(document: Document) -> Iterator[tuple[str, Any, Place]]:

@@ -31,7 +31,7 @@ _ANSWERED_ONLY = frozenset(
         "resourceRef etag provisioningState configurationState usage virtualNetworks networkInterfaces "
         "ipConfigurations server checkpoints exports conflicts restore counters serviceInsertion "
         "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules "
-        "virtualNetworkInterfaces virtualNetworkPeerings peeringState securityTags ipConfiguration virtualGateways "
+        "virtualNetworkInterfaces peeringState subnets securityTags ipConfiguration virtualGateways "
         "networkConnections gateway gatewayPools bgpRouters routingType totalCapacity availableCapacity protocol "
         "connectionState unreachabilityReason"
     ).split()
@@ -39,7 +39,10 @@ _ANSWERED_ONLY = frozenset(
 """Members that only answers carry: taken and left out, so that the output of `weft get -o yaml` can be applied."""
 
 _WRITTEN_BY_WEFT = frozenset(
-    "etag move macRange inactive creation errand madeAs gateways gatewayMacAddress gatewayAddresses".split()
+    (
+        "etag move macRange inactive creation errand madeAs gateways gatewayMacAddress gatewayAddresses listNumber "
+        "routingDomainNumber remoteAddressSpace remoteInstanceId matched"
+    ).split()
 )
 """Members of the structs that only answers carry: left out too."""
 

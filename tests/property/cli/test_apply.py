@@ -56,6 +56,31 @@ def interfaces(draw: st.DrawFn, number: int) -> Resource:
     return document | ({"tags": {"a": "1"}} if draw(st.booleans()) else {})
 
 
+_ENDS = st.sampled_from(("*", "VirtualNetwork", "INTERNET", "10.1.0.0/16", "10.1.0.7", "FD00::/8"))
+_PORTS = st.sampled_from(("*", "80", "0-65535", "80 - 90", 443))
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> list[Resource]:
+    """A list and a table, in the spellings that people use."""
+    numbers = draw(st.lists(st.sampled_from((100, "101", 65000)), max_size=2, unique=True))
+    rules = []
+    for number in numbers:
+        rule: Resource = {"priority": number, "action": draw(st.sampled_from(("Allow", "deny"))), "type": "inbound"}
+        rule |= {"protocol": draw(st.sampled_from(("Tcp", "all", "UDP"))), "sourceAddressPrefix": "*"}
+        rule |= {"sourcePortRange": draw(_PORTS), "destinationAddressPrefix": draw(_ENDS)}
+        rule |= {"destinationPortRange": draw(_PORTS)}
+        rule |= draw(st.sampled_from(({}, {"logging": "disabled"}, {"description": "one"}, {"description": ""})))
+        rules.append({"resourceId": f"r{number}", "properties": rule})
+    hops = ({"nextHopType": "virtualappliance", "nextHopIpAddress": "FD00::7"}, {"nextHopType": "none"})
+    routes = [{"resourceId": "r", "properties": {"addressPrefix": "FD00:1::/32", **draw(st.sampled_from(hops))}}]
+    default = draw(st.sampled_from(({}, {"inboundDefaultAction": "deny"}, {"outboundDefaultAction": "Permit"})))
+    return [
+        {"kind": "accessControlLists", "resourceId": "f", "properties": {"aclRules": rules, **default}},
+        {"kind": "routeTables", "resourceId": "t", "properties": {"routes": draw(st.sampled_from((routes, [])))}},
+    ]
+
+
 pool_members = st.fixed_dictionaries(
     {},
     optional={
@@ -102,7 +127,8 @@ def streams(draw: st.DrawFn) -> list[Resource]:
         {"kind": "macPools", "resourceId": "m", "properties": mac_pool},
         {"kind": "addressPlans", "resourceId": "a", "properties": draw(st.sampled_from(({}, {"prefix": "00:15:5d"}, {"prefix": "06", "clusterDigits": 4, "interfaceDigits": 5})))},
         {"kind": "logicalNetworks", "resourceId": "l", "properties": {"networkVirtualizationEnabled": "True", "subnets": [{"resourceId": "s", "properties": provider}]}},
-        {"kind": "virtualNetworks", "resourceId": "n", "properties": {"logicalNetwork": {"resourceRef": "/logicalNetworks/L"}, "addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [{"resourceId": "s", "properties": subnet}]}},
+        {"kind": "virtualNetworks", "resourceId": "n", "properties": {"logicalNetwork": {"resourceRef": "/logicalNetworks/L"}, "addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [{"resourceId": "s", "properties": subnet}], **draw(st.sampled_from(({}, {"networkVirtualizationProtocol": "nvgre"})))}},
+        *draw(filters()),
         *({"kind": "servers", "resourceId": f"h{i}", "properties": {"addressPlan": {"resourceRef": "/weft/addressPlans/A"}} | draw(server_members)} for i in range(servers)),
         *(draw(interfaces(number)) for number in range(count)),
         *(draw(templates(number, servers)) for number in range(count)),
