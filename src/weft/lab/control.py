@@ -18,7 +18,7 @@ from weft.lab import names, relay
 from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import LabFailure, LabFolder
 from weft.model.errors import WeftError
-from weft.model.kinds import VIRTUAL_NETWORK_MANAGER, resource_ref
+from weft.model.kinds import VIRTUAL_NETWORK_MANAGER, VIRTUAL_NETWORKS, resource_ref
 from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path_of
 
 PROVIDER_MTU = 1500
@@ -124,9 +124,13 @@ def apply_resources(folder: LabFolder, resources: Sequence[Document]) -> Plan:
 
 
 def tunnel_mtu(folder: LabFolder, family: int) -> int:
-    """Largest inner packet, by the protocol that the network manager has; family (4, 6) of the provider addresses."""
+    """Largest inner packet that every network carries, by the protocol of the network manager and those that networks
+    have of their own; family (4, 6) of the provider addresses."""
     manager = get(folder, resource_ref(VIRTUAL_NETWORK_MANAGER, VIRTUAL_NETWORK_MANAGER.singleton))
-    return mtu_for(manager["properties"]["networkVirtualizationProtocol"].lower(), PROVIDER_MTU, family)
+    found = ask(folder.read().url, lambda client: client.list_all(path_of(resource_ref(VIRTUAL_NETWORKS, ""))))
+    own = [one["properties"].get("networkVirtualizationProtocol", "") for one in found]
+    words = {manager["properties"]["networkVirtualizationProtocol"], *own} - {""}
+    return min(mtu_for(word.lower(), PROVIDER_MTU, family) for word in words)
 
 
 def await_agents(folder: LabFolder, servers: Sequence[str]) -> None:

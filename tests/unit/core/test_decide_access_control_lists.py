@@ -238,6 +238,49 @@ def test_a_clone_a_restore_and_an_import_keep_the_filter(world: World) -> None:
     assert len(list(world.state.interfaces_with_list(LIST))) == 2
 
 
+def fixed(address: str) -> dict[str, Any]:
+    """An interface with the list, at an address of its own."""
+    body = with_list("/virtualNetworks/blue/subnets/web")
+    body["ipConfigurations"][0]["properties"] |= {"privateIPAllocationMethod": "Static", "privateIPAddress": address}
+    return body
+
+
+def list_of(world: World) -> str:
+    (configuration,) = world.get("/networkInterfaces/n1").properties.ip_configurations
+    named = configuration.properties.access_control_list
+    return named.resource_ref if named is not None else ""
+
+
+def test_an_address_that_comes_back_is_filtered_as_it_is_now(world: World) -> None:
+    world.put(LIST, rules(SSH))
+    world.put("/accessControlLists/later", rules(SSH))
+    world.put("/networkInterfaces/n1", fixed("10.1.1.7"))
+    world.machine("m1", "h1", "Off", "n1")
+    world.do(TakeCheckpoint("m1", "before"))
+    changed = fixed("10.1.1.8")
+    changed["ipConfigurations"][0]["properties"] |= named("/accessControlLists/later")
+    world.put("/networkInterfaces/n1", changed)
+    world.do(Restore("m1", "before"))
+    assert (
+        world.get("/networkInterfaces/n1").properties.ip_configurations[0].properties.private_ip_address == "10.1.1.7"
+    )
+    assert list_of(world) == "/accessControlLists/later"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_interface_that_comes_back_is_filtered_as_it_was(world: World, kept: bool) -> None:
+    world.put(LIST, rules(SSH))
+    world.put("/networkInterfaces/n1", fixed("10.1.1.7"))
+    world.machine("m1", "h1", "Off", "n1")
+    world.do(TakeCheckpoint("m1", "before"))
+    world.machine("m1", "h1", "Off")
+    world.delete("/networkInterfaces/n1")
+    if not kept:
+        world.delete(LIST)
+    world.do(Restore("m1", "before"))
+    assert list_of(world) == (LIST if kept else "")
+
+
 def test_turning_back_forgets_who_names_what(world: World) -> None:
     world.put(LIST, rules(SSH))
     before = copy.deepcopy(world.state)
