@@ -103,6 +103,9 @@ def test_up_of_a_changed_file_changes_the_guests(lab, tmp_path):
     first.write_text(text)
     lab.run("up", str(first))
     link = lab.run("exec", "blue1", "--", "ip", "link", "show", "dev", "eth0")
+    own = "resourceId: red\nproperties:\n"
+    assert own in text
+    text = text.replace(own, f"{own}  networkVirtualizationProtocol: VXLAN\n")
     documents = text.replace("10.1.1.11", "10.1.1.77", 1).split("\n---\n")
     kept = [bluedb_off(document) for document in documents if "resourceId: red2\n" not in document]
     assert len(kept) == len(documents) - 1
@@ -117,6 +120,7 @@ def test_up_of_a_changed_file_changes_the_guests(lab, tmp_path):
     assert mac in inside, "a MAC address is its interface's for life"
     assert re.search(r"machine +bluedb +off", lab.run("status"))
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
+    assert ping(lab, "red1", "10.1.1.12") == "20 sent, 20 received", "VXLAN beside the others' NVGRE"
     again = lab.run("up", str(changed))
     assert "restarted" not in again and "stopped" not in again and "machines red2 (" in again
 
