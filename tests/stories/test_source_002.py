@@ -1,7 +1,7 @@
 """Stories of dynamic MAC addresses in a failover cluster."""
 
 from tests.stories.desk import Desk
-from weft.agent.hypervisors import CarryOut, Prepare, Start, Stop
+from weft.agent.hypervisors import Announce, CarryOut, Prepare, Start, Stop
 
 
 async def test_story_2_1_a_machine_keeps_its_mac_when_it_moves_and_restarts(desk: Desk) -> None:
@@ -193,7 +193,7 @@ async def test_story_2_12_a_mass_rollback_is_one_batch(desk: Desk) -> None:
     await desk.eventually(over)
     assert await desk.counts() == before
     verbs = desk.center.hypervisors["host1"].carried_out[len(done) :]
-    assert {type(verb) for verb in verbs} <= {Stop, CarryOut, Prepare, Start}
+    assert {type(verb) for verb in verbs} <= {Stop, Announce, CarryOut, Prepare, Start}
     assert [verb.machine.machine for verb in verbs if isinstance(verb, CarryOut)] == ["vdi0", "vdi2"]
 
 

@@ -18,6 +18,15 @@ def defines(agent: Agent | None) -> bool:
     return agent is not None and agent.hypervisor not in MADE_AT_START
 
 
+COPYING = ("libvirt", "hyperv")
+"""Those whose machines have disks that only the host can copy."""
+
+
+def copies(agent: Agent | None) -> bool:
+    """Does the driver copy a machine whose hardware is not on record?"""
+    return agent is not None and agent.hypervisor in COPYING
+
+
 def differs(state: MachineState, wanted: Sequence[tuple[InstanceId, Mac]]) -> str:
     """How the adapters that a hypervisor shows differ from a machine's interfaces, in words; empty if they do not. The
     hypervisor may order them otherwise, and not every driver tells which interface an adapter is for."""

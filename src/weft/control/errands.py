@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from weft.control.drivers import defines
+from weft.control.drivers import copies, defines
 from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation
 from weft.control.writer import Submitted, Writer
@@ -236,9 +236,11 @@ class Errands:
     def _copy(self, command: Clone) -> Command:
         """Of a machine that was taken in the record does not say what it is made of: its host copies it whole."""
         source: VirtualMachine | None = self._state.get(VIRTUAL_MACHINES.name, command.machine)
-        if source is None or source.properties.hardware is not None or not self.reaches(command.machine):
+        if source is None or source.properties.hardware is not None:
             return command
         server, name = server_of(source), source.resource_id
+        if not copies(self._publisher.managed.get(server)) or not self.reaches(name):
+            return command
         if command.server and command.server.lower() != server:
             raise Invalid(
                 f"The disks of {name} are on {server}, which copies them there: clone it on {server}, and move the "
