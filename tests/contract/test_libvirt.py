@@ -1,5 +1,6 @@
 """What only the libvirt driver has: marks, strangers, disks and pauses. Real libvirtd."""
 
+import asyncio
 import os
 
 import msgspec
@@ -119,6 +120,20 @@ async def test_a_definition_that_fails_leaves_nothing(world, tmp_path, disks, wo
     await refused(world, Define(web(*there), WEB_PORTS), words)
     assert [path.name for path in tmp_path.iterdir()] == ["bad.raw"]
     assert (await world.hypervisors["host1"].facts()).machines == ()
+
+
+async def test_a_machine_that_goes_while_its_disks_are_made_leaves_none(world, tmp_path):
+    """Another hand undefines it: nothing would know any more that the disk is its own."""
+    source, copy = tmp_path / "pipe.raw", tmp_path / "web.raw"
+    os.mkfifo(source)
+    asked = Define(web(Disk(str(copy), source=str(source))), WEB_PORTS)
+    making = asyncio.create_task(refused(world, asked, "another hand deleted it while its disks were made"))
+    with await asyncio.to_thread(source.open, "wb") as pipe:  # it is open when the disk is being copied
+        with world.connected("host1") as connection:
+            connection.lookupByName("web").undefine()
+        pipe.write(bytes(4096))
+    await making
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.raw"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,28 @@ async def test_a_half_made_machine_goes_as_a_whole(desk: Desk, step: str) -> Non
     assert (await desk.post(VMS, body()))["properties"]["powerState"] == "Running"
 
 
+@pytest.mark.parametrize("start", [False, True])
+async def test_it_is_made_when_its_host_is_done_with_it(desk: Desk, start: bool) -> None:
+    """0.16: it is on its host's list while its disk is copied still; if that fails, it was never made."""
+    await desk.cluster(hosts=1)
+    hypervisor = desk.center.hypervisors["host1"]
+    hypervisor.disks_whole = asyncio.Event()
+    asking = desk.background("POST", VMS, body(start=start))
+
+    async def listed() -> bool:
+        told = await desk.get("/weft/v1/servers/host1/machines")
+        return [one["name"] for one in told["value"]] == ["web1"]
+
+    await desk.eventually(listed)
+    assert (await desk.get(f"{VMS}/web1"))["properties"]["creation"]["phase"] == "defining"
+    hypervisor.failing["disks"] = "no space is left"
+    hypervisor.disks_whole.set()
+    answer = await asking
+    assert answer.status_code == 409
+    assert "no space is left" in answer.text and "Nothing of it is left" in answer.text
+    await nothing_is_left(desk)
+
+
 async def test_a_second_time_answers_what_is_there(desk: Desk) -> None:
     """0.22: the same command is idempotent; another under its name is refused."""
     await desk.cluster(hosts=1)

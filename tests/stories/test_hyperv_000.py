@@ -174,6 +174,7 @@ async def test_a_machine_that_is_deleted_while_it_is_made_is_said_to_be_and_give
     error = await desk.refused("POST", VMS, desk.body("web1"), 409)
     assert "The machine 'web1' cannot be made on host1: " in error["message"]
     assert "another hand deleted it on host1" in error["message"] or "Start-VM" in error["message"]
+    assert f"Nothing of it is left, but disks that were not deleted with it: {desk.disk('web1')}." in error["message"]
     assert ((await desk.get(VMS))["value"], desk.host("host1").vms) == ([], [])
     assert set(await desk.counts()) <= {"free", "cooling"}
     # with Remove-VM: the disk that it left is nobody's by now

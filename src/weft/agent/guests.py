@@ -65,6 +65,7 @@ class Guests:
         had, agreed = set(self.presence.had), (self.hands.boot, dict(self.hands.agreed))
         self.hands.welcome(states, machines, had | verbs.leaving, boot)
         here = {name: state for name, state in states.items() if name not in self.hands.arrived}
+        self.presence.unmade(verbs.half_made - here.keys())
         self.presence.look(here, machines, verbs.busy, now)
         self.hands.look(here, machines, verbs.busy | verbs.ended, boot)
         if self._memory is None:

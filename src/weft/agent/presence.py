@@ -55,6 +55,11 @@ class Presence:
         self._missing.pop(name, None)
         self._settled.discard(name)
 
+    def unmade(self, names: Iterable[str]) -> None:
+        """What of these was seen was on the way to be made, and was taken back: no machine has gone."""
+        for name in names:
+            self._forget(name)
+
     @property
     def missing(self) -> Collection[str]:
         """Machines that were here and are not listed: nothing is to be asked for them."""

@@ -60,7 +60,7 @@ class Verbs:
         self.errands = errands or Errands({}, lambda ended: None)
         self.leaving: set[str] = set()
         self.half_made: set[str] = set()
-        """Machines whose making failed and that no Remove has been carried out for since."""
+        """Machines whose making failed and that have not been made or removed since."""
         self.migrated: set[str] = set()
         """Machines whose migration ended, well or not, after the hypervisor was last asked what runs here."""
         self.ended: set[str] = set()
@@ -180,6 +180,7 @@ class Verbs:
             attempt.failure, attempt.pause = "", AGAIN_SECONDS
             if isinstance(attempt.verb, Remove):
                 self.leaving.discard(name)
+            if isinstance(attempt.verb, Remove | Define) or is_copying(attempt.verb):
                 self.half_made.discard(name)
             self._end_errand(attempt.verb, "")
         except HypervisorFailure as failure:
@@ -218,7 +219,7 @@ class Verbs:
 
     def _left_over(self, name: str, verb: Verb) -> None:
         """Its making failed: who takes it back looks for what is left of it."""
-        if isinstance(verb, Define) or (isinstance(verb, CarryOut) and is_copy(verb.machine)):
+        if isinstance(verb, Define) or is_copying(verb):
             self.half_made.add(name)
 
     def _end_errand(self, verb: Verb, failure: str) -> None:
@@ -226,3 +227,8 @@ class Verbs:
         if isinstance(verb, CarryOut) and verb.machine.errand is not None:
             name = verb.machine.machine
             self.errands.end(name, verb.machine.errand.number, failure, {*self.errands.known, name})
+
+
+def is_copying(verb: Verb) -> bool:
+    """Does it make a machine as a copy of another?"""
+    return isinstance(verb, CarryOut) and is_copy(verb.machine)

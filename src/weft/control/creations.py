@@ -28,6 +28,8 @@ STEP_TIMEOUT_S = 60.0
 UNDO_TIMEOUT_S = 30.0
 """So long the caller of what failed is kept until it is taken away as well."""
 
+_NOTHING = " Nothing of it is left."
+
 
 class Creations:
     """Carries them; one per controller."""
@@ -94,15 +96,17 @@ class Creations:
         if creation.phase == "removing":
             await self._remove(name, creation, actor)
             return machine
+        left = ""
         try:
             if creation.phase == "defining":
                 await self._define(name, creation, actor)
             if creation.phase != "undoing" and creation.start:
                 await self._start(name, creation, actor)
         except _CannotBe as failed:
+            left = self._left_behind(name)
             await self._advance(AdvanceCreation(name, "undoing", creation.generation, failure=str(failed)), actor)
         if self._phase(name, creation) == "undoing":
-            await self._undo(name, creation, actor)
+            await self._undo(name, creation, actor, left)
         return self._machine(name)
 
     async def _define(self, name: str, creation: Creation, actor: Actor) -> None:
@@ -125,8 +129,16 @@ class Creations:
             raise _CannotBe(verdict.failure or f"still waiting for {verdict.waiting_for}")
         await self._advance(AdvanceCreation(name, "done", creation.generation), actor)
 
-    async def _undo(self, name: str, creation: Creation, actor: Actor) -> None:
-        """Always raises."""
+    def _left_behind(self, name: str) -> str:
+        """Disks of a machine that another hand deleted: which of them were made for it, only the machine knew."""
+        machine = self._machine(name)
+        hardware = machine.properties.hardware
+        if hardware is None or not hardware.disks or not self._expect(name).is_lost(machine):
+            return ""
+        return ", ".join(disk.path for disk in hardware.disks)
+
+    async def _undo(self, name: str, creation: Creation, actor: Actor, left: str) -> None:
+        """Always raises. `left`: disks that nobody takes away any more."""
         machine = self._machine(name)
         found = machine.properties.creation
         why = found.failure if found is not None else ""
@@ -142,7 +154,7 @@ class Creations:
             # the sweep goes on with it
             said += f" It goes, with all that it was given, when it is gone there: {self._waits(name)}"
         else:
-            said += " Nothing of it is left."
+            said += f" Nothing of it is left, but disks that were not deleted with it: {left}." if left else _NOTHING
         raise NotReady(said, target=f"/weft/virtualMachines/{name}")
 
     async def _take_away(self, name: str, creation: Creation, actor: Actor) -> None:

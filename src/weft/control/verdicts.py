@@ -55,12 +55,14 @@ class Expectation:
 
     def started(self, machine: VirtualMachine) -> Verdict:
         """As power() has it of one that shall run, and that the host had: what another hand deleted will not come."""
-        verdict, fact = self.power(machine, "Running"), self._fact(machine)
-        if verdict.settled or verdict.failure or fact is None or fact.presence != "gone":
-            return verdict
-        if self._ahead() is not None or not self._is_news():
-            return verdict
-        return Verdict(False, f"another hand deleted it on {self.server}, and left its disks or not")
+        verdict = self.power(machine, "Running")
+        return verdict if verdict.settled or verdict.failure else self._gone(machine) or verdict
+
+    def _gone(self, machine: VirtualMachine) -> Verdict | None:
+        fact = self._fact(machine)
+        if fact is None or fact.presence != "gone" or self._ahead() is not None or not self._is_news():
+            return None
+        return Verdict(False, f"another hand deleted it on {self.server}")
 
     def ports(self, machine: VirtualMachine) -> Verdict:
         """Are the ports of the machine's interfaces bound here?"""
@@ -92,6 +94,11 @@ class Expectation:
         if fact is not None and fact.failure and self._is_news():
             return Verdict(False, fact.failure)
         name = machine.resource_id
+        if fact is not None and fact.busy:
+            # it may be on the list before its disks are whole
+            return Verdict(False, "", f"{self.server} to be done with making {name}")
+        if state is None and (gone := self._gone(machine)) is not None:
+            return gone
         if state is None or state.awaited or not is_over:
             return Verdict(False, "", f"{name} to be {'defined' if copied is None else 'copied'} on {self.server}")
         why = differs(state, self._publisher.adapters(machine))
@@ -110,6 +117,13 @@ class Expectation:
             why = f" ({failure})" if failure else ""
             return Verdict(False, "", f"{machine.resource_id} to be gone from {self.server}{why}")
         return DONE
+
+    def is_lost(self, machine: VirtualMachine) -> bool:
+        """Has another hand deleted it, of which the hypervisor told once?"""
+        fact, session = self._fact(machine), self._publisher.session(self.server)
+        if session is None or session.facts.hypervisor is None or self.state_of(machine) is not None:
+            return False
+        return machine.properties.hypervisor is not None or (fact is not None and fact.presence == "gone")
 
     def is_busy(self, machine: VirtualMachine) -> bool:
         """Is the host at a work on the machine that may take long?"""

@@ -180,6 +180,8 @@ class FakeHypervisor:
         self.strangers: dict[str, MachineState] = {}
         """Machines that Weft did not make, by the hypervisor's id."""
         self.verb_seconds = 0.0
+        self.disks_whole: asyncio.Event | None = None
+        """Define is done when this is set; the machine is listed before. `failing["disks"]`: it is taken back."""
         self.carried_out: list[Verb] = []
         self._datacenter = datacenter
         self._listeners = Listeners()
@@ -208,8 +210,18 @@ class FakeHypervisor:
         if name in self.failing:
             raise HypervisorFailure(f"{name} on {self.host}: {self.failing[name]}")
         self._do(verb)
+        if isinstance(verb, Define) and self.disks_whole is not None:
+            await self._make_whole(verb.machine.machine, self.disks_whole)
         self.carried_out.append(verb)
         self.changed()
+
+    async def _make_whole(self, machine: str, whole: asyncio.Event) -> None:
+        self.changed()
+        await whole.wait()
+        if "disks" in self.failing:
+            self._remove(machine)
+            self.shelf.delete_disks(machine)
+            raise HypervisorFailure(f"disks of {machine}: {self.failing['disks']}")
 
     def _do(self, verb: Verb) -> None:
         if isinstance(verb, Stop | Disconnect | Reconnect | SetMacs) and verb.id in self.strangers:

@@ -48,11 +48,24 @@ def make_domain(
     try:
         host.check_ports(domain, ports)
         make_disks()
+        if not _is_there(domain):
+            raise HypervisorFailure("another hand deleted it while its disks were made")
     except BaseException:
-        domain.undefineFlags(_UNDEFINE)
+        # first the files: the domain may have gone by another hand, and is left to no one then
         disks.take_away(mine)
+        if _is_there(domain):
+            domain.undefineFlags(_UNDEFINE)
         raise
     return domain
+
+
+def _is_there(domain: Any) -> bool:
+    try:
+        return bool(domain.isPersistent())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise
 
 
 def set_macs(host: Host, verb: SetMacs) -> None:
