@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
-from weft.model.leases import ASSIGNED, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
+from weft.model.leases import ASSIGNED, LIST_SCOPE, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Ref, Resource
 
 PROVIDER = "/logicalNetworks/hnvpa"
@@ -92,6 +92,66 @@ class World:
     def _provider_lease(self, server, text, wanted):
         address = ipaddress.ip_address(text)
         self._lease(ip_scope(PROVIDER, address.version), int(address), Holder("server", f"/servers/{server}"), wanted)
+
+    def filter(self, name, number, rules=(), inbound="Permit", outbound="Permit"):
+        """An access list; `rules` are AclRuleProperties, named r and their priority."""
+        made = tuple(Resource(resource_id=f"r{one.priority}", properties=one) for one in rules)
+        self._lease(LIST_SCOPE, number, Holder("accessControlList", f"/accessControlLists/{name}"))
+        self.put(
+            "accessControlLists",
+            name,
+            tenancy.AccessControlListProperties(
+                acl_rules=made, inbound_default_action=inbound, outbound_default_action=outbound, list_number=number
+            ),
+        )
+
+    def unfilter(self, name):
+        """Take an access list away that nothing names."""
+        found = self.state.get("accessControlLists", name)
+        if found is not None:
+            self._lease(LIST_SCOPE, found.properties.list_number, Holder("", ""), wanted=False)
+            self.delete("accessControlLists", name)
+
+    def filter_subnet(self, network, subnet, name):
+        """The subnet names an access list from now on, or none."""
+        old = self.state.get("virtualNetworks", network).properties
+        ref = Ref(f"/accessControlLists/{name}") if name else None
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, access_control_list=ref))
+            if one.resource_id.lower() == subnet.lower()
+            else one
+            for one in old.subnets
+        )
+        self.put("virtualNetworks", network, replace(old, subnets=subnets))
+
+    def filter_interface(self, interface, name):
+        """All its ipConfigurations name an access list from now on, or none."""
+        old = self.state.get("networkInterfaces", interface).properties
+        ref = Ref(f"/accessControlLists/{name}") if name else None
+        configurations = tuple(
+            replace(one, properties=replace(one.properties, access_control_list=ref)) for one in old.ip_configurations
+        )
+        self.put("networkInterfaces", interface, replace(old, ip_configurations=configurations))
+
+    def space(self, network, *prefixes):
+        """The network's address space."""
+        old = self.state.get("virtualNetworks", network).properties
+        self.put("virtualNetworks", network, replace(old, address_space=tenancy.AddressSpace(prefixes)))
+
+    def peer(self, network, *others):
+        """The network has peerings to these, and to no others."""
+        old = self.state.get("virtualNetworks", network).properties
+        made = tuple(
+            Resource(
+                resource_id=f"to-{other}",
+                properties=tenancy.VirtualNetworkPeeringProperties(
+                    remote_virtual_network=Ref(f"/virtualNetworks/{other}"),
+                    remote_instance_id=instance(f"virtualNetworks/{other}"),
+                ),
+            )
+            for other in others
+        )
+        self.put("virtualNetworks", network, replace(old, virtual_network_peerings=made))
 
     def network(self, name, rdid, subnets):
         """`subnets`: {id: (prefix, VSID)}."""

@@ -26,6 +26,7 @@ from weft.control.usage import Usage
 from weft.control.waits import wait_applied
 from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
+from weft.core import policy
 from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, Batch, Command, Decision, ImportMachine
 from weft.core.conflicts import Conflict as Clash
@@ -51,7 +52,7 @@ class Controller:
         self._ledger = LedgerClock(clock, loaded.ledger)
         self._clock, self._began = clock, clock.monotonic()
         self.writer = Writer(self.state, store, self._ledger, new_id)
-        self.publisher = Publisher(self.state, store, loaded.generation)
+        self.publisher = Publisher(self.state, store, f"{loaded.generation}/{policy.EDITION}")
         self.machines = Machines(self.writer, self.publisher)
         self._observations = Observations(
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back

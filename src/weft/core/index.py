@@ -8,9 +8,20 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from weft.core.references import (
+    SUBNETS,
+    VIRTUAL,
+    Pairs,
+    last_id,
+    lists_of_interface,
+    lists_of_subnets,
+    lower,
+    peers_of,
+    tables_of_subnets,
+)
 from weft.model.fabric import PER_VIRTUAL_SUBNET
 from weft.model.kinds import BY_NAME, owner_and_name
-from weft.model.resources import Ref, Resource
+from weft.model.resources import Resource
 from weft.model.tenancy import VirtualNetworkProperties
 from weft.model.workload import CaptureProperties, NetworkInterfaceProperties, VirtualMachineProperties
 
@@ -20,9 +31,10 @@ Capture = Resource[CaptureProperties]
 VirtualNetwork = Resource[VirtualNetworkProperties]
 Counts = dict[str, dict[str, int]]
 
-_VIRTUAL = "/virtualnetworks/"
-_SUBNETS = "/subnets/"
+__all__ = ["Index", "captured_references", "interfaces_of", "last_id", "lower", "references", "servers_of"]
+
 _Member = TypeVar("_Member")
+_Value = TypeVar("_Value")
 _Turn = Callable[[str, Any, Any], None]
 
 
@@ -81,6 +93,10 @@ class Index:
         """Cluster id per id of a server that is in one."""
         self.filtered: dict[str, dict[str, None]] = {}
         """Interface ids per reference of the accessControlList that one of their ipConfigurations names."""
+        self.filters_on: Counts = {}
+        """Per reference of an accessControlList: server ids, and how many ports each has that name it themselves."""
+        self.ports_in: Counts = {}
+        """Per reference of a virtual subnet: server ids, and how many ports in the subnet each has."""
         self.filtered_subnets: dict[str, dict[str, None]] = {}
         """References of virtual subnets per reference of the accessControlList that they name."""
         self.routed: dict[str, dict[str, None]] = {}
@@ -100,7 +116,7 @@ class Index:
         """Follow one change. A machine's interfaces must be in the state while the machine is turned."""
         if before is None or after is None or before.instance_id != after.instance_id:
             if before is not None:
-                _forget(self.instances, kind, before.instance_id)
+                _drop(self.instances, kind, before.instance_id)
             if after is not None:
                 self.instances.setdefault(kind, {})[after.instance_id] = key
         own = self._turns.get(kind)
@@ -196,25 +212,28 @@ class Index:
                 self.templates_on.setdefault(last_id(after.properties.server), {})[key] = None
 
     def _turn_interface(self, key: str, before: Interface | None, after: Interface | None) -> None:
+        machine = self.machine_of.get(key)
+        servers = servers_of(self._machines[machine]) if machine is not None else {}
         filters = lists_of_interface(before) if before is not None else {}
-        _turn_pairs(self.filtered, filters, lists_of_interface(after) if after is not None else {}, key)
+        filtered = lists_of_interface(after) if after is not None else {}
+        _turn_pairs(self.filtered, filters, filtered, key)
+        self._count_lists(servers, filters, -1)
+        self._count_lists(servers, filtered, 1)
         old = references(before) if before is not None else {}
         new = references(after) if after is not None else {}
         if old == new:
             return
-        machine = self.machine_of.get(key)
-        servers = servers_of(self._machines[machine]) if machine is not None else {}
         for ref in old:
             self._count(servers, ref, -1)
-            if _SUBNETS in ref:
+            if SUBNETS in ref:
                 _drop(self.users, ref, key)
                 if ref not in self.users:
-                    _drop(self.subnets_used, ref.partition(_SUBNETS)[0], ref)
+                    _drop(self.subnets_used, ref.partition(SUBNETS)[0], ref)
         for ref in new:
             self._count(servers, ref, 1)
-            if _SUBNETS in ref:
+            if SUBNETS in ref:
                 if ref not in self.users:
-                    self.subnets_used.setdefault(ref.partition(_SUBNETS)[0], {})[ref] = None
+                    self.subnets_used.setdefault(ref.partition(SUBNETS)[0], {})[ref] = None
                 self.users.setdefault(ref, {})[key] = None
 
     def users_of(self, ref: str) -> Iterator[str]:
@@ -222,7 +241,7 @@ class Index:
 
         A network's are put together from its subnets': a table of a million of them would say nothing new.
         """
-        if _SUBNETS in ref:
+        if SUBNETS in ref:
             yield from self.users.get(ref, ())
             return
         before: list[dict[str, None]] = []
@@ -241,6 +260,7 @@ class Index:
             # the text that the interface has already: a million copies of it would be wasted
             name = self._interfaces[interface].resource_id
             self.machine_of[name if name == interface else interface] = key
+            self._count_lists(servers, lists_of_interface(self._interfaces[interface]), 1)
             for ref in references(self._interfaces[interface]):
                 self._count(servers, ref, 1)
 
@@ -250,10 +270,14 @@ class Index:
             _drop(self.machines_on, server, key)
         for interface in interfaces_of(machine):
             del self.machine_of[interface]
+            self._count_lists(servers, lists_of_interface(self._interfaces[interface]), -1)
             for ref in references(self._interfaces[interface]):
                 self._count(servers, ref, -1)
 
     def _count(self, servers: dict[str, None], ref: str, by: int) -> None:
+        if SUBNETS in ref and ref.startswith(VIRTUAL):
+            for server in servers:
+                _add(self.ports_in, ref, server, by)
         network = _network_id(ref) if servers else ""
         if not network:
             return
@@ -261,15 +285,10 @@ class Index:
             _add(self.servers_of, network, server, by)
             _add(self.networks_on, server, network, by)
 
-
-def lower(ref: Ref | None) -> str:
-    """A reference as the tables have it; empty for none."""
-    return "" if ref is None else ref.resource_ref.lower()
-
-
-def last_id(ref: Ref | None) -> str:
-    """The id that a reference ends in, lower case; empty for none."""
-    return lower(ref).rpartition("/")[2]
+    def _count_lists(self, servers: dict[str, None], lists: Pairs, by: int) -> None:
+        for ref, _ in lists:
+            for server in servers:
+                _add(self.filters_on, ref, server, by)
 
 
 def interfaces_of(machine: Machine) -> list[str]:
@@ -312,7 +331,7 @@ def _places(subnet: str) -> dict[str, None]:
 @functools.lru_cache(maxsize=1 << 16)
 def _network_id(ref: str) -> str:
     """Of a virtual network's reference in lower case; empty for a subnet or a logical network."""
-    network = ref[len(_VIRTUAL) :] if ref.startswith(_VIRTUAL) else ""
+    network = ref[len(VIRTUAL) :] if ref.startswith(VIRTUAL) else ""
     return "" if "/" in network else network
 
 
@@ -327,38 +346,6 @@ def captured_references(capture: Capture) -> dict[str, None]:
     return found
 
 
-Pairs = dict[tuple[str, str], None]
-"""(What is referred to, what refers to it), lower case."""
-
-
-def lists_of_interface(interface: Interface) -> Pairs:
-    """The accessControlLists that its ipConfigurations name, and its id."""
-    named = (one.properties.access_control_list for one in interface.properties.ip_configurations)
-    return {(lower(ref), interface.resource_id.lower()): None for ref in named if lower(ref)}
-
-
-def lists_of_subnets(network: VirtualNetwork) -> Pairs:
-    """The accessControlLists that its subnets name, each with the subnet's reference."""
-    found = ((lower(one.properties.access_control_list), one.resource_id) for one in network.properties.subnets)
-    return {(ref, _subnet_ref(network, name)): None for ref, name in found if ref}
-
-
-def tables_of_subnets(network: VirtualNetwork) -> Pairs:
-    """The routeTables that its subnets name, each with the subnet's reference."""
-    found = ((lower(one.properties.route_table), one.resource_id) for one in network.properties.subnets)
-    return {(ref, _subnet_ref(network, name)): None for ref, name in found if ref}
-
-
-def peers_of(network: VirtualNetwork) -> Pairs:
-    """The ids of the networks that it has a peering to, each with its own."""
-    found = (last_id(one.properties.remote_virtual_network) for one in network.properties.virtual_network_peerings)
-    return {(peer, network.resource_id.lower()): None for peer in found if peer}
-
-
-def _subnet_ref(network: VirtualNetwork, name: str) -> str:
-    return f"{_VIRTUAL}{network.resource_id}{_SUBNETS}{name}".lower()
-
-
 def _turn_pairs(table: dict[str, dict[str, None]], before: Pairs, after: Pairs, key: str = "") -> None:
     """Follow what refers to what; `key` is the text to keep for all that refer, so that it is not kept twice."""
     if before == after:
@@ -369,14 +356,7 @@ def _turn_pairs(table: dict[str, dict[str, None]], before: Pairs, after: Pairs, 
         table.setdefault(ref, {})[key or user] = None
 
 
-def _drop(table: dict[str, dict[_Member, None]], key: str, member: _Member) -> None:
-    members = table[key]
-    del members[member]
-    if not members:
-        del table[key]
-
-
-def _forget(table: dict[str, dict[str, str]], key: str, member: str) -> None:
+def _drop(table: dict[str, dict[_Member, _Value]], key: str, member: _Member) -> None:
     members = table[key]
     del members[member]
     if not members:

@@ -16,7 +16,11 @@ from weft.core.policy_view import view
 from weft.core.state import State
 from weft.model.records import HostRecord, NetworkRecord, Record, RecordKey
 
-__all__ = ["Stream", "host_stream", "network_stream", "record", "touched", "view"]
+__all__ = ["EDITION", "Stream", "host_stream", "network_stream", "record", "touched", "view"]
+
+EDITION = 2
+"""Of what records are made for a state. It goes up, once per release, when the same state makes other records than
+before (a member more, a new kind): agents that have followed an earlier edition are then told everything anew."""
 
 NETWORK = "network"
 HOST = "host"

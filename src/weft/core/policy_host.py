@@ -12,6 +12,7 @@ import msgspec
 from weft.core.host_ranges import bounds
 from weft.core.index import interfaces_of as interface_ids
 from weft.core.index import servers_of
+from weft.core.policy_access import list_on, lists_on, port_access
 from weft.core.policy_network import network_ref
 from weft.core.policy_places import (
     INTERFACES,
@@ -190,11 +191,12 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
     for machine in state.machines_on(server_id):
         for interface in interfaces_of(state, machine):
             binding = port_binding(state, machine, interface, server_id)
-            if binding is not None:
-                records.append(binding)
+            access = port_access(state, interface)
+            records += [one for one in (binding, access) if one is not None]
         made = machine_record(state, machine, server_id)
         if made is not None:
             records.append(made)
+    records += lists_on(state, state.machines_on(server_id))
     settings = host_settings(server)
     return {record.key: record for record in (*records, *([settings] if settings is not None else ()))}
 
@@ -218,11 +220,17 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
             return _machine(state, server_id, name.decode())
         case (15,):
             return host_settings(server)
+        case (16, int(number)):
+            return list_on(state, server_id, number)
+        case (17, bytes(instance_id)):
+            interface = _interface_here(state, server_id, instance_id.decode())
+            return port_access(state, interface[1]) if interface is not None else None
         case _:
             return None
 
 
-def _port(state: State, server_id: str, instance_id: str) -> PortBinding | None:
+def _interface_here(state: State, server_id: str, instance_id: str) -> tuple[VirtualMachine, Interface] | None:
+    """The interface of this id and its machine, if that is on this server."""
     found = state.by_instance(instance_id)
     if found is None or found[0] != INTERFACES:
         return None
@@ -230,7 +238,12 @@ def _port(state: State, server_id: str, instance_id: str) -> PortBinding | None:
     machine = state.machine_of(interface.resource_id)
     if machine is None or server_id.lower() not in servers_of(machine):
         return None
-    return port_binding(state, machine, interface, server_id)
+    return machine, interface
+
+
+def _port(state: State, server_id: str, instance_id: str) -> PortBinding | None:
+    found = _interface_here(state, server_id, instance_id)
+    return port_binding(state, *found, server_id) if found is not None else None
 
 
 def _machine(state: State, server_id: str, name: str) -> Machine | None:

@@ -7,6 +7,7 @@ with the number of interfaces. Both must agree: a property test compares them af
 import ipaddress
 from collections.abc import Iterable, Iterator
 
+from weft.core.peerings import connected
 from weft.core.policy_places import (
     INTERFACES,
     RUNNING,
@@ -29,6 +30,7 @@ from weft.model.records import (
     LookupRecord,
     NetworkRecord,
     NetworkSettings,
+    PackedPrefix,
     RecordKey,
     SubnetRecord,
     TunnelEndpoint,
@@ -51,7 +53,14 @@ def settings(state: State, network: Network) -> NetworkSettings:
     protocol = network.properties.network_virtualization_protocol or everywhere
     rdid = Rdid(network.properties.routing_domain_number)
     encapsulation = _ENCAPSULATIONS.get(protocol.lower(), "vxlan")
-    return NetworkSettings(rdid, encapsulation, network_ref(network), instance_of(network))
+    return NetworkSettings(rdid, encapsulation, network_ref(network), instance_of(network), scope(state, network))
+
+
+def scope(state: State, network: Network) -> tuple[PackedPrefix, ...]:
+    """What VIRTUALNETWORK means there: the network's address space and those of the networks it is peered with."""
+    members = (network, *(peer for _, _, peer in connected(state, network)))
+    texts = (text for one in members for text in one.properties.address_space.address_prefixes)
+    return tuple(sorted({packed_prefix(text) for text in texts}))
 
 
 def subnet_record(subnet: Subnet) -> SubnetRecord:

@@ -38,6 +38,8 @@ class Seat(NamedTuple):
     network: Network
     subnet: Subnet
     address: PackedIp
+    access_control_list: Ref | None = None
+    """The ipConfiguration's own."""
 
     @property
     def vsid(self) -> Vsid:
@@ -76,7 +78,7 @@ def seats(state: State, interface: Interface) -> Iterator[Seat]:
         network: Network = known(state, NETWORKS, names[0])
         subnet = subnet_of(network, names[1])
         if subnet is not None:
-            yield Seat(network, subnet, pack_ip(address))
+            yield Seat(network, subnet, pack_ip(address), configuration.properties.access_control_list)
 
 
 def port_seats(state: State, interface: Interface) -> tuple[Seat, ...]:

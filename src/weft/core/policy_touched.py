@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from weft.core.changes import Change, ResourceChange
-from weft.core.index import interfaces_of, last_id, servers_of
+from weft.core.index import interfaces_of, last_id, lower, servers_of
+from weft.core.policy_access import LISTS
 from weft.core.policy_host import host_settings
+from weft.core.policy_network import network_ref
 from weft.core.policy_places import (
     INTERFACES,
     LOGICAL_NETWORKS,
@@ -32,6 +34,7 @@ from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties
 from weft.model.records import HostSettings, RecordKey
 from weft.model.resources import AnyResource, Resource
+from weft.model.tenancy import VirtualNetworkPeeringProperties
 from weft.model.values import pack_ip
 
 Stream = tuple[str, int | str]
@@ -53,6 +56,8 @@ class Touched:
         """Interfaces whose machine began or ended a move: their ports may differ."""
         self._joined: dict[str, set[str]] = defaultdict(set)
         """Interface to the servers that its machine came to or left, without any other change of it."""
+        self._filtered: set[str] = set()
+        """Interfaces of which only the access lists may differ."""
         self._machines: set[str] = set()
         self._found: set[tuple[Stream, RecordKey]] = set()
 
@@ -69,22 +74,29 @@ class Touched:
             NETWORKS: self._network,
             INTERFACES: self._interface,
             MACHINES: self._machine,
+            LISTS: self._list,
         }
         for change in self._changes:
             if change.kind in readers:
                 readers[change.kind](change)
+        self._name_all()
+        return self._found
+
+    def _name_all(self) -> None:
+        """The records of every interface and machine that the readers found."""
         for interface_id in self._moved:
             self._joined[interface_id] |= self._servers_with(interface_id)
         for interface_id, servers in self._joined.items():
             self._interests(interface_id, servers)
         for interface_id in self._moved | self._bound:
             self._ports(interface_id)
+        for interface_id in self._moved | self._bound | self._filtered:
+            self._accesses(interface_id)
         for interface_id in self._moved | self._switched:
             self._lookups(interface_id)
             self._machine_of(interface_id)
         for machine_id in self._machines:
             self._machine_records(machine_id)
-        return self._found
 
     def _remember_machine(self, change: ResourceChange) -> None:
         versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]
@@ -154,20 +166,45 @@ class Touched:
                 if whole or twin is None or _subnet_identity(twin) != _subnet_identity(subnet):
                     self._subnet(network, subnet)
 
+                elif lower(twin.properties.access_control_list) != lower(subnet.properties.access_control_list):
+                    self._filtered.update(one.resource_id.lower() for one in self._interfaces_in(network, subnet))
+        if whole or _scope_identity(before) != _scope_identity(after):
+            self._scopes(change)
+
+    def _scopes(self, change: ResourceChange) -> None:
+        """What the tag VIRTUALNETWORK means in a network and in those that it has, or had, peerings with."""
+        versions: list[Network] = [one for one in (change.before, change.after) if one is not None]
+        named = {last_id(p.properties.remote_virtual_network) for n in versions for p in _peerings(n)}
+        named.update(one.resource_id.lower() for one in self._state.peering_to(change.id))
+        for network_id in {change.id.lower(), *named}:
+            for network in self._seen(NETWORKS, network_id):
+                self._network_key(network, (1,))
+
+    def _list(self, change: ResourceChange) -> None:
+        """A list reaches the hosts with a port under it, whose number stands in its own record only."""
+        ref = f"/{LISTS}/{change.id}"
+        for version in (change.before, change.after):
+            if version is not None:
+                for server_id in self._state.servers_with_list(ref):
+                    self._host_key(server_id, (16, version.properties.list_number))
+
     def _subnet(self, network: Network, subnet: Subnet) -> None:
         vsid = subnet.properties.virtual_subnet_id
         prefix, length = packed_prefix(subnet.properties.address_prefix)
         self._network_key(network, (2, vsid, prefix))
         self._network_key(network, (3, vsid, prefix, length))
-        for interface in self._state.interfaces_in(
-            f"/virtualNetworks/{network.resource_id}/subnets/{subnet.resource_id}"
-        ):
+        for interface in self._interfaces_in(network, subnet):
             self._moved.add(interface.resource_id.lower())
 
+    def _interfaces_in(self, network: Network, subnet: Subnet) -> Iterable[Interface]:
+        found: Iterable[Interface] = self._state.interfaces_in(f"{network_ref(network)}/subnets/{subnet.resource_id}")
+        return found
+
     def _interface(self, change: ResourceChange) -> None:
-        if _interface_identity(change.before) == _interface_identity(change.after):
-            return
-        self._moved.add(change.id.lower())
+        if _interface_identity(change.before) != _interface_identity(change.after):
+            self._moved.add(change.id.lower())
+        elif _lists_named(change.before) != _lists_named(change.after):
+            self._filtered.add(change.id.lower())
 
     def _machine(self, change: ResourceChange) -> None:
         before: VirtualMachine | None = change.before
@@ -232,6 +269,27 @@ class Touched:
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
 
+    def _accesses(self, interface_id: str) -> None:
+        """Which lists its port is under, and those lists, which a host has only as long as a port is under them."""
+        versions: list[Interface] = self._seen(INTERFACES, interface_id)
+        numbers = {number for one in versions for number in self._numbers(one)}
+        for server_id in self._servers_with(interface_id):
+            for version in versions:
+                self._host_key(server_id, (17, instance_of(version).encode()))
+            for number in numbers:
+                self._host_key(server_id, (16, number))
+
+    def _numbers(self, interface: Interface) -> Iterator[int]:
+        """Of the lists that it and every version of its subnets name, in every version."""
+        for configuration in interface.properties.ip_configurations:
+            refs = {last_id(configuration.properties.access_control_list)}
+            names = subnet_names(configuration.properties.subnet)
+            for network in self._seen(NETWORKS, names[0]) if names is not None else ():
+                subnet = subnet_of(network, names[1]) if names is not None else None
+                refs.add(last_id(subnet.properties.access_control_list) if subnet is not None else "")
+            for list_id in refs - {""}:
+                yield from (one.properties.list_number for one in self._seen(LISTS, list_id))
+
     def _interests(self, interface_id: str, servers: Iterable[str]) -> None:
         """Which networks these servers need, and whose tunnel endpoints they are."""
         networks = {one.properties.routing_domain_number: one for one, _, _ in self._places(interface_id)}
@@ -278,6 +336,24 @@ def _network_identity(network: Network) -> tuple[int | str, ...]:
 
 def _subnet_identity(subnet: Subnet) -> tuple[int, str]:
     return subnet.properties.virtual_subnet_id, subnet.properties.address_prefix
+
+
+def _peerings(network: Network) -> tuple[Resource[VirtualNetworkPeeringProperties], ...]:
+    return network.properties.virtual_network_peerings
+
+
+def _scope_identity(network: Network | None) -> object:
+    if network is None:
+        return None
+    peers = tuple(
+        (lower(p.properties.remote_virtual_network), p.properties.remote_instance_id) for p in _peerings(network)
+    )
+    return network.properties.address_space, peers
+
+
+def _lists_named(interface: Interface | None) -> tuple[str, ...]:
+    configurations = interface.properties.ip_configurations if interface is not None else ()
+    return tuple(lower(one.properties.access_control_list) for one in configurations)
 
 
 def _interface_identity(interface: Interface | None) -> tuple[object, ...]:

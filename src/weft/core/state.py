@@ -214,6 +214,19 @@ class State:
         table = self._resources["networkInterfaces"]
         return (table[key] for key in self.index.filtered.get(ref.lower(), ()))
 
+    def servers_with_list(self, ref: str) -> set[str]:
+        """Ids, lower case, of the servers with a port that is under an accessControlList: its own or its subnet's."""
+        index, named = self.index, ref.lower()
+        found = set(index.filters_on.get(named, ()))
+        return found.union(*(index.ports_in.get(subnet, ()) for subnet in index.filtered_subnets.get(named, ())))
+
+    def has_port_with_list(self, server_id: str, ref: str) -> bool:
+        """Is the server one of servers_with_list()?"""
+        index, named, server = self.index, ref.lower(), server_id.lower()
+        subnets = index.filtered_subnets.get(named, ())
+        own = server in index.filters_on.get(named, ())
+        return own or any(server in index.ports_in.get(subnet, ()) for subnet in subnets)
+
     def subnets_with_list(self, ref: str) -> Iterator[tuple[AnyResource, AnyResource]]:
         """(Virtual network, subnet) of the subnets that name an accessControlList."""
         return self._subnets(self.index.filtered_subnets.get(ref.lower(), ()))

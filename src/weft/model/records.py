@@ -2,7 +2,7 @@
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
   NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord;
-* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings.
+* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
 (endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
@@ -17,6 +17,9 @@ from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid
 RecordKey = tuple[int | bytes, ...]
 """Tag first, then what identifies the record in its stream (names as UTF-8 bytes)."""
 
+PackedPrefix = tuple[PackedIp, int]
+"""Address and length."""
+
 
 class NetworkSettings(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """How packets of this routing domain travel: `nvgre` (RFC 7637) or `vxlan` (RFC 7348)."""
@@ -26,6 +29,8 @@ class NetworkSettings(msgspec.Struct, frozen=True, array_like=True, tag=1):
     resource_ref: str
     instance_id: InstanceId = InstanceId("")
     """The RDID as Hyper-V has it, a GUID."""
+    scope: tuple[PackedPrefix, ...] = ()
+    """What the tag VIRTUALNETWORK of an access list means here: the address spaces of the network and its peers."""
 
     @property
     def key(self) -> RecordKey:
@@ -189,5 +194,55 @@ class HostSettings(msgspec.Struct, frozen=True, array_like=True, tag=15):
         return (15,)
 
 
-HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings
+class AccessRule(msgspec.Struct, frozen=True, array_like=True):
+    """An aclRule (MS-NCNBI 3.1.5.1.2), read. The lowest priority that matches a packet decides."""
+
+    name: str
+    """Its resourceId."""
+    priority: int
+    inbound: bool
+    """Towards the guest; else from it."""
+    allow: bool
+    protocol: str
+    """TCP, UDP, ICMPv4, ICMPv6 or All."""
+    source: PackedPrefix | str
+    """A prefix, or a tag: VIRTUALNETWORK, INTERNET, AZURELOADBALANCER, or * for all."""
+    source_ports: tuple[int, int]
+    """First and last."""
+    destination: PackedPrefix | str
+    destination_ports: tuple[int, int]
+    logging: bool = False
+
+
+class AccessList(msgspec.Struct, frozen=True, array_like=True, tag=16):
+    """An accessControlList that ports of this host are under. Tags stay tags: what they mean differs by network."""
+
+    number: int
+    """24 bits, its own for life; cookies bear it."""
+    resource_ref: str
+    inbound_allow: bool
+    """What becomes of a packet to a guest that no rule matches."""
+    outbound_allow: bool
+    rules: tuple[AccessRule, ...] = ()
+    """By priority."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (16, self.number)
+
+
+class PortAccess(msgspec.Struct, frozen=True, array_like=True, tag=17):
+    """Which access lists the addresses of a port are under. A port that is under none has no such record."""
+
+    instance_id: InstanceId
+    lists: tuple[tuple[PackedIp, int, int], ...]
+    """Per address, in the order of the binding's: the number of the ipConfiguration's own list and of its subnet's,
+    each 0 for none. One list that is both stands once, as the ipConfiguration's."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (17, self.instance_id.encode())
+
+
+HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings | AccessList | PortAccess
 Record = NetworkRecord | HostRecord

@@ -7,9 +7,9 @@ Each stream counts its frames (`sequence`, dense): a gap means loss, and the age
 Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
         what follows it of MachineFact; seen, looked and hypervisor of Facts; move_address, hardware and errand of the
-        record Machine; instance_id of NetworkSettings; vlan of ProviderAddress; passed_over of Full and Delta. Who does
-        not know them passes them over. The record HostSettings came later too: only hosts of which something is wanted
-        are sent it.
+        record Machine; instance_id and scope of NetworkSettings; vlan of ProviderAddress; passed_over of Full and
+        Delta. Who does not know them passes them over. The record HostSettings came later too: only hosts of which
+        something is wanted are sent it.
         From this note on agents pass over records whose tag they do not know (weft.wire.unknown), so new records need
         no new version; agents of before break the connection at one, and are upgraded first.
 """
@@ -44,7 +44,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     agent: str
     """Random id of this agent process: tells a reconnect from a second agent of the same name."""
     generation: str
-    """Of the store that the cursors belong to; empty if the agent has none."""
+    """Of the store that the cursors belong to, as the Welcome said it; empty if the agent has none."""
     cursors: tuple[Cursor, ...] = ()
     hypervisor: str = ""
     """lab, libvirt, hyperv, or empty where the agent carries out no machine verbs."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.cluster.world import World
 from weft.core import policy
+from weft.model.tenancy import AclRuleProperties
 from weft.model.workload import Creation, Errand
 
 HOSTS = ("h1", "H2", "h3")
@@ -16,6 +17,8 @@ MACHINES = ("m1", "M2", "m3")
 POWERS = ("Off", "Running", "Saved")
 ERRANDS = ("checkpoint", "rewriteCheckpoint")
 PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
+
+LISTS = {"front": 7, "Back": 8}
 
 pick = st.sampled_from
 step = st.one_of(
@@ -32,6 +35,12 @@ step = st.one_of(
     st.tuples(st.just("errand"), pick(MACHINES), pick(ERRANDS), pick(("asked", "failed", ""))),
     st.tuples(st.just("delete"), pick(MACHINES)),
     st.tuples(st.just("raze"), pick(tuple(NETWORKS))),
+    st.tuples(st.just("list"), pick(tuple(LISTS)), st.integers(0, 2)),
+    st.tuples(st.just("unlist"), pick(tuple(LISTS))),
+    st.tuples(st.just("filter_subnet"), pick(tuple(NETWORKS)), pick(("web", "Six", "db")), pick((*LISTS, ""))),
+    st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
+    st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
+    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.booleans()),
 )
 histories = st.lists(st.tuples(st.booleans(), step), max_size=40)
 
@@ -79,6 +88,46 @@ class Driver:
             [],
         )[place]
         self.world.interface(name, mac, *places)
+
+    def list(self, name, shape):
+        rule = AclRuleProperties(
+            action="Deny",
+            type=("Inbound", "Outbound")[shape % 2],
+            priority=100 + shape,
+            protocol="TCP",
+            source_address_prefix="VIRTUALNETWORK",
+            source_port_range="*",
+            destination_address_prefix="10.1.0.0/16",
+            destination_port_range="22",
+        )
+        self.world.filter(name, LISTS[name], (rule,), inbound=("Permit", "Deny")[shape // 2])
+
+    def unlist(self, name):
+        ref = f"/accessControlLists/{name}"
+        state = self.world.state
+        if not any(True for _ in state.interfaces_with_list(ref)) and not any(
+            True for _ in state.subnets_with_list(ref)
+        ):
+            self.world.unfilter(name)
+
+    def filter_subnet(self, network, subnet, name):
+        known = self.world.state.get("virtualNetworks", network)
+        if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
+            self.world.filter_subnet(network, subnet, name.upper())
+
+    def filter_interface(self, interface, name):
+        known = self.world.state.get("networkInterfaces", interface)
+        if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
+            self.world.filter_interface(interface, name)
+
+    def space(self, network, prefix):
+        if self.world.state.get("virtualNetworks", network) is not None:
+            self.world.space(network, prefix, "fd00:1::/48")
+
+    def peer(self, network, wanted):
+        other = next(one for one in NETWORKS if one != network)
+        if self.world.state.get("virtualNetworks", network) is not None:
+            self.world.peer(network, *([other] if wanted else []))
 
     def drop(self, name):
         if self.world.state.machine_of(name) is None:
@@ -179,6 +228,16 @@ def test_a_history_with_everything_in_it():
             (True, ("move", "m1", "H2", "switched")),
             (True, ("network", "blue", 1)),
             (True, ("fabric", "172.16.0.0/24")),
+            (True, ("list", "front", 0)),
+            (False, ("list", "Back", 2)),
+            (True, ("filter_subnet", "blue", "Six", "front")),
+            (True, ("filter_interface", "n0", "Back")),
+            (True, ("list", "front", 1)),
+            (False, ("filter_subnet", "blue", "six", "")),
+            (True, ("unlist", "front")),
+            (True, ("space", "Red", "10.0.0.0/8")),
+            (True, ("peer", "Red", True)),
+            (True, ("peer", "blue", True)),
             (True, ("raze", "blue")),
         ]
     )

@@ -104,7 +104,7 @@ class TestFeed:
     async def test_an_agent_gets_its_streams(self, cluster: Served, controller: Controller) -> None:
         async with cluster.feed() as socket:
             welcome = await hello(socket, "HOST1")
-            assert welcome == Welcome(PROTOCOL, controller.generation, "host1", (HANDS,))
+            assert welcome == Welcome(PROTOCOL, controller.publisher.generation, "host1", (HANDS,))
             streams = {frame.stream for frame in await ack(socket, 2)}
             assert 0 in streams and len(streams) == 2
             state = (await cluster.http.get(f"{W}/servers/host1/state")).json()

@@ -41,7 +41,7 @@ async def test_a_whole_conversation(controller: Controller) -> None:
     wire = Wire(Hello(PROTOCOL, "HOST1", "me", ""))
     serving = asyncio.create_task(controller.serve_agent(wire.receive, wire.send))
     await settle()
-    assert wire.sent[0] == Welcome(PROTOCOL, controller.generation, "host1", (HANDS,))
+    assert wire.sent[0] == Welcome(PROTOCOL, controller.publisher.generation, "host1", (HANDS,))
     assert [message.stream for message in wire.sent[1:]] == [HOST_STREAM, rdid(controller)]
     wire.say(Ack(tuple((m.stream, m.sequence, m.revision) for m in wire.sent[1:])))
     await settle()

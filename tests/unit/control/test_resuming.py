@@ -103,6 +103,18 @@ async def test_another_generation_gets_everything_anew(controller: Controller, a
     assert 77 not in agent.streams
 
 
+async def test_an_agent_that_followed_an_earlier_edition_of_policy_gets_everything_anew(
+    controller: Controller, agents: dict[str, FeedAgent]
+) -> None:
+    agent = agents["host1"]
+    await agent.disconnect()
+    agent.generation = controller.generation
+    fulls = agent.fulls
+    agent.connect(controller.publisher)
+    await deliver(agent)
+    assert agent.fulls == fulls + 2
+
+
 async def test_resend_gives_that_stream_and_no_other(controller: Controller, agents: dict[str, FeedAgent]) -> None:
     agent = agents["host1"]
     fulls = agent.fulls

@@ -25,6 +25,18 @@ RECORDS: tuple[r.Record, ...] = (
         pack_ip("192.168.1.10"),
     ),
     r.Machine("blue1", "Running", (InstanceId("8f3c"),), "blue1"),
+    r.AccessList(
+        7,
+        "/accessControlLists/web",
+        True,
+        False,
+        (
+            r.AccessRule(
+                "r1", 100, True, False, "TCP", (pack_ip("10.0.0.0"), 8), (0, 65535), "VIRTUALNETWORK", (22, 22), True
+            ),
+        ),
+    ),
+    r.PortAccess(InstanceId("8f3c"), ((pack_ip("10.1.1.11"), 7, 0),)),
 )
 
 
