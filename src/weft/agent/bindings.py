@@ -45,6 +45,9 @@ class Local(msgspec.Struct, frozen=True):
     filtered: bool = False
     """An inbound access list or limit applies to it: what is for it passes table TRACK_IN."""
 
+    edge: bool = False
+    """The port of an edge: of no machine, and any source address may come out of it."""
+
     @property
     def number(self) -> int | None:
         return self.port.ofport if self.port else None

@@ -7,6 +7,7 @@ from collections import Counter
 
 from weft.model.records import (
     CustomerRoute,
+    GatewayRecord,
     LookupRecord,
     NetworkRecord,
     NetworkSettings,
@@ -21,7 +22,7 @@ Part = tuple[str | int | bytes, ...]
 
 ("fixed",)  ("tunnel", port number)  ("port", instance id)
 ("subnet", VSID)  ("gateway", VSID, prefix)  ("address", VSID, customer address)  ("mac", VSID, MAC)  ("group", VSID)
-("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
+("exit", RDID)  ("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
 """
 
 
@@ -43,6 +44,12 @@ class Domain:
     def lookup(self, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
         record = self.records.get((5, vsid, address))
         return record if isinstance(record, LookupRecord) else None
+
+    @property
+    def gateway(self) -> GatewayRecord | None:
+        """The way out of the network."""
+        record = self.records.get((8,))
+        return record if isinstance(record, GatewayRecord) else None
 
     def endpoints(self) -> list[PackedIp]:
         return [record.provider_address for record in self.records.values() if isinstance(record, TunnelEndpoint)]
@@ -84,6 +91,8 @@ class Domain:
                 return {("subnet", vsid), ("gateway", vsid, prefix)}
             case CustomerRoute(prefix=prefix, prefix_length=length):
                 return {("route", self.rdid, prefix, length)}
+            case GatewayRecord():
+                return {("exit", self.rdid)}
             case NetworkSettings():
                 return set()
 

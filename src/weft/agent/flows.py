@@ -21,7 +21,8 @@ from weft.agent.domain import Domain, Part
 from weft.agent.fields import IN_PORT
 from weft.agent.flow import Flow, FlowKey, exact
 from weft.agent.ways import Door, Way, bound_port, into, into_each
-from weft.model.records import LookupRecord, NetworkRecord, RecordKey, SubnetRecord
+from weft.agent.ways_out import Dead, lookups_of
+from weft.model.records import GatewayRecord, LookupRecord, NetworkRecord, RecordKey, SubnetRecord
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 
@@ -41,6 +42,9 @@ class FlowTable:
         self._tunnel_ports: frozenset[int] = frozenset()
         self._locals: dict[str, Local] = {}
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
+        self._dead: Dead = frozenset()
+        self._pointers: dict[Rdid, frozenset[RecordKey]] = {}
+        """Keys of the lookup records that follow from a domain's GatewayRecord."""
         self._made: dict[Part, tuple[FlowKey, ...]] = {}
         self._dirty: set[Part] = {("fixed",)}
         self._builders: dict[object, Callable[..., tuple[Flow, ...]]] = {
@@ -54,6 +58,7 @@ class FlowTable:
             "group": self._group,
             "endpoint": self._endpoint,
             "route": self._route,
+            "exit": self._exit,
         }
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
@@ -63,6 +68,8 @@ class FlowTable:
         self._touch(domain.put(record))
         if isinstance(record, SubnetRecord):
             self._note_subnets(record.vsid)
+        elif isinstance(record, GatewayRecord):
+            self._point(domain)
 
     def remove(self, rdid: Rdid, key: RecordKey) -> None:
         domain = self.domains.get(rdid)
@@ -70,6 +77,8 @@ class FlowTable:
             return
         record = domain.records.get(key)
         self._touch(domain.remove(key))
+        if isinstance(record, GatewayRecord):
+            self._point(domain)
         if not domain.records:
             del self.domains[rdid]
         if isinstance(record, SubnetRecord):
@@ -102,6 +111,22 @@ class FlowTable:
             known = self._local_macs.get(place)
             if known is None or _stands_back(one) < _stands_back(known):
                 self._local_macs[place] = one
+
+    def set_dead(self, dead: Dead) -> None:
+        """Gateways that this host finds dead, by provider address: what goes outside takes another."""
+        self._dead = frozenset(dead)
+        for domain in self.domains.values():
+            if domain.gateway is not None:
+                self._point(domain)
+
+    def _point(self, domain: Domain) -> None:
+        wanted = {one.key: one for one in lookups_of(domain.gateway, self._dead)}
+        for key in self._pointers.pop(domain.rdid, frozenset()) - wanted.keys():
+            self._touch(domain.remove(key))
+        for record in wanted.values():
+            self._touch(domain.put(record))
+        if wanted:
+            self._pointers[domain.rdid] = frozenset(wanted)
 
     @property
     def dirty(self) -> bool:
@@ -205,7 +230,7 @@ class FlowTable:
         local = self._locals.get(instance)
         if local is None or local.number is None:
             return ()
-        port = bound_port(local.binding, local.number)
+        port = bound_port(local.binding, local.number, local.edge)
         builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
         return tuple(flow for builder in builders for flow in builder(port))
 
@@ -222,6 +247,12 @@ class FlowTable:
             return ()
         best = min(routes.values(), key=lambda route: (route.metric, route.vsid))
         return (flows_l3.of_route(rdid, best),)
+
+    def _exit(self, rdid: Rdid) -> tuple[Flow, ...]:
+        """A way out that no gateway serves: what would take it is counted, instead of having no record."""
+        domain = self.domains.get(rdid)
+        record = domain.gateway if domain else None
+        return flows_l3.of_no_gateway(record) if record is not None and not record.gateways else ()
 
     def _record_of_mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> LookupRecord | None:
         addresses = domain.addresses_of.get((vsid, mac)) if domain else None

@@ -37,7 +37,7 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
 from weft.agent.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
-from weft.model.records import CustomerRoute
+from weft.model.records import CustomerRoute, GatewayRecord
 from weft.model.values import ROUTER_MAC
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
@@ -105,10 +105,21 @@ def of_route(rdid: int, route: CustomerRoute) -> Flow:
     return Flow(Table.ROUTE, 100 + route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
 
 
+def of_no_gateway(record: GatewayRecord) -> tuple[Flow, ...]:
+    """The edge's addresses, while no gateway serves the network."""
+    mark = cookie(Category.NETWORK, record.vsid)
+    return tuple(
+        Flow(Table.NEIGHBOUR, 100, _to_hop(record.vsid, address), dropped(DropReason.NO_GATEWAY), mark)
+        for address in record.addresses
+    )
+
+
+def _to_hop(vsid: int, address: bytes) -> Match:
+    register = NEXT_HOP if len(address) == 4 else NEXT_HOP6
+    return (exact(VSID, vsid), *family_of(address).only, exact(register, int.from_bytes(address)))
+
+
 def of_neighbour(vsid: int, address: bytes, mac: int) -> Flow:
     """The last step to one customer address."""
-    family = family_of(address)
-    register = NEXT_HOP if len(address) == 4 else NEXT_HOP6
-    match = (exact(VSID, vsid), *family.only, exact(register, int.from_bytes(address)))
     actions = (_FROM_ROUTER, SetField(ETH_DST, mac), *_ONE_HOP)
-    return Flow(Table.NEIGHBOUR, 100, match, actions, cookie(Category.LOOKUP, vsid))
+    return Flow(Table.NEIGHBOUR, 100, _to_hop(vsid, address), actions, cookie(Category.LOOKUP, vsid))

@@ -85,6 +85,8 @@ def _of_ipv4(port: BoundPort) -> list[Flow]:
     flows = [
         _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, address)), (Goto(Table.RESPOND),)) for address in askers
     ]
+    if port.any_source:
+        return [*flows, _allow(port, 90, IS_IPV4, (Goto(Table.ROUTE),))]
     flows += [_allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), (Goto(Table.ROUTE),)) for address in port.v4]
     return flows
 
@@ -110,4 +112,6 @@ def _of_ipv6(port: BoundPort) -> list[Flow]:
             flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),)))
             flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),)))
         flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), (Goto(Table.ROUTE),)))
+    if port.any_source:
+        flows.append(_allow(port, 80, IS_IPV6, (Goto(Table.ROUTE),)))
     return flows

@@ -9,8 +9,10 @@ everything again. It promises that
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from weft.agent import flows_classify
-from weft.agent.bindings import CLOSED, Local, bind, foreign_ports
+from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports
 from weft.agent.flow import Flow, FlowKey, flow_text
 from weft.agent.flows import FlowTable
 from weft.agent.identity import own_adapters
@@ -18,8 +20,10 @@ from weft.agent.metering import Meters
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, SwitchMeter, Tunnel
 from weft.agent.told import Told
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.agent.ways_out import Dead, binding_of, instance_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
+    EdgeNetwork,
     HostRecord,
     HostSettings,
     Machine,
@@ -87,6 +91,10 @@ class Reconciler:
     def machines_are(self, states: Iterable[MachineState]) -> None:
         """All that the hypervisor has, strangers too. Told only where there is a driver."""
         self._stale = self._told.machines_are(states) or self._stale
+
+    def dead_are(self, dead: Dead) -> None:
+        """These gateways do not answer this host, by provider address."""
+        self.table.set_dead(dead)
 
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
@@ -178,11 +186,27 @@ class Reconciler:
         return min(most, port.mtu) if port is not None and port.mtu and not port.mtu_of_ours else most
 
     def port_facts(self) -> tuple[PortFact, ...]:
-        return tuple(self.locals[instance].fact() for instance in sorted(self.locals))
+        return tuple(self.locals[instance].fact() for instance in sorted(self.locals) if not self.locals[instance].edge)
 
     @property
     def machines(self) -> Mapping[str, Machine]:
         return self._told.machines
+
+    @property
+    def edges(self) -> list[EdgeNetwork]:
+        """What this host does as a gateway."""
+        return self._told.edges
+
+    @property
+    def gateways(self) -> frozenset[Peer]:
+        """Gateways that networks here use, each with the address that this host sends from."""
+        own = self._own_addresses()
+        found = set()
+        for rdid, domain in self.table.domains.items():
+            local = own.get(rdid) or own.get(None)
+            if domain.gateway is not None and local is not None:
+                found |= {Peer(local, remote) for remote in domain.gateway.gateways if remote != local}
+        return frozenset(found)
 
     @property
     def settings(self) -> HostSettings:
@@ -255,7 +279,12 @@ class Reconciler:
     def _work_out(self) -> None:
         if self._stale:
             self._stale = False
-            self.locals = bind(self._told.bindings, self.machines.values(), self._facts, self._told.states)
+            bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
+            self.locals = bind(bindings, self.machines.values(), self._facts, self._told.states)
+            for edge in self._told.edges:
+                # it stands back as a machine that does not run: neighbours take the gateway that carries the network
+                local = self.locals[instance_of(edge)]
+                self.locals[instance_of(edge)] = replace(local, role=Role.IDLE, edge=True)
             self.table.set_locals(self.locals)
             self._meters.want(self.locals.values())
             self._find_ways()
@@ -289,7 +318,7 @@ class Reconciler:
             (one.address for one in self._told.records.values() if isinstance(one, ProviderAddress)), default=None
         )
         own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
-        for binding in self._told.bindings:
+        for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
             own[binding.rdid] = binding.provider_address
         return own
 

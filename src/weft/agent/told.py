@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from weft.agent.identity import identify
 from weft.model.hypervisor import MachineState
-from weft.model.records import HostRecord, HostSettings, Machine, PortBinding, Record, RecordKey
+from weft.model.records import EdgeNetwork, HostRecord, HostSettings, Machine, PortBinding, Record, RecordKey
 
 
 class Told:
@@ -53,6 +53,11 @@ class Told:
     @property
     def bindings(self) -> list[PortBinding]:
         return [one for one in self.records.values() if isinstance(one, PortBinding)]
+
+    @property
+    def edges(self) -> list[EdgeNetwork]:
+        """What this host does as a gateway."""
+        return [one for one in self.records.values() if isinstance(one, EdgeNetwork)]
 
     @property
     def settings(self) -> HostSettings:

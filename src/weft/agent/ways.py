@@ -53,17 +53,19 @@ class BoundPort(msgspec.Struct, frozen=True):
     mac: Mac
     v4: tuple[int, ...]
     v6: tuple[int, ...]
+    any_source: bool = False
+    """An edge's: what comes in from outside has any source address."""
 
     @property
     def in_port(self) -> Term:
         return exact(IN_PORT, self.number)
 
 
-def bound_port(binding: PortBinding, number: int) -> BoundPort:
+def bound_port(binding: PortBinding, number: int, any_source: bool = False) -> BoundPort:
     """Join a binding with the port number that it has now."""
     v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
     v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
-    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6)
+    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source)
 
 
 class Door(msgspec.Struct, frozen=True):

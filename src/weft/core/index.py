@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from weft.core.gateway_places import GatewayPlaces
 from weft.core.references import (
     SUBNETS,
     VIRTUAL,
@@ -50,6 +51,8 @@ class Index:
             "logicalNetworks": self._turn_policy,
             "clusters": self._turn_cluster,
             "reservations": self._turn_reservation,
+            "gateways": self._turn_gateways,
+            "virtualGateways": self._turn_gateways,
         }
         """What each kind refers to and is referred to by."""
         self._interfaces = resources["networkInterfaces"]
@@ -65,7 +68,7 @@ class Index:
         self.templates_on: dict[str, dict[str, None]] = {}
         """Template ids per id of the server that their copies go to."""
         self.servers_of: Counts = {}
-        """Per virtual network id: server ids, and how many ports in the network each has, by machine and interface."""
+        """Per virtual network id: server ids, and how many ports in the network each has, or ways out of it."""
         self.networks_on: Counts = {}
         """The same, per server id."""
         self.instances: dict[str, dict[str, str]] = {}
@@ -103,6 +106,8 @@ class Index:
         """References of virtual subnets per reference of the routeTable that they name."""
         self.peered: dict[str, dict[str, None]] = {}
         """Ids of the virtual networks that have a peering to one, per its id, whether it exists or not."""
+        self.gateways = GatewayPlaces()
+        """Where gateways are, and what they serve."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -173,6 +178,10 @@ class Index:
             del self.requests[before.properties.request_id]
         if after is not None and after.properties.request_id:
             self.requests[after.properties.request_id] = key
+
+    def _turn_gateways(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
+        for network, server, by in self.gateways.turn(key, before, after):
+            self._count({server: None}, VIRTUAL + network, by)
 
     def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         for table, named in (

@@ -13,6 +13,7 @@ from weft.core.host_ranges import bounds
 from weft.core.index import interfaces_of as interface_ids
 from weft.core.index import servers_of
 from weft.core.policy_access import list_on, lists_on, port_access
+from weft.core.policy_gateways import edge, edges
 from weft.core.policy_network import network_ref
 from weft.core.policy_places import (
     INTERFACES,
@@ -197,6 +198,7 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
         if made is not None:
             records.append(made)
     records += lists_on(state, state.machines_on(server_id))
+    records += edges(state, server_id)
     settings = host_settings(server)
     return {record.key: record for record in (*records, *([settings] if settings is not None else ()))}
 
@@ -220,11 +222,20 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
             return _machine(state, server_id, name.decode())
         case (15,):
             return host_settings(server)
+        case _:
+            return _of_features(state, server_id, key)
+
+
+def _of_features(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
+    """Records that a host has only where something is asked for."""
+    match key:
         case (16, int(number)):
             return list_on(state, server_id, number)
         case (17, bytes(instance_id)):
             interface = _interface_here(state, server_id, instance_id.decode())
             return port_access(state, interface[1]) if interface is not None else None
+        case (21, int(rdid)):
+            return edge(state, server_id, rdid)
         case _:
             return None
 

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from weft.core.peerings import connected
+from weft.core.policy_gateways import default_routes, gateway_record
 from weft.core.policy_places import (
     INTERFACES,
     RUNNING,
@@ -110,6 +111,9 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         place = provider_address(state, server_id, network)
         if place is not None:
             records.append(TunnelEndpoint(place))
+    gateway = gateway_record(state, network)
+    if gateway is not None:
+        records += (gateway, *default_routes(gateway))
     # of two that were adopted running with one address, the first by name has the record, here and in _lookup
     for name in sorted(interfaces, reverse=True):
         records += lookups(state, interfaces[name], network)
@@ -127,11 +131,14 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
         case (2, *_):
             return next((one for one in map(subnet_record, network.properties.subnets) if one.key == key), None)
         case (3, *_):
-            return next((one for one in map(customer_route, network.properties.subnets) if one.key == key), None)
+            routes = (*map(customer_route, network.properties.subnets), *default_routes(gateway_record(state, network)))
+            return next((one for one in routes if one.key == key), None)
         case (4, bytes(address)):
             return _endpoint(state, network, PackedIp(address))
         case (5, int(vsid), bytes(address)):
             return _lookup(state, network, Vsid(vsid), PackedIp(address))
+        case (8,):
+            return gateway_record(state, network)
         case _:
             return None
 

@@ -9,13 +9,13 @@ provider address that is never sent to the wire.
 from collections.abc import Iterator
 from typing import Any
 
-from weft.core import policy_host, policy_network
+from weft.core import policy_gateways, policy_host, policy_network
 from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network, known
 from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, ProviderAddress
-from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, Vsid, ip_text, mac_digits
+from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, PackedIp, Vsid, ip_text, mac_digits
 
 _ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
 
@@ -35,7 +35,7 @@ def view(state: State, server_id: str) -> dict[str, Any]:
             if one.gateway
         ],
         "lookupRecords": [record for network in networks for record in _lookup_records(state, network)],
-        "customerRoutes": [route for network in networks for route in _customer_routes(network)],
+        "customerRoutes": [route for network in networks for route in _customer_routes(state, network)],
         "ports": list(_ports(state, server.resource_id)),
     }
 
@@ -63,6 +63,18 @@ def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
         name = found[record].resource_id
         shown = _lookup_record(record, _machine_name(state, name), context_of(network.resource_id))
         yield shown | {"networkInterface": f"/networkInterfaces/{name}"}
+    yield from _ways_out(state, network)
+
+
+def _ways_out(state: State, network: Network) -> Iterator[dict[str, Any]]:
+    """The edge, at the gateway that carries the network if it is alive; there is no such record without a gateway."""
+    record = policy_gateways.gateway_record(state, network)
+    if record is not None and record.gateways:
+        for address in record.addresses:
+            anyone = PackedIp(bytes(len(address)))
+            named = LookupRecord(record.vsid, anyone, record.mac, record.gateways[0])
+            shown = _lookup_record(named, f"{network.resource_id}-GW", context_of(network.resource_id, gateway=True))
+            yield shown | {"type": "GatewayWildcard"}
 
 
 def _machine_name(state: State, interface_id: str) -> str:
@@ -84,9 +96,9 @@ def _lookup_record(record: LookupRecord, name: str, context: str) -> dict[str, A
     }
 
 
-def _customer_routes(network: Network) -> Iterator[dict[str, Any]]:
-    for subnet in network.properties.subnets:
-        route = policy_network.customer_route(subnet)
+def _customer_routes(state: State, network: Network) -> Iterator[dict[str, Any]]:
+    own = map(policy_network.customer_route, network.properties.subnets)
+    for route in (*own, *policy_gateways.default_routes(policy_gateways.gateway_record(state, network))):
         yield {
             "routingDomainId": "{" + network.instance_id + "}",
             "virtualSubnetId": Vsid(route.vsid),

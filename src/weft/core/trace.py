@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import msgspec
 
-from weft.core import policy_network
+from weft.core import policy_gateways, policy_network
+from weft.core.edge_routes import exit_for, known_as
 from weft.core.policy_places import (
     INTERFACES,
     RUNNING,
@@ -30,7 +31,7 @@ from weft.core.policy_places import (
 )
 from weft.core.state import State
 from weft.model.errors import Invalid, InvalidReference
-from weft.model.records import LookupRecord
+from weft.model.records import CustomerRoute, EdgeLeg, LookupRecord
 from weft.model.values import PackedIp, Vsid, ip_text, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
@@ -65,6 +66,8 @@ class HostFacts(msgspec.Struct, frozen=True):
 
     closed: Callable[[str], str | None] = _bound
     """Why a port is not bound on its switch; None where it is, or nothing is known of it."""
+    dead: frozenset[PackedIp] = frozenset()
+    """Provider addresses of gateways that do not answer."""
     silent: frozenset[str] = frozenset()
     """Ports whose guest was reached but answered nothing."""
 
@@ -194,6 +197,8 @@ class _Walk:
 
     def _forward(self, seat: Seat, target: PackedIp) -> TraceResult:
         subnet = self._subnet_of(seat, target)
+        if subnet is None:
+            return self._leave(seat, target)
         record = policy_network.subnet_record(subnet)
         if target == record.gateway:
             return self._gateway(seat, subnet, target)
@@ -208,12 +213,15 @@ class _Walk:
             self._step("responder", text, _name_of(lookup))
         return self._deliver(seat, holder, lookup)
 
-    def _subnet_of(self, seat: Seat, target: PackedIp) -> Subnet:
+    def _subnet_of(self, seat: Seat, target: PackedIp) -> Subnet | None:
+        """None: the address is outside of the network, which has a gateway."""
         address = ipaddress.ip_address(target)
         for subnet in seat.network.properties.subnets:
             if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
                 return subnet
         ref = policy_network.network_ref(seat.network)
+        if policy_gateways.virtual_gateway_of(self._state, seat.network) is not None:
+            return None
         self._step("routing", f"no route to {address} in network {seat.network.resource_id}")
         text = f"no gateway: {address} is outside virtual network {seat.network.resource_id}, which has no gateway"
         missing: dict[str, str | int] = {
@@ -221,6 +229,46 @@ class _Walk:
             "destinationPrefix": f"{address}/{address.max_prefixlen}",
         }
         raise _Stopped(text, ref, missing)
+
+    def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
+        """Out of the network, by the gateway that its host finds alive."""
+        gateway = policy_gateways.virtual_gateway_of(self._state, seat.network)
+        record = policy_gateways.gateway_record(self._state, seat.network)
+        assert gateway is not None and record is not None
+        ref = f"/virtualGateways/{gateway.resource_id}"
+        if not record.gateways:
+            raise _Stopped(
+                f"no gateway: none of the GatewayPools of {ref} has a gateway with a provider address",
+                ref,
+                {"record": "gatewayRecord", "virtualGateway": ref},
+            )
+        route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
+        if route is None:
+            raise _Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
+        self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
+        place = next((one for one in record.gateways if one not in self._facts.dead), record.gateways[0])
+        places = policy_gateways.places(self._state, seat.network, gateway.properties)
+        server = next(server for server, address in places if address == place)
+        there = self._state.get(SERVERS, server).resource_id  # type: ignore[union-attr]
+        lookup = LookupRecord(record.vsid, route.next_hop, record.mac, place)
+        if there == self._host:
+            self._step("output", "the gateway is on this host: no encapsulation", f"GatewayRecord {record.vsid}")
+        else:
+            self._tunnel(seat, lookup, there, f"GatewayRecord {record.vsid}")
+        return self._pass_edge(seat, target, ref)
+
+    def _pass_edge(self, seat: Seat, target: PackedIp, ref: str) -> TraceResult:
+        rdid = seat.network.properties.routing_domain_number
+        edge = policy_gateways.edge(self._state, self._host, rdid)
+        found = exit_for(edge, target) if edge is not None else None
+        if found is None:
+            raise _Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)
+        where = found.by.subnet if isinstance(found.by, EdgeLeg) else f"{ref}/networkConnections/{found.by.name}"
+        outer = known_as(found.by, seat.address)
+        via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
+        kind = "routed" if outer == seat.address else f"known outside as {ip_text(outer)}"
+        self._step("gateway", f"{ip_text(seat.address)} leaves through {where}{via}, {kind}", f"EdgeNetwork {rdid}")
+        return TraceResult(True, tuple(self.path), f"left by the gateway on {self._host} through {where}", ref)
 
     def _gateway(self, seat: Seat, subnet: Subnet, target: PackedIp) -> TraceResult:
         ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
@@ -293,6 +341,10 @@ class _Walk:
 
 def _name_of(record: LookupRecord) -> str:
     return f"LookupRecord {record.vsid} {ip_text(record.customer_address)}"
+
+
+def _name_of_route(route: CustomerRoute) -> str:
+    return f"CustomerRoute {ip_text(route.prefix)}/{route.prefix_length}"
 
 
 def _missing_lookup(vsid: Vsid | int, target: PackedIp) -> dict[str, str | int]:

@@ -9,6 +9,9 @@ from typing import Any
 from weft.core.index import lower
 from weft.model.resources import Ref, Resource
 
+PUBLIC = "/publicIPAddresses"
+"""After a network's reference: what of it has public addresses. No such resource; only a name to ask by."""
+
 _Names = Iterator[tuple[Ref | None, str]]
 """What a resource names, and which of its parts does."""
 
@@ -58,6 +61,8 @@ def _interface(resource: Resource[Any]) -> _Names:
         if one.properties.public_ip_address is not None:
             user = f"/networkInterfaces/{resource.resource_id}/ipConfigurations/{one.resource_id}"
             yield one.properties.public_ip_address, user
+            if one.properties.subnet is not None:
+                yield Ref(one.properties.subnet.resource_ref.partition("/subnets/")[0] + PUBLIC), user
 
 
 def _gateway_pool(resource: Resource[Any]) -> _Names:

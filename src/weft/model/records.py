@@ -87,7 +87,24 @@ class LookupRecord(msgspec.Struct, frozen=True, array_like=True, tag=5):
         return (5, self.vsid, self.customer_address)
 
 
-NetworkRecord = NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord
+class GatewayRecord(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """The network's way out: its edge has one MAC address and these customer addresses, whichever gateway carries it.
+    Each host sends to the first of `gateways` that it finds alive. HNV knows it as a GatewayWildcard lookup record."""
+
+    vsid: Vsid
+    """The gateway subnet."""
+    mac: Mac
+    addresses: tuple[PackedIp, ...]
+    """The edge's, one of each family that the gateway subnet has."""
+    gateways: tuple[PackedIp, ...]
+    """Provider addresses of the gateways' servers, in order; empty: no gateway."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (8,)
+
+
+NetworkRecord = NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord | GatewayRecord
 
 
 class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
@@ -244,5 +261,85 @@ class PortAccess(msgspec.Struct, frozen=True, array_like=True, tag=17):
         return (17, self.instance_id.encode())
 
 
-HostRecord = ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings | AccessList | PortAccess
+class EdgeRoute(msgspec.Struct, frozen=True, array_like=True):
+    prefix: PackedIp
+    prefix_length: int
+    next_hop: PackedIp
+    """Empty through a tunnel, which has one other end."""
+    metric: int = 0
+
+
+class EdgeLeg(msgspec.Struct, frozen=True, array_like=True):
+    """A leg of an edge into a logical subnet of the physical network."""
+
+    subnet: str
+    """resourceRef."""
+    vlan: int
+    """0: untagged."""
+    prefix: PackedIp
+    prefix_length: int
+    gateway: PackedIp
+    """The subnet's own default gateway; empty where it names none."""
+    addresses: tuple[PackedIp, ...]
+    """What the edge answers for there while it carries the network."""
+    routes: tuple[EdgeRoute, ...] = ()
+    outbound_kbps: int = 0
+    """At most; 0: unlimited."""
+    inbound_kbps: int = 0
+    nat: PackedIp = PackedIp(b"")
+    """What outbound connections are behind on this leg; empty: the customer addresses are routed."""
+    mappings: tuple[tuple[PackedIp, PackedIp], ...] = ()
+    """(public address, customer address), one to one, both ways."""
+
+
+class EdgeTunnel(msgspec.Struct, frozen=True, array_like=True):
+    """A GRE connection of an edge (RFC 2784, key RFC 2890), IP inside."""
+
+    name: str
+    local: PackedIp
+    remote: PackedIp
+    vlan: int
+    """Of the logical subnet that `local` is in."""
+    local_length: int
+    """Prefix length of that subnet."""
+    gateway: PackedIp
+    """Of that subnet; empty where it names none."""
+    key_value: int = -1
+    """-1: without a key."""
+    addresses: tuple[tuple[PackedIp, int], ...] = ()
+    """The edge's own inside the tunnel, with prefix length."""
+    routes: tuple[EdgeRoute, ...] = ()
+    outbound_kbps: int = 0
+    inbound_kbps: int = 0
+
+
+class EdgeNetwork(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """What this host, one of the network's gateways, does for it: it carries it if all gateways before it are dead."""
+
+    rdid: Rdid
+    resource_ref: str
+    """The virtual gateway."""
+    vsid: Vsid
+    mac: Mac
+    addresses: tuple[tuple[PackedIp, int], ...]
+    """The edge's customer addresses with the prefix lengths of the gateway subnet."""
+    routers: tuple[PackedIp, ...]
+    """The distributed router in the gateway subnet, by which the edge reaches the other subnets."""
+    prefixes: tuple[tuple[PackedIp, int], ...]
+    """Of the network's subnets."""
+    provider_address: PackedIp
+    """This host's."""
+    gateways: tuple[PackedIp, ...]
+    """As in GatewayRecord."""
+    legs: tuple[EdgeLeg, ...] = ()
+    tunnels: tuple[EdgeTunnel, ...] = ()
+
+    @property
+    def key(self) -> RecordKey:
+        return (21, self.rdid)
+
+
+HostRecord = (
+    ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings | AccessList | PortAccess | EdgeNetwork
+)
 Record = NetworkRecord | HostRecord

@@ -19,6 +19,8 @@ ERRANDS = ("checkpoint", "rewriteCheckpoint")
 PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
 
 LISTS = {"front": 7, "Back": 8}
+WAYS_OUT = ((), ("g1",), ("g1", "g2"), ("g2", "g1"), None)
+"""Gateways in order; None: no virtual gateway."""
 
 pick = st.sampled_from
 step = st.one_of(
@@ -41,6 +43,11 @@ step = st.one_of(
     st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
     st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
     st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.booleans()),
+    st.tuples(st.just("gateway"), pick(("g1", "g2")), pick(("h1", "h2", ""))),
+    st.tuples(st.just("way_out"), pick(tuple(NETWORKS)), pick(WAYS_OUT), st.booleans()),
+    st.tuples(st.just("outside"), pick(("203.0.113.0/24", "198.51.100.0/24"))),
+    st.tuples(st.just("public"), pick(("203.0.113.20", "203.0.113.21"))),
+    st.tuples(st.just("known"), pick(INTERFACES), st.booleans()),
 )
 histories = st.lists(st.tuples(st.booleans(), step), max_size=40)
 
@@ -55,6 +62,8 @@ class Driver:
             self.world.server(host, *ADDRESSES[host][:1])
         for name in NETWORKS:
             self.network(name, 0)
+        self.world.outside("internet", "203.0.113.0/24")
+        self.world.public_address("p1", "203.0.113.20")
 
     def protocol(self, name):
         self.world.protocol(name)
@@ -160,6 +169,29 @@ class Driver:
     def delete(self, name):
         self.world.delete("virtualMachines", name)
 
+    def gateway(self, name, host):
+        """Its server is fixed, so another is another gateway; virtual gateways may name one that is gone."""
+        self.world.delete("gateways", name)
+        if host:
+            self.world.gateway(name, host)
+
+    def way_out(self, network, carriers, nat):
+        if self.world.state.get("virtualNetworks", network) is None or carriers is None:
+            self.world.delete("virtualGateways", network)
+            return
+        self.world.way_out(network, "web", "10.1.1.250", carriers, nat="p1" if nat else "")
+
+    def outside(self, prefix):
+        self.world.outside("internet", prefix)
+
+    def public(self, address):
+        self.world.public_address("p1", address)
+
+    def known(self, name, yes):
+        found = self.world.state.get("networkInterfaces", name)
+        if found is not None and found.properties.ip_configurations:
+            self.world.make_known(name, "p1" if yes else None)
+
     def raze(self, network):
         """A network with all that is in it, as one batch."""
         state = self.world.state
@@ -168,6 +200,7 @@ class Driver:
             if machine is not None:
                 self.world.delete("virtualMachines", machine.resource_id)
             self.world.drop_interface(interface.resource_id)
+        self.world.delete("virtualGateways", network)
         self.world.delete("virtualNetworks", network)
 
 
@@ -239,5 +272,27 @@ def test_a_history_with_everything_in_it():
             (True, ("peer", "Red", True)),
             (True, ("peer", "blue", True)),
             (True, ("raze", "blue")),
+        ]
+    )
+
+
+def test_a_history_of_a_way_out():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 0, 1)),
+            (True, ("way_out", "blue", ("g1", "g2"), True)),
+            (True, ("gateway", "g1", "h1")),
+            (True, ("gateway", "g2", "h2")),
+            (True, ("known", "n0", True)),
+            (True, ("public", "203.0.113.21")),
+            (True, ("outside", "198.51.100.0/24")),
+            (True, ("server", "h1", 2)),
+            (True, ("server", "h1", 0)),
+            (True, ("network", "blue", 1)),
+            (True, ("way_out", "blue", ("g2",), False)),
+            (True, ("gateway", "g2", "h1")),
+            (True, ("known", "n0", False)),
+            (False, ("gateway", "g2", "")),
+            (True, ("way_out", "blue", None, False)),
         ]
     )

@@ -1,0 +1,64 @@
+"""Where an edge sends what leaves a virtual network, and as whom: one answer for the edge itself and for a trace. Pure.
+
+The longest prefix counts, then the lowest metric. A leg where the network has a public address and whose subnet names
+a default gateway is the default route, behind what connections say.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
+from weft.model.values import PackedIp
+
+DEFAULT_METRIC = 2**31
+"""Of the default route by a leg's own gateway: connections have metrics below."""
+
+
+class Exit(NamedTuple):
+    """A prefix, and by which leg or tunnel the edge reaches it."""
+
+    prefix: PackedIp
+    prefix_length: int
+    by: EdgeLeg | EdgeTunnel
+    next_hop: PackedIp
+    """Empty: on link, or the tunnel's other end."""
+    metric: int = 0
+
+
+def exits(edge: EdgeNetwork) -> Iterator[Exit]:
+    """All routes of an edge to the physical side."""
+    for leg in edge.legs:
+        yield Exit(leg.prefix, leg.prefix_length, leg, PackedIp(b""))
+        for route in leg.routes:
+            yield Exit(route.prefix, route.prefix_length, leg, route.next_hop, route.metric)
+        if leg.gateway and (leg.nat or leg.mappings):
+            yield Exit(PackedIp(bytes(len(leg.gateway))), 0, leg, leg.gateway, DEFAULT_METRIC)
+    for tunnel in edge.tunnels:
+        for address, length in tunnel.addresses:
+            yield Exit(_network(address, length), length, tunnel, PackedIp(b""))
+        for route in tunnel.routes:
+            yield Exit(route.prefix, route.prefix_length, tunnel, PackedIp(b""), route.metric)
+
+
+def exit_for(edge: EdgeNetwork, target: PackedIp) -> Exit | None:
+    """Where a packet for an address outside leaves; None: there is no route."""
+    fitting = [
+        one
+        for one in exits(edge)
+        if len(one.prefix) == len(target) and _network(target, one.prefix_length) == one.prefix
+    ]
+    return min(fitting, key=lambda one: (-one.prefix_length, one.metric), default=None)
+
+
+def known_as(leg: EdgeLeg | EdgeTunnel, source: PackedIp) -> PackedIp:
+    """The source address that a customer address has outside: its own where it is routed."""
+    if isinstance(leg, EdgeTunnel):
+        return source
+    own = next((public for public, inside in leg.mappings if inside == source), None)
+    return own or (leg.nat if leg.nat and len(leg.nat) == len(source) else source)
+
+
+def _network(address: PackedIp, length: int) -> PackedIp:
+    bits = len(address) * 8
+    mask = ((1 << length) - 1) << (bits - length)
+    return PackedIp((int.from_bytes(address) & mask).to_bytes(len(address)))
