@@ -153,13 +153,31 @@ class World:
         )
         self.put("virtualNetworks", network, replace(old, virtual_network_peerings=made))
 
-    def network(self, name, rdid, subnets):
-        """`subnets`: {id: (prefix, VSID)}."""
+    def table(self, name, **routes):
+        """`routes`: (prefix, kind, next hop) each, by id."""
+        made = tuple(
+            Resource(
+                resource_id=route,
+                instance_id=instance(f"{name}/{route}"),
+                properties=tenancy.RouteProperties(
+                    address_prefix=prefix, next_hop_type=kind, next_hop_ip_address=hop or None
+                ),
+            )
+            for route, (prefix, kind, hop) in routes.items()
+        )
+        self.put("routeTables", name, tenancy.RouteTableProperties(routes=made))
+
+    def network(self, name, rdid, subnets, tables=None):
+        """`subnets`: {id: (prefix, VSID)}; `tables`: {subnet id: table}."""
         made = tuple(
             Resource(
                 resource_id=subnet,
                 instance_id=instance(f"{name}/{subnet}"),
-                properties=tenancy.VirtualSubnetProperties(address_prefix=prefix, virtual_subnet_id=vsid),
+                properties=tenancy.VirtualSubnetProperties(
+                    address_prefix=prefix,
+                    virtual_subnet_id=vsid,
+                    route_table=Ref(f"/routeTables/{tables[subnet]}") if subnet in (tables or {}) else None,
+                ),
             )
             for subnet, (prefix, vsid) in subnets.items()
         )

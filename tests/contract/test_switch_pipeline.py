@@ -13,7 +13,8 @@ from weft.agent.fields import Table
 from weft.agent.switch import Peer, SwitchChange
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
-from weft.model.values import ROUTER_MAC
+from weft.model.records import UserRoute
+from weft.model.values import ROUTER_MAC, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 
@@ -91,6 +92,8 @@ ECHO6 = p.echo(MACS, (BLUE1.v6, BLUE2.v6), "x")
 REST6 = changed(ECHO6, fragment=p.LATER, icmp_type=0, payload="")
 ROUTED = p.echo(VIA_ROUTER, (BLUE1.v4, BLUEDB.v4), "x")
 ROUTED6 = p.echo(VIA_ROUTER, (BLUE1.v6, BLUEDB.v6), "x")
+OUTSIDE = p.echo(VIA_ROUTER, (BLUE1.v4, "203.0.113.9"), "x")
+OUTSIDE6 = p.echo(VIA_ROUTER, (BLUE1.v6, "2001:db8:113::9"), "x")
 BROADCAST = p.udp((BLUE1.mac, p.BROADCAST), (BLUE1.v4, "255.255.255.255"), (9, 9), "x")
 GATEWAY, GATEWAY6 = (p.echo(VIA_ROUTER, pair, "x") for pair in ((BLUE1.v4, "10.1.1.1"), (BLUE1.v6, "fd00:1::1")))
 FAR_GATEWAY = p.echo(VIA_ROUTER, (BLUE1.v4, "10.1.2.1"), "x")
@@ -117,6 +120,14 @@ DELIVERED = {
     "later fragment v6": (REST6, [("host2", "blue2", REST6)]),
     "routed": (ROUTED, [("host2", "bluedb", changed(ROUTED, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
     "routed v6": (ROUTED6, [("host2", "bluedb", changed(ROUTED6, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))]),
+    "to an appliance": (
+        OUTSIDE,
+        [("host2", "bluedb", changed(OUTSIDE, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))],
+    ),
+    "to an appliance v6": (
+        OUTSIDE6,
+        [("host2", "bluedb", changed(OUTSIDE6, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))],
+    ),
     "broadcast": (BROADCAST, [("host2", "blue2", BROADCAST)]),
     "gateway pings": (GATEWAY, [("host1", "blue1", gateway_reply(GATEWAY, "10.1.1.1"))]),
     "gateway pings v6": (GATEWAY6, [("host1", "blue1", gateway_reply(GATEWAY6, "fd00:1::1"))]),
@@ -182,6 +193,8 @@ DROPPED = {
     "no route v6": (changed(ROUTED6, ip_dst=p.number("2001:db8::1")), "no_route"),
     "routing from link-local": (changed(ROUTED6, ip_src=p.number(LOCAL1)), "no_route"),
     "to a provider address": (changed(ROUTED, ip_dst=p.number("192.168.2.20"), ip_proto=47), "no_route"),
+    "a route to nowhere": (changed(ROUTED, ip_dst=p.number("198.51.100.9")), "blocked_route"),
+    "a route to no gateway": (changed(ROUTED, ip_dst=p.number("192.0.2.9")), "no_gateway"),
     "nobody there": (changed(ROUTED, ip_dst=p.number("10.1.2.77")), "no_record"),
     "ttl 1": (changed(ROUTED, ttl=1), "ttl_expired"),
     "ttl 0": (changed(ROUTED, ttl=0), "ttl_expired"),
@@ -222,6 +235,26 @@ async def test_what_the_pipeline_delivers_and_drops(world, encapsulation):
         assert await counted(world, before, expected={reason: 1}) == {reason: 1}, name
         assert await world.arrived(0.0) == set(), name
     assert await world.arrived() == set(), "a packet that was counted as dropped came out"
+
+
+async def test_a_table_decides_before_the_system_where_both_are_as_long_and_not_where_it_is_shorter(world):
+    reconcilers = await two_hosts(world)
+    through = [one for one in DELIVERED["routed"][1]]
+    for length, reason in ((23, ""), (24, "blocked_route"), (25, "")):
+        route = UserRoute(BLUE1.vsid, pack_ip("10.1.2.0"), length, "None")
+        if length == 25:
+            # longer, and back where the system would take it
+            route = UserRoute(BLUE1.vsid, pack_ip("10.1.2.0"), length, "VnetLocal", BLUEDB.vsid)
+        reconcilers["host1"].put(BLUE, route.key, route)
+        await settle(world, reconcilers)
+        before = await drops(world)
+        got = await world.send("host1", "blue1", ROUTED)
+        assert got == (set() if reason else {(host, port, changed(one, size=0)) for host, port, one in through})
+        found = {reason: 1} if reason else {}
+        assert await counted(world, before, expected=found) == found
+    # the other subnet has no table
+    back = p.echo((BLUEDB.mac, ROUTER_MAC), (BLUEDB.v4, BLUE1.v4), "x")
+    assert len(await world.send("host2", "bluedb", back)) == 1
 
 
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):

@@ -14,6 +14,7 @@ from weft.model.records import (
     RecordKey,
     SubnetRecord,
     TunnelEndpoint,
+    UserRoute,
 )
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
@@ -23,6 +24,7 @@ Part = tuple[str | int | bytes, ...]
 ("fixed",)  ("tunnel", port number)  ("port", instance id)
 ("subnet", VSID)  ("gateway", VSID, prefix)  ("address", VSID, customer address)  ("mac", VSID, MAC)  ("group", VSID)
 ("exit", RDID)  ("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
+("user", VSID, prefix, prefix length)
 """
 
 
@@ -93,6 +95,8 @@ class Domain:
                 return {("route", self.rdid, prefix, length)}
             case GatewayRecord():
                 return {("exit", self.rdid)}
+            case UserRoute(vsid=vsid, prefix=prefix, prefix_length=length):
+                return {("user", vsid, prefix, length)}
             case NetworkSettings():
                 return set()
 

@@ -22,7 +22,7 @@ from weft.agent.fields import IN_PORT
 from weft.agent.flow import Flow, FlowKey, exact
 from weft.agent.ways import Door, Way, bound_port, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
-from weft.model.records import GatewayRecord, LookupRecord, NetworkRecord, RecordKey, SubnetRecord
+from weft.model.records import GatewayRecord, LookupRecord, NetworkRecord, RecordKey, SubnetRecord, UserRoute
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 
@@ -59,6 +59,7 @@ class FlowTable:
             "endpoint": self._endpoint,
             "route": self._route,
             "exit": self._exit,
+            "user": self._user,
         }
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
@@ -253,6 +254,11 @@ class FlowTable:
         domain = self.domains.get(rdid)
         record = domain.gateway if domain else None
         return flows_l3.of_no_gateway(record) if record is not None and not record.gateways else ()
+
+    def _user(self, vsid: Vsid, prefix: PackedIp, length: int) -> tuple[Flow, ...]:
+        domain = self._domain(vsid)
+        route = domain.records.get((9, vsid, prefix, length)) if domain else None
+        return (flows_l3.of_user_route(route),) if isinstance(route, UserRoute) else ()
 
     def _record_of_mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> LookupRecord | None:
         addresses = domain.addresses_of.get((vsid, mac)) if domain else None

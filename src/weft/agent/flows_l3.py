@@ -4,12 +4,13 @@ ROUTE sees what guests send to the router's MAC: the longest prefix of the routi
 the next hop; NEIGHBOUR turns (VSID, next hop) into a MAC and lowers the TTL. An address is routed to only inside a
 CustomerRoute, and a lookup record does not depend on routes, so a changed record touches its own flows only.
 
-priority 300      ping for a gateway address: answered
-priority 290      anything else for a gateway address
-priority 280      link-local source; TTL 0 or 1
-priority 100+len  a route
-priority 50       no route
-priority 0        not for the router: OUTPUT
+priority 720        ping for a gateway address: answered
+priority 710        anything else for a gateway address
+priority 705, 700   link-local source; TTL 0 or 1
+priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
+priority 400+2*len  a route of the system, to one of the network's own subnets
+priority 50         no route
+priority 0          not for the router: OUTPUT
 """
 
 from weft.agent.actions import Actions, DecTtl, Goto, InPort, Move, SetField
@@ -37,7 +38,7 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
 from weft.agent.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
-from weft.model.records import CustomerRoute, GatewayRecord
+from weft.model.records import CustomerRoute, GatewayRecord, UserRoute
 from weft.model.values import ROUTER_MAC
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
@@ -45,6 +46,13 @@ _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
 _FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
 _ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
+_SYSTEM, _USER = 400, 401
+_NOWHERE = {
+    "None": DropReason.BLOCKED_ROUTE,
+    "Internet": DropReason.NO_GATEWAY,
+    "VirtualNetworkGateway": DropReason.NO_GATEWAY,
+}
+"""Next hops that lead to nothing here; that of VnetLocal and VirtualAppliance would lie in a subnet and does not."""
 _HOPS = 64
 """TTL of the router's own packets."""
 
@@ -54,9 +62,9 @@ def of_fixed() -> tuple[Flow, ...]:
     expired = dropped(DropReason.TTL_EXPIRED)
     link_local = (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH))
     return (
-        Flow(Table.ROUTE, 285, link_local, dropped(DropReason.NO_ROUTE), fixed),
+        Flow(Table.ROUTE, 705, link_local, dropped(DropReason.NO_ROUTE), fixed),
         *(
-            Flow(Table.ROUTE, 280, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
+            Flow(Table.ROUTE, 700, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
             for family in (IS_IPV4, IS_IPV6)
             for ttl in (0, 1)
         ),
@@ -87,22 +95,42 @@ def of_gateway(rdid: int, gateway: bytes) -> tuple[Flow, ...]:
         InPort(),
     )
     return (
-        Flow(Table.ROUTE, 300, in_order((*own, *ping)), answer, mark),
-        Flow(Table.ROUTE, 290, own, dropped(DropReason.FOR_ROUTER), mark),
+        Flow(Table.ROUTE, 720, in_order((*own, *ping)), answer, mark),
+        Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), mark),
     )
 
 
 def of_route(rdid: int, route: CustomerRoute) -> Flow:
     """One prefix of the routing domain: into which virtual subnet, to which next hop (zeros: the destination)."""
-    family = family_of(route.prefix)
+    match = (exact(RDID, rdid), *_to(route.prefix, route.prefix_length))
+    actions = _toward(route.vsid, route.next_hop, route.prefix)
+    return Flow(Table.ROUTE, _SYSTEM + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+
+
+def of_user_route(route: UserRoute) -> Flow:
+    """One prefix of a routeTable, for what the machines of one virtual subnet send."""
+    match = (exact(VSID, route.vsid), *_to(route.prefix, route.prefix_length))
+    if route.hop_vsid:
+        actions = _toward(route.hop_vsid, route.next_hop, route.prefix)
+    else:
+        actions = dropped(_NOWHERE.get(route.kind, DropReason.NO_ROUTE))
+    return Flow(Table.ROUTE, _USER + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, route.vsid))
+
+
+def _to(prefix: bytes, length: int) -> Match:
+    """What goes to a prefix by way of the router."""
+    family = family_of(prefix)
+    wanted = (prefixed(family.destination, int.from_bytes(prefix), length),) if length else ()
+    return (*family.only, _TO_ROUTER, *wanted)
+
+
+def _toward(vsid: int, next_hop: bytes, prefix: bytes) -> Actions:
+    """Into a virtual subnet, to a next hop there; empty or zeros: the destination itself."""
+    family = family_of(prefix)
     register = NEXT_HOP if family.destination is IP_DST else NEXT_HOP6
-    hop = int.from_bytes(route.next_hop)
+    hop = int.from_bytes(next_hop)
     aim = SetField(register, hop) if hop else Move(family.destination, register)
-    match: Match = (exact(RDID, rdid), *family.only, _TO_ROUTER)
-    if route.prefix_length:
-        match += (prefixed(family.destination, int.from_bytes(route.prefix), route.prefix_length),)
-    actions = (SetField(VSID, route.vsid), aim, Goto(Table.NEIGHBOUR))
-    return Flow(Table.ROUTE, 100 + route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+    return (SetField(VSID, vsid), aim, Goto(Table.NEIGHBOUR))
 
 
 def of_no_gateway(record: GatewayRecord) -> tuple[Flow, ...]:

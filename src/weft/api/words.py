@@ -152,7 +152,6 @@ GATES: dict[Field, str] = {
     (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
     (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
     (workload.IpConfigurationProperties, "public_ip_address"): "no gateway translates it yet",
-    (tenancy.VirtualSubnetProperties, "route_table"): "no host routes by a tenant's table yet",
     (tenancy.VirtualNetworkPeeringProperties, "remote_virtual_network"): "no host routes between networks yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_forwarded_traffic"): "no host tells forwarded packets yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
@@ -181,7 +180,6 @@ SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
     (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
     (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
     (tenancy.VirtualNetworkProperties, "network_virtualization_protocol"): ("", "VXLAN", "NVGRE"),
-    (tenancy.RouteProperties, "next_hop_type"): ("", "VirtualAppliance", "VnetLocal", "None"),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
     (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
     # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it

@@ -24,6 +24,7 @@ from weft.core.policy_places import (
     seats,
     server_of,
 )
+from weft.core.policy_routes import user_route, user_routes
 from weft.core.state import State
 from weft.model.leases import ip_scope
 from weft.model.records import (
@@ -114,6 +115,7 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
     gateway = gateway_record(state, network)
     if gateway is not None:
         records += (gateway, *default_routes(gateway))
+    records += (route.record for route in user_routes(state, network))
     # of two that were adopted running with one address, the first by name has the record, here and in _lookup
     for name in sorted(interfaces, reverse=True):
         records += lookups(state, interfaces[name], network)
@@ -139,6 +141,8 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
             return _lookup(state, network, Vsid(vsid), PackedIp(address))
         case (8,):
             return gateway_record(state, network)
+        case (9, *_):
+            return user_route(state, network, key)
         case _:
             return None
 

@@ -9,7 +9,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from weft.core import policy_touched_gateways
+from weft.core import policy_touched_gateways, policy_touched_routes
 from weft.core.changes import Change, ResourceChange
 from weft.core.index import interfaces_of, last_id, lower, servers_of
 from weft.core.policy_access import LISTS
@@ -99,6 +99,7 @@ class Touched:
         for machine_id in self._machines:
             self._machine_records(machine_id)
         self._found.update(policy_touched_gateways.touched(self._state, self._changes, self._versions))
+        self._found.update(policy_touched_routes.touched(self._state, self._changes, self._versions))
 
     def _remember_machine(self, change: ResourceChange) -> None:
         versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
-from weft.core import policy_gateways, policy_network
+from weft.core import policy_gateways, policy_network, policy_routes
 from weft.core.edge_routes import exit_for, known_as
 from weft.core.policy_places import (
     INTERFACES,
@@ -196,16 +196,19 @@ class _Walk:
         return seat
 
     def _forward(self, seat: Seat, target: PackedIp) -> TraceResult:
-        subnet = self._subnet_of(seat, target)
+        subnet = policy_routes.subnet_around(seat.network, target)
+        if subnet is not None and target == policy_network.subnet_record(subnet).gateway:
+            return self._gateway(seat, subnet, target)
+        route = policy_routes.decided_by(self._state, seat, subnet, target)
+        if route is not None:
+            return self._by_table(seat, route, target)
         if subnet is None:
             return self._leave(seat, target)
         record = policy_network.subnet_record(subnet)
-        if target == record.gateway:
-            return self._gateway(seat, subnet, target)
         if record.vsid != seat.vsid:
-            route = policy_network.customer_route(subnet)
+            own = policy_network.customer_route(subnet)
             text = f"routed from VSID {seat.vsid} to {record.vsid}, TTL lowered by one"
-            self._step("routing", text, f"CustomerRoute {ip_text(route.prefix)}/{route.prefix_length}")
+            self._step("routing", text, f"CustomerRoute {ip_text(own.prefix)}/{own.prefix_length}")
         holder = self._holder(seat, subnet, target)
         lookup = self._lookup(seat, holder, target)
         if record.vsid == seat.vsid:
@@ -213,28 +216,47 @@ class _Walk:
             self._step("responder", text, _name_of(lookup))
         return self._deliver(seat, holder, lookup)
 
-    def _subnet_of(self, seat: Seat, target: PackedIp) -> Subnet | None:
-        """None: the address is outside of the network, which has a gateway."""
+    def _by_table(self, seat: Seat, route: policy_routes.TableRoute, target: PackedIp) -> TraceResult:
+        """A route of the sender's table decides."""
+        record, table = route.record, route.ref
+        prefix = f"{ip_text(record.prefix)}/{record.prefix_length}"
+        named = f"UserRoute {record.vsid} {prefix}"
+        if record.kind == "None":
+            self._step("routing", f"{table} sends {prefix} nowhere", named)
+            raise _Stopped(f"blocked route: {table} has nextHopType None for {prefix}", table)
+        if record.kind in ("Internet", "VirtualNetworkGateway"):
+            self._step("routing", f"{table} sends {prefix} to the gateway", named)
+            return self._leave(seat, target)
+        hop = record.next_hop or target
+        subnet = policy_routes.subnet_around(seat.network, hop)
+        if not record.hop_vsid or subnet is None:
+            self._step("routing", f"{table} sends {prefix} to a subnet that there is not", named)
+            raise _Stopped(f"no route: {ip_text(target)} of {table} lies in no subnet", table)
+        way = f"to appliance {ip_text(hop)}" if record.next_hop else "inside the virtual network"
+        self._step("routing", f"{table} sends {prefix} {way}, VSID {record.hop_vsid}, TTL lowered by one", named)
+        holder = self._holder(seat, subnet, hop)
+        found = self._deliver(seat, holder, self._lookup(seat, holder, hop))
+        if not record.next_hop:
+            return found
+        reason = f"{found.reason}, the appliance of {table}; what it does with it is its own"
+        return msgspec.structs.replace(found, reason=reason, decided_by=table)
+
+    def _no_gateway(self, seat: Seat, target: PackedIp) -> NoReturn:
         address = ipaddress.ip_address(target)
-        for subnet in seat.network.properties.subnets:
-            if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
-                return subnet
-        ref = policy_network.network_ref(seat.network)
-        if policy_gateways.virtual_gateway_of(self._state, seat.network) is not None:
-            return None
         self._step("routing", f"no route to {address} in network {seat.network.resource_id}")
         text = f"no gateway: {address} is outside virtual network {seat.network.resource_id}, which has no gateway"
         missing: dict[str, str | int] = {
             "record": "customerRoute",
             "destinationPrefix": f"{address}/{address.max_prefixlen}",
         }
-        raise _Stopped(text, ref, missing)
+        raise _Stopped(text, policy_network.network_ref(seat.network), missing)
 
     def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
         """Out of the network, by the gateway that its host finds alive."""
         gateway = policy_gateways.virtual_gateway_of(self._state, seat.network)
         record = policy_gateways.gateway_record(self._state, seat.network)
-        assert gateway is not None and record is not None
+        if gateway is None or record is None:
+            self._no_gateway(seat, target)
         ref = f"/virtualGateways/{gateway.resource_id}"
         if not record.gateways:
             raise _Stopped(

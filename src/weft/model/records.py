@@ -1,7 +1,7 @@
 """What a host is told, as Hyper-V Network Virtualization names it. Two kinds of stream carry these records:
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
-  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord;
+  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, GatewayRecord, UserRoute;
 * one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
@@ -104,7 +104,29 @@ class GatewayRecord(msgspec.Struct, frozen=True, array_like=True, tag=8):
         return (8,)
 
 
-NetworkRecord = NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord | GatewayRecord
+class UserRoute(msgspec.Struct, frozen=True, array_like=True, tag=9):
+    """A route of a routeTable (MS-NCNBI 3.1.5.10), for what machines of one virtual subnet send. The longest prefix
+    decides, and before a route of the system that is as long."""
+
+    vsid: Vsid
+    """Of the sender."""
+    prefix: PackedIp
+    prefix_length: int
+    kind: str
+    """VirtualAppliance, VnetLocal, VirtualNetworkGateway, Internet or None."""
+    hop_vsid: Vsid = Vsid(0)
+    """Virtual subnet of the next hop, or VnetLocal's own that the whole prefix lies in; 0 where there is none."""
+    next_hop: PackedIp = PackedIp(b"")
+    """Of VirtualAppliance, and of the gateway where the network has one; else empty."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (9, self.vsid, self.prefix, self.prefix_length)
+
+
+NetworkRecord = (
+    NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord | GatewayRecord | UserRoute
+)
 
 
 class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):

@@ -14,6 +14,12 @@ ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.16
 NETWORKS = {"blue": 60, "Red": 50}
 INTERFACES = tuple(f"n{number}" for number in range(5))
 MACHINES = ("m1", "M2", "m3")
+ROUTES = {
+    "out": ("0.0.0.0/0", "VirtualAppliance", "10.1.1.10"),
+    "six": ("fd00:9::/32", "VirtualAppliance", "fd00:1::10"),
+    "shut": ("203.0.113.0/24", "None", ""),
+    "home": ("10.1.2.0/25", "VnetLocal", ""),
+}
 POWERS = ("Off", "Running", "Saved")
 ERRANDS = ("checkpoint", "rewriteCheckpoint")
 PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
@@ -27,7 +33,8 @@ step = st.one_of(
     st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
     st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
-    st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3)),
+    st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
+    st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
     st.tuples(st.just("machine"), pick(MACHINES), pick((*HOSTS, "")), st.sets(pick(INTERFACES), max_size=3)),
@@ -74,15 +81,20 @@ class Driver:
     def server(self, host, count):
         self.world.server(host, *ADDRESSES[host][:count])
 
-    def network(self, name, shape):
-        """Four shapes: another VSID, another prefix, or the second subnet missing, which nothing may be in then."""
+    def table(self, name, routes):
+        self.world.table(name, **{one: ROUTES[one] for one in sorted(routes)})
+
+    def network(self, name, shape, table=""):
+        """Four shapes: another VSID, another prefix, or the second subnet missing, which nothing may be in then. Its
+        first subnets are routed by `table`."""
         if shape == 2 and any(True for _ in self.world.state.interfaces_in(f"/virtualNetworks/{name}/subnets/db")):
             return
         base = NETWORKS[name] * 100
         subnets = {"web": ("10.1.1.0/24", base + (shape == 1)), "Six": ("fd00:1::/64", base + (shape == 1))}
         if shape != 2:
             subnets["db"] = ("10.1.2.0/24" if shape == 0 else "10.1.2.0/25", base + 5)
-        self.world.network(name, NETWORKS[name], subnets)
+        tables = {"web": table, "Six": table} if table and self.world.state.get("routeTables", table) else {}
+        self.world.network(name, NETWORKS[name], subnets, tables)
 
     def interface(self, name, network, place, mac):
         subnet = ("web", "web", "db", "web")[place]
@@ -246,6 +258,21 @@ def compare(mirror, driver):
 @given(histories)
 def test_increments_add_up_to_the_whole(history):
     check(history)
+
+
+def test_a_history_of_routes():
+    check(
+        [
+            (True, ("table", "t1", {"out", "six", "home"})),
+            (True, ("network", "blue", 0, "t1")),
+            (True, ("network", "blue", 1, "t1")),
+            (False, ("table", "T2", {"shut"})),
+            (True, ("table", "t1", {"shut"})),
+            (False, ("network", "blue", 0, "T2")),
+            (True, ("table", "T2", {"out"})),
+            (True, ("network", "blue", 3, "")),
+        ]
+    )
 
 
 def test_a_history_with_everything_in_it():

@@ -2,6 +2,8 @@
 
 Blue: 10.1.1.0/24 and fd00:1::/64 under VSID 6001 (blue1 on host1, blue2 on host2), 10.1.2.0/24 and fd00:2::/64 under
 6002 (bluedb on host2). Red: the same addresses as Blue's first subnet under VSID 5001 (red1 on host1, red2 on host2).
+What Blue's first subnet sends to 203.0.113.0/24 and 2001:db8:113::/48 goes to bluedb, to 198.51.100.0/24 nowhere, to
+192.0.2.0/24 to a gateway that there is not.
 """
 
 import ipaddress
@@ -20,6 +22,7 @@ from weft.model.records import (
     ProviderAddress,
     SubnetRecord,
     TunnelEndpoint,
+    UserRoute,
 )
 from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, pack_ip
 
@@ -89,6 +92,20 @@ def subnet_records(vsid: int, text: str) -> list[SubnetRecord | CustomerRoute]:
     ]
 
 
+def user_routes() -> list[UserRoute]:
+    appliance = [
+        _route("203.0.113.0/24", "VirtualAppliance", 6002, GUESTS["bluedb"].v4),
+        _route("2001:db8:113::/48", "VirtualAppliance", 6002, GUESTS["bluedb"].v6),
+    ]
+    return [*appliance, _route("198.51.100.0/24", "None"), _route("192.0.2.0/24", "Internet")]
+
+
+def _route(text: str, kind: str, hop_vsid: int = 0, next_hop: str = "") -> UserRoute:
+    prefix = ipaddress.ip_network(text)
+    hop = pack_ip(next_hop) if next_hop else PackedIp(b"")
+    return UserRoute(Vsid(6001), PackedIp(prefix.network_address.packed), prefix.prefixlen, kind, Vsid(hop_vsid), hop)
+
+
 def network_records(rdid: Rdid, encapsulation: str = "nvgre") -> list:
     records: list = [NetworkSettings(rdid, encapsulation, NAMES[rdid])]
     for vsid, text in SUBNETS[rdid]:
@@ -97,7 +114,7 @@ def network_records(rdid: Rdid, encapsulation: str = "nvgre") -> list:
     for guest in GUESTS.values():
         if guest.rdid == rdid:
             records += guest.lookups()
-    return records
+    return records + (user_routes() if rdid == BLUE else [])
 
 
 def host_records(host: str) -> list:

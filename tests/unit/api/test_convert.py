@@ -16,7 +16,6 @@ from weft.model.kinds import (
     LOGICAL_NETWORKS,
     MAC_POOLS,
     NETWORK_INTERFACES,
-    ROUTE_TABLES,
     SERVERS,
     VIRTUAL_MACHINES,
     VIRTUAL_NETWORK_MANAGER,
@@ -206,10 +205,6 @@ class TestRefusals:
                 {"properties": {"subnets": [{"resourceId": "s", "properties": {"encryptionEnabled": "True"}}]}},
             ),
             (VIRTUAL_NETWORKS, {"properties": {"networkVirtualizationProtocol": "Rewrite"}}),
-            (
-                ROUTE_TABLES,
-                {"properties": {"routes": [{"resourceId": "r", "properties": {"nextHopType": "internet"}}]}},
-            ),
             (
                 LOGICAL_NETWORKS,
                 {

@@ -159,6 +159,49 @@ def test_over_ipv6():
     assert trace(world.state, "s5", "fd00:8::1").missing["destinationPrefix"] == "fd00:8::1/128"
 
 
+def routed(world, **routes):
+    """Blue's first subnet gets a table."""
+    world.table("t", **routes)
+    subnets = {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)}
+    world.network("Blue", 60, subnets, {"web": "t"})
+    return world.state
+
+
+@pytest.mark.parametrize(
+    ("route", "delivered", "words"),
+    [
+        (("0.0.0.0/0", "VirtualAppliance", "10.1.2.21"), True, "the appliance of /routeTables/t/routes/r"),
+        (("203.0.113.0/24", "VirtualAppliance", "10.1.2.99"), False, "no network interface has 10.1.2.99"),
+        (("203.0.113.9/32", "None", ""), False, "blocked route: /routeTables/t/routes/r"),
+        (("0.0.0.0/0", "Internet", ""), False, "no gateway: 203.0.113.9 is outside"),
+        (("203.0.0.0/16", "VnetLocal", ""), False, "no route: 203.0.113.9"),
+        (("203.0.0.0/16", "None", ""), False, "has nextHopType None"),
+    ],
+)
+def test_a_table_sends_what_is_outside_somewhere(route, delivered, words):
+    result = trace(routed(sample(), r=route), "blue1-eth0", "203.0.113.9")
+    assert result.delivered is delivered
+    assert words in result.reason
+    assert [step.record for step in result.path if step.stage == "routing"][0] == f"UserRoute 6001 {route[0]}"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "delivered"), [("10.1.0.0/16", True), ("10.1.2.0/24", False), ("10.1.2.21/32", False)]
+)
+def test_a_table_decides_before_the_system_where_it_is_as_long(prefix, delivered):
+    state = routed(sample(), r=(prefix, "None", ""))
+    assert trace(state, "blue1-eth0", "10.1.2.21").delivered is delivered
+    assert trace(state, "blue3-eth0", "10.1.1.11").delivered, "the other subnet has no table"
+    assert trace(state, "blue1-eth0", "10.1.1.12").delivered, "inside a subnet nothing is routed"
+
+
+def test_a_route_into_the_network_itself():
+    state = routed(sample(), r=("10.1.2.0/24", "VirtualAppliance", "10.1.1.12"), home=("10.1.2.16/28", "VnetLocal", ""))
+    result = trace(state, "blue1-eth0", "10.1.2.21")
+    assert result.delivered and result.decided_by == "/networkInterfaces/blue3-eth0"
+    assert trace(state, "blue1-eth0", "10.1.2.99").decided_by == "/routeTables/t/routes/r"
+
+
 def test_questions_that_cannot_be_answered_are_refused():
     world = sample()
     for source, target in (("nobody", "10.1.1.12"), ("blue1-eth0", "nobody"), ("blue1-eth0", "10.1.1.300")):

@@ -1,0 +1,118 @@
+"""Routes beside those of its own subnets: what a virtual network's routeTables say, by the subnets that name them.
+
+Called by policy_network, policy_touched and trace. Pure reads of the state; the cost is that of one network's tables.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from weft.core.index import lower
+from weft.core.policy_gateways import default_routes, gateway_record
+from weft.core.policy_places import Network, Seat, Subnet, packed_prefix
+from weft.core.state import State
+from weft.model.records import CustomerRoute, RecordKey, UserRoute
+from weft.model.resources import Resource
+from weft.model.tenancy import RouteProperties, RouteTableProperties
+from weft.model.values import IpAddress, PackedIp, Vsid, pack_ip
+
+TABLES = "routeTables"
+APPLIANCE, LOCAL, NOWHERE = "VirtualAppliance", "VnetLocal", "None"
+
+RouteTable = Resource[RouteTableProperties]
+
+
+class TableRoute(NamedTuple):
+    """A route of a table as a subnet's machines have it."""
+
+    record: UserRoute
+    ref: str
+    """resourceRef of the route."""
+
+
+def user_routes(state: State, network: Network) -> Iterator[TableRoute]:
+    """Those of every subnet of the network. A table's routes of the other family than the subnet's do not count: a
+    dual-stack pair names a table at both its subnets, the same or two."""
+    exits: list[CustomerRoute] | None = None
+    for subnet in network.properties.subnets:
+        table = table_of(state, subnet)
+        if table is not None:
+            if exits is None:
+                exits = list(default_routes(gateway_record(state, network)))
+            yield from routes_of(network, subnet, table, exits)
+
+
+def table_of(state: State, subnet: Subnet) -> RouteTable | None:
+    ref = lower(subnet.properties.route_table)
+    found: RouteTable | None = state.find_ref(ref) if ref else None
+    return found
+
+
+def routes_of(
+    network: Network, subnet: Subnet, table: RouteTable, exits: Sequence[CustomerRoute] = ()
+) -> Iterator[TableRoute]:
+    """What a table means for one of its subnets; `exits` lead to the network's gateway, one of a family."""
+    version = ipaddress.ip_network(subnet.properties.address_prefix, strict=False).version
+    for route in table.properties.routes:
+        if ipaddress.ip_network(route.properties.address_prefix).version == version:
+            ref = f"/routeTables/{table.resource_id}/routes/{route.resource_id}"
+            yield TableRoute(_record(network, subnet, route.properties, exits), ref)
+
+
+def _record(network: Network, subnet: Subnet, p: RouteProperties, exits: Sequence[CustomerRoute]) -> UserRoute:
+    prefix, length = packed_prefix(p.address_prefix)
+    vsid = Vsid(subnet.properties.virtual_subnet_id)
+    if p.next_hop_type == APPLIANCE:
+        assert p.next_hop_ip_address is not None
+        hop = pack_ip(p.next_hop_ip_address)
+        around = _vsid_around(network, ipaddress.ip_address(hop))
+        return UserRoute(vsid, prefix, length, p.next_hop_type, around, hop)
+    if p.next_hop_type == LOCAL:
+        around = _vsid_around(network, ipaddress.ip_address(prefix), length)
+        return UserRoute(vsid, prefix, length, p.next_hop_type, around)
+    out = next((one for one in exits if len(one.prefix) == len(prefix)), None)
+    if out is None or p.next_hop_type == NOWHERE:
+        return UserRoute(vsid, prefix, length, p.next_hop_type)
+    return UserRoute(vsid, prefix, length, p.next_hop_type, out.vsid, out.next_hop)
+
+
+def _vsid_around(network: Network, address: IpAddress, length: int = 128) -> Vsid:
+    """Of the subnet that the address lies in, if all of its prefix of this length does; else 0."""
+    for subnet in network.properties.subnets:
+        prefix = ipaddress.ip_network(subnet.properties.address_prefix, strict=False)
+        if address in prefix and prefix.prefixlen <= length:
+            return Vsid(subnet.properties.virtual_subnet_id)
+    return Vsid(0)
+
+
+def user_route(state: State, network: Network, key: RecordKey) -> UserRoute | None:
+    """The one with this key, if the network has it."""
+    return next((one.record for one in user_routes(state, network) if one.record.key == key), None)
+
+
+def decided_by(state: State, seat: Seat, subnet: Subnet | None, target: PackedIp) -> TableRoute | None:
+    """The route of a table that decides about a packet from a seat, if one does and not a route of the system;
+    `subnet` is the one of the network that the target lies in. Inside a subnet nothing is routed."""
+    shortest = 0
+    if subnet is not None:
+        if subnet.properties.virtual_subnet_id == seat.vsid:
+            return None
+        shortest = packed_prefix(subnet.properties.address_prefix)[1]
+    address = ipaddress.ip_address(target)
+    found = [
+        one
+        for one in user_routes(state, seat.network)
+        if one.record.vsid == seat.vsid
+        and one.record.prefix_length >= shortest
+        and address in ipaddress.ip_network((one.record.prefix, one.record.prefix_length))
+    ]
+    return max(found, key=lambda one: one.record.prefix_length, default=None)
+
+
+def subnet_around(network: Network, target: PackedIp) -> Subnet | None:
+    """The subnet that an address lies in."""
+    address = ipaddress.ip_address(target)
+    for subnet in network.properties.subnets:
+        if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
+            return subnet
+    return None
