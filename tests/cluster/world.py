@@ -80,6 +80,9 @@ class World:
             fabric.LogicalNetworkProperties(network_virtualization_enabled=True, subnets=subnets),
         )
 
+    def two_provider_subnets(self):
+        self.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+
     def server(self, name, *addresses):
         old = self.state.get("servers", name)
         for text in old.properties.provider_addresses if old is not None else ():

@@ -303,9 +303,10 @@ class Reconciler:
         ways: dict[Rdid, Way] = {}
         own = self._own_addresses()
         for rdid, domain in self.table.domains.items():
-            if domain.settings is None or not (rdid in own or None in own):
+            local = own.get(rdid) or own.get(None)
+            if domain.settings is None or local is None:
                 continue
-            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], own.get(rdid) or own[None])
+            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
             wanted.add(tunnel)
             if tunnel in numbers:
                 ways[rdid] = Way(tunnel, numbers[tunnel])
@@ -319,7 +320,8 @@ class Reconciler:
         )
         own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
         for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
-            own[binding.rdid] = binding.provider_address
+            if binding.provider_address:
+                own[binding.rdid] = binding.provider_address
         return own
 
     def _wanted_peers(self) -> Iterable[Peer]:

@@ -8,8 +8,9 @@ from weft.agent.fields import COOKIE_MARK, ETH_DST, Table
 from weft.agent.flow import Flow, exact, flow_text
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import LookupRecord, Machine, NetworkSettings
-from weft.model.values import pack_ip
+from weft.model.records import LookupRecord, Machine, NetworkSettings, PortBinding, ProviderAddress
+from weft.model.values import PackedIp, pack_ip
+from weft.wire.messages import HOST_STREAM
 
 BLUE2 = GUESTS["blue2"]
 OLD = Flow(Table.OUTPUT, 3, (exact(ETH_DST, 1),), (), COOKIE_MARK)
@@ -46,6 +47,22 @@ def test_tunnels_come_first_and_flows_into_them_when_they_are_there():
     assert [flow for flow in second.puts if "tun_dst" in flow_text(flow)]
     reconciler.done(second, ())
     assert reconciler.settled and not reconciler.plan(True)
+
+
+def test_a_host_without_a_provider_address_makes_no_tunnel_and_works():
+    reconciler = told("host1")
+    for record in host_records("host1"):
+        if isinstance(record, PortBinding):
+            reconciler.put(HOST_STREAM, record.key, msgspec.structs.replace(record, provider_address=PackedIp(b"")))
+        elif isinstance(record, ProviderAddress):
+            reconciler.put(HOST_STREAM, record.key, None)
+    bare = SwitchFacts(tuple(port for port in facts("host1").ports if port.tunnel is None))
+    reconciler.switch_is(bare)
+    reconciler.switch_has(())
+    change = reconciler.plan(True)
+    assert (change.tunnels_add, change.peers) == ((), ())
+    reconciler.done(change, ())
+    assert reconciler.settled
 
 
 def test_nothing_is_removed_before_the_policy_is_complete_or_the_switch_was_read():

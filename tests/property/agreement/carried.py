@@ -1,0 +1,101 @@
+"""What the fake switches do with the packet of a question, and whether trace said so."""
+
+import re
+from typing import NamedTuple
+
+from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
+from weft.core.trace import trace
+from weft.fakes import packet as p
+from weft.model.values import pack_ip
+
+NOT_SENT = frozenset(("not sent",))
+"""Nothing is counted: the guest cannot send it, or does not run."""
+ON_LINK = frozenset(("arp_unknown", "nd_unknown"))
+"""It asks for the MAC of its neighbour, or of its gateway, and nobody answers."""
+
+WHY = [
+    (r"^its own address", NOT_SENT),
+    (r"has no IPv[46] address to send from$", NOT_SENT),
+    (r"^\S+ (belongs to no machine|has no address|has no MAC)", NOT_SENT),
+    (r"^machine \S+ (is (Off|Saved)|has no server)$", NOT_SENT),
+    (r"^no lookup record", ON_LINK | {"no_record"}),
+    (r"^no gateway: \S+ is outside", frozenset(("no_route",))),
+    (r"^server \S+ has no provider address", frozenset(("unknown_mac",))),
+    (r"answers ping only", frozenset(("for_router",))),
+]
+"""What trace says, and the names under which switches count what became of the packet."""
+
+
+class Carried(NamedTuple):
+    """Where the packet came out: (machine, instance id); under which names it was dropped; whether it came back."""
+
+    reached: tuple
+    drops: frozenset
+    returned: bool
+
+
+class Wires:
+    """The switches of a cluster at rest, and what they drop."""
+
+    def __init__(self, cluster):
+        self._state, self._center = cluster.world.state, cluster.center
+        self._counters = [
+            (DropReason(flow.cookie & 0xFFFF).name.lower(), switch, flow)
+            for switch in cluster.center.switches.values()
+            for flow in switch.flows()
+            if flow.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS
+        ]
+        self._source_port = 20_000
+
+    def _dropped(self):
+        return [switch.packets(flow) for _, switch, flow in self._counters]
+
+    def carry(self, question):
+        before = self._dropped()
+        reached, returned, sent = self._send(question)
+        names = {
+            name for (name, *_), was, now in zip(self._counters, before, self._dropped(), strict=True) if now > was
+        }
+        return Carried(reached, frozenset(names) if sent else NOT_SENT, returned)
+
+    def _send(self, question):
+        machine = self._state.machine_of(question.source)
+        guest = self._center.guests.get(machine.resource_id) if machine is not None else None
+        if guest is None or not guest.host:
+            return (), False, False
+        instance = self._state.get("networkInterfaces", question.source).instance_id
+        place = next(n for n, one in enumerate(guest.adapters) if one.instance_id == instance)
+        own, target = guest.adapters[place], pack_ip(question.to)
+        source, hop = own.source_for(target), own.next_hop(target)
+        if source is None or hop is None or source == target:
+            return (), False, False
+        mac = self._center.resolve(guest.name, hop, place)
+        if mac is None:
+            return (), False, True
+        packet = self._packet(question, (own.mac, mac), (str(p.ipaddress.ip_address(source)), question.to))
+        found = [self._center.receiver(one) for one in self._center.send(guest.name, packet, place)]
+        reached = tuple((one.name, one.adapters[n].instance_id) for one, n in filter(None, found))
+        returned = (guest.name, instance) in reached
+        return tuple(one for one in reached if one != (guest.name, instance)), returned, True
+
+    def _packet(self, question, macs, addresses):
+        if question.protocol.startswith("icmp"):
+            return p.echo(macs, addresses)
+        self._source_port += 1
+        made = p.tcp if question.protocol == "tcp" else p.udp
+        return made(macs, addresses, (self._source_port, question.port))
+
+
+def disagreement(state, carried, question):
+    """Empty if trace says what became of the packet."""
+    told = trace(state, question.source, question.to, question.protocol, question.port)
+    if not told.delivered:
+        expected = next((names for words, names in WHY if re.search(words, told.reason)), frozenset())
+        agreed = not carried.reached and not carried.returned and carried.drops & expected
+    elif told.reason.startswith("answered by"):
+        agreed = carried.returned and not carried.reached
+    else:
+        name = told.decided_by.rpartition("/")[2]
+        wanted = (state.machine_of(name).resource_id, state.get("networkInterfaces", name).instance_id)
+        agreed = carried.reached == (wanted,) and not carried.returned
+    return "" if agreed else f"{question}: trace says {told.reason!r}, the switches {carried}"
