@@ -337,7 +337,10 @@ def main() -> None:
     """Entry point of the `weft` script."""
     from weft.cli.desk import Desk
 
-    app = commands(sys.argv[1] if len(sys.argv) > 1 else "")
+    try:
+        app = commands(sys.argv[1] if len(sys.argv) > 1 else "")
+    except KeyboardInterrupt:  # while the modules are still read
+        raise SystemExit(130) from None
     app(prog_name="weft", obj=Desk(new_id, wall=time.time))
 
 

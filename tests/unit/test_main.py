@@ -105,3 +105,18 @@ def test_commands_that_start_alone_are_those_that_all_have() -> None:
         assert first in alone and alone.keys() <= whole.keys()
         assert alone[first].help == whole[first].help
     assert {"get", "vm", "demo", "simulate"} <= whole.keys()
+
+
+def test_ctrl_c_while_the_command_begins_is_quiet() -> None:
+    """Its modules take a while to be read."""
+    code = """
+import signal, sys, types
+class Read(types.ModuleType):
+    def __getattr__(self, name): signal.raise_signal(signal.SIGINT)
+sys.modules["weft.cli.commands"] = Read("weft.cli.commands")
+from weft.__main__ import main
+sys.argv = ["weft", "get", "servers"]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, "")

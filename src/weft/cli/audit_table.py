@@ -53,11 +53,12 @@ def _head(report: Report, bold: Bold) -> Iterator[str]:
 
 
 def _ranges(ranges: list[RangeUse], bold: Bold) -> Iterator[str]:
-    yield bold(f"{'RANGE OF':<22}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
-    for use in ranges[:FEW]:
+    names = [clean(use.owner if use.kind == "host" else f"pool {use.owner}") for use in ranges[:FEW]]
+    width = max(22, *map(len, names))
+    yield bold(f"{'RANGE OF':<{width}}  {'FIRST':<17}  {'USED':>6} {'AWAY':>6} {'FREE':>10}  FILL", "cyan")
+    for name, use in zip(names, ranges, strict=False):
         share = use.used * 100 // use.capacity
-        name = clean(use.owner if use.kind == "host" else f"pool {use.owner}")
-        yield f"{name[:22]:<22}  {use.first}  {use.used:>6} {use.away:>6} {use.free:>10}  {share:>3} %"
+        yield f"{name:<{width}}  {use.first}  {use.used:>6} {use.away:>6} {use.free:>10}  {share:>3} %"
     if len(ranges) > FEW:
         yield f"... and {len(ranges) - FEW} more ranges: --format json or html"
 

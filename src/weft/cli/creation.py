@@ -120,7 +120,7 @@ def create(  # noqa: PLR0913
 async def _make(client: Client, body: dict[str, Any], ask: Ask) -> Any:
     """The answer; on the way each phase is told once on standard error."""
     making = asyncio.ensure_future(client.post(f"{WEFT}/virtualMachines", body, ask.write))
-    said = ""
+    said, name = "", last_of(body["resourceId"])
     try:
         while not ask.dry_run:
             done, _ = await asyncio.wait({making}, timeout=LOOK_SECONDS)
@@ -128,9 +128,13 @@ async def _make(client: Client, body: dict[str, Any], ask: Ask) -> Any:
                 break
             phase = await _phase(client, body["resourceId"])
             if phase != said and phase in WORDS:
-                print(f"{last_of(body['resourceId'])}: {WORDS[phase]}", file=sys.stderr)
+                print(f"{name}: {WORDS[phase]}", file=sys.stderr)
                 said = phase
         return (await making).body
+    except asyncio.CancelledError:
+        if said:
+            print(f"{name}: the controller goes on with it; the same command waits for it again", file=sys.stderr)
+        raise
     finally:
         making.cancel()
 

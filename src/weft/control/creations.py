@@ -142,7 +142,7 @@ class Creations:
         machine = self._machine(name)
         found = machine.properties.creation
         why = found.failure if found is not None else ""
-        said = f"The machine '{name}' cannot be made on {server_of(machine)}: {why}."
+        said = f"The machine '{name}' cannot be made on {server_of(machine)}: {_sentence(why)}"
         gone = asyncio.create_task(self._take_away(name, creation, actor), name=f"undoing {name}")
         try:
             done, _ = await asyncio.wait({gone}, timeout=UNDO_TIMEOUT_S)
@@ -232,3 +232,8 @@ class _CannotBe(Exception):
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _sentence(words: str) -> str:
+    """What a hypervisor said may be one already."""
+    return words if words.endswith((".", "?", "!")) else f"{words}."

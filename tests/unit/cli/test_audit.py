@@ -122,6 +122,11 @@ def test_many_findings_of_a_kind_are_cut_short_unless_all_are_asked_for() -> Non
     hosts = [host(f"h{at}", f"00-15-5D-01-{at:02X}-00", f"00-15-5D-01-{at:02X}-FF") for at in range(12)]
     pool = {"name": "p", "first": "02-00-00-00-00-00", "last": "02-00-00-00-00-FF"}
     assert "... and 3 more ranges: --format json or html" in table(hosts, [], [pool])
+    long = pool | {"name": "vCenter vc1.example.com (id 12)"}
+    first, second = table([], [], [long, pool | {"first": "02-00-00-01-00-00", "last": "02-00-00-01-00-FF"}])[-2:]
+    assert first.startswith("pool vCenter vc1.example.com (id 12)  02-00-") and first.index("02-") == second.index(
+        "02-"
+    )
     assert any(line.startswith("pool p") for line in table([], [], [pool]))
 
 
