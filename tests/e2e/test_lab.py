@@ -3,6 +3,8 @@
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -34,6 +36,17 @@ def test_up_ping_exec_host_status_down(lab):
     assert last_line(lab.run("down")) == f"lab '{lab.name}': gone"
     assert namespaces(lab.name) == [] and processes(f"/{lab.name}/") == []
     assert last_line(lab.run("down")) == f"lab '{lab.name}': was not up"
+
+
+def test_a_worksheet_comes_to_a_lab_in_which_both_tenants_are_alone(lab, tmp_path):
+    file = tmp_path / "tenants.yaml"
+    plan = [sys.executable, "-m", "weft", "plan", str(EXAMPLES / "worksheet.csv"), "-o", str(file)]
+    subprocess.run(plan, check=True, capture_output=True)
+    lab.run("up", str(file))
+    assert ping(lab, "BlueVM1", "10.1.1.12") == "20 sent, 20 received"
+    assert ping(lab, "RedVM2", "10.1.1.11") == "20 sent, 20 received"
+    lab.weft("vm", "stop", "RedVM2")
+    assert last_line(lab.run("ping", "RedVM1", "10.1.1.12", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
 
 
 def test_a_stranger_namespace_is_left_alone(lab, stranger):

@@ -2,7 +2,20 @@
 
 import typer
 
-from weft.cli import addresses, audit, follow, hosts, hyperv, importing, look, nic, pools, resources, vm
+from weft.cli import (
+    addresses,
+    audit,
+    follow,
+    hosts,
+    hyperv,
+    importing,
+    look,
+    nic,
+    pools,
+    resources,
+    vm,
+    worksheet_command,
+)
 
 app = typer.Typer(
     help="Weft: a network controller for clusters of virtual machines.",
@@ -20,5 +33,6 @@ app.add_typer(look.app)
 app.add_typer(follow.app)
 app.add_typer(audit.app)
 app.add_typer(importing.app)
+app.add_typer(worksheet_command.app)
 app.add_typer(hosts.app, name="host")
 app.add_typer(hyperv.app, name="hyperv")

@@ -139,10 +139,15 @@ def _is_own(value: Any) -> bool:
     return not told and not cut_text(groups)
 
 
+def read_source(name: str, faults: list[Fault]) -> Source | None:
+    """One file, or standard input for `-`; None with its fault noted."""
+    return _understood("stdin", sys.stdin.buffer.read(), faults) if name == "-" else _read(Path(name), "", faults)
+
+
 def _sources(word: str, faults: list[Fault]) -> list[Source]:
     """The files that a word of the command line names."""
     if word == "-":
-        source = _understood("stdin", sys.stdin.buffer.read(), faults)
+        source = read_source(word, faults)
         return [] if source is None else [source]
     path, host = Path(word), ""
     if not path.exists() and "=" in word:
