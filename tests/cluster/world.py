@@ -83,6 +83,23 @@ class World:
     def two_provider_subnets(self):
         self.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
 
+    def vlans(self, name, **subnets):
+        """A logical network without virtualization: v20=("10.1.1.0/24", 20) ... Each subnet's router is its first
+        address; one without a prefix has none."""
+        made = tuple(
+            Resource(
+                resource_id=subnet,
+                instance_id=instance(f"{name}/{subnet}"),
+                properties=fabric.LogicalSubnetProperties(
+                    address_prefix=prefix,
+                    vlan_id=vlan,
+                    default_gateways=(str(ipaddress.ip_network(prefix)[1]),) if prefix else (),
+                ),
+            )
+            for subnet, (prefix, vlan) in subnets.items()
+        )
+        self.put("logicalNetworks", name, fabric.LogicalNetworkProperties(subnets=made))
+
     def server(self, name, *addresses):
         old = self.state.get("servers", name)
         for text in old.properties.provider_addresses if old is not None else ():
@@ -195,7 +212,7 @@ class World:
         )
 
     def interface(self, name, mac, *places):
-        """`places`: (subnet ref, address) each."""
+        """`places`: (subnet ref, address) each; without an address it is Unmanaged."""
         self._interface_leases(name, wanted=False, keep=places)
         self.put(
             "networkInterfaces",
@@ -205,7 +222,11 @@ class World:
                 ip_configurations=tuple(
                     Resource(
                         resource_id=f"ip{number}",
-                        properties=workload.IpConfigurationProperties(private_ip_address=text, subnet=Ref(subnet)),
+                        properties=workload.IpConfigurationProperties(
+                            private_ip_address=text,
+                            private_ip_allocation_method="" if text else "Unmanaged",
+                            subnet=Ref(subnet),
+                        ),
                     )
                     for number, (subnet, text) in enumerate(places)
                 ),
@@ -270,7 +291,7 @@ class World:
         found = self.state.get("networkInterfaces", name)
         for one in found.properties.ip_configurations if found is not None else ():
             place = (one.properties.subnet.resource_ref, one.properties.private_ip_address)
-            if place in keep:
+            if place in keep or not place[1]:
                 continue
             network, address = place[0].partition("/subnets/")[0], ipaddress.ip_address(place[1])
             holder = Holder("networkInterface", f"/networkInterfaces/{name}")

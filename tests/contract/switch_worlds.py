@@ -19,7 +19,7 @@ from weft.agent.flow import flow_text
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.switch import SwitchMac
 from weft.fakes.frames import frame, packet
-from weft.fakes.network import ProviderNetwork
+from weft.fakes.network import Delivery, ProviderNetwork
 from weft.fakes.packet import Packet
 from weft.fakes.switch import FakeSwitch
 from weft.lab import hosts, namespaces, router, up
@@ -41,6 +41,7 @@ class FakeWorld:
         network = ProviderNetwork()
         self.switches = {name: FakeSwitch(name, network, [address]) for name, address in HOSTS.items()}
         self._elsewhere = {}
+        self._outside = {}
         self._arrived = set()
 
     async def open(self):
@@ -72,6 +73,16 @@ class FakeWorld:
         for mac in macs:
             self.switches[host].hide_mac(mac)
 
+    async def plug_outside(self, host, name, vlan=0):
+        """A station on the physical network, in a VLAN or untagged; it sends and hears as a guest does."""
+        tci = 0x1000 | vlan if vlan else 0
+
+        def hears(packet, hops):
+            return [Delivery(host, name, packet)] if packet.vlan_tci == tci else []
+
+        self.switches[host]._network.wire.plug(name, hears)
+        self._outside[name] = tci
+
     async def send(self, host, port, sent: Packet) -> set[tuple[str, str, Packet]]:
         """Where a packet comes out, on any host."""
         self._arrived.clear()
@@ -80,7 +91,11 @@ class FakeWorld:
 
     async def put(self, host, port, sent: Packet):
         """Send a packet and wait for nothing."""
-        found = self.switches[host].inject(port, sent)
+        if port in self._outside:
+            tagged = msgspec.structs.replace(sent, vlan_tci=self._outside[port])
+            found = self.switches[host]._network.wire.carry(port, tagged)
+        else:
+            found = self.switches[host].inject(port, sent)
         self._arrived |= {(one.host, one.port, _plain(one.packet)) for one in found}
 
     async def arrived(self, quiet_s=0.0) -> set[tuple[str, str, Packet]]:
@@ -183,6 +198,10 @@ class LabWorld:
         finally:
             netns.popns()
         self._sockets[host, name] = tap
+
+    async def plug_outside(self, host, name, vlan=0):
+        await self.plug(host, name, bridge="br-phy", vlan=vlan)
+        self.vsctl(host, "set", "port", name, f"tag={vlan}")  # 0: untagged frames and no others
 
     async def plug_elsewhere(self, host, bridge, name, mac=None, vlan=0):
         self.vsctl(host, "--may-exist", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")

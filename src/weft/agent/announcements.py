@@ -13,11 +13,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from weft.agent.actions import Output
-from weft.agent.bindings import Local
+from weft.agent.actions import Actions, Output, PushVlan, SetVlan
+from weft.agent.bindings import Local, Role
 from weft.agent.switch import Announcement, PacketOut
 from weft.model.records import LookupRecord
-from weft.model.values import Mac, PackedIp, Rdid, Vsid
+from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, vlan_of
 
 AGAIN_SECONDS = 1.1
 """After the first: longer than Linux's locktime."""
@@ -31,6 +31,8 @@ _LEAST = 60
 """Bytes of an Ethernet frame without its checksum."""
 _OVERRIDE = 0x2000_0000
 _ICMPV6, _ADVERTISEMENT, _TARGET_OPTION, _HOP_LIMIT = 58, 136, 2, 255
+
+_NOWHERE = PackedIp(b"")
 
 Place = tuple[Rdid, Vsid, PackedIp]
 
@@ -104,8 +106,34 @@ def _ports(local: Iterable[Local]) -> dict[tuple[Rdid, Vsid], list[tuple[int, tu
     return ports
 
 
+class Arrivals:
+    """Which machines on VLANs have come to run here since they were last looked at: the physical network is shown that,
+    as hypervisors do, so that its switches send there at once. Costs by the ports on VLANs."""
+
+    def __init__(self) -> None:
+        self._here: dict[InstanceId, tuple[Mac, Vsid]] | None = None
+
+    def look(self, local: Iterable[Local], patch: int | None) -> tuple[Announcement, ...]:
+        """Nothing for those that are here at first, nor without a patch to the physical network."""
+        if patch is None:
+            return ()
+        here = {
+            one.binding.instance_id: (one.binding.mac, one.binding.vsid)
+            for one in local
+            if one.segment is not None and one.number is not None and one.role is Role.HERE
+        }
+        before, self._here = self._here, here
+        if before is None:
+            return ()
+        fresh = sorted(set(here.values()) - set(before.values()))[:A_ROUND]
+        return tuple(Announcement(vsid, _NOWHERE, mac, (patch,), vlan_of(vsid)) for mac, vsid in fresh)
+
+
 def packet_of(one: Announcement) -> PacketOut:
     """What the switch is to send for an announcement."""
+    if not one.address:
+        tag: Actions = (PushVlan(), SetVlan(one.vlan)) if one.vlan else ()
+        return PacketOut(_reverse_request(one.mac), (*tag, *(Output(port) for port in one.ports)))
     return PacketOut(frame_of(one.address, one.mac), tuple(Output(port) for port in one.ports))
 
 
@@ -124,6 +152,13 @@ def frame_of(address: PackedIp, mac: Mac) -> bytes:
     message = bytes((_ADVERTISEMENT, 0)) + sum_of + body
     head = struct.pack("!IHBB", 6 << 28, len(message), _ICMPV6, _HOP_LIMIT) + address + _TO_ALL_NODES
     return _ALL_NODES + hardware + b"\x86\xdd" + head + message
+
+
+def _reverse_request(mac: Mac) -> bytes:
+    """RARP (RFC 903) about itself: says nothing that anybody must answer."""
+    hardware, nobody = mac.to_bytes(6), bytes(4)
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 3) + hardware + nobody + hardware + nobody
+    return (_BROADCAST + hardware + b"\x80\x35" + body).ljust(_LEAST, b"\0")
 
 
 def _checksum(data: bytes) -> bytes:

@@ -9,12 +9,13 @@ there vm-id and attached-mac say it.
 
 import enum
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from weft.agent.switch import SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, PortBinding
+from weft.model.records import Machine, PortBinding, SegmentPort
 from weft.model.values import mac_dashes
 from weft.wire.messages import PortFact
 
@@ -44,6 +45,8 @@ class Local(msgspec.Struct, frozen=True):
     """Why it has no port although one is there."""
     filtered: bool = False
     """An inbound access list or limit applies to it: what is for it passes table TRACK_IN."""
+    segment: SegmentPort | None = None
+    """Set if and only if it is on a logical network: a VLAN of the physical one, or none."""
 
     edge: bool = False
     """The port of an edge: of no machine, and any source address may come out of it."""
@@ -70,6 +73,7 @@ def bind(
     machines: Iterable[Machine],
     facts: SwitchFacts,
     states: Mapping[str, MachineState] | None,
+    segments: Mapping[str, SegmentPort] = MappingProxyType({}),
 ) -> dict[str, Local]:
     """Join what should be with what is. `states` is None on a host without hypervisor driver. Keys are instance ids."""
     ports = ports_by_interface(facts)
@@ -87,8 +91,10 @@ def bind(
         instance = binding.instance_id
         if port is None and (candidates := taken_in.get((ids[instance], binding.mac))):
             port, reason = _port_of(binding, candidates, ids[instance])
-        role = _role_of(binding, port, machine_of.get(instance), states)
-        result[instance] = Local(binding, port, role, reason)
+        segment = segments.get(instance)
+        leaves = bool(binding.forward_to) or (segment is not None and segment.leaving)
+        role = _role_of(leaves, port, machine_of.get(instance), states)
+        result[instance] = Local(binding, port, role, reason, segment=segment)
     return result
 
 
@@ -131,14 +137,14 @@ def _port_of(binding: PortBinding, candidates: list[SwitchPort], id: str) -> tup
 
 
 def _role_of(
-    binding: PortBinding, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
+    leaves: bool, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
 ) -> Role:
     running = machine is not None and states is not None and _runs(states.get(machine.machine))
-    if binding.forward_to and _has_left(port, machine, states is not None and not running):
+    if leaves and _has_left(port, machine, states is not None and not running):
         return Role.GONE
     if machine is not None and machine.power == "Incoming" and not running:
         return Role.COMING
-    if machine is not None and machine.power in ("Off", "Saved") and not running and not binding.forward_to:
+    if machine is not None and machine.power in ("Off", "Saved") and not running and not leaves:
         return Role.IDLE
     return Role.HERE
 
@@ -164,5 +170,7 @@ def foreign_ports(locals: Mapping[str, Local], facts: SwitchFacts) -> tuple[str,
     return tuple(
         f"port {port.name} (iface-id {port.iface_id or 'none'}) is no interface of this host: closed"
         for port in sorted(facts.ports, key=lambda port: port.name)
-        if port.tunnel is None and not port.spare and port.iface_id.lower() not in known and port.name not in bound
+        if not (port.tunnel or port.patch or port.spare)
+        and port.iface_id.lower() not in known
+        and port.name not in bound
     )

@@ -14,6 +14,7 @@ from weft.agent import (
     flows_l3,
     flows_responder,
     flows_security,
+    flows_segment,
 )
 from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
@@ -22,7 +23,15 @@ from weft.agent.fields import IN_PORT
 from weft.agent.flow import Flow, FlowKey, exact
 from weft.agent.ways import Door, Way, bound_port, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
-from weft.model.records import GatewayRecord, LookupRecord, NetworkRecord, RecordKey, SubnetRecord, UserRoute
+from weft.model.records import (
+    GatewayRecord,
+    LookupRecord,
+    NetworkRecord,
+    ProviderAddress,
+    RecordKey,
+    SubnetRecord,
+    UserRoute,
+)
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 
@@ -60,7 +69,12 @@ class FlowTable:
             "route": self._route,
             "exit": self._exit,
             "user": self._user,
+            "patch": self._patch_port,
+            "segment": self._segment,
         }
+        self.patch: int | None = None
+        """Number of the patch to the physical network, while it is there."""
+        self._provider: tuple[ProviderAddress, ...] = ()
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
         domain = self.domains.get(rdid)
@@ -97,6 +111,16 @@ class FlowTable:
         self._tunnel_ports = numbers
         self._dirty_locals(self._locals.values())
 
+    def set_patch(self, number: int | None, provider: tuple[ProviderAddress, ...]) -> None:
+        """The number of the patch to the physical network, if it is there, and the host's own addresses on that."""
+        if (number, provider) == (self.patch, self._provider):
+            return
+        before, self.patch, self._provider = self.patch, number, provider
+        self._dirty |= {("patch", one) for one in (before, number) if one is not None}
+        for instance, local in self._locals.items():
+            if local.segment is not None:
+                self._dirty |= {("port", instance), ("segment", local.segment.vlan), ("group", local.binding.vsid)}
+
     def set_locals(self, local: Mapping[str, Local]) -> None:
         """The interfaces with a binding here, by instance id."""
         for instance in self._locals.keys() | local.keys():
@@ -128,6 +152,11 @@ class FlowTable:
             self._touch(domain.put(record))
         if wanted:
             self._pointers[domain.rdid] = frozenset(wanted)
+
+    @property
+    def wants_patch(self) -> bool:
+        """Is there an interface on the physical network?"""
+        return any(one.segment is not None for one in self._locals.values())
 
     @property
     def dirty(self) -> bool:
@@ -200,6 +229,8 @@ class FlowTable:
         for one in local:
             self._dirty.add(("mac", one.binding.vsid, one.binding.mac))
             self._dirty.add(("group", one.binding.vsid))
+            if one.segment is not None:
+                self._dirty.add(("segment", one.segment.vlan))
 
     def _tunnel(self, number: int) -> tuple[Flow, ...]:
         return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if number in self._tunnel_ports else ()
@@ -232,8 +263,19 @@ class FlowTable:
         if local is None or local.number is None:
             return ()
         port = bound_port(local.binding, local.number, local.edge)
+        if local.segment is not None:
+            vlan, free = local.segment.vlan, local.segment.free
+            rules = flows_segment.Rules(vlan, free, tuple(one for one in self._provider if one.vlan == vlan))
+            return (*flows_classify.of_port(port), *flows_segment.of_port(port, rules))
         builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
         return tuple(flow for builder in builders for flow in builder(port))
+
+    def _patch_port(self, number: int) -> tuple[Flow, ...]:
+        return (flows_segment.of_patch(number),) if number == self.patch else ()
+
+    def _segment(self, vlan: int) -> tuple[Flow, ...]:
+        wanted = any(one.segment is not None and one.segment.vlan == vlan for one in self._locals.values())
+        return flows_segment.of_segment(vlan, self.patch) if wanted and self.patch is not None else ()
 
     def _endpoint(self, rdid: Rdid, address: PackedIp) -> tuple[Flow, ...]:
         domain, way = self.domains.get(rdid), self._ways.get(rdid)
@@ -276,7 +318,7 @@ class FlowTable:
             flows += [flows_l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
         if local is not None and self._gone(domain, local):
             flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, _door(local))
-        elif local is not None and (door := _door(local)) is not None:
+        elif local is not None and (door := _door(local)) is not None and not _is_elsewhere(local):
             flows.append(flows_decap.of_local_mac(vsid, mac, door))
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
             flows.append(flows_responder.of_link_local(vsid, mac))
@@ -295,6 +337,9 @@ class FlowTable:
 
     def _place(self, domain: Domain | None, vsid: Vsid, mac: Mac, local: Local | None) -> Door | PackedIp | None:
         """Where this host sends frames for a MAC: a port, a provider address, or nowhere."""
+        if local is not None and local.segment is not None:
+            # elsewhere is wherever the physical network finds it
+            return _door(local) if local.role is Role.HERE else None
         record = self._record_of_mac(domain, vsid, mac)
         told = record.provider_address if record else None
         if local is None:
@@ -311,20 +356,28 @@ class FlowTable:
         domain = self._domain(vsid)
         doors: set[Door] = set()
         hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
-        for (where, mac), local in self._local_macs.items():
-            if where == vsid:
-                place = self._place(domain, vsid, mac, local)
-                if isinstance(place, Door):
-                    doors.add(place)
-                elif place:
-                    hosts.add(place)
+        here = [(mac, local) for (where, mac), local in self._local_macs.items() if where == vsid]
+        for mac, local in here:
+            place = self._place(domain, vsid, mac, local)
+            if isinstance(place, Door):
+                doors.add(place)
+            elif place:
+                hosts.add(place)
         way = self._ways.get(domain.rdid) if domain else None
         ports = into_each(sorted(doors, key=lambda door: door.number))
         copies: Actions = way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
+        if self.patch is not None:
+            vlans = {local.segment.vlan for _, local in here if local.segment is not None}
+            copies += tuple(action for vlan in vlans for action in flows_segment.out_by(self.patch, vlan))
         flows = [flows_l2.of_group(vsid, ports, copies)] if ports or copies else []
         if ports:
             flows.append(flows_decap.of_group(vsid, ports))
         return tuple(flows)
+
+
+def _is_elsewhere(local: Local) -> bool:
+    """On the physical network what is not here is found by its switches, and nobody passes it on."""
+    return local.segment is not None and local.role in (Role.GONE, Role.IDLE)
 
 
 def _stands_back(local: Local) -> tuple[bool, bool]:

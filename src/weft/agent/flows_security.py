@@ -37,7 +37,7 @@ from weft.agent.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exac
 from weft.agent.ways import BoundPort, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
-_MULTICAST_LISTENER = (130, 131, 132, 143)
+MULTICAST_LISTENER = (130, 131, 132, 143)
 """MLD: RFC 2710, RFC 3810."""
 _LINK_GROUPS = prefixed(IPV6_DST, 0xFF02 << 112, 16)
 """ff02::/16, link-local scope (RFC 4291 section 2.7)."""
@@ -55,7 +55,7 @@ def of_fixed() -> tuple[Flow, ...]:
         _fixed(120, (*udp4, exact(UDP_SRC, 68), exact(UDP_DST, 67)), DropReason.DHCP),
         _fixed(120, (*udp6, exact(UDP_SRC, 546), exact(UDP_DST, 547)), DropReason.DHCP),
         _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),
-        *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in _MULTICAST_LISTENER),
+        *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in MULTICAST_LISTENER),
         _fixed(120, is_icmpv6(ROUTER_SOLICITATION), DropReason.ROUTER_SOLICITATION),
         _fixed(120, is_icmpv6(ROUTER_ADVERTISEMENT), DropReason.ROUTER_ADVERTISEMENT),
         _fixed(120, is_icmpv6(REDIRECT), DropReason.ROUTER_ADVERTISEMENT),

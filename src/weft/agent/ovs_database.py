@@ -80,8 +80,12 @@ class Tables:
         self._txn = txn
         self._bridge = bridge
 
+    def bridges(self) -> list[Any]:
+        """All of the switch, by name."""
+        return sorted(self._idl.tables["Bridge"].rows.values(), key=lambda row: str(row.name))
+
     def bridge(self) -> Any:
-        for row in self._idl.tables["Bridge"].rows.values():
+        for row in self.bridges():
             if row.name == self._bridge:
                 return row
         raise SwitchUnavailable(f"there is no bridge {self._bridge}")
@@ -92,18 +96,23 @@ class Tables:
         if interface is not None:
             self._check_ours(name)
         else:
-            interface = self._txn.insert(self._idl.tables["Interface"])
-            interface.name = name
-            port = self._txn.insert(self._idl.tables["Port"])
-            port.name = name
-            port.interfaces = [interface]
-            port.external_ids = {MARK: "tunnel"}
-            bridge = self.bridge()
-            bridge.verify("ports")
-            bridge.ports = [*bridge.ports, port]
+            interface = self.add_port(self.bridge(), name, "tunnel")
         interface.type = kind
         interface.options = options
         interface.external_ids = {MARK: "tunnel"}
+
+    def add_port(self, bridge: Any, name: str, mark: str) -> Any:
+        """A port of ours on a bridge; returns its interface, whose type and options are still to be set."""
+        interface = self._txn.insert(self._idl.tables["Interface"])
+        interface.name = name
+        interface.external_ids = {MARK: mark}
+        port = self._txn.insert(self._idl.tables["Port"])
+        port.name = name
+        port.interfaces = [interface]
+        port.external_ids = {MARK: mark}
+        bridge.verify("ports")
+        bridge.ports = [*bridge.ports, port]
+        return interface
 
     def _check_ours(self, name: str) -> None:
         bridge = self.bridge()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
 
-from weft.agent.announcements import Announcements
+from weft.agent.announcements import Announcements, Arrivals
 from weft.agent.plane import Standing, Telling
 from weft.agent.reconcile import Reconciler
 from weft.agent.services import Learnt, Services
@@ -48,6 +48,7 @@ class OvsPlane:
         self._dump = SwitchDump()
         self._sightings = Sightings()
         self._announcements = Announcements()
+        self._arrivals = Arrivals()
 
     @property
     def machines(self) -> Mapping[str, Machine]:
@@ -98,7 +99,10 @@ class OvsPlane:
 
     async def act(self, in_sync: bool) -> None:
         change = self.reconciler.plan(in_sync)
-        if announcements := self._announcements.take(self.reconciler.locals.values(), _now()):
+        local = self.reconciler.locals.values()
+        announcements = self._announcements.take(local, _now())
+        announcements += self._arrivals.look(local, self.reconciler.table.patch)
+        if announcements:
             change = msgspec.structs.replace(change, announcements=announcements)
         if change:
             failures = await self._switch.apply(change)
@@ -106,7 +110,8 @@ class OvsPlane:
                 if failure not in self.reconciler.failures:
                     log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
             self.reconciler.done(change, failures)
-            self._switch_due = self._switch_due or bool(change.tunnels_add or change.tunnels_remove or change.mtus)
+            ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
+            self._switch_due = self._switch_due or bool(ports or change.mtus)
         if in_sync:
             self._announcements.begin()
 
@@ -147,7 +152,10 @@ class OvsPlane:
         mtus: dict[str, int] = {}
         for instance, local in reconciler.locals.items():
             binding = local.binding
-            subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
+            if local.segment is not None:
+                subnets[binding.vsid] = (*subnets.get(binding.vsid, ()), *local.segment.subnets)
+            else:
+                subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
             mtus[instance] = reconciler.guest_mtu(local)
         return Standing(reconciler.locals, subnets, mtus, reconciler.settings)
 

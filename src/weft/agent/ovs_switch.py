@@ -15,7 +15,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
-from weft.agent import neighbours, ovs_learnt
+import msgspec
+
+from weft.agent import neighbours, ovs_learnt, ovs_patch
 from weft.agent.announcements import packet_of
 from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COUNTED, DropReason
 from weft.agent.flow import Flow, FlowKey
@@ -120,6 +122,9 @@ class OvsSwitch:
         failures: list[StepFailure] = []
         for tunnel in change.tunnels_add:
             failures += await self._add_tunnel(tunnel)
+        if change.patch_add is not None:
+            devices = await asyncio.to_thread(ovs_patch.devices_of, change.patch_add)
+            failures += await self._in_database("patch", ovs_patch.HERE, lambda tables: ovs_patch.put(tables, devices))
         failures += await self._reach(change.peers)
         for name, mtu in change.mtus:
             failures += await self._in_database(
@@ -135,6 +140,8 @@ class OvsSwitch:
             await connection.remove_meters(change.meters_remove)
         for name in map(tunnel_name, change.tunnels_remove):
             failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
+        if change.patch_remove:
+            failures += await self._in_database("patch", ovs_patch.HERE, ovs_patch.remove)
         if change.announcements and not any(failure.step == "flows" for failure in failures):
             connection.send(packet_of(one) for one in change.announcements)
         return tuple(failures)
@@ -241,7 +248,8 @@ class OvsSwitch:
         spare = not iface_id and row.external_ids.get("iface-status") == "inactive"
         number = number if row.ofport > 0 else -1
         vm_id = row.external_ids.get("vm-id", "").lower()
-        return SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare, vm_id)
+        port = SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare, vm_id)
+        return msgspec.structs.replace(port, patch=True) if ovs_patch.is_ours(row) else port
 
     async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
         name, options = tunnel_name(tunnel), tunnel_options(tunnel)

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from weft.agent import flows_classify
 from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports
-from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.drift import drift
+from weft.agent.flow import Flow, FlowKey
 from weft.agent.flows import FlowTable
 from weft.agent.identity import own_adapters
 from weft.agent.metering import Meters
@@ -29,7 +30,6 @@ from weft.model.records import (
     Machine,
     NetworkSettings,
     PortBinding,
-    ProviderAddress,
     Record,
     RecordKey,
     TunnelEndpoint,
@@ -113,7 +113,7 @@ class Reconciler:
         desired = self.table.flows
         self._pending |= {key for key, flow in desired.items() if self._installed.get(key) != flow}
         self._pending |= self._installed.keys() - desired.keys()
-        return () if before is None else tuple(_drift(before, self._installed))
+        return () if before is None else tuple(drift(before, self._installed))
 
     # asked
 
@@ -132,6 +132,7 @@ class Reconciler:
             and not self._stale
             and not self.table.dirty
             and self._tunnels <= present
+            and (self._patch or not self.table.wants_patch or any(one.step == "patch" for one in self.failures))
             and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
         )
 
@@ -142,6 +143,7 @@ class Reconciler:
         puts, removes = self._flow_changes(in_sync) if self._installed is not None else ((), ())
         return SwitchChange(
             tunnels_add=tuple(sorted(self._tunnels - present, key=_tunnel_order)),
+            patch_add=self._physical() if self.table.wants_patch and not self._patch else None,
             peers=tuple(sorted(self._peers - self._reached, key=lambda peer: (peer.local, peer.remote))),
             mtus=self._mtus(),
             meters=self._meters.to_set,
@@ -150,6 +152,7 @@ class Reconciler:
             removes=removes,
             meters_remove=self._meters.to_remove if in_sync else (),
             tunnels_remove=tuple(sorted(present - self._tunnels, key=_tunnel_order)) if in_sync else (),
+            patch_remove=in_sync and self._patch and not self.table.wants_patch,
         )
 
     def done(self, change: SwitchChange, failures: tuple[StepFailure, ...]) -> None:
@@ -173,6 +176,8 @@ class Reconciler:
 
     def mtu(self, binding: PortBinding) -> int:
         """Largest IP packet that the interface's network carries."""
+        if not binding.rdid:  # a logical network: no tunnel
+            return self._facts.provider_mtu
         family = 6 if len(binding.provider_address) == 16 else 4
         return mtu_for(self._encapsulation(binding), self._facts.provider_mtu, family)
 
@@ -247,7 +252,8 @@ class Reconciler:
         for instance, local in sorted(self.locals.items()):
             machine, most = machine_of.get(instance, ""), self.mtu(local.binding)
             state = self.states.get(machine)
-            within = f"{self._encapsulation(local.binding).upper()} inside {self._facts.provider_mtu} carries {most}"
+            kind = self._encapsulation(local.binding).upper() if local.segment is None else "a frame"
+            within = f"{kind} inside {self._facts.provider_mtu} carries {most}"
             name = local.binding.network_interface
             if state is not None and state.power == "Running" and state.mtu > most:
                 words = (
@@ -280,7 +286,7 @@ class Reconciler:
         if self._stale:
             self._stale = False
             bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
-            self.locals = bind(bindings, self.machines.values(), self._facts, self._told.states)
+            self.locals = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
             for edge in self._told.edges:
                 # it stands back as a machine that does not run: neighbours take the gateway that carries the network
                 local = self.locals[instance_of(edge)]
@@ -301,6 +307,8 @@ class Reconciler:
         numbers = {port.tunnel: port.ofport for port in self._facts.ports if port.tunnel and port.ofport > 0}
         wanted: set[Tunnel] = set()
         ways: dict[Rdid, Way] = {}
+        patch = next((port.ofport for port in self._facts.ports if port.patch and port.ofport > 0), None)
+        self.table.set_patch(patch, tuple(self._told.provider_addresses))
         own = self._own_addresses()
         for rdid, domain in self.table.domains.items():
             local = own.get(rdid) or own.get(None)
@@ -313,11 +321,17 @@ class Reconciler:
         self._tunnels = frozenset(wanted)
         self.table.set_ways(ways, numbers.values())
 
+    @property
+    def _patch(self) -> bool:
+        """Is the patch to the physical network there, open or not?"""
+        return any(port.patch for port in self._facts.ports)
+
+    def _physical(self) -> tuple[PackedIp, ...]:
+        return tuple(one.address for one in self._told.provider_addresses)
+
     def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
         """This host's provider address per routing domain; under None the one for domains without a port here."""
-        first = min(
-            (one.address for one in self._told.records.values() if isinstance(one, ProviderAddress)), default=None
-        )
+        first = min((one.address for one in self._told.provider_addresses), default=None)
         own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
         for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
             if binding.provider_address:
@@ -381,14 +395,3 @@ class Reconciler:
 
 def _tunnel_order(tunnel: Tunnel) -> tuple[str, bytes]:
     return tunnel.kind, tunnel.local
-
-
-def _drift(before: dict[FlowKey, Flow], now: dict[FlowKey, Flow]) -> Iterable[str]:
-    for key, flow in before.items():
-        seen = now.get(key)
-        if seen is None:
-            yield f"flow was gone: {flow_text(flow)}"
-        elif seen != flow:
-            yield f"flow was changed: {flow_text(seen)}"
-    for key in now.keys() - before.keys():
-        yield f"flow was added: {flow_text(now[key])}"

@@ -43,6 +43,8 @@ class SwitchPort(msgspec.Struct, frozen=True):
     vm_id: str = ""
     """external_ids:vm-id, in lower case: which machine of the hypervisor the port is of, as libvirt writes it; empty if
     it is not said."""
+    patch: bool = False
+    """Our patch to the bridge of the physical network."""
 
 
 class SwitchFacts(msgspec.Struct, frozen=True):
@@ -81,6 +83,8 @@ class Announcement(msgspec.Struct, frozen=True):
     mac: Mac
     ports: tuple[int, ...]
     """OpenFlow port numbers; one that is gone is passed over."""
+    vlan: int = 0
+    """With an empty address: a RARP request that shows the physical switches of this VLAN where the MAC is now."""
 
 
 class SwitchMeter(msgspec.Struct, frozen=True):
@@ -135,6 +139,9 @@ class SwitchChange(msgspec.Struct, frozen=True):
     """
 
     tunnels_add: tuple[Tunnel, ...] = ()
+    patch_add: tuple[PackedIp, ...] | None = None
+    """Connect with the bridge of the physical network: the one that is marked so (external_ids:weft=physical), else the
+    one whose own interface or port has one of these provider addresses. None: nothing to do."""
     peers: tuple[Peer, ...] = ()
     mtus: tuple[tuple[str, int], ...] = ()
     """(port name, MTU)."""
@@ -148,18 +155,19 @@ class SwitchChange(msgspec.Struct, frozen=True):
     meters_remove: tuple[int, ...] = ()
     """By id. A switch takes the flows that still name one with it, so they are changed before."""
     tunnels_remove: tuple[Tunnel, ...] = ()
+    patch_remove: bool = False
     announcements: tuple[Announcement, ...] = ()
     """Sent once the flows are confirmed, and not at all if one failed. A courtesy: what becomes of it is not told."""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__struct_fields__)
+        return self.patch_add is not None or any(getattr(self, name) for name in self.__struct_fields__)
 
 
 class StepFailure(msgspec.Struct, frozen=True):
     """One step of a change that could not be carried out; the others were. Ask again later."""
 
     step: str
-    """tunnel, peer, mtu, meter or flows."""
+    """tunnel, patch, peer, mtu, meter or flows."""
     subject: str
     """What it concerns, in words."""
     message: str

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from weft.agent.identity import identify
 from weft.model.hypervisor import MachineState
-from weft.model.records import EdgeNetwork, HostRecord, HostSettings, Machine, PortBinding, Record, RecordKey
+from weft.model.records import (
+    EdgeNetwork,
+    HostRecord,
+    HostSettings,
+    Machine,
+    PortBinding,
+    ProviderAddress,
+    Record,
+    RecordKey,
+    SegmentPort,
+)
 
 
 class Told:
@@ -58,6 +68,17 @@ class Told:
     def edges(self) -> list[EdgeNetwork]:
         """What this host does as a gateway."""
         return [one for one in self.records.values() if isinstance(one, EdgeNetwork)]
+
+    @property
+    def segments(self) -> dict[str, SegmentPort]:
+        """Which of the bindings are on logical networks, by instance id."""
+        return {one.instance_id: one for one in self.records.values() if isinstance(one, SegmentPort)}
+
+    @property
+    def provider_addresses(self) -> list[ProviderAddress]:
+        """The host's own, the lowest first."""
+        found = (one for one in self.records.values() if isinstance(one, ProviderAddress))
+        return sorted(found, key=lambda one: (len(one.address), one.address))
 
     @property
     def settings(self) -> HostSettings:

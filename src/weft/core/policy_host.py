@@ -32,6 +32,7 @@ from weft.core.policy_places import (
     provider_address,
     server_of,
 )
+from weft.core.policy_segments import segment_binding, segment_port
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.hypervisor import Disk, Hardware
@@ -86,10 +87,10 @@ def interfaces_of(state: State, machine: VirtualMachine) -> Iterator[Interface]:
 
 
 def port_binding(state: State, machine: VirtualMachine, interface: Interface, server_id: str) -> PortBinding | None:
-    """The port of an interface on this server; None if it has no MAC address or none in a virtual subnet."""
+    """The port of an interface on this server; None if it has no MAC address or is in no subnet that has ports."""
     places = port_seats(state, interface) if has_mac(interface) else ()
     if not places:
-        return None
+        return segment_binding(state, interface)
     network = places[0].network
     move = machine.properties.move
     forward_to = NOWHERE
@@ -193,7 +194,8 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
         for interface in interfaces_of(state, machine):
             binding = port_binding(state, machine, interface, server_id)
             access = port_access(state, interface)
-            records += [one for one in (binding, access) if one is not None]
+            segment = segment_port(state, machine, interface, server_id)
+            records += [one for one in (binding, access, segment) if one is not None]
         made = machine_record(state, machine, server_id)
         if made is not None:
             records.append(made)
@@ -217,11 +219,15 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
                 return None
             return NeededNetwork(Rdid(rdid), network_ref(network))
         case (13, bytes(instance_id)):
-            return _port(state, server_id, instance_id.decode())
+            found = _owner_of(state, server_id, instance_id.decode())
+            return port_binding(state, *found, server_id) if found is not None else None
         case (14, bytes(name)):
             return _machine(state, server_id, name.decode())
         case (15,):
             return host_settings(server)
+        case (20, bytes(instance_id)):
+            found = _owner_of(state, server_id, instance_id.decode())
+            return segment_port(state, *found, server_id) if found is not None else None
         case _:
             return _of_features(state, server_id, key)
 
@@ -232,7 +238,7 @@ def _of_features(state: State, server_id: str, key: RecordKey) -> HostRecord | N
         case (16, int(number)):
             return list_on(state, server_id, number)
         case (17, bytes(instance_id)):
-            interface = _interface_here(state, server_id, instance_id.decode())
+            interface = _owner_of(state, server_id, instance_id.decode())
             return port_access(state, interface[1]) if interface is not None else None
         case (21, int(rdid)):
             return edge(state, server_id, rdid)
@@ -240,7 +246,7 @@ def _of_features(state: State, server_id: str, key: RecordKey) -> HostRecord | N
             return None
 
 
-def _interface_here(state: State, server_id: str, instance_id: str) -> tuple[VirtualMachine, Interface] | None:
+def _owner_of(state: State, server_id: str, instance_id: str) -> tuple[VirtualMachine, Interface] | None:
     """The interface of this id and its machine, if that is on this server."""
     found = state.by_instance(instance_id)
     if found is None or found[0] != INTERFACES:
@@ -250,11 +256,6 @@ def _interface_here(state: State, server_id: str, instance_id: str) -> tuple[Vir
     if machine is None or server_id.lower() not in servers_of(machine):
         return None
     return machine, interface
-
-
-def _port(state: State, server_id: str, instance_id: str) -> PortBinding | None:
-    found = _interface_here(state, server_id, instance_id)
-    return port_binding(state, *found, server_id) if found is not None else None
 
 
 def _machine(state: State, server_id: str, name: str) -> Machine | None:

@@ -31,8 +31,8 @@ from weft.core.policy_places import (
     subnet_names,
     subnet_of,
 )
+from weft.core.policy_segments import provider_subnets, segments_of
 from weft.core.state import State
-from weft.model.fabric import LogicalNetworkProperties
 from weft.model.records import HostSettings, RecordKey
 from weft.model.resources import AnyResource, Resource
 from weft.model.tenancy import VirtualNetworkPeeringProperties
@@ -127,7 +127,10 @@ class Touched:
                 self._network_key(network, (1,))
 
     def _logical_network(self, change: ResourceChange) -> None:
-        old, new = _provider_subnets(change.before), _provider_subnets(change.after)
+        for subnet in sorted(segments_of(change.before) ^ segments_of(change.after)):
+            for interface in self._state.interfaces_in(f"/logicalNetworks/{change.id}/subnets/{subnet[0]}"):
+                self._moved.add(interface.resource_id.lower())
+        old, new = provider_subnets(change.before), provider_subnets(change.after)
         if old == new:
             return
         changed = {prefix for prefix, *_ in old ^ new}
@@ -271,6 +274,7 @@ class Touched:
         for server_id in self._servers_with(interface_id):
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
+                self._host_key(server_id, (20, instance_id.encode()))
 
     def _accesses(self, interface_id: str) -> None:
         """Which lists its port is under, and those lists, which a host has only as long as a port is under them."""
@@ -309,17 +313,6 @@ class Touched:
         for version in versions:
             for server_id in servers:
                 self._host_key(server_id, (14, version.resource_id.encode()))
-
-
-def _provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set[tuple[str, tuple[str, ...], int]]:
-    """What of a logical network reaches hosts: prefix, gateways and VLAN of its subnets if it is a provider network."""
-    if network is None or not network.properties.network_virtualization_enabled:
-        return set()
-    subnets = (subnet.properties for subnet in network.properties.subnets if subnet.properties.address_prefix)
-    return {
-        (str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways, one.vlan_id)
-        for one in subnets
-    }
 
 
 def _connections(server: Server | None) -> object:
@@ -363,7 +356,7 @@ def _interface_identity(interface: Interface | None) -> tuple[object, ...]:
     if interface is None:
         return ()
     places = tuple(
-        (one.properties.private_ip_address, subnet_names(one.properties.subnet))
+        (one.properties.private_ip_address, lower(one.properties.subnet), one.properties.private_ip_allocation_method)
         for one in interface.properties.ip_configurations
     )
     return instance_of(interface), interface.resource_id, interface.properties.private_mac_address, places

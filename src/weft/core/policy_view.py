@@ -14,7 +14,7 @@ from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network, known
 from weft.core.state import State
 from weft.model.errors import NotFound
-from weft.model.records import LookupRecord, PortBinding, ProviderAddress
+from weft.model.records import LookupRecord, PortBinding, ProviderAddress, SegmentPort
 from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, PackedIp, Vsid, ip_text, mac_digits
 
 _ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
@@ -109,12 +109,17 @@ def _customer_routes(state: State, network: Network) -> Iterator[dict[str, Any]]
 
 
 def _ports(state: State, server_id: str) -> Iterator[dict[str, Any]]:
-    bindings = (one for one in policy_host.stream(state, server_id).values() if isinstance(one, PortBinding))
+    records = policy_host.stream(state, server_id).values()
+    segments = {one.instance_id: one for one in records if isinstance(one, SegmentPort)}
+    bindings = (one for one in records if isinstance(one, PortBinding))
     for binding in sorted(bindings, key=lambda one: one.network_interface):
+        segment = segments.get(binding.instance_id)
+        place = {"logicalSubnet": segment.logical_subnet, "vlanID": segment.vlan} if segment is not None else {}
         yield {
             "networkInterface": f"/networkInterfaces/{binding.network_interface}",
             "instanceId": binding.instance_id,
-            "virtualSubnetId": binding.vsid,
+            "virtualSubnetId": binding.vsid if segment is None else 0,
+            **place,
             "macAddress": mac_digits(binding.mac),
             "ipAddresses": [ip_text(address) for address in binding.addresses],
             "virtualMachine": f"/weft/virtualMachines/{_machine_name(state, binding.network_interface)}",

@@ -29,32 +29,16 @@ from weft.core.policy_places import (
     provider_address,
     server_of,
 )
+from weft.core.policy_segments import stands
 from weft.core.state import State
+from weft.core.trace_segments import SegmentWalk
+from weft.core.trace_steps import Step, Stopped, TraceResult
 from weft.model.errors import Invalid, InvalidReference
 from weft.model.records import CustomerRoute, EdgeLeg, LookupRecord
 from weft.model.values import PackedIp, Vsid, ip_text, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
 PING = ("icmp", "icmpv6")
-
-
-class Step(msgspec.Struct, frozen=True, rename="camel"):
-    """One stage of the way: where, which stage of the pipeline, the record that it went by, and what happened."""
-
-    host: str
-    stage: str
-    record: str
-    text: str
-
-
-class TraceResult(msgspec.Struct, frozen=True, rename="camel"):
-    delivered: bool
-    path: tuple[Step, ...]
-    reason: str
-    decided_by: str | None = None
-    """resourceRef of what let the packet through or stopped it."""
-    missing: dict[str, str | int] | None = None
-    """The record whose absence stopped it, by the names of the policy view."""
 
 
 def _bound(instance_id: str) -> str | None:
@@ -72,14 +56,6 @@ class HostFacts(msgspec.Struct, frozen=True):
     """Ports whose guest was reached but answered nothing."""
 
 
-class _Stopped(Exception):
-    """The packet ends here; carries the verdict."""
-
-    def __init__(self, reason: str, decided_by: str, missing: dict[str, str | int] | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.decided_by, self.missing = reason, decided_by, missing
-
-
 def trace(  # noqa: PLR0913 - one question, asked in the words of the API
     state: State, from_interface: str, to: str, protocol: str = "icmp", port: int = 0, facts: HostFacts | None = None
 ) -> TraceResult:
@@ -94,7 +70,7 @@ def trace(  # noqa: PLR0913 - one question, asked in the words of the API
     walk = _Walk(state, source, (protocol.lower(), port), facts or HostFacts())
     try:
         return walk.follow(to)
-    except _Stopped as stop:
+    except Stopped as stop:
         return TraceResult(False, tuple(walk.path), stop.reason, stop.decided_by, stop.missing)
 
 
@@ -112,7 +88,7 @@ def _ref(interface: Interface) -> str:
 
 
 class _Walk:
-    """One packet's way. `path` grows as it goes; _Stopped ends it."""
+    """One packet's way. `path` grows as it goes; Stopped ends it."""
 
     def __init__(self, state: State, source: Interface, flow: tuple[str, int], facts: HostFacts) -> None:
         self.path: list[Step] = []
@@ -130,6 +106,8 @@ class _Walk:
             wanted, target = _interface(self._state, to, "to"), None
         machine = self._running(self._source)
         self._host = self._server_name(machine)
+        if not port_seats(self._state, self._source) and stands(self._state, self._source):
+            return self._on_a_vlan(wanted, target)
         places = self._own_places()
         if wanted is not None:
             target = self._address_of(wanted, places[0])
@@ -138,8 +116,21 @@ class _Walk:
         if ipaddress.ip_address(target).is_multicast or _is_broadcast(seat, target):
             raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
         if target in (place.address for place in places):
-            raise _Stopped("its own address: such a packet never leaves the guest", _ref(self._source))
+            raise Stopped("its own address: such a packet never leaves the guest", _ref(self._source))
         return self._forward(seat, target)
+
+    def _on_a_vlan(self, wanted: Interface | None, target: PackedIp | None) -> TraceResult:
+        if not has_mac(self._source):
+            raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
+        walk = SegmentWalk(self._state, self._source, self._step)
+        holder = walk.follow(wanted, target)
+        if holder is not None:
+            there = self._server_name(self._running(holder))
+            walk.deliver(holder, self._host, there)
+            self._host = there
+            self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
+            return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
+        return TraceResult(True, tuple(self.path), walk.outside, _ref(self._source))
 
     def _step(self, stage: str, text: str, record: str = "") -> None:
         self.path.append(Step(self._host, stage, record, text))
@@ -148,15 +139,15 @@ class _Walk:
         """The machine behind an interface; stops the walk unless it runs on a server with its port open."""
         machine: VirtualMachine | None = self._state.machine_of(interface.resource_id)
         if machine is None:
-            raise _Stopped(f"{interface.resource_id} belongs to no machine, so it has no port", _ref(interface))
+            raise Stopped(f"{interface.resource_id} belongs to no machine, so it has no port", _ref(interface))
         ref = f"/weft/virtualMachines/{machine.resource_id}"
         if not server_of(machine):
-            raise _Stopped(f"machine {machine.resource_id} has no server", ref)
+            raise Stopped(f"machine {machine.resource_id} has no server", ref)
         if machine.properties.power_state != RUNNING:
-            raise _Stopped(f"machine {machine.resource_id} is {machine.properties.power_state}", ref)
+            raise Stopped(f"machine {machine.resource_id} is {machine.properties.power_state}", ref)
         closed = self._facts.closed(instance_of(interface))
         if closed is not None:
-            raise _Stopped(f"the port of {interface.resource_id} is closed: {closed}", _ref(interface))
+            raise Stopped(f"the port of {interface.resource_id} is closed: {closed}", _ref(interface))
         return machine
 
     def _server_name(self, machine: VirtualMachine) -> str:
@@ -167,20 +158,20 @@ class _Walk:
     def _own_places(self) -> tuple[Seat, ...]:
         places = port_seats(self._state, self._source)
         if not places:
-            raise _Stopped(f"{self._source.resource_id} has no address in a virtual subnet", _ref(self._source))
+            raise Stopped(f"{self._source.resource_id} has no address in a virtual subnet", _ref(self._source))
         if not has_mac(self._source):
-            raise _Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
+            raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
         return places
 
     def _address_of(self, wanted: Interface, own: Seat) -> PackedIp:
         """The address of the wanted interface that the source would use."""
         theirs = port_seats(self._state, wanted)
         if not theirs:
-            raise _Stopped(f"{wanted.resource_id} has no address in a virtual subnet", _ref(wanted))
+            raise Stopped(f"{wanted.resource_id} has no address in a virtual subnet", _ref(wanted))
         if theirs[0].network.resource_id != own.network.resource_id:
             here, there = own.network.resource_id, theirs[0].network.resource_id
             text = f"no route: {wanted.resource_id} is in virtual network {there}, which {here} cannot reach"
-            raise _Stopped(text, policy_network.network_ref(own.network))
+            raise Stopped(text, policy_network.network_ref(own.network))
         families = {len(seat.address) for seat in port_seats(self._state, self._source)}
         return next((seat.address for seat in theirs if len(seat.address) in families), theirs[0].address)
 
@@ -188,7 +179,7 @@ class _Walk:
         seat = next((one for one in places if len(one.address) == len(target)), None)
         if seat is None:
             family = "IPv4" if len(target) == 4 else "IPv6"
-            raise _Stopped(f"{self._source.resource_id} has no {family} address to send from", _ref(self._source))
+            raise Stopped(f"{self._source.resource_id} has no {family} address to send from", _ref(self._source))
         text = f"port of {self._source.resource_id} is bound to VSID {seat.vsid}, network {seat.network.resource_id}"
         self._step("classify", text, f"PortBinding {instance_of(self._source)}")
         mac = mac_dashes(mac_of(self._source))
@@ -223,7 +214,7 @@ class _Walk:
         named = f"UserRoute {record.vsid} {prefix}"
         if record.kind == "None":
             self._step("routing", f"{table} sends {prefix} nowhere", named)
-            raise _Stopped(f"blocked route: {table} has nextHopType None for {prefix}", table)
+            raise Stopped(f"blocked route: {table} has nextHopType None for {prefix}", table)
         if record.kind in ("Internet", "VirtualNetworkGateway"):
             self._step("routing", f"{table} sends {prefix} to the gateway", named)
             return self._leave(seat, target)
@@ -231,7 +222,7 @@ class _Walk:
         subnet = policy_routes.subnet_around(seat.network, hop)
         if not record.hop_vsid or subnet is None:
             self._step("routing", f"{table} sends {prefix} to a subnet that there is not", named)
-            raise _Stopped(f"no route: {ip_text(target)} of {table} lies in no subnet", table)
+            raise Stopped(f"no route: {ip_text(target)} of {table} lies in no subnet", table)
         way = f"to appliance {ip_text(hop)}" if record.next_hop else "inside the virtual network"
         self._step("routing", f"{table} sends {prefix} {way}, VSID {record.hop_vsid}, TTL lowered by one", named)
         holder = self._holder(seat, subnet, hop)
@@ -249,7 +240,7 @@ class _Walk:
             "record": "customerRoute",
             "destinationPrefix": f"{address}/{address.max_prefixlen}",
         }
-        raise _Stopped(text, policy_network.network_ref(seat.network), missing)
+        raise Stopped(text, policy_network.network_ref(seat.network), missing)
 
     def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
         """Out of the network, by the gateway that its host finds alive."""
@@ -259,14 +250,14 @@ class _Walk:
             self._no_gateway(seat, target)
         ref = f"/virtualGateways/{gateway.resource_id}"
         if not record.gateways:
-            raise _Stopped(
+            raise Stopped(
                 f"no gateway: none of the GatewayPools of {ref} has a gateway with a provider address",
                 ref,
                 {"record": "gatewayRecord", "virtualGateway": ref},
             )
         route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
         if route is None:
-            raise _Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
+            raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
         self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
         place = next((one for one in record.gateways if one not in self._facts.dead), record.gateways[0])
         places = policy_gateways.places(self._state, seat.network, gateway.properties)
@@ -284,7 +275,7 @@ class _Walk:
         edge = policy_gateways.edge(self._state, self._host, rdid)
         found = exit_for(edge, target) if edge is not None else None
         if found is None:
-            raise _Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)
+            raise Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)
         where = found.by.subnet if isinstance(found.by, EdgeLeg) else f"{ref}/networkConnections/{found.by.name}"
         outer = known_as(found.by, seat.address)
         via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
@@ -296,7 +287,7 @@ class _Walk:
         ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
         self._step("routing", f"{ip_text(target)} is the distributed router of subnet {subnet.resource_id}")
         if self._protocol not in PING:
-            raise _Stopped(f"the distributed router answers ping only, not {self._protocol}", ref)
+            raise Stopped(f"the distributed router answers ping only, not {self._protocol}", ref)
         return TraceResult(True, tuple(self.path), f"answered by the distributed router on {self._host}", ref)
 
     def _holder(self, seat: Seat, subnet: Subnet, target: PackedIp) -> Interface:
@@ -314,7 +305,7 @@ class _Walk:
             return found[0]
         ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
         text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
-        raise _Stopped(text, ref, _missing_lookup(vsid, target))
+        raise Stopped(text, ref, _missing_lookup(vsid, target))
 
     def _lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> LookupRecord:
         for record in policy_network.lookups(self._state, holder, seat.network):
@@ -327,13 +318,13 @@ class _Walk:
         missing = _missing_lookup(place.vsid, target)
         try:
             machine = self._running(holder)
-        except _Stopped as stop:
-            raise _Stopped(f"no lookup record: {stop.reason}", stop.decided_by, missing) from None
+        except Stopped as stop:
+            raise Stopped(f"no lookup record: {stop.reason}", stop.decided_by, missing) from None
         if not has_mac(holder):
-            raise _Stopped(f"no lookup record: {holder.resource_id} has no MAC address yet", _ref(holder), missing)
+            raise Stopped(f"no lookup record: {holder.resource_id} has no MAC address yet", _ref(holder), missing)
         server = self._server_name(machine)
         text = f"no lookup record: server {server} has no provider address for network {seat.network.resource_id}"
-        raise _Stopped(text, f"/servers/{server}", missing)
+        raise Stopped(text, f"/servers/{server}", missing)
 
     def _deliver(self, seat: Seat, holder: Interface, record: LookupRecord) -> TraceResult:
         machine = self._running(holder)
@@ -343,17 +334,19 @@ class _Walk:
             self._step("output", f"{holder.resource_id} is on this host: no encapsulation", named)
         else:
             self._tunnel(seat, record, there, named)
-        reason = f"delivered to port {holder.resource_id} on {there}"
-        if instance_of(holder) in self._facts.silent:
-            reason += "; the guest answers nothing (a firewall inside it?)"
         self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
-        return TraceResult(True, tuple(self.path), reason, _ref(holder))
+        return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
+
+    def _reached(self, holder: Interface, there: str) -> str:
+        silent = instance_of(holder) in self._facts.silent
+        tail = "; the guest answers nothing (a firewall inside it?)" if silent else ""
+        return f"delivered to port {holder.resource_id} on {there}{tail}"
 
     def _tunnel(self, seat: Seat, record: LookupRecord, there: str, named: str) -> None:
         own = provider_address(self._state, self._host, seat.network)
         if own is None:
             text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
-            raise _Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
+            raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
         encapsulation = policy_network.settings(self._state, seat.network).encapsulation.upper()
         outer = f"from {ip_text(own)} to {ip_text(record.provider_address)}"
         self._step("encapsulation", f"{encapsulation} {outer}, VSID {record.vsid}", named)

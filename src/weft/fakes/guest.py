@@ -83,7 +83,7 @@ def adapter_of(port: PortBinding, subnets: Iterable[SubnetRecord]) -> Adapter:
     for address in port.addresses:
         subnet = next((one for one in own if len(one.prefix) == len(address) and _lies_in(address, one)), None)
         addresses.append((address, subnet.prefix_length if subnet is not None else len(address) * 8))
-        if subnet is not None:
+        if subnet is not None and subnet.gateway:
             gateways.append(subnet.gateway)
     return Adapter(port.instance_id, port.mac, tuple(addresses), tuple(gateways))
 

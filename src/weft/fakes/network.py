@@ -4,7 +4,7 @@ Called by fakes.switch; tests reach in to cut paths, to watch the wire and to in
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,8 @@ from weft.model.values import PackedIp
 OVERHEAD = {"gre": 42, "vxlan": 50}
 """Bytes added to an inner IP packet: all headers but the outer Ethernet header, inner one counted (RFC 7637, 7348);
 over IPv6 twenty more."""
+Hears = Callable[[Packet, int], "list[Delivery]"]
+"""Takes a frame and how often it was passed on; says where it came out."""
 HOPS = 64
 """A packet that crossed this often runs in a circle."""
 
@@ -43,11 +45,39 @@ class Endpoint(Protocol):
     def receive(self, outer: Outer, hops: int) -> list[Delivery]: ...
 
 
+class Wire:
+    """The physical switches between hosts, and whatever else is plugged in: all VLANs, as one learning switch. `seen`
+    keeps what came in, newest last."""
+
+    def __init__(self) -> None:
+        self.seen: list[Packet] = []
+        self._plugs: dict[str, Hears] = {}
+        self._learnt: dict[tuple[int, int], str] = {}
+        """By VLAN and MAC address."""
+
+    def plug(self, name: str, hears: "Hears | None") -> None:
+        """Something that hears frames; None: it is plugged no more."""
+        self._plugs.pop(name, None)
+        if hears is not None:
+            self._plugs[name] = hears
+
+    def carry(self, name: str, packet: Packet, hops: int = 0) -> list[Delivery]:
+        """A frame comes in by the plug of that name: to the one behind which its MAC address is, or to all others."""
+        self.seen.append(packet)
+        if hops > HOPS:
+            return []
+        self._learnt[packet.vlan_tci, packet.eth_src] = name
+        to = self._learnt.get((packet.vlan_tci, packet.eth_dst))
+        others = [to] if to in self._plugs else list(self._plugs)
+        return [found for one in others if one != name for found in self._plugs[one](packet, hops + 1)]
+
+
 class ProviderNetwork:
     """Routes everything everywhere, at once, until told otherwise. `seen` keeps the wire, newest last."""
 
     def __init__(self, mtu: int = 1500) -> None:
         self.mtu = mtu
+        self.wire = Wire()
         self.seen: list[Outer] = []
         self._endpoints: dict[PackedIp, Endpoint] = {}
         self._cut: set[frozenset[PackedIp]] = set()

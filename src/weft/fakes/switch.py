@@ -37,10 +37,12 @@ from weft.fakes.network import Delivery, Outer, ProviderNetwork
 from weft.fakes.openflow import Refused, check
 from weft.fakes.packet import Packet
 from weft.fakes.passage import Passage, Sent, packet_in
+from weft.fakes.steps import steps_of
 from weft.model.values import Mac, PackedIp
 
 MOST_WAITING = 1000
 """Packets for the agent."""
+PATCH = "weft-to-phy"
 _KEY_BITS = {"gre": 32, "vxlan": 24}
 
 Identity = tuple[int, int, frozenset[object]]
@@ -108,7 +110,7 @@ class FakeSwitch:
             await asyncio.sleep(self.faults.apply_seconds)
         budget, self.faults.die_after = self.faults.die_after, None
         failures: list[StepFailure] = []
-        for done, (step, subject, value) in enumerate(_steps(change)):
+        for done, (step, subject, value) in enumerate(steps_of(change)):
             if budget is not None and done >= budget:
                 raise SwitchUnavailable(f"{self.host}: the switch went away after {done} steps")
             if isinstance(value, Announcement):
@@ -169,6 +171,8 @@ class FakeSwitch:
         match step, value:
             case "tunnel", (Tunnel() as tunnel, bool(wanted)):
                 return self._set_tunnel(tunnel, wanted)
+            case "patch", bool(wanted):
+                self._set_patch(wanted)
             case "peer", Peer() as peer:
                 self._peers.add(peer)
             case "mtu", (str(name), int(mtu)):
@@ -195,6 +199,19 @@ class FakeSwitch:
         elif not wanted and self._ports.pop(name, None) is not None:
             self._changed()
         return []
+
+    def _set_patch(self, wanted: bool) -> None:
+        if wanted and PATCH not in self._ports:
+            self._ports[PATCH] = SwitchPort(PATCH, self._number(), patch=True)
+        elif not wanted:
+            self._ports.pop(PATCH, None)
+        self._network.wire.plug(self.host, self.hears if wanted else None)
+        self._changed()
+
+    def hears(self, packet: Packet, hops: int) -> list[Delivery]:
+        """A frame comes from the physical network."""
+        port = self._ports.get(PATCH)
+        return self._forward(port, packet, {}, hops) if port is not None else []
 
     def _bundle(self, change: SwitchChange) -> list[StepFailure]:
         """Removes go first: what is removed and put again stays. A flow that is refused is left out, the rest is in."""
@@ -342,6 +359,8 @@ class FakeSwitch:
         port = next((one for one in self._ports.values() if one.ofport == sent.port), None)
         if port is None:
             return []
+        if port.patch:
+            return self._network.wire.carry(self.host, sent.packet, hops)
         if port.tunnel is None:
             return [Delivery(self.host, port.name, sent.packet)]
         remote = self._remote(port.tunnel, sent)
@@ -373,19 +392,3 @@ def _identity(key: FlowKey) -> Identity:
 
 def _is_ours(flow: Flow) -> bool:
     return flow.cookie & COOKIE_MARK_MASK == COOKIE_MARK
-
-
-def _steps(change: SwitchChange) -> list[tuple[str, str, object]]:
-    """The change as steps in the order in which they are carried out: (step, subject, value)."""
-    steps: list[tuple[str, str, object]] = []
-    steps += [("tunnel", f"add {one.kind}", (one, True)) for one in change.tunnels_add]
-    steps += [("peer", one.remote.hex(), one) for one in change.peers]
-    steps += [("mtu", name, (name, mtu)) for name, mtu in change.mtus]
-    steps += [("meter", str(one.id), one) for one in change.meters]
-    steps += [("zone", str(zone), zone) for zone in change.zones_flush]
-    if change.puts or change.removes:
-        steps.append(("flows", f"{len(change.puts)} to put, {len(change.removes)} to remove", change))
-    steps += [("meter", f"remove {number}", number) for number in change.meters_remove]
-    steps += [("tunnel", f"remove {one.kind}", (one, False)) for one in change.tunnels_remove]
-    steps += [("announce", one.address.hex(), one) for one in change.announcements]
-    return steps

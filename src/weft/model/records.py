@@ -2,7 +2,8 @@
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
   NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, GatewayRecord, UserRoute;
-* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess.
+* one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess,
+  SegmentPort, EdgeNetwork.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
 (endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
@@ -283,6 +284,27 @@ class PortAccess(msgspec.Struct, frozen=True, array_like=True, tag=17):
         return (17, self.instance_id.encode())
 
 
+class SegmentPort(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """Beside the PortBinding of an interface on a logical network: its VLAN on the physical network. The binding's rdid
+    is 0 then and its vsid vlan_segment(vlan)."""
+
+    instance_id: InstanceId
+    logical_subnet: str
+    """resourceRef of the first that the interface is in."""
+    vlan: int
+    """0: untagged."""
+    subnets: tuple[SubnetRecord, ...] = ()
+    """Those that its addresses lie in; gateway empty where the subnet names none."""
+    free: bool = False
+    """Unmanaged: the guest has what addresses it likes, with its own MAC."""
+    leaving: bool = False
+    """Its machine is moving to another host."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (20, self.instance_id.encode())
+
+
 class EdgeRoute(msgspec.Struct, frozen=True, array_like=True):
     prefix: PackedIp
     prefix_length: int
@@ -362,6 +384,14 @@ class EdgeNetwork(msgspec.Struct, frozen=True, array_like=True, tag=21):
 
 
 HostRecord = (
-    ProviderAddress | NeededNetwork | PortBinding | Machine | HostSettings | AccessList | PortAccess | EdgeNetwork
+    ProviderAddress
+    | NeededNetwork
+    | PortBinding
+    | Machine
+    | HostSettings
+    | AccessList
+    | PortAccess
+    | SegmentPort
+    | EdgeNetwork
 )
 Record = NetworkRecord | HostRecord

@@ -37,6 +37,19 @@ VSID_MIN = Vsid(4096)
 VSID_MAX = Vsid(16_777_214)
 """RFC 7637 section 3.2 reserves 0..0xFFF and 0xFFFFFF."""
 
+_SEGMENT = 1 << 24
+
+
+def vlan_segment(vlan: int) -> Vsid:
+    """What stands in place of a VSID where a port is on a VLAN (0: untagged): above every VSID, so none is like it."""
+    return Vsid(_SEGMENT | vlan)
+
+
+def vlan_of(segment: Vsid) -> int:
+    """The VLAN of such a number."""
+    return segment & ~_SEGMENT
+
+
 GROUP_BIT = 1 << 40
 """The I/G bit: least significant bit of the first octet (IEEE 802)."""
 

@@ -33,6 +33,8 @@ step = st.one_of(
     st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
     st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
+    st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
+    st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
@@ -67,6 +69,7 @@ class Driver:
         self.world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
         for host in HOSTS:
             self.world.server(host, *ADDRESSES[host][:1])
+        self.vlans(20, "10.7.0.0/24")
         for name in NETWORKS:
             self.network(name, 0)
         self.world.outside("internet", "203.0.113.0/24")
@@ -77,6 +80,19 @@ class Driver:
 
     def fabric(self, prefix):
         self.world.fabric(pa1=prefix, pa2="192.168.2.0/24")
+
+    def vlans(self, vlan, prefix):
+        self.world.vlans("Shops", v20=(prefix, vlan), free=("", 0))
+
+    def shop(self, name, place, mac):
+        """An interface on a VLAN, on untagged frames, or on the provider network, where it has no port."""
+        number = INTERFACES.index(name) + 10
+        ref, address = (
+            ("/logicalNetworks/shops/subnets/V20", f"10.7.0.{number}"),
+            ("/logicalNetworks/shops/subnets/free", None),
+            ("/logicalNetworks/hnvpa/subnets/pa2", f"192.168.2.{number}"),
+        )[place]
+        self.world.interface(name, mac, (ref, address))
 
     def server(self, host, count):
         self.world.server(host, *ADDRESSES[host][:count])

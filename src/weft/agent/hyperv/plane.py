@@ -257,7 +257,9 @@ class HyperVPlane:
     def _bound(self) -> dict[str, Local]:
         if self._locals is None:
             facts = SwitchFacts(tuple(self._ports()))
-            self._locals = bind(self._told.bindings, self.machines.values(), facts, self._told.states)
+            # ports on VLANs are their hosts' own affair here
+            virtual = [one for one in self._told.bindings if one.rdid]
+            self._locals = bind(virtual, self.machines.values(), facts, self._told.states)
         return self._locals
 
     def _ports(self) -> Iterable[SwitchPort]:

@@ -239,7 +239,7 @@ def _ports(own: list[HostRecord]) -> Iterator[Port]:
         for position, instance_id in enumerate(machine.instance_ids)
     }
     for binding in own:
-        if isinstance(binding, records.PortBinding) and binding.instance_id in places:
+        if isinstance(binding, records.PortBinding) and binding.rdid and binding.instance_id in places:
             machine, position = places[binding.instance_id]
             yield Port(
                 network_interface=binding.network_interface,
