@@ -9,6 +9,7 @@ from weft.cli import (
     hosts,
     hyperv,
     importing,
+    leaving_command,
     look,
     nic,
     pools,
@@ -34,5 +35,6 @@ app.add_typer(follow.app)
 app.add_typer(audit.app)
 app.add_typer(importing.app)
 app.add_typer(worksheet_command.app)
+app.add_typer(leaving_command.app)
 app.add_typer(hosts.app, name="host")
 app.add_typer(hyperv.app, name="hyperv")
