@@ -3,10 +3,13 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.stories.desk import Desk
+from weft.agent.agent import Agent
 from weft.agent.hypervisors import Define, Start
+from weft.agent.memory import Memory
 from weft.model.values import parse_mac
 
 VMS = "/weft/v1/virtualMachines"
@@ -148,6 +151,27 @@ async def test_it_keeps_what_it_has_wherever_it_runs(desk: Desk) -> None:
     await desk.eventually_answers("web2", before[1], ["web1"])
     assert (await desk.mac("web1-eth0"), await desk.ip("web1-eth0")) == before
     assert shelf.made.get("web1", set()) == set()
+
+
+async def test_a_running_machine_moves_between_hypervisors_of_one_kind(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another could not take it: refused at once, and it runs where it did."""
+    await desk.cluster(hosts=2)
+    await desk.post(VMS, body())
+    await desk.kill_agent("host2")
+    new_agent = desk._new_agent
+
+    def of_the_lab(host: str, memory: Memory) -> Agent:
+        agent = new_agent(host, memory)
+        agent.identity = msgspec.structs.replace(agent.identity, hypervisor="lab")
+        return agent
+
+    monkeypatch.setattr(desk, "_new_agent", of_the_lab)
+    await desk.start_agent("host2")
+    error = await desk.refused("POST", f"{VMS}/web1/migrate", {"server": "host2"}, 409)
+    assert "'host1' drives fake and that of 'host2' lab" in error["message"]
+    assert desk.center.guests["web1"].host == "host1"
 
 
 async def test_the_three_strategies_of_the_source(desk: Desk) -> None:

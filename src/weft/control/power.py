@@ -103,6 +103,13 @@ class Power:
         self.check_reachable(destination)
         if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
             raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")
+        kinds = {one.hypervisor for one in (from_host, to_host) if one is not None and one.hypervisor}
+        if len(kinds) > 1 and from_host is not None and to_host is not None:
+            raise NotReady(
+                f"The agent of '{source}' drives {from_host.hypervisor} and that of '{destination}' "
+                f"{to_host.hypervisor}: a running machine moves between hosts of one kind only.",
+                target=f"/servers/{destination}",
+            )
 
     def machine(self, name: str) -> VirtualMachine:
         """Raises NotFound."""
