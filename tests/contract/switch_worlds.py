@@ -98,6 +98,9 @@ class FakeWorld:
             found = self.switches[host].inject(port, sent)
         self._arrived |= {(one.host, one.port, _plain(one.packet)) for one in found}
 
+    async def put_frame(self, host, port, data: bytes):
+        await self.put(host, port, packet(data))
+
     async def arrived(self, quiet_s=0.0) -> set[tuple[str, str, Packet]]:
         """Everything that guests got since they were last asked, until none of them gets any more for so long."""
         found, self._arrived = self._arrived, set()
@@ -225,6 +228,10 @@ class LabWorld:
 
     async def put(self, host, port, sent: Packet):
         self._sockets[host, port].send(frame(sent))
+
+    async def put_frame(self, host, port, data: bytes):
+        """As put, of bytes as they are."""
+        self._sockets[host, port].send(data)
 
     async def arrived(self, quiet_s=QUIET_SECONDS) -> set[tuple[str, str, Packet]]:
         names = {tap: where for where, tap in self._sockets.items()}

@@ -8,14 +8,14 @@ there vm-id and attached-mac say it.
 """
 
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import msgspec
 
 from weft.agent.switch import SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, PortBinding, SegmentPort
+from weft.model.records import Machine, PortAccess, PortBinding, SegmentPort
 from weft.model.values import mac_dashes
 from weft.wire.messages import PortFact
 
@@ -44,12 +44,14 @@ class Local(msgspec.Struct, frozen=True):
     reason: str = ""
     """Why it has no port although one is there."""
     filtered: bool = False
-    """An inbound access list or limit applies to it: what is for it passes table TRACK_IN."""
+    """An access list or inbound limit applies to it: what is for it passes table TRACK_IN."""
     segment: SegmentPort | None = None
     """Set if and only if it is on a logical network: a VLAN of the physical one, or none."""
 
     edge: bool = False
     """The port of an edge: of no machine, and any source address may come out of it."""
+    access: PortAccess | None = None
+    """The access lists that it is under."""
 
     @property
     def number(self) -> int | None:
@@ -96,6 +98,24 @@ def bind(
         role = _role_of(leaves, port, machine_of.get(instance), states)
         result[instance] = Local(binding, port, role, reason, segment=segment)
     return result
+
+
+def under_lists(local: Mapping[str, Local], access: Mapping[str, PortAccess]) -> dict[str, Local]:
+    """The same, those under access lists with these."""
+    return {
+        instance: msgspec.structs.replace(one, filtered=True, access=access[instance]) if instance in access else one
+        for instance, one in local.items()
+    }
+
+
+def without_rules(local: Mapping[str, Local], known: Collection[int]) -> Iterator[tuple[str, str]]:
+    """Interfaces under an access list that this host was not told, and that in words."""
+    for instance, one in sorted(local.items()):
+        named = {number for _, *pair in one.access.lists for number in pair} if one.access else set()
+        for number in sorted(named - {0}):
+            if number not in known:
+                name = one.binding.network_interface
+                yield instance, f"{name}: it is under access list {number}, which is not known here: nothing passes"
 
 
 def _ports_by_machine(facts: SwitchFacts, bound: Collection[str]) -> dict[tuple[str, int], list[SwitchPort]]:

@@ -25,6 +25,7 @@ Part = tuple[str | int | bytes, ...]
 ("subnet", VSID)  ("gateway", VSID, prefix)  ("address", VSID, customer address)  ("mac", VSID, MAC)  ("group", VSID)
 ("exit", RDID)  ("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
 ("user", VSID, prefix, prefix length)
+("list", number, NamedBy)  ("rule", number, NamedBy, priority)  ("scope", RDID)
 """
 
 
@@ -98,7 +99,7 @@ class Domain:
             case UserRoute(vsid=vsid, prefix=prefix, prefix_length=length):
                 return {("user", vsid, prefix, length)}
             case NetworkSettings():
-                return set()
+                return {("scope", self.rdid)}
 
     def _index(self, record: NetworkRecord) -> None:
         match record:

@@ -10,6 +10,7 @@ from weft.agent import (
     flows_access,
     flows_classify,
     flows_decap,
+    flows_fixed,
     flows_l2,
     flows_l3,
     flows_responder,
@@ -20,6 +21,7 @@ from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
 from weft.agent.domain import Domain, Part
 from weft.agent.fields import IN_PORT
+from weft.agent.filters import Filters
 from weft.agent.flow import Flow, FlowKey, exact
 from weft.agent.ways import Door, Way, bound_port, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
@@ -28,6 +30,7 @@ from weft.model.records import (
     LookupRecord,
     NetworkRecord,
     ProviderAddress,
+    Record,
     RecordKey,
     SubnetRecord,
     UserRoute,
@@ -43,6 +46,7 @@ class FlowTable:
         self.changed: set[FlowKey] = set()
         """Keys whose flow came, went or changed; whoever has brought them to the switch clears it."""
         self.domains: dict[Rdid, Domain] = {}
+        self.filters = Filters(self.domains)
         self.built = 0
         """Parts built so far: tests and metrics see that a small change stays small."""
         self._domain_of: dict[Vsid, list[Domain]] = {}
@@ -57,7 +61,7 @@ class FlowTable:
         self._made: dict[Part, tuple[FlowKey, ...]] = {}
         self._dirty: set[Part] = {("fixed",)}
         self._builders: dict[object, Callable[..., tuple[Flow, ...]]] = {
-            "fixed": _fixed,
+            "fixed": flows_fixed.all_of_them,
             "tunnel": self._tunnel,
             "port": self._port,
             "subnet": self._subnet,
@@ -71,6 +75,9 @@ class FlowTable:
             "user": self._user,
             "patch": self._patch_port,
             "segment": self._segment,
+            "list": self.filters.of_list,
+            "rule": self.filters.of_rule,
+            "scope": self.filters.of_scope,
         }
         self.patch: int | None = None
         """Number of the patch to the physical network, while it is there."""
@@ -128,6 +135,7 @@ class FlowTable:
             if before != after:
                 self._dirty.add(("port", instance))
                 self._dirty_locals(one for one in (before, after) if one is not None)
+        self._dirty |= self.filters.used_by(local.values())
         self._locals = dict(local)
         self._local_macs = {}
         for instance in sorted(local):
@@ -152,6 +160,9 @@ class FlowTable:
             self._touch(domain.put(record))
         if wanted:
             self._pointers[domain.rdid] = frozenset(wanted)
+
+    def set_list(self, key: RecordKey, record: Record | None) -> None:
+        self._dirty |= self.filters.put(key, record)
 
     @property
     def wants_patch(self) -> bool:
@@ -262,12 +273,12 @@ class FlowTable:
         local = self._locals.get(instance)
         if local is None or local.number is None:
             return ()
-        port = bound_port(local.binding, local.number, local.edge)
+        port = bound_port(local.binding, local.number, local.edge, local.access)
         if local.segment is not None:
             vlan, free = local.segment.vlan, local.segment.free
             rules = flows_segment.Rules(vlan, free, tuple(one for one in self._provider if one.vlan == vlan))
-            return (*flows_classify.of_port(port), *flows_segment.of_port(port, rules))
-        builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
+            return (*flows_classify.of_port(port), *flows_segment.of_port(port, rules), *flows_access.of_port(port))
+        builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port, flows_access.of_port)
         return tuple(flow for builder in builders for flow in builder(port))
 
     def _patch_port(self, number: int) -> tuple[Flow, ...]:
@@ -387,8 +398,3 @@ def _stands_back(local: Local) -> tuple[bool, bool]:
 
 def _door(local: Local) -> Door | None:
     return None if local.number is None else Door(local.number, local.filtered)
-
-
-def _fixed() -> tuple[Flow, ...]:
-    modules = (flows_classify, flows_security, flows_responder, flows_access, flows_l3, flows_l2, flows_decap)
-    return tuple(flow for module in modules for flow in module.of_fixed())

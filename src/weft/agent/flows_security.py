@@ -6,7 +6,7 @@ priority 120  what is not worth a suspicion: dropped under its own reason (DHCP,
               and router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
 priority  95  other neighbour discovery: spoofed
-priority  90  IP from the port's own addresses to ROUTE
+priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
 priority  10  anything else, by protocol
 priority   0  neither ARP nor IP
 """
@@ -34,6 +34,7 @@ from weft.agent.fields import (
     cookie,
 )
 from weft.agent.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
+from weft.agent.flows_access import onward
 from weft.agent.ways import BoundPort, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
@@ -86,8 +87,10 @@ def _of_ipv4(port: BoundPort) -> list[Flow]:
         _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, address)), (Goto(Table.RESPOND),)) for address in askers
     ]
     if port.any_source:
-        return [*flows, _allow(port, 90, IS_IPV4, (Goto(Table.ROUTE),))]
-    flows += [_allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), (Goto(Table.ROUTE),)) for address in port.v4]
+        return [*flows, _allow(port, 90, IS_IPV4, onward(port, bytes(4)))]
+    flows += [
+        _allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), onward(port, address.to_bytes(4))) for address in port.v4
+    ]
     return flows
 
 
@@ -111,7 +114,7 @@ def _of_ipv6(port: BoundPort) -> list[Flow]:
             tells = (exact(ND_TARGET, address), exact(ND_TLL, option))
             flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),)))
             flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),)))
-        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), (Goto(Table.ROUTE),)))
+        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))))
     if port.any_source:
-        flows.append(_allow(port, 80, IS_IPV6, (Goto(Table.ROUTE),)))
+        flows.append(_allow(port, 80, IS_IPV6, onward(port, bytes(16))))
     return flows

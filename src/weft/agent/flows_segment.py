@@ -48,6 +48,7 @@ from weft.agent.fields import (
     cookie,
 )
 from weft.agent.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
+from weft.agent.flows_access import onward
 from weft.agent.flows_security import ADVERTISEMENT, MULTICAST_LISTENER, ROUTER_SOLICITATION, SOLICITATION
 from weft.agent.ways import BoundPort, link_local_of
 from weft.model.records import ProviderAddress
@@ -138,8 +139,9 @@ def _of_anyone(port: BoundPort) -> Iterator[_Said]:
     yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), _LETS
     for kind in _REPORTS:
         yield 125, is_icmpv6(kind), _LETS
-    for family in (IS_IPV4, IS_IPV6, (exact(ETH_TYPE, _RARP),)):
-        yield 90, family, _LETS
+    for family, anyone in ((IS_IPV4, bytes(4)), (IS_IPV6, bytes(16))):
+        yield 90, family, onward(port, anyone)
+    yield 90, (exact(ETH_TYPE, _RARP),), _LETS
 
 
 def _of_ipv4(port: BoundPort) -> Iterator[_Said]:
@@ -148,7 +150,7 @@ def _of_ipv4(port: BoundPort) -> Iterator[_Said]:
     for address in port.v4:
         own = exact(IP_SRC, address)
         yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP), own), _LETS
-        yield 90, (*IS_IPV4, own), _LETS
+        yield 90, (*IS_IPV4, own), onward(port, address.to_bytes(4))
     yield 90, (exact(ETH_TYPE, _RARP),), _LETS
 
 
@@ -162,7 +164,7 @@ def _of_ipv6(port: BoundPort) -> Iterator[_Said]:
         for option in (port.mac, 0):
             yield 100, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, address), exact(ND_SLL, option)), _LETS
             yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TARGET, address), exact(ND_TLL, option)), _LETS
-        yield 90, (*IS_IPV6, exact(IPV6_SRC, address)), _LETS
+        yield 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))
     for kind in _REPORTS:
         for source in (link_local, 0):
             yield 125, (*is_icmpv6(kind), exact(IPV6_SRC, source)), _LETS

@@ -20,13 +20,17 @@ _SET_CONFIG = 9
 _SET_FORMAT, _PACKET_IN2, _FLUSH_ZONE = 16, 30, 29
 _FORMAT_PACKET_IN2 = 2
 _WHOLE = 0xFFFF
+_FRAGMENTS_AS_THEY_ARE = 3
+"""OFPUTIL_FRAG_NX_MATCH (ovs-ofctl(8), set-frags): the ports of a first fragment can be matched. With any other value
+they read 0 there, and a rule for a port could be passed by in fragments."""
 _PACKET, _TABLE, _COOKIE, _METADATA, _USERDATA = 0, 3, 4, 6, 7
 """Properties of NXT_PACKET_IN2."""
 
 
 def want_packets(xids: tuple[int, int]) -> bytes:
-    """Two messages: send packet-ins to this connection, and in Nicira's second format."""
-    config = message(_SET_CONFIG, xids[0], struct.pack("!HH", 0, _WHOLE))
+    """Two messages: send packet-ins to this connection, and in Nicira's second format. The first one also says how the
+    whole bridge reads fragments."""
+    config = message(_SET_CONFIG, xids[0], struct.pack("!HH", _FRAGMENTS_AS_THEY_ARE, _WHOLE))
     return config + _nicira(_SET_FORMAT, xids[1], struct.pack("!I", _FORMAT_PACKET_IN2))
 
 

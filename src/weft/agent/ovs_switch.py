@@ -151,7 +151,7 @@ class OvsSwitch:
         entries = await connection.dump()
         flows: list[Flow] = []
         foreign: list[str] = []
-        drops: dict[str, int] = {}
+        drops: dict[str, int] = defaultdict(int)
         counts: dict[int, int] = defaultdict(int)
         known: dict[int, Flow] = {}
         for entry in entries:
@@ -162,11 +162,11 @@ class OvsSwitch:
             known[hash(entry.raw)] = flow
             flows.append(flow)
             if entry.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and entry.packets:
-                drops[DropReason(entry.cookie & 0xFFFF).name.lower()] = entry.packets
+                drops[DropReason(entry.cookie & 0xFFFF).name.lower()] += entry.packets
             elif entry.cookie >> 40 & 0xFF in COUNTED:
                 counts[entry.cookie] += entry.packets
         self._known = known
-        return SwitchDump(tuple(flows), drops, tuple(foreign), tuple(await connection.meters()), dict(counts))
+        return SwitchDump(tuple(flows), dict(drops), tuple(foreign), tuple(await connection.meters()), dict(counts))
 
     async def events(self) -> AsyncIterator[None]:
         while True:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from weft.agent import flows_classify
-from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports
+from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, without_rules
 from weft.agent.drift import drift
 from weft.agent.flow import Flow, FlowKey
 from weft.agent.flows import FlowTable
@@ -72,6 +72,7 @@ class Reconciler:
         """A record of a stream is this now, or gone."""
         if stream == HOST_STREAM:
             self._told.put(key, record)
+            self.table.set_list(key, record)
             self._stale = True
             return
         rdid = Rdid(stream)
@@ -241,8 +242,9 @@ class Reconciler:
             if port.tunnel and port.ofport <= 0
         ]
         failed = [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
+        unruled = [Problem(BLOCKED, words, one) for one, words in without_rules(self.locals, self.table.filters.lists)]
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
-        return (*silent, *closed, *dead, *failed, *self._too_large())
+        return (*silent, *closed, *dead, *failed, *self._too_large(), *unruled)
 
     def _too_large(self) -> Iterable[Problem]:
         """Interfaces that send packets larger than their network carries, all of which are lost."""
@@ -286,7 +288,8 @@ class Reconciler:
         if self._stale:
             self._stale = False
             bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
-            self.locals = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
+            bound = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
+            self.locals = under_lists(bound, self._told.access)
             for edge in self._told.edges:
                 # it stands back as a machine that does not run: neighbours take the gateway that carries the network
                 local = self.locals[instance_of(edge)]

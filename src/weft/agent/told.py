@@ -13,6 +13,7 @@ from weft.model.records import (
     HostRecord,
     HostSettings,
     Machine,
+    PortAccess,
     PortBinding,
     ProviderAddress,
     Record,
@@ -28,6 +29,8 @@ class Told:
         self.records: dict[RecordKey, HostRecord] = {}
         self.machines: dict[str, Machine] = {}
         """Those of the records that are machines, by resource id."""
+        self.access: dict[str, PortAccess] = {}
+        """Those that say under which access lists a port is, by instance id."""
         self.hosted: tuple[MachineState, ...] | None = None
         """All machines that the hypervisor has, strangers too; None if it has not said, or there is no driver."""
         self._states: dict[str, MachineState] | None = None
@@ -40,6 +43,10 @@ class Told:
             self._states = None
         if isinstance(before, Machine):
             del self.machines[before.machine]
+        if isinstance(before, PortAccess):
+            del self.access[before.instance_id]
+        if isinstance(record, PortAccess):
+            self.access[record.instance_id] = record
         if isinstance(record, HostRecord):
             self.records[key] = record
         if isinstance(record, Machine):

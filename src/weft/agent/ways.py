@@ -25,8 +25,8 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import Match, Term, exact
 from weft.agent.switch import Tunnel
-from weft.model.records import PortBinding
-from weft.model.values import Mac, Rdid, Vsid
+from weft.model.records import PortAccess, PortBinding
+from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
 """NetworkSettings.encapsulation to Tunnel.kind."""
@@ -55,17 +55,31 @@ class BoundPort(msgspec.Struct, frozen=True):
     v6: tuple[int, ...]
     any_source: bool = False
     """An edge's: what comes in from outside has any source address."""
+    lists: tuple[tuple[PackedIp, int, int], ...] = ()
+    """Access lists by address, as PortAccess has them; empty if it is under none."""
+
+    def under(self, address: bytes) -> tuple[int, int]:
+        """The lists that a packet from or for this address is under: its own and its subnet's, 0 for none.
+
+        One that no record names (link-local, a group's, one that was learnt) is under those of the port's first address
+        of its family, or of the other where there is none."""
+        kin = [one for one in self.lists if len(one[0]) == len(address)] or self.lists
+        found = next((one for one in self.lists if one[0] == address), kin[0] if kin else None)
+        return found[1:] if found is not None else (0, 0)
 
     @property
     def in_port(self) -> Term:
         return exact(IN_PORT, self.number)
 
 
-def bound_port(binding: PortBinding, number: int, any_source: bool = False) -> BoundPort:
-    """Join a binding with the port number that it has now."""
+def bound_port(
+    binding: PortBinding, number: int, any_source: bool = False, access: PortAccess | None = None
+) -> BoundPort:
+    """Join a binding with the port number that it has now, and the lists that it is under."""
     v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
     v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
-    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source)
+    lists = access.lists if access is not None else ()
+    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source, lists)
 
 
 class Door(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from weft.core.index import last_id, lower
 from weft.core.policy_places import (
     INTERFACES,
     Interface,
-    Network,
+    Seat,
     Subnet,
     VirtualMachine,
     has_mac,
@@ -20,6 +20,7 @@ from weft.core.policy_places import (
     packed_prefix,
     port_seats,
 )
+from weft.core.policy_segments import stands
 from weft.core.state import State
 from weft.model.leases import LIST_SCOPE
 from weft.model.records import AccessList, AccessRule, PackedPrefix, PortAccess
@@ -29,6 +30,8 @@ from weft.model.values import PackedIp
 
 AccessControlList = Resource[AccessControlListProperties]
 LISTS = "accessControlLists"
+ANY = PackedIp(bytes(4))
+"""Stands for the addresses of a port whose addresses are the guest's own affair."""
 PERMIT, ALLOW, INBOUND = "Permit", "Allow", "Inbound"
 
 
@@ -79,24 +82,29 @@ def _scope(text: str) -> PackedPrefix | str:
     return found if isinstance(found, str) else packed_prefix(text)
 
 
-def port_lists(
-    state: State, interface: Interface
-) -> Iterator[tuple[Network, PackedIp, AccessControlList | None, AccessControlList | None]]:
-    """Of each address that an interface's port serves: its network, itself, its own list and its subnet's."""
-    for seat in port_seats(state, interface):
-        own = list_named(state, seat.access_control_list)
-        subnet = list_named(state, seat.subnet.properties.access_control_list)
-        yield seat.network, seat.address, own, subnet if subnet is not own else None
+Pair = tuple[AccessControlList | None, AccessControlList | None]
+"""An ipConfiguration's own list, and that of its subnet if it is another."""
+
+
+def pair_of(state: State, seat: Seat) -> Pair:
+    own = list_named(state, seat.access_control_list)
+    subnet = list_named(state, seat.subnet.properties.access_control_list)
+    return own, subnet if subnet is not own else None
 
 
 def port_access(state: State, interface: Interface) -> PortAccess | None:
     """None for a port that is under no list, or that is none."""
     if not has_mac(interface):
         return None
-    found = tuple((address, _number(own), _number(subnet)) for _, address, own, subnet in port_lists(state, interface))
-    if not any(own or subnet for _, own, subnet in found):
+    found: list[tuple[PackedIp, int, int]] = []
+    for seat in port_seats(state, interface):
+        own, subnet = pair_of(state, seat)
+        found.append((seat.address, _number(own), _number(subnet)))
+    for stand in stands(state, interface) if not found else ():
+        found.append((stand.address or ANY, _number(list_named(state, stand.access_control_list)), 0))
+    if not any(one or other for _, one, other in found):
         return None
-    return PortAccess(instance_of(interface), found)
+    return PortAccess(instance_of(interface), tuple(found))
 
 
 def _number(found: AccessControlList | None) -> int:

@@ -35,6 +35,7 @@ class Stand(NamedTuple):
     subnet: LogicalSubnetProperties
     address: PackedIp
     free: bool
+    access_control_list: Ref | None = None
 
 
 def stands(state: State, interface: Interface) -> tuple[Stand, ...]:
@@ -53,7 +54,7 @@ def _stands(state: State, interface: Interface) -> Iterator[Stand]:
         free = p.private_ip_allocation_method == _UNMANAGED
         address = pack_ip(p.private_ip_address) if p.private_ip_address else _NOWHERE
         if subnet is not None and (free or address):
-            yield Stand(segment, subnet, address, free)
+            yield Stand(segment, subnet, address, free, p.access_control_list)
 
 
 def logical_subnet(state: State, ref: Ref | None) -> LogicalSubnetProperties | None:

@@ -45,6 +45,11 @@ def vlan_segment(vlan: int) -> Vsid:
     return Vsid(_SEGMENT | vlan)
 
 
+def is_segment(vsid: int) -> bool:
+    """Does it stand in place of a VSID?"""
+    return vsid >= _SEGMENT
+
+
 def vlan_of(segment: Vsid) -> int:
     """The VLAN of such a number."""
     return segment & ~_SEGMENT

@@ -2,10 +2,11 @@
 
 import asyncio
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.agent.policies import HOSTS
+from tests.unit.agent.policies import HOSTS, access_list
 from weft.agent.fields import FIELD_ORDER
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
@@ -17,6 +18,7 @@ from weft.model.records import (
     LookupRecord,
     Machine,
     NetworkSettings,
+    PortAccess,
     PortBinding,
     ProviderAddress,
     SubnetRecord,
@@ -34,6 +36,14 @@ customers = st.sampled_from([pack_ip(text) for text in ("10.1.1.2", "10.1.1.3", 
 hosts = st.sampled_from(ADDRESSES)
 hops = st.sampled_from(["0.0.0.0", "10.1.1.2"])
 instances = st.sampled_from(["a", "b", "c"])
+numbers = st.sampled_from([7, 8])
+RULES = (
+    "100 in allow TCP 10.1.1.0/24 * * 80-90",
+    "100 in deny All * * * *",
+    "110 out deny All * 1-7 INTERNET *",
+    "120 out allow ICMPv6 * * VIRTUALNETWORK *",
+    "130 in allow UDP VIRTUALNETWORK 53 * *",
+)
 powers = st.sampled_from(["Running", "Off", "Incoming"])
 
 
@@ -41,7 +51,8 @@ powers = st.sampled_from(["Running", "Off", "Incoming"])
 def network_records(draw):
     kind = draw(st.integers(0, 5))
     if kind == 0:
-        return NetworkSettings(draw(rdids), draw(st.sampled_from(["nvgre", "vxlan"])), "net")
+        scope = draw(st.lists(prefixes, max_size=2, unique=True))
+        return NetworkSettings(draw(rdids), draw(st.sampled_from(["nvgre", "vxlan"])), "net", scope=tuple(scope))
     if kind == 1:
         return TunnelEndpoint(draw(hosts))
     prefix, length = draw(prefixes)
@@ -56,7 +67,13 @@ def network_records(draw):
 
 @st.composite
 def host_records(draw):
-    kind = draw(st.integers(0, 3))
+    kind = draw(st.integers(0, 5))
+    if kind == 4:
+        texts = draw(st.lists(st.sampled_from(RULES), max_size=3, unique_by=lambda text: text.split()[0]))
+        return access_list(draw(numbers), *texts, inbound=draw(st.booleans()))
+    if kind == 5:
+        lists = st.tuples(customers, st.sampled_from([0, 7, 8]), st.sampled_from([0, 8]))
+        return PortAccess(draw(instances), tuple(draw(st.lists(lists, min_size=1, max_size=2))))
     if kind == 0:
         return ProviderAddress(draw(hosts), 24, b"", "provider")
     if kind == 1:
@@ -110,6 +127,8 @@ START = [
         ("put", 0, PortBinding(name, f"{name}-eth0", 60, 6001, mac, (pack_ip(f"10.1.1.{mac + 1}"),), OWN))
         for mac, name in ((1, "a"), (2, "b"))
     ),
+    ("put", 0, access_list(7, *RULES[1:])),
+    ("put", 0, PortAccess("a", ((pack_ip("10.1.1.2"), 7, 8),))),
     *(("put", 0, Machine(name, "Running", (name,), "")) for name in ("a", "b")),
     (
         "facts",
@@ -139,7 +158,7 @@ class Told:
         match step:
             case "put", stream, record:
                 if isinstance(record, NetworkSettings):
-                    record = NetworkSettings(stream, record.encapsulation, record.resource_ref)
+                    record = msgspec.structs.replace(record, rdid=stream)
                 self.records[stream, record.key] = record
                 reconciler.put(stream, record.key, record)
             case "remove", stream, record:

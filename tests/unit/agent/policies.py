@@ -13,11 +13,15 @@ import msgspec
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
 from weft.agent.ways import TUNNEL_KINDS
+from weft.core.filters import port_range, prefix_or_tag
 from weft.model.records import (
+    AccessList,
+    AccessRule,
     CustomerRoute,
     LookupRecord,
     NeededNetwork,
     NetworkSettings,
+    PortAccess,
     PortBinding,
     ProviderAddress,
     SubnetRecord,
@@ -33,6 +37,9 @@ SUBNETS = {
     BLUE: ((6001, "10.1.1.0/24"), (6001, "fd00:1::/64"), (6002, "10.1.2.0/24"), (6002, "fd00:2::/64")),
     RED: ((5001, "10.1.1.0/24"), (5001, "fd00:1::/64")),
 }
+
+SCOPE = ((pack_ip("10.1.0.0"), 16), (pack_ip("fd00::"), 16))
+"""Address space of either."""
 
 
 class Guest(msgspec.Struct, frozen=True):
@@ -65,6 +72,10 @@ class Guest(msgspec.Struct, frozen=True):
             PackedIp(forward_to),
         )
 
+    def access(self, own: int = 0, subnet: int = 0) -> PortAccess:
+        """Both its addresses under these lists."""
+        return PortAccess(self.instance, tuple((one, own, subnet) for one in self.addresses))
+
     def lookups(self, host: str = "") -> list[LookupRecord]:
         return [LookupRecord(self.vsid, one, self.mac, HOSTS[host or self.host]) for one in self.addresses]
 
@@ -79,6 +90,34 @@ GUESTS = {
         Guest("red2", "host2", RED, Vsid(5001), Mac(0x001DD8B71C02), "10.1.1.12", "fd00:1::12"),
     )
 }
+
+
+def rule(words: str) -> AccessRule:
+    """An access rule in words: priority, `in` or `out`, `allow` or `deny`, protocol, source, its ports, destination,
+    its ports: "100 in allow TCP 10.1.1.0/24 * * 80-90"."""
+    priority, way, verdict, protocol, *ends = words.split()
+    source, source_ports, destination, destination_ports = ends
+    return AccessRule(
+        f"r{priority}",
+        int(priority),
+        way == "in",
+        verdict == "allow",
+        protocol,
+        _scope(source),
+        port_range(source_ports),
+        _scope(destination),
+        port_range(destination_ports),
+    )
+
+
+def _scope(text: str):
+    found = prefix_or_tag(text)
+    return found if isinstance(found, str) else (PackedIp(found.network_address.packed), found.prefixlen)
+
+
+def access_list(number: int, *rules: str, inbound: bool = True, outbound: bool = True) -> AccessList:
+    made = sorted((rule(one) for one in rules), key=lambda one: one.priority)
+    return AccessList(number, f"/accessControlLists/l{number}", inbound, outbound, tuple(made))
 
 
 def subnet_records(vsid: int, text: str) -> list[SubnetRecord | CustomerRoute]:
@@ -107,7 +146,7 @@ def _route(text: str, kind: str, hop_vsid: int = 0, next_hop: str = "") -> UserR
 
 
 def network_records(rdid: Rdid, encapsulation: str = "nvgre") -> list:
-    records: list = [NetworkSettings(rdid, encapsulation, NAMES[rdid])]
+    records: list = [NetworkSettings(rdid, encapsulation, NAMES[rdid], scope=SCOPE)]
     for vsid, text in SUBNETS[rdid]:
         records += subnet_records(vsid, text)
     records += [TunnelEndpoint(address) for address in HOSTS.values()]
