@@ -12,6 +12,7 @@ from weft.model.records import (
     NetworkRecord,
     NetworkSettings,
     RecordKey,
+    SubnetOptions,
     SubnetRecord,
     TunnelEndpoint,
     UserRoute,
@@ -100,6 +101,8 @@ class Domain:
                 return {("user", vsid, prefix, length)}
             case NetworkSettings():
                 return {("scope", self.rdid)}
+            case SubnetOptions():
+                return set()
 
     def _index(self, record: NetworkRecord) -> None:
         match record:

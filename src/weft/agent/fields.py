@@ -179,6 +179,8 @@ class Table(enum.IntEnum):
     """What both permit begins a connection, if it is of none; inbound limit; out of TO_PORT."""
     DROP = 20
     """One counter per reason."""
+    TELL = 21
+    """Of some reasons, what the agent tells the sender."""
 
 
 class DropReason(enum.IntEnum):

@@ -16,6 +16,7 @@ from weft.agent import (
     flows_responder,
     flows_security,
     flows_segment,
+    flows_telling,
 )
 from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
@@ -278,7 +279,8 @@ class FlowTable:
             vlan, free = local.segment.vlan, local.segment.free
             rules = flows_segment.Rules(vlan, free, tuple(one for one in self._provider if one.vlan == vlan))
             return (*flows_classify.of_port(port), *flows_segment.of_port(port, rules), *flows_access.of_port(port))
-        builders = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port, flows_access.of_port)
+        speaking = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
+        builders = (*speaking, flows_access.of_port, flows_telling.of_port)
         return tuple(flow for builder in builders for flow in builder(port))
 
     def _patch_port(self, number: int) -> tuple[Flow, ...]:

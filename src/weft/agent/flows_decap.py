@@ -11,6 +11,7 @@ from weft.agent.actions import Actions, Goto, InPort
 from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, dropped, exact
 from weft.agent.flows_l2 import to_group, to_mac
+from weft.agent.flows_telling import TOLD
 from weft.agent.ways import Door, from_host, into, toward
 
 
@@ -19,8 +20,13 @@ def of_fixed() -> tuple[Flow, ...]:
     return (
         Flow(Table.TUNNEL_SOURCE, 0, (), dropped(DropReason.WRONG_SOURCE), fixed),
         Flow(Table.DECAP, 0, (), dropped(DropReason.NO_SUCH_PORT), fixed),
-        *(Flow(Table.DROP, 100, (exact(REASON, reason),), (), COOKIE_DROPS | reason) for reason in DropReason),
+        *(Flow(Table.DROP, 100, (exact(REASON, one),), _onward(one), COOKIE_DROPS | one) for one in DropReason),
     )
+
+
+def _onward(reason: DropReason) -> Actions:
+    """Nowhere, or to where its sender is told."""
+    return (Goto(Table.TELL),) if reason in TOLD else ()
 
 
 def of_endpoint(rdid: int, provider_address: bytes) -> Flow:

@@ -5,7 +5,7 @@ answer: the guest finds it unreachable, as on Hyper-V. Neighbour discovery takes
 advertisement's option be written only once the ICMPv6 type is 136.
 
 priority 110  the asker's own address: silence
-priority 105  a gateway
+priority 105  a gateway, or the router's link-local address
 priority 100  an address with a record
 priority  95  the link-local address of a MAC with a record
 priority   0  unknown
@@ -56,9 +56,18 @@ def of_fixed() -> tuple[Flow, ...]:
         Flow(Table.RESPOND, 0, IS_ARP, dropped(DropReason.ARP_UNKNOWN), fixed),
         Flow(Table.RESPOND, 0, IS_ICMPV6, dropped(DropReason.ND_UNKNOWN), fixed),
         Flow(Table.RESPOND_ND, 100, advertisement, (Move(ETH_SRC, ND_TLL), InPort()), fixed),
+        _router_link_local(fixed),
         # the question had no option (a unicast probe may omit it), so the answer has none to fill
         Flow(Table.RESPOND_ND, 90, is_icmpv6(136), (InPort(),), fixed),
     )
+
+
+def _router_link_local(mark: int) -> Flow:
+    """The router's own link-local address, which its advertisements come from: the same in every virtual subnet."""
+    value = link_local_of(ROUTER_MAC)
+    match = (*IS_ICMPV6, exact(IP_TTL, 255), exact(ICMPV6_TYPE, 135), exact(ND_TARGET, value))
+    answer = _advertisement(value, ROUTER_MAC, SOLICITED_OVERRIDE | ROUTER)
+    return Flow(Table.RESPOND, 105, match, answer, mark)
 
 
 def of_port(port: BoundPort) -> tuple[Flow, ...]:

@@ -2,8 +2,9 @@
 
 priority 130  IPv6 fragments to link-local groups: the header that tells a router advertisement can be in the second,
               where no switch reads it (RFC 7113 section 2.2); honest neighbour discovery has no fragments (RFC 6980)
-priority 120  what is not worth a suspicion: dropped under its own reason (DHCP, IGMP and MLD, router solicitations),
-              and router advertisements and redirects, which no guest may send
+priority 125  what the agent answers a port, of the families that it has an address of: DHCP, router solicitations
+priority 120  what is not worth a suspicion: dropped under its own reason (other DHCP and router solicitations,
+              IGMP and MLD); what a DHCP server would send, router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
 priority  95  other neighbour discovery: spoofed
 priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
@@ -11,7 +12,9 @@ priority  10  anything else, by protocol
 priority   0  neither ARP nor IP
 """
 
+from weft.agent import asking
 from weft.agent.actions import Actions, Goto
+from weft.agent.asking import DHCP4, DHCP6, ask
 from weft.agent.fields import (
     ARP_SHA,
     ARP_SPA,
@@ -43,18 +46,23 @@ MULTICAST_LISTENER = (130, 131, 132, 143)
 _LINK_GROUPS = prefixed(IPV6_DST, 0xFF02 << 112, 16)
 """ff02::/16, link-local scope (RFC 4291 section 2.7)."""
 
+_UDP4, _UDP6 = ((*family, exact(IP_PROTO, PROTO_UDP)) for family in (IS_IPV4, IS_IPV6))
+_ASK4: Match = (*_UDP4, exact(UDP_SRC, 68), exact(UDP_DST, 67))
+_ASK6: Match = (*_UDP6, exact(UDP_SRC, 546), exact(UDP_DST, 547))
+
 
 def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
     return Flow(Table.SECURITY, priority, match, dropped(reason), cookie(Category.FIXED))
 
 
 def of_fixed() -> tuple[Flow, ...]:
-    udp4, udp6 = (*IS_IPV4, exact(IP_PROTO, PROTO_UDP)), (*IS_IPV6, exact(IP_PROTO, PROTO_UDP))
     hidden = (*IS_IPV6, (IP_FRAG, IP_FRAGMENT, IP_FRAGMENT), _LINK_GROUPS)
     return (
         _fixed(130, hidden, DropReason.ROUTER_ADVERTISEMENT),
-        _fixed(120, (*udp4, exact(UDP_SRC, 68), exact(UDP_DST, 67)), DropReason.DHCP),
-        _fixed(120, (*udp6, exact(UDP_SRC, 546), exact(UDP_DST, 547)), DropReason.DHCP),
+        *(_fixed(120, one, DropReason.DHCP) for one in (_ASK4, _ASK6)),
+        # no guest is a DHCP server, whatever port it sends from
+        _fixed(120, (*_UDP4, exact(UDP_DST, 68)), DropReason.DHCP_GUARDED),
+        _fixed(120, (*_UDP6, exact(UDP_DST, 546)), DropReason.DHCP_GUARDED),
         _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),
         *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in MULTICAST_LISTENER),
         _fixed(120, is_icmpv6(ROUTER_SOLICITATION), DropReason.ROUTER_SOLICITATION),
@@ -71,12 +79,18 @@ def of_fixed() -> tuple[Flow, ...]:
 
 def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """What this port may say."""
-    return (*_of_ipv4(port), *_of_ipv6(port))
+    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port))
 
 
 def _allow(port: BoundPort, priority: int, match: Match, actions: Actions) -> Flow:
     mark = cookie(Category.PORT, port.number)
     return Flow(Table.SECURITY, priority, in_order((port.in_port, *match)), actions, mark)
+
+
+def _of_asking(port: BoundPort) -> list[Flow]:
+    asks = [(_ASK4, DHCP4)] if port.v4 else []
+    asks += [(_ASK6, DHCP6), (is_icmpv6(ROUTER_SOLICITATION), asking.ROUTER_SOLICITATION)] if port.v6 else []
+    return [_allow(port, 125, match, ask(service, port.number)) for match, service in asks]
 
 
 def _of_ipv4(port: BoundPort) -> list[Flow]:

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from weft.agent.bindings import Local
 from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
 
+ASKS, ASKS_AT_ONCE = 50, 100
+"""Packets a second that a port may send to the agent, and after a silence."""
+
 
 class Kind(enum.IntEnum):
     """Low two bits of an id."""
@@ -30,8 +33,9 @@ def meter_id(port: int, kind: Kind) -> int:
 
 
 def meters_of(local: Local) -> tuple[SwitchMeter, ...]:
-    """What the settings of an interface ask for; none do yet."""
-    return ()
+    """That every port has: what it may ask of the agent."""
+    number = local.number
+    return (SwitchMeter(meter_id(number, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE),) if number else ()
 
 
 class Meters:

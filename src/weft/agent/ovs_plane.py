@@ -12,16 +12,19 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
+from weft.agent.bindings import Local
 from weft.agent.plane import Standing, Telling
-from weft.agent.reconcile import Reconciler
-from weft.agent.services import Learnt, Services
+from weft.agent.questions import Learnt, Question
+from weft.agent.reconcile import FAILED, Reconciler
+from weft.agent.router_advertisements import EVERY_SECONDS, advertisement
+from weft.agent.services import Services
 from weft.agent.sightings import Sightings
-from weft.agent.switch import Switch, SwitchDump
+from weft.agent.switch import PacketIn, Switch, SwitchDump, to_port
 from weft.agent.trouble import Trouble
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import HOST_STREAM
+from weft.wire.messages import HOST_STREAM, Problem
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 MAX_DRIFT = 50
 MAX_LEARNT = 1000
+CONFLICT_SECONDS = 600.0
+"""How long it is told that a guest saw another use its address; it asks again after some seconds."""
 
 
 class OvsPlane:
@@ -40,6 +45,9 @@ class OvsPlane:
         self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
         """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
         self._services = services or Services()
+        self._advertise_at = 0.0
+        self._conflicts: dict[str, tuple[float, str]] = {}
+        """By instance id: until when it is told, and what."""
         self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
@@ -112,21 +120,47 @@ class OvsPlane:
             self.reconciler.done(change, failures)
             ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
             self._switch_due = self._switch_due or bool(ports or change.mtus)
+        self._advertise()
         if in_sync:
             self._announcements.begin()
 
+    def _advertise(self) -> None:
+        """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
+        now = _now()
+        if now < self._advertise_at:
+            return
+        if self._advertise_at:
+            for local in self.reconciler.locals.values():
+                if local.number and not local.edge and (frame := advertisement(self._question_of(local))) is not None:
+                    self._switch.send((to_port(frame, local.number),))
+        self._advertise_at = now + EVERY_SECONDS
+
     async def serve(self) -> None:
         async for packet in self._switch.packets_in():
-            local = self.reconciler.locals.values()
             try:
-                answer = self._services.answer(packet, local, self.reconciler.table, _now())
+                answer = self._services.answer(self._question(packet), _now())
             except Exception:
                 # a packet is a guest's: whatever is in it may cost that packet, never the service
                 self._failing.lasts(f"service {packet.service} failed", _now())
                 log.debug("service %d failed", packet.service, exc_info=True)
                 continue
             self.learnt.extend(answer.learnt)
+            for conflict in answer.conflicts:
+                self._conflicts[conflict.instance_id] = (_now() + CONFLICT_SECONDS, conflict.words)
             self._switch.send(answer.out)
+
+    def _question(self, packet: PacketIn) -> Question:
+        reconciler = self.reconciler
+        local = next((one for one in reconciler.locals.values() if one.number == packet.in_port), None)
+        if local is None:
+            return Question(packet, None, reconciler.table)
+        return msgspec.structs.replace(self._question_of(local), packet=packet)
+
+    def _question_of(self, local: Local) -> Question:
+        reconciler = self.reconciler
+        service = reconciler.service_of(local.binding.instance_id)
+        nothing = PacketIn(b"", 0, local.number or 0)
+        return Question(nothing, local, reconciler.table, service, reconciler.guest_mtu(local))
 
     async def look_around(self) -> None:
         facts = self.reconciler.switch_facts
@@ -162,12 +196,20 @@ class OvsPlane:
     def telling(self, trouble: str) -> Telling:
         return Telling(
             ports=self.reconciler.port_facts(),
-            problems=self.reconciler.problems(trouble),
+            problems=(*self.reconciler.problems(trouble), *self._told_by_guests()),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(_now()),
             looked=self._sightings.looked(_now()),
+        )
+
+    def _told_by_guests(self) -> tuple[Problem, ...]:
+        now, local = _now(), self.reconciler.locals
+        self._conflicts = {one: said for one, said in self._conflicts.items() if said[0] > now and one in local}
+        return tuple(
+            Problem(FAILED, f"{local[one].binding.network_interface}: {words}", one)
+            for one, (_, words) in sorted(self._conflicts.items())
         )
 
     def _note_drift(self, found: tuple[str, ...]) -> None:

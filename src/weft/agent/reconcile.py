@@ -30,11 +30,12 @@ from weft.model.records import (
     Machine,
     NetworkSettings,
     PortBinding,
+    PortService,
     Record,
     RecordKey,
     TunnelEndpoint,
 )
-from weft.model.values import PackedIp, Rdid, ip_text
+from weft.model.values import InstanceId, PackedIp, Rdid, ip_text
 from weft.wire.messages import HOST_STREAM, PortFact, Problem
 
 BLOCKED, FAILED = "PortBlocked", "PolicyConfigurationFailure"
@@ -190,6 +191,11 @@ class Reconciler:
         """What the guest is told: also not more than a port takes that another hand has made smaller."""
         port, most = local.port, self.mtu(local.binding)
         return min(most, port.mtu) if port is not None and port.mtu and not port.mtu_of_ours else most
+
+    def service_of(self, instance_id: str) -> PortService | None:
+        """What was told of one interface's guest alone."""
+        found = self._told.records.get(PortService(InstanceId(instance_id)).key)
+        return found if isinstance(found, PortService) else None
 
     def port_facts(self) -> tuple[PortFact, ...]:
         return tuple(self.locals[instance].fact() for instance in sorted(self.locals) if not self.locals[instance].edge)

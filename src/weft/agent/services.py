@@ -7,47 +7,25 @@ A guest that asks too often is not answered; who bounds what reaches the agent b
 Kind.SERVICE) and its queue.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-import msgspec
+from weft.agent import asking, dhcp4, dhcp6, icmp_errors, router_advertisements
+from weft.agent.metering import ASKS, ASKS_AT_ONCE
+from weft.agent.questions import Answer, Question
 
-from weft.agent.bindings import Local
-from weft.agent.flows import FlowTable
-from weft.agent.switch import PacketIn, PacketOut
-from weft.model.values import Mac, PackedIp
-
-A_SECOND, AT_ONCE = 50.0, 100.0
+A_SECOND, AT_ONCE = float(ASKS), float(ASKS_AT_ONCE)
 """Questions of one port that are answered: on average, and after a silence."""
-
-
-class Question(msgspec.Struct, frozen=True):
-    """A packet for a service."""
-
-    packet: PacketIn
-    local: Local | None
-    """The interface of `packet.in_port`; None if it came by a tunnel, or the port is nobody's (any more)."""
-    table: FlowTable
-    """What the host was told of its networks; to be read only."""
-
-
-class Learnt(msgspec.Struct, frozen=True):
-    """A guest uses an address that it was not given."""
-
-    instance_id: str
-    address: PackedIp
-    mac: Mac
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a service makes of a question; nothing is an answer too."""
-
-    out: tuple[PacketOut, ...] = ()
-    learnt: tuple[Learnt, ...] = ()
 
 
 Service = Callable[[Question], Answer]
 
-SERVICES: Mapping[int, Service] = {}
+SERVICES: Mapping[int, Service] = {
+    asking.DHCP4: dhcp4.answer,
+    asking.DHCP6: dhcp6.answer,
+    asking.ROUTER_SOLICITATION: router_advertisements.answer,
+    asking.TOO_FAR: icmp_errors.time_exceeded,
+    asking.TOO_LARGE: icmp_errors.too_large,
+}
 """By number, 1 to 65535; a number is never used for something else."""
 
 
@@ -62,15 +40,14 @@ class Services:
         self.refused = 0
         """Questions that came too often, that no service is for, or that made a service fail."""
 
-    def answer(self, packet: PacketIn, local: Iterable[Local], table: FlowTable, now: float) -> Answer:
+    def answer(self, question: Question, now: float) -> Answer:
         """`now` in seconds of any clock that does not go back. Raises what a service raises; the packet is counted."""
-        service = self._services.get(packet.service)
-        if service is None or not self._may_ask(packet.in_port, now):
+        service = self._services.get(question.packet.service)
+        if service is None or not self._may_ask(question.packet.in_port, now):
             self.refused += 1
             return Answer()
-        asker = next((one for one in local if one.number == packet.in_port), None)
         try:
-            return service(Question(packet, asker, table))
+            return service(question)
         except Exception:
             self.refused += 1
             raise

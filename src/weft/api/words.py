@@ -161,7 +161,6 @@ GATES: dict[Field, str] = {
         "encryption_enabled",
     ): "hosts have no IPsec between them",
     (tenancy.GuestSpecifiedAddresses, "enabled"): "no host learns the addresses of its guests yet",
-    (tenancy.DhcpOptions, "lease_seconds"): "no host answers DHCP yet",
     (workload.PortSettings, "mac_spoofing_enabled"): "every port is held to its own address yet",
     (workload.PortSettings, "dhcp_guard_enabled"): "no host tells DHCP servers from other guests yet",
     (workload.PortSettings, "storm_limit"): "no host counts broadcasts yet",

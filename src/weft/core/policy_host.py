@@ -33,6 +33,7 @@ from weft.core.policy_places import (
     server_of,
 )
 from weft.core.policy_segments import segment_binding, segment_port
+from weft.core.policy_services import port_service
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.hypervisor import Disk, Hardware
@@ -195,7 +196,8 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
             binding = port_binding(state, machine, interface, server_id)
             access = port_access(state, interface)
             segment = segment_port(state, machine, interface, server_id)
-            records += [one for one in (binding, access, segment) if one is not None]
+            service = port_service(state, interface)
+            records += [one for one in (binding, access, segment, service) if one is not None]
         made = machine_record(state, machine, server_id)
         if made is not None:
             records.append(made)
@@ -221,6 +223,9 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
         case (13, bytes(instance_id)):
             found = _owner_of(state, server_id, instance_id.decode())
             return port_binding(state, *found, server_id) if found is not None else None
+        case (19, bytes(instance_id)):
+            found = _owner_of(state, server_id, instance_id.decode())
+            return port_service(state, found[1]) if found is not None else None
         case (14, bytes(name)):
             return _machine(state, server_id, name.decode())
         case (15,):

@@ -25,6 +25,7 @@ from weft.core.policy_places import (
     server_of,
 )
 from weft.core.policy_routes import user_route, user_routes
+from weft.core.policy_services import subnet_options
 from weft.core.state import State
 from weft.model.leases import ip_scope
 from weft.model.records import (
@@ -106,6 +107,8 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
     interfaces: dict[str, Interface] = {}
     for subnet in network.properties.subnets:
         records += (subnet_record(subnet), customer_route(subnet))
+        options = subnet_options(network, subnet)
+        records += (options,) if options is not None else ()
         for interface in interfaces_of(state, network, subnet):
             interfaces[interface.resource_id.lower()] = interface
     for server_id in state.servers_of(network.resource_id):
@@ -139,6 +142,9 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
             return _endpoint(state, network, PackedIp(address))
         case (5, int(vsid), bytes(address)):
             return _lookup(state, network, Vsid(vsid), PackedIp(address))
+        case (7, *_):
+            found = (subnet_options(network, subnet) for subnet in network.properties.subnets)
+            return next((one for one in found if one is not None and one.key == key), None)
         case (8,):
             return gateway_record(state, network)
         case (9, *_):

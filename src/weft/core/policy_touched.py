@@ -32,6 +32,7 @@ from weft.core.policy_places import (
     subnet_of,
 )
 from weft.core.policy_segments import provider_subnets, segments_of
+from weft.core.policy_services import told_to_all, told_to_one
 from weft.core.state import State
 from weft.model.records import HostSettings, RecordKey
 from weft.model.resources import AnyResource, Resource
@@ -171,8 +172,11 @@ class Touched:
                 twin = subnet_of(other, subnet.resource_id.lower()) if other is not None else None
                 if whole or twin is None or _subnet_identity(twin) != _subnet_identity(subnet):
                     self._subnet(network, subnet)
-
-                elif lower(twin.properties.access_control_list) != lower(subnet.properties.access_control_list):
+                    continue
+                if other is not None and told_to_all(other, twin) != told_to_all(network, subnet):
+                    prefix, _ = packed_prefix(subnet.properties.address_prefix)
+                    self._network_key(network, (7, subnet.properties.virtual_subnet_id, prefix))
+                if lower(twin.properties.access_control_list) != lower(subnet.properties.access_control_list):
                     self._filtered.update(one.resource_id.lower() for one in self._interfaces_in(network, subnet))
         if whole or _scope_identity(before) != _scope_identity(after):
             self._scopes(change)
@@ -199,6 +203,7 @@ class Touched:
         prefix, length = packed_prefix(subnet.properties.address_prefix)
         self._network_key(network, (2, vsid, prefix))
         self._network_key(network, (3, vsid, prefix, length))
+        self._network_key(network, (7, vsid, prefix))
         for interface in self._interfaces_in(network, subnet):
             self._moved.add(interface.resource_id.lower())
 
@@ -209,8 +214,11 @@ class Touched:
     def _interface(self, change: ResourceChange) -> None:
         if _interface_identity(change.before) != _interface_identity(change.after):
             self._moved.add(change.id.lower())
-        elif _lists_named(change.before) != _lists_named(change.after):
+            return
+        if _lists_named(change.before) != _lists_named(change.after):
             self._filtered.add(change.id.lower())
+        if told_to_one(change.before) != told_to_one(change.after):
+            self._bound.add(change.id.lower())
 
     def _machine(self, change: ResourceChange) -> None:
         before: VirtualMachine | None = change.before
@@ -274,6 +282,7 @@ class Touched:
         for server_id in self._servers_with(interface_id):
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
+                self._host_key(server_id, (19, instance_id.encode()))
                 self._host_key(server_id, (20, instance_id.encode()))
 
     def _accesses(self, interface_id: str) -> None:

@@ -70,7 +70,7 @@ def _icmp(packet: Packet) -> bytes:
         if packet.nd_option:
             body += bytes((packet.nd_option, 1)) + packet.nd_address.to_bytes(6)
         return head + body
-    return head + struct.pack("!HH", 1, 1) + packet.payload.encode("latin-1")
+    return head + packet.icmp_word.to_bytes(4) + packet.payload.encode("latin-1")
 
 
 def _summed(packet: Packet, ends: bytes, message: bytes, place: int) -> bytes:
@@ -148,4 +148,5 @@ def _inner(outer: Packet, ends: bytes, body: bytes, *, whole: bool) -> Packet:
             if len(body) >= 32:
                 fields |= {"nd_option": body[24], "nd_address": int.from_bytes(body[26:32])}
             return msgspec.structs.replace(outer, **fields)
+        fields["icmp_word"] = int.from_bytes(body[4:8])
     return msgspec.structs.replace(outer, **fields, payload=body[start:].decode("latin-1"))

@@ -43,6 +43,9 @@ class Packet(msgspec.Struct, frozen=True):
     icmp_type: int = 0
     """Of ICMP or ICMPv6, by ip_proto."""
     icmp_code: int = 0
+    icmp_word: int = 0x00010001
+    """What stands behind the checksum of ICMP, but for neighbour solicitations and advertisements: id and number of an
+    echo, next-hop MTU of an error, flags and lifetime of a router advertisement."""
     arp_op: int = 0
     arp_spa: int = 0
     arp_tpa: int = 0

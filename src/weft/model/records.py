@@ -1,9 +1,10 @@
 """What a host is told, as Hyper-V Network Virtualization names it. Two kinds of stream carry these records:
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
-  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, GatewayRecord, UserRoute;
+  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, SubnetOptions, GatewayRecord,
+  UserRoute;
 * one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess,
-  SegmentPort, EdgeNetwork.
+  PortService, SegmentPort, EdgeNetwork.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
 (endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
@@ -88,6 +89,24 @@ class LookupRecord(msgspec.Struct, frozen=True, array_like=True, tag=5):
         return (5, self.vsid, self.customer_address)
 
 
+LEASE_SECONDS = 1800
+"""How long guests may keep what DHCP tells them, where no SubnetOptions say otherwise."""
+
+
+class SubnetOptions(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    """What guests of a prefix are told beside their addresses; there is none where the defaults say it."""
+
+    vsid: Vsid
+    prefix: PackedIp
+    dns_servers: tuple[PackedIp, ...] = ()
+    """Of the network, both families; an interface may have its own (PortService)."""
+    lease_seconds: int = LEASE_SECONDS
+
+    @property
+    def key(self) -> RecordKey:
+        return (7, self.vsid, self.prefix)
+
+
 class GatewayRecord(msgspec.Struct, frozen=True, array_like=True, tag=8):
     """The network's way out: its edge has one MAC address and these customer addresses, whichever gateway carries it.
     Each host sends to the first of `gateways` that it finds alive. HNV knows it as a GatewayWildcard lookup record."""
@@ -126,7 +145,14 @@ class UserRoute(msgspec.Struct, frozen=True, array_like=True, tag=9):
 
 
 NetworkRecord = (
-    NetworkSettings | SubnetRecord | CustomerRoute | TunnelEndpoint | LookupRecord | GatewayRecord | UserRoute
+    NetworkSettings
+    | SubnetRecord
+    | CustomerRoute
+    | TunnelEndpoint
+    | LookupRecord
+    | SubnetOptions
+    | GatewayRecord
+    | UserRoute
 )
 
 
@@ -284,6 +310,21 @@ class PortAccess(msgspec.Struct, frozen=True, array_like=True, tag=17):
         return (17, self.instance_id.encode())
 
 
+class PortService(msgspec.Struct, frozen=True, array_like=True, tag=19):
+    """What the agent answers the guest of a port otherwise than other guests of its subnet; only where there is any."""
+
+    instance_id: InstanceId
+    dns_servers: tuple[PackedIp, ...] = ()
+    """Its own, instead of the network's."""
+    host_name: str = ""
+    primary: tuple[PackedIp, ...] = ()
+    """The addresses that DHCP gives where they are not the first of their family in PortBinding."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (19, self.instance_id.encode())
+
+
 class SegmentPort(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Beside the PortBinding of an interface on a logical network: its VLAN on the physical network. The binding's rdid
     is 0 then and its vsid vlan_segment(vlan)."""
@@ -391,6 +432,7 @@ HostRecord = (
     | HostSettings
     | AccessList
     | PortAccess
+    | PortService
     | SegmentPort
     | EdgeNetwork
 )

@@ -3,11 +3,12 @@ makes of it."""
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.cluster.world import World
 from weft.core import policy
-from weft.model.tenancy import AclRuleProperties
-from weft.model.workload import Creation, Errand
+from weft.model.tenancy import AclRuleProperties, DhcpOptions
+from weft.model.workload import Creation, DnsSettings, Errand
 
 HOSTS = ("h1", "H2", "h3")
 ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.168.2.2"), "h3": ("192.168.2.3",)}
@@ -39,6 +40,8 @@ step = st.one_of(
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
+    st.tuples(st.just("options"), pick(tuple(NETWORKS)), pick(((), ("10.9.9.9",))), pick((600, 1800, 86_400))),
+    st.tuples(st.just("told"), pick(INTERFACES), pick(((), ("10.8.8.8",))), pick((None, "web-1")), st.booleans()),
     st.tuples(st.just("machine"), pick(MACHINES), pick((*HOSTS, "")), st.sets(pick(INTERFACES), max_size=3)),
     st.tuples(st.just("power"), pick(MACHINES), pick(POWERS)),
     st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(PHASES)),
@@ -165,6 +168,35 @@ class Driver:
         other = next(one for one in NETWORKS if one != network)
         if self.world.state.get("virtualNetworks", network) is not None:
             self.world.peer(network, *([other] if wanted else []))
+
+    def options(self, name, servers, seconds):
+        """What DHCP tells all guests of a network; the cool-down of its subnets goes along."""
+        network = self.world.state.get("virtualNetworks", name)
+        if network is None:
+            return
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, cool_down_seconds=seconds))
+            for one in network.properties.subnets
+        )
+        dhcp = DhcpOptions(dns_servers=servers, lease_seconds=max(600, seconds // 4))
+        self.world.put("virtualNetworks", name, replace(network.properties, dhcp_options=dhcp, subnets=subnets))
+
+    def told(self, name, servers, label, primary):
+        """What DHCP tells one guest alone; `primary`: the last of its addresses is the one that it is given."""
+        interface = self.world.state.get("networkInterfaces", name)
+        if interface is None:
+            return
+        configurations = interface.properties.ip_configurations
+        if configurations:
+            last = replace(configurations[-1], properties=replace(configurations[-1].properties, is_primary=primary))
+            configurations = (*configurations[:-1], last)
+        changed = replace(
+            interface.properties,
+            dns_settings=DnsSettings(dns_servers=servers),
+            internal_dns_name_label=label,
+            ip_configurations=configurations,
+        )
+        self.world.put("networkInterfaces", name, changed)
 
     def drop(self, name):
         if self.world.state.machine_of(name) is None:

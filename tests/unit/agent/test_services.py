@@ -10,7 +10,8 @@ from weft.agent.fields import COOKIE_MARK, ETH_TYPE, IN_PORT, Table
 from weft.agent.flow import Flow, exact
 from weft.agent.flows import FlowTable
 from weft.agent.ovs_plane import OvsPlane
-from weft.agent.services import AT_ONCE, Answer, Learnt, Services
+from weft.agent.questions import Answer, Learnt, Question
+from weft.agent.services import AT_ONCE, Services
 from weft.agent.switch import PacketIn, to_port
 from weft.fakes import packet as p
 from weft.fakes.frames import frame, packet
@@ -70,11 +71,11 @@ async def test_a_service_answers_a_guest_and_a_broken_one_stops_nothing():
 
 
 def asked(port=1, service=MIRROR):
-    return PacketIn(frame(ASK), service, port)
+    return Question(PacketIn(frame(ASK), service, port), None, FlowTable())
 
 
 def answered(services, now, port=1):
-    return bool(services.answer(asked(port), (), FlowTable(), now).out)
+    return bool(services.answer(asked(port), now).out)
 
 
 def test_a_port_that_asks_too_often_is_answered_as_often_as_it_may_and_others_always():
@@ -88,7 +89,7 @@ def test_a_port_that_asks_too_often_is_answered_as_often_as_it_may_and_others_al
 
 def test_what_no_service_is_for_or_makes_one_fail_is_counted():
     services = Services({BROKEN: broken})
-    assert services.answer(asked(), (), FlowTable(), 0.0) == Answer()
+    assert services.answer(asked(), 0.0) == Answer()
     with pytest.raises(ValueError):
-        services.answer(asked(service=BROKEN), (), FlowTable(), 0.0)
+        services.answer(asked(service=BROKEN), 0.0)
     assert services.refused == 2

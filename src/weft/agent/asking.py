@@ -1,0 +1,14 @@
+"""Numbers of the services by which flows send packets to the agent, and how often. Pure.
+
+Named by the flow builders and, with what answers them, in services.py. A number never means something else.
+"""
+
+from weft.agent.actions import Actions, Controller, Meter
+from weft.agent.metering import Kind, meter_id
+
+DHCP4, DHCP6, ROUTER_SOLICITATION, TOO_FAR, TOO_LARGE, UNKNOWN_SOURCE = range(1, 7)
+
+
+def ask(service: int, port: int) -> Actions:
+    """To the agent, as often as a port may."""
+    return (Meter(meter_id(port, Kind.SERVICE)), Controller(service))

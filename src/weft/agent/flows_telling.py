@@ -1,0 +1,27 @@
+"""Table TELL: what the sender of a packet that was dropped is told by the agent, as a router would tell it. Pure.
+
+Table DROP has counted the packet and sends it on where its reason is one of these.
+
+priority 100  of a port, by reason: to the agent, as often as the port may ask
+priority   0  nobody to be told
+"""
+
+from weft.agent.asking import TOO_FAR, ask
+from weft.agent.fields import REASON, Category, DropReason, Table, cookie
+from weft.agent.flow import Flow, exact
+from weft.agent.ways import BoundPort
+
+TOLD = {DropReason.TTL_EXPIRED: TOO_FAR}
+"""Reasons, with the service that tells."""
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    return (Flow(Table.TELL, 0, (), (), cookie(Category.FIXED)),)
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    mark = cookie(Category.PORT, port.number)
+    return tuple(
+        Flow(Table.TELL, 100, (port.in_port, exact(REASON, reason)), ask(service, port.number), mark)
+        for reason, service in TOLD.items()
+    )

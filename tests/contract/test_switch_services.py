@@ -1,0 +1,95 @@
+"""What the agent answers guests, through a fake switch and a real Open vSwitch: the same questions, the same frames."""
+
+import asyncio
+import contextlib
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dhcp6 import DUID_LL, DHCP6_Solicit, DHCP6OptClientId, DHCP6OptIA_NA
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_RS, IPv6
+from scapy.layers.l2 import Ether
+
+from tests.contract.switch_worlds import opened, seen, switch_world
+from tests.unit.agent.policies import BLUE, GUESTS, RED, host_records, network_records
+from weft.agent.ovs_plane import OvsPlane
+from weft.fakes.frames import packet
+from weft.model.values import ROUTER_MAC, mac_colons
+
+SWITCHES = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
+BLUE1, BLUEDB = GUESTS["blue1"], GUESTS["bluedb"]
+MAC = mac_colons(BLUE1.mac)
+LOCAL = "fe80::21d:d8ff:feb7:1c01"
+
+
+@pytest.fixture(params=SWITCHES)
+async def world(request):
+    async with switch_world(request.param) as made:
+        yield made
+
+
+def plane_of(world, host):
+    plane = OvsPlane(world.switches[host])
+    for record in host_records(host):
+        plane.put(0, record.key, record)
+    for rdid in (BLUE, RED):
+        for record in network_records(rdid):
+            plane.put(rdid, record.key, record)
+    return plane
+
+
+@contextlib.asynccontextmanager
+async def served(world):
+    """host1 as its agent keeps it, with the agent's services at work."""
+    for guest in GUESTS.values():
+        if guest.host == "host1":
+            await world.plug("host1", guest.name, guest.instance, guest.mac)
+            await seen(world, "host1", opened(guest.name))
+    plane = plane_of(world, "host1")
+    async with asyncio.timeout(20):
+        while not plane.settled:
+            with world.inside("host1"):
+                plane.changed()
+                await plane.look()
+                await plane.act(True)
+    await world.caught_up("host1")
+    serving = asyncio.create_task(plane.serve())
+    yield plane
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+async def answer(world, sent):
+    """The one packet that the guest gets for a frame."""
+    await world.put("host1", "blue1", packet(bytes(sent)))
+    found = set()
+    async with asyncio.timeout(10):
+        while not found:
+            await asyncio.sleep(0.01)
+            found = await world.arrived()
+    ((host, port, got),) = found
+    assert (host, port, got.eth_src) == ("host1", "blue1", ROUTER_MAC)
+    return got
+
+
+async def test_questions_of_guests_reach_the_agent_and_its_answers_reach_them(world):
+    async with served(world):
+        head = Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff") / IP(src="0.0.0.0", dst="255.255.255.255")
+        discover = BOOTP(op=1, xid=77, chaddr=BLUE1.mac.to_bytes(6)) / DHCP(options=[("message-type", 1), "end"])
+        offer = await answer(world, head / UDP(sport=68, dport=67) / discover)
+        assert (offer.src_port, offer.dst_port, offer.eth_dst) == (67, 68, BLUE1.mac)
+        assert BOOTP(offer.payload.encode("latin-1")).yiaddr == BLUE1.v4
+
+        ask = Ether(src=MAC, dst="33:33:00:01:00:02") / IPv6(src=LOCAL, dst="ff02::1:2") / UDP(sport=546, dport=547)
+        ask = ask / DHCP6_Solicit(trid=7) / DHCP6OptClientId(duid=DUID_LL(lladdr=MAC)) / DHCP6OptIA_NA(iaid=1)
+        told = await answer(world, ask)
+        assert (told.src_port, told.payload[0]) == (547, "\x02")
+
+        solicit = Ether(src=MAC, dst="33:33:00:00:00:02") / IPv6(src=LOCAL, dst="ff02::2", hlim=255) / ICMPv6ND_RS()
+        told = await answer(world, solicit)
+        assert (told.icmp_type, told.ttl, told.icmp_word) == (134, 255, 64 << 24 | 0xC0 << 16 | 9000)
+
+        probe = Ether(src=MAC, dst=mac_colons(ROUTER_MAC)) / IP(src=BLUE1.v4, dst=BLUEDB.v4, ttl=1)
+        told = await answer(world, probe / UDP(sport=4000, dport=33434))
+        assert (told.icmp_type, told.icmp_code, told.ip_dst) == (11, 0, int.from_bytes(BLUE1.addresses[0]))
