@@ -1,5 +1,6 @@
 """The lab as a user meets it: up, interrupted, changed, down. Real namespaces and Open vSwitch."""
 
+import json
 import re
 import shlex
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.labs import EXAMPLES, last_line, namespaces, ping, processes
 from weft.lab import namespaces as namespaces_of_the_lab
+from weft.lab.capture import frame, packets
 from weft.lab.processes import alive, spawn
 from weft.lab.state import LabFolder
 from weft.lab.up import bring_down
@@ -142,3 +144,31 @@ def bluedb_off(document):
     if "kind: virtualMachines" in document and "resourceId: bluedb\n" in document:
         return document.replace("properties:\n", "properties:\n  powerState: Off\n")
     return document
+
+
+def packet_sockets(lab, host):
+    """How many there are, the switch's own included."""
+    return len(lab.run("host", host, "--", "cat", "/proc/net/packet").splitlines())
+
+
+def test_an_interface_s_packets_are_captured_on_its_host(lab, tmp_path):
+    lab.run("up", TWO_TENANTS)
+    pinging = lab.begin("ping", "blue1", "10.1.1.12", "-c", "200", "-i", "0.05")
+    file = tmp_path / "blue2.pcap"
+    lab.weft("capture", "blue2-eth0", "-w", str(file), "-c", "6", "--filter", "icmp", "--seconds", "20")
+    found = [frame(each) for each in packets(file.read_bytes())]
+    assert {(one.source, one.destination) for one in found} == {("10.1.1.11", "10.1.1.12"), ("10.1.1.12", "10.1.1.11")}
+    assert len(found) == 6
+    # who follows goes, and the agent's socket goes with him
+    following = [sys.executable, "-m", "weft", "capture", "blue2-eth0", "-w", str(file), "--seconds", "600"]
+    before = packet_sockets(lab, "host2")
+    url = json.loads(lab.file.read_text())["url"]
+    follower = subprocess.Popen(following, env={**lab.environment, "WEFT_CONTROLLER": url}, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while packet_sockets(lab, "host2") == before:
+        assert time.monotonic() < until
+    follower.kill()
+    follower.wait()
+    while packet_sockets(lab, "host2") != before:
+        assert time.monotonic() < until
+    pinging.kill()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 
+from weft.agent.captures import Captures
 from weft.agent.errands import Errands
 from weft.agent.guests import Guests
 from weft.agent.hypervisors import Hypervisor, Verb
@@ -20,6 +21,7 @@ from weft.agent.isolation import isolating
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory
+from weft.agent.packet_tap import PacketTap
 from weft.agent.plane import Plane
 from weft.agent.starts import Known, Start, Starts
 from weft.agent.streams import Frame, Streams
@@ -27,10 +29,13 @@ from weft.agent.switch import SwitchUnavailable
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
 from weft.wire.messages import (
+    CAPTURE,
     HANDS,
     HOST_STREAM,
     PROTOCOL,
     Ack,
+    Capture,
+    CaptureEnd,
     Delta,
     Facts,
     Full,
@@ -89,6 +94,12 @@ class Agent:
         self._starts = Starts(self._ask, self._knows)
         self._isolate: dict[str, str] = {}
         """Disconnect or stop, by the hypervisor's id of a machine; the controller's order of this connection."""
+        self._captures = Captures(
+            self._say,
+            lambda: self._outbox.qsize() if self._outbox is not None else 0,
+            lambda: self._plane.standing().locals,
+            PacketTap if identity.hypervisor != "hyperv" else None,
+        )
         self._abilities: tuple[str, ...] = ()
         """The controller's."""
         self._told_here = False
@@ -132,7 +143,7 @@ class Agent:
             self.streams.generation,
             self.streams.cursors(),
             identity.hypervisor,
-            (HANDS,),
+            (HANDS, CAPTURE),
         )
         await link.send(_encode(hello))
         await self._welcomed(link)
@@ -158,6 +169,7 @@ class Agent:
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)
+            await self._captures.close()
 
     async def _welcomed(self, link: Link) -> None:
         data = await link.receive()
@@ -179,7 +191,9 @@ class Agent:
         while True:
             data = await link.receive()
             message = decode(data)
-            if isinstance(message, Isolate | Insist | MayRunAnswer):
+            if isinstance(message, Capture | CaptureEnd):
+                self._captures.hear(message)
+            elif isinstance(message, Isolate | Insist | MayRunAnswer):
                 self._hear(message)
             else:
                 self._inbox.append((message, data))

@@ -214,6 +214,9 @@ def _weft_paths() -> dict[str, Schema]:
     after = {"name": "after", "in": "query", "schema": _TEXT, "description": "GENERATION:REVISION; else from now on."}
     events = _text_page("Every change as server-sent events", "text/event-stream")
     paths["/weft/v1/watch"] = {"get": events | {"parameters": [after]}}
+    pcap = {"description": "Done", "content": {"application/vnd.tcpdump.pcap": {"schema": _TEXT}}}
+    copied = {"summary": "An interface's packets", "responses": {"200": pcap, "default": _response(_ERROR, "Refused")}}
+    paths["/weft/v1/capture"] = {"get": copied | {"parameters": [_query(*one) for one in _CAPTURE]}}
     paths["/metrics"] = {"get": _text_page("Counts and gauges for Prometheus", "text/plain")}
     paths["/networking/discovery"] = {"get": _operation("Versions served", {"200": _ANY})}
     for name, answer in (("operations", {"200": _ANY}), ("operationResults", {"204": None})):
@@ -228,6 +231,15 @@ def _text_page(summary: str, content_type: str) -> Schema:
     done = {"description": "Done", "content": {content_type: {"schema": _TEXT}}}
     return {"summary": summary, "responses": {"200": done, "default": _response(_ERROR, "Refused or failed")}}
 
+
+_CAPTURE = (
+    ("interface", "Whose packets: its name or reference."),
+    ("server", "While its machine moves: which of both hosts."),
+    ("seconds", "Ends after so long."),
+    ("packets", "Ends after so many; 0: never."),
+    ("snap", "So many bytes of each packet."),
+    ("filter", "As `tcp and port 80`."),
+)
 
 _POOLS = {
     "/macPools/{id}": ("id",),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft import __version__
-from weft.api import audits, conflicts, feed, host_machines, hosts, openapi, watch
+from weft.api import audits, captures, conflicts, feed, host_machines, hosts, openapi, watch
 from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
@@ -82,7 +82,7 @@ class Routes:
             raise UnknownPath(f"There is no version '{segments[1]}' of /weft. Served: v1.")
         rest = segments[2:]
         kind, last = (rest[0].lower(), rest[-1].lower()) if rest else ("", "")
-        if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed", "conflicts"):
+        if len(rest) == 1 and kind in ("batch", "trace", "watch", "feed", "conflicts", "capture"):
             return await self._verb(call, kind)
         if kind == "virtualmachines" and len(rest) == 4 and self._is_on_host(call, rest):
             return await self._actions.delete_checkpoint(call, rest[1], rest[3])
@@ -163,6 +163,8 @@ class Routes:
         _allow(call, "GET")
         if verb == "watch":
             return await watch.watch(self._controller, call, self.ending)
+        if verb == "capture":
+            return await captures.capture(self._controller, call)
         if verb == "conflicts":
             return conflicts.listed(self._controller.state, self._controller.conflicts, call)
         raise NotAWebSocket("The feed is for agents: connect with a WebSocket.")

@@ -5,6 +5,7 @@ import typer
 from weft.cli import (
     addresses,
     audit,
+    capturing,
     follow,
     hosts,
     hyperv,
@@ -32,6 +33,7 @@ app.add_typer(addresses.app, name="address")
 app.add_typer(addresses.conflicts_app)
 app.add_typer(look.app)
 app.add_typer(follow.app)
+app.add_typer(capturing.app)
 app.add_typer(audit.app)
 app.add_typer(importing.app)
 app.add_typer(worksheet_command.app)

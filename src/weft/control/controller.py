@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from weft.control.captures import Captures
 from weft.control.clock import Clock, LedgerClock
 from weft.control.clockwork import Clockwork
 from weft.control.feed import Receive, serve_agent
@@ -53,6 +54,7 @@ class Controller:
         self._clock, self._began = clock, clock.monotonic()
         self.writer = Writer(self.state, store, self._ledger, new_id)
         self.publisher = Publisher(self.state, store, f"{loaded.generation}/{policy.EDITION}")
+        self.captures = Captures(self.publisher)
         self.machines = Machines(self.writer, self.publisher)
         self._observations = Observations(
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back

@@ -29,6 +29,7 @@ from weft.wire.messages import (
     HOST_STREAM,
     PROTOCOL,
     Ack,
+    Captured,
     Delta,
     Facts,
     Full,
@@ -80,6 +81,7 @@ class Publisher:
         self.on_facts: Callable[[str], None] = _nobody
         """Called with the server, lower case, whose agent told its facts. Must not raise."""
         self.may_run: Callable[[str, MayRun], str] = _may_run
+        self.captured: Callable[[Captured], None] = _nothing_captured
         """Asked with the server, lower case, whether another hand may start a machine there: why not."""
         for server in [name for name in self.managed if state.get(SERVERS.name, name) is None]:
             # deleted when the run before ended, or the disk was full
@@ -326,6 +328,9 @@ class Publisher:
             session.heard(message)
         elif isinstance(message, Resend):
             session.resend(message.stream)
+        elif isinstance(message, Captured):
+            self.captured(message)
+            return
         elif isinstance(message, MayRun):
             session.say(MayRunAnswer(message.number, self.may_run(session.server, message)))
         self.listening.heard(session.server)
@@ -374,6 +379,10 @@ class Publisher:
 
 
 def _nobody(server: str) -> None:
+    pass
+
+
+def _nothing_captured(piece: Captured) -> None:
     pass
 
 

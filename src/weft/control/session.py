@@ -12,7 +12,19 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from weft.control.fact_tables import FactTables
-from weft.wire.messages import HANDS, HOST_UNREACHABLE, Ack, Dropped, Facts, Hello, Insist, Isolate, MayRunAnswer
+from weft.wire.messages import (
+    HANDS,
+    HOST_UNREACHABLE,
+    Ack,
+    Capture,
+    CaptureEnd,
+    Dropped,
+    Facts,
+    Hello,
+    Insist,
+    Isolate,
+    MayRunAnswer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +87,9 @@ class Session:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
 
-    def say(self, message: Isolate | Insist | MayRunAnswer) -> bool:
+    def say(self, message: Isolate | Insist | MayRunAnswer | Capture | CaptureEnd, ability: str = HANDS) -> bool:
         """Send what holds for now only, before what waits; whether the agent understands it."""
-        if HANDS not in self.abilities:
+        if ability not in self.abilities:
             return False
         self._words.append(_encode(message))
         self._wake.set()

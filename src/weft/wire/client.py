@@ -194,6 +194,20 @@ class Client:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    async def capture(self, query: dict[str, str]) -> AsyncGenerator[bytes, None]:
+        """A pcap file piece by piece, until the capture ends; see docs/api.md."""
+        import httpx
+
+        timeout = httpx.Timeout(None, connect=5.0)
+        try:
+            async with self._http.stream("GET", f"{WEFT}/capture", params=query, timeout=timeout) as response:
+                if response.status_code != 200:
+                    raise error_of(response.status_code, _json(await response.aread()))
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     async def _call(
         self, method: str, path: str, query: dict[str, str], body: Any = None, write: Write = PLAIN
     ) -> Answer:

@@ -24,6 +24,9 @@ PROTOCOL = 1
 HANDS = "hands"
 """The messages about what another hand does: Isolate, Insist, MayRun, MayRunAnswer."""
 
+CAPTURE = "capture"
+"""The messages about captures of packets: Capture, CaptureEnd, Captured."""
+
 HOST_UNREACHABLE = "HostUnreachable"
 """Of a Problem: the host's hypervisor does not answer its agent. A configurationState code, MS-NCNBI 2.2.4."""
 
@@ -49,7 +52,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     hypervisor: str = ""
     """lab, libvirt, hyperv, or empty where the agent carries out no machine verbs."""
     abilities: tuple[str, ...] = ()
-    """What it understands beyond the first version: HANDS."""
+    """What it understands beyond the first version: HANDS, CAPTURE."""
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
@@ -219,5 +222,37 @@ class MayRunAnswer(msgspec.Struct, frozen=True, array_like=True, tag="mayRunAnsw
     """Why not, naming who runs with its address; empty: it may."""
 
 
-ToAgent = Welcome | Refused | Full | Delta | Dropped | Isolate | Insist | MayRunAnswer
-ToController = Hello | Resend | Ack | Facts | MayRun
+class Capture(msgspec.Struct, frozen=True, array_like=True, tag="capture"):
+    """Controller to agent: copy the packets of a port to me, until one of the bounds, CaptureEnd or our parting."""
+
+    number: int
+    """Of this capture, among those of the session."""
+    instance_id: str
+    """The port's interface."""
+    seconds: float
+    packets: int
+    """0: any number."""
+    snap: int
+    """So many bytes of each packet."""
+    filter: str = ""
+    """As weft.core.packet_filter reads it; empty: all."""
+
+
+class CaptureEnd(msgspec.Struct, frozen=True, array_like=True, tag="captureEnd"):
+    number: int
+
+
+class Captured(msgspec.Struct, frozen=True, array_like=True, tag="captured"):
+    """Agent to controller: packets that came by, in order. The first, without any, says that it has begun."""
+
+    number: int
+    content: bytes = b""
+    """Packet records of a pcap file, whole ones."""
+    ended: bool = False
+    """The last one."""
+    failure: str = ""
+    """Why it ended before its bounds, or did not begin."""
+
+
+ToAgent = Welcome | Refused | Full | Delta | Dropped | Isolate | Insist | MayRunAnswer | Capture | CaptureEnd
+ToController = Hello | Resend | Ack | Facts | MayRun | Captured

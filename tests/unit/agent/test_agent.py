@@ -14,14 +14,14 @@ from tests.unit.agent.host import (
 from tests.unit.agent.policies import BLUE, GUESTS, RED, network_records
 from weft.agent.flow import Flow
 from weft.agent.link import RefusedByController
-from weft.wire.messages import HANDS, Ack, Cursor, Delta, Dropped, Facts, Full, Hello, Refused, Resend, Welcome
+from weft.wire.messages import CAPTURE, HANDS, Ack, Cursor, Delta, Dropped, Facts, Full, Hello, Refused, Resend, Welcome
 
 
 async def test_a_policy_is_applied_and_acked():
     async with running() as host:
         host.plug()
         controller = await working(host)
-        assert controller.heard[0] == Hello(1, "host1", "a1", "", abilities=(HANDS,))
+        assert controller.heard[0] == Hello(1, "host1", "a1", "", abilities=(HANDS, CAPTURE))
         assert held(host) == host.plane.reconciler.table.flows
         facts = await controller.until(lambda self: [one for one in self.all(Facts) if one.ports])
         assert {port.state for port in facts[-1].ports} == {"bound"}

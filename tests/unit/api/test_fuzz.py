@@ -25,7 +25,11 @@ from weft.api.serve import build
 from weft.control.controller import Controller
 
 # a watch streams until its client leaves, so it would never answer here; tests/unit/api/test_serve.py has its tests
-description = schemathesis.openapi.from_dict(openapi.document(__version__)).exclude(path=f"{W}/watch")
+description = (
+    schemathesis.openapi.from_dict(openapi.document(__version__))
+    .exclude(path=f"{W}/watch")
+    .exclude(path=f"{W}/capture")
+)
 
 
 RESTLESS = msgspec.json.decode(msgspec.json.encode(PROVIDER_NETWORK))

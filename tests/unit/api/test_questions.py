@@ -26,6 +26,8 @@ class TestWhatIsWrongWithAQuestion:
             (f"{WEB}/addresses?stat=free", "?stat is not known here; known: ?state, ?limit, ?after"),
             (f"{WEB}/usage?limit=3", "?limit is not known here; known: none"),
             ("/addresses/10.1.1.2?limit=3", "?limit is not known here"),
+            ("/capture", "?interface=NAME says whose packets"),
+            ("/capture?interface=n1&sec=3", "?sec is not known here"),
             ("/watch?limit=1", "?limit is not known here; known: ?after"),
         ],
     )
