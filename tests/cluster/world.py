@@ -158,8 +158,8 @@ class World:
         old = self.state.get("virtualNetworks", network).properties
         self.put("virtualNetworks", network, replace(old, address_space=tenancy.AddressSpace(prefixes)))
 
-    def peer(self, network, *others):
-        """The network has peerings to these, and to no others."""
+    def peer(self, network, *others, **switches):
+        """The network has peerings to these, with these switches each, and to no others."""
         old = self.state.get("virtualNetworks", network).properties
         made = tuple(
             Resource(
@@ -167,6 +167,7 @@ class World:
                 properties=tenancy.VirtualNetworkPeeringProperties(
                     remote_virtual_network=Ref(f"/virtualNetworks/{other}"),
                     remote_instance_id=instance(f"virtualNetworks/{other}"),
+                    **switches,
                 ),
             )
             for other in others
@@ -188,7 +189,7 @@ class World:
         self.put("routeTables", name, tenancy.RouteTableProperties(routes=made))
 
     def network(self, name, rdid, subnets, tables=None):
-        """`subnets`: {id: (prefix, VSID)}; `tables`: {subnet id: table}."""
+        """`subnets`: {id: (prefix, VSID)}; `tables`: {subnet id: table}. Its peerings stay."""
         made = tuple(
             Resource(
                 resource_id=subnet,
@@ -202,13 +203,19 @@ class World:
             for subnet, (prefix, vsid) in subnets.items()
         )
         ref = f"/virtualNetworks/{name}"
+        old = self.state.get("virtualNetworks", name)
         self._lease(RDID_SCOPE, rdid, Holder("virtualNetwork", ref))
         for subnet, (_, vsid) in subnets.items():
             self._lease(VSID_SCOPE, vsid, Holder("virtualSubnet", f"{ref}/subnets/{subnet}"))
         self.put(
             "virtualNetworks",
             name,
-            tenancy.VirtualNetworkProperties(logical_network=Ref(PROVIDER), subnets=made, routing_domain_number=rdid),
+            tenancy.VirtualNetworkProperties(
+                logical_network=Ref(PROVIDER),
+                subnets=made,
+                routing_domain_number=rdid,
+                virtual_network_peerings=old.properties.virtual_network_peerings if old is not None else (),
+            ),
         )
 
     def interface(self, name, mac, *places):

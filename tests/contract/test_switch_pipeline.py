@@ -7,14 +7,14 @@ import msgspec
 import pytest
 
 from tests.contract.switch_worlds import apply, named, opened, seen, switch_world
-from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, told
+from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, Guest, subnet_records, told
 from weft.agent.actions import Output
 from weft.agent.fields import Table
 from weft.agent.switch import Peer, SwitchChange
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
-from weft.model.records import UserRoute
-from weft.model.values import ROUTER_MAC, pack_ip
+from weft.model.records import NeededNetwork, NetworkSettings, PeerNetwork, TunnelEndpoint, UserRoute
+from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 
@@ -254,6 +254,59 @@ async def test_a_table_decides_before_the_system_where_both_are_as_long_and_not_
     # the other subnet has no table
     back = p.echo((BLUEDB.mac, ROUTER_MAC), (BLUEDB.v4, BLUE1.v4), "x")
     assert len(await world.send("host2", "bluedb", back)) == 1
+
+
+GREEN = Rdid(70)
+GREEN1 = Guest("green1", "host2", GREEN, Vsid(7001), Mac(0x001DD8B71C31), "10.3.1.11", "fd00:3::11")
+TO_GREEN = p.echo(VIA_ROUTER, (BLUE1.v4, GREEN1.v4), "x")
+TO_GREEN6 = p.echo(VIA_ROUTER, (BLUE1.v6, GREEN1.v6), "x")
+
+
+async def green_beside_blue(world, encapsulation):
+    """A third network with a machine on host2, over another kind of tunnel; host1 has no port in it."""
+    reconcilers = await two_hosts(world)
+    await world.plug("host2", GREEN1.name, GREEN1.instance, GREEN1.mac)
+    await seen(world, "host2", opened(GREEN1.name))
+    binding = GREEN1.binding()
+    reconcilers["host2"].put(0, binding.key, binding)
+    for host, reconciler in reconcilers.items():
+        needed = NeededNetwork(GREEN, "/virtualNetworks/green", HOSTS[host])
+        for record in (
+            NetworkSettings(GREEN, encapsulation, "/virtualNetworks/green"),
+            *(one for text in ("10.3.1.0/24", "fd00:3::/64") for one in subnet_records(7001, text)),
+            *(TunnelEndpoint(address) for address in HOSTS.values()),
+            *GREEN1.lookups(),
+        ):
+            reconciler.put(GREEN, record.key, record)
+        reconciler.put(0, needed.key, needed)
+    return reconcilers
+
+
+@pytest.mark.parametrize("encapsulation", ["nvgre", "vxlan"])
+async def test_peers_reach_each_other_and_nobody_else_does(world, encapsulation):
+    reconcilers = await green_beside_blue(world, encapsulation)
+    for reconciler in reconcilers.values():
+        for rdid, other in ((BLUE, GREEN), (GREEN, BLUE)):
+            peer = PeerNetwork(other, "")
+            reconciler.put(rdid, peer.key, peer)
+    await settle(world, reconcilers)
+    for sent in (TO_GREEN, TO_GREEN6):
+        arrived = changed(sent, eth_src=ROUTER_MAC, eth_dst=GREEN1.mac, ttl=63, size=0)
+        assert await world.send("host1", "blue1", sent) == {("host2", "green1", arrived)}
+        back = changed(sent, eth_src=GREEN1.mac, eth_dst=ROUTER_MAC, ip_src=sent.ip_dst, ip_dst=sent.ip_src)
+        arrived = changed(back, eth_src=ROUTER_MAC, eth_dst=BLUE1.mac, ttl=63, size=0)
+        assert await world.send("host2", "green1", back) == {("host1", "blue1", arrived)}
+    ping = changed(TO_GREEN, ip_dst=p.number("10.3.1.1"))
+    answer = changed(gateway_reply(ping, "10.3.1.1"), size=0)
+    assert await world.send("host1", "blue1", ping) == {("host1", "blue1", answer)}
+    red = p.echo((RED1.mac, ROUTER_MAC), (RED1.v4, GREEN1.v4), "x")
+    assert await world.send("host1", "red1", red) == set()
+    for reconciler in reconcilers.values():
+        reconciler.put(BLUE, PeerNetwork(GREEN, "").key, None)
+    await settle(world, reconcilers)
+    before = await drops(world)
+    assert await world.send("host1", "blue1", TO_GREEN) == set()
+    assert await counted(world, before, expected={"no_route": 1}) == {"no_route": 1}
 
 
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):

@@ -11,6 +11,7 @@ from weft.model.records import (
     LookupRecord,
     NetworkRecord,
     NetworkSettings,
+    PeerNetwork,
     RecordKey,
     SubnetOptions,
     SubnetRecord,
@@ -25,7 +26,7 @@ Part = tuple[str | int | bytes, ...]
 ("fixed",)  ("tunnel", port number)  ("port", instance id)
 ("subnet", VSID)  ("gateway", VSID, prefix)  ("address", VSID, customer address)  ("mac", VSID, MAC)  ("group", VSID)
 ("exit", RDID)  ("endpoint", RDID, provider address)  ("route", RDID, prefix, prefix length)
-("user", VSID, prefix, prefix length)
+("user", VSID, prefix, prefix length)  ("peer", RDID, RDID of the other)
 ("list", number, NamedBy)  ("rule", number, NamedBy, priority)  ("scope", RDID)
 """
 
@@ -54,6 +55,13 @@ class Domain:
         """The way out of the network."""
         record = self.records.get((8,))
         return record if isinstance(record, GatewayRecord) else None
+
+    @property
+    def subnets(self) -> list[SubnetRecord]:
+        found = [
+            self.records.get((2, vsid, prefix)) for vsid, prefixes in self.subnets_of.items() for prefix in prefixes
+        ]
+        return [one for one in found if isinstance(one, SubnetRecord)]
 
     def endpoints(self) -> list[PackedIp]:
         return [record.provider_address for record in self.records.values() if isinstance(record, TunnelEndpoint)]
@@ -89,20 +97,28 @@ class Domain:
                 if vsid not in self.hosts_in or self.hosts_in[vsid][host] <= 1:
                     parts.add(("group", vsid))
                 return parts
-            case TunnelEndpoint(provider_address=address):
-                return {("endpoint", self.rdid, address)}
             case SubnetRecord(vsid=vsid, prefix=prefix):
                 return {("subnet", vsid), ("gateway", vsid, prefix)}
-            case CustomerRoute(prefix=prefix, prefix_length=length):
-                return {("route", self.rdid, prefix, length)}
-            case GatewayRecord():
-                return {("exit", self.rdid)}
             case UserRoute(vsid=vsid, prefix=prefix, prefix_length=length):
                 return {("user", vsid, prefix, length)}
-            case NetworkSettings():
-                return {("scope", self.rdid)}
             case SubnetOptions():
                 return set()
+            case _:
+                return {self._only(record)}
+
+    def _only(self, record: TunnelEndpoint | CustomerRoute | GatewayRecord | PeerNetwork | NetworkSettings) -> Part:
+        """The part of a record that touches one."""
+        match record:
+            case TunnelEndpoint(provider_address=address):
+                return ("endpoint", self.rdid, address)
+            case CustomerRoute(prefix=prefix, prefix_length=length):
+                return ("route", self.rdid, prefix, length)
+            case GatewayRecord():
+                return ("exit", self.rdid)
+            case PeerNetwork(rdid=other):
+                return ("peer", self.rdid, other)
+            case NetworkSettings():
+                return ("scope", self.rdid)
 
     def _index(self, record: NetworkRecord) -> None:
         match record:

@@ -30,6 +30,7 @@ from weft.model.records import (
     GatewayRecord,
     LookupRecord,
     NetworkRecord,
+    PeerNetwork,
     ProviderAddress,
     Record,
     RecordKey,
@@ -76,6 +77,7 @@ class FlowTable:
             "user": self._user,
             "patch": self._patch_port,
             "segment": self._segment,
+            "peer": self._peer,
             "list": self.filters.of_list,
             "rule": self.filters.of_rule,
             "scope": self.filters.of_scope,
@@ -90,7 +92,7 @@ class FlowTable:
             domain = self.domains[rdid] = Domain(rdid)
         self._touch(domain.put(record))
         if isinstance(record, SubnetRecord):
-            self._note_subnets(record.vsid)
+            self._note_subnets(rdid, record.vsid)
         elif isinstance(record, GatewayRecord):
             self._point(domain)
 
@@ -105,7 +107,7 @@ class FlowTable:
         if not domain.records:
             del self.domains[rdid]
         if isinstance(record, SubnetRecord):
-            self._note_subnets(record.vsid)
+            self._note_subnets(rdid, record.vsid)
 
     def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Iterable[int]) -> None:
         """How each routing domain's packets travel now, and the numbers of all tunnel ports of ours."""
@@ -219,8 +221,9 @@ class FlowTable:
                 if part[0] == "mac" and part[1:] in self._local_macs:
                     self._dirty.add(("group", part[1]))
 
-    def _note_subnets(self, vsid: Vsid) -> None:
-        """A virtual subnet came or went; if it changed hands, all of it is built again."""
+    def _note_subnets(self, rdid: Rdid, vsid: Vsid) -> None:
+        """A virtual subnet came or went; if it changed hands, all of it is built again. Peers route to it too."""
+        self._dirty |= {("peer", one.rdid, rdid) for one in self.domains.values() if (6, rdid) in one.records}
         before = self._domain(vsid)
         naming = [domain for domain in self.domains.values() if vsid in domain.subnets_of]
         self._domain_of[vsid] = sorted(naming, key=lambda domain: -domain.rdid)
@@ -314,6 +317,14 @@ class FlowTable:
         domain = self._domain(vsid)
         route = domain.records.get((9, vsid, prefix, length)) if domain else None
         return (flows_l3.of_user_route(route),) if isinstance(route, UserRoute) else ()
+
+    def _peer(self, rdid: Rdid, other: Rdid) -> tuple[Flow, ...]:
+        """From one network into the subnets of another; that one's stream is here too."""
+        domain, there = self.domains.get(rdid), self.domains.get(other)
+        peer = domain.records.get((6, other)) if domain else None
+        if there is None or not isinstance(peer, PeerNetwork):
+            return ()
+        return tuple(flow for subnet in there.subnets for flow in flows_l3.of_peer_subnet(rdid, peer, subnet))
 
     def _record_of_mac(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> LookupRecord | None:
         addresses = domain.addresses_of.get((vsid, mac)) if domain else None

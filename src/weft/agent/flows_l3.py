@@ -8,7 +8,7 @@ priority 720        ping for a gateway address: answered
 priority 710        anything else for a gateway address
 priority 705, 700   link-local source; TTL 0 or 1
 priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
-priority 400+2*len  a route of the system, to one of the network's own subnets
+priority 400+2*len  a route of the system, to a subnet of the network or of a peer
 priority 50         no route
 priority 0          not for the router: OUTPUT
 """
@@ -17,6 +17,7 @@ from weft.agent.actions import Actions, DecTtl, Goto, InPort, Move, SetField
 from weft.agent.fields import (
     ETH_DST,
     ETH_SRC,
+    FORWARDED,
     ICMP_CODE,
     ICMP_TYPE,
     ICMPV6_CODE,
@@ -25,6 +26,7 @@ from weft.agent.fields import (
     IP_PROTO,
     IP_TTL,
     IPV6_SRC,
+    MARKS,
     NEXT_HOP,
     NEXT_HOP6,
     PROTO_ICMP,
@@ -38,7 +40,7 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
 from weft.agent.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
-from weft.model.records import CustomerRoute, GatewayRecord, UserRoute
+from weft.model.records import CustomerRoute, GatewayRecord, PeerNetwork, SubnetRecord, UserRoute
 from weft.model.values import ROUTER_MAC
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
@@ -115,6 +117,22 @@ def of_user_route(route: UserRoute) -> Flow:
     else:
         actions = dropped(_NOWHERE.get(route.kind, DropReason.NO_ROUTE))
     return Flow(Table.ROUTE, _USER + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, route.vsid))
+
+
+def of_peer_subnet(rdid: int, peer: PeerNetwork, subnet: SubnetRecord) -> tuple[Flow, ...]:
+    """One subnet of a network that this one is routed to, and its gateway address."""
+    match = (exact(RDID, rdid), *_to(subnet.prefix, subnet.prefix_length))
+    actions = (SetField(RDID, peer.rdid), *_toward(subnet.vsid, b"", subnet.prefix))
+    priority, mark = _SYSTEM + 2 * subnet.prefix_length, cookie(Category.NETWORK, rdid)
+    bit = 1 << FORWARDED
+    if peer.takes_forwarded:
+        flows = [Flow(Table.ROUTE, priority, match, actions, mark)]
+    else:
+        flows = [
+            Flow(Table.ROUTE, priority, in_order((*match, (MARKS, 0, bit))), actions, mark),
+            Flow(Table.ROUTE, priority, in_order((*match, (MARKS, bit, bit))), dropped(DropReason.NOT_FORWARDED), mark),
+        ]
+    return (*of_gateway(rdid, subnet.gateway), *flows)
 
 
 def _to(prefix: bytes, length: int) -> Match:

@@ -345,7 +345,7 @@ class Reconciler:
         for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
             if binding.provider_address:
                 own[binding.rdid] = binding.provider_address
-        return own
+        return own | self._told.places
 
     def _wanted_peers(self) -> Iterable[Peer]:
         own = self._own_addresses()

@@ -13,6 +13,7 @@ from weft.model.records import (
     HostRecord,
     HostSettings,
     Machine,
+    NeededNetwork,
     PortAccess,
     PortBinding,
     ProviderAddress,
@@ -20,6 +21,7 @@ from weft.model.records import (
     RecordKey,
     SegmentPort,
 )
+from weft.model.values import PackedIp, Rdid
 
 
 class Told:
@@ -86,6 +88,12 @@ class Told:
         """The host's own, the lowest first."""
         found = (one for one in self.records.values() if isinstance(one, ProviderAddress))
         return sorted(found, key=lambda one: (len(one.address), one.address))
+
+    @property
+    def places(self) -> dict[Rdid | None, PackedIp]:
+        """What to send from into the networks that the host has no port in, by their peerings with others."""
+        needed = (one for one in self.records.values() if isinstance(one, NeededNetwork))
+        return {one.rdid: one.provider_address for one in needed if one.provider_address}
 
     @property
     def settings(self) -> HostSettings:

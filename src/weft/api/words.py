@@ -152,7 +152,6 @@ GATES: dict[Field, str] = {
     (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
     (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
     (workload.IpConfigurationProperties, "public_ip_address"): "no gateway translates it yet",
-    (tenancy.VirtualNetworkPeeringProperties, "remote_virtual_network"): "no host routes between networks yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_forwarded_traffic"): "no host tells forwarded packets yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
     (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",

@@ -19,6 +19,7 @@ from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
 from weft.core.index import servers_of
 from weft.core.policy_host import interfaces_of
+from weft.core.policy_peers import servers_near
 from weft.core.policy_places import VirtualMachine, seats
 from weft.model.errors import Conflict, NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -83,12 +84,12 @@ class Moves:
         return server in self._publisher.managed and self._publisher.session(server) is None
 
     def _concerned(self, name: str) -> set[str]:
-        """Both ends of the move and every server with a port in a network of the machine."""
+        """Both ends of the move and every server with a port in a network of the machine or in a peer of it."""
         machine, state = self._machine(name), self._writer.state
         found = set(servers_of(machine))
         for interface in interfaces_of(state, machine):
             for seat in seats(state, interface):
-                found.update(state.servers_of(seat.network.resource_id))
+                found.update(servers_near(state, seat.network))
         return found
 
     async def _prepare(self, name: str, move: Move, actor: Actor, timeout: float) -> None:

@@ -17,11 +17,11 @@ from weft.control.session import Frame, Send, Session
 from weft.core import policy, policy_host
 from weft.core.changes import Commit, ResourceChange
 from weft.core.policy_host import NO_MAC
+from weft.core.policy_peers import networks_near
 from weft.core.policy_places import VirtualMachine, has_mac, instance_of, mac_of
 from weft.core.state import State
 from weft.model.errors import StoreUnavailable, WeftError
 from weft.model.kinds import SERVERS
-from weft.model.kinds import VIRTUAL_NETWORKS as NETWORKS
 from weft.model.records import NeededNetwork, Record, RecordKey
 from weft.model.values import InstanceId, Mac
 from weft.store.store import Agent, Store
@@ -228,8 +228,8 @@ class Publisher:
                 self._missed[server] = revision
 
     def _networks_of(self, server: str) -> list[policy.Stream]:
-        found = (self._state.get(NETWORKS.name, name) for name in self._state.networks_on(server))
-        return [(policy.NETWORK, one.properties.routing_domain_number) for one in found if one is not None]
+        found = networks_near(self._state, server)
+        return [(policy.NETWORK, one.properties.routing_domain_number) for one in found]
 
     def _publish_host(self, server: str, keys: set[RecordKey]) -> None:
         session = self._sessions.get(server)

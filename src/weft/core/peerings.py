@@ -47,6 +47,13 @@ def state_of(state: State, network: VirtualNetwork, peering: Peering) -> str:
     return DISCONNECTED if gone else INITIATED
 
 
+def routed(state: State, network: VirtualNetwork) -> Iterator[tuple[Peering, Peering, VirtualNetwork]]:
+    """As connected(), of those over which packets go: both sides allow it."""
+    for own, back, remote in connected(state, network):
+        if own.properties.allow_virtual_network_access and back.properties.allow_virtual_network_access:
+            yield own, back, remote
+
+
 def connected(state: State, network: VirtualNetwork) -> Iterator[tuple[Peering, Peering, VirtualNetwork]]:
     """(Own side, other side, other network) of a network's peerings that are Connected."""
     for peering in network.properties.virtual_network_peerings:

@@ -15,12 +15,13 @@ from weft.core.index import servers_of
 from weft.core.policy_access import list_on, lists_on, port_access
 from weft.core.policy_gateways import edge, edges
 from weft.core.policy_network import network_ref
+from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import (
     INTERFACES,
     LOGICAL_NETWORKS,
-    NETWORKS,
     SERVERS,
     Interface,
+    Network,
     Server,
     VirtualMachine,
     has_mac,
@@ -78,9 +79,15 @@ def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubn
 
 
 def needed_networks(state: State, server_id: str) -> Iterator[NeededNetwork]:
-    for network_id in state.networks_on(server_id):
-        network = known(state, NETWORKS, network_id)
-        yield NeededNetwork(Rdid(network.properties.routing_domain_number), network_ref(network))
+    return (needed_network(state, server_id, network) for network in networks_near(state, server_id))
+
+
+def needed_network(state: State, server_id: str, network: Network) -> NeededNetwork:
+    """Of a network that the server needs."""
+    has_port = server_id.lower() in state.servers_of(network.resource_id)
+    place = None if has_port else provider_address(state, server_id, network)
+    rdid = Rdid(network.properties.routing_domain_number)
+    return NeededNetwork(rdid, network_ref(network), place or NOWHERE)
 
 
 def interfaces_of(state: State, machine: VirtualMachine) -> Iterator[Interface]:
@@ -217,9 +224,9 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
             return next((one for one in provider_addresses(state, server) if one.key == key), None)
         case (12, int(rdid)):
             network = network_of(state, rdid)
-            if network is None or server_id.lower() not in state.servers_of(network.resource_id):
+            if network is None or server_id.lower() not in servers_near(state, network):
                 return None
-            return NeededNetwork(Rdid(rdid), network_ref(network))
+            return needed_network(state, server_id, network)
         case (13, bytes(instance_id)):
             found = _owner_of(state, server_id, instance_id.decode())
             return port_binding(state, *found, server_id) if found is not None else None

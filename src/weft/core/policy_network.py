@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from weft.core.peerings import connected
 from weft.core.policy_gateways import default_routes, gateway_record
+from weft.core.policy_peers import peer_networks, servers_near
 from weft.core.policy_places import (
     INTERFACES,
     RUNNING,
@@ -111,13 +112,14 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         records += (options,) if options is not None else ()
         for interface in interfaces_of(state, network, subnet):
             interfaces[interface.resource_id.lower()] = interface
-    for server_id in state.servers_of(network.resource_id):
+    for server_id in servers_near(state, network):
         place = provider_address(state, server_id, network)
         if place is not None:
             records.append(TunnelEndpoint(place))
     gateway = gateway_record(state, network)
     if gateway is not None:
         records += (gateway, *default_routes(gateway))
+    records += peer_networks(state, network)
     records += (route.record for route in user_routes(state, network))
     # of two that were adopted running with one address, the first by name has the record, here and in _lookup
     for name in sorted(interfaces, reverse=True):
@@ -142,6 +144,15 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
             return _endpoint(state, network, PackedIp(address))
         case (5, int(vsid), bytes(address)):
             return _lookup(state, network, Vsid(vsid), PackedIp(address))
+        case _:
+            return _beside(state, network, key)
+
+
+def _beside(state: State, network: Network, key: RecordKey) -> NetworkRecord | None:
+    """What a stream has beside the network's own subnets and machines."""
+    match key:
+        case (6, *_):
+            return next((one for one in peer_networks(state, network) if one.key == key), None)
         case (7, *_):
             found = (subnet_options(network, subnet) for subnet in network.properties.subnets)
             return next((one for one in found if one is not None and one.key == key), None)
@@ -157,7 +168,7 @@ def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoi
     logical = network.properties.logical_network
     if logical is None:
         return None
-    interested = state.servers_of(network.resource_id)
+    interested = servers_near(state, network)
     for server_id in _held_by(state, logical.resource_ref, address, "servers"):
         if server_id in interested and provider_address(state, server_id, network) == address:
             return TunnelEndpoint(address)

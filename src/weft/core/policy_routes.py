@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from weft.core.index import lower
+from weft.core.peerings import routed
 from weft.core.policy_gateways import default_routes, gateway_record
 from weft.core.policy_places import Network, Seat, Subnet, packed_prefix
 from weft.core.state import State
@@ -116,3 +117,13 @@ def subnet_around(network: Network, target: PackedIp) -> Subnet | None:
         if address in ipaddress.ip_network(subnet.properties.address_prefix, strict=False):
             return subnet
     return None
+
+
+def peer_around(state: State, seat: Seat, target: PackedIp) -> tuple[Seat, Subnet | None]:
+    """The subnet of a peered network that an address lies in, and the seat as one of that network; the seat as it is
+    where there is none."""
+    for _, _, remote in routed(state, seat.network):
+        subnet = subnet_around(remote, target)
+        if subnet is not None:
+            return seat._replace(network=remote), subnet
+    return seat, None

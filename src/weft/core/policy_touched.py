@@ -101,6 +101,7 @@ class Touched:
             self._machine_records(machine_id)
         self._found.update(policy_touched_gateways.touched(self._state, self._changes, self._versions))
         self._found.update(policy_touched_routes.touched(self._state, self._changes, self._versions))
+        self._found.update(list(policy_touched_routes.beyond(self._state, self._found, self._versions)))
 
     def _remember_machine(self, change: ResourceChange) -> None:
         versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]

@@ -1,4 +1,4 @@
-"""Which user routes a commit may have changed: a part of core.policy_touched.
+"""Which user routes and peers of networks a commit may have changed: a part of core.policy_touched.
 
 Every network that a change can reach is seen in all the versions that it had in the commit and the one that it has now,
 with its tables in all of theirs.
@@ -9,20 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
-from weft.core.policy_places import NETWORKS, Network
+from weft.core.policy_places import NETWORKS, SERVERS, Network, network_of
 from weft.core.policy_routes import TABLES, RouteTable, routes_of
 from weft.core.state import State
 from weft.model.kinds import VIRTUAL_GATEWAYS
 from weft.model.records import RecordKey
 from weft.model.resources import AnyResource
+from weft.model.values import pack_ip
 
 Stream = tuple[str, int | str]
 Versions = Mapping[tuple[str, str], list[AnyResource]]
 """Every version of a resource in the commit, by kind and id in lower case."""
 
+_Named = tuple[Stream, RecordKey]
+_ENDPOINT, _PEER, _NEEDED = 4, 6, 12
+"""Tags of records."""
+
 
 def touched(state: State, changes: Iterable[ResourceChange], versions: Versions) -> Iterator[tuple[Stream, RecordKey]]:
-    """Keys of user routes."""
+    """Keys of user routes, and of what peerings change."""
+    for change in changes:
+        if change.kind == NETWORKS and _peered(change.before) != _peered(change.after):
+            yield from _joined(state, change.id, versions)
     reached: dict[str, None] = {}
     for change in changes:
         if change.kind == NETWORKS and _routing(change.before) != _routing(change.after):
@@ -38,6 +46,57 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
             stream = ("network", network.properties.routing_domain_number)
             for key in _keys(state, network, versions):
                 yield stream, key
+
+
+def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Versions) -> Iterator[_Named]:
+    """What follows for the peers of a network from a server that has come to need it, or not: the same."""
+    near: dict[int, tuple[int, ...]] = {}
+    for stream, key in found:
+        rdid = key[1] if key[0] == _NEEDED else stream[1] if key[0] == _ENDPOINT else None
+        if not isinstance(rdid, int):
+            continue
+        if rdid not in near:
+            near[rdid] = tuple(_peers_by_number(state, rdid, versions))
+        for other in near[rdid]:
+            yield (stream, (_NEEDED, other)) if key[0] == _NEEDED else (("network", other), key)
+
+
+def _peers_by_number(state: State, rdid: int, versions: Versions) -> Iterator[int]:
+    changed = (one for (kind, _), seen in versions.items() if kind == NETWORKS for one in seen)
+    now = network_of(state, rdid)
+    for network in (*changed, *([now] if now is not None else [])):
+        if network.properties.routing_domain_number == rdid:
+            for peer in _peers(state, network, versions):
+                yield peer.properties.routing_domain_number
+
+
+def _peers(state: State, network: Network, versions: Versions) -> Iterator[Network]:
+    """Every version of the networks that a version of a network has peerings to."""
+    for one in network.properties.virtual_network_peerings:
+        yield from seen(state, NETWORKS, last_id(one.properties.remote_virtual_network), versions)
+
+
+def _joined(state: State, network_id: str, versions: Versions) -> Iterator[_Named]:
+    """A network's peerings have changed, or what its peers are told of it."""
+    for network in seen(state, NETWORKS, network_id, versions):
+        for peer in _peers(state, network, versions):
+            for one, other in ((network, peer), (peer, network)):
+                rdid = other.properties.routing_domain_number
+                yield ("network", one.properties.routing_domain_number), (_PEER, rdid)
+                for server_id in state.servers_of(one.resource_id):
+                    yield ("host", server_id), (_NEEDED, rdid)
+                    server = state.get(SERVERS, server_id)
+                    for text in server.properties.provider_addresses if server is not None else ():
+                        yield ("network", rdid), (_ENDPOINT, pack_ip(text))
+
+
+def _peered(network: Network | None) -> object:
+    """What of a network its peers depend on."""
+    if network is None:
+        return None
+    p = network.properties
+    logical = last_id(p.logical_network)
+    return p.routing_domain_number, network.resource_id, network.instance_id, logical, p.virtual_network_peerings
 
 
 def seen(state: State, kind: str, resource_id: str, versions: Versions) -> list[AnyResource]:

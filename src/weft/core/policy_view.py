@@ -11,7 +11,8 @@ from typing import Any
 
 from weft.core import policy_gateways, policy_host, policy_network
 from weft.core.hyperv.network_virtualization import context_of
-from weft.core.policy_places import NETWORKS, SERVERS, Interface, Network, known
+from weft.core.policy_peers import networks_near
+from weft.core.policy_places import SERVERS, Interface, Network
 from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, ProviderAddress, SegmentPort
@@ -26,7 +27,7 @@ def view(state: State, server_id: str) -> dict[str, Any]:
     if server is None:
         raise NotFound(f"There is no server '{server_id}'.", target=f"/servers/{server_id}")
     addresses = list(policy_host.provider_addresses(state, server))
-    networks = [known(state, NETWORKS, name) for name in sorted(state.networks_on(server.resource_id))]
+    networks = sorted(networks_near(state, server.resource_id), key=lambda one: one.resource_id.lower())
     return {
         "providerAddresses": [_provider_address(one) for one in addresses],
         "providerRoutes": [

@@ -14,6 +14,7 @@ import msgspec
 
 from weft.core import policy_gateways, policy_network, policy_routes
 from weft.core.edge_routes import exit_for, known_as
+from weft.core.peerings import routed
 from weft.core.policy_places import (
     INTERFACES,
     RUNNING,
@@ -168,7 +169,8 @@ class _Walk:
         theirs = port_seats(self._state, wanted)
         if not theirs:
             raise Stopped(f"{wanted.resource_id} has no address in a virtual subnet", _ref(wanted))
-        if theirs[0].network.resource_id != own.network.resource_id:
+        near = (own.network, *(remote for _, _, remote in routed(self._state, own.network)))
+        if theirs[0].network.resource_id not in [one.resource_id for one in near]:
             here, there = own.network.resource_id, theirs[0].network.resource_id
             text = f"no route: {wanted.resource_id} is in virtual network {there}, which {here} cannot reach"
             raise Stopped(text, policy_network.network_ref(own.network))
@@ -188,8 +190,11 @@ class _Walk:
 
     def _forward(self, seat: Seat, target: PackedIp) -> TraceResult:
         subnet = policy_routes.subnet_around(seat.network, target)
+        there = seat
+        if subnet is None:
+            there, subnet = policy_routes.peer_around(self._state, seat, target)
         if subnet is not None and target == policy_network.subnet_record(subnet).gateway:
-            return self._gateway(seat, subnet, target)
+            return self._gateway(there, subnet, target)
         route = policy_routes.decided_by(self._state, seat, subnet, target)
         if route is not None:
             return self._by_table(seat, route, target)
@@ -198,14 +203,15 @@ class _Walk:
         record = policy_network.subnet_record(subnet)
         if record.vsid != seat.vsid:
             own = policy_network.customer_route(subnet)
-            text = f"routed from VSID {seat.vsid} to {record.vsid}, TTL lowered by one"
+            into = f", into peered network {there.network.resource_id}" if there is not seat else ""
+            text = f"routed from VSID {seat.vsid} to {record.vsid}{into}, TTL lowered by one"
             self._step("routing", text, f"CustomerRoute {ip_text(own.prefix)}/{own.prefix_length}")
-        holder = self._holder(seat, subnet, target)
-        lookup = self._lookup(seat, holder, target)
+        holder = self._holder(there, subnet, target)
+        lookup = self._lookup(there, holder, target)
         if record.vsid == seat.vsid:
             text = f"{ip_text(target)} is answered for with {mac_dashes(lookup.mac)}, the guest's request goes nowhere"
             self._step("responder", text, _name_of(lookup))
-        return self._deliver(seat, holder, lookup)
+        return self._deliver(there, holder, lookup)
 
     def _by_table(self, seat: Seat, route: policy_routes.TableRoute, target: PackedIp) -> TraceResult:
         """A route of the sender's table decides."""

@@ -1,7 +1,7 @@
 """What a host is told, as Hyper-V Network Virtualization names it. Two kinds of stream carry these records:
 
 * one stream per virtual network (routing domain), the same bytes for every host that needs it:
-  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, SubnetOptions, GatewayRecord,
+  NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, PeerNetwork, SubnetOptions, GatewayRecord,
   UserRoute;
 * one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess,
   PortService, SegmentPort, EdgeNetwork.
@@ -89,6 +89,19 @@ class LookupRecord(msgspec.Struct, frozen=True, array_like=True, tag=5):
         return (5, self.vsid, self.customer_address)
 
 
+class PeerNetwork(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    """A network that this one is routed to (MS-NCNBI 3.1.5.18.3): who needs this one's stream needs that one's too."""
+
+    rdid: Rdid
+    resource_ref: str
+    takes_forwarded: bool = False
+    """Whether it takes packets that machines here send on for others."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (6, self.rdid)
+
+
 LEASE_SECONDS = 1800
 """How long guests may keep what DHCP tells them, where no SubnetOptions say otherwise."""
 
@@ -150,6 +163,7 @@ NetworkRecord = (
     | CustomerRoute
     | TunnelEndpoint
     | LookupRecord
+    | PeerNetwork
     | SubnetOptions
     | GatewayRecord
     | UserRoute
@@ -172,10 +186,13 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class NeededNetwork(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """The host has, or is about to have, a port in this routing domain: its stream follows."""
+    """The host has, or is about to have, a port in this routing domain or in one that is routed to it: its stream
+    follows."""
 
     rdid: Rdid
     resource_ref: str
+    provider_address: PackedIp = PackedIp(b"")
+    """What the host sends from into a network that it has no port in; empty for the others, whose ports say it."""
 
     @property
     def key(self) -> RecordKey:

@@ -37,6 +37,7 @@ step = st.one_of(
     st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
+    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans()),
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
@@ -54,7 +55,6 @@ step = st.one_of(
     st.tuples(st.just("filter_subnet"), pick(tuple(NETWORKS)), pick(("web", "Six", "db")), pick((*LISTS, ""))),
     st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
     st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
-    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.booleans()),
     st.tuples(st.just("gateway"), pick(("g1", "g2")), pick(("h1", "h2", ""))),
     st.tuples(st.just("way_out"), pick(tuple(NETWORKS)), pick(WAYS_OUT), st.booleans()),
     st.tuples(st.just("outside"), pick(("203.0.113.0/24", "198.51.100.0/24"))),
@@ -99,6 +99,12 @@ class Driver:
 
     def server(self, host, count):
         self.world.server(host, *ADDRESSES[host][:count])
+
+    def peer(self, name, side, forwarded):
+        """None, one, or one that nobody may use."""
+        if self.world.state.get("virtualNetworks", name) is not None:
+            others = [one for one in NETWORKS if one != name] if side else []
+            self.world.peer(name, *others, allow_virtual_network_access=side == 1, allow_forwarded_traffic=forwarded)
 
     def table(self, name, routes):
         self.world.table(name, **{one: ROUTES[one] for one in sorted(routes)})
@@ -163,11 +169,6 @@ class Driver:
     def space(self, network, prefix):
         if self.world.state.get("virtualNetworks", network) is not None:
             self.world.space(network, prefix, "fd00:1::/48")
-
-    def peer(self, network, wanted):
-        other = next(one for one in NETWORKS if one != network)
-        if self.world.state.get("virtualNetworks", network) is not None:
-            self.world.peer(network, *([other] if wanted else []))
 
     def options(self, name, servers, seconds):
         """What DHCP tells all guests of a network; the cool-down of its subnets goes along."""
@@ -308,6 +309,30 @@ def test_increments_add_up_to_the_whole(history):
     check(history)
 
 
+def test_a_history_of_peers():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 0, 1)),
+            (True, ("interface", "n1", "Red", 0, 2)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("machine", "M2", "H2", {"n1"})),
+            (True, ("peer", "blue", 1, False)),
+            (True, ("peer", "Red", 1, True)),
+            (True, ("power", "m1", "Running")),
+            (True, ("server", "H2", 2)),
+            (False, ("machine", "m1", "h3", {"n0"})),
+            (True, ("peer", "blue", 2, False)),
+            (True, ("peer", "blue", 1, True)),
+            (False, ("delete", "M2")),
+            (True, ("raze", "Red")),
+            (True, ("network", "Red", 1, "")),
+            (True, ("peer", "Red", 1, True)),
+            (False, ("delete", "m1")),
+            (True, ("peer", "Red", 0, True)),
+        ]
+    )
+
+
 def test_a_history_of_routes():
     check(
         [
@@ -344,8 +369,8 @@ def test_a_history_with_everything_in_it():
             (False, ("filter_subnet", "blue", "six", "")),
             (True, ("unlist", "front")),
             (True, ("space", "Red", "10.0.0.0/8")),
-            (True, ("peer", "Red", True)),
-            (True, ("peer", "blue", True)),
+            (True, ("peer", "Red", 1, True)),
+            (True, ("peer", "blue", 1, True)),
             (True, ("raze", "blue")),
         ]
     )
