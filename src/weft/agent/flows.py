@@ -21,6 +21,7 @@ from weft.agent import (
 from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
 from weft.agent.domain import Domain, Part
+from weft.agent.doors import door_of, is_elsewhere, passed_on, stands_back
 from weft.agent.fields import IN_PORT
 from weft.agent.filters import Filters
 from weft.agent.flow import Flow, FlowKey, exact
@@ -57,6 +58,7 @@ class FlowTable:
         self._tunnel_ports: frozenset[int] = frozenset()
         self._locals: dict[str, Local] = {}
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
+        self._left: frozenset[Vsid] = frozenset()
         self._dead: Dead = frozenset()
         self._pointers: dict[Rdid, frozenset[RecordKey]] = {}
         """Keys of the lookup records that follow from a domain's GatewayRecord."""
@@ -140,12 +142,13 @@ class FlowTable:
                 self._dirty_locals(one for one in (before, after) if one is not None)
         self._dirty |= self.filters.used_by(local.values())
         self._locals = dict(local)
+        self._left = frozenset(one.binding.vsid for one in local.values() if one.binding.forward_to)
         self._local_macs = {}
         for instance in sorted(local):
             one = local[instance]
             place = (one.binding.vsid, one.binding.mac)
             known = self._local_macs.get(place)
-            if known is None or _stands_back(one) < _stands_back(known):
+            if known is None or stands_back(one) < stands_back(known):
                 self._local_macs[place] = one
 
     def set_dead(self, dead: Dead) -> None:
@@ -217,8 +220,9 @@ class FlowTable:
         self._dirty |= parts
         if self._local_macs:
             for part in parts:
-                # where a local machine is decides whether broadcasts go to its port or its host
-                if part[0] == "mac" and part[1:] in self._local_macs:
+                # where a local machine is decides whether broadcasts go to its port or its host, where others are
+                # whether those of one that has left are passed on
+                if part[0] == "mac" and (part[1:] in self._local_macs or part[1] in self._left):
                     self._dirty.add(("group", part[1]))
 
     def _note_subnets(self, rdid: Rdid, vsid: Vsid) -> None:
@@ -341,8 +345,8 @@ class FlowTable:
             way = self._way(domain, local)
             flows += [flows_l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
         if local is not None and self._gone(domain, local):
-            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, _door(local))
-        elif local is not None and (door := _door(local)) is not None and not _is_elsewhere(local):
+            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, door_of(local))
+        elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
             flows.append(flows_decap.of_local_mac(vsid, mac, door))
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
             flows.append(flows_responder.of_link_local(vsid, mac))
@@ -363,7 +367,7 @@ class FlowTable:
         """Where this host sends frames for a MAC: a port, a provider address, or nowhere."""
         if local is not None and local.segment is not None:
             # elsewhere is wherever the physical network finds it
-            return _door(local) if local.role is Role.HERE else None
+            return door_of(local) if local.role is Role.HERE else None
         record = self._record_of_mac(domain, vsid, mac)
         told = record.provider_address if record else None
         if local is None:
@@ -373,8 +377,8 @@ class FlowTable:
         if self._gone(domain, local):
             return told if told and told != own else local.binding.forward_to
         if local.number is None or (local.role in (Role.COMING, Role.IDLE) and told is not None):
-            return _door(local) if told == own else told
-        return _door(local)
+            return door_of(local) if told == own else told
+        return door_of(local)
 
     def _group(self, vsid: Vsid) -> tuple[Flow, ...]:
         domain = self._domain(vsid)
@@ -394,20 +398,6 @@ class FlowTable:
             vlans = {local.segment.vlan for _, local in here if local.segment is not None}
             copies += tuple(action for vlan in vlans for action in flows_segment.out_by(self.patch, vlan))
         flows = [flows_l2.of_group(vsid, ports, copies)] if ports or copies else []
-        if ports:
-            flows.append(flows_decap.of_group(vsid, ports))
+        gone = [local for _, local in here if self._gone(domain, local)]
+        flows += flows_decap.of_group(vsid, ports, passed_on(domain, vsid, gone, bool(doors)))
         return tuple(flows)
-
-
-def _is_elsewhere(local: Local) -> bool:
-    """On the physical network what is not here is found by its switches, and nobody passes it on."""
-    return local.segment is not None and local.role in (Role.GONE, Role.IDLE)
-
-
-def _stands_back(local: Local) -> tuple[bool, bool]:
-    """Of interfaces here with one MAC address, the least of these has it: one that runs, then one with a port."""
-    return local.role is Role.IDLE, local.port is None
-
-
-def _door(local: Local) -> Door | None:
-    return None if local.number is None else Door(local.number, local.filtered)

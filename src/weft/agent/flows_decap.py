@@ -7,6 +7,8 @@ priority 100  a MAC of this host; a machine that moved away: onward to its new h
 priority   0  no such port
 """
 
+from collections.abc import Iterable
+
 from weft.agent.actions import Actions, Goto, InPort
 from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, dropped, exact
@@ -39,9 +41,22 @@ def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
     return Flow(Table.DECAP, 100, to_mac(vsid, mac), into(door), cookie(Category.LOOKUP, vsid))
 
 
-def of_group(vsid: int, local: Actions) -> Flow:
-    """A broadcast from another host: to the local ports only, never into a tunnel again."""
-    return Flow(Table.DECAP, 100, to_group(vsid), local, cookie(Category.NETWORK, vsid))
+def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = ()) -> tuple[Flow, ...]:
+    """A broadcast from another host: to the local ports, and to the hosts that machines have moved to, but for the one
+    that it comes from; a copy goes no further than one host beyond this one, since there the machine is."""
+    hosts = sorted(passed_on)
+    mark = cookie(Category.NETWORK, vsid)
+    flows = [
+        Flow(Table.DECAP, 110, (from_host(one), *to_group(vsid)), _copies(local, hosts, one), mark) for one in hosts
+    ]
+    if local or hosts:
+        flows.append(Flow(Table.DECAP, 100, to_group(vsid), _copies(local, hosts), mark))
+    return tuple(flows)
+
+
+def _copies(local: Actions, hosts: Iterable[bytes], but: bytes = b"") -> Actions:
+    onward = (action for host in hosts if host != but for action in (toward(host), InPort()))
+    return (*local, *onward) or dropped(DropReason.LOOP)
 
 
 def of_stray(vsid: int, mac: int, forward_to: bytes, door: Door | None) -> tuple[Flow, ...]:
