@@ -68,14 +68,12 @@ def test_the_demo_passes_and_leaves_nothing_of_itself_nor_of_one_that_was_killed
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait(timeout=30)
     assert not nothing_is_left(own("demo"), folder)
-    began = time.monotonic()
     running = begin(folder, "--name", own("demo"))
     said = ended(running, folder)
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "reboots for 3 logoffs          0             3             0" in said
     assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
-    assert time.monotonic() - began < 90
     assert nothing_is_left(own("demo"), folder)
 
 
