@@ -370,6 +370,8 @@ class Machines:
             return machine
         if machine.properties.power_state == "Running":
             self._power.check_hands_over(name, (server_of(machine), server.lower()), force)
+        else:
+            self._power.check_made_anew(machine, (server_of(machine), server.lower()))
         self._moving.add(name.lower())
         await self._writer.submit(BeginMove(name, server, force), actor)
         move = self._power.machine(name).properties.move

@@ -103,12 +103,26 @@ class Power:
         self.check_reachable(destination)
         if from_host is not None and to_host is not None and from_host.hypervisor and not to_host.hypervisor:
             raise NotReady(f"The agent of '{destination}' drives no hypervisor: it cannot take a running machine.")
-        kinds = {one.hypervisor for one in (from_host, to_host) if one is not None and one.hypervisor}
-        if len(kinds) > 1 and from_host is not None and to_host is not None:
+        self._check_kinds(ends, "a running machine moves between hosts of one kind only")
+
+    def check_made_anew(self, machine: VirtualMachine, ends: tuple[str, str]) -> None:
+        """Can the second of these servers have the machine that is off at the first, whose hypervisor may keep it? It
+        goes from there and is defined here, of the same disks. Raises NotReady."""
+        p = machine.properties
+        is_kept = p.hardware is not None or bool(p.made_as) or p.hypervisor is not None
+        if is_kept and defines(self._publisher.managed.get(ends[0])):
+            why = f"'{machine.resource_id}' would go from the one and not be made on the other. Choose one of its kind"
+            self._check_kinds(ends, why)
+
+    def _check_kinds(self, ends: tuple[str, str], why: str) -> None:
+        """Do the agents of both servers, as far as they are known, drive hypervisors of one kind? Raises NotReady."""
+        agents = [self._publisher.managed.get(server) for server in ends]
+        kinds = [agent.hypervisor for agent in agents if agent is not None]
+        if len(kinds) == len(ends) and kinds[0] and kinds[0] != kinds[1]:
             raise NotReady(
-                f"The agent of '{source}' drives {from_host.hypervisor} and that of '{destination}' "
-                f"{to_host.hypervisor}: a running machine moves between hosts of one kind only.",
-                target=f"/servers/{destination}",
+                f"The agent of '{ends[0]}' drives {kinds[0]} and that of '{ends[1]}' {kinds[1] or 'no hypervisor'}: "
+                f"{why}.",
+                target=f"/servers/{ends[1]}",
             )
 
     def machine(self, name: str) -> VirtualMachine:
