@@ -46,6 +46,8 @@ class Desk:
     """Starts empty; `cluster` puts a fabric and two tenants on it."""
 
     def __init__(self, folder: Path) -> None:
+        self.kind = "fake"
+        """What agents that are started say that they drive."""
         self._folder = folder
         self.socket = folder / "weft.sock"
         self.center = Datacenter()
@@ -276,7 +278,7 @@ class Desk:
 
     def _new_agent(self, host: str, memory: Memory) -> Agent:
         plane = OvsPlane(self.center.switches[host])
-        return Agent(Identity(host, new_id(), "fake"), plane, self.center.hypervisors[host], memory)
+        return Agent(Identity(host, new_id(), self.kind), plane, self.center.hypervisors[host], memory)
 
     async def start_agent(self, host: str) -> None:
         agent = self._new_agent(host, Memory(self._folder / host))

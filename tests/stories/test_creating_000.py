@@ -3,13 +3,10 @@
 import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from tests.stories.desk import Desk
-from weft.agent.agent import Agent
 from weft.agent.hypervisors import Define, Start
-from weft.agent.memory import Memory
 from weft.model.values import parse_mac
 
 VMS = "/weft/v1/virtualMachines"
@@ -153,27 +150,23 @@ async def test_it_keeps_what_it_has_wherever_it_runs(desk: Desk) -> None:
     assert shelf.made.get("web1", set()) == set()
 
 
-async def test_a_running_machine_moves_between_hypervisors_of_one_kind(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_running_machine_moves_between_hypervisors_of_one_kind(desk: Desk) -> None:
     """Another could not take it: refused at once, and it runs where it did."""
     await desk.cluster(hosts=2)
     await desk.post(VMS, body())
-    await of_another_kind(desk, "host2", monkeypatch)
+    await of_another_kind(desk, "host2")
     error = await desk.refused("POST", f"{VMS}/web1/migrate", {"server": "host2"}, 409)
     assert "'host1' drives fake and that of 'host2' lab" in error["message"]
     assert desk.center.guests["web1"].host == "host1"
 
 
 @pytest.mark.parametrize(("kind", "said"), [("lab", "lab"), ("libvirt", "libvirt"), ("", "no hypervisor")])
-async def test_a_machine_that_is_off_moves_between_hypervisors_of_one_kind(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
-) -> None:
+async def test_a_machine_that_is_off_moves_between_hypervisors_of_one_kind(desk: Desk, kind: str, said: str) -> None:
     """Its host would remove it and its disks be passed over on the other; one that no host has may go anywhere."""
     await desk.cluster(hosts=2)
     await desk.post(VMS, body(start=False))
     await desk.machine("record1", "host1", start=False)
-    await of_another_kind(desk, "host2", monkeypatch, kind)
+    await of_another_kind(desk, "host2", kind)
     error = await desk.refused("POST", f"{VMS}/web1/migrate", {"server": "host2"}, 409)
     assert f"'host1' drives fake and that of 'host2' {said}: 'web1' would go" in error["message"]
     there = (await desk.get(f"{VMS}/web1"))["properties"]["server"]
@@ -181,17 +174,10 @@ async def test_a_machine_that_is_off_moves_between_hypervisors_of_one_kind(
     await desk.act("record1", "migrate", {"server": "host2"})
 
 
-async def of_another_kind(desk: Desk, host: str, monkeypatch: pytest.MonkeyPatch, kind: str = "lab") -> None:
+async def of_another_kind(desk: Desk, host: str, kind: str = "lab") -> None:
     """The host's agent comes back with another hypervisor."""
     await desk.kill_agent(host)
-    new_agent = desk._new_agent
-
-    def another(host: str, memory: Memory) -> Agent:
-        agent = new_agent(host, memory)
-        agent.identity = msgspec.structs.replace(agent.identity, hypervisor=kind)
-        return agent
-
-    monkeypatch.setattr(desk, "_new_agent", another)
+    desk.kind = kind
     await desk.start_agent(host)
 
 

@@ -30,6 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def hosts(desk: Desk, *ipv4: str) -> HyperVDatacenter:
     """So many Hyper-V hosts, hv1 first, each with an agent."""
     center = HyperVDatacenter()
+    desk.kind = "hyperv"
     for number, address in enumerate(ipv4, 1):
         name = f"hv{number}"
         host = center.add_host(name, address)

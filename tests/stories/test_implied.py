@@ -7,7 +7,9 @@ from tests.stories.desk import Desk
 
 async def test_a_host_whose_hypervisor_draws_no_addresses_says_so(desk: Desk) -> None:
     await desk.cluster(hosts=1)
-    hypervisor = (await desk.get("/weft/v1/servers/host1/state"))["hypervisor"]
+    state = await desk.get("/weft/v1/servers/host1/state")
+    hypervisor = state["hypervisor"]
+    assert state["dynamicRange"]["proposal"] is None, "what it cannot draw from is not proposed"
     for page in ("usage", "addresses"):
         error = await desk.refused("GET", f"/weft/v1/servers/host1/{page}", status=404)
         assert error["code"] == "NoDynamicRange"

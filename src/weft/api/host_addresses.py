@@ -58,10 +58,9 @@ class HostAddresses:
         ref = f"/servers/{found.resource_id}"
         own = range_of(found)
         if own is None:
-            agent = self._controller.publisher.managed.get(found.resource_id.lower())
-            if agent is not None and agent.hypervisor not in ("", "hyperv"):
+            if kind := _draws_none(self._controller, found.resource_id):
                 raise NotFound(
-                    f"{ref} has no range: it runs {agent.hypervisor}, which has no range of dynamic addresses, and no "
+                    f"{ref} has no range: it runs {kind}, which has no range of dynamic addresses, and no "
                     "address plan gave it one.",
                     code="NoDynamicRange",
                     target=ref,
@@ -75,8 +74,15 @@ class HostAddresses:
         return ref, own, pool_of(self._controller.state, ref, own, self._seen(server))
 
 
+def _draws_none(controller: Controller, server: str) -> str:
+    """The kind of its hypervisor, where that has no range of dynamic addresses; empty where there may be one."""
+    agent = controller.publisher.managed.get(server.lower())
+    return "" if agent is None or agent.hypervisor == "hyperv" else agent.hypervisor
+
+
 def dynamic_range(controller: Controller, ref: str) -> dict[str, Any]:
-    """Of .../state: what its hypervisor draws from by its own word, what it shall draw from, and what it could."""
+    """Of .../state: what its hypervisor draws from by its own word, what it shall draw from, and what it could, if it
+    draws any."""
     name = ref.rpartition("/")[2]
     state = controller.state
     server = state.get(SERVERS.name, name)
@@ -85,7 +91,7 @@ def dynamic_range(controller: Controller, ref: str) -> dict[str, Any]:
     return {
         "drawn": range_text(hypervisor.dynamic_range if hypervisor is not None else None),
         "wanted": range_text(bounds(wanted) if wanted is not None else None),
-        "proposal": range_text(proposal(state, ref)),
+        "proposal": range_text(None if _draws_none(controller, name) else proposal(state, ref)),
     }
 
 

@@ -14,6 +14,7 @@ import typer
 from weft.cli import audit_table, show
 from weft.cli.audit_page import page
 from weft.cli.desk import DONE, Misuse, run_here
+from weft.cli.faults import BadFile
 from weft.cli.inventory import read_inventory
 from weft.core.audit.findings import SEVERITIES, Report
 from weft.core.audit.report import report_on
@@ -94,6 +95,8 @@ def _report(files: list[str]) -> Report:
     gc.disable()
     try:
         return report_on(read_inventory(files).survey)
+    except BadFile as error:
+        raise BadFile(error.faults, "nothing was audited") from None
     finally:
         if collecting:
             gc.enable()

@@ -138,7 +138,7 @@ def message_of(error: WeftError) -> str:
     """`weft: CODE: message`, faults of a file one per line before it, a hint after it where one helps."""
     if isinstance(error, BadFile):
         count = len(error.faults)
-        return f"{error.message}\nweft: {error.code}: {count} fault{'s' * (count > 1)}; nothing was applied"
+        return f"{error.message}\nweft: {error.code}: {count} fault{'s' * (count > 1)}; {error.so}"
     hint = ""
     if isinstance(error, WaitTimedOut):
         hint = "\nhint: the change is kept; look at the host with: weft host state HOST"

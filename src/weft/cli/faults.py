@@ -20,12 +20,13 @@ class Fault(msgspec.Struct, frozen=True, order=True):
 
 
 class BadFile(Invalid):
-    """A file with faults; nothing of it was applied."""
+    """A file with faults; `so` says what did not come of it."""
 
     code = "BadFile"
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[Fault], so: str = "nothing was applied") -> None:
         self.faults = tuple(sorted(set(faults)))
+        self.so = so
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 

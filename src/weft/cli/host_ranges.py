@@ -119,8 +119,9 @@ def _show(known: _Known, output: Format) -> None:
 
 
 def _command(known: _Known, wanted: Any) -> str | None:
-    """The cmdlet that gives a Hyper-V host the range."""
-    return set_vm_host(known.name, *_bounds(wanted)) if wanted and wanted.get("first") else None
+    """The cmdlet that gives a Hyper-V host the range; None where there is none to give."""
+    may_draw = wanted and wanted.get("first") and not _without_range(known)
+    return set_vm_host(known.name, *_bounds(wanted)) if may_draw else None
 
 
 def _bounds(found: Any) -> Bounds:

@@ -70,6 +70,7 @@ def test_the_schema_is_printed_and_no_file_is_needed() -> None:
 def test_faults_are_told_by_line_and_nothing_else(put: Any) -> None:
     found = weft(put('{"machines": [\n{"nam": 1}]}'))
     assert "inventory.json:2: there is no field `nam`" in found.stderr
+    assert "weft: BadFile: 1 fault; nothing was audited" in found.stderr
     assert found.stdout == ""
 
 

@@ -18,6 +18,15 @@ from weft.wire.messages import PROTOCOL, Facts, Hello, ToAgent
 HOSTS = "\n---\n".join(
     f"kind: servers\nresourceId: {name}\nproperties: {{}}" for name in ("hv1", "hv2", "hv3", "other")
 )
+PLANNED = """\
+kind: addressPlans
+resourceId: plan
+properties: {prefix: 00-15-5D, clusterDigits: 2, hostDigits: 1, interfaceDigits: 3}
+---
+kind: servers
+resourceId: hv1
+properties: {addressPlan: {resourceRef: /weft/addressPlans/plan}, clusterNumber: 0}
+"""
 DRAWN, BLANK, STATIC = AdapterState(0x00155D010007, dynamic=True), AdapterState(0, dynamic=True), AdapterState(2)
 
 
@@ -126,7 +135,7 @@ def test_an_agent_is_told_what_its_host_shall_draw_from(weft: Weft, agents: dict
 
 
 def test_a_hypervisor_without_such_a_range_is_refused(weft: Weft, controller: str) -> None:
-    assert weft("apply", "-f", "-", stdin=HOSTS).exit_code == 0
+    assert weft("apply", "-f", "-", stdin=PLANNED).exit_code == 0
     with unix_connect(controller.removeprefix("unix:"), "ws://localhost/weft/v1/feed") as socket:
         Agent(socket, "hv1", (), "libvirt")
         end = time.monotonic() + 5
@@ -134,6 +143,9 @@ def test_a_hypervisor_without_such_a_range_is_refused(weft: Weft, controller: st
             time.sleep(0.02)
         refused = weft("host", "range", "hv1", "--apply")
         assert (refused.exit_code, "runs libvirt, which has no range" in refused.stderr) == (2, True)
+        shown = json.loads(weft("host", "range", "hv1", "-o", "json").stdout)
+        assert shown["macRange"]["first"] == "00-15-5D-00-00-00", "what its plan gave it stays to be granted from"
+        assert (shown["proposal"], shown["command"]) == (None, None)
 
 
 def test_the_agents_of_all_hosts_are_asked_to_blank_what_can_be(weft: Weft, agents: dict[str, Agent]) -> None:
