@@ -226,15 +226,26 @@ async def _hyperv(options: "AgentOptions", endpoint: "Endpoint", credentials: Pa
     await run(options, new_id(), endpoint, read_credentials(os.environ, credentials), adapter)
 
 
-Hooks = Annotated[Path, typer.Option("--hooks", metavar="DIR", help="libvirt's folder of hooks.")]
-State = Annotated[Path, typer.Option("--state", metavar="DIR", help="The agent's own, where it is to be asked.")]
+LIBVIRT_HOOKS = Path("/etc/libvirt/hooks")
+Hooks = Annotated[
+    Path | None,
+    typer.Option(
+        "--hooks",
+        metavar="DIR",
+        envvar="WEFT_LIBVIRT_HOOKS",
+        show_default=f"{LIBVIRT_HOOKS}",
+        help="libvirt's folder of hooks.",
+    ),
+]
+State = Annotated[
+    Path,
+    typer.Option("--state", metavar="DIR", envvar="WEFT_AGENT_STATE", help="The agent's own, where it is to be asked."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 
 @agents.command()
-def install(
-    hooks: Hooks = Path("/etc/libvirt/hooks"), state: State = Path("/var/lib/weft/agent"), dry_run: DryRun = False
-) -> None:
+def install(hooks: Hooks = None, state: State = Path("/var/lib/weft/agent"), dry_run: DryRun = False) -> None:
     """Let libvirt ask the agent of this host before a machine starts.
 
     \b
@@ -242,11 +253,11 @@ def install(
     """
     from weft.agent.install import install as put
 
-    _say(lambda: put(hooks, state, sys.executable, dry_run))
+    _say(lambda: put(_hooks(hooks), state, sys.executable, dry_run))
 
 
 @agents.command()
-def uninstall(hooks: Hooks = Path("/etc/libvirt/hooks"), dry_run: DryRun = False) -> None:
+def uninstall(hooks: Hooks = None, dry_run: DryRun = False) -> None:
     """Take libvirt's hook away again.
 
     \b
@@ -254,7 +265,19 @@ def uninstall(hooks: Hooks = Path("/etc/libvirt/hooks"), dry_run: DryRun = False
     """
     from weft.agent.install import uninstall as take_away
 
-    _say(lambda: take_away(hooks, dry_run))
+    _say(lambda: take_away(_hooks(hooks), dry_run))
+
+
+def _hooks(given: Path | None) -> Path:
+    """libvirt's folder of hooks; a lab's host has one of its own, or none. Raises Invalid."""
+    host = os.environ.get("WEFT_LAB_HOST")
+    if given is None and host:
+        raise Invalid(
+            f"{host} is a host of a lab and has no libvirt of its own, and {LIBVIRT_HOOKS} is this machine's: run it "
+            "outside of the lab, or name that folder with --hooks.",
+            target="hooks",
+        )
+    return given or LIBVIRT_HOOKS
 
 
 def _say(work: Callable[[], list[str]]) -> None:

@@ -42,6 +42,19 @@ def switch_environment(rundir: Path) -> dict[str, str]:
     return {"OVS_RUNDIR": where, "OVS_DBDIR": where, "OVS_LOGDIR": where, "PATH": PATH}
 
 
+def words_environment(folder: LabFolder, host: HostState) -> dict[str, str]:
+    """The same, and what virsh and `weft agent install` need to find this host's libvirt, and no other."""
+    environment = {**switch_environment(folder.rundir(host)), "WEFT_LAB_HOST": host.name}
+    if host.hypervisor == "libvirt":
+        daemon = libvirt_daemon(folder, host)
+        environment |= {
+            "LIBVIRT_DEFAULT_URI": daemon.uri,
+            "WEFT_LIBVIRT_HOOKS": str(daemon.hooks),
+            "WEFT_AGENT_STATE": str(folder.agent_folder(host)),
+        }
+    return environment
+
+
 def ensure_host(folder: LabFolder, state: LabState, name: str) -> bool:
     """Namespace, cable and running switch. True if anything had to be made."""
     host = state.hosts[name]

@@ -80,6 +80,11 @@ class Daemon(msgspec.Struct, frozen=True):
         return self.folder / "run" / "libvirt-sock"
 
     @property
+    def hooks(self) -> Path:
+        """Where it looks for hooks, by the path that other programs see."""
+        return self.folder / "etc" / "hooks"
+
+    @property
     def uri(self) -> str:
         """For programs of this machine, whatever namespaces they run in."""
         return f"qemu+unix:///system?socket={self.socket}"

@@ -123,9 +123,7 @@ def host(context: typer.Context, name: Annotated[str, typer.Argument(metavar="HO
         check_machine()
         lab = _lab(context)
         found = lab.host(name)
-    environment = hosts.switch_environment(lab.rundir(found))
-    if found.hypervisor == "libvirt":
-        environment["LIBVIRT_DEFAULT_URI"] = hosts.libvirt_daemon(lab, found).uri
+    environment = hosts.words_environment(lab, found)
     _become(within(hosts.host_namespace(lab, found), _words(command)), environment)
 
 
