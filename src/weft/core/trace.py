@@ -232,7 +232,10 @@ class _Walk:
         way = f"to appliance {ip_text(hop)}" if record.next_hop else "inside the virtual network"
         self._step("routing", f"{table} sends {prefix} {way}, VSID {record.hop_vsid}, TTL lowered by one", named)
         holder = self._holder(seat, subnet, hop)
-        found = self._deliver(seat, holder, self._lookup(seat, holder, hop))
+        lookup = self._lookup(seat, holder, hop)
+        if holder.resource_id == self._source.resource_id:
+            raise _Stopped(f"{ip_text(hop)} is the sender itself, to whom no switch sends it back", table)
+        found = self._deliver(seat, holder, lookup)
         if not record.next_hop:
             return found
         reason = f"{found.reason}, the appliance of {table}; what it does with it is its own"

@@ -10,6 +10,8 @@ from weft.model.values import pack_ip
 
 NOT_SENT = frozenset(("not sent",))
 """Nothing is counted: the guest cannot send it, or does not run."""
+UNCOUNTED = frozenset(("nothing",))
+"""OpenFlow sends nothing out of the port that it came in by, and no flow says so."""
 ON_LINK = frozenset(("arp_unknown", "nd_unknown"))
 """It asks for the MAC of its neighbour, or of its gateway, and nobody answers."""
 
@@ -19,11 +21,17 @@ WHY = [
     (r"^\S+ (belongs to no machine|has no address|has no MAC)", NOT_SENT),
     (r"^machine \S+ (is (Off|Saved)|has no server)$", NOT_SENT),
     (r"^no lookup record", ON_LINK | {"no_record"}),
-    (r"^no gateway: \S+ is outside", frozenset(("no_route",))),
+    (r"^no gateway: \S+ is outside", frozenset(("no_route", "no_gateway"))),
+    (r"^\S+ is the sender itself", UNCOUNTED),
     (r"^server \S+ has no provider address", frozenset(("unknown_mac",))),
+    (r"^blocked route: ", frozenset(("blocked_route",))),
+    (r"^no route: \S+ of \S+ lies in no subnet", frozenset(("no_route", "no_record"))),
     (r"answers ping only", frozenset(("for_router",))),
 ]
 """What trace says, and the names under which switches count what became of the packet."""
+
+
+_PORT = re.compile(r"delivered to port (\S+) on ")
 
 
 class Carried(NamedTuple):
@@ -56,7 +64,9 @@ class Wires:
         names = {
             name for (name, *_), was, now in zip(self._counters, before, self._dropped(), strict=True) if now > was
         }
-        return Carried(reached, frozenset(names) if sent else NOT_SENT, returned)
+        if not names and not reached and not returned:
+            names = UNCOUNTED if sent else NOT_SENT
+        return Carried(reached, frozenset(names), returned)
 
     def _send(self, question):
         machine = self._state.machine_of(question.source)
@@ -95,7 +105,7 @@ def disagreement(state, carried, question):
     elif told.reason.startswith("answered by"):
         agreed = carried.returned and not carried.reached
     else:
-        name = told.decided_by.rpartition("/")[2]
+        name = _PORT.match(told.reason)[1]
         wanted = (state.machine_of(name).resource_id, state.get("networkInterfaces", name).instance_id)
         agreed = carried.reached == (wanted,) and not carried.returned
     return "" if agreed else f"{question}: trace says {told.reason!r}, the switches {carried}"

@@ -76,7 +76,7 @@ class Sketch:
         self.running: list[Card] = []
 
     def __repr__(self):
-        return "\n".join(f"world.{name}({', '.join(map(repr, words))})" for name, *words in self.calls)
+        return "\n".join(f"{name}({', '.join(map(repr, words))})" for name, *words in self.calls)
 
     def call(self, name, *words):
         self.calls.append((name, *words))
@@ -84,7 +84,11 @@ class Sketch:
     def build(self):
         world = World()
         for name, *words in self.calls:
-            getattr(world, name)(*words)
+            if name == "table":
+                table, routes = words
+                world.table(table, **{f"r{number}": route for number, route in enumerate(routes)})
+            else:
+                getattr(world, name)(*words)
         return world
 
     def targets(self, card):
@@ -129,7 +133,28 @@ def draw_networks(draw, sketch):
         places = [Place(network, number, one) for number, one in enumerate(families, 1)]
         subnets = {p.name(f): (p.prefix(f), p.vsid) for p in places for f in p.families}
         sketch.places += places
-        sketch.call("network", network, rdid, subnets)
+        routed = draw(st.lists(st.sampled_from(places), max_size=2, unique=True)) if draw(st.booleans()) else []
+        tables = {place.name(f): f"{place.network}-{place.number}" for place in routed for f in place.families}
+        for table in dict.fromkeys(tables.values()):
+            sketch.call("table", table, draw(routes(places)))
+        sketch.call("network", network, rdid, subnets, tables)
+
+
+@st.composite
+def routes(draw, places):
+    """Of a table: ((prefix, kind, next hop), ...), of both families."""
+    made = {}
+    for place in draw(st.lists(st.sampled_from(places), min_size=1, max_size=4)):
+        family = draw(st.sampled_from(place.families))
+        host, around = place.address(family, draw(st.integers(11, 13))), "10.1.0.0/16" if family == "4" else "fd00::/16"
+        everything, outer = ("0.0.0.0/0", "203.0.113.0/24") if family == "4" else ("::/0", "2001:db8:ffff::/48")
+        alone = f"{host}/{32 if family == '4' else 128}"
+        prefix = draw(st.sampled_from((everything, outer, around, place.prefix(family), alone)))
+        kind = draw(st.sampled_from(("VirtualAppliance", "VnetLocal", "Internet", "VirtualNetworkGateway", "None")))
+        through = draw(st.sampled_from([one for one in places if family in one.families]))
+        hop = through.address(family, draw(st.integers(11, 13))) if kind == "VirtualAppliance" else ""
+        made[prefix] = (prefix, kind, hop)
+    return tuple(made.values())
 
 
 def draw_cards(draw, sketch):

@@ -176,6 +176,7 @@ def routed(world, **routes):
         (("0.0.0.0/0", "Internet", ""), False, "no gateway: 203.0.113.9 is outside"),
         (("203.0.0.0/16", "VnetLocal", ""), False, "no route: 203.0.113.9"),
         (("203.0.0.0/16", "None", ""), False, "has nextHopType None"),
+        (("0.0.0.0/0", "VirtualAppliance", "10.1.1.11"), False, "10.1.1.11 is the sender itself"),
     ],
 )
 def test_a_table_sends_what_is_outside_somewhere(route, delivered, words):
