@@ -119,3 +119,12 @@ def test_restore_and_audit(tmp_path: Path, name: str, yardsticks: list[str]) -> 
     rows = measured(name, tmp_path)
     assert [(row["id"], row["yardstick"]) for row in rows] == [(name, each) for each in yardsticks]
     assert all(float(str(row["value"])) > 0 for row in rows)
+
+
+@pytest.mark.soak
+@pytest.mark.root
+def test_p7(tmp_path: Path) -> None:
+    rows = measured("P7", tmp_path)
+    beside = ["plain veth", "plain Open vSwitch bridge", "kernel VXLAN and bridge"]
+    assert [row["yardstick"] for row in rows] == ["two static flows"] * 3 + [name for name in beside for _ in range(3)]
+    assert all(float(str(row["value"])) > 0 for row in rows)
