@@ -234,7 +234,7 @@ class _Walk:
         holder = self._holder(seat, subnet, hop)
         lookup = self._lookup(seat, holder, hop)
         if holder.resource_id == self._source.resource_id:
-            raise _Stopped(f"{ip_text(hop)} is the sender itself, to whom no switch sends it back", table)
+            raise Stopped(f"{ip_text(hop)} is the sender itself, to whom no switch sends it back", table)
         found = self._deliver(seat, holder, lookup)
         if not record.next_hop:
             return found
