@@ -58,6 +58,13 @@ class Migrate(Nothing, frozen=True):
     force: bool = False
 
 
+class Evacuate(Nothing, frozen=True):
+    """Of a server; `to`: all others if none is named."""
+
+    to: tuple[Named, ...] = ()
+    at_once: int = 8
+
+
 class Clone(Nothing, frozen=True):
     resource_id: str
     addresses: str = "new"

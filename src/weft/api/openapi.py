@@ -202,6 +202,13 @@ def _weft_paths() -> dict[str, Schema]:
     paths["/weft/v1/servers/{id}/state"] = _described({"get": state}, ("id",))
     there = _operation("What a host's hypervisor has, strangers too", {"200": _ANY})
     paths["/weft/v1/servers/{id}/machines"] = _described({"get": there}, ("id",))
+    evacuate = _operation("Move every machine off a server", {"200": _ANY, "202": _ANY})
+    evacuate["requestBody"] = _body(_schema_of(bodies.Evacuate), required=False)
+    evacuate["parameters"] = [
+        {"name": "timeout", "in": "query", "schema": {"type": "number"}, "description": "Seconds."}
+    ]
+    far = _operation("How far the last evacuation is", {"200": _ANY, "202": _ANY})
+    paths["/weft/v1/servers/{id}/evacuate"] = _described({"get": far, "post": evacuate}, ("id",))
     paths["/weft/v1/servers/{id}/policy"] = _described({"get": policy}, ("id",))
     paths["/weft/v1/addresses/{address}"] = _described(
         {"get": _operation("One address with its history", {"200": _ANY})}, ("address",)

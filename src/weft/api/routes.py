@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from weft import __version__
-from weft.api import audits, captures, conflicts, feed, host_machines, hosts, openapi, watch
+from weft.api import audits, captures, conflicts, evacuations, feed, host_machines, hosts, openapi, watch
 from weft.api.actions import place_of_action
 from weft.api.answers import Answers
 from weft.api.batch import Batches
@@ -93,6 +93,8 @@ class Routes:
         if kind == "servers" and len(rest) == 3 and last in _OF_A_HOST:
             _allow(call, "GET")
             return self._host(call, rest[1], last)
+        if kind == "servers" and len(rest) == 3 and last == "evacuate":
+            return await evacuations.evacuate(self._controller, call, rest[1])
         if rest and (kind == "audits" or (kind, last) == ("schemas", "inventory")) and len(rest) <= 2:
             return await self._audit(call, rest)
         if kind == "addresses" or (len(rest) > 2 and last in ("usage", "addresses", "reserve")):

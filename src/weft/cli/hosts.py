@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from weft.cli import complete, host_ranges, show
+from weft.cli import complete, evacuate, host_ranges, show
 from weft.cli.actions import Ask, DryRun, machines_on, print_deleted
 from weft.cli.addresses import plain
 from weft.cli.confirm import Yes, confirm
@@ -82,3 +82,4 @@ def _what_goes(server: str, machines: list[str]) -> str:
 
 
 app.add_typer(host_ranges.app)
+app.add_typer(evacuate.app)

@@ -16,6 +16,7 @@ import msgspec
 from weft.control.captures import Captures
 from weft.control.clock import Clock, LedgerClock
 from weft.control.clockwork import Clockwork
+from weft.control.evacuations import Evacuations
 from weft.control.feed import Receive, serve_agent
 from weft.control.hosts import HostView, host_view, runs_there
 from weft.control.machines import Machines
@@ -56,6 +57,7 @@ class Controller:
         self.publisher = Publisher(self.state, store, f"{loaded.generation}/{policy.EDITION}")
         self.captures = Captures(self.publisher)
         self.machines = Machines(self.writer, self.publisher)
+        self.evacuations = Evacuations(self.state, self.publisher, self.machines.migrate)
         self._observations = Observations(
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
         )
@@ -93,6 +95,7 @@ class Controller:
             for task in working:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
+            self.evacuations.close()
             await self.machines.close()
 
     def close(self) -> None:
