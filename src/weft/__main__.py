@@ -175,6 +175,13 @@ def agent(
     ] = "",
     verify: Annotated[bool, typer.Option(help="hyperv: check the host's certificate.")] = True,
     sessions: Annotated[int, typer.Option(min=2, help="hyperv: how many scripts run on the host at once.")] = 3,
+    outer_bridge: Annotated[
+        str,
+        typer.Option("--outer-bridge", help="Bridge with the physical adapter; gateways' outer legs."),
+    ] = "br-phy",
+    edges: Annotated[
+        str, typer.Option(metavar="PREFIX", help="What the names of a gateway's network namespaces begin with.")
+    ] = "weft-edge-",
     verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
 ) -> None:
     """Run the agent of a host: make its Open vSwitch, or its Hyper-V, match the policy.
@@ -205,9 +212,8 @@ def agent(
             raise typer.BadParameter(f"there is no version '{hnv}' of network virtualization: use v1 or v2")
         work = _hyperv(options, endpoint, credentials, adapter if hnv == "v1" else "")
     elif driver == "ovs":
-        options = AgentOptions(
-            controller, server, rundir, state or Path("/var/lib/weft/agent"), bridge, kind, start_grace
-        )
+        where_kept = state or Path("/var/lib/weft/agent")
+        options = AgentOptions(controller, server, rundir, where_kept, bridge, kind, start_grace, outer_bridge, edges)
         libvirt = _libvirt(where, options, migrate_uri, shared_disks) if kind == "libvirt" else None
         work = run_agent(options, new_id(), libvirt or _hypervisor(kind, where, server))
     else:

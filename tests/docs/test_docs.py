@@ -180,6 +180,11 @@ async def _make_gateways(fabric: Api) -> None:
     await fabric.made(f"{N}/gatewayPools/forwarders", {"type": "forwarding", "ipConfiguration": outside})
     gateway = {"pool": {"resourceRef": "/gatewayPools/forwarders"}, "server": {"resourceRef": "/servers/host1"}}
     await fabric.made(f"{N}/gateways/g1", gateway)
+    way_out = {
+        "GatewayPools": [{"resourceRef": "/gatewayPools/forwarders"}],
+        "gatewaySubnets": [{"resourceRef": "/virtualNetworks/blue/subnets/web"}],
+    }
+    await fabric.made(f"{N}/virtualGateways/v", way_out)
 
 
 def _names(value: Any) -> set[str]:

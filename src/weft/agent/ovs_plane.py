@@ -7,13 +7,17 @@ now and then.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
 from weft.agent.bindings import Local
+from weft.agent.edge import Edge
+from weft.agent.edge_keeper import Asked, EdgeKeeper
 from weft.agent.plane import Standing, Telling
+from weft.agent.probes import Probes
 from weft.agent.questions import Learnt, Question
 from weft.agent.reconcile import FAILED, Reconciler
 from weft.agent.router_advertisements import EVERY_SECONDS, advertisement
@@ -21,6 +25,7 @@ from weft.agent.services import Services
 from weft.agent.sightings import Sightings
 from weft.agent.switch import PacketIn, Switch, SwitchDump, to_port
 from weft.agent.trouble import Trouble
+from weft.agent.ways_out import binding_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
@@ -40,8 +45,14 @@ CONFLICT_SECONDS = 600.0
 class OvsPlane:
     """One host's switch."""
 
-    def __init__(self, switch: Switch, services: Services | None = None) -> None:
+    def __init__(
+        self, switch: Switch, services: Services | None = None, edge: Edge | None = None, probes_as: int | None = None
+    ) -> None:
+        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive."""
         self.reconciler = Reconciler()
+        self._happened = asyncio.Event()
+        self._keeper = EdgeKeeper(edge) if edge is not None else None
+        self._probes = Probes(probes_as, self._happened.set) if probes_as is not None else None
         self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
         """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
         self._services = services or Services()
@@ -80,8 +91,20 @@ class OvsPlane:
     def machines_are(self, states: Iterable[MachineState]) -> None:
         self.reconciler.machines_are(states)
 
-    def events(self) -> AsyncIterator[None]:
-        return self._switch.events()
+    async def events(self) -> AsyncIterator[None]:
+        """Of the switch, and of gateways that die or come back."""
+        watching = asyncio.create_task(self._watch_switch(), name="switch events")
+        try:
+            while True:
+                await self._happened.wait()
+                self._happened.clear()
+                yield None
+        finally:
+            watching.cancel()
+
+    async def _watch_switch(self) -> None:
+        async for _ in self._switch.events():
+            self._happened.set()
 
     def changed(self) -> None:
         self._switch_due = True
@@ -106,6 +129,9 @@ class OvsPlane:
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
 
     async def act(self, in_sync: bool) -> None:
+        if self._probes is not None:
+            self._probes.ask(self.reconciler.gateways)
+            self.reconciler.dead_are(self._probes.pulses.dead)
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
         announcements = self._announcements.take(local, _now())
@@ -123,6 +149,14 @@ class OvsPlane:
         self._advertise()
         if in_sync:
             self._announcements.begin()
+        self._keep_edges(in_sync)
+
+    def _keep_edges(self, in_sync: bool) -> None:
+        if self._keeper is not None:
+            edges = sorted(self.reconciler.edges, key=lambda one: one.rdid)
+            asked = tuple((one, self.reconciler.mtu(binding_of(one))) for one in edges)
+            dead = self._probes.pulses.dead if self._probes is not None else frozenset()
+            self._keeper.ask(Asked(asked, dead, in_sync))
 
     def _advertise(self) -> None:
         """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
@@ -136,6 +170,18 @@ class OvsPlane:
         self._advertise_at = now + EVERY_SECONDS
 
     async def serve(self) -> None:
+        works = [self._answer_guests()]
+        works += [self._keeper.run()] if self._keeper is not None else []
+        works += [self._probes.run()] if self._probes is not None else []
+        tasks = [asyncio.create_task(_logged(work)) for work in works]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer_guests(self) -> None:
         async for packet in self._switch.packets_in():
             try:
                 answer = self._services.answer(self._question(packet), _now())
@@ -196,7 +242,7 @@ class OvsPlane:
     def telling(self, trouble: str) -> Telling:
         return Telling(
             ports=self.reconciler.port_facts(),
-            problems=(*self.reconciler.problems(trouble), *self._told_by_guests()),
+            problems=(*self.reconciler.problems(trouble), *self._told_by_guests(), *self._edge_problems()),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
@@ -212,10 +258,25 @@ class OvsPlane:
             for one, (_, words) in sorted(self._conflicts.items())
         )
 
+    def _edge_problems(self) -> tuple[Problem, ...]:
+        if self._keeper is None:
+            words = (f"{one.resource_ref}: this agent makes no edges" for one in self.reconciler.edges)
+        else:
+            words = (found for _, found in sorted(self._keeper.failures.items()))
+        return tuple(Problem(FAILED, one) for one in words)
+
     def _note_drift(self, found: tuple[str, ...]) -> None:
         for words in found[:MAX_DRIFT]:
             log.warning("drift: %s", words)
         self._drift.extend(found)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """A defect in one of them is said, since nobody waits for their ends."""
+    try:
+        await work
+    except Exception:
+        log.exception("work beside the agent's rounds failed")
 
 
 def _now() -> float:

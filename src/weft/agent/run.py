@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import gc
 import signal
+import zlib
 from pathlib import Path
 
 import msgspec
 
 from weft.agent.agent import Agent
+from weft.agent.edge_namespace import NamespaceEdge, Place
 from weft.agent.hook_socket import hook_socket
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
@@ -41,6 +43,10 @@ class AgentOptions(msgspec.Struct, frozen=True):
     """Kind of driver: lab, libvirt, hyperv; empty for none."""
     start_grace: float = 20.0
     """Seconds for which machines remembered from disk wait for the controller's word before they are started."""
+    outer_bridge: str = "br-phy"
+    """With the physical adapter: where edges have their legs outside."""
+    edges: str = "weft-edge-"
+    """Begins the names of the namespaces of edges, where this host is a gateway."""
 
 
 def collect_seldom() -> None:
@@ -56,7 +62,10 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
     try:
-        await work(options, agent_id, OvsPlane(switch), hypervisor)
+        database = options.rundir.absolute() / "db.sock"
+        place = Place(database, options.server, options.edges, options.bridge, options.outer_bridge)
+        plane = OvsPlane(switch, edge=NamespaceEdge(place), probes_as=zlib.crc32(agent_id.encode()))
+        await work(options, agent_id, plane, hypervisor)
     finally:
         await switch.close()
 

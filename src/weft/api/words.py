@@ -107,9 +107,7 @@ HIDDEN: frozenset[Field] = frozenset(
 )
 """Fields that are never answered."""
 
-UNSERVED_KINDS: dict[str, str] = {
-    "virtualGateways": "no gateway carries traffic yet, so it would do nothing",
-}
+UNSERVED_KINDS: dict[str, str] = {}
 """Kinds of which none may be made yet, and why; they can be read, and are empty."""
 
 UNSERVED_REFERENCES: dict[type[Any], tuple[str, ...]] = {
@@ -151,7 +149,6 @@ EMPTY_FOR_NONE: frozenset[Field] = frozenset(
 GATES: dict[Field, str] = {
     (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
     (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
-    (workload.IpConfigurationProperties, "public_ip_address"): "no gateway translates it yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_forwarded_traffic"): "no host tells forwarded packets yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
     (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",
@@ -178,6 +175,8 @@ SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
     (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
     (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
     (tenancy.VirtualNetworkProperties, "network_virtualization_protocol"): ("", "VXLAN", "NVGRE"),
+    # gateways make no GRE tunnels yet
+    (gateways.NetworkConnectionProperties, "connection_type"): ("L3",),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
     (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
     # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it

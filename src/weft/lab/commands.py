@@ -18,6 +18,8 @@ PACKAGES = {
     "tc": "iproute2",
     "ethtool": "ethtool",
     "ping": "iputils-ping",
+    "nft": "nftables",
+    "conntrack": "conntrack",
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "sysctl": "procps",

@@ -145,6 +145,7 @@ def start_agent(folder: LabFolder, host: HostState) -> bool:
     log = folder.log(f"agent-{host.number}")
     kill(written_down(log))
     command = [sys.executable, "-m", "weft", "agent", "--controller", f"unix:{folder.feed_socket}"]
+    command += ["--edges", names.edge_prefix(folder.name, host.name)]
     command += ["--server", host.name, "--rundir", str(folder.rundir(host)), "--state", str(folder.agent_folder(host))]
     if host.hypervisor == "libvirt":
         command += ["--hypervisor", f"libvirt:{libvirt_daemon(folder, host).uri}"]

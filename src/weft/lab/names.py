@@ -64,6 +64,20 @@ def router_port(host: int) -> str:
     return f"h{host}"
 
 
+def external_port(number: int) -> str:
+    """The router's end of the cable of what is outside."""
+    return f"e{number}"
+
+
+def edge_prefix(lab: str, host: str) -> str:
+    """Begins the names of the namespaces that a host's agent makes where it is a gateway."""
+    return f"{lab}-{host}@edge"
+
+
+EDGE_MARK = "weft edge "
+"""Begins the alias of `lo` in these namespaces: agents write it."""
+
+
 def nic_mac(host: int) -> str:
     """Of br-phy. Fixed, so that it survives a restart of the switch and peers' neighbour caches stay true."""
     return f"02:57:46:01:{host >> 8:02x}:{host & 255:02x}"

@@ -68,4 +68,5 @@ def links(namespace: str) -> set[str]:
 
 def _ours(lab: str, namespace: str) -> bool:
     shown = run(["ip", "-n", namespace, "-j", "link", "show", "dev", "lo"], check=False)
-    return bool(shown.strip()) and json.loads(shown)[0].get("ifalias") == names.mark(lab)
+    alias = json.loads(shown)[0].get("ifalias", "") if shown.strip() else ""
+    return bool(alias == names.mark(lab) or alias.startswith(names.EDGE_MARK))

@@ -8,7 +8,8 @@ import msgspec
 
 from weft.cli.documents import Document, Documents, LabDocument, document
 from weft.cli.faults import BadFile, Fault
-from weft.lab.state import HostState
+from weft.lab.plan_external import external
+from weft.lab.state import ExternalState, HostState
 
 MOST_HOSTS = 250
 ROOM = 8
@@ -27,7 +28,7 @@ class LabPlan(msgspec.Struct, frozen=True):
     """Machines to start, unless the file says powerState Off."""
     off: tuple[str, ...] = ()
     """Machines of which the file says so."""
-    remarks: tuple[str, ...] = ()
+    externals: tuple[ExternalState, ...] = ()
 
     @property
     def booting(self) -> list[str]:
@@ -51,14 +52,12 @@ def plan(documents: Documents) -> LabPlan:
     """Raises BadFile with every fault of the lab's own documents."""
     faults: list[Fault] = []
     hosts: list[HostState] = []
-    remarks: list[str] = []
     for doc in documents.lab:
-        if doc.kind == "lab/external":
-            remarks.append(f"{doc.file}:{doc.line}: lab/external {doc.id} is not made yet: gateways come later")
-            continue
-        found = _host(doc, len(hosts), faults)
+        found = _host(doc, len(hosts), faults) if doc.kind == "lab/host" else None
         if found is not None:
             hosts.append(found)
+    outside = [doc for doc in documents.lab if doc.kind == "lab/external"]
+    externals = [external(doc, number, hosts, faults) for number, doc in enumerate(outside)]
     faults += _clashes(documents, hosts)
     if not hosts and not faults:
         file = documents.resources[0].file if documents.resources else "-"
@@ -68,7 +67,8 @@ def plan(documents: Documents) -> LabPlan:
     resources, power = _resources(documents, hosts)
     running = tuple(name for name, said in power.items() if said == "running")
     off = tuple(name for name, said in power.items() if said == "off")
-    return LabPlan(tuple(hosts), tuple(resources), running, off, tuple(remarks))
+    made = tuple(one for one in externals if one is not None)
+    return LabPlan(tuple(hosts), tuple(resources), running, off, made)
 
 
 def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | None:
@@ -124,6 +124,10 @@ def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
                 )
             seen[what] = host.name
     names = {host.name.lower() for host in hosts}
+    for doc in documents.lab:
+        if doc.kind == "lab/external" and doc.id.lower() in names:
+            faults.append(Fault(doc.file, doc.line, f"lab/external {doc.id} is named as a host; rename one"))
+    names |= {doc.id.lower() for doc in documents.lab}
     for resource in documents.resources:
         if resource.kind.name == "virtualMachines" and resource.id.lower() in names:
             text = f"machine {resource.id} is named as a host; their namespaces would clash: rename one"

@@ -48,6 +48,19 @@ class HostState(msgspec.Struct, frozen=True):
     libvirtd: Process | None = None
 
 
+class ExternalState(msgspec.Struct, frozen=True):
+    """Something outside of all virtual networks."""
+
+    name: str
+    number: int
+    address: str
+    """With prefix length."""
+    beside: str
+    """The host on whose provider subnet's segment it hangs."""
+    routes: tuple[tuple[str, str], ...] = ()
+    """(Prefix, next hop)."""
+
+
 class LabState(msgspec.Struct, frozen=True):
     name: str
     boot: str
@@ -63,6 +76,7 @@ class LabState(msgspec.Struct, frozen=True):
     """Of the ports on br-int: what the tunnels carry."""
     hosts: dict[str, HostState] = {}
     """By name in lower case."""
+    externals: tuple[ExternalState, ...] = ()
 
 
 def labs_folder() -> Path:

@@ -9,7 +9,7 @@ import msgspec
 
 from weft.cli.documents import Documents
 from weft.cli.plan import Plan, RefusedMoves
-from weft.lab import adjust, control, hosts, libvirtd, namespaces, router
+from weft.lab import adjust, control, external, hosts, libvirtd, names, namespaces, router
 from weft.lab.booted import machines as booted_machines
 from weft.lab.booted import with_hardware
 from weft.lab.guests import GuestFiles
@@ -33,8 +33,6 @@ def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say,
     The caller holds the lab's lock. Raises what stands in the way.
     """
     asked = plan(documents)
-    for remark in asked.remarks:
-        say(remark)
     state = _begin(folder, asked, controller)
     if control.start_controller(folder):
         say(f"controller: {folder.read().url}")
@@ -134,8 +132,10 @@ def delay_feed(folder: LabFolder, seconds: float) -> None:
 
 
 def running(folder: LabFolder, machine: str) -> str:
-    """Namespace of a machine that runs. Raises NotFound, saying what there is."""
-    folder.read()
+    """Namespace of a machine that runs, or of what is outside. Raises NotFound, saying what there is."""
+    for one in folder.read().externals:
+        if one.name.lower() == machine.lower():
+            return names.namespace(folder.name, one.name)
     files = GuestFiles(folder.guests)
     guest = files.read(machine)
     if guest is not None and guest.running and namespaces.exists(guest.namespace):
@@ -156,9 +156,14 @@ def _begin(folder: LabFolder, asked: LabPlan, controller: str) -> LabState:
         for host in asked.hosts:
             present[host.name.lower()] = _merge(old, present, host)
         if not controller:
-            return msgspec.structs.replace(old, hosts=present)
+            return msgspec.structs.replace(old, hosts=present, externals=asked.externals)
         return msgspec.structs.replace(
-            old, hosts=present, controller_own=False, url=controller, controller_target=controller
+            old,
+            hosts=present,
+            controller_own=False,
+            url=controller,
+            controller_target=controller,
+            externals=asked.externals,
         )
 
     return folder.change(begin)
@@ -194,9 +199,12 @@ def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
     router.ensure_plug_space(folder.name)
     with ThreadPoolExecutor(AT_ONCE) as workers:
         made = workers.map(lambda name: (name, hosts.ensure_host(folder, state, name)), state.hosts)
-        names = [state.hosts[name].name for name, new in made if new]
-    if names:
-        say(f"hosts with Open vSwitch: {', '.join(names)}")
+        fresh = [state.hosts[name].name for name, new in made if new]
+    if fresh:
+        say(f"hosts with Open vSwitch: {', '.join(fresh)}")
+    outside = [one.name for one in state.externals if external.ensure_external(state, one)]
+    if outside:
+        say(f"outside: {', '.join(outside)}")
 
 
 def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
@@ -227,6 +235,7 @@ def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
         if host.hypervisor == "libvirt":
             how += f", libvirtd {word(alive(host.libvirtd), f'start libvirtd {host.name}')}"
         rows.append(("host", host.name, how))
+    rows += [("external", one.name, one.address) for one in state.externals]
     for guest in GuestFiles(folder.guests).all():
         up = guest.running and namespaces.exists(guest.namespace)
         rows.append(("machine", guest.machine, f"running on {guest.host}" if up else "off"))

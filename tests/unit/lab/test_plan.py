@@ -51,7 +51,7 @@ def test_what_no_host_can_have_is_a_fault(said, words):
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_is_a_lab(file):
     found = plan(read_stream(file))
-    assert found.hosts and found.running and not found.remarks
+    assert found.hosts and found.running
 
 
 def test_a_host_becomes_a_server_with_its_provider_address():
@@ -78,9 +78,34 @@ def test_machines_are_started_unless_off_and_applied_without_power():
     assert all("powerState" not in doc.body["properties"] for doc in found.resources)
 
 
-def test_external_hosts_are_said_to_come_later():
-    found = of(GOOD, "kind: lab/external\nresourceId: net\nproperties: {address: 203.0.113.9/24}\n")
-    assert "come later" in found.remarks[0] and "lab.yaml:5" in found.remarks[0]
+EXTERNAL = "kind: lab/external\nresourceId: net\nproperties: {%s}\n"
+
+
+def test_what_is_outside_hangs_beside_the_first_host_unless_it_says_where():
+    routes = "routes: [{destinationPrefix: 10.1.0.0/16, nextHop: 203.0.113.10}]"
+    [one] = of(GOOD, EXTERNAL % f"address: 203.0.113.9/24, {routes}").externals
+    assert (one.name, one.address, one.beside) == ("net", "203.0.113.9/24", "host1")
+    assert one.routes == (("10.1.0.0/16", "203.0.113.10"),)
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ("address: 203.0.113.9", "has no prefix length"),
+        ("address: here/24", "write address and prefix length"),
+        ("address: 203.0.113.9/24, beside: host9", "'host9', which is no lab/host"),
+        ("address: 203.0.113.9/24, vlan: 7", "unknown member vlan"),
+        ("address: 203.0.113.9/24, routes: [10.1.0.0/16]", "each of routes is"),
+    ],
+)
+def test_a_bad_external_is_named_with_line_and_what_to_do(properties, said):
+    found = faults(GOOD, EXTERNAL % properties)
+    assert found[0].startswith("lab.yaml:5: lab/external net:") and said in found[0]
+
+
+def test_nothing_outside_is_named_as_a_host_or_a_machine():
+    named = EXTERNAL.replace("net", "host1") % "address: 203.0.113.9/24"
+    assert "named as a host" in faults(GOOD, named)[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""Keeps the edges of one host as they should be: told by the plane, by level, and by what the probes find.
+
+Made by ovs_plane.py, which runs it beside everything else: an edge takes longer than a round of the agent may. What
+fails stays to be done, and is told.
+"""
+
+import asyncio
+import logging
+
+import msgspec
+
+from weft.agent.edge import Edge, EdgeFailure, Wanted, carries
+from weft.model.records import EdgeNetwork
+from weft.model.values import PackedIp, Rdid
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0
+"""Every edge is put anew this often, whatever another hand did to it meanwhile."""
+RETRY_SECONDS = 1.0
+HOLD_STEP_SECONDS = 0.5
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the plane knows."""
+
+    edges: tuple[tuple[EdgeNetwork, int], ...] = ()
+    """With the MTU of the network's tunnels."""
+    dead: frozenset[PackedIp] = frozenset()
+    in_sync: bool = False
+    """The policy is complete: what is not in it goes."""
+
+
+class EdgeKeeper:
+    """Of one host."""
+
+    def __init__(self, driver: Edge) -> None:
+        self._driver = driver
+        self._asked = Asked()
+        self._news = asyncio.Event()
+        self._there: dict[Rdid, bool] | None = None
+        """What was there at the last look, and whether it carried its network; None until the first."""
+        self._put: dict[Rdid, Wanted] = {}
+        """As they were last made by this agent."""
+        self._due: set[Rdid] = set()
+        """To be made anew although nothing is known to have changed."""
+        self.failures: dict[Rdid, str] = {}
+
+    def ask(self, asked: Asked) -> None:
+        """This is what should be."""
+        if asked != self._asked:
+            self._asked = asked
+            self._news.set()
+
+    @property
+    def carried(self) -> frozenset[Rdid]:
+        """Networks that this host carries now."""
+        return frozenset(rdid for rdid, one in self._put.items() if one.carries and rdid not in self.failures)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        since, look_at = loop.time(), 0.0
+        while True:
+            self._news.clear()
+            if loop.time() >= look_at and (self._asked.edges or self._asked.in_sync):
+                look_at = loop.time() + LOOK_SECONDS
+                if not await self._look():
+                    look_at = loop.time() + RETRY_SECONDS
+            waits = await self._work(loop.time() - since) if self._there is not None else LOOK_SECONDS
+            try:
+                async with asyncio.timeout(max(0.0, min(waits, look_at - loop.time() if look_at else waits))):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> bool:
+        try:
+            self._there = await self._driver.there()
+        except EdgeFailure as failure:
+            log.warning("edges: %s", failure)
+            return False
+        self._due |= self._put.keys()
+        return True
+
+    async def _work(self, age_s: float) -> float:
+        """Make all as it should be; the seconds after which that is to be done again. Whoever is to take a network over
+        comes first, and all at once; what takes longer stops for news."""
+        asked, waits = self._asked, LOOK_SECONDS
+        plain: list[Wanted] = []
+        urgent: list[Wanted] = []
+        for network, mtu in asked.edges:
+            before = self._put.get(network.rdid)
+            wanted = Wanted(network, carries(network, asked.dead, self._holds(network.rdid), age_s), mtu)
+            if not wanted.carries and carries(network, asked.dead, True, age_s):
+                waits = min(waits, HOLD_STEP_SECONDS)
+            if before is not None and before != wanted and before.network == network:
+                urgent.append(wanted)
+            elif before != wanted or network.rdid in self._due:
+                plain.append(wanted)
+        waits = min(waits, *await asyncio.gather(*map(self._make, urgent)), LOOK_SECONDS)
+        for wanted in plain:
+            if self._news.is_set():
+                return 0.0
+            waits = min(waits, await self._make(wanted))
+        named = {network.rdid for network, _ in asked.edges}
+        for rdid in [one for one in self._there or () if one not in named] if asked.in_sync else []:
+            waits = min(waits, await self._remove(rdid))
+        return waits
+
+    def _holds(self, rdid: Rdid) -> bool:
+        before = self._put.get(rdid)
+        return before.carries if before is not None else (self._there or {}).get(rdid, False)
+
+    async def _make(self, wanted: Wanted) -> float:
+        rdid = wanted.network.rdid
+        try:
+            await self._driver.put(wanted)
+        except EdgeFailure as failure:
+            self._fail(rdid, f"{wanted.network.resource_ref}: {failure}")
+            return RETRY_SECONDS
+        before = self._put.get(rdid)
+        if before is None or before.carries != wanted.carries:
+            log.info("edge %d: %s", rdid, "carries its network" if wanted.carries else "stands by")
+        self._put[rdid] = wanted
+        self._due.discard(rdid)
+        if self._there is not None:
+            self._there[rdid] = wanted.carries
+        self.failures.pop(rdid, None)
+        return LOOK_SECONDS
+
+    async def _remove(self, rdid: Rdid) -> float:
+        try:
+            await self._driver.remove(rdid)
+        except EdgeFailure as failure:
+            self._fail(rdid, f"edge {rdid} cannot be removed: {failure}")
+            return RETRY_SECONDS
+        self._put.pop(rdid, None)
+        if self._there is not None:
+            self._there.pop(rdid, None)
+        self.failures.pop(rdid, None)
+        return LOOK_SECONDS
+
+    def _fail(self, rdid: Rdid, words: str) -> None:
+        if self.failures.get(rdid) != words:
+            log.warning("edge %d: %s", rdid, words)
+        self.failures[rdid] = words
+        self._put.pop(rdid, None)

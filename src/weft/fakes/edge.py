@@ -1,0 +1,50 @@
+"""Edges as a host has them, without the host: what was put is there, and translates as the rules of an edge say.
+
+Implements weft.agent.edge.Edge for tests; passes the same contract suite as the namespaces.
+"""
+
+from weft.agent.edge import EdgeFailure, Wanted
+from weft.core.edge_routes import exit_for, known_as
+from weft.model.records import EdgeLeg
+from weft.model.values import PackedIp, Rdid
+
+
+class FakeEdge:
+    """One host's. `refuses` makes every call fail with these words while it is set."""
+
+    def __init__(self) -> None:
+        self.edges: dict[Rdid, Wanted] = {}
+        self.puts = 0
+        self.refuses = ""
+
+    async def there(self) -> dict[Rdid, bool]:
+        self._check()
+        return {rdid: one.carries for rdid, one in self.edges.items()}
+
+    async def put(self, wanted: Wanted) -> None:
+        self._check()
+        self.puts += 1
+        self.edges[wanted.network.rdid] = wanted
+
+    async def remove(self, rdid: Rdid) -> None:
+        self._check()
+        self.edges.pop(rdid, None)
+
+    def _check(self) -> None:
+        if self.refuses:
+            raise EdgeFailure(self.refuses)
+
+    def outward(self, rdid: Rdid, source: PackedIp, target: PackedIp) -> PackedIp | None:
+        """The source address with which a packet of the network leaves; None: it does not."""
+        edge = self.edges.get(rdid)
+        found = exit_for(edge.network, target) if edge is not None else None
+        return known_as(found.by, source) if found is not None else None
+
+    def inward(self, rdid: Rdid, target: PackedIp) -> PackedIp | None:
+        """Whom a packet for an outer address reaches in the network; None: nobody."""
+        edge = self.edges.get(rdid)
+        for leg in edge.network.legs if edge is not None else ():
+            for public, inside in leg.mappings if isinstance(leg, EdgeLeg) else ():
+                if public == target:
+                    return inside
+        return None

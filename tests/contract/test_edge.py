@@ -1,0 +1,71 @@
+"""What every maker of edges promises: the fake and the namespaces."""
+
+import msgspec
+import pytest
+
+from tests.contract.edge_worlds import edge_world
+from weft.agent.edge import Wanted
+from weft.model.records import EdgeLeg, EdgeNetwork
+from weft.model.values import Mac, Rdid, Vsid, pack_ip
+
+OUTSIDE, PUBLIC, NAT = "203.0.113.1", "203.0.113.20", "203.0.113.10"
+LEG = EdgeLeg(
+    "/logicalnetworks/outside/subnets/public",
+    100,
+    pack_ip("203.0.113.0"),
+    24,
+    pack_ip(OUTSIDE),
+    (pack_ip(NAT), pack_ip(PUBLIC)),
+    outbound_kbps=5000,
+    inbound_kbps=8000,
+    nat=pack_ip(NAT),
+    mappings=((pack_ip(PUBLIC), pack_ip("10.1.1.12")),),
+)
+EDGE = EdgeNetwork(
+    rdid=Rdid(7),
+    resource_ref="/virtualGateways/blue",
+    vsid=Vsid(6254),
+    mac=Mac(0x001DD8B71C00),
+    addresses=((pack_ip("10.1.254.2"), 29),),
+    routers=(pack_ip("10.1.254.1"),),
+    prefixes=((pack_ip("10.1.1.0"), 24), (pack_ip("10.1.254.0"), 29)),
+    provider_address=pack_ip("192.168.1.10"),
+    gateways=(pack_ip("192.168.1.10"),),
+    legs=(LEG,),
+)
+WANTED = Wanted(EDGE, True, 1458)
+
+
+@pytest.fixture(params=["fake", pytest.param("namespace", marks=pytest.mark.root)])
+async def world(request, tmp_path_factory):
+    async with edge_world(request.param, tmp_path_factory.mktemp("e")) as made:
+        yield made
+
+
+async def test_a_life(world):
+    """One story, since a real Open vSwitch takes a second to come."""
+    driver = world.driver
+    assert await driver.there() == {}
+    await driver.put(msgspec.structs.replace(WANTED, carries=False))
+    assert await driver.there() == {7: False}, "who stands by answers for nothing outside"
+    await driver.put(WANTED)
+    await driver.put(WANTED)
+    assert await driver.there() == {7: True}
+
+    assert await world.outward(EDGE, "10.1.1.11", OUTSIDE) == pack_ip(NAT)
+    assert await world.outward(EDGE, "10.1.1.12", OUTSIDE) == pack_ip(PUBLIC), "its own address, before the network's"
+    assert await world.inward(EDGE, PUBLIC) == pack_ip("10.1.1.12")
+    assert await world.inward(EDGE, NAT) is None, "nobody is behind it that has not begun"
+
+    routed = msgspec.structs.replace(LEG, nat=pack_ip(NAT)[:0], mappings=(), outbound_kbps=0)
+    changed = msgspec.structs.replace(WANTED, network=msgspec.structs.replace(EDGE, legs=(routed,)))
+    fresh = world.afresh()
+    assert await fresh.there() == {7: True}, "known without memory"
+    await fresh.put(changed)
+    world.driver = fresh
+    assert await world.outward(EDGE, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
+    assert await world.inward(EDGE, PUBLIC) is None
+
+    await fresh.remove(Rdid(7))
+    await fresh.remove(Rdid(7))
+    assert await fresh.there() == {}

@@ -1,0 +1,161 @@
+"""Which gateway is alive, which one carries a network, and that edges become what they should be."""
+
+import asyncio
+import contextlib
+
+import msgspec
+import pytest
+
+from tests.contract.test_edge import EDGE, LEG
+from weft.agent import edge
+from weft.agent.edge import HOLD_SECONDS, Wanted, carries
+from weft.agent.edge_keeper import Asked, EdgeKeeper
+from weft.agent.probes import echo, is_reply
+from weft.agent.pulses import ANSWERS, MISSES, Pulses
+from weft.fakes.edge import FakeEdge
+from weft.model.records import EdgeRoute
+from weft.model.values import Rdid, pack_ip
+
+ONE, TWO, THREE = (pack_ip(f"192.168.1.{number}") for number in (1, 2, 3))
+
+
+def test_a_gateway_is_dead_after_three_misses_and_back_after_six_answers():
+    pulses = Pulses()
+    for _ in range(MISSES):
+        pulses.beat([ONE, TWO])
+        pulses.heard(TWO)
+    assert pulses.dead == frozenset(), "the last question is still open"
+    pulses.beat([ONE, TWO])
+    assert pulses.dead == {ONE}
+    for number in range(ANSWERS):
+        assert pulses.dead == {ONE}, number
+        pulses.heard(ONE)
+        pulses.heard(ONE)
+        pulses.heard(TWO)
+        pulses.beat([ONE, TWO])
+    assert pulses.dead == frozenset()
+
+
+def test_one_lost_answer_is_no_death_and_one_that_is_asked_no_more_is_forgotten():
+    pulses = Pulses()
+    for number in range(20):
+        pulses.beat([ONE])
+        if number % MISSES:
+            pulses.heard(ONE)
+    assert pulses.dead == frozenset()
+    for _ in range(MISSES + 1):
+        pulses.beat([ONE])
+    assert (pulses.dead, pulses.known) == ({ONE}, {ONE})
+    pulses.beat([])
+    pulses.heard(ONE)
+    assert (pulses.dead, pulses.known) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("own", "dead", "holding", "age_s", "expected"),
+    [
+        (ONE, (), True, 0.0, True),
+        (ONE, (), False, HOLD_SECONDS, True),
+        (ONE, (), False, HOLD_SECONDS - 0.1, False),  # it may be carried by one that does not know us yet
+        (ONE, (TWO, THREE), False, 0.0, True),
+        (TWO, (), True, 100.0, False),
+        (TWO, (ONE,), True, 0.0, True),
+        (TWO, (ONE,), False, 100.0, True),
+        (THREE, (ONE,), True, 100.0, False),
+        (THREE, (ONE, TWO), False, 0.0, True),
+    ],
+)
+def test_the_first_that_is_alive_carries_the_network(own, dead, holding, age_s, expected):
+    network = msgspec.structs.replace(EDGE, provider_address=own, gateways=(ONE, TWO, THREE))
+    assert carries(network, dead, holding, age_s) is expected
+
+
+def test_what_an_edge_says_to_the_host():
+    routes = (EdgeRoute(pack_ip("10.9.0.0"), 16, pack_ip("203.0.113.7"), 5),)
+    network = msgspec.structs.replace(EDGE, legs=(msgspec.structs.replace(LEG, routes=routes),))
+    wanted = Wanted(network, True, 1458)
+    assert edge.lines_inside(wanted) == [
+        "link set dev inner up",
+        "link set dev o0 up",
+        "link set dev inner mtu 1458",
+        "addr replace 10.1.254.2/29 dev inner",
+        "neigh replace 10.1.254.1 lladdr 02:57:45:46:54:01 dev inner nud permanent",
+        "route replace 10.1.1.0/24 via 10.1.254.1 dev inner proto 87",
+        "route replace 203.0.113.0/24 dev o0 proto 87",
+        "route replace 10.9.0.0/16 via 203.0.113.7 dev o0 onlink metric 5 proto 87",
+        "route replace 0.0.0.0/0 via 203.0.113.1 dev o0 onlink metric 2147483648 proto 87",
+    ]
+    assert edge.addresses(wanted) == {"inner": {"10.1.254.2/29"}, "o0": {"203.0.113.10/32", "203.0.113.20/32"}}
+    assert edge.addresses(Wanted(network, False, 1458))["o0"] == set()
+    assert edge.limits(network) == [
+        "qdisc add dev o0 root tbf rate 5000kbit burst 12500 latency 50ms",
+        "qdisc add dev inner root handle 1: htb default 1",
+        "class add dev inner parent 1: classid 1:1 htb rate 100gbit",
+        "class add dev inner parent 1: classid 1:10 htb rate 8000kbit",
+    ]
+    assert edge.limits(msgspec.structs.replace(EDGE, legs=())) == []
+
+
+def test_a_reply_is_known_by_its_number_whatever_header_stands_before_it():
+    reply = bytes([0x46]) + bytes(23) + bytes((0, 0, 0, 0)) + bytes.fromhex("1234 0007")
+    assert is_reply(reply, False, 0x1234, 7)
+    assert not is_reply(reply, False, 0x1234, 8) and not is_reply(reply, False, 0x1235, 7)
+    assert not is_reply(bytes([0x45]) + bytes(19) + echo(False, 0x1234, 7), False, 0x1234, 7), "a question is no answer"
+    assert not is_reply(b"", False, 1, 1) and not is_reply(b"\x45", False, 1, 1)
+    assert is_reply(bytes((129, 0, 0, 0)) + bytes.fromhex("1234 0007"), True, 0x1234, 7)
+
+
+async def until(true):
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def kept(driver):
+    keeper = EdgeKeeper(driver)
+    running = asyncio.create_task(keeper.run())
+    try:
+        yield keeper
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_edges_come_turn_and_go_with_the_policy():
+    driver = FakeEdge()
+    network = msgspec.structs.replace(EDGE, provider_address=TWO, gateways=(ONE, TWO))
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((network, 1458),), frozenset(), True))
+        await until(lambda: driver.edges == {7: Wanted(network, False, 1458)})
+        keeper.ask(Asked(((network, 1458),), frozenset({ONE}), True))
+        await until(lambda: driver.edges == {7: Wanted(network, True, 1458)})
+        assert keeper.carried == {7}
+        keeper.ask(Asked((), frozenset(), False))
+        keeper.ask(Asked((), frozenset(), True))
+        await until(lambda: driver.edges == {})
+        assert keeper.carried == frozenset()
+
+
+async def test_what_is_there_from_before_stays_until_the_policy_is_whole():
+    driver = FakeEdge()
+    driver.edges = {Rdid(9): Wanted(EDGE, True, 1458)}
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((EDGE, 1458),), frozenset(), False))
+        await until(lambda: 7 in driver.edges)
+        assert 9 in driver.edges
+        keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
+        await until(lambda: 9 not in driver.edges)
+
+
+async def test_what_fails_is_told_and_tried_again():
+    driver = FakeEdge()
+    async with kept(driver) as keeper:
+        keeper.ask(Asked((), frozenset(), True))
+        await until(lambda: keeper._there == {})
+        driver.refuses = "no nft here"
+        keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
+        await until(lambda: keeper.failures == {7: "/virtualGateways/blue: no nft here"})
+        assert keeper.carried == frozenset()
+        driver.refuses = ""
+        await until(lambda: 7 in driver.edges and not keeper.failures)
