@@ -4,8 +4,10 @@ import pytest
 
 from tests.cluster.harness import Cluster
 from tests.cluster.world import World
+from weft.agent.metering import Kind, meter_id
 from weft.core.trace import trace
 from weft.fakes import packet as p
+from weft.model import workload
 from weft.model.values import ROUTER_MAC
 
 HOSTS = {"h1": "192.168.1.1", "h2": "192.168.1.2", "h3": "192.168.1.3"}
@@ -161,3 +163,84 @@ async def test_what_a_table_sends_to_an_appliance_arrives_there(cluster):
         assert (seen.ip_dst, seen.ttl) == (p.number(target), 63)
         told = trace(world.state, "blue11-eth0", target)
         assert told.delivered and told.decided_by == f"/routeTables/t/routes/{'out' if version == 4 else 'six'}"
+
+
+def forwarded(cluster, name, source, target):
+    """What a machine sends on for another: who gets it."""
+    packet = p.udp((mac(name), ROUTER_MAC), (source, target), (5000, 53))
+    return [cluster.center.receiver(one)[0].name for one in cluster.center.send(name, packet)]
+
+
+async def test_an_appliance_sends_on_what_is_of_others_if_its_port_lets_it(cluster):
+    world = cluster.world
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("blue11")) == []
+    world.settings("blue12-eth0", mac_spoofing_enabled="Enabled")
+    await cluster.follow()
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("blue11")) == ["blue11"]
+    assert forwarded(cluster, "blue12", "2001:db8::9", address("blue11", 6)) == ["blue11"]
+    assert forwarded(cluster, "blue12", "10.5.1.11", address("red11")) == [], "never out of its own network"
+    assert pairs(cluster) == ALONE
+    world.settings("blue12-eth0")
+    await cluster.follow()
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("blue11")) == []
+
+
+async def test_a_peer_takes_what_is_sent_on_for_others_if_it_says_so(cluster):
+    world = cluster.world
+    world.settings("blue12-eth0", mac_spoofing_enabled="Enabled")
+    world.peer("blue", "green", allow_forwarded_traffic=True)
+    world.peer("green", "blue")
+    await cluster.follow()
+    switch = cluster.center.switches["h2"]
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("green11")) == []
+    assert (await switch.dump()).drops["not_forwarded"] == 1
+    assert forwarded(cluster, "blue12", address("blue12"), address("green11")) == ["green11"], "its own"
+    world.peer("green", "blue", allow_forwarded_traffic=True)
+    await cluster.follow()
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("green11")) == ["green11"]
+
+
+async def test_a_machine_with_other_macs_is_answered_from_policy_and_not_found_by_them(cluster):
+    world, other = cluster.world, 0x020000000001
+    asks = p.arp_request(other, "10.1.1.99", address("blue11"))
+    assert cluster.center.send("blue12", asks) == []
+    world.settings("blue12-eth0", mac_spoofing_enabled="Enabled")
+    await cluster.follow()
+    (answer,) = cluster.center.send("blue12", asks)
+    assert (answer.packet.arp_op, answer.packet.eth_dst, answer.packet.arp_sha) == (2, other, mac("blue11"))
+    packet = p.udp((other, mac("blue11")), ("10.1.1.99", address("blue11")), (5000, 53))
+    assert [cluster.center.receiver(one)[0].name for one in cluster.center.send("blue12", packet)] == ["blue11"]
+    back = p.udp((mac("blue11"), other), (address("blue11"), "10.1.1.99"), (53, 5000))
+    assert cluster.center.send("blue11", back) == []
+    world.settings("blue12-eth0", mac_spoofing_enabled="Enabled", arp_guard_enabled="Enabled")
+    await cluster.follow()
+    switch = cluster.center.switches["h2"]
+    assert cluster.center.send("blue12", asks) == []
+    assert (await switch.dump()).drops["arp_guarded"] == 1
+
+
+async def test_limits_hold_where_they_are_set(cluster):
+    world, switch = cluster.world, cluster.center.switches["h2"]
+    world.settings(
+        "blue12-eth0",
+        storm_limit=5,
+        qos_settings=workload.QosSettings(outbound_maximum_mbps=10, inbound_maximum_mbps=20),
+    )
+    await cluster.follow()
+    instance = world.state.get("networkInterfaces", "blue12-eth0").instance_id
+    number = cluster.hosts["h2"].reconciler.locals[instance].number
+    assert pairs(cluster) == ALONE
+    loud = p.udp((mac("blue12"), p.BROADCAST), (address("blue12"), "255.255.255.255"), (5000, 9999))
+    sent = {"out": ("blue12", address("blue11")), "in": ("blue11", address("blue12"))}
+
+    def arrives(one, target):
+        return cluster.center.ping(one, target).received
+
+    assert [one.packet.eth_dst for one in cluster.center.send("blue12", loud)] == [p.BROADCAST]
+    switch.faults.over_rate = {meter_id(number, Kind.STORM)}
+    assert cluster.center.send("blue12", loud) == []
+    assert all(arrives(*one) for one in sent.values())
+    for kind in (Kind.OUTBOUND, Kind.INBOUND):
+        switch.faults.over_rate = {meter_id(number, kind)}
+        assert not any(arrives(*one) for one in sent.values())
+        assert arrives("green11", address("green12"))

@@ -218,6 +218,11 @@ class World:
             ),
         )
 
+    def settings(self, name, **settings):
+        """The portSettings of an interface."""
+        old = self.state.get("networkInterfaces", name).properties
+        self.put("networkInterfaces", name, replace(old, port_settings=workload.PortSettings(**settings)))
+
     def interface(self, name, mac, *places):
         """`places`: (subnet ref, address) each; without an address it is Unmanaged."""
         self._interface_leases(name, wanted=False, keep=places)

@@ -10,10 +10,11 @@ from tests.contract.switch_worlds import apply, named, opened, seen, switch_worl
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, Guest, subnet_records, told
 from weft.agent.actions import Output
 from weft.agent.fields import Table
+from weft.agent.metering import Kind
 from weft.agent.switch import Peer, SwitchChange
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
-from weft.model.records import NeededNetwork, NetworkSettings, PeerNetwork, TunnelEndpoint, UserRoute
+from weft.model.records import NeededNetwork, NetworkSettings, PeerNetwork, PortLimits, TunnelEndpoint, UserRoute
 from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
@@ -307,6 +308,37 @@ async def test_peers_reach_each_other_and_nobody_else_does(world, encapsulation)
     before = await drops(world)
     assert await world.send("host1", "blue1", TO_GREEN) == set()
     assert await counted(world, before, expected={"no_route": 1}) == {"no_route": 1}
+
+
+async def test_settings_of_a_port_let_the_same_packets_through_and_more_where_they_say_so(world):
+    reconcilers = await two_hosts(world)
+    for guest in (BLUE1, BLUE2, BLUEDB):
+        limits = PortLimits(guest.instance, True, False, True, 100, 50, 50)
+        reconcilers[guest.host].put(0, limits.key, limits)
+    await settle(world, reconcilers)
+    for name in ("same subnet", "same subnet v6", "routed", "routed v6", "broadcast", "arp", "nd", "gateway pings"):
+        sent, expected = DELIVERED[name]
+        got = await world.send("host1", "blue1", sent)
+        assert got == {(host, port, changed(one, size=0)) for host, port, one in expected}, name
+    for name in ("another ipv4", "another ipv6", "another mac"):
+        sent, _ = DROPPED[name]
+        assert await world.send("host1", "blue1", sent) == {("host2", "blue2", changed(sent, size=0))}, name
+    question = changed(ASK, arp_spa=p.number("10.1.1.99"), arp_sha=OTHER, eth_src=OTHER)
+    answer = changed(arp_answer(question, BLUE2.mac), arp_tpa=p.number("10.1.1.99"), size=0)
+    assert await world.send("host1", "blue1", question) == {("host1", "blue1", answer)}
+    for name in ("vlan tag", "router advertisement", "redirect", "arp for nobody", "nd for nobody", "no route"):
+        sent, reason = DROPPED[name]
+        before = await drops(world)
+        assert await world.send("host1", "blue1", sent) == set(), name
+        assert await counted(world, before, expected={reason: 1}) == {reason: 1}, name
+    for host, reconciler in reconcilers.items():
+        for guest in (BLUE1, BLUE2, BLUEDB):
+            if guest.host == host:
+                reconciler.put(0, (18, guest.instance.encode()), None)
+    await settle(world, reconcilers)
+    assert await world.send("host1", "blue1", DROPPED["another ipv4"][0]) == set()
+    left = {one.id & 3 for one in (await world.switches["host1"].dump()).meters}
+    assert left == {Kind.SERVICE}
 
 
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):

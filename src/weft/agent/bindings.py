@@ -15,7 +15,7 @@ import msgspec
 
 from weft.agent.switch import SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, PortAccess, PortBinding, SegmentPort
+from weft.model.records import Machine, PortAccess, PortBinding, PortLimits, SegmentPort
 from weft.model.values import mac_dashes
 from weft.wire.messages import PortFact
 
@@ -52,6 +52,8 @@ class Local(msgspec.Struct, frozen=True):
     """The port of an edge: of no machine, and any source address may come out of it."""
     access: PortAccess | None = None
     """The access lists that it is under."""
+    limits: PortLimits | None = None
+    """What its settings make of its port."""
 
     @property
     def number(self) -> int | None:
@@ -106,6 +108,16 @@ def under_lists(local: Mapping[str, Local], access: Mapping[str, PortAccess]) ->
         instance: msgspec.structs.replace(one, filtered=True, access=access[instance]) if instance in access else one
         for instance, one in local.items()
     }
+
+
+def with_limits(local: Mapping[str, Local], limits: Mapping[str, PortLimits]) -> dict[str, Local]:
+    """The same, those with settings with these."""
+    made = dict(local)
+    for instance, found in limits.items():
+        if instance in made:
+            filtered = made[instance].filtered or found.inbound_mbps > 0
+            made[instance] = msgspec.structs.replace(made[instance], filtered=filtered, limits=found)
+    return made
 
 
 def without_rules(local: Mapping[str, Local], known: Collection[int]) -> Iterator[tuple[str, str]]:

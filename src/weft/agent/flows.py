@@ -7,16 +7,14 @@ that after any series of puts and removes `flows` equals what a fresh FlowTable 
 from collections.abc import Callable, Iterable, Mapping
 
 from weft.agent import (
-    flows_access,
     flows_classify,
     flows_decap,
     flows_fixed,
     flows_l2,
     flows_l3,
+    flows_ports,
     flows_responder,
-    flows_security,
     flows_segment,
-    flows_telling,
 )
 from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
@@ -25,7 +23,7 @@ from weft.agent.doors import door_of, is_elsewhere, passed_on, stands_back
 from weft.agent.fields import IN_PORT
 from weft.agent.filters import Filters
 from weft.agent.flow import Flow, FlowKey, exact
-from weft.agent.ways import Door, Way, bound_port, into, into_each
+from weft.agent.ways import Door, Way, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
 from weft.model.records import (
     GatewayRecord,
@@ -279,16 +277,7 @@ class FlowTable:
 
     def _port(self, instance: str) -> tuple[Flow, ...]:
         local = self._locals.get(instance)
-        if local is None or local.number is None:
-            return ()
-        port = bound_port(local.binding, local.number, local.edge, local.access)
-        if local.segment is not None:
-            vlan, free = local.segment.vlan, local.segment.free
-            rules = flows_segment.Rules(vlan, free, tuple(one for one in self._provider if one.vlan == vlan))
-            return (*flows_classify.of_port(port), *flows_segment.of_port(port, rules), *flows_access.of_port(port))
-        speaking = (flows_classify.of_port, flows_security.of_port, flows_responder.of_port)
-        builders = (*speaking, flows_access.of_port, flows_telling.of_port)
-        return tuple(flow for builder in builders for flow in builder(port))
+        return flows_ports.of_local(local, self._provider) if local is not None else ()
 
     def _patch_port(self, number: int) -> tuple[Flow, ...]:
         return (flows_segment.of_patch(number),) if number == self.patch else ()

@@ -2,14 +2,29 @@
 
 priority 110  a VLAN tag, from guest or tunnel: dropped (RFC 7637 section 3.2 forbids the inner tag)
 priority 100  a guest's MAC on its port, or a known VSID from a tunnel port
+priority  95  another MAC of a port that may send from any
 priority  90  anything else from a guest's port (another MAC) or a tunnel port (another VSID)
 priority   0  a port that nobody told us of
 """
 
-from weft.agent.actions import Goto, SetField
-from weft.agent.fields import ETH_SRC, OWN_PORT, RDID, VLAN_PRESENT, VLAN_TCI, VSID, Category, DropReason, Table, cookie
+from weft.agent.actions import Actions, Goto, Meter, SetField
+from weft.agent.fields import (
+    ETH_SRC,
+    GROUP_BIT,
+    OWN_PORT,
+    RDID,
+    VLAN_PRESENT,
+    VLAN_TCI,
+    VSID,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
 from weft.agent.flow import Flow, Term, dropped, exact
+from weft.agent.metering import Kind, meter_id
 from weft.agent.ways import BoundPort, Way
+from weft.model.values import is_segment
 
 _TAGGED: Term = (VLAN_TCI, VLAN_PRESENT, VLAN_PRESENT)
 
@@ -22,11 +37,17 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """Let a bound port's own frames in."""
     mark = cookie(Category.PORT, port.number)
     own = SetField(OWN_PORT, port.number)
-    enter = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), own, Goto(Table.SECURITY))
+    enter: Actions = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), own, Goto(Table.SECURITY))
+    if port.limits is not None and port.limits.outbound_mbps:
+        enter = (Meter(meter_id(port.number, Kind.OUTBOUND)), *enter)
+    if port.spoofs and not is_segment(port.vsid):
+        rest = Flow(Table.CLASSIFY, 95, (port.in_port, (ETH_SRC, 0, GROUP_BIT)), enter, mark)
+    else:
+        rest = Flow(Table.CLASSIFY, 90, (port.in_port,), dropped(DropReason.SPOOFED_MAC), mark)
     return (
         Flow(Table.CLASSIFY, 110, (port.in_port, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
         Flow(Table.CLASSIFY, 100, (port.in_port, exact(ETH_SRC, port.mac)), enter, mark),
-        Flow(Table.CLASSIFY, 90, (port.in_port,), dropped(DropReason.SPOOFED_MAC), mark),
+        rest,
     )
 
 

@@ -6,24 +6,29 @@ priority 125  what the agent answers a port, of the families that it has an addr
 priority 120  what is not worth a suspicion: dropped under its own reason (other DHCP and router solicitations,
               IGMP and MLD); what a DHCP server would send, router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
+priority  99  of a port that may send from any address: ARP of others, if the guard of the port lets it through
+priority  96  there too: neighbour solicitations of others
 priority  95  other neighbour discovery: spoofed
 priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
+priority  80  IP from any other address, of a port that may send from them: marked as sent on for another
 priority  10  anything else, by protocol
 priority   0  neither ARP nor IP
 """
 
 from weft.agent import asking
-from weft.agent.actions import Actions, Goto
+from weft.agent.actions import Actions, Goto, SetBits
 from weft.agent.asking import DHCP4, DHCP6, ask
 from weft.agent.fields import (
     ARP_SHA,
     ARP_SPA,
+    FORWARDED,
     IP_FRAG,
     IP_FRAGMENT,
     IP_PROTO,
     IP_SRC,
     IPV6_DST,
     IPV6_SRC,
+    MARKS,
     ND_SLL,
     ND_TARGET,
     ND_TLL,
@@ -79,7 +84,8 @@ def of_fixed() -> tuple[Flow, ...]:
 
 def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """What this port may say."""
-    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port))
+    others = _of_others(port) if port.spoofs else ()
+    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port), *others)
 
 
 def _allow(port: BoundPort, priority: int, match: Match, actions: Actions) -> Flow:
@@ -91,6 +97,18 @@ def _of_asking(port: BoundPort) -> list[Flow]:
     asks = [(_ASK4, DHCP4)] if port.v4 else []
     asks += [(_ASK6, DHCP6), (is_icmpv6(ROUTER_SOLICITATION), asking.ROUTER_SOLICITATION)] if port.v6 else []
     return [_allow(port, 125, match, ask(service, port.number)) for match, service in asks]
+
+
+def _of_others(port: BoundPort) -> list[Flow]:
+    """What the guest says under addresses that are not its own. Its questions are answered, from policy; what it tells
+    of itself is not heard, as of every guest."""
+    flows = [
+        _allow(port, 80, family, (SetBits(MARKS, 1 << FORWARDED, 1 << FORWARDED), *onward(port, bytes(size))))
+        for family, size in ((IS_IPV4, 4), (IS_IPV6, 16))
+    ]
+    guarded = port.limits is not None and port.limits.arp_guard
+    answer: Actions = dropped(DropReason.ARP_GUARDED) if guarded else (Goto(Table.RESPOND),)
+    return [*flows, _allow(port, 99, IS_ARP, answer), _allow(port, 96, is_icmpv6(SOLICITATION), answer)]
 
 
 def _of_ipv4(port: BoundPort) -> list[Flow]:

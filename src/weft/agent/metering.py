@@ -13,6 +13,10 @@ from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
 ASKS, ASKS_AT_ONCE = 50, 100
 """Packets a second that a port may send to the agent, and after a silence."""
 
+BURST, LEAST_BURST = 5, 1000
+"""What may come at once within a rate: a fifth of a second of it, and not less than so many kilobits, so that TCP finds
+the rate instead of losing every window."""
+
 
 class Kind(enum.IntEnum):
     """Low two bits of an id."""
@@ -33,9 +37,23 @@ def meter_id(port: int, kind: Kind) -> int:
 
 
 def meters_of(local: Local) -> tuple[SwitchMeter, ...]:
-    """That every port has: what it may ask of the agent."""
-    number = local.number
-    return (SwitchMeter(meter_id(number, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE),) if number else ()
+    """What every port may ask of the agent, and the rates that an interface's settings name."""
+    number, limits = local.number, local.limits
+    if not number:
+        return ()
+    meters = [SwitchMeter(meter_id(number, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE)]
+    if limits is not None:
+        for kind, rate in ((Kind.OUTBOUND, limits.outbound_mbps), (Kind.INBOUND, limits.inbound_mbps)):
+            if rate:
+                meters.append(_mbps(meter_id(number, kind), rate))
+        if limits.storm:
+            meters.append(SwitchMeter(meter_id(number, Kind.STORM), "pktps", limits.storm, limits.storm))
+    return tuple(meters)
+
+
+def _mbps(id: int, rate: int) -> SwitchMeter:
+    kbps = rate * 1000
+    return SwitchMeter(id, "kbps", kbps, max(kbps // BURST, LEAST_BURST))
 
 
 class Meters:
@@ -56,9 +74,13 @@ class Meters:
                 self._ports.add(one.number)
                 self._wanted |= {meter.id: meter for meter in meters_of(one)}
 
-    def has(self, meters: Iterable[SwitchMeter]) -> None:
-        """What the switch has, all of it."""
-        self._there = {one.id: one for one in meters}
+    def has(self, meters: Iterable[SwitchMeter]) -> tuple[str, ...]:
+        """What the switch has, all of it. Returns in words which of ours another hand has changed since."""
+        before, self._there = self._there, {one.id: one for one in meters}
+        changed = [
+            key for key, one in self._wanted.items() if before and before.get(key) == one != self._there.get(key)
+        ]
+        return tuple(f"meter {key} ({Kind(key & 3).name.lower()} of port {key >> 2}) was changed" for key in changed)
 
     def lost(self) -> None:
         """It is not known any more what the switch has."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from weft.agent import flows_classify
-from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, without_rules
+from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, with_limits, without_rules
 from weft.agent.drift import drift
 from weft.agent.flow import Flow, FlowKey
 from weft.agent.flows import FlowTable
@@ -108,14 +108,14 @@ class Reconciler:
         """All flows with our mark, and all meters. Returns in words which flows another hand changed since the last
         plan; nothing at first."""
         self._work_out()
-        self._meters.has(meters)
+        changed = self._meters.has(meters)
         self._mtus_awaited = dict(self._mtus_asked)
         before = self._installed
         self._installed = {flow.key: flow for flow in flows}
         desired = self.table.flows
         self._pending |= {key for key, flow in desired.items() if self._installed.get(key) != flow}
         self._pending |= self._installed.keys() - desired.keys()
-        return () if before is None else tuple(drift(before, self._installed))
+        return () if before is None else (*drift(before, self._installed), *changed)
 
     # asked
 
@@ -295,7 +295,7 @@ class Reconciler:
             self._stale = False
             bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
             bound = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
-            self.locals = under_lists(bound, self._told.access)
+            self.locals = with_limits(under_lists(bound, self._told.access), self._told.limits)
             for edge in self._told.edges:
                 # it stands back as a machine that does not run: neighbours take the gateway that carries the network
                 local = self.locals[instance_of(edge)]

@@ -16,6 +16,7 @@ from weft.model.records import (
     NeededNetwork,
     PortAccess,
     PortBinding,
+    PortLimits,
     ProviderAddress,
     Record,
     RecordKey,
@@ -77,6 +78,11 @@ class Told:
     def edges(self) -> list[EdgeNetwork]:
         """What this host does as a gateway."""
         return [one for one in self.records.values() if isinstance(one, EdgeNetwork)]
+
+    @property
+    def limits(self) -> dict[str, PortLimits]:
+        """Of the interfaces that have any settings, by instance id."""
+        return {one.instance_id: one for one in self.records.values() if isinstance(one, PortLimits)}
 
     @property
     def segments(self) -> dict[str, SegmentPort]:

@@ -25,7 +25,7 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import Match, Term, exact
 from weft.agent.switch import Tunnel
-from weft.model.records import PortAccess, PortBinding
+from weft.model.records import PortAccess, PortBinding, PortLimits
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
@@ -67,19 +67,30 @@ class BoundPort(msgspec.Struct, frozen=True):
         found = next((one for one in self.lists if one[0] == address), kin[0] if kin else None)
         return found[1:] if found is not None else (0, 0)
 
+    limits: PortLimits | None = None
+
     @property
     def in_port(self) -> Term:
         return exact(IN_PORT, self.number)
 
+    @property
+    def spoofs(self) -> bool:
+        """May its guest send from other addresses than its own?"""
+        return self.limits is not None and self.limits.spoofing
+
 
 def bound_port(
-    binding: PortBinding, number: int, any_source: bool = False, access: PortAccess | None = None
+    binding: PortBinding,
+    number: int,
+    any_source: bool = False,
+    access: PortAccess | None = None,
+    limits: PortLimits | None = None,
 ) -> BoundPort:
-    """Join a binding with the port number that it has now, and the lists that it is under."""
+    """Join a binding with the port number that it has now, the lists that it is under and its settings."""
     v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
     v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
     lists = access.lists if access is not None else ()
-    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source, lists)
+    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source, lists, limits)
 
 
 class Door(msgspec.Struct, frozen=True):

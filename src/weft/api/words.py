@@ -149,7 +149,6 @@ EMPTY_FOR_NONE: frozenset[Field] = frozenset(
 GATES: dict[Field, str] = {
     (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
     (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
-    (tenancy.VirtualNetworkPeeringProperties, "allow_forwarded_traffic"): "no host tells forwarded packets yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
     (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",
     (
@@ -157,13 +156,8 @@ GATES: dict[Field, str] = {
         "encryption_enabled",
     ): "hosts have no IPsec between them",
     (tenancy.GuestSpecifiedAddresses, "enabled"): "no host learns the addresses of its guests yet",
-    (workload.PortSettings, "mac_spoofing_enabled"): "every port is held to its own address yet",
-    (workload.PortSettings, "dhcp_guard_enabled"): "no host tells DHCP servers from other guests yet",
-    (workload.PortSettings, "storm_limit"): "no host counts broadcasts yet",
     (workload.PortSettings, "port_flow_limit"): "no host counts the connections of a port",
     (workload.PortSettings, "iov_weight"): "adapters of machines are virtual, not parts of a physical one",
-    (workload.QosSettings, "outbound_maximum_mbps"): "no host limits what a port sends yet",
-    (workload.QosSettings, "inbound_maximum_mbps"): "no host limits what a port receives yet",
     (workload.QosSettings, "outbound_reserved_value"): "no host can promise a share of its adapter",
     (workload.QosSettings, "enable_hardware_limits"): "no host limits in hardware",
 }

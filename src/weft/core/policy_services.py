@@ -65,8 +65,13 @@ def told_to_all(network: Network, subnet: Subnet) -> object:
 
 
 def told_to_one(interface: Interface | None) -> object:
-    """What port_service is made of, but for the addresses."""
+    """What port_service and port_limits are made of, but for the addresses."""
     if interface is None:
         return ()
     p = interface.properties
-    return p.dns_settings, p.internal_dns_name_label, tuple(one.properties.is_primary for one in p.ip_configurations)
+    return (
+        p.port_settings,
+        p.dns_settings,
+        p.internal_dns_name_label,
+        tuple(one.properties.is_primary for one in p.ip_configurations),
+    )

@@ -283,6 +283,7 @@ class Touched:
         for server_id in self._servers_with(interface_id):
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
+                self._host_key(server_id, (18, instance_id.encode()))
                 self._host_key(server_id, (19, instance_id.encode()))
                 self._host_key(server_id, (20, instance_id.encode()))
 

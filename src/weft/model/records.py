@@ -4,7 +4,7 @@
   NetworkSettings, SubnetRecord, CustomerRoute, TunnelEndpoint, LookupRecord, PeerNetwork, SubnetOptions, GatewayRecord,
   UserRoute;
 * one stream per host: ProviderAddress, NeededNetwork, PortBinding, Machine, HostSettings, AccessList, PortAccess,
-  PortService, SegmentPort, EdgeNetwork.
+  PortLimits, PortService, SegmentPort, EdgeNetwork.
 
 A stream is a set of records by `key`; a delta puts records and removes keys. Adding goes in the order of the tags
 (endpoints before lookups, networks before ports, ports before machines), removing in the reverse.
@@ -327,6 +327,26 @@ class PortAccess(msgspec.Struct, frozen=True, array_like=True, tag=17):
         return (17, self.instance_id.encode())
 
 
+class PortLimits(msgspec.Struct, frozen=True, array_like=True, tag=18):
+    """The portSettings of an interface (MS-NCNBI 3.1.5.11) as far as a host does anything by them; only where that is
+    something."""
+
+    instance_id: InstanceId
+    spoofing: bool = False
+    """The guest may send from other addresses than its own."""
+    arp_guard: bool = False
+    dhcp_guard: bool = False
+    storm: int = 0
+    """Broadcast and multicast packets a second; 0 in this and the following: no limit."""
+    outbound_mbps: int = 0
+    """10^6 bits a second, Ethernet header included."""
+    inbound_mbps: int = 0
+
+    @property
+    def key(self) -> RecordKey:
+        return (18, self.instance_id.encode())
+
+
 class PortService(msgspec.Struct, frozen=True, array_like=True, tag=19):
     """What the agent answers the guest of a port otherwise than other guests of its subnet; only where there is any."""
 
@@ -449,6 +469,7 @@ HostRecord = (
     | HostSettings
     | AccessList
     | PortAccess
+    | PortLimits
     | PortService
     | SegmentPort
     | EdgeNetwork

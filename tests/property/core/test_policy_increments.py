@@ -38,6 +38,7 @@ step = st.one_of(
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
     st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans()),
+    st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, 2)),
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
@@ -105,6 +106,10 @@ class Driver:
         if self.world.state.get("virtualNetworks", name) is not None:
             others = [one for one in NETWORKS if one != name] if side else []
             self.world.peer(name, *others, allow_virtual_network_access=side == 1, allow_forwarded_traffic=forwarded)
+
+    def settings(self, name, shape):
+        if self.world.state.get("networkInterfaces", name) is not None:
+            self.world.settings(name, **({}, {"mac_spoofing_enabled": "Enabled"}, {"storm_limit": 5})[shape])
 
     def table(self, name, routes):
         self.world.table(name, **{one: ROUTES[one] for one in sorted(routes)})

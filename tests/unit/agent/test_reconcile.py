@@ -6,9 +6,10 @@ from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, 
 from weft.agent.actions import Output
 from weft.agent.fields import COOKIE_MARK, ETH_DST, Table
 from weft.agent.flow import Flow, exact, flow_text
+from weft.agent.metering import ASKS
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import LookupRecord, Machine, NetworkSettings, PortBinding, ProviderAddress
+from weft.model.records import LookupRecord, Machine, NetworkSettings, PortBinding, PortLimits, ProviderAddress
 from weft.model.values import PackedIp, pack_ip
 from weft.wire.messages import HOST_STREAM
 
@@ -216,12 +217,31 @@ def test_drift_is_named_and_repaired():
     changed = next(flow for flow in flows.values() if flow.table == Table.ROUTE)
     del flows[gone.key]
     flows[changed.key] = msgspec.structs.replace(changed, actions=(Output(66),))
-    words = reconciler.switch_has((*flows.values(), OLD))
+    words = [one for one in reconciler.switch_has((*flows.values(), OLD)) if one.startswith("flow")]
     assert sorted(one.split(":")[0] for one in words) == ["flow was added", "flow was changed", "flow was gone"]
     change = reconciler.plan(True)
     assert set(change.puts) == {gone, changed} and change.removes == (OLD.key,)
     reconciler.done(change, ())
-    assert reconciler.switch_has(tuple(reconciler.table.flows.values())) == ()
+    assert reconciler.switch_has(tuple(reconciler.table.flows.values()), change.meters) == ()
+
+
+def test_a_limit_that_another_hand_changed_is_drift_and_put_back():
+    reconciler = told("host1")
+    limits = PortLimits(GUESTS["blue1"].instance, outbound_mbps=10, storm=7)
+    reconciler.put(0, limits.key, limits)
+    reconciler.switch_is(facts("host1"))
+    reconciler.switch_has(())
+    change = reconciler.plan(True)
+    reconciler.done(change, ())
+    flows, ours = tuple(reconciler.table.flows.values()), {one.id: one for one in change.meters}
+    assert {(one.unit, one.rate) for one in ours.values()} == {("kbps", 10_000), ("pktps", 7), ("pktps", ASKS)}
+    assert reconciler.switch_has(flows, tuple(ours.values())) == ()
+    key = next(key for key, one in ours.items() if one.unit == "kbps")
+    by_hand = ours | {key: msgspec.structs.replace(ours[key], rate=1)}
+    assert len(reconciler.switch_has(flows, tuple(by_hand.values()))) == 1
+    assert reconciler.plan(True).meters == (ours[key],)
+    reconciler.put(0, limits.key, None)
+    assert key in reconciler.plan(True).meters_remove
 
 
 def test_a_vanished_tunnel_port_is_drift_once():

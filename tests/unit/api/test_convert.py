@@ -196,9 +196,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("kind", "document"),
         [
-            (NETWORK_INTERFACES, interface(portSettings={"macSpoofingEnabled": "Enabled"})),
-            (NETWORK_INTERFACES, interface(portSettings={"macSpoofing": "enabled"})),
-            (NETWORK_INTERFACES, interface(portSettings={"stormLimit": "10"})),
+            (NETWORK_INTERFACES, interface(portSettings={"iovWeight": "10"})),
+            (NETWORK_INTERFACES, interface(portSettings={"portFlowLimit": "10"})),
             (NETWORK_INTERFACES, interface(portSettings={"qosSettings": {"outboundReservedValue": 5}})),
             (
                 VIRTUAL_NETWORKS,

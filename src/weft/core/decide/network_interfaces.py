@@ -61,7 +61,7 @@ def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInter
         is_host_virtual_network_interface=p.is_host_virtual_network_interface,
         is_multitenant_stack=p.is_multitenant_stack,
         internal_dns_name_label=p.internal_dns_name_label or None,
-        port_settings=settled_port_settings(p.port_settings),
+        port_settings=settled_port_settings(p.port_settings, _is_virtual(p)),
         server=p.server if origin.strategy == "hostRange" and lower(p.server) else None,
         strategy=origin.strategy,
         reservation=p.reservation if lower(p.reservation) else None,
@@ -175,6 +175,10 @@ def _check_served(p: NetworkInterfaceProperties) -> None:
             code="OperationNotSupported",
             target="isMultitenantStack",
         )
+
+
+def _is_virtual(p: NetworkInterfaceProperties) -> bool:
+    return all(lower(one.properties.subnet).startswith("/virtualnetworks/") for one in p.ip_configurations)
 
 
 def _dns_settings(p: NetworkInterfaceProperties) -> DnsSettings | None:

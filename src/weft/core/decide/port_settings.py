@@ -29,10 +29,17 @@ _QOS_BOUNDS = {
 }
 
 
-def settled_port_settings(p: PortSettings | None) -> PortSettings | None:
-    """The settings as they will be stored. Raises Invalid, naming the setting."""
+def settled_port_settings(p: PortSettings | None, is_virtual: bool = True) -> PortSettings | None:
+    """The settings as they will be stored; `is_virtual`: no address of the interface is in a logical network. Raises
+    Invalid, naming the setting."""
     if p is None:
         return None
+    if not is_virtual and _word(p.mac_spoofing_enabled, _SWITCH, "macSpoofingEnabled") == "Enabled":
+        raise Invalid(
+            "portSettings.macSpoofingEnabled is for interfaces in virtual networks: in a logical network an interface "
+            "that may use any IP address has none of its own (Unmanaged), and always its own MAC address.",
+            target="portSettings.macSpoofingEnabled",
+        )
     for field, (name, most) in _BOUNDS.items():
         _check(name, getattr(p, field), most)
     return msgspec.structs.replace(
