@@ -4,12 +4,14 @@ A fabric is a list of calls of `tests.cluster.world.World`, so that hypothesis p
 add a feature, write a function `(draw, sketch) -> None` that appends its calls, and put it into FEATURES.
 """
 
+import itertools
 import random
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 
 from tests.cluster.world import World
+from weft.model.tenancy import AclRuleProperties
 
 SERVERS = ("h1", "H2", "h3")
 NETWORKS = ("blue", "Red", "green")
@@ -20,9 +22,11 @@ POWERS = ("Running", "Running", "Running", "Running", "Off", "Saved")
 
 
 class Place(NamedTuple):
-    """A virtual subnet, or the pair of one VSID: 10.1.N.0/24 and fd00:N::/64, the same in every network."""
+    """A virtual subnet, or the pair of one VSID: 10.BASE.N.0/24 and fd0BASE:N::/64."""
 
     network: str
+    base: int
+    """Networks with the same one have the same prefixes."""
     number: int
     families: str
     """Of "4" and "6"."""
@@ -34,10 +38,15 @@ class Place(NamedTuple):
         return f"s{self.number}v{family}"
 
     def prefix(self, family):
-        return f"10.1.{self.number}.0/24" if family == "4" else f"fd00:{self.number}::/64"
+        return f"10.{self.base}.{self.number}.0/24" if family == "4" else f"fd0{self.base}:{self.number}::/64"
+
+    def around(self, family):
+        return f"10.{self.base}.0.0/16" if family == "4" else f"fd0{self.base}::/16"
 
     def address(self, family, host):
-        return f"10.1.{self.number}.{host}" if family == "4" else f"fd00:{self.number}::{host:x}"
+        if family == "4":
+            return f"10.{self.base}.{self.number}.{host}"
+        return f"fd0{self.base}:{self.number}::{host:x}"
 
     @property
     def vsid(self):
@@ -74,6 +83,7 @@ class Sketch:
         self.places: list[Place] = []
         self.cards: list[Card] = []
         self.running: list[Card] = []
+        self.peers: set[frozenset[str]] = set()
 
     def __repr__(self):
         return "\n".join(f"{name}({', '.join(map(repr, words))})" for name, *words in self.calls)
@@ -87,13 +97,20 @@ class Sketch:
             if name == "table":
                 table, routes = words
                 world.table(table, **{f"r{number}": route for number, route in enumerate(routes)})
+            elif name == "rules":
+                listed, number, drawn, *defaults = words
+                world.filter(listed, number, [_rule(*one) for one in drawn.items()], *defaults)
             else:
                 getattr(world, name)(*words)
         return world
 
+    def is_near(self, one, other):
+        """Are two places in one network, or in two that are peered?"""
+        return one.network == other.network or frozenset((one.network, other.network)) in self.peers
+
     def targets(self, card):
         """Addresses that a packet of this card may be for: its neighbours', gateways, nobody's, outside ones."""
-        own = [place for place in self.places if place.network == card.place.network]
+        own = [place for place in self.places if self.is_near(place, card.place)]
         yield from OUTSIDE
         for place in own:
             for family in place.families:
@@ -109,7 +126,7 @@ class Sketch:
         for _ in range(count):
             card = chance.choice(self.running if self.running and chance.random() < 0.8 else self.cards)
             to = chance.choice(sorted(set(self.targets(card))))
-            near = [one for one in self.running if one.place.network == card.place.network and one != card]
+            near = [one for one in self.running if self.is_near(one.place, card.place) and one != card]
             if near and chance.random() < 0.6:
                 to = chance.choice(chance.choice(near).addresses)
             ping = "icmpv6" if ":" in to else "icmp"
@@ -130,7 +147,8 @@ def draw_hosts(draw, sketch):
 def draw_networks(draw, sketch):
     for rdid, network in enumerate(NETWORKS[: draw(st.integers(1, 3))], 50):
         families = draw(st.lists(st.sampled_from(("4", "46", "46", "6")), min_size=1, max_size=3))
-        places = [Place(network, number, one) for number, one in enumerate(families, 1)]
+        base = draw(st.sampled_from((1, 1, 1, rdid - 48)))
+        places = [Place(network, base, number, one) for number, one in enumerate(families, 1)]
         subnets = {p.name(f): (p.prefix(f), p.vsid) for p in places for f in p.families}
         sketch.places += places
         routed = draw(st.lists(st.sampled_from(places), max_size=2, unique=True)) if draw(st.booleans()) else []
@@ -138,6 +156,57 @@ def draw_networks(draw, sketch):
         for table in dict.fromkeys(tables.values()):
             sketch.call("table", table, draw(routes(places)))
         sketch.call("network", network, rdid, subnets, tables)
+        sketch.call("space", network, places[0].around("4"), places[0].around("6"))
+
+
+def draw_peerings(draw, sketch):
+    """Both ways, or one way only, which connects nothing; networks of the same prefixes cannot be peers."""
+    bases = {place.network: place.base for place in sketch.places}
+    wanted: dict[str, list[str]] = {}
+    for one, other in itertools.combinations(bases, 2):
+        ways = draw(st.sampled_from((0, 1, 2, 2))) if bases[one] != bases[other] else 0
+        if ways:
+            wanted.setdefault(one, []).append(other)
+        if ways == 2:
+            wanted.setdefault(other, []).append(one)
+            sketch.peers.add(frozenset((one, other)))
+    for network, others in wanted.items():
+        sketch.call("peer", network, *others)
+
+
+@st.composite
+def rules(draw, sketch):
+    """Of an access list: (action, direction, protocol, source, destination, ports) by priority."""
+    ends = ["*", "VIRTUALNETWORK", "INTERNET"]
+    for place in draw(st.lists(st.sampled_from(sketch.places), max_size=2)):
+        family = draw(st.sampled_from(place.families))
+        alone = f"{place.address(family, draw(st.integers(11, 13)))}/{32 if family == '4' else 128}"
+        ends += [place.prefix(family), alone]
+    rule = st.tuples(
+        st.sampled_from(("Permit", "Deny")),
+        st.sampled_from(("Inbound", "Outbound")),
+        st.sampled_from(("TCP", "UDP", "All")),
+        st.sampled_from(ends),
+        st.sampled_from(ends),
+        st.sampled_from(("*", "53", "22-60", "443")),
+    )
+    return {100 * n: one for n, one in enumerate(draw(st.lists(rule, max_size=4)), 1)}
+
+
+def draw_lists(draw, sketch):
+    """Lists of subnets and interfaces, some with a default of Deny."""
+    names = [f"list{number}" for number in range(draw(st.integers(0, 2)))]
+    default = st.sampled_from(("Permit", "Permit", "Deny"))
+    for number, name in enumerate(names, 1):
+        sketch.call("rules", name, number, draw(rules(sketch)), draw(default), draw(default))
+    for place in sketch.places:
+        name = draw(st.sampled_from((None, None, *names)))
+        for family in place.families if name else ():
+            sketch.call("filter_subnet", place.network, place.name(family), name)
+    for card in sketch.cards:
+        name = draw(st.sampled_from((None, None, *names)))
+        if name:
+            sketch.call("filter_interface", card.name, name)
 
 
 @st.composite
@@ -146,7 +215,7 @@ def routes(draw, places):
     made = {}
     for place in draw(st.lists(st.sampled_from(places), min_size=1, max_size=4)):
         family = draw(st.sampled_from(place.families))
-        host, around = place.address(family, draw(st.integers(11, 13))), "10.1.0.0/16" if family == "4" else "fd00::/16"
+        host, around = place.address(family, draw(st.integers(11, 13))), place.around(family)
         everything, outer = ("0.0.0.0/0", "203.0.113.0/24") if family == "4" else ("::/0", "2001:db8:ffff::/48")
         alone = f"{host}/{32 if family == '4' else 128}"
         prefix = draw(st.sampled_from((everything, outer, around, place.prefix(family), alone)))
@@ -165,7 +234,7 @@ def draw_cards(draw, sketch):
         families = "".join(one for one in wanted if one in place.families) or place.families
         card = Card(f"{place.network}-{place.number}-{host}".lower(), place, host, families)
         sketch.cards.append(card)
-        mac = 0x020000000000 + place.number * 256 + host
+        mac = 0x020000000000 + place.base * 65536 + place.number * 256 + host
         sketch.call("interface", card.name, mac, *((place.ref(f), place.address(f, host)) for f in families))
 
 
@@ -181,7 +250,21 @@ def draw_machines(draw, sketch):
             sketch.running += cards if power == "Running" else []
 
 
-FEATURES = [draw_hosts, draw_networks, draw_cards, draw_machines]
+def _rule(priority, words):
+    action, kind, protocol, source, destination, ports = words
+    return AclRuleProperties(
+        action=action,
+        type=kind,
+        priority=priority,
+        protocol=protocol,
+        source_address_prefix=source,
+        source_port_range="*",
+        destination_address_prefix=destination,
+        destination_port_range=ports,
+    )
+
+
+FEATURES = [draw_hosts, draw_networks, draw_peerings, draw_cards, draw_machines]
 
 
 @st.composite
