@@ -11,7 +11,7 @@ from weft.control.controller import Controller
 from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.index import servers_of
 from weft.core.policy import view
-from weft.core.trace import HostFacts, trace
+from weft.core.trace import EPHEMERAL, HostFacts, trace
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 from weft.wire.messages import MachineFact
@@ -89,17 +89,19 @@ def _spelled(controller: Controller, server: str) -> str:
 def trace_packet(controller: Controller, call: Call) -> Answer:
     """POST /weft/v1/trace: would this packet arrive, and if not, what decides so?"""
     asked = {name.lower(): value for name, value in convert.parse_object(call.body).items()}
-    if asked.get("port") is not None and _text(asked, "protocol", "icmp").lower() not in ("tcp", "udp"):
-        raise Invalid(
-            "Only tcp and udp have ports: name one of them as the protocol, or leave port out.", target="port"
-        )
+    for name in ("port", "sourceport"):
+        if asked.get(name) is not None and _text(asked, "protocol", "icmp").lower() not in ("tcp", "udp"):
+            raise Invalid(
+                "Only tcp and udp have ports: name one of them as the protocol, or leave port out.", target=name
+            )
     result = trace(
         controller.state,
         _text(asked, "from"),
         _text(asked, "to"),
         _text(asked, "protocol", "icmp"),
-        _port(asked.get("port")),
+        _port(asked.get("port"), 0),
         _facts(controller),
+        _port(asked.get("sourceport"), EPHEMERAL),
     )
     return json_answer(result)
 
@@ -113,8 +115,8 @@ def _text(asked: dict[str, Any], name: str, default: str = "") -> str:
     return value
 
 
-def _port(value: Any) -> int:
-    text = str(value if value is not None else 0)
+def _port(value: Any, default: int) -> int:
+    text = str(value if value is not None else default)
     # by its length first: int() refuses thousands of digits in its own way
     if not text.isdecimal() or len(text) > 5 or not int(text) <= 65535:
         raise Invalid(f"'{text[:20]}' is no port: write 0 to 65535.", target="port")

@@ -30,6 +30,9 @@ def trace(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="Destination port of tcp and udp.")
     ] = None,
+    source_port: Annotated[
+        int | None, typer.Option("--source-port", min=0, max=65535, help="Source port; else one that clients take.")
+    ] = None,
     output: Output = Format.table,
     controller: Controller = "",
 ) -> None:
@@ -42,6 +45,7 @@ def trace(
     asked: dict[str, Any] = {"from": interface_ref(source), "to": end_of_trace(to)}
     asked |= {"protocol": protocol.lower()} if protocol else {}
     asked |= {"port": port} if port is not None else {}
+    asked |= {"sourcePort": source_port} if source_port is not None else {}
 
     async def work(client: Client) -> None:
         found = (await client.post(f"{WEFT}/trace", asked)).body

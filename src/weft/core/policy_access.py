@@ -92,19 +92,30 @@ def pair_of(state: State, seat: Seat) -> Pair:
     return own, subnet if subnet is not own else None
 
 
+def _pairs(state: State, interface: Interface) -> list[tuple[PackedIp, Pair]]:
+    """Of each address that its port serves, in the order of its ipConfigurations."""
+    found: list[tuple[PackedIp, Pair]] = [(seat.address, pair_of(state, seat)) for seat in port_seats(state, interface)]
+    for stand in stands(state, interface) if not found else ():
+        found.append((stand.address or ANY, (list_named(state, stand.access_control_list), None)))
+    return found
+
+
+def pair_for(state: State, interface: Interface, address: PackedIp) -> Pair:
+    """What a packet from or for an address is under: as its port has it, or its first address of the same family."""
+    found = _pairs(state, interface)
+    kin = [one for one in found if len(one[0]) == len(address)] or found
+    exact = next((pair for own, pair in found if own == address), None)
+    return exact or (kin[0][1] if kin else (None, None))
+
+
 def port_access(state: State, interface: Interface) -> PortAccess | None:
     """None for a port that is under no list, or that is none."""
     if not has_mac(interface):
         return None
-    found: list[tuple[PackedIp, int, int]] = []
-    for seat in port_seats(state, interface):
-        own, subnet = pair_of(state, seat)
-        found.append((seat.address, _number(own), _number(subnet)))
-    for stand in stands(state, interface) if not found else ():
-        found.append((stand.address or ANY, _number(list_named(state, stand.access_control_list)), 0))
-    if not any(one or other for _, one, other in found):
+    found = tuple((address, _number(own), _number(subnet)) for address, (own, subnet) in _pairs(state, interface))
+    if not any(own or subnet for _, own, subnet in found):
         return None
-    return PortAccess(instance_of(interface), tuple(found))
+    return PortAccess(instance_of(interface), found)
 
 
 def _number(found: AccessControlList | None) -> int:

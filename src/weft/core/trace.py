@@ -32,6 +32,7 @@ from weft.core.policy_places import (
 )
 from weft.core.policy_segments import stands
 from weft.core.state import State
+from weft.core.trace_access import Probe, filtered
 from weft.core.trace_segments import SegmentWalk
 from weft.core.trace_steps import Step, Stopped, TraceResult
 from weft.model.errors import Invalid, InvalidReference
@@ -40,6 +41,7 @@ from weft.model.values import PackedIp, Vsid, ip_text, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
 PING = ("icmp", "icmpv6")
+EPHEMERAL = 49152  # the first port that clients take for their own end (RFC 6335 section 6)
 
 
 def _bound(instance_id: str) -> str | None:
@@ -58,17 +60,23 @@ class HostFacts(msgspec.Struct, frozen=True):
 
 
 def trace(  # noqa: PLR0913 - one question, asked in the words of the API
-    state: State, from_interface: str, to: str, protocol: str = "icmp", port: int = 0, facts: HostFacts | None = None
+    state: State,
+    from_interface: str,
+    to: str,
+    protocol: str = "icmp",
+    port: int = 0,
+    facts: HostFacts | None = None,
+    source_port: int = EPHEMERAL,
 ) -> TraceResult:
-    """Follow one packet from an interface (resourceRef or id) to an address, or to another interface.
+    """Follow one packet that begins something, from an interface (resourceRef or id) to an address or an interface.
 
-    `port` is the destination port of tcp and udp. Raises InvalidReference for an interface that is not there, Invalid
-    for a protocol or a target that cannot be traced.
+    `port` is the destination port of tcp and udp, `source_port` the other. Raises InvalidReference for an interface
+    that is not there, Invalid for a protocol or a target that cannot be traced.
     """
     source = _interface(state, from_interface, "from")
     if protocol.lower() not in PROTOCOLS:
         raise Invalid(f"'{protocol}' is not traced: name one of {', '.join(PROTOCOLS)}.", target="protocol")
-    walk = _Walk(state, source, (protocol.lower(), port), facts or HostFacts())
+    walk = _Walk(state, source, (protocol.lower(), port, source_port), facts or HostFacts())
     try:
         return walk.follow(to)
     except Stopped as stop:
@@ -91,13 +99,14 @@ def _ref(interface: Interface) -> str:
 class _Walk:
     """One packet's way. `path` grows as it goes; Stopped ends it."""
 
-    def __init__(self, state: State, source: Interface, flow: tuple[str, int], facts: HostFacts) -> None:
+    def __init__(self, state: State, source: Interface, flow: tuple[str, int, int], facts: HostFacts) -> None:
         self.path: list[Step] = []
         self._state = state
         self._source = source
-        self._protocol, self._port = flow
+        self._protocol, self._port, self._source_port = flow
         self._facts = facts
         self._host = ""
+        self._probe: Probe | None = None
 
     def follow(self, to: str) -> TraceResult:
         wanted: Interface | None = None
@@ -118,17 +127,28 @@ class _Walk:
             raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
         if target in (place.address for place in places):
             raise Stopped("its own address: such a packet never leaves the guest", _ref(self._source))
+        self._probe = Probe(self._protocol, seat.address, self._source_port, target, self._port)
+        self._filter(self._source, inbound=False)
         return self._forward(seat, target)
+
+    def _filter(self, interface: Interface, *, inbound: bool) -> None:
+        if self._probe is not None:
+            for text, record in filtered(self._state, interface, self._probe, inbound=inbound):
+                self._step("access list", text, record)
 
     def _on_a_vlan(self, wanted: Interface | None, target: PackedIp | None) -> TraceResult:
         if not has_mac(self._source):
             raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
         walk = SegmentWalk(self._state, self._source, self._step)
         holder = walk.follow(wanted, target)
+        if walk.source and walk.target:
+            self._probe = Probe(self._protocol, walk.source, self._source_port, walk.target, self._port)
+            self._filter(self._source, inbound=False)
         if holder is not None:
             there = self._server_name(self._running(holder))
             walk.deliver(holder, self._host, there)
             self._host = there
+            self._filter(holder, inbound=True)
             self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
             return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
         return TraceResult(True, tuple(self.path), walk.outside, _ref(self._source))
@@ -343,6 +363,7 @@ class _Walk:
             self._step("output", f"{holder.resource_id} is on this host: no encapsulation", named)
         else:
             self._tunnel(seat, record, there, named)
+        self._filter(holder, inbound=True)
         self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
         return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
 

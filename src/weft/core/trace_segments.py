@@ -29,6 +29,8 @@ class SegmentWalk:
         self._step = step
         self._own = stands(state, source)
         self._vlan = self._own[0].segment.vlan
+        self.source = self.target = PackedIp(b"")
+        """Both ends, once they are known; empty where one is the guest's own affair."""
 
     def follow(self, wanted: Interface | None, target: PackedIp | None) -> Interface | None:
         """The interface that it is for; None if it leaves for something that is none of ours. Raises Stopped."""
@@ -38,6 +40,7 @@ class SegmentWalk:
         own = self._classify(target)
         if target is None:
             return wanted
+        self.source, self.target = own.address, target
         if ipaddress.ip_address(target).is_multicast:
             raise Invalid(f"{ip_text(target)} is every port of the VLAN; trace one of them.", target="to")
         if any(one.address == target for one in self._own):

@@ -26,6 +26,8 @@ WHY = [
     (r"^server \S+ has no provider address", frozenset(("unknown_mac",))),
     (r"^blocked route: ", frozenset(("blocked_route",))),
     (r"^no route: \S+ of \S+ lies in no subnet", frozenset(("no_route", "no_record"))),
+    (r"^access denied: .* out of ", ON_LINK | {"access_denied"}),
+    (r"^access denied: .* into ", frozenset(("access_denied",))),
     (r"answers ping only", frozenset(("for_router",))),
 ]
 """What trace says, and the names under which switches count what became of the packet."""

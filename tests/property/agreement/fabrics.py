@@ -183,7 +183,7 @@ def rules(draw, sketch):
         alone = f"{place.address(family, draw(st.integers(11, 13)))}/{32 if family == '4' else 128}"
         ends += [place.prefix(family), alone]
     rule = st.tuples(
-        st.sampled_from(("Permit", "Deny")),
+        st.sampled_from(("Allow", "Deny")),
         st.sampled_from(("Inbound", "Outbound")),
         st.sampled_from(("TCP", "UDP", "All")),
         st.sampled_from(ends),
@@ -264,7 +264,7 @@ def _rule(priority, words):
     )
 
 
-FEATURES = [draw_hosts, draw_networks, draw_peerings, draw_cards, draw_machines]
+FEATURES = [draw_hosts, draw_networks, draw_peerings, draw_cards, draw_machines, draw_lists]
 
 
 @st.composite
