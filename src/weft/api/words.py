@@ -147,8 +147,6 @@ EMPTY_FOR_NONE: frozenset[Field] = frozenset(
 """References for which clients write "" or {} where they mean none."""
 
 GATES: dict[Field, str] = {
-    (tenancy.VirtualSubnetProperties, "access_control_list"): "no host filters what a subnet carries yet",
-    (workload.IpConfigurationProperties, "access_control_list"): "no host filters what a port carries yet",
     (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
     (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",
     (

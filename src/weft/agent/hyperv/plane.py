@@ -304,6 +304,9 @@ class HyperVPlane:
         for instance, local in sorted(self._bound().items()):
             if local.fact().state == CLOSED:
                 yield Problem(BLOCKED, f"{local.binding.network_interface}: {local.reason}", instance)
+            if instance in self._told.access:
+                name = local.binding.network_interface
+                yield Problem(FAILED, f"{name}: Hyper-V hosts carry out no access lists: everything passes", instance)
         for words in self._difference.problems:
             yield Problem(FAILED, words)
 
