@@ -282,3 +282,18 @@ async def test_what_cannot_be_started_is_not_taken_for_started(world):
     with pytest.raises(HypervisorFailure, match="web"):
         await do(world, "host1", Define(WEB, WEB_PORTS))
     assert await state(world, "host1") is None
+
+
+async def test_another_machines_disk_is_not_taken(world):
+    """Whether it runs or is off, or has it only below its checkpoints."""
+    await make(world, "host1")
+    (disk,) = world.hardware("web").disks
+    shared = msgspec.structs.replace(world.hardware("db"), disks=(msgspec.structs.replace(disk, size_gib=0),))
+    for steps in ([], [errand("checkpoint", "clean", one=OFF)], [Prepare(WEB, WEB_PORTS), START]):
+        await do(world, "host1", *steps)
+        with pytest.raises(HypervisorFailure, match="is in use by machine .*web of this host") as refused:
+            await make(world, "host1", DB, DB_PORTS, shared)
+        assert "host1" in str(refused.value) and "Define of " in str(refused.value)
+        assert await state(world, "host1", "db") is None
+    await do(world, "host1", Stop("web"), Remove("web"))
+    await make(world, "host1", DB, DB_PORTS, shared)

@@ -111,14 +111,17 @@ async def test_disks_are_made_and_only_those_are_deleted(world, disk, tmp_path):
     [
         ([Disk("{}/none.qcow2")], "none.qcow2 is not there"),
         ([Disk("{}/a.qcow2", 1), Disk("{}/none/b.qcow2", 1)], "there is no folder"),
+        ([Disk("{}/a.qcow2", 1, "{}/large.raw")], "a.qcow2 is to have 1 GiB, and its source /.*/large.raw has 2: ask"),
         ([Disk("{}/a.qcow2", 1), Disk("{}/b.qcow2", source="{}/bad.raw"), Disk("{}/c.qcow2", 9999999999)], "qemu-img"),
     ],
 )
 async def test_a_definition_that_fails_leaves_nothing(world, tmp_path, disks, words):
     (tmp_path / "bad.raw").write_bytes(b"")
+    with (tmp_path / "large.raw").open("wb") as large:
+        large.truncate((1 << 30) + 4096)
     there = [msgspec.structs.replace(one, **_under(tmp_path, one)) for one in disks]
     await refused(world, Define(web(*there), WEB_PORTS), words)
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.raw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.raw", "large.raw"]
     assert (await world.hypervisors["host1"].facts()).machines == ()
 
 
@@ -134,6 +137,23 @@ async def test_a_machine_that_goes_while_its_disks_are_made_leaves_none(world, t
         pipe.write(bytes(4096))
     await making
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.raw"]
+
+
+async def test_another_machines_disk_is_known_by_whatever_name(world, disk, tmp_path):
+    """A link, the file below a snapshot, and one that is not there just now."""
+    base, link, gone = tmp_path / "base.qcow2", tmp_path / "link.qcow2", tmp_path / "gone.raw"
+    for file in (base, link.with_name("real.qcow2")):
+        file.write_bytes(b"")
+    link.symlink_to("real.qcow2")
+    above = f"<source file='{disk.path}'/><backingStore type='file'><format type='raw'/><source file='{base}'/>"
+    one = f"<disk type='file'>{above}<backingStore/></backingStore><target dev='vda'/></disk>"
+    more = [f"<disk type='file'><source file='{path}'/>{{}}</disk>" for path in (link.with_name("real.qcow2"), gone)]
+    both = "".join(text.format(f"<target dev='vd{dev}'/>") for text, dev in zip(more, "bc", strict=True))
+    define_by_hand(world, STRANGER.format("theirs", f"<devices>{one}{both}</devices>"))
+    for path in (base, link, gone, tmp_path / ".." / tmp_path.name / "gone.raw"):
+        await refused(world, Define(web(Disk(str(path), 1)), WEB_PORTS), "is in use by machine theirs of this host")
+    assert not gone.exists()
+    assert [one.name for one in (await world.hypervisors["host1"].facts()).machines] == ["theirs"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 A file appears under its name only when it is whole; what is being made has `.weft-new` behind it.
 """
 
+import json
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from weft.model.hypervisor import Disk
 
 NEW = ".weft-new"
 COPY_SECONDS = 3600.0
+INFO_SECONDS = 10.0
+_GIB = 1 << 30
 
 
 def to_make(disks: Iterable[Disk]) -> tuple[str, ...]:
@@ -28,7 +31,28 @@ def to_make(disks: Iterable[Disk]) -> tuple[str, ...]:
             raise HypervisorFailure(f"disk {disk.path} is to be a copy of {disk.source}, which is not there")
         if not os.path.isdir(os.path.dirname(disk.path)):
             raise HypervisorFailure(f"disk {disk.path}: there is no folder {os.path.dirname(disk.path)}")
+        _check_holds(disk)
     return tuple(disk.path for disk in absent)
+
+
+def _check_holds(disk: Disk) -> None:
+    """A copy that would be cut off has lost what its source had at its end."""
+    size = _size_of(disk.source) if disk.source and disk.size_gib else 0
+    if size > disk.size_gib * _GIB:
+        raise HypervisorFailure(
+            f"disk {disk.path} is to have {disk.size_gib} GiB, and its source {disk.source} has {-(-size // _GIB)}: "
+            "ask for no less, or for no size, which makes it as large as that"
+        )
+
+
+def _size_of(path: str) -> int:
+    """What a disk can hold, in bytes; 0 if that is not known."""
+    command = ["qemu-img", "info", "-U", "--output=json", "-f", disk_format(path), path]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=INFO_SECONDS)
+        return int(json.loads(done.stdout)["virtual-size"]) if done.returncode == 0 else 0
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError):
+        return 0
 
 
 def make(disks: Iterable[Disk], mine: Sequence[str]) -> None:

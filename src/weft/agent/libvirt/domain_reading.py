@@ -57,6 +57,12 @@ def read_domain(xml: str) -> DomainState:
     return _domain(ET.fromstring(xml))
 
 
+def files_of(xml: str) -> tuple[str, ...]:
+    """Paths of all files that the machine writes to or has below what it writes to, as after a snapshot by hand."""
+    sources = ET.fromstring(xml).iterfind("devices/disk//source")
+    return tuple(dict.fromkeys(path for one in sources if (path := one.get("file", ""))))
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot; `parent` is the name of the one before it, empty at the root."""
 

@@ -10,7 +10,7 @@ import libvirt
 import msgspec
 
 from weft.agent.hypervisors import HypervisorFailure
-from weft.agent.libvirt.domain_reading import DomainState, read_domain
+from weft.agent.libvirt.domain_reading import DomainState, files_of, read_domain
 from weft.agent.libvirt.domain_xml import Platform
 from weft.agent.libvirt.power import Lives
 from weft.model.records import PortBinding
@@ -73,6 +73,11 @@ class Host(msgspec.Struct):
         if domain is None:
             raise HypervisorFailure(f"libvirt knows no such machine{f' (UUID {id})' if id else ''}")
         return domain
+
+    def files_of(self, domain: Any) -> set[str]:
+        """Paths of its disks, now and as it is defined; none if it went meanwhile."""
+        read = self._lookup(lambda: [*files_of(xml_of(domain)), *files_of(config_of(domain))])
+        return set(read or ())
 
     def check_ports(self, domain: Any, ports: Sequence[PortBinding]) -> None:
         """Read the machine back: has it these MAC addresses and interface ids? Raises HypervisorFailure that says what

@@ -24,6 +24,7 @@ def check(host: Host, hardware: Hardware) -> None:
         if path and not os.path.isfile(path):
             raise HypervisorFailure(f"hardware.{member} {path} is no file of this host: put it there, or name another")
     _check_size(host, hardware)
+    _check_disks(host, hardware)
     _check_switch(host, hardware.switch or host.settings.bridge)
 
 
@@ -39,6 +40,28 @@ def _check_size(host: Host, hardware: Hardware) -> None:
         raise HypervisorFailure(
             f"{hardware.cpu} processors are asked for, and its QEMU gives a machine {most} at most: ask for less"
         )
+
+
+def _check_disks(host: Host, hardware: Hardware) -> None:
+    """Two machines that write to one disk destroy what is on it; QEMU says so only where both run."""
+    if not hardware.disks:
+        return
+    for domain in host.connection.listAllDomains():
+        used = host.files_of(domain)
+        for disk in hardware.disks:
+            if any(_is_same(disk.path, path) for path in used):
+                raise HypervisorFailure(
+                    f"disk {disk.path} is in use by machine {domain.name()} of this host, and two machines that write "
+                    "to one disk destroy it: name another file, which may be a copy of it (source) made while "
+                    f"{domain.name()} is off"
+                )
+
+
+def _is_same(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:  # one of them is not there
+        return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _check_switch(host: Host, switch: str) -> None:

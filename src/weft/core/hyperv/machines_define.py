@@ -16,13 +16,53 @@ from weft.core.hyperv.script import PROLOGUE, Script
 from weft.model.hypervisor import Hardware
 from weft.model.records import Machine, PortBinding
 
+_USERS = """
+function Read-Drives {
+    param($Machines)
+    Get-VMHardDiskDrive -VM $Machines
+    Get-VMSnapshot -VM $Machines | ForEach-Object { Get-VMHardDiskDrive -VMSnapshot $_ }
+}
+
+function Confirm-Unused {
+    param($Disks)
+    $all = @(Get-VM)
+    if ((@($Disks).Count -eq 0) -or ($all.Count -eq 0)) {
+        return
+    }
+    $drives = @()
+    try {
+        $drives = @(Read-Drives -Machines $all)
+    } catch {
+        # one of them went meanwhile
+        foreach ($one in $all) {
+            try {
+                $drives = @($drives; @(Read-Drives -Machines @($one)))
+            } catch {
+                continue
+            }
+        }
+    }
+    foreach ($disk in @($Disks)) {
+        $users = @($drives | Where-Object { $_.Path -eq $disk.path })
+        if ($users.Count -gt 0) {
+            throw ('Get-VMHardDiskDrive: disk {0} is in use by machine {1} of this host, and two machines that \
+write to one disk destroy it: name another file, which may be a copy of it (source) made while {1} is off' -f
+                $disk.path, $users[0].VMName)
+        }
+    }
+}
+"""
+"""A machine with checkpoints has the disks of the first one below what it writes to: those are in use as well."""
+
 DEFINE = Script(
     "define",
     PROLOGUE
     + "$ConfirmPreference = 'None'\n"
     + BINDING
     + CLAIMS
+    + _USERS
     + r"""
+Confirm-Unused -Disks $arguments.disks
 $switch = $arguments.switch
 if (-not $switch) {
     $switches = @(Get-VMSwitch)
