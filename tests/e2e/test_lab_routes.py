@@ -1,0 +1,47 @@
+"""An appliance, a peered network and rates in the lab: `examples/routes.yaml` as a user meets it."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.labs import EXAMPLES, last_line, ping
+
+pytestmark = pytest.mark.root
+
+OUTBOUND, INBOUND = 20, 40
+"""Mbps of partner1, in the file."""
+WITHIN = 0.15
+
+
+def mbps(lab, *more):
+    """What is left at its end of a UDP stream of twice the rate and more, between partner1 and web1."""
+    server = lab.begin("exec", "web1", "--", "iperf3", "--server", "--one-off")
+    words = ("iperf3", "-c", "10.1.1.11", "-u", "-b", "90M", "-l", "1300", "-t", "3", "--json", *more)
+    for _ in range(50):
+        done = subprocess.run(
+            lab.command("exec", "partner1", "--", *words), capture_output=True, text=True, env=lab.environment
+        )
+        said = json.loads(done.stdout)
+        if "refused" not in said.get("error", ""):
+            break
+        time.sleep(0.1)
+    server.wait(timeout=20)
+    whole = said["end"]["sum"]
+    return whole["bits_per_second"] * (1 - whole["lost_percent"] / 100) / 1e6
+
+
+def test_an_appliance_a_peer_and_rates(lab):
+    lab.run("up", str(EXAMPLES / "routes.yaml"))
+    assert last_line(lab.run("ping", "web1", "10.1.2.21", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
+    lab.run("exec", "firewall", "--", "sysctl", "-w", "net.ipv4.ip_forward=1")
+    assert "ttl=61" in lab.run("exec", "web1", "--", "ping", "-c", "2", "-i", "0.1", "10.1.2.21")
+    assert "through-firewall" in lab.weft("trace", "web1-eth0", "10.1.2.21")
+    # the way of one network to the other is that of two subnets: one router, and the form of the other's tunnel
+    assert "ttl=63" in lab.run("exec", "web1", "--", "ping", "-c", "2", "-i", "0.1", "10.9.1.11")
+    assert abs(mbps(lab) - OUTBOUND) < OUTBOUND * WITHIN
+    assert abs(mbps(lab, "--reverse") - INBOUND) < INBOUND * WITHIN
+    lab.weft("delete", "virtualNetworks/partner/virtualNetworkPeerings/to-shop", "--wait")
+    assert last_line(lab.run("ping", "web1", "10.9.1.11", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
+    assert ping(lab, "web1", "10.1.1.1") == "20 sent, 20 received"
