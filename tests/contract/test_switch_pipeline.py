@@ -11,6 +11,7 @@ from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, Guest, subnet_records
 from weft.agent.actions import Output
 from weft.agent.fields import Table
 from weft.agent.metering import Kind
+from weft.agent.reach import FIRST_SECONDS, Reach
 from weft.agent.switch import Peer, SwitchChange
 from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
@@ -425,3 +426,20 @@ async def test_the_first_packet_to_a_new_peer_is_not_lost(world):
 
 def test_the_link_local_address_is_that_of_linux():
     assert link_local_of(BLUE1.mac) == p.number(LOCAL1)
+
+
+async def test_a_probe_comes_to_the_other_agent_and_its_answer_back(world):
+    """As large as the provider network carries: whole, from agent to agent, and never to a guest."""
+    reconcilers = await two_hosts(world)
+    near, others = Reach(), frozenset(list(reconcilers["host1"].others)[:1])
+    assert list(near.turn(others, 1500, -FIRST_SECONDS)) == []
+    (asked,) = near.turn(others, 1500, FIRST_SECONDS)
+    (other,) = others
+    remote = next(host for host, address in HOSTS.items() if address == other.remote)
+    came, back = world.switches[remote].packets_in(), world.switches["host1"].packets_in()
+    world.switches["host1"].send((asked,))
+    async with asyncio.timeout(10):
+        world.switches[remote].send(Reach().heard(await anext(came), 0.0))
+        assert list(near.heard(await anext(back), FIRST_SECONDS)) == []
+    assert list(near.turn(others, 1500, FIRST_SECONDS + 1)) == [] and near.words() == []
+    assert await world.arrived() == set()

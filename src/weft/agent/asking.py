@@ -7,6 +7,8 @@ from weft.agent.actions import Actions, Controller, Meter
 from weft.agent.metering import Kind, meter_id
 
 DHCP4, DHCP6, ROUTER_SOLICITATION, TOO_FAR, TOO_LARGE, UNKNOWN_SOURCE = range(1, 7)
+REACH = 16
+"""Of another host's agent, by a tunnel: see reach.py."""
 
 
 def ask(service: int, port: int) -> Actions:

@@ -20,9 +20,8 @@ from weft.agent.actions import Actions
 from weft.agent.bindings import Local, Role
 from weft.agent.domain import Domain, Part
 from weft.agent.doors import door_of, is_elsewhere, passed_on, stands_back
-from weft.agent.fields import IN_PORT
 from weft.agent.filters import Filters
-from weft.agent.flow import Flow, FlowKey, exact
+from weft.agent.flow import Flow, FlowKey
 from weft.agent.ways import Door, Way, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
 from weft.model.records import (
@@ -53,7 +52,7 @@ class FlowTable:
         self._domain_of: dict[Vsid, list[Domain]] = {}
         """Domains that name a virtual subnet, newest (highest RDID) first; two only while it changes hands."""
         self._ways: dict[Rdid, Way] = {}
-        self._tunnel_ports: frozenset[int] = frozenset()
+        self._tunnel_ports: dict[int, str] = {}
         self._locals: dict[str, Local] = {}
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
         self._left: frozenset[Vsid] = frozenset()
@@ -109,16 +108,16 @@ class FlowTable:
         if isinstance(record, SubnetRecord):
             self._note_subnets(rdid, record.vsid)
 
-    def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Iterable[int]) -> None:
+    def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Mapping[int, str]) -> None:
         """How each routing domain's packets travel now, and the numbers of all tunnel ports of ours."""
         for rdid in self._ways.keys() | ways.keys():
             if self._ways.get(rdid) != ways.get(rdid) and rdid in self.domains:
                 self._dirty |= self.domains[rdid].parts()
                 self._dirty |= {("group", vsid) for vsid in self.domains[rdid].hosts_in}
         self._ways = dict(ways)
-        numbers = frozenset(tunnel_ports)
-        self._dirty |= {("tunnel", number) for number in numbers ^ self._tunnel_ports}
-        self._tunnel_ports = numbers
+        changed = self._tunnel_ports.items() ^ tunnel_ports.items()
+        self._dirty |= {("tunnel", number) for number, _ in changed}
+        self._tunnel_ports = dict(tunnel_ports)
         self._dirty_locals(self._locals.values())
 
     def set_patch(self, number: int | None, provider: tuple[ProviderAddress, ...]) -> None:
@@ -250,7 +249,8 @@ class FlowTable:
                 self._dirty.add(("segment", one.segment.vlan))
 
     def _tunnel(self, number: int) -> tuple[Flow, ...]:
-        return flows_classify.of_tunnel_port(exact(IN_PORT, number)) if number in self._tunnel_ports else ()
+        kind = self._tunnel_ports.get(number)
+        return flows_classify.of_tunnel_port(number, kind) if kind is not None else ()
 
     def _subnet(self, vsid: Vsid) -> tuple[Flow, ...]:
         domain = self._domain(vsid)

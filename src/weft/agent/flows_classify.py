@@ -1,16 +1,19 @@
 """Table CLASSIFY: which virtual subnet and routing domain a packet is in, and whether it may come in at all. Pure.
 
 priority 110  a VLAN tag, from guest or tunnel: dropped (RFC 7637 section 3.2 forbids the inner tag)
+priority 105  a tunnel's probe, which is another agent's: to ours (reach.py)
 priority 100  a guest's MAC on its port, or a known VSID from a tunnel port
 priority  95  another MAC of a port that may send from any
 priority  90  anything else from a guest's port (another MAC) or a tunnel port (another VSID)
 priority   0  a port that nobody told us of
 """
 
-from weft.agent.actions import Actions, Goto, Meter, SetField
+from weft.agent.actions import Actions, Controller, Goto, Meter, SetField
+from weft.agent.asking import REACH
 from weft.agent.fields import (
     ETH_SRC,
     GROUP_BIT,
+    IN_PORT,
     OWN_PORT,
     RDID,
     VLAN_PRESENT,
@@ -23,7 +26,7 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import Flow, Term, dropped, exact
 from weft.agent.metering import Kind, meter_id
-from weft.agent.ways import BoundPort, Way
+from weft.agent.ways import PROBE_VSID, BoundPort, Way, key_is
 from weft.model.values import is_segment
 
 _TAGGED: Term = (VLAN_TCI, VLAN_PRESENT, VLAN_PRESENT)
@@ -62,12 +65,14 @@ def identity(flow: Flow) -> frozenset[SetField]:
     return frozenset(one for one in flow.actions if isinstance(one, SetField) and one.field in (VSID, RDID))
 
 
-def of_tunnel_port(number: Term) -> tuple[Flow, ...]:
+def of_tunnel_port(number: int, kind: str) -> tuple[Flow, ...]:
     """What comes out of a tunnel port but belongs to no VSID of ours."""
     mark = cookie(Category.FIXED)
+    in_port = exact(IN_PORT, number)
     return (
-        Flow(Table.CLASSIFY, 110, (number, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
-        Flow(Table.CLASSIFY, 90, (number,), dropped(DropReason.UNKNOWN_VSID), mark),
+        Flow(Table.CLASSIFY, 110, (in_port, _TAGGED), dropped(DropReason.VLAN_TAGGED), mark),
+        Flow(Table.CLASSIFY, 105, (in_port, key_is(kind, PROBE_VSID)), (Controller(REACH),), mark),
+        Flow(Table.CLASSIFY, 90, (in_port,), dropped(DropReason.UNKNOWN_VSID), mark),
     )
 
 

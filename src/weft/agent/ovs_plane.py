@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
+from weft.agent.asking import REACH
 from weft.agent.bindings import Local
 from weft.agent.edge import Edge
 from weft.agent.edge_keeper import Asked, EdgeKeeper
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
 from weft.agent.questions import Learnt, Question
+from weft.agent.reach_keeper import Ping, ReachKeeper
 from weft.agent.reconcile import FAILED, Reconciler
 from weft.agent.router_advertisements import EVERY_SECONDS, advertisement
 from weft.agent.services import Services
@@ -46,9 +48,15 @@ class OvsPlane:
     """One host's switch."""
 
     def __init__(
-        self, switch: Switch, services: Services | None = None, edge: Edge | None = None, probes_as: int | None = None
+        self,
+        switch: Switch,
+        services: Services | None = None,
+        edge: Edge | None = None,
+        probes_as: int | None = None,
+        ping: Ping | None = None,
     ) -> None:
-        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive."""
+        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive. `ping`
+        asks whether a host is there at all; None: nobody is asked whether tunnels reach other hosts."""
         self.reconciler = Reconciler()
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge) if edge is not None else None
@@ -59,6 +67,7 @@ class OvsPlane:
         self._advertise_at = 0.0
         self._conflicts: dict[str, tuple[float, str]] = {}
         """By instance id: until when it is told, and what."""
+        self._reaching = ReachKeeper(switch, ping)
         self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
@@ -149,6 +158,7 @@ class OvsPlane:
         self._advertise()
         if in_sync:
             self._announcements.begin()
+            self._reaching.ask(self.reconciler.others, self.reconciler.switch_facts.provider_mtu)
         self._keep_edges(in_sync)
 
     def _keep_edges(self, in_sync: bool) -> None:
@@ -183,6 +193,9 @@ class OvsPlane:
 
     async def _answer_guests(self) -> None:
         async for packet in self._switch.packets_in():
+            if packet.service == REACH:
+                self._reaching.heard(packet)
+                continue
             try:
                 answer = self._services.answer(self._question(packet), _now())
             except Exception:
@@ -242,7 +255,12 @@ class OvsPlane:
     def telling(self, trouble: str) -> Telling:
         return Telling(
             ports=self.reconciler.port_facts(),
-            problems=(*self.reconciler.problems(trouble), *self._told_by_guests(), *self._edge_problems()),
+            problems=(
+                *self.reconciler.problems(trouble),
+                *self._told_by_guests(),
+                *self._edge_problems(),
+                *self._unreached(),
+            ),
             drift=tuple(self._drift),
             drops=self._dump.drops,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
@@ -257,6 +275,9 @@ class OvsPlane:
             Problem(FAILED, f"{local[one].binding.network_interface}: {words}", one)
             for one, (_, words) in sorted(self._conflicts.items())
         )
+
+    def _unreached(self) -> Iterable[Problem]:
+        return (Problem(FAILED, words) for words in self._reaching.words())
 
     def _edge_problems(self) -> tuple[Problem, ...]:
         if self._keeper is None:

@@ -18,6 +18,7 @@ from weft.agent.flow import Flow, FlowKey
 from weft.agent.flows import FlowTable
 from weft.agent.identity import own_adapters
 from weft.agent.metering import Meters
+from weft.agent.reach import Other
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, SwitchMeter, Tunnel
 from weft.agent.told import Told
 from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
@@ -59,6 +60,9 @@ class Reconciler:
         """Bindings and ways must be worked out again."""
         self._peers_stale = True
         self._peers: frozenset[Peer] = frozenset()
+        self._ways: dict[Rdid, Way] = {}
+        self.others: frozenset[Other] = frozenset()
+        """Hosts that networks here send to."""
         self._reached: set[Peer] = set()
         self._tunnels: frozenset[Tunnel] = frozenset()
         self._made: set[Tunnel] = set()
@@ -307,6 +311,7 @@ class Reconciler:
         if self._peers_stale:
             self._peers_stale = False
             self._peers = frozenset(self._wanted_peers())
+            self.others = frozenset(self._reached_by_tunnel())
             self._reached &= self._peers
         self.table.build()
         self._pending |= self.table.changed
@@ -328,7 +333,8 @@ class Reconciler:
             if tunnel in numbers:
                 ways[rdid] = Way(tunnel, numbers[tunnel])
         self._tunnels = frozenset(wanted)
-        self.table.set_ways(ways, numbers.values())
+        self._ways = ways
+        self.table.set_ways(ways, {number: tunnel.kind for tunnel, number in numbers.items()})
 
     @property
     def _patch(self) -> bool:
@@ -355,6 +361,13 @@ class Reconciler:
                 for remote in domain.endpoints():
                     if remote != local:
                         yield Peer(local, remote)
+
+    def _reached_by_tunnel(self) -> Iterable[Other]:
+        for rdid, way in self._ways.items():
+            domain = self.table.domains.get(rdid)
+            for remote in domain.endpoints() if domain is not None else ():
+                if remote != way.tunnel.local:
+                    yield Other(way, remote)
 
     def _flow_changes(self, in_sync: bool) -> tuple[tuple[Flow, ...], tuple[FlowKey, ...]]:
         self._drop_settled(self._installed or {})

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from weft.agent.agent import Agent
+from weft.agent.echo import is_there
 from weft.agent.edge_namespace import NamespaceEdge, Place
 from weft.agent.hook_socket import hook_socket
 from weft.agent.hypervisors import Hypervisor
@@ -64,7 +65,7 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     try:
         database = options.rundir.absolute() / "db.sock"
         place = Place(database, options.server, options.edges, options.bridge, options.outer_bridge)
-        plane = OvsPlane(switch, edge=NamespaceEdge(place), probes_as=zlib.crc32(agent_id.encode()))
+        plane = OvsPlane(switch, edge=NamespaceEdge(place), probes_as=zlib.crc32(agent_id.encode()), ping=is_there)
         await work(options, agent_id, plane, hypervisor)
     finally:
         await switch.close()

@@ -117,6 +117,20 @@ def into_each(doors: Iterable[Door]) -> Actions:
     return tuple(actions)
 
 
+PROBE_VSID = 0xFFF
+"""Of what agents send each other by a tunnel: reserved by RFC 7637 section 3.2, so no virtual subnet has it."""
+
+
+def key_is(kind: str, vsid: int) -> Term:
+    """Match a received VSID by the kind of the tunnel, whatever the sender's FlowID."""
+    return (TUN_ID, vsid << 8, 0xFFFF_FFFF_FFFF_FF00) if kind == "gre" else exact(TUN_ID, vsid)
+
+
+def key_of(kind: str, vsid: int) -> SetField:
+    """The key to send by a tunnel of this kind; for NVGRE with FlowID 0."""
+    return SetField(TUN_ID, vsid << 8 if kind == "gre" else vsid)
+
+
 class Way(msgspec.Struct, frozen=True):
     """How this host sends packets of a routing domain to others: through which tunnel port, and in which form."""
 
@@ -130,13 +144,11 @@ class Way(msgspec.Struct, frozen=True):
 
     def key_is(self, vsid: int) -> Term:
         """Match a received VSID, whatever the sender's FlowID."""
-        if self.tunnel.kind == "gre":
-            return (TUN_ID, vsid << 8, 0xFFFF_FFFF_FFFF_FF00)
-        return exact(TUN_ID, vsid)
+        return key_is(self.tunnel.kind, vsid)
 
     def key(self, vsid: int) -> SetField:
         """The key to send; for NVGRE with FlowID 0."""
-        return SetField(TUN_ID, vsid << 8 if self.tunnel.kind == "gre" else vsid)
+        return key_of(self.tunnel.kind, vsid)
 
     def to(self, vsid: int, provider_address: bytes) -> Actions:
         """Tunnel the packet, with a FlowID where there is one (VXLAN has its entropy in the UDP source port)."""

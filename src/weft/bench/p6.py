@@ -163,7 +163,7 @@ def _table(records: list[NetworkRecord]) -> FlowTable:
     table = FlowTable()
     for record in records:
         table.put(RDID, record)
-    table.set_ways({RDID: Way(Tunnel("gre", LOCAL), TUNNEL_PORT)}, [TUNNEL_PORT])
+    table.set_ways({RDID: Way(Tunnel("gre", LOCAL), TUNNEL_PORT)}, {TUNNEL_PORT: "gre"})
     table.build()
     return table
 

@@ -18,8 +18,12 @@ def frame(packet: Packet) -> bytes:
     head = packet.eth_dst.to_bytes(6) + packet.eth_src.to_bytes(6)
     if packet.vlan_tci:
         head += struct.pack("!HH", _TAGGED, packet.vlan_tci & ~_PRESENT)
-    body = {ARP: _arp, IPV4: _ipv4, IPV6: _ipv6}.get(packet.eth_type, lambda _: bytes(46))(packet)
+    body = {ARP: _arp, IPV4: _ipv4, IPV6: _ipv6}.get(packet.eth_type, _other)(packet)
     return head + packet.eth_type.to_bytes(2) + body
+
+
+def _other(packet: Packet) -> bytes:
+    return packet.payload.encode("latin-1") or bytes(46)
 
 
 def _arp(packet: Packet) -> bytes:
@@ -105,7 +109,7 @@ def packet(data: bytes) -> Packet:
         return msgspec.structs.replace(bare, arp_op=op, arp_sha=sha, arp_spa=spa, arp_tha=tha, arp_tpa=tpa)
     if eth_type in (IPV4, IPV6):
         return of_ip(body, bare)
-    return bare
+    return msgspec.structs.replace(bare, payload=body.decode("latin-1") if any(body) else "")
 
 
 def of_ip(body: bytes, bare: Packet, *, whole: bool = True) -> Packet:
