@@ -82,7 +82,7 @@ def errand(kind, name, number=1, one=WEB, **more):
 async def test_a_defined_machine_reads_as_it_was_asked_for(world):
     await make(world, "host1")
     told = await state(world, "host1")
-    assert (told.power, told.clustered, told.checkpoints) == ("Off", False, ())
+    assert (told.power, told.clustered, told.checkpoints, told.unfinished) == ("Off", False, (), False)
     assert [(one.mac, one.instance_id, one.dynamic) for one in told.adapters] == [
         (one.mac, one.instance_id, False) for one in WEB_PORTS
     ]
@@ -238,6 +238,7 @@ async def test_a_copy_has_its_own_addresses_and_no_checkpoints(world):
     copy = msgspec.structs.replace(made_of, power="Off", errand=Errand(2, "copy", source.id))
     await do(world, "host1", CarryOut(copy, ports), CarryOut(copy, ports))
     told = await state(world, "host1", "copy")
+    assert not told.unfinished
     assert told.id != source.id
     assert (told.power, told.checkpoints) == ("Off", ())
     assert [(one.mac, one.instance_id, one.dynamic) for one in told.adapters] == [

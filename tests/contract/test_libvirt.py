@@ -156,6 +156,31 @@ async def test_another_machines_disk_is_known_by_whatever_name(world, disk, tmp_
     assert [one.name for one in (await world.hypervisors["host1"].facts()).machines] == ["theirs"]
 
 
+async def test_what_an_agent_left_half_made_is_told_and_made_to_the_end(world, disk, tmp_path):
+    """Killed while it copied a disk: the domain as it was then, with nothing of the disk but what was copied."""
+    source, copy = tmp_path / "pipe.raw", tmp_path / "web.raw"
+    os.mkfifo(source)
+    making = asyncio.create_task(do(world, "host1", Define(web(Disk(str(copy), source=str(source))), WEB_PORTS)))
+    with await asyncio.to_thread(source.open, "wb") as pipe:
+        assert (await state(world)).unfinished
+        left = xml_of(world)
+        pipe.write(bytes(4096))
+    await making
+    assert not (await state(world)).unfinished
+    with world.connected("host1") as connection:
+        connection.lookupByName("web").undefine()
+    define_by_hand(world, left)
+    copy.rename(copy.with_name("web.raw.weft-new"))
+    source.unlink()
+    source.write_bytes(b"whole" * 1024)
+    assert (await state(world)).unfinished
+    await do(world, "host1", Define(web(Disk(str(copy), source=str(source))), WEB_PORTS))
+    assert not (await state(world)).unfinished and copy.read_bytes() == source.read_bytes()
+    copy.unlink()
+    await do(world, "host1", Define(web(Disk(str(copy), source=str(source))), WEB_PORTS))
+    assert not copy.exists(), "another hand took it from a machine that was whole"
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

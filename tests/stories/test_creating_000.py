@@ -100,6 +100,33 @@ async def test_it_is_made_when_its_host_is_done_with_it(desk: Desk, start: bool)
     await nothing_is_left(desk)
 
 
+@pytest.mark.parametrize("start", [False, True])
+async def test_a_disk_whose_agent_died_while_it_was_copied_is_made_before_the_machine_counts(
+    desk: Desk, start: bool
+) -> None:
+    """0.16: the next agent sees that it was not made to the end, and goes on with it."""
+    await desk.cluster(hosts=1)
+    hypervisor = desk.center.hypervisors["host1"]
+    hypervisor.disks_whole = asyncio.Event()
+    asking = desk.background("POST", VMS, body(start=start))
+
+    async def begun() -> bool:
+        return hypervisor.shelf.unfinished == {"web1"}
+
+    async def told() -> bool:
+        state = await desk.get("/weft/v1/servers/host1/machines")
+        return await desk.applied("host1") and [one["name"] for one in state["value"]] == ["web1"]
+
+    await desk.eventually(begun)
+    await desk.kill_agent("host1")
+    await desk.start_agent("host1")
+    await desk.eventually(told)
+    assert (await desk.get(f"{VMS}/web1"))["properties"]["creation"]["phase"] == "defining"
+    hypervisor.disks_whole.set()
+    assert (await asking).status_code == 201
+    assert hypervisor.shelf.unfinished == set() and hypervisor.shelf.made["web1"] == {DISK["path"]}
+
+
 async def test_a_second_time_answers_what_is_there(desk: Desk) -> None:
     """0.22: the same command is idempotent; another under its name is refused."""
     await desk.cluster(hosts=1)

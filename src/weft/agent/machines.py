@@ -152,7 +152,7 @@ def _leave(name: str, state: MachineState | None, world: World) -> Verb | None:
 
 def _rest(machine: Machine, state: MachineState | None, world: World, power: str) -> Verb | None:
     """It does not run: known to the hypervisor, with the addresses that it owns."""
-    if state is None or state.awaited:
+    if state is None or state.awaited or (state.unfinished and machine.hardware is not None):
         return _define(machine, world)
     if state.power == "Running":
         return Save(machine.machine, state.id) if power == "Saved" else Stop(machine.machine, state.id)
@@ -198,7 +198,7 @@ def _run(machine: Machine, state: MachineState | None, world: World) -> Verb | N
     if machine.move_to:
         move = Migrate(machine.machine, machine.move_to, machine.move_address, _id(state))
         return move if running else None
-    if state is None or state.awaited:
+    if state is None or state.awaited or state.unfinished:
         made = _define(machine, world)
         if made is not None:
             return made

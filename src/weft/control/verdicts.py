@@ -101,6 +101,8 @@ class Expectation:
             return gone
         if state is None or state.awaited or not is_over:
             return Verdict(False, "", f"{name} to be {'defined' if copied is None else 'copied'} on {self.server}")
+        if state.unfinished:
+            return Verdict(False, "", f"{self.server} to make the disks of {name}")
         why = differs(state, self._publisher.adapters(machine))
         return Verdict(False, "", f"{name} on {self.server} to be as it should: {why}") if why else DONE
 

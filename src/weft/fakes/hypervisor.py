@@ -201,6 +201,7 @@ class FakeHypervisor:
             adapters=adapter_states(guest.adapters, "" if guest.isolated else "br-int"),
             checkpoints=tuple(one.state for one in guest.checkpoints),
             isolated=guest.isolated,
+            unfinished=guest.name in self.shelf.unfinished,
         )
 
     async def carry_out(self, verb: Verb) -> None:
@@ -216,8 +217,10 @@ class FakeHypervisor:
         self.changed()
 
     async def _make_whole(self, machine: str, whole: asyncio.Event) -> None:
+        self.shelf.unfinished.add(machine)
         self.changed()
         await whole.wait()
+        self.shelf.unfinished.discard(machine)
         if "disks" in self.failing:
             self._remove(machine)
             self.shelf.delete_disks(machine)

@@ -45,6 +45,8 @@ class Shelf:
         self.files: set[str] = set()
         self.made: dict[str, set[str]] = {}
         """By machine: files that were made when it was defined."""
+        self.unfinished: set[str] = set()
+        """Machines whose disks are being made, or were when their agent died."""
 
     def make_disks(self, machine: str, hardware: Hardware) -> None:
         """All or none. Raises HypervisorFailure."""
@@ -62,6 +64,7 @@ class Shelf:
 
     def delete_disks(self, machine: str) -> None:
         self.files -= self.made.pop(machine, set())
+        self.unfinished.discard(machine)
 
 
 def found(checkpoints: Iterable[Checkpoint], errand: Errand) -> Checkpoint:

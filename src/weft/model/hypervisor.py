@@ -64,6 +64,8 @@ class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     isolated: bool = False
     """Weft took adapters of it off the network (weft.agent.hypervisors.Disconnect) and has not put them back. Those
     that somebody else disconnected do not count."""
+    unfinished: bool = False
+    """Weft began to make it, and disks of it are still to come: whoever was at it may have died."""
 
 
 class HypervisorState(msgspec.Struct, frozen=True, gc=False, array_like=True):

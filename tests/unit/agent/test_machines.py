@@ -109,6 +109,7 @@ def known(power, *adapters, **more):
         # made ready for a start that nobody wants any more
         (world(MADE, **known("Off", OWN, held=True)), Stop("blue1", "id-1")),
         (world(MADE, **known("Off", OWN, awaited=True)), Define(MADE, (BINDING,))),
+        (world(MADE, **known("Off", OWN, unfinished=True)), Define(MADE, (BINDING,))),
         (world(msgspec.structs.replace(MADE, hardware=None)), None),
         (
             world(msgspec.structs.replace(MADE, power="Running")),

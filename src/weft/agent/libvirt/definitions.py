@@ -5,6 +5,7 @@ Called by driver.py, in a thread. Raises HypervisorFailure or libvirtError.
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import libvirt
 
@@ -13,7 +14,7 @@ from weft.agent.libvirt import disks, requirements
 from weft.agent.libvirt.domain_patching import Unfit, with_ports
 from weft.agent.libvirt.domain_xml import domain_xml
 from weft.agent.libvirt.host import Host, config_of, state_of
-from weft.agent.libvirt.mark import Mark
+from weft.agent.libvirt.mark import MAKING_NAMESPACE, PREFIX, Mark, is_making
 from weft.agent.libvirt.power import OFF, power_of
 from weft.model.records import PortBinding
 
@@ -23,6 +24,10 @@ def define(host: Host, verb: Define) -> Any:
     machine, hardware = verb.machine, verb.machine.hardware
     found = host.find(machine.machine, machine.hypervisor_id)
     if found is not None:
+        if hardware is not None and (state := state_of(found)).unfinished:
+            # whoever began has died meanwhile
+            disks.make(hardware.disks, state.own_disks)
+            note_made(found)
         return found
     if hardware is None:
         raise HypervisorFailure("libvirt knows no such machine, and its record has no hardware to define it from")
@@ -50,6 +55,7 @@ def make_domain(
         make_disks()
         if not _is_there(domain):
             raise HypervisorFailure("another hand deleted it while its disks were made")
+        note_made(domain)
     except BaseException:
         # first the files: the domain may have gone by another hand, and is left to no one then
         disks.take_away(mine)
@@ -57,6 +63,13 @@ def make_domain(
             domain.undefineFlags(_UNDEFINE)
         raise
     return domain
+
+
+def note_made(domain: Any) -> None:
+    """All its disks are there."""
+    kind, config = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    if is_making(ET.fromstring(config_of(domain))):
+        domain.setMetadata(kind, None, f"{PREFIX}making", MAKING_NAMESPACE, config)
 
 
 def _is_there(domain: Any) -> bool:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from weft.agent.libvirt.mark import KeptSnapshot, Mark, isolated_of, luggage_of, mark_of, run_of
+from weft.agent.libvirt.mark import KeptSnapshot, Mark, is_making, isolated_of, luggage_of, mark_of, run_of
 from weft.model.errors import InvalidMacAddress
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.values import InstanceId, parse_mac
@@ -40,11 +40,18 @@ class DomainState(msgspec.Struct, frozen=True):
     """Snapshots that came along and that libvirt has not been told yet."""
     isolated: bool = False
     """Disconnect has unplugged adapters of it."""
+    making: bool = False
+    """Disks of it are still to be made, if the mark counts."""
 
     @property
     def machine(self) -> str:
         """resourceId by a mark that counts; empty otherwise."""
         return self.mark.name if self.mark is not None and self.mark.uuid == self.uuid else ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Was it not made to the end?"""
+        return self.making and bool(self.machine)
 
     @property
     def own_disks(self) -> tuple[str, ...]:
@@ -119,6 +126,7 @@ def _domain(domain: ET.Element) -> DomainState:
         run_of(domain),
         luggage_of(domain),
         bool(isolated_of(domain)),
+        is_making(domain),
     )
 
 

@@ -14,7 +14,7 @@ import libvirt
 
 from weft.agent.hypervisors import Announce, CarryOut, HypervisorFailure
 from weft.agent.libvirt import disks, snapshots
-from weft.agent.libvirt.definitions import make_domain
+from weft.agent.libvirt.definitions import make_domain, note_made
 from weft.agent.libvirt.domain_patching import Copy, Unfit, copied, unmarked
 from weft.agent.libvirt.domain_reading import DomainState, read_domain
 from weft.agent.libvirt.host import Host, config_of
@@ -118,6 +118,7 @@ def copy(host: Host, verb: CarryOut, errand: Errand) -> None:
 
     if found is not None:
         make_disks()  # whoever began may have died before they were whole
+        note_made(found)
         return
     _at_rest(source, "copied")
     for path in names.values():

@@ -59,6 +59,7 @@ def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
         checkpoints=checkpoints,
         held=held,
         isolated=read.isolated and bool(domain.isActive()),
+        unfinished=read.unfinished,
     )
     return host.lives.tell(state)
 

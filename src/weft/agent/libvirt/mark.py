@@ -8,7 +8,7 @@ It counts only where `uuid` is the domain's own: virt-clone, exports and imports
 those that Define makes, and the only files that Remove takes away. The metadata of a domain's present life say with a
 second element, `<run state="held"/>` or `"ran"`, whether Prepare holds it or Start has resumed it: so a paused domain
 that never ran yet is told from one that somebody paused; and with a third, `<isolated><adapter mac="..."/></isolated>`,
-which of its adapters Disconnect has unplugged.
+which of its adapters Disconnect has unplugged. `<making/>` stands in the configuration until all those disks are made.
 """
 
 from collections.abc import Iterable
@@ -28,6 +28,9 @@ LUGGAGE_NAMESPACE = "urn:weft:snapshots"
 _LUGGAGE, _KEPT = f"{{{LUGGAGE_NAMESPACE}}}snapshots", f"{{{LUGGAGE_NAMESPACE}}}snapshot"
 ISOLATED_NAMESPACE = "urn:weft:isolated"
 _ISOLATED, _UNPLUGGED = f"{{{ISOLATED_NAMESPACE}}}isolated", f"{{{ISOLATED_NAMESPACE}}}adapter"
+MAKING_NAMESPACE = "urn:weft:making"
+_MAKING = f"{{{MAKING_NAMESPACE}}}making"
+ET.register_namespace("weftmaking", MAKING_NAMESPACE)
 ET.register_namespace("weftisolated", ISOLATED_NAMESPACE)
 ET.register_namespace("weftsnapshots", LUGGAGE_NAMESPACE)
 ET.register_namespace(PREFIX, NAMESPACE)
@@ -96,6 +99,11 @@ def isolated_element(macs: Iterable[str]) -> str:
     return ET.tostring(made, encoding="unicode")
 
 
+def is_making(domain: ET.Element) -> bool:
+    """Are disks of it still to be made?"""
+    return domain.find(f"metadata/{_MAKING}") is not None
+
+
 class KeptSnapshot(msgspec.Struct, frozen=True):
     """What libvirt knows of a snapshot."""
 
@@ -118,7 +126,8 @@ def luggage_of(domain: ET.Element) -> tuple[KeptSnapshot, ...]:
 
 
 def put_mark(domain: ET.Element, mark: Mark | None) -> None:
-    """Replace the mark on a domain element, or take it away; what else of ours was copied goes in any case."""
+    """Replace the mark on a domain element, or take it away; what else of ours was copied goes in any case. The disks
+    that the mark names are still to be made."""
     metadata = domain.find("metadata")
     if metadata is None:
         metadata = ET.SubElement(domain, "metadata")
@@ -127,8 +136,11 @@ def put_mark(domain: ET.Element, mark: Mark | None) -> None:
     _take(metadata, metadata.findall(_LUGGAGE))
     _take(metadata, metadata.findall(_ERRAND))
     _take(metadata, metadata.findall(_ISOLATED))
+    _take(metadata, metadata.findall(_MAKING))
     if mark is not None:
         metadata.append(mark.element())
+        if mark.disks:
+            ET.SubElement(metadata, _MAKING)
 
 
 def _take(metadata: ET.Element, found: Iterable[ET.Element]) -> None:
