@@ -387,6 +387,7 @@ class Agent:
             problems=(*plane.problems, *self._guests.problems(), *self._host_problems()),
             drift=plane.drift,
             drops=plane.drops,
+            hits=plane.hits,
             foreign=plane.foreign,
             seen=plane.seen,
             looked=plane.looked,

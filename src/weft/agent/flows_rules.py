@@ -38,9 +38,7 @@ from weft.agent.fields import (
 from weft.agent.flow import Flow, Match, Term, dropped, exact, in_order, prefixed
 from weft.agent.ways import IPV4, IPV6, Family, family_of
 from weft.model.records import AccessList, AccessRule, PackedPrefix
-
-DEFAULT_IN, DEFAULT_OUT = 65534, 65535
-"""Stand for the priority of a rule where a default action is counted: no rule has them (MS-NCNBI 3.1.5.1.2)."""
+from weft.wire.messages import DEFAULT_IN, DEFAULT_OUT
 
 ALL_PORTS = (0, 65535)
 EVERYTHING, VIRTUAL_NETWORK, INTERNET = "*", "VIRTUALNETWORK", "INTERNET"

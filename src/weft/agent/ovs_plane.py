@@ -17,6 +17,7 @@ from weft.agent.asking import REACH
 from weft.agent.bindings import Local
 from weft.agent.edge import Edge
 from weft.agent.edge_keeper import Asked, EdgeKeeper
+from weft.agent.hits import Hits
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
 from weft.agent.questions import Learnt, Question
@@ -74,6 +75,7 @@ class OvsPlane:
         self._look_at = 0.0
         self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
         self._dump = SwitchDump()
+        self._hits = Hits()
         self._sightings = Sightings()
         self._announcements = Announcements()
         self._arrivals = Arrivals()
@@ -133,6 +135,8 @@ class OvsPlane:
         began = _now()
         if began >= self._look_at or not self.reconciler.knows_switch:
             self._dump = await self._switch.dump()
+            for line in self._hits.look(self._dump.counts, self.reconciler.table.filters.lists, began):
+                log.info("%s", line)
             self._note_drift(self.reconciler.switch_has(self._dump.flows, self._dump.meters))
             ended = _now()
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
@@ -263,6 +267,7 @@ class OvsPlane:
             ),
             drift=tuple(self._drift),
             drops=self._dump.drops,
+            hits=self._hits.told,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(_now()),
             looked=self._sightings.looked(_now()),

@@ -35,6 +35,7 @@ class Telling(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     drift: tuple[str, ...] = ()
     drops: dict[str, int] = {}
+    hits: tuple[tuple[int, int, int], ...] = ()
     foreign: tuple[str, ...] = ()
     seen: tuple[SeenMac, ...] = ()
     looked: bool = False

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from weft.api import convert
+from weft.api.access import rule_hits
 from weft.api.call import Answer, Call, json_answer
 from weft.api.host_addresses import dynamic_range
 from weft.control.controller import Controller
@@ -51,6 +52,10 @@ def state(controller: Controller, server: str) -> Answer:
             "drift": list(facts.drift),
             "foreign": list(facts.foreign),
             "drops": facts.drops,
+            "accessRules": [
+                {"accessControlList": {"resourceRef": ref}, "rule": rule, "packets": packets}
+                for ref, rule, packets in rule_hits(controller.state, facts)
+            ],
             "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
             "lastError": problems[-1][1] if problems else None,
             "machines": [_machine(each) for each in facts.machines],

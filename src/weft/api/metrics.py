@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from weft.api.access import rule_hits
 from weft.api.conflicts import KINDS
 from weft.api.ledger import counts
 from weft.control.controller import Controller
@@ -72,6 +73,9 @@ class Metrics(Collector):
         lag = GaugeMetricFamily("weft_host_lag_revisions", "Revisions a host has yet to apply.", labels=("server",))
         drops = CounterMetricFamily("weft_dropped_packets", "Packets dropped on a host.", labels=("server", "reason"))
         drift = GaugeMetricFamily("weft_host_drift", "Changes by another hand that were repaired.", labels=("server",))
+        rules = CounterMetricFamily(
+            "weft_access_rule_packets", "Packets that an access rule decided.", labels=("server", "list", "rule")
+        )
         count = 0
         for server in self._controller.state.all(SERVERS.name):
             host = self._controller.host(server.resource_id)
@@ -82,8 +86,10 @@ class Metrics(Collector):
             drift.add_metric((server.resource_id,), len(host.facts.drift))
             for reason, packets in sorted(host.facts.drops.items()):
                 drops.add_metric((server.resource_id, reason), packets)
+            for ref, rule, packets in rule_hits(self._controller.state, host.facts):
+                rules.add_metric((server.resource_id, ref.rpartition("/")[2], rule), packets)
         yield GaugeMetricFamily("weft_agents_connected", "Agents on the feed.", value=count)
-        yield from (lag, drift, drops)
+        yield from (lag, drift, drops, rules)
 
     def _clashes(self) -> Metric:
         """Of every kind, 0 too: an alert that waits for a value must not wait for the first clash."""

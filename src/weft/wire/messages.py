@@ -30,6 +30,10 @@ CAPTURE = "capture"
 HOST_UNREACHABLE = "HostUnreachable"
 """Of a Problem: the host's hypervisor does not answer its agent. A configurationState code, MS-NCNBI 2.2.4."""
 
+DEFAULT_IN, DEFAULT_OUT = 65534, 65535
+"""Stand for a rule's priority where a default action of an access list is counted: no rule has them (MS-NCNBI
+3.1.5.1.2)."""
+
 HOST_STREAM = 0
 """Stream number of the host's own records; a network's stream number is its rdid."""
 
@@ -185,6 +189,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """The agent knows its ports and has looked at all bridges: `seen` is all that there is to see."""
     hypervisor: HypervisorState | None = None
     """All that the driver tells; None without one, and as long as it could not be asked."""
+    hits: tuple[tuple[int, int, int], ...] = ()
+    """Packets that rules of access lists decided: (number of the list, priority of the rule, packets). Default actions
+    have the priorities DEFAULT_IN and DEFAULT_OUT. Told every 10 s at most."""
 
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):
