@@ -14,6 +14,7 @@ from weft.model.records import (
     Machine,
     NeededNetwork,
     NetworkSettings,
+    PeerNetwork,
     PortBinding,
     ProviderAddress,
     SubnetRecord,
@@ -348,3 +349,23 @@ def test_what_was_wanted_of_a_host_goes_with_its_server():
         world.state.apply(change)
         assert (("host", "host9"), (15,)) in policy.touched(world.state, [change])
         assert policy.record(world.state, ("host", "host9"), (15,)) == record
+
+
+def test_a_host_is_told_what_to_send_from_into_a_peer_that_it_has_no_port_in():
+    world = sample()
+    world.network("green", 70, {"web": ("10.3.1.0/24", 7001)})
+    world.interface("green1-eth0", 0x101010103301, ("/virtualNetworks/green/subnets/web", "10.3.1.11"))
+    world.machine("green1", "host2", ["green1-eth0"], "Running")
+    green = NeededNetwork(70, "/virtualNetworks/green", pack_ip("192.168.1.10"))
+    assert policy.record(world.state, ("host", "host1"), green.key) is None
+    world.peer("Blue", "green")
+    world.peer("green", "Blue", allow_forwarded_traffic=True)
+    assert policy.record(world.state, ("host", "host1"), green.key) == green
+    assert policy.record(world.state, ("host", "host2"), green.key) == NeededNetwork(70, "/virtualNetworks/green")
+    endpoints = [one for one in policy.network_stream(world.state, 70).values() if isinstance(one, TunnelEndpoint)]
+    assert {one.provider_address for one in endpoints} == {pack_ip("192.168.1.10"), pack_ip("192.168.2.20")}
+    blue = policy.network_stream(world.state, 60)
+    assert blue[6, 70] == PeerNetwork(70, "/virtualNetworks/green", takes_forwarded=True)
+    world.peer("green", "Blue", allow_virtual_network_access=False)
+    assert (6, 70) not in policy.network_stream(world.state, 60)
+    assert policy.record(world.state, ("host", "host1"), green.key) is None
