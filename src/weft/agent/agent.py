@@ -392,6 +392,8 @@ class Agent:
             seen=plane.seen,
             looked=plane.looked,
             hypervisor=self._guests.state if self._verbs is not None and not self._guests.trouble else None,
+            gateways=plane.gateways,
+            carries=plane.carries,
         )
         if facts != self._told:
             self._told = facts

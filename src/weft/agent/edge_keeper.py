@@ -6,6 +6,7 @@ fails stays to be done, and is told.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,6 +20,9 @@ LOOK_SECONDS = 30.0
 """Every edge is put anew this often, whatever another hand did to it meanwhile."""
 RETRY_SECONDS = 1.0
 HOLD_STEP_SECONDS = 0.5
+ASSERT_SECONDS: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+"""After its start an agent that carries networks says so anew: another gateway may have had them while this one was
+dead, and lets go of them about now."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -29,13 +33,23 @@ class Asked(msgspec.Struct, frozen=True):
     dead: frozenset[PackedIp] = frozenset()
     in_sync: bool = False
     """The policy is complete: what is not in it goes."""
+    reviving: frozenset[PackedIp] = frozenset()
+    """Dead gateways that have begun to answer: until they count as alive, this one keeps saying that it carries."""
+
+
+def _is_awaited(network: EdgeNetwork, reviving: frozenset[PackedIp]) -> bool:
+    """Does one before this gateway come back just now?"""
+    own = network.gateways.index(network.provider_address) if network.provider_address in network.gateways else 0
+    return not reviving.isdisjoint(network.gateways[:own])
 
 
 class EdgeKeeper:
     """Of one host."""
 
-    def __init__(self, driver: Edge) -> None:
+    def __init__(self, driver: Edge, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called when there is something new to tell."""
         self._driver = driver
+        self._changed = changed
         self._asked = Asked()
         self._news = asyncio.Event()
         self._there: dict[Rdid, bool] | None = None
@@ -60,14 +74,22 @@ class EdgeKeeper:
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        since, look_at = loop.time(), 0.0
+        since, look_at, asserting = loop.time(), 0.0, ASSERT_SECONDS
         while True:
             self._news.clear()
             if loop.time() >= look_at and (self._asked.edges or self._asked.in_sync):
                 look_at = loop.time() + LOOK_SECONDS
                 if not await self._look():
                     look_at = loop.time() + RETRY_SECONDS
-            waits = await self._work(loop.time() - since) if self._there is not None else LOOK_SECONDS
+            age_s = loop.time() - since
+            if asserting and age_s >= asserting[0]:
+                asserting = asserting[1:]
+                self._due |= self.carried
+            told = self.carried, tuple(self.failures.values())
+            waits = await self._work(age_s) if self._there is not None else LOOK_SECONDS
+            waits = min(waits, asserting[0] - (loop.time() - since)) if asserting else waits
+            if told != (self.carried, tuple(self.failures.values())):
+                self._changed()
             try:
                 async with asyncio.timeout(max(0.0, min(waits, look_at - loop.time() if look_at else waits))):
                     await self._news.wait()
@@ -96,6 +118,9 @@ class EdgeKeeper:
                 waits = min(waits, HOLD_STEP_SECONDS)
             if before is not None and before != wanted and before.network == network:
                 urgent.append(wanted)
+            elif before == wanted and wanted.carries and _is_awaited(network, asked.reviving):
+                urgent.append(wanted)
+                waits = min(waits, HOLD_STEP_SECONDS)
             elif before != wanted or network.rdid in self._due:
                 plain.append(wanted)
         waits = min(waits, *await asyncio.gather(*map(self._make, urgent)), LOOK_SECONDS)

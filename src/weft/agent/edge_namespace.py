@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from weft.model.values import Mac, PackedIp, Rdid
 NETNS = Path("/run/netns")
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 PATIENCE_SECONDS = 20.0
+FRESH_SECONDS = 20.0
+"""So long after an edge was looked at whole only its outer addresses are looked at."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -60,6 +63,8 @@ class NamespaceEdge:
         """As they were last set by this process."""
         self._made: dict[Rdid, Wanted] = {}
         """What this process has made: where only the carrier changes, only addresses do."""
+        self._built_at: dict[Rdid, float] = {}
+        """When it was last looked at whole."""
 
     async def there(self) -> dict[Rdid, bool]:
         found: dict[Rdid, bool] = {}
@@ -84,9 +89,11 @@ class NamespaceEdge:
         network = wanted.network
         name = self._place.namespace(network.rdid)
         made_before = self._made.pop(network.rdid, None)
-        turned = made_before is not None and made_before == msgspec.structs.replace(wanted, carries=not wanted.carries)
-        if not turned:
+        now = time.monotonic()
+        same = made_before is not None and made_before.network == network and made_before.mtu == wanted.mtu
+        if not same or (made_before == wanted and now - self._built_at[network.rdid] > FRESH_SECONDS):
             await self._build(name, wanted)
+            self._built_at[network.rdid] = now
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted)
         self._made[network.rdid] = wanted
@@ -197,7 +204,8 @@ class NamespaceEdge:
         lines += [f"addr replace {one} dev {link}{_SURE if ':' in one else ''}" for link, one in fresh]
         if lines:
             await _batch(["ip", "-n", name, "-batch", "-"], lines)
-        if wanted.carries and any(link != edge.INNER for link, _ in fresh):
+        if wanted.carries:
+            # also where nothing changed: neighbours may have heard another gateway meanwhile
             await _announce(name, edge.announced(wanted))
 
     async def remove(self, rdid: Rdid) -> None:

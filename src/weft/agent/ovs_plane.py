@@ -20,6 +20,7 @@ from weft.agent.edge_keeper import Asked, EdgeKeeper
 from weft.agent.hits import Hits
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
+from weft.agent.pulses import Pulses
 from weft.agent.questions import Learnt, Question
 from weft.agent.reach_keeper import Ping, ReachKeeper
 from weft.agent.reconcile import FAILED, Reconciler
@@ -32,7 +33,7 @@ from weft.agent.ways_out import binding_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import HOST_STREAM, Problem
+from weft.wire.messages import HOST_STREAM, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class OvsPlane:
         asks whether a host is there at all; None: nobody is asked whether tunnels reach other hosts."""
         self.reconciler = Reconciler()
         self._happened = asyncio.Event()
-        self._keeper = EdgeKeeper(edge) if edge is not None else None
+        self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
         self._probes = Probes(probes_as, self._happened.set) if probes_as is not None else None
         self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
         """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
@@ -169,8 +170,8 @@ class OvsPlane:
         if self._keeper is not None:
             edges = sorted(self.reconciler.edges, key=lambda one: one.rdid)
             asked = tuple((one, self.reconciler.mtu(binding_of(one))) for one in edges)
-            dead = self._probes.pulses.dead if self._probes is not None else frozenset()
-            self._keeper.ask(Asked(asked, dead, in_sync))
+            pulses = self._probes.pulses if self._probes is not None else Pulses()
+            self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving))
 
     def _advertise(self) -> None:
         """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
@@ -271,6 +272,8 @@ class OvsPlane:
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(_now()),
             looked=self._sightings.looked(_now()),
+            gateways=self._gateway_facts(),
+            carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
         )
 
     def _told_by_guests(self) -> tuple[Problem, ...]:
@@ -283,6 +286,12 @@ class OvsPlane:
 
     def _unreached(self) -> Iterable[Problem]:
         return (Problem(FAILED, words) for words in self._reaching.words())
+
+    def _gateway_facts(self) -> tuple[GatewayFact, ...]:
+        if self._probes is None:
+            return ()
+        pulses = self._probes.pulses
+        return tuple(GatewayFact(one, one not in pulses.dead) for one in sorted(pulses.known))
 
     def _edge_problems(self) -> tuple[Problem, ...]:
         if self._keeper is None:

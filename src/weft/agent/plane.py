@@ -13,8 +13,8 @@ import msgspec
 from weft.agent.bindings import Local
 from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, Record, RecordKey, SubnetRecord
-from weft.model.values import Vsid
-from weft.wire.messages import PortFact, Problem, SeenMac
+from weft.model.values import Rdid, Vsid
+from weft.wire.messages import GatewayFact, PortFact, Problem, SeenMac
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -39,6 +39,8 @@ class Telling(msgspec.Struct, frozen=True):
     foreign: tuple[str, ...] = ()
     seen: tuple[SeenMac, ...] = ()
     looked: bool = False
+    gateways: tuple[GatewayFact, ...] = ()
+    carries: tuple[Rdid, ...] = ()
 
 
 class Plane(Protocol):

@@ -89,7 +89,7 @@ class Probes:
         return channel
 
     def _read(self, channel: socket.socket) -> None:
-        before = self.pulses.dead
+        before, reviving = self.pulses.dead, self.pulses.reviving
         try:
             while True:
                 data, (source, *_) = channel.recvfrom(2048)
@@ -97,7 +97,7 @@ class Probes:
                     self.pulses.heard(PackedIp(socket.inet_pton(channel.family, source)))
         except OSError:
             pass
-        if self.pulses.dead != before:
+        if (self.pulses.dead, self.pulses.reviving) != (before, reviving):
             self._tell(before)
 
     def _close(self, kept: set[PackedIp]) -> None:

@@ -28,6 +28,11 @@ class Pulses:
         return frozenset(self._dead)
 
     @property
+    def reviving(self) -> frozenset[PackedIp]:
+        """Dead ones that have begun to answer."""
+        return frozenset(one for one in self._dead if self._answered[one])
+
+    @property
     def known(self) -> frozenset[PackedIp]:
         """Those that are being asked."""
         return frozenset(self._missed)

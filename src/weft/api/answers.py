@@ -247,8 +247,12 @@ class Answers:
 
     def _gateway(self, properties: Members, resource: Any, ref: str) -> None:
         gateway_answers.gateway(self._state, properties, resource, ref)
+        self._add_configuration(properties, "gateways", resource)
+        gateway_answers.lift(properties, "health")
 
     def _virtual_gateway(self, properties: Members, resource: Any, ref: str) -> None:
+        self._add_configuration(properties, "virtualGateways", resource)
+        gateway_answers.lift(properties, "activeGateway")
         gateway_answers.virtual_gateway(properties, resource)
 
     def _connection(self, properties: Members, resource: Any, ref: str) -> None:

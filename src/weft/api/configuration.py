@@ -6,7 +6,10 @@ Called by weft.api.answers. Level, not edge: it says how things stand at the que
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from weft.control.gateway_health import DEAD, carrier_of, health_of
 from weft.control.hosts import HostView
+from weft.core.gateway_places import network_id
+from weft.core.index import last_id
 from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.values import wall_text
@@ -42,6 +45,10 @@ class Configuration:
             found = self._of_interface(resource)
         elif kind == "virtualMachines":
             found = self._of_machine(resource)
+        elif kind == "gateways":
+            found = self._of_gateway(resource)
+        elif kind == "virtualGateways":
+            found = self._of_virtual_gateway(resource)
         else:
             found = self._of_network(resource)
         return None if found is None else self._stamped(kind, resource.instance_id, found)
@@ -61,6 +68,26 @@ class Configuration:
         if not view.managed:
             return UNINITIALIZED, []
         return _of_host(view)
+
+    def _of_gateway(self, gateway: Any) -> Members:
+        """With its health, which is a member of its own where it is answered."""
+        health = health_of(self._state, self._host, gateway.resource_id.lower())
+        server = gateway.properties.server.resource_ref
+        if health == DEAD:
+            details = [_detail("HostUnreachable", f"{server} does not answer the hosts whose networks it serves.")]
+            return _details(FAILURE, details) | {"health": health}
+        view = self._host(server.rpartition("/")[2])
+        status, details = _of_host(view) if view.managed else (UNINITIALIZED, [])
+        return _details(status, details) | {"health": health}
+
+    def _of_virtual_gateway(self, gateway: Any) -> Members:
+        """With the gateway that carries it."""
+        order = tuple(last_id(ref) for ref in gateway.properties.gateways)
+        carrier = carrier_of(self._state, self._host, network_id(gateway), order)
+        if carrier:
+            return _details(SUCCESS, []) | {"activeGateway": carrier}
+        words = "No gateway carries it." if order else "no gateway: none of its GatewayPools has one."
+        return _details(FAILURE, [_detail("HostUnreachable", words)]) | {"activeGateway": ""}
 
     def _of_interface(self, interface: Any) -> Members | None:
         machine = self._state.machine_of(interface.resource_id)

@@ -58,14 +58,29 @@ def virtual_gateway(properties: Members, resource: Any) -> None:
     """Connections are on the gateway that carries the network; without one they say so."""
     properties["bgpRouters"] = []
     properties["routingType"] = ROUTING
-    carrier = resource.properties.gateways[:1]
+    active = properties.pop("activeGateway", "")
+    if active:
+        properties["activeGateway"] = {"resourceRef": _spelled(resource, active)}
+    first = resource.properties.gateways[:1]
     for connection in properties["networkConnections"]:
         own = connection["properties"]
-        own["connectionState"] = "Disconnected"
-        if carrier:
-            own["gateway"] = {"resourceRef": carrier[0].resource_ref}
+        up = bool(active) and own["connectionStatus"] == "Enabled"
+        own["connectionState"] = "Connected" if up else "Disconnected"
+        if first:
+            own["gateway"] = properties.get("activeGateway") or {"resourceRef": first[0].resource_ref}
         else:
             own["unreachabilityReason"] = "no gateway: none of its GatewayPools has one"
+
+
+def _spelled(resource: Any, gateway: str) -> str:
+    return str(next(ref.resource_ref for ref in resource.properties.gateways if lower(ref).endswith(f"/{gateway}")))
+
+
+def lift(properties: Members, name: str) -> None:
+    """What stands beside a resource's configurationState becomes a member of its own."""
+    state = properties.get("configurationState")
+    if state is not None and name in state:
+        properties[name] = state.pop(name)
 
 
 def connection(properties: Members) -> None:

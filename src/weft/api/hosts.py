@@ -9,12 +9,15 @@ from weft.api.access import rule_hits
 from weft.api.call import Answer, Call, json_answer
 from weft.api.host_addresses import dynamic_range
 from weft.control.controller import Controller
+from weft.control.gateway_health import dead_for
 from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.index import servers_of
 from weft.core.policy import view
+from weft.core.policy_places import network_of
 from weft.core.trace import EPHEMERAL, HostFacts, trace
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
+from weft.model.values import ip_text
 from weft.wire.messages import MachineFact
 
 
@@ -58,6 +61,10 @@ def state(controller: Controller, server: str) -> Answer:
             ],
             "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
             "lastError": problems[-1][1] if problems else None,
+            "gateways": [
+                {"providerAddress": ip_text(one.provider_address), "alive": one.alive} for one in facts.gateways
+            ],
+            "carries": [network for rdid in facts.carries if (network := _network(controller, rdid))],
             "machines": [_machine(each) for each in facts.machines],
             "ports": [
                 {
@@ -70,6 +77,11 @@ def state(controller: Controller, server: str) -> Answer:
             ],
         }
     )
+
+
+def _network(controller: Controller, rdid: int) -> dict[str, str] | None:
+    found = network_of(controller.state, rdid)
+    return {"resourceRef": f"/virtualNetworks/{found.resource_id}"} if found is not None else None
 
 
 def _machine(told: MachineFact) -> dict[str, Any]:
@@ -140,4 +152,4 @@ def _facts(controller: Controller) -> HostFacts:
                 return port.reason or f"{_spelled(controller, server)} keeps it closed"
         return None
 
-    return HostFacts(closed=closed)
+    return HostFacts(closed=closed, dead=lambda server: dead_for(controller.host, server))

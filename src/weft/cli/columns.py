@@ -184,12 +184,14 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     "gateways": {
         "pool": _ref("pool"),
         "server": _ref("server"),
+        "health": _member("health"),
         "virtual gateways": lambda p: _joined(name_of(v["virtualGateway"]) for v in p.get("VirtualGateways") or ()),
     },
     "virtualGateways": {
         "subnet": _names("gatewaySubnets"),
         "address": lambda p: _joined(p.get("gatewayAddresses")),
         "gateways": lambda p: _joined(name_of(r) for r in p.get("gateways") or ()) or "no gateway",
+        "active": _ref("activeGateway"),
         "nat": lambda p: name_of((p.get("nat") or {}).get("publicIPAddress")) if _nat_is_on(p) else "",
         "connections": _children("networkConnections"),
     },

@@ -130,17 +130,17 @@ def _legs(state: State, network: Network, p: VirtualGatewayProperties) -> Iterat
     if public:
         leg = _leg_of(state, legs, _public_subnet(state, public))
         if leg is not None:
-            legs[leg.subnet] = msgspec.structs.replace(leg, nat=public, addresses=(*leg.addresses, public))
+            legs[leg.subnet.lower()] = msgspec.structs.replace(leg, nat=public, addresses=(*leg.addresses, public))
     for outside, inside in mappings(state, network):
         leg = _leg_of(state, legs, _public_subnet(state, outside))
         if leg is not None:
             both = (*leg.mappings, (outside, inside))
-            legs[leg.subnet] = msgspec.structs.replace(leg, mappings=both, addresses=(*leg.addresses, outside))
+            legs[leg.subnet.lower()] = msgspec.structs.replace(leg, mappings=both, addresses=(*leg.addresses, outside))
     for one in _enabled(p, "L3"):
         assert one.l3_configuration is not None
         leg = _leg_of(state, legs, lower(one.l3_configuration.vlan_subnet))
         if leg is not None:
-            legs[leg.subnet] = _joined(leg, one)
+            legs[leg.subnet.lower()] = _joined(leg, one)
     for name in sorted(legs):
         yield legs[name]
 
@@ -189,12 +189,12 @@ def _public_subnet(state: State, address: PackedIp) -> str:
 def _leg_of(state: State, legs: dict[str, EdgeLeg], ref: str) -> EdgeLeg | None:
     if ref in legs:
         return legs[ref]
-    found = state.find_ref(ref) if ref else None
-    if found is None:
+    found, segment = (state.find_ref(ref), state.segment(ref)) if ref else (None, None)
+    if found is None or segment is None:
         return None
     subnet: LogicalSubnetProperties = found.properties
     prefix, length = packed_prefix(subnet.address_prefix)
-    return EdgeLeg(ref, subnet.vlan_id, prefix, length, _gateway_in(subnet), ())
+    return EdgeLeg(segment.ref, subnet.vlan_id, prefix, length, _gateway_in(subnet), ())
 
 
 def _gateway_in(subnet: LogicalSubnetProperties) -> PackedIp:

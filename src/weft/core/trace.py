@@ -48,13 +48,17 @@ def _bound(instance_id: str) -> str | None:
     return None
 
 
+def _none_dead(server: str) -> frozenset[PackedIp]:
+    return frozenset()
+
+
 class HostFacts(msgspec.Struct, frozen=True):
     """What hosts report beyond their policy, by instanceId of an interface."""
 
     closed: Callable[[str], str | None] = _bound
     """Why a port is not bound on its switch; None where it is, or nothing is known of it."""
-    dead: frozenset[PackedIp] = frozenset()
-    """Provider addresses of gateways that do not answer."""
+    dead: Callable[[str], frozenset[PackedIp]] = _none_dead
+    """Provider addresses of the gateways that a server finds dead."""
     silent: frozenset[str] = frozenset()
     """Ports whose guest was reached but answered nothing."""
 
@@ -288,7 +292,7 @@ class _Walk:
         if route is None:
             raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
         self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
-        place = next((one for one in record.gateways if one not in self._facts.dead), record.gateways[0])
+        place = next((one for one in record.gateways if one not in self._facts.dead(self._host)), record.gateways[0])
         places = policy_gateways.places(self._state, seat.network, gateway.properties)
         server = next(server for server, address in places if address == place)
         there = self._state.get(SERVERS, server).resource_id  # type: ignore[union-attr]

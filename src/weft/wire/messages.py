@@ -6,7 +6,7 @@ Each stream counts its frames (`sequence`, dense): a gap means loss, and the age
 
 Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
-        what follows it of MachineFact; seen, looked and hypervisor of Facts; move_address, hardware and errand of the
+        what follows it of MachineFact; seen and what follows it of Facts; move_address, hardware and errand of the
         record Machine; instance_id and scope of NetworkSettings; vlan of ProviderAddress; provider_address of
         NeededNetwork; passed_over of Full and Delta. Who does not know them passes them over. The record HostSettings
         came later too: only hosts of which something is wanted are sent it; as SegmentPort, which only hosts with ports
@@ -19,6 +19,7 @@ import msgspec
 
 from weft.model.hypervisor import HypervisorState
 from weft.model.records import HostRecord, NetworkRecord, RecordKey
+from weft.model.values import PackedIp, Rdid
 
 PROTOCOL = 1
 
@@ -172,6 +173,13 @@ class SeenMac(msgspec.Struct, frozen=True, gc=False, array_like=True):
     learnt: bool = False
 
 
+class GatewayFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What this host finds of a gateway that its networks use."""
+
+    provider_address: PackedIp
+    alive: bool
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Agent to controller: the host as it is now, whole, whenever it changes."""
 
@@ -193,6 +201,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     hits: tuple[tuple[int, int, int], ...] = ()
     """Packets that rules of access lists decided: (number of the list, priority of the rule, packets). Default actions
     have the priorities DEFAULT_IN and DEFAULT_OUT. Told every 10 s at most."""
+    gateways: tuple[GatewayFact, ...] = ()
+    """By provider address: those that this host asks whether they are alive."""
+    carries: tuple[Rdid, ...] = ()
+    """Routing domains that this host carries as a gateway, in order."""
 
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):
