@@ -163,7 +163,7 @@ class Table(enum.IntEnum):
     OUTPUT = 11
     """Destination MAC to a local port or a tunnel."""
     ENCAP = 12
-    """Is it too large for the tunnel?"""
+    """Is it too large for the tunnel? Out of that (TO_PORT) if not."""
     TUNNEL_SOURCE = 13
     """From a tunnel: is the outer source a host of this routing domain?"""
     DECAP = 14

@@ -177,6 +177,11 @@ class FlowTable:
         """Is there anything to build?"""
         return bool(self._dirty)
 
+    def tunnel_mtu(self, rdid: Rdid) -> int:
+        """Largest IP packet that a routing domain's tunnel carries from here; 0 if there is none."""
+        way = self._ways.get(rdid)
+        return way.mtu if way else 0
+
     def record(self, rdid: Rdid, key: RecordKey) -> NetworkRecord | None:
         """What was last put under a key."""
         domain = self.domains.get(rdid)

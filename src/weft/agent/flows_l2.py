@@ -1,11 +1,27 @@
-"""Table OUTPUT: a MAC of the virtual subnet to its port or its host; broadcast as unicast copies. Pure.
+"""Tables OUTPUT and ENCAP: a MAC of the virtual subnet to its port or its host; broadcast as unicast copies. Pure.
 
+OUTPUT
 priority 100  a known MAC, or the group bit (broadcast and multicast reach every machine of the subnet, no other)
 priority   0  unknown MAC
+
+ENCAP, of what is aimed at one host
+priority 100  larger than its tunnel carries: counted, and its sender is told
+priority   0  out of the tunnel
 """
 
-from weft.agent.actions import Actions
-from weft.agent.fields import ETH_DST, GROUP_BIT, VSID, Category, DropReason, Table, cookie
+from weft.agent.actions import Actions, OutputRegister
+from weft.agent.fields import (
+    ETH_DST,
+    GROUP_BIT,
+    MARKS,
+    TO_PORT,
+    TOO_LARGE,
+    VSID,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
 from weft.agent.flow import Flow, Match, dropped, exact
 
 
@@ -13,7 +29,8 @@ def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
     return (
         Flow(Table.OUTPUT, 0, (), dropped(DropReason.UNKNOWN_MAC), fixed),
-        Flow(Table.ENCAP, 0, (), dropped(DropReason.UNKNOWN_MAC), fixed),
+        Flow(Table.ENCAP, 100, ((MARKS, 1 << TOO_LARGE, 1 << TOO_LARGE),), dropped(DropReason.TOO_LARGE), fixed),
+        Flow(Table.ENCAP, 0, (), (OutputRegister(TO_PORT),), fixed),
     )
 
 

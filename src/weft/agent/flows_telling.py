@@ -6,12 +6,12 @@ priority 100  of a port, by reason: to the agent, as often as the port may ask
 priority   0  nobody to be told
 """
 
-from weft.agent.asking import TOO_FAR, ask
+from weft.agent.asking import TOO_FAR, TOO_LARGE, ask
 from weft.agent.fields import REASON, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, exact
 from weft.agent.ways import BoundPort
 
-TOLD = {DropReason.TTL_EXPIRED: TOO_FAR}
+TOLD = {DropReason.TTL_EXPIRED: TOO_FAR, DropReason.TOO_LARGE: TOO_LARGE}
 """Reasons, with the service that tells."""
 
 

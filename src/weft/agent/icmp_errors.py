@@ -10,8 +10,10 @@ import struct
 import dpkt
 
 from weft.agent import replies
+from weft.agent.fields import RDID
 from weft.agent.questions import V4, Answer, Question
 from weft.agent.switch import to_port
+from weft.model.values import Rdid
 
 QUOTED = {4: 548, 16: 1232}
 """Bytes of the packet that an error quotes at most: answers stay within 576 (RFC 1812 section 4.3.2.3) and 1280."""
@@ -27,7 +29,8 @@ def time_exceeded(question: Question) -> Answer:
 
 def too_large(question: Question) -> Answer:
     """The packet does not fit the tunnel: the sender learns what does (RFC 1191, RFC 8201)."""
-    mtu = question.mtu
+    # of the network that it was routed into, which may be a peered one with another encapsulation
+    mtu = question.table.tunnel_mtu(Rdid(question.packet.field(RDID))) or question.mtu
     return _error(question, _FRAGMENTATION_NEEDED, _PACKET_TOO_BIG, struct.pack("!HH", 0, mtu), struct.pack("!I", mtu))
 
 

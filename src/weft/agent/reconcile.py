@@ -68,8 +68,6 @@ class Reconciler:
         self._made: set[Tunnel] = set()
         self._mtus_asked: dict[str, tuple[int, int]] = {}
         """By port name: its number, and the MTU last asked for."""
-        self._mtus_awaited: dict[str, tuple[int, int]] = {}
-        """Those that were asked for before the last look at the flows."""
 
     # told
 
@@ -113,7 +111,6 @@ class Reconciler:
         plan; nothing at first."""
         self._work_out()
         changed = self._meters.has(meters)
-        self._mtus_awaited = dict(self._mtus_asked)
         before = self._installed
         self._installed = {flow.key: flow for flow in flows}
         desired = self.table.flows
@@ -257,7 +254,7 @@ class Reconciler:
         return (*silent, *closed, *dead, *failed, *self._too_large(), *unruled)
 
     def _too_large(self) -> Iterable[Problem]:
-        """Interfaces that send packets larger than their network carries, all of which are lost."""
+        """Guests that believe that their network carries more than it does: each such packet costs an error."""
         machine_of: dict[str, str] = {
             instance: one.machine for one in self.machines.values() for instance in one.instance_ids
         }
@@ -271,9 +268,6 @@ class Reconciler:
                 words = (
                     f"{name}: the guest's MTU is {state.mtu}, {within}; restart {machine} or lower its MTU to {most}"
                 )
-                yield Problem(FAILED, words, instance)
-            elif local.port is not None and local.port.mtu > most and local.port.name in self._mtus_awaited:
-                words = f"{name}: port {local.port.name} keeps an MTU of {local.port.mtu}, {within}; lower it to {most}"
                 yield Problem(FAILED, words, instance)
 
     def foreign(self) -> tuple[str, ...]:
@@ -331,7 +325,8 @@ class Reconciler:
             tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
             wanted.add(tunnel)
             if tunnel in numbers:
-                ways[rdid] = Way(tunnel, numbers[tunnel])
+                mtu = mtu_for(domain.settings.encapsulation, self._facts.provider_mtu, 6 if len(local) == 16 else 4)
+                ways[rdid] = Way(tunnel, numbers[tunnel], mtu)
         self._tunnels = frozenset(wanted)
         self._ways = ways
         self.table.set_ways(ways, {number: tunnel.kind for tunnel, number in numbers.items()})
@@ -396,18 +391,16 @@ class Reconciler:
         self._pending = {key for key in self._pending if desired.get(key) != installed.get(key)}
 
     def _mtus(self) -> tuple[tuple[str, int], ...]:
-        """Ports that would send what no tunnel carries, and those that we lowered for a narrower tunnel than today's.
-
-        Asked once per port and MTU until it is so: not every switch can set it.
-        """
+        """Ports with another MTU than they should have: the physical network's, for a port drops what is larger in
+        silence; of what no tunnel carries the guest is told. An edge's kernel tells it itself, so its port takes what
+        the tunnel carries. Asked once per port and MTU until it is so: not every switch can set it."""
         wanted = []
         for local in self.locals.values():
-            port, most = local.port, self.mtu(local.binding)
+            port, most = local.port, self.mtu(local.binding) if local.edge else self._facts.provider_mtu
             if port is None:
                 continue
             if not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):
                 self._mtus_asked.pop(port.name, None)
-                self._mtus_awaited.pop(port.name, None)
                 continue
             if self._mtus_asked.get(port.name) != (asked := (port.ofport, most)):
                 self._mtus_asked[port.name] = asked

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from weft.agent.actions import Action, Actions, FlowId, Goto, Output, Resubmit, SetField
+from weft.agent.actions import Action, Actions, CheckLarger, FlowId, Goto, Output, Resubmit, SetField
 from weft.agent.fields import (
     ETH_IPV4,
     ETH_IPV6,
@@ -14,7 +14,9 @@ from weft.agent.fields import (
     IP_SRC,
     IPV6_DST,
     IPV6_SRC,
+    MARKS,
     TO_PORT,
+    TOO_LARGE,
     TUN_DST,
     TUN_ID,
     TUN_IPV6_DST,
@@ -34,6 +36,7 @@ TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
 _HEADERS = {"nvgre": 22, "vxlan": 30}
 """Bytes between outer and inner IP header: GRE with key (8), or UDP and VXLAN (16), and inner Ethernet (14)."""
 _OUTER_IP = {4: 20, 6: 40}
+_ETHERNET = 14
 
 
 def mtu_for(encapsulation: str, provider_mtu: int, family: int = 4) -> int:
@@ -137,6 +140,8 @@ class Way(msgspec.Struct, frozen=True):
     tunnel: Tunnel
     number: int
     """OpenFlow number of the tunnel port."""
+    mtu: int = 0
+    """Largest IP packet that it carries; 0: not known, so nothing is checked."""
 
     @property
     def in_port(self) -> Term:
@@ -151,9 +156,14 @@ class Way(msgspec.Struct, frozen=True):
         return key_of(self.tunnel.kind, vsid)
 
     def to(self, vsid: int, provider_address: bytes) -> Actions:
-        """Tunnel the packet, with a FlowID where there is one (VXLAN has its entropy in the UDP source port)."""
+        """Tunnel the packet by way of table ENCAP, which looks whether it fits; with a FlowID where there is one (VXLAN
+        has its entropy in the UDP source port)."""
         spread: Actions = (FlowId(),) if self.tunnel.kind == "gre" else ()
-        return (self.key(vsid), toward(provider_address), *spread, Output(self.number))
+        aimed = (self.key(vsid), toward(provider_address), *spread)
+        if not self.mtu:
+            return (*aimed, Output(self.number))
+        check = CheckLarger(self.mtu + _ETHERNET, MARKS, TOO_LARGE)
+        return (check, *aimed, SetField(TO_PORT, self.number), Goto(Table.ENCAP))
 
     def copy_to(self, vsid: int, provider_addresses: tuple[bytes, ...]) -> Actions:
         """One copy to each; FlowID 0."""

@@ -11,17 +11,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from weft.agent.ways import mtu_for
 from weft.cli.documents import Document, Documents
 from weft.cli.plan import Plan, apply
 from weft.lab import names, relay
 from weft.lab.processes import alive, kill, spawn, written_down
 from weft.lab.state import LabFailure, LabFolder
 from weft.model.errors import WeftError
-from weft.model.kinds import VIRTUAL_NETWORK_MANAGER, VIRTUAL_NETWORKS, resource_ref
 from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path_of
 
-PROVIDER_MTU = 1500
 USUAL_PORT = 8470
 FIRST_OTHER_PORT, OTHER_PORTS = 18470, 1000
 PORT_SECONDS = 5.0
@@ -121,16 +118,6 @@ def last_words(folder: LabFolder, what: str) -> str:
 def apply_resources(folder: LabFolder, resources: Sequence[Document]) -> Plan:
     """As `weft apply` does. Raises BadFile, RefusedDocument."""
     return ask(folder.read().url, lambda client: apply(client, Documents(tuple(resources))))
-
-
-def tunnel_mtu(folder: LabFolder, family: int) -> int:
-    """Largest inner packet that every network carries, by the protocol of the network manager and those that networks
-    have of their own; family (4, 6) of the provider addresses."""
-    manager = get(folder, resource_ref(VIRTUAL_NETWORK_MANAGER, VIRTUAL_NETWORK_MANAGER.singleton))
-    found = ask(folder.read().url, lambda client: client.list_all(path_of(resource_ref(VIRTUAL_NETWORKS, ""))))
-    own = [one["properties"].get("networkVirtualizationProtocol", "") for one in found]
-    words = {manager["properties"]["networkVirtualizationProtocol"], *own} - {""}
-    return min(mtu_for(word.lower(), PROVIDER_MTU, family) for word in words)
 
 
 def await_agents(folder: LabFolder, servers: Sequence[str]) -> None:

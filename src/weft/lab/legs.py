@@ -53,8 +53,7 @@ class Legs:
 
     async def _make(self, slots: Sequence[int]) -> None:
         if slots:
-            mtu = self._lab.read().mtu
-            await ip(self._plugs, plugs.leg_lines(slots, self._host.number, self._space, mtu))
+            await ip(self._plugs, plugs.leg_lines(slots, self._host.number, self._space))
             await ip(self._space, plugs.port_lines(slots))
             await self._vsctl(plugs.spare_words(slots, self._lab.name))
 
@@ -75,7 +74,7 @@ def ensure_spares(lab: LabFolder, host: HostState, count: int) -> bool:
     space, plug_space = names.namespace(lab.name, host.name), names.plug_namespace(lab.name)
     slots = plugs.missing_slots(range(count), host.number, links_now(plug_space))
     if slots:
-        ip_batch(plug_space, plugs.leg_lines(slots, host.number, space, lab.read().mtu))
+        ip_batch(plug_space, plugs.leg_lines(slots, host.number, space))
         ip_batch(space, plugs.port_lines(slots))
         database = f"unix:{lab.rundir(host)}/db.sock"
         run_now(["ovs-vsctl", f"--db={database}", "--timeout=15", *plugs.spare_words(slots, lab.name)])

@@ -83,12 +83,13 @@ def missing_slots(slots: Iterable[int], host: int, there: Iterable[str]) -> list
     return [slot for slot in slots if names.leg_plug(host, slot) not in there]
 
 
-def leg_lines(slots: Sequence[int], host: int, host_space: str, mtu: int) -> list[str]:
-    """`ip` lines, in the plug namespace, that make legs to a host."""
+def leg_lines(slots: Sequence[int], host: int, host_space: str) -> list[str]:
+    """`ip` lines, in the plug namespace, that make legs to a host. They take 1500 bytes, as the provider network
+    does: a guest that sends more than a tunnel carries is told by the agent."""
     lines = []
     for slot in slots:
         leg, port = names.leg_plug(host, slot), names.leg_port(slot)
-        lines.append(f"link add name {leg} type veth peer name {port} mtu {mtu} netns {host_space}")
+        lines.append(f"link add name {leg} type veth peer name {port} netns {host_space}")
         lines.append(f"link set dev {leg} up")
     return lines
 

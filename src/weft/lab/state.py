@@ -72,8 +72,6 @@ class LabState(msgspec.Struct, frozen=True):
     """Where the feed's relay connects: unix:PATH or http URL."""
     controller: Process | None = None
     relay: Process | None = None
-    mtu: int = 1500
-    """Of the ports on br-int: what the tunnels carry."""
     hosts: dict[str, HostState] = {}
     """By name in lower case."""
     externals: tuple[ExternalState, ...] = ()

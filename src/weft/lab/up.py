@@ -209,9 +209,7 @@ def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
 
 def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
     """Legs on every host for the machines of the file, so that one that moves there touches no link (see legs.py)."""
-    families = {router.provider_subnet(host).version for host in asked.hosts}
-    mtu = min(control.tunnel_mtu(folder, family) for family in families)
-    state = folder.change(lambda old: msgspec.structs.replace(old, mtu=mtu))
+    state = folder.read()
     with ThreadPoolExecutor(AT_ONCE) as workers:
         plugged = [host for host in state.hosts.values() if host.hypervisor == "lab"]
         list(workers.map(lambda host: ensure_spares(folder, host, asked.legs_on(host.name)), plugged))

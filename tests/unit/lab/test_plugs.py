@@ -58,8 +58,8 @@ def test_cables_that_are_there_are_not_made_again():
 
 def test_legs_that_are_there_are_not_made_again():
     assert plugs.missing_slots(range(3), 7, {"l7.1", "l6.0", "g3.0"}) == [0, 2]
-    assert plugs.leg_lines([2], 7, "lab-host8", 1458) == [
-        "link add name l7.2 type veth peer name v2 mtu 1458 netns lab-host8",
+    assert plugs.leg_lines([2], 7, "lab-host8") == [
+        "link add name l7.2 type veth peer name v2 netns lab-host8",
         "link set dev l7.2 up",
     ]
     assert plugs.port_lines([2]) == ["link set dev v2 arp off up"]
