@@ -5,10 +5,11 @@ import pytest
 from tests.cluster.harness import Cluster
 from tests.cluster.world import World
 from weft.agent.metering import Kind, meter_id
+from weft.core import policy
 from weft.core.trace import trace
 from weft.fakes import packet as p
 from weft.model import workload
-from weft.model.values import ROUTER_MAC
+from weft.model.values import ROUTER_MAC, pack_ip
 
 HOSTS = {"h1": "192.168.1.1", "h2": "192.168.1.2", "h3": "192.168.1.3"}
 NETWORKS = {"blue": 1, "green": 3, "red": 5}
@@ -244,3 +245,33 @@ async def test_limits_hold_where_they_are_set(cluster):
         switch.faults.over_rate = {meter_id(number, kind)}
         assert not any(arrives(*one) for one in sent.values())
         assert arrives("green11", address("green12"))
+
+
+async def test_an_access_list_holds_for_what_is_sent_on_too(cluster):
+    world = cluster.world
+    world.filter("none", 7, outbound="Deny")
+    world.filter_subnet("blue", "web", "none")
+    world.settings("blue12-eth0", mac_spoofing_enabled="Enabled")
+    await cluster.follow()
+    assert forwarded(cluster, "blue12", address("blue12"), "10.1.1.1") == []
+    assert forwarded(cluster, "blue12", "203.0.113.9", address("blue11")) == []
+    assert (await cluster.center.switches["h2"].dump()).drops["access_denied"] == 2
+
+
+async def test_a_route_to_the_gateway_takes_the_one_that_the_network_has(cluster):
+    world = cluster.world
+    world.outside("internet", "203.0.113.0/24")
+    world.table("t", out=("198.51.100.0/24", "Internet", ""), shut=("0.0.0.0/0", "None", ""))
+    network(world, "blue", {"web": "t"})
+    await cluster.follow()
+    switch, target = cluster.center.switches["h1"], "198.51.100.9"
+    assert forwarded(cluster, "blue11", address("blue11"), target) == []
+    assert (await switch.dump()).drops["no_gateway"] == 1
+    assert trace(world.state, "blue11-eth0", target).reason.startswith("no gateway")
+    world.gateway("g1", "h3")
+    world.way_out("blue", "db", "10.1.2.250", ("g1",))
+    await cluster.follow()
+    record = policy.record(world.state, ("network", 1), (9, 1000, pack_ip("198.51.100.0"), 24))
+    assert (record.hop_vsid, record.next_hop) == (1001, pack_ip("10.1.2.250"))
+    assert forwarded(cluster, "blue11", address("blue11"), "192.0.2.9") == []
+    assert (await switch.dump()).drops["blocked_route"] == 1, "before the network's own way out, which is as long"

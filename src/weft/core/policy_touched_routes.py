@@ -51,18 +51,18 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
 def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Versions) -> Iterator[_Named]:
     """What follows for the peers of a network from a server that has come to need it, or not: the same."""
     near: dict[int, tuple[int, ...]] = {}
+    changed = [one for (kind, _), seen in versions.items() if kind == NETWORKS for one in seen]
     for stream, key in found:
         rdid = key[1] if key[0] == _NEEDED else stream[1] if key[0] == _ENDPOINT else None
         if not isinstance(rdid, int):
             continue
         if rdid not in near:
-            near[rdid] = tuple(_peers_by_number(state, rdid, versions))
+            near[rdid] = tuple(_peers_by_number(state, rdid, changed, versions))
         for other in near[rdid]:
             yield (stream, (_NEEDED, other)) if key[0] == _NEEDED else (("network", other), key)
 
 
-def _peers_by_number(state: State, rdid: int, versions: Versions) -> Iterator[int]:
-    changed = (one for (kind, _), seen in versions.items() if kind == NETWORKS for one in seen)
+def _peers_by_number(state: State, rdid: int, changed: Iterable[Network], versions: Versions) -> Iterator[int]:
     now = network_of(state, rdid)
     for network in (*changed, *([now] if now is not None else [])):
         if network.properties.routing_domain_number == rdid:

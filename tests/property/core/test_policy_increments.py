@@ -20,6 +20,7 @@ ROUTES = {
     "six": ("fd00:9::/32", "VirtualAppliance", "fd00:1::10"),
     "shut": ("203.0.113.0/24", "None", ""),
     "home": ("10.1.2.0/25", "VnetLocal", ""),
+    "net": ("198.51.100.0/24", "Internet", ""),
 }
 POWERS = ("Off", "Running", "Saved")
 ERRANDS = ("checkpoint", "rewriteCheckpoint")
@@ -344,6 +345,10 @@ def test_a_history_of_routes():
             (True, ("table", "t1", {"out", "six", "home"})),
             (True, ("network", "blue", 0, "t1")),
             (True, ("network", "blue", 1, "t1")),
+            (True, ("table", "t1", {"net", "out"})),
+            (True, ("way_out", "blue", ("g1",), False)),
+            (True, ("gateway", "g1", "h1")),
+            (True, ("way_out", "blue", None, False)),
             (False, ("table", "T2", {"shut"})),
             (True, ("table", "t1", {"shut"})),
             (False, ("network", "blue", 0, "T2")),
