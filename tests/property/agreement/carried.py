@@ -8,6 +8,8 @@ from weft.core.trace import trace
 from weft.fakes import packet as p
 from weft.model.values import pack_ip
 
+NOBODY = 0x02FFFFFFFFFF
+"""Where a packet goes whose next hop did not answer: so it meets what else would stop it."""
 NOT_SENT = frozenset(("not sent",))
 """Nothing is counted: the guest cannot send it, or does not run."""
 UNCOUNTED = frozenset(("nothing",))
@@ -23,7 +25,8 @@ WHY = [
     (r"^no lookup record", ON_LINK | {"no_record"}),
     (r"^no gateway: \S+ is outside", frozenset(("no_route", "no_gateway"))),
     (r"^\S+ is the sender itself", UNCOUNTED),
-    (r"^server \S+ has no provider address", frozenset(("unknown_mac",))),
+    (r"^server \S+ has no provider address", frozenset(("unknown_mac", "no_record"))),
+    (r"^access denied: ", frozenset(("access_denied",))),
     (r"^blocked route: ", frozenset(("blocked_route",))),
     (r"^no route: \S+ of \S+ lies in no subnet", frozenset(("no_route", "no_record"))),
     (r"^access denied: .* out of ", ON_LINK | {"access_denied"}),
@@ -81,9 +84,7 @@ class Wires:
         source, hop = own.source_for(target), own.next_hop(target)
         if source is None or hop is None or source == target:
             return (), False, False
-        mac = self._center.resolve(guest.name, hop, place)
-        if mac is None:
-            return (), False, True
+        mac = self._center.resolve(guest.name, hop, place) or NOBODY
         packet = self._packet(question, (own.mac, mac), (str(p.ipaddress.ip_address(source)), question.to))
         found = [self._center.receiver(one) for one in self._center.send(guest.name, packet, place)]
         reached = tuple((one.name, one.adapters[n].instance_id) for one, n in filter(None, found))
