@@ -18,6 +18,7 @@ from weft.agent.ovs_plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.api.serve import Listen, serve
 from weft.control.controller import Controller
+from weft.fakes.edge import FakeEdge
 from weft.fakes.guest import Adapter
 from weft.fakes.hypervisor import Datacenter
 from weft.fakes.switch import FakeSwitch
@@ -51,6 +52,8 @@ class Desk:
         self._folder = folder
         self.socket = folder / "weft.sock"
         self.center = Datacenter()
+        self.edges: dict[str, FakeEdge] = {}
+        """What makes the edges of each host, which the host's agent drives."""
         self._agents: dict[str, asyncio.Task[None]] = {}
         self._closing = contextlib.AsyncExitStack()
 
@@ -277,7 +280,7 @@ class Desk:
         self.center.add_host(host, [provider_address])
 
     def _new_agent(self, host: str, memory: Memory) -> Agent:
-        plane = OvsPlane(self.center.switches[host])
+        plane = OvsPlane(self.center.switches[host], edge=self.edges.setdefault(host, FakeEdge()))
         return Agent(Identity(host, new_id(), self.kind), plane, self.center.hypervisors[host], memory)
 
     async def start_agent(self, host: str) -> None:
