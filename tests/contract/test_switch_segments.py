@@ -150,7 +150,7 @@ async def test_a_machine_that_leaves_is_looked_for_outside(world):
 
 async def test_a_machine_that_has_come_is_shown_to_the_physical_network(world):
     arrivals = Arrivals()
-    locals, patch = world.reconciler.locals, world.reconciler.table.patch
+    locals, patch = world.reconciler.locals, world.reconciler.table.physical.patch
     without = [one for one in locals.values() if one.binding.network_interface != "shop2"]
     assert arrivals.look(without, patch) == ()
     assert arrivals.look(without, patch) == ()

@@ -9,7 +9,8 @@ Each is made twice, a second apart: Linux may ignore a change of a neighbour wit
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -17,7 +18,7 @@ from weft.agent.actions import Actions, Output, PushVlan, SetVlan
 from weft.agent.bindings import Local, Role
 from weft.agent.switch import Announcement, PacketOut
 from weft.model.records import LookupRecord
-from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, vlan_of
+from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, vlan_segment
 
 AGAIN_SECONDS = 1.1
 """After the first: longer than Linux's locktime."""
@@ -111,22 +112,26 @@ class Arrivals:
     as hypervisors do, so that its switches send there at once. Costs by the ports on VLANs."""
 
     def __init__(self) -> None:
-        self._here: dict[InstanceId, tuple[Mac, Vsid]] | None = None
+        self._here: dict[InstanceId, tuple[Mac, int]] | None = None
 
-    def look(self, local: Iterable[Local], patch: int | None) -> tuple[Announcement, ...]:
-        """Nothing for those that are here at first, nor without a patch to the physical network."""
+    def look(
+        self, local: Iterable[Local], patch: int | None, rewriting: Mapping[Rdid, int] = MappingProxyType({})
+    ) -> tuple[Announcement, ...]:
+        """Nothing for those that are here at first, nor without a patch to the physical network. `rewriting`: networks
+        without a tunnel, with the VLAN of the provider network."""
         if patch is None:
             return ()
         here = {
-            one.binding.instance_id: (one.binding.mac, one.binding.vsid)
+            one.binding.instance_id: (one.binding.mac, vlan)
             for one in local
-            if one.segment is not None and one.number is not None and one.role is Role.HERE
+            if one.number is not None and one.role is Role.HERE
+            if (vlan := one.segment.vlan if one.segment is not None else rewriting.get(one.binding.rdid)) is not None
         }
         before, self._here = self._here, here
         if before is None:
             return ()
         fresh = sorted(set(here.values()) - set(before.values()))[:A_ROUND]
-        return tuple(Announcement(vsid, _NOWHERE, mac, (patch,), vlan_of(vsid)) for mac, vsid in fresh)
+        return tuple(Announcement(vlan_segment(vlan), _NOWHERE, mac, (patch,), vlan) for mac, vlan in fresh)
 
 
 def packet_of(one: Announcement) -> PacketOut:

@@ -46,6 +46,11 @@ class Domain:
         self.hosts_in: dict[Vsid, Counter[PackedIp]] = {}
         """Provider addresses per virtual subnet, with the number of lookup records that point there."""
 
+    @property
+    def rewriting(self) -> bool:
+        """Do its packets travel with their addresses rewritten, without a tunnel?"""
+        return self.settings is not None and self.settings.encapsulation == "rewrite"
+
     def lookup(self, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
         record = self.records.get((5, vsid, address))
         return record if isinstance(record, LookupRecord) else None

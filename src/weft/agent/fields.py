@@ -52,7 +52,7 @@ INTERFACE_LIST = Field("reg8", 32, "hex", (_NX, 8))
 SUBNET_LIST = Field("reg9", 32, "hex", (_NX, 9))
 """As INTERFACE_LIST, of the virtual subnet."""
 MARKS = Field("reg10", 32, "hex", (_NX, 10))
-"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED."""
+"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN."""
 TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
 """Number of the guest's port that it is for, and its conntrack zone on the way in."""
 SCRATCH = Field("reg12", 32, "hex", (_NX, 12))
@@ -119,9 +119,9 @@ NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x1
 """Bits of CT_STATE (ovs-fields(7))."""
 CUT = 1
 """Value of CT_MARK."""
-INSIDE, TOO_LARGE, FORWARDED = 0, 1, 2
+INSIDE, TOO_LARGE, FORWARDED, REWRITTEN = 0, 1, 2, 3
 """Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long; the
-guest sends it on for another."""
+guest sends it on for another; its destination is a provider address already."""
 
 LOCAL_PORT = 0xFFFFFFFE
 """OFPP_LOCAL: the bridge's own interface."""

@@ -22,6 +22,7 @@ from weft.agent.domain import Domain, Part
 from weft.agent.doors import door_of, is_elsewhere, passed_on, stands_back
 from weft.agent.filters import Filters
 from weft.agent.flow import Flow, FlowKey
+from weft.agent.physical import Physical
 from weft.agent.ways import Door, Way, into, into_each
 from weft.agent.ways_out import Dead, lookups_of
 from weft.model.records import (
@@ -53,6 +54,7 @@ class FlowTable:
         """Domains that name a virtual subnet, newest (highest RDID) first; two only while it changes hands."""
         self._ways: dict[Rdid, Way] = {}
         self._tunnel_ports: dict[int, str] = {}
+        self.physical = Physical()
         self._locals: dict[str, Local] = {}
         self._local_macs: dict[tuple[Vsid, Mac], Local] = {}
         self._left: frozenset[Vsid] = frozenset()
@@ -74,22 +76,22 @@ class FlowTable:
             "route": self._route,
             "exit": self._exit,
             "user": self._user,
-            "patch": self._patch_port,
+            "patch": self.physical.of_patch,
             "segment": self._segment,
             "peer": self._peer,
             "list": self.filters.of_list,
             "rule": self.filters.of_rule,
             "scope": self.filters.of_scope,
         }
-        self.patch: int | None = None
-        """Number of the patch to the physical network, while it is there."""
-        self._provider: tuple[ProviderAddress, ...] = ()
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
         domain = self.domains.get(rdid)
         if domain is None:
             domain = self.domains[rdid] = Domain(rdid)
+        before = domain.rewriting
         self._touch(domain.put(record))
+        if domain.rewriting != before:
+            self._dirty |= domain.parts()
         if isinstance(record, SubnetRecord):
             self._note_subnets(rdid, record.vsid)
         elif isinstance(record, GatewayRecord):
@@ -122,10 +124,13 @@ class FlowTable:
 
     def set_patch(self, number: int | None, provider: tuple[ProviderAddress, ...]) -> None:
         """The number of the patch to the physical network, if it is there, and the host's own addresses on that."""
-        if (number, provider) == (self.patch, self._provider):
+        known = self.physical
+        if (number, provider) == (known.patch, known.provider):
             return
-        before, self.patch, self._provider = self.patch, number, provider
+        before, known.patch, known.provider = known.patch, number, provider
         self._dirty |= {("patch", one) for one in (before, number) if one is not None}
+        for domain in self.domains.values():
+            self._dirty |= domain.parts() if domain.rewriting else set()
         for instance, local in self._locals.items():
             if local.segment is not None:
                 self._dirty |= {("port", instance), ("segment", local.segment.vlan), ("group", local.binding.vsid)}
@@ -169,8 +174,9 @@ class FlowTable:
 
     @property
     def wants_patch(self) -> bool:
-        """Is there an interface on the physical network?"""
-        return any(one.segment is not None for one in self._locals.values())
+        """Is there an interface on the physical network, or one whose addresses are rewritten to be?"""
+        rewriting = any(one.rewriting for one in self.domains.values())
+        return rewriting or any(one.segment is not None for one in self._locals.values())
 
     @property
     def dirty(self) -> bool:
@@ -252,6 +258,9 @@ class FlowTable:
             self._dirty.add(("group", one.binding.vsid))
             if one.segment is not None:
                 self._dirty.add(("segment", one.segment.vlan))
+            domain = self._domain(one.binding.vsid)
+            if domain is not None and domain.rewriting:
+                self._dirty |= domain.parts()
 
     def _tunnel(self, number: int) -> tuple[Flow, ...]:
         kind = self._tunnel_ports.get(number)
@@ -278,18 +287,20 @@ class FlowTable:
         return (
             flows_responder.of_address(vsid, address, record.mac),
             flows_l3.of_neighbour(vsid, address, record.mac),
+            *self._rewritten(domain, record),
         )
+
+    def _rewritten(self, domain: Domain | None, record: LookupRecord) -> tuple[Flow, ...]:
+        if domain is None or not domain.rewriting:
+            return ()
+        return self.physical.rewritten(domain.rdid, record, self._local_macs.get((record.vsid, record.mac)))
 
     def _port(self, instance: str) -> tuple[Flow, ...]:
         local = self._locals.get(instance)
-        return flows_ports.of_local(local, self._provider) if local is not None else ()
-
-    def _patch_port(self, number: int) -> tuple[Flow, ...]:
-        return (flows_segment.of_patch(number),) if number == self.patch else ()
+        return flows_ports.of_local(local, self.physical.provider) if local is not None else ()
 
     def _segment(self, vlan: int) -> tuple[Flow, ...]:
-        wanted = any(one.segment is not None and one.segment.vlan == vlan for one in self._locals.values())
-        return flows_segment.of_segment(vlan, self.patch) if wanted and self.patch is not None else ()
+        return self.physical.of_segment(vlan, self._locals.values())
 
     def _endpoint(self, rdid: Rdid, address: PackedIp) -> tuple[Flow, ...]:
         domain, way = self.domains.get(rdid), self._ways.get(rdid)
@@ -339,7 +350,12 @@ class FlowTable:
             way = self._way(domain, local)
             flows += [flows_l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
         if local is not None and self._gone(domain, local):
-            flows += flows_decap.of_stray(vsid, mac, local.binding.forward_to, door_of(local))
+            # without a tunnel nothing can be passed on
+            flows += (
+                ()
+                if domain and domain.rewriting
+                else flows_decap.of_stray(vsid, mac, local.binding.forward_to, door_of(local))
+            )
         elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
             flows.append(flows_decap.of_local_mac(vsid, mac, door))
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
@@ -388,10 +404,12 @@ class FlowTable:
         way = self._ways.get(domain.rdid) if domain else None
         ports = into_each(sorted(doors, key=lambda door: door.number))
         copies: Actions = way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
-        if self.patch is not None:
+        if self.physical.patch is not None:
             vlans = {local.segment.vlan for _, local in here if local.segment is not None}
-            copies += tuple(action for vlan in vlans for action in flows_segment.out_by(self.patch, vlan))
+            copies += tuple(
+                action for vlan in sorted(vlans) for action in flows_segment.out_by(self.physical.patch, vlan)
+            )
         flows = [flows_l2.of_group(vsid, ports, copies)] if ports or copies else []
-        gone = [local for _, local in here if self._gone(domain, local)]
+        gone = [local for _, local in here if way and self._gone(domain, local)]
         flows += flows_decap.of_group(vsid, ports, passed_on(domain, vsid, gone, bool(doors)))
         return tuple(flows)

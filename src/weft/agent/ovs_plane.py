@@ -149,7 +149,7 @@ class OvsPlane:
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
         announcements = self._announcements.take(local, _now())
-        announcements += self._arrivals.look(local, self.reconciler.table.patch)
+        announcements += self._arrivals.look(local, self.reconciler.table.physical.patch, self.reconciler.rewriting)
         if announcements:
             change = msgspec.structs.replace(change, announcements=announcements)
         if change:

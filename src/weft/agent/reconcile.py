@@ -320,7 +320,7 @@ class Reconciler:
         own = self._own_addresses()
         for rdid, domain in self.table.domains.items():
             local = own.get(rdid) or own.get(None)
-            if domain.settings is None or local is None:
+            if domain.settings is None or domain.rewriting or local is None:
                 continue
             tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
             wanted.add(tunnel)
@@ -335,6 +335,12 @@ class Reconciler:
     def _patch(self) -> bool:
         """Is the patch to the physical network there, open or not?"""
         return any(port.patch for port in self._facts.ports)
+
+    @property
+    def rewriting(self) -> Mapping[Rdid, int]:
+        """Networks without a tunnel, with the VLAN of the provider network."""
+        vlan = next((one.vlan for one in self._told.provider_addresses), 0)
+        return {rdid: vlan for rdid, domain in self.table.domains.items() if domain.rewriting}
 
     def _physical(self) -> tuple[PackedIp, ...]:
         return tuple(one.address for one in self._told.provider_addresses)

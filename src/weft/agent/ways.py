@@ -44,6 +44,8 @@ def mtu_for(encapsulation: str, provider_mtu: int, family: int = 4) -> int:
 
     1500 carries 1458 with NVGRE (RFC 7637) and 1450 with VXLAN (RFC 7348) over IPv4.
     """
+    if encapsulation == "rewrite":  # headers are replaced, none is added
+        return provider_mtu
     return provider_mtu - _HEADERS[encapsulation] - _OUTER_IP[family]
 
 

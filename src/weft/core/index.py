@@ -92,6 +92,8 @@ class Index:
         """Reservation ids per request id."""
         self.by_subnet: dict[str, None] = {}
         """instanceIds of the servers and logical networks with providerAddressPolicy perVirtualSubnet."""
+        self.rewriting: dict[str, None] = {}
+        """Ids of the virtual networks with protocol Rewrite."""
         self.cluster_of: dict[str, str] = {}
         """Cluster id per id of a server that is in one."""
         self.filtered: dict[str, dict[str, None]] = {}
@@ -192,6 +194,9 @@ class Index:
             was = named(before) if before is not None else {}
             now = named(after) if after is not None else {}
             _turn_pairs(table, was, now)
+        self.rewriting.pop(key, None)
+        if after is not None and after.properties.network_virtualization_protocol == "Rewrite":
+            self.rewriting[key] = None
         old = lower(before.properties.logical_network) if before is not None else ""
         new = lower(after.properties.logical_network) if after is not None else ""
         if old == new:

@@ -15,6 +15,7 @@ from weft.core.policy_places import (
     RUNNING,
     Interface,
     Network,
+    Seat,
     Subnet,
     has_mac,
     instance_of,
@@ -27,6 +28,7 @@ from weft.core.policy_places import (
 )
 from weft.core.policy_routes import user_route, user_routes
 from weft.core.policy_services import subnet_options
+from weft.core.rewriting import is_rewriting, purpose_of, stands_for
 from weft.core.state import State
 from weft.model.leases import ip_scope
 from weft.model.records import (
@@ -44,7 +46,7 @@ from weft.model.values import PackedIp, Rdid, Vsid, gateway_of
 ON_LINK_METRIC = 255
 """Metric of a subnet's own route, as New-NetVirtualizationCustomerRoute is given it."""
 
-_ENCAPSULATIONS = {"nvgre": "nvgre", "vxlan": "vxlan"}
+_ENCAPSULATIONS = {"nvgre": "nvgre", "vxlan": "vxlan", "rewrite": "rewrite"}
 
 
 def network_ref(network: Network) -> str:
@@ -91,12 +93,22 @@ def lookups(state: State, interface: Interface, network: Network) -> Iterator[Lo
     machine = state.machine_of(interface.resource_id)
     if machine is None or machine.properties.power_state != RUNNING or not has_mac(interface):
         return
-    place = provider_address(state, server_of(machine), network)
-    if place is None:
-        return
-    for seat in seats(state, interface):
+    host = provider_address(state, server_of(machine), network)
+    for seat in seats(state, interface) if host is not None else ():
         if seat.network.resource_id == network.resource_id:
-            yield LookupRecord(seat.vsid, seat.address, mac_of(interface), place)
+            place = rewritten(state, server_of(machine), interface, seat) if is_rewriting(network.properties) else host
+            if place is not None:
+                yield LookupRecord(seat.vsid, seat.address, mac_of(interface), place)
+
+
+def rewritten(state: State, server_id: str, interface: Interface, seat: Seat) -> PackedIp | None:
+    """The provider address that stands for a customer address on a server, in a network that rewrites."""
+    logical = seat.network.properties.logical_network
+    if logical is None:
+        return None
+    version = 4 if len(seat.address) == 4 else 6  # noqa: PLR2004 - bytes
+    purpose = purpose_of(interface.resource_id, seat.configuration)
+    return stands_for(state, server_id, logical.resource_ref, purpose, version)
 
 
 def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:

@@ -40,6 +40,8 @@ class Seat(NamedTuple):
     address: PackedIp
     access_control_list: Ref | None = None
     """The ipConfiguration's own."""
+    configuration: str = ""
+    """Its resourceId."""
 
     @property
     def vsid(self) -> Vsid:
@@ -78,7 +80,8 @@ def seats(state: State, interface: Interface) -> Iterator[Seat]:
         network: Network = known(state, NETWORKS, names[0])
         subnet = subnet_of(network, names[1])
         if subnet is not None:
-            yield Seat(network, subnet, pack_ip(address), configuration.properties.access_control_list)
+            acl = configuration.properties.access_control_list
+            yield Seat(network, subnet, pack_ip(address), acl, configuration.resource_id)
 
 
 def port_seats(state: State, interface: Interface) -> tuple[Seat, ...]:

@@ -13,6 +13,7 @@ from weft.core import policy_gateways, policy_host, policy_network
 from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import SERVERS, Interface, Network
+from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, ProviderAddress, SegmentPort
@@ -63,7 +64,8 @@ def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
     for record in sorted(found, key=lambda one: (one.vsid, one.customer_address)):
         name = found[record].resource_id
         shown = _lookup_record(record, _machine_name(state, name), context_of(network.resource_id))
-        yield shown | {"networkInterface": f"/networkInterfaces/{name}"}
+        nat = {"rule": "TranslationMethodNat", "useVmMACAddress": True} if is_rewriting(network.properties) else {}
+        yield shown | nat | {"networkInterface": f"/networkInterfaces/{name}"}
     yield from _ways_out(state, network)
 
 

@@ -31,6 +31,7 @@ from weft.core.policy_places import (
     server_of,
 )
 from weft.core.policy_segments import stands
+from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.core.trace_access import Probe, filtered
 from weft.core.trace_segments import SegmentWalk
@@ -381,6 +382,16 @@ class _Walk:
         if own is None:
             text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
             raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
+        if is_rewriting(seat.network.properties):
+            own = policy_network.rewritten(self._state, self._host, self._source, seat) or own
+            text = (
+                f"{ip_text(seat.address)} travels as {ip_text(own)}, to {ip_text(record.provider_address)}; no tunnel"
+            )
+            self._step("rewriting", text, named)
+            self._host = there
+            stands = f"{ip_text(record.provider_address)} stands for {ip_text(record.customer_address)}"
+            self._step("rewriting", stands, named)
+            return
         encapsulation = policy_network.settings(self._state, seat.network).encapsulation.upper()
         outer = f"from {ip_text(own)} to {ip_text(record.provider_address)}"
         self._step("encapsulation", f"{encapsulation} {outer}, VSID {record.vsid}", named)

@@ -50,11 +50,6 @@ def is_segment(vsid: int) -> bool:
     return vsid >= _SEGMENT
 
 
-def vlan_of(segment: Vsid) -> int:
-    """The VLAN of such a number."""
-    return segment & ~_SEGMENT
-
-
 GROUP_BIT = 1 << 40
 """The I/G bit: least significant bit of the first octet (IEEE 802)."""
 

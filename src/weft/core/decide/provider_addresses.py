@@ -16,6 +16,7 @@ from weft.core.decide.granting import next_in
 from weft.core.decide.holding import release, take_granted
 from weft.core.index import interfaces_of, lower, servers_of
 from weft.core.pools import Pool, Segment
+from weft.core.rewriting import is_rewriting, purpose_of
 from weft.core.state import State
 from weft.core.words import hold_text, ip_text, why_full
 from weft.model.errors import Invalid, PoolIsFull
@@ -33,7 +34,7 @@ Held = dict[Place, str]
 MOST = 64
 """Provider addresses of one host in one network with policy several."""
 
-_SAYING = ("servers", "logicalNetworks")
+_SAYING = ("servers", "logicalNetworks", "virtualNetworks")
 """Kinds that say the policy."""
 
 POLICIES = {"": "", "perhost": PER_HOST, "several": SEVERAL, "pervirtualsubnet": PER_VIRTUAL_SUBNET}
@@ -113,7 +114,8 @@ def take(draft: Draft, ref: str, segments: Iterable[Segment], purpose: str) -> P
 def follow(draft: Draft, decision: Decision) -> Decision:
     """The decision with the provider addresses of hosts' virtual subnets: on hosts of policy perVirtualSubnet one for
     each that has come, none for one whose last interface has gone. Raises PoolIsFull (PAIpAddressExhausted)."""
-    if not draft.state.index.by_subnet and not any(
+    index = draft.state.index
+    if not (index.by_subnet or index.rewriting) and not any(
         isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
     ):
         return decision
@@ -163,7 +165,8 @@ def _servers_on(state: State, network: str) -> set[str]:
 
 
 def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segment]]]:
-    """Virtual subnets (L2 domains) with an interface on a host, each with the provider subnets to grant from."""
+    """Virtual subnets (L2 domains) with an interface on a host, and ipConfigurations that are rewritten there, each
+    with the provider subnets to grant from."""
     key = server.resource_id.lower()
     ids = {machine.resource_id.lower() for machine in draft.state.machines_on(key)}
     ids |= draft.changed("virtualMachines")
@@ -173,12 +176,29 @@ def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segmen
         if machine is None or key not in servers_of(machine):
             continue
         for interface_id in interfaces_of(machine):
+            yield from _rewritten(draft, server, interface_id)
             for segment in _segments_of(draft, interface_id):
                 if segment.virtual and segment.domain not in seen:
                     seen.add(segment.domain)
                     carriers = _carriers(draft, server, segment)
                     if carriers:
                         yield segment.domain, carriers
+
+
+def _rewritten(draft: Draft, server: Server, interface_id: str) -> Iterator[tuple[str, list[Segment]]]:
+    """One provider address for each customer address in a network that rewrites, of the same family."""
+    interface = draft.get("networkInterfaces", interface_id) if draft.state.index.rewriting else None
+    for configuration in interface.properties.ip_configurations if interface is not None else ():
+        segment = draft.state.segment(lower(configuration.properties.subnet))
+        network = (
+            draft.get("virtualNetworks", segment.network.rpartition("/")[2]) if segment and segment.virtual else None
+        )
+        if segment is None or network is None or not is_rewriting(network.properties):
+            continue
+        logical = lower(network.properties.logical_network)
+        every = draft.state.addresses.provider_segments.values()
+        carriers = [one for one in every if one.network == logical and one.version == segment.version and one.pools]
+        yield purpose_of(interface_id, configuration.resource_id), carriers
 
 
 def _segments_of(draft: Draft, interface_id: str) -> Iterator[Segment]:

@@ -10,6 +10,7 @@ from weft.core.decide.gateway_pools import GatewayPool
 from weft.core.decide.holding import grant_ip, grant_mac, release
 from weft.core.decide.network_connections import ends_of, settle_connections
 from weft.core.decide.public_addresses import PublicAddress, attach
+from weft.core.decide.rewriting import check_no_rewriting
 from weft.core.index import last_id, lower
 from weft.core.pools import Segment
 from weft.core.state import State
@@ -99,6 +100,7 @@ def _segments(state: State, refs: tuple[Ref, ...]) -> list[Segment]:
 
 
 def _check_network(state: State, ref: str, segment: Segment, old: VirtualGateway | None) -> None:
+    check_no_rewriting(state, segment.network)
     if old is not None and f"/virtualnetworks/{virtual_network_of(old.properties)}" != segment.network:
         raise Invalid("A virtual gateway stays with its virtual network: create another.", target="gatewaySubnets")
     for other in state.uses.of(segment.network, VIRTUAL_GATEWAYS.name):

@@ -21,6 +21,7 @@ from weft.core.decide.parsing import (
 )
 from weft.core.decide.peerings import note_meeting, settle_peerings
 from weft.core.decide.pool_use import refuse_while_held
+from weft.core.decide.rewriting import check_rewriting
 from weft.core.decide.vsids import assign_vsids, release_vsids
 from weft.core.layout import layout_of
 from weft.core.pools import Segment
@@ -62,6 +63,7 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     )
     if old is not None:
         _check_old(draft.state, old, msgspec.structs.replace(sent, properties=settled))
+    check_rewriting(draft.state, ref, settled, old)
     settled = msgspec.structs.replace(settled, subnets=assign_vsids(draft, ref, subnets, old))
     if old is not None:
         _forget(draft, old, msgspec.structs.replace(sent, properties=settled))

@@ -1,0 +1,38 @@
+"""The physical network as flows know it: the patch to it, and the host's own addresses there. Pure.
+
+Used by flows.py.
+"""
+
+from collections.abc import Iterable
+
+from weft.agent import flows_rewrite, flows_segment
+from weft.agent.bindings import Local, Role
+from weft.agent.flow import Flow
+from weft.model.records import LookupRecord, ProviderAddress
+from weft.model.values import Rdid
+
+
+class Physical:
+    """Of one host."""
+
+    def __init__(self) -> None:
+        self.patch: int | None = None
+        """Number of the patch to the physical network, while it is there."""
+        self.provider: tuple[ProviderAddress, ...] = ()
+
+    def of_patch(self, number: int) -> tuple[Flow, ...]:
+        return (flows_segment.of_patch(number),) if number == self.patch else ()
+
+    def of_segment(self, vlan: int, local: Iterable[Local]) -> tuple[Flow, ...]:
+        """Nothing for a VLAN that no port here is on."""
+        wanted = any(one.segment is not None and one.segment.vlan == vlan for one in local)
+        return flows_segment.of_segment(vlan, self.patch) if wanted and self.patch is not None else ()
+
+    def rewritten(self, rdid: Rdid, record: LookupRecord, local: Local | None) -> tuple[Flow, ...]:
+        """One customer address of a network that rewrites; `local` is what has its MAC address here."""
+        own = next((one for one in self.provider if len(one.address) == len(record.provider_address)), None)
+        if own is None or self.patch is None or len(record.customer_address) != len(record.provider_address):
+            return ()
+        if local is not None and local.role is Role.HERE and local.number is not None:
+            return flows_rewrite.of_here(rdid, record, local.number, flows_rewrite.Wire(self.patch, own.vlan))
+        return flows_rewrite.of_elsewhere(rdid, record)
