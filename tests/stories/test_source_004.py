@@ -133,6 +133,22 @@ async def test_story_4_12_a_bad_vsid_is_refused_centrally(desk: Desk, vsid: int)
     await desk.missing("/networking/v1/virtualNetworks/green")
 
 
+async def test_story_4_14_encryption_that_hosts_cannot_give_is_refused_and_not_pretended(desk: Desk) -> None:
+    """A tunnel is clear text: who asks for more is told that it cannot be had, and nothing is made."""
+    await desk.cluster()
+    subnet = {"resourceId": "web", "properties": {"addressPrefix": "10.9.1.0/24", "encryptionEnabled": True}}
+    body = {
+        "properties": {
+            "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
+            "addressSpace": {"addressPrefixes": ["10.9.0.0/16"]},
+            "subnets": [subnet],
+        }
+    }
+    error = await desk.refused("PUT", "/networking/v1/virtualNetworks/secret", body)
+    assert "IPsec" in str(error) and "ncryption" in str(error), error
+    await desk.missing("/networking/v1/virtualNetworks/secret")
+
+
 async def test_story_4_17_what_a_hand_changed_on_a_host_is_put_back_and_told(desk: Desk) -> None:
     await blue_and_red(desk)
     desk.tamper("host1")
