@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from weft.cli import columns, complete, listing, show
+from weft.cli import complete, listing, show, texts
 from weft.cli.desk import run
 from weft.cli.follow import differing
 from weft.cli.names import by_name, last_of, machine_ref
@@ -145,7 +145,7 @@ async def machines_on(client: Client, server: str) -> list[Any]:
     """Machines of a host by their names; without one all."""
     found = by_name(await client.list_all(path_of("/virtualMachines")))
     wanted = last_of(server).lower()
-    return [vm for vm in found if not wanted or columns.name_of(vm["properties"].get("server")).lower() == wanted]
+    return [vm for vm in found if not wanted or texts.name_of(vm["properties"].get("server")).lower() == wanted]
 
 
 def collection(machine: str, kind: Kind) -> str:

@@ -9,11 +9,11 @@ from typer.core import TyperGroup
 
 from weft.cli import show
 from weft.cli.actions import Ask, DryRun, print_dry
-from weft.cli.columns import name_of
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.names import address_word, target_of
 from weft.cli.show import Format, Output
+from weft.cli.texts import name_of
 from weft.wire.client import WEFT, Client
 
 

@@ -10,11 +10,11 @@ import typer
 from weft.cli import captures, complete, errands, listing, show
 from weft.cli.actions import NOTHING_CHANGED, Action, Ask, DryRun, Name, print_dry
 from weft.cli.captures import Capture
-from weft.cli.columns import name_of
 from weft.cli.confirm import Yes
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.names import by_name, last_of
 from weft.cli.show import Format, Output
+from weft.cli.texts import name_of
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
 from weft.wire.client import WEFT, Client, path_of
 

@@ -1,32 +1,13 @@
 """Which members of a resource a table shows, kind by kind. Pure."""
 
-import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from weft.model.errors import InvalidMacAddress
+from weft.cli import texts
+from weft.cli.texts import mac_of, name_of, range_text, ranges_of
 from weft.model.kinds import Kind
-from weft.model.values import mac_dashes, parse_mac
 
 Cell = Callable[[Any], Any]
-
-
-def name_of(ref: Any) -> str:
-    """The last part of a reference, with its network where it is a subnet, with its host where it is its range."""
-    text = (ref or {}).get("resourceRef", "") if isinstance(ref, dict) else str(ref or "")
-    parts = text.strip("/").split("/")
-    if len(parts) == 4 and parts[2].lower() == "subnets":
-        return f"{parts[1]}/{parts[3]}"
-    return "/".join(parts[1:]) if parts[-1].lower() == "macrange" else parts[-1]
-
-
-def mac_of(properties: Mapping[str, Any]) -> str:
-    """Dashes are easier on the eye than 12 bare digits."""
-    text = properties.get("privateMacAddress") or ""
-    try:
-        return mac_dashes(parse_mac(text))
-    except InvalidMacAddress:
-        return text
 
 
 def _joined(values: Any) -> str:
@@ -97,7 +78,7 @@ STATUS: Cell = _member("configurationState", "status")
 
 _CAPTURE: dict[str, Cell] = {
     "machine": _ref("virtualMachine"),
-    "holds": lambda p: "; ".join(_captured(each) for each in p.get("networkInterfaces") or ()),
+    "holds": lambda p: "; ".join(texts.captured(each) for each in p.get("networkInterfaces") or ()),
     "power": _member("powerState"),
     "created": _member("created"),
 }
@@ -106,7 +87,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     "virtualNetworkManager": {
         "protocol": _member("networkVirtualizationProtocol"),
         "router": _member("distributedRouterState"),
-        "vsids": lambda p: "{startId} to {endId}".format(**_lowered_range(p)),
+        "vsids": lambda p: "{startId} to {endId}".format(**texts.vsid_range(p)),
     },
     "macPools": {
         "start": _member("startMacAddress"),
@@ -115,7 +96,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     },
     "logicalNetworks": {"virtualized": _member("networkVirtualizationEnabled"), "subnets": _subnets},
     "addressPlans": {
-        "addresses": lambda p: _plan(p),
+        "addresses": texts.plan,
         "clusters": lambda p: 16 ** p.get("clusterDigits", 2),
         "hosts each": lambda p: 16 ** p.get("hostDigits", 1),
         "addresses each": lambda p: 16 ** p.get("interfaceDigits", 3),
@@ -138,8 +119,8 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     },
     "accessControlLists": {
         "rules": lambda p: len(p.get("aclRules") or ()),
-        "inbound": lambda p: _default_of(p, "inboundDefaultAction"),
-        "outbound": lambda p: _default_of(p, "outboundDefaultAction"),
+        "inbound": lambda p: texts.default_of(p, "inboundDefaultAction"),
+        "outbound": lambda p: texts.default_of(p, "outboundDefaultAction"),
         "filters": lambda p: _users(p),
     },
     "aclRules": {
@@ -147,11 +128,14 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "type": _member("type"),
         "action": _member("action"),
         "protocol": _member("protocol"),
-        "from": lambda p: _end(p, "source"),
-        "to": lambda p: _end(p, "destination"),
+        "from": lambda p: texts.end(p, "source"),
+        "to": lambda p: texts.end(p, "destination"),
         "logging": _member("logging"),
     },
-    "routeTables": {"routes": lambda p: _joined(_route(each) for each in p.get("routes") or ()), "subnets": _users_of},
+    "routeTables": {
+        "routes": lambda p: _joined(texts.route(each) for each in p.get("routes") or ()),
+        "subnets": _users_of,
+    },
     "routes": {
         "prefix": lambda p: p.get("addressPrefix") or p.get("destination"),
         "next hop": lambda p: _joined(
@@ -213,7 +197,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "power": lambda p: "Template" if p.get("isTemplate") else p.get("powerState"),
         "server": _ref("server"),
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("networkInterfaces") or ()),
-        "moving to": lambda p: _moving_to(p),
+        "moving to": texts.moving_to,
     },
     "checkpoints": _CAPTURE,
     "exports": _CAPTURE,
@@ -246,42 +230,12 @@ def _users(p: Any) -> str:
     return _joined(part for part in (_users_of(p), *dict.fromkeys(interfaces)) if part)
 
 
-def _default_of(p: Any, member: str) -> str:
-    """What happens to what no rule matches, with how many rules there are before it."""
-    direction = member.removesuffix("DefaultAction").lower()
-    rules = [r for r in p.get("aclRules") or () if str(r["properties"].get("type")).lower() == direction]
-    return f"{len(rules)}, then {p.get(member)}" if rules else str(p.get(member) or "")
-
-
-def _end(p: Any, end: str) -> str:
-    """`10.1.1.0/24 80-90`, without a range that is all ports."""
-    prefix, ports = p.get(f"{end}AddressPrefix"), p.get(f"{end}PortRange")
-    return " ".join(str(each) for each in (prefix, ports if ports not in ("*", "0-65535", "1-65535") else "") if each)
-
-
-def _route(route: Any) -> str:
-    p = route["properties"]
-    return f"{p.get('addressPrefix')} -> {p.get('nextHopIpAddress') or p.get('nextHopType')}"
-
-
-def _moving_to(p: Any) -> str:
-    """Empty once it runs there, although the old host may still forward strays for a moment."""
-    destination = name_of((p.get("move") or {}).get("destination"))
-    return "" if destination.lower() == name_of(p.get("server")).lower() else destination
-
-
-def _lowered_range(p: Any) -> dict[str, Any]:
-    """The range's bounds whatever the case of their names (the specification has StartId and EndId)."""
-    found = {key[:1].lower() + key[1:]: value for key, value in (p.get("virtualSubnetIdRange") or {}).items()}
-    return {"startId": "-", "endId": "-"} | found
-
-
 _WHERE_SET: dict[str, dict[str, Cell]] = {
     "macPools": {
         "strategy": lambda p: "" if p.get("strategy") == "central" else p.get("strategy"),
         "drain": lambda p: _yes(p.get("drain")),
         "only for": lambda p: _joined(w for w in (p.get("tenantId"), p.get("hostGroup")) if w),
-        "excluded": lambda p: _joined(_excluded(each) for each in p.get("excluded") or ()),
+        "excluded": lambda p: _joined(texts.excluded(each) for each in p.get("excluded") or ()),
     },
     "ipPools": {"drain": lambda p: _yes(p.get("drain"))},
     "servers": {
@@ -296,7 +250,7 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
     },
     "virtualNetworks": {
         "protocol": _member("networkVirtualizationProtocol"),
-        "peers": lambda p: _joined(_peer(each["properties"]) for each in p.get("virtualNetworkPeerings") or ()),
+        "peers": lambda p: _joined(texts.peer(each["properties"]) for each in p.get("virtualNetworkPeerings") or ()),
     },
     "subnets": {"access list": _ref("accessControlList"), "routes": _ref("routeTable")},
     "ipConfigurations": {"access list": _ref("accessControlList")},
@@ -304,84 +258,15 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
         "networks": lambda p: _joined(name_of(n.get("subnet")) for n in p.get("networks") or ()),
         "checkpoints": lambda p: _joined(name_of(ref) for ref in p.get("checkpoints") or ()),
         "inactive": _member("inactive"),
-        "under way": lambda p: _under_way(p),
-        "failed": lambda p: _failed(p),
+        "under way": texts.under_way,
+        "failed": texts.failed,
     },
 }
 """Columns that stand at the end, and only where some resource has something in them."""
 
 
-def _peer(p: Any) -> str:
-    return f"{name_of(p.get('remoteVirtualNetwork'))} ({p.get('peeringState')})"
-
-
-def _under_way(p: Any) -> str:
-    """What is done to a machine just now."""
-    creation, errand = p.get("creation") or {}, p.get("errand") or {}
-    if creation:
-        return ": ".join(str(creation[one]) for one in ("phase", "failure") if creation.get(one))
-    return _errand(errand) if errand.get("phase") == "asked" else ""
-
-
-def _failed(p: Any) -> str:
-    """What its host did not do, when, and why."""
-    errand = p.get("errand") or {}
-    when = f" ({errand['ended'][:19]}Z)" if errand.get("ended") else ""
-    return f"{_errand(errand)}{when}: {errand.get('failure', '')}" if errand.get("phase") == "failed" else ""
-
-
-def _errand(errand: Any) -> str:
-    return f"{errand.get('kind', '')} {errand.get('name', '')}".strip()
-
-
 def _yes(value: Any) -> str:
     return "yes" if value else ""
-
-
-def _excluded(found: Any) -> str:
-    """first to last (reason)."""
-    text = range_text(found)
-    return f"{text} ({found['reason']})" if found.get("reason") else text
-
-
-def range_text(found: Any) -> str:
-    """`first to last`; empty for none."""
-    if not found or not found.get("first"):
-        return ""
-    first, last = found["first"], found.get("last") or found["first"]
-    return str(first) if first == last else f"{first} to {last}"
-
-
-def _plan(p: Any) -> str:
-    """The shape of its addresses: 00155D cc h iii."""
-    digits = "".join(c for c in p.get("prefix", "00-15-5D") if c.isalnum()).upper()
-    widths = (p.get("clusterDigits", 2), p.get("hostDigits", 1), p.get("interfaceDigits", 3))
-    return digits + "".join(letter * width for letter, width in zip("chi", widths, strict=True))
-
-
-def _captured(found: Any) -> str:
-    """An interface with all that it had."""
-    addresses = [each.get("privateIPAddress") for each in found.get("ipAddresses") or ()]
-    had = [found.get("macAddress"), *addresses]
-    return " ".join([name_of(found.get("networkInterface")), *(str(each) for each in had if each)])
-
-
-def ranges_of(addresses: Sequence[str]) -> list[str]:
-    """Addresses that follow each other as one range: ten in a row are `first to last (10)`."""
-    found: list[list[str]] = []
-    for text in sorted(addresses, key=_number):
-        if found and _number(found[-1][-1]) + 1 == _number(text):
-            found[-1].append(text)
-        else:
-            found.append([text])
-    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]} ({len(run)})" for run in found]
-
-
-def _number(address: str) -> int:
-    try:
-        return parse_mac(address)
-    except InvalidMacAddress:
-        return int(ipaddress.ip_address(address))
 
 
 def table_of(kind: Kind, resources: Iterable[Any]) -> tuple[list[str], list[list[Any]]]:

@@ -8,11 +8,11 @@ import typer
 
 from weft.cli import complete, show
 from weft.cli.actions import NOTHING_CHANGED, Action, Ask, DryRun, NotAll
-from weft.cli.columns import name_of
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.names import by_name, last_of
 from weft.cli.show import Format, Output
+from weft.cli.texts import name_of
 from weft.model.errors import NotReady, WeftError
 from weft.wire.client import Client, path_of
 

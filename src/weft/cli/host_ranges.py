@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from weft.cli import columns, complete, show
+from weft.cli import complete, show, texts
 from weft.cli.actions import Ask, DryRun, print_dry
 from weft.cli.addresses import plain
 from weft.cli.desk import EPILOG, Controller, Misuse, run
@@ -105,13 +105,13 @@ def _show(known: _Known, output: Format) -> None:
         more = {"proposal": known.proposal, "addressPlan": known.of("addressPlan"), "command": line}
         plain({"server": known.name, **ranges, **more}, output)
         return
-    rows = [["server", known.name], ["plan", columns.name_of(known.of("addressPlan"))]]
-    rows += [["cluster", known.of("clusterNumber")], ["range of the plan", columns.range_text(granted)]]
+    rows = [["server", known.name], ["plan", texts.name_of(known.of("addressPlan"))]]
+    rows += [["cluster", known.of("clusterNumber")], ["range of the plan", texts.range_text(granted)]]
     rows += [
-        ["hypervisor draws from", columns.range_text(drawn) or _without_range(known)],
-        ["shall draw from", columns.range_text(wanted)],
+        ["hypervisor draws from", texts.range_text(drawn) or _without_range(known)],
+        ["shall draw from", texts.range_text(wanted)],
     ]
-    rows += [["proposal", columns.range_text(known.proposal)]]
+    rows += [["proposal", texts.range_text(known.proposal)]]
     show.table(["what", "value"], rows)
     if line and (wanted or granted) != drawn:
         show.say("on the host, so that what its hypervisor draws by itself is its own:")
@@ -154,7 +154,7 @@ async def _apply(client: Client, known: _Known, given: Bounds | None, ask: Ask) 
     if ask.output is not Format.table:
         plain({"server": known.name, "wantedDynamicMacRange": wanted, "command": line}, ask.output)
     elif known.state["managed"]:
-        print(f"{known.name} shall draw from {columns.range_text(wanted)}")
+        print(f"{known.name} shall draw from {texts.range_text(wanted)}")
         show.say(f"its agent sees to it; what keeps it from that stands in: weft host state {known.name}")
     else:
         show.say(f"{known.name} has no agent: run this, and tell Weft with dynamicMacRange when it is so")
@@ -182,7 +182,7 @@ def addresses(
         found = await client.get(f"{path}/usage")
         if output is Format.table:
             show.say(
-                f"{found['source']} {columns.range_text(found['range'])}: {found['free']} of {found['capacity']} free"
+                f"{found['source']} {texts.range_text(found['range'])}: {found['free']} of {found['capacity']} free"
             )
         await print_addresses(client, f"{path}/addresses", (state, limit), output)
 

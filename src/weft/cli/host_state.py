@@ -6,8 +6,8 @@ Called by `weft host state`.
 from collections.abc import Iterator
 from typing import Any
 
-from weft.cli.columns import name_of
 from weft.cli.names import natural
+from weft.cli.texts import name_of
 
 Table = tuple[list[str], list[list[Any]]]
 """Heads and rows."""

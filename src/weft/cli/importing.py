@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from weft.cli import show
 from weft.cli.adoption import Adoption, Present, Step, Subnet, is_marked, marked, plan
-from weft.cli.columns import name_of
 from weft.cli.desk import DONE, EPILOG, REFUSED, Controller, Misuse, run
 from weft.cli.inventory import read_inventory
 from weft.cli.names import subnet_ref
+from weft.cli.texts import name_of
 from weft.core.audit.findings import NOTICE, Report, counted
 from weft.core.audit.report import report_on
 from weft.model.inventory import Inventory

@@ -6,12 +6,12 @@ import typer
 
 from weft.cli import complete
 from weft.cli.actions import Action, Ask, DryRun, Name, collection, print_dry
-from weft.cli.columns import mac_of, name_of
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.listing import one
 from weft.cli.names import interface_ref, last_of, machine_ref, read_mac
 from weft.cli.show import Format, Output
+from weft.cli.texts import mac_of, name_of
 from weft.model.kinds import CHECKPOINTS, NETWORK_INTERFACES
 from weft.model.values import mac_dashes
 from weft.wire.client import Client, Write, path_of

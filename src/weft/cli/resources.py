@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from weft.cli import complete, listing, show
-from weft.cli.columns import range_text
 from weft.cli.compare import Difference
 from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
@@ -16,6 +15,7 @@ from weft.cli.names import by_name, target_of
 from weft.cli.plan import Plan, apply, deletion_order, request, send
 from weft.cli.references import dangling
 from weft.cli.show import Format, Output
+from weft.cli.texts import range_text
 from weft.model.errors import WeftError
 from weft.wire.client import Client, Write, path_of
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from weft.cli import checkpoints, columns, complete, copies, creation, errands, listing, renewal, show
+from weft.cli import checkpoints, complete, copies, creation, errands, listing, renewal, show, texts
 from weft.cli.actions import Action, Ask, DryRun, Name, act, collection, each, machines_on, print_dry
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, Misuse, run
@@ -206,7 +206,7 @@ class _Going(msgspec.Struct, frozen=True):
 
 
 def _interfaces(machine: Any) -> list[str]:
-    return [columns.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
+    return [texts.name_of(ref) for ref in machine["properties"].get("networkInterfaces") or ()]
 
 
 async def _delete(client: Client, machine: Any, going: _Going) -> Any:

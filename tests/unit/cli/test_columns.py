@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from weft.cli import columns
+from weft.cli import columns, texts
 from weft.model.kinds import (
     ADDRESS_PLANS,
     CHECKPOINTS,
@@ -56,7 +56,7 @@ def test_a_checkpoint_says_what_it_holds() -> None:
     ],
 )
 def test_addresses_that_follow_each_other_are_one_range(addresses: list[str], expected: list[str]) -> None:
-    assert columns.ranges_of(addresses) == expected
+    assert texts.ranges_of(addresses) == expected
     assert shown(RESERVATIONS, addresses=addresses)["addresses"] == ", ".join(expected)
 
 
@@ -84,10 +84,10 @@ def test_a_template_and_a_machine_that_is_gone() -> None:
 
 
 def test_short_names_of_references() -> None:
-    assert columns.name_of({"resourceRef": "/virtualNetworks/blue/subnets/web"}) == "blue/web"
-    assert columns.name_of("/servers/host1/macRange") == "host1/macRange"
-    assert columns.name_of("/weft/virtualMachines/web1/checkpoints/a") == "a"
-    assert columns.name_of(None) == ""
+    assert texts.name_of({"resourceRef": "/virtualNetworks/blue/subnets/web"}) == "blue/web"
+    assert texts.name_of("/servers/host1/macRange") == "host1/macRange"
+    assert texts.name_of("/weft/virtualMachines/web1/checkpoints/a") == "a"
+    assert texts.name_of(None) == ""
 
 
 def test_what_is_under_way_on_a_machine_and_what_failed() -> None:
