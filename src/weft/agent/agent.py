@@ -9,15 +9,14 @@ policy.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
 from weft.agent.captures import Captures
 from weft.agent.errands import Errands
 from weft.agent.guests import Guests
-from weft.agent.hypervisors import Hypervisor, Verb
-from weft.agent.isolation import isolating
+from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory
@@ -350,31 +349,8 @@ class Agent:
         return self._verbs.consider(self._world(self._verbs))
 
     def _world(self, verbs: Verbs) -> World:
-        standing = self._plane.standing()
-        return World(
-            self._plane.machines,
-            self._plane.states,
-            standing.locals,
-            standing.subnets,
-            standing.mtus,
-            verbs.leaving,
-            self.streams.complete,
-            self._plane.settled,
-            self._guests.presence.missing,
-            self._may_start_at is None,
-            standing.settings,
-            self._guests.state.dynamic_range,
-            self._guests.state.machines,
-            by_hand=self._guests.by_hand,
-            half_made=verbs.half_made,
-            isolating=self._isolating(),
-        )
-
-    def _isolating(self) -> Mapping[str, Verb]:
-        if not self._isolate:
-            return {}
-        names = {state.id: name for name, state in self._plane.states.items()}
-        return isolating(self._guests.state.machines, names, self._isolate)
+        complete, may_start = self.streams.complete, self._may_start_at is None
+        return self._guests.world(self._plane, verbs, self._isolate, complete, may_start)
 
     def _tell(self) -> None:
         """Send the facts, whole, if they have changed and somebody listens."""

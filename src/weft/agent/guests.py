@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 
 from weft.agent.hands import Hands
 from weft.agent.hypervisors import Hypervisor, HypervisorFailure
+from weft.agent.isolation import isolating
+from weft.agent.machines import World
 from weft.agent.memory import Memory
+from weft.agent.plane import Plane
 from weft.agent.presence import Presence
 from weft.agent.trouble import Trouble
 from weft.agent.verbs import Verbs
@@ -74,6 +77,30 @@ class Guests:
             self._memory.remember_machines(self.presence.had)
         if agreed != (self.hands.boot, self.hands.agreed):
             self._memory.remember_powers(self.hands.boot, self.hands.agreed)
+
+    def world(self, plane: Plane, verbs: Verbs, isolate: Mapping[str, str], complete: bool, may_start: bool) -> World:
+        """All that verbs depend on now. `isolate` is what to do to machines beside a lawful user of their address, by
+        the hypervisor's id; `complete` that the whole policy is known, `may_start` that it is the controller's word."""
+        standing = plane.standing()
+        names = {state.id: name for name, state in plane.states.items()} if isolate else {}
+        return World(
+            plane.machines,
+            plane.states,
+            standing.locals,
+            standing.subnets,
+            standing.mtus,
+            verbs.leaving,
+            complete,
+            plane.settled,
+            self.presence.missing,
+            may_start,
+            standing.settings,
+            self.state.dynamic_range,
+            self.state.machines,
+            by_hand=self.by_hand,
+            half_made=verbs.half_made,
+            isolating=isolating(self.state.machines, names, isolate) if isolate else {},
+        )
 
     @property
     def by_hand(self) -> Collection[str]:
