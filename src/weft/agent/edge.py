@@ -27,8 +27,9 @@ ROUTE_PROTOCOL = 87
 """Of our routes (rtnetlink(7)): a number that nobody else uses here."""
 TABLE = "weft"
 """Of nftables, one per family."""
-HOLD_SECONDS = 3.0
-"""So long a gateway that comes back leaves the network to the one after it, which has to see it alive first."""
+HOLD_SECONDS = 2.0
+"""So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: as long as
+three answers take (pulses.ANSWERS)."""
 _UNLIMITED = "100gbit"
 _FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""

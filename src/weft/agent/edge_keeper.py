@@ -67,6 +67,11 @@ class EdgeKeeper:
             self._news.set()
 
     @property
+    def ready(self) -> bool:
+        """Every edge that should be here is, carrying its network or standing by."""
+        return all(network.rdid in self._put for network, _ in self._asked.edges) and not self.failures
+
+    @property
     def carried(self) -> frozenset[Rdid]:
         """Networks that this host carries now."""
         return frozenset(rdid for rdid, one in self._put.items() if one.carries and rdid not in self.failures)

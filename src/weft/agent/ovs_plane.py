@@ -62,7 +62,7 @@ class OvsPlane:
         self.reconciler = Reconciler()
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
-        self._probes = Probes(probes_as, self._happened.set) if probes_as is not None else None
+        self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
         self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
         """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
         self._services = services or Services()
@@ -144,7 +144,8 @@ class OvsPlane:
 
     async def act(self, in_sync: bool) -> None:
         if self._probes is not None:
-            self._probes.ask(self.reconciler.gateways)
+            own = {one.provider_address for one in self.reconciler.edges}
+            self._probes.ask(self.reconciler.gateways, own)
             self.reconciler.dead_are(self._probes.pulses.dead)
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
@@ -165,6 +166,10 @@ class OvsPlane:
             self._announcements.begin()
             self._reaching.ask(self.reconciler.others, self.reconciler.switch_facts.provider_mtu)
         self._keep_edges(in_sync)
+
+    def _ready(self) -> bool:
+        """May other hosts take this one for a gateway again?"""
+        return self._keeper is not None and self._keeper.ready and self.reconciler.settled
 
     def _keep_edges(self, in_sync: bool) -> None:
         if self._keeper is not None:

@@ -1,5 +1,8 @@
 """Asks the gateways that this host's networks use whether they are there: ICMP echo between provider addresses.
 
+One that was found dead is asked by UDP instead, which its agent answers once its edges are ready; so each agent of a
+gateway answers such questions.
+
 Made by run.py for a host's plane, which says whom to ask. A dead controller changes nothing here. Where the host does
 not let us (no CAP_NET_RAW) nobody is asked, and all count as alive.
 """
@@ -17,6 +20,11 @@ from weft.model.values import PackedIp, ip_text
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
+PORT = 8471
+"""UDP, of the agents of gateways."""
+_QUESTION = struct.Struct("!4sHH")
+"""What is asked there, and answered as it came: a word, identifier, number."""
+_WORD = b"WEFT"
 _ECHO, _REPLY = 8, 0
 _ECHO6, _REPLY6 = 128, 129
 _HEAD = struct.Struct("!BBHHH")
@@ -26,18 +34,22 @@ _HEAD = struct.Struct("!BBHHH")
 class Probes:
     """Of one host. `changed` is called whenever a gateway has died or is back."""
 
-    def __init__(self, identifier: int, changed: Callable[[], None]) -> None:
-        """`identifier`, 16 bits, tells our echoes from others' on this host."""
+    def __init__(self, identifier: int, changed: Callable[[], None], ready: Callable[[], bool]) -> None:
+        """`identifier`, 16 bits, tells our echoes from others' on this host; `ready` says whether its edges are."""
         self.pulses = Pulses()
         self._peers: frozenset[Peer] = frozenset()
         self._identifier = identifier & 0xFFFF
         self._number = 0
         self._changed = changed
         self._sockets: dict[PackedIp, socket.socket] = {}
+        self._ready = ready
+        self._own: frozenset[PackedIp] = frozenset()
+        self._doors: dict[PackedIp, socket.socket] = {}
+        """UDP sockets, by which this host asks and is asked."""
 
-    def ask(self, peers: Iterable[Peer]) -> None:
-        """From now on these, and no others."""
-        self._peers = frozenset(peers)
+    def ask(self, peers: Iterable[Peer], own: Iterable[PackedIp] = ()) -> None:
+        """From now on these, and no others; `own` are the addresses at which this host is a gateway."""
+        self._peers, self._own = frozenset(peers), frozenset(own)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -47,9 +59,11 @@ class Probes:
                 before = self.pulses.dead
                 self.pulses.beat(peer.remote for peer in self._peers)
                 self._number = (self._number + 1) & 0xFFFF
+                for address in self._own:
+                    self._answer_at(address, loop)
                 for peer in self._peers:
                     self._send(peer, loop)
-                self._close({peer.local for peer in self._peers})
+                self._close({peer.local for peer in self._peers} | self._own)
                 if self.pulses.dead != before:
                     self._tell(before)
                 await asyncio.sleep(BEAT_SECONDS)
@@ -65,6 +79,10 @@ class Probes:
 
     def _send(self, peer: Peer, loop: asyncio.AbstractEventLoop) -> None:
         try:
+            if peer.remote in self.pulses.dead:
+                question = _QUESTION.pack(_WORD, self._identifier, self._number)
+                self._door(peer.local, loop).sendto(question, (ip_text(peer.remote), PORT))
+                return
             channel = self._sockets.get(peer.local) or self._open(peer.local, loop)
             channel.sendto(echo(len(peer.remote) == 16, self._identifier, self._number), (ip_text(peer.remote), 0))
         except PermissionError:
@@ -88,6 +106,43 @@ class Probes:
         loop.add_reader(channel, self._read, channel)
         return channel
 
+    def _answer_at(self, own: PackedIp, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            self._door(own, loop)
+        except OSError as error:
+            log.debug("UDP at %s: %s", ip_text(own), error)
+
+    def _door(self, local: PackedIp, loop: asyncio.AbstractEventLoop) -> socket.socket:
+        if local not in self._doors:
+            door = socket.socket(socket.AF_INET if len(local) == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+            try:
+                door.setblocking(False)
+                door.bind((ip_text(local), PORT))
+            except OSError:
+                door.close()
+                raise
+            self._doors[local] = door
+            loop.add_reader(door, self._hear, door)
+        return self._doors[local]
+
+    def _hear(self, door: socket.socket) -> None:
+        """A question of another host, or the answer to one of ours: the same bytes, by whose identifier they bear."""
+        before, reviving = self.pulses.dead, self.pulses.reviving
+        try:
+            while True:
+                data, source = door.recvfrom(64)
+                if len(data) != _QUESTION.size or not data.startswith(_WORD):
+                    continue
+                _, identifier, number = _QUESTION.unpack(data)
+                if (identifier, number) == (self._identifier, self._number):
+                    self.pulses.heard(PackedIp(socket.inet_pton(door.family, source[0])))
+                elif identifier != self._identifier and self._ready():
+                    door.sendto(data, source)
+        except OSError:
+            pass
+        if (self.pulses.dead, self.pulses.reviving) != (before, reviving):
+            self._tell(before)
+
     def _read(self, channel: socket.socket) -> None:
         before, reviving = self.pulses.dead, self.pulses.reviving
         try:
@@ -101,14 +156,14 @@ class Probes:
             self._tell(before)
 
     def _close(self, kept: set[PackedIp]) -> None:
-        for local in self._sockets.keys() - kept:
+        for local in (self._sockets.keys() | self._doors.keys()) - kept:
             self._drop(local)
 
     def _drop(self, local: PackedIp) -> None:
-        channel = self._sockets.pop(local, None)
-        if channel is not None:
-            asyncio.get_running_loop().remove_reader(channel)
-            channel.close()
+        for channel in (self._sockets.pop(local, None), self._doors.pop(local, None)):
+            if channel is not None:
+                asyncio.get_running_loop().remove_reader(channel)
+                channel.close()
 
 
 def echo(is_v6: bool, identifier: int, number: int) -> bytes:

@@ -1,6 +1,7 @@
 """Which gateways answer: counted by beats, so that one lost packet is no death and one that comes is no resurrection.
 
-Fed by probes.py. Pure. Who was never asked counts as alive.
+Fed by probes.py. Pure. Who was never asked counts as alive. A dead one is asked something else, that its agent answers
+once its edges are ready: a host that has just come back answers echoes long before it can carry anything.
 """
 
 from collections.abc import Iterable
@@ -9,8 +10,8 @@ from weft.model.values import PackedIp
 
 MISSES = 3
 """So many questions in a row without an answer: dead."""
-ANSWERS = 6
-"""So many in a row with one: alive again. Longer, since its agent has to bring its edges up meanwhile."""
+ANSWERS = 3
+"""So many in a row with one: alive again."""
 
 
 class Pulses:

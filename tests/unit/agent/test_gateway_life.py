@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 
 import msgspec
 import pytest
@@ -10,8 +11,9 @@ from tests.contract.test_edge import EDGE, LEG
 from weft.agent import edge
 from weft.agent.edge import HOLD_SECONDS, Wanted, carries
 from weft.agent.edge_keeper import Asked, EdgeKeeper
-from weft.agent.probes import echo, is_reply
+from weft.agent.probes import BEAT_SECONDS, Probes, echo, is_reply
 from weft.agent.pulses import ANSWERS, MISSES, Pulses
+from weft.agent.switch import Peer
 from weft.fakes.edge import FakeEdge
 from weft.model.records import EdgeRoute
 from weft.model.values import Rdid, pack_ip
@@ -19,14 +21,14 @@ from weft.model.values import Rdid, pack_ip
 ONE, TWO, THREE = (pack_ip(f"192.168.1.{number}") for number in (1, 2, 3))
 
 
-def test_a_gateway_is_dead_after_three_misses_and_back_after_six_answers():
+def test_a_gateway_is_dead_after_three_misses_and_back_after_three_answers():
     pulses = Pulses()
     for _ in range(MISSES):
         pulses.beat([ONE, TWO])
         pulses.heard(TWO)
     assert pulses.dead == frozenset(), "the last question is still open"
     pulses.beat([ONE, TWO])
-    assert pulses.dead == {ONE}
+    assert pulses.dead == {ONE} and pulses.reviving == frozenset()
     for number in range(ANSWERS):
         assert pulses.dead == {ONE}, number
         pulses.heard(ONE)
@@ -103,6 +105,28 @@ def test_a_reply_is_known_by_its_number_whatever_header_stands_before_it():
     assert not is_reply(bytes([0x45]) + bytes(19) + echo(False, 0x1234, 7), False, 0x1234, 7), "a question is no answer"
     assert not is_reply(b"", False, 1, 1) and not is_reply(b"\x45", False, 1, 1)
     assert is_reply(bytes((129, 0, 0, 0)) + bytes.fromhex("1234 0007"), True, 0x1234, 7)
+
+
+async def test_a_dead_gateway_is_asked_by_udp_and_is_back_once_its_edges_are_ready():
+    here, there = (pack_ip(f"127.{os.getpid() >> 8 & 127}.{os.getpid() & 255}.{last}") for last in (1, 2))
+    ready: list[bool] = []
+    asking = Probes(1, lambda: None, lambda: False)
+    asked = Probes(2, lambda: None, lambda: bool(ready))
+    asking.ask([Peer(here, there)])
+    asked.ask([], [there])
+    for _ in range(MISSES + 1):
+        asking.pulses.beat([there])
+    running = [asyncio.create_task(one.run()) for one in (asking, asked)]
+    try:
+        await asyncio.sleep(BEAT_SECONDS * 2)
+        assert asking.pulses.dead == {there} and asking.pulses.reviving == frozenset()
+        ready.append(True)
+        await until(lambda: asking.pulses.reviving == {there})
+        await until(lambda: asking.pulses.dead == frozenset())
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def until(true):
