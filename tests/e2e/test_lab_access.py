@@ -1,0 +1,131 @@
+"""Access lists in a lab: connections that only their state lets through, while their machine moves between hosts."""
+
+import json
+import sys
+import time
+
+import pytest
+
+from tests.e2e.labs import EXAMPLES
+
+pytestmark = pytest.mark.root
+FILE = str(EXAMPLES / "three-hosts.yaml")
+
+ANSWERS_ONLY = """\
+kind: accessControlLists
+resourceId: answers-only
+properties:
+  inboundDefaultAction: Deny
+  outboundDefaultAction: Deny
+  aclRules:
+  - resourceId: stream
+    properties: {priority: 100, type: Inbound, action: Allow, protocol: All, sourceAddressPrefix: 10.2.0.10,
+      sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: 5000-5001, logging: Enabled}
+"""
+
+TAKES = """
+import socket
+listening = socket.create_server(("10.2.0.20", 5000))
+print("ready", flush=True)
+taken, _ = listening.accept()
+count = 0
+while data := taken.recv(65536):
+    count += len(data)
+print(count, flush=True)
+"""
+GIVES = """
+import socket, time
+with socket.create_connection(("10.2.0.20", 5000), 10) as giving:
+    giving.settimeout(20)
+    for _ in range(600):
+        giving.sendall(b"x" * 100)
+        time.sleep(0.01)
+"""
+TALKS = """
+import socket, time
+talking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+talking.bind(("10.2.0.20", 5001))
+print("ready", flush=True)
+_, peer = talking.recvfrom(100)
+while True:
+    talking.sendto(b"x", peer)
+    time.sleep(0.01)
+"""
+LISTENS = """
+import pathlib, socket, sys, time
+listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listening.bind(("10.2.0.10", 6001))
+listening.settimeout(0.02)
+asked, last = 0, time.monotonic()
+while True:
+    wanted = int(pathlib.Path(sys.argv[1]).read_text())
+    if wanted > asked:
+        asked = wanted
+        listening.sendto(b"go", ("10.2.0.20", 5001))
+    try:
+        listening.recv(100)
+        last = time.monotonic()
+    except TimeoutError:
+        pass
+    pathlib.Path(sys.argv[2]).write_text(str(time.monotonic() - last))
+"""
+
+
+@pytest.fixture
+def lab(module_lab):
+    return module_lab[0]
+
+
+def filtered(lab, folder):
+    """The server's IPv4 address comes under the list."""
+    (folder / "list.yaml").write_text(ANSWERS_ONLY)
+    interface = json.loads(lab.weft("get", "networkInterfaces", "server-eth0", "-o", "json"))
+    for one in interface["properties"]["ipConfigurations"]:
+        if one["resourceId"] == "ip4":
+            one["properties"]["accessControlList"] = {"resourceRef": "/accessControlLists/answers-only"}
+    document = {"kind": "networkInterfaces", "resourceId": "server-eth0", "properties": interface["properties"]}
+    (folder / "nic.yaml").write_text(json.dumps(document))
+    for name in ("list.yaml", "nic.yaml"):
+        lab.weft("apply", "-f", str(folder / name), "--wait")
+
+
+def python(lab, machine, text, *words):
+    return lab.begin("exec", machine, "--", sys.executable, "-c", text, *words)
+
+
+def until(true, patience=20):
+    ends = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def silence(path):
+    """For how many seconds the listener has heard nothing."""
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return 99.0
+
+
+@pytest.mark.alone
+def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answers_is_cut(lab, tmp_path):
+    filtered(lab, tmp_path)
+    lab.run("ping", "client", "10.2.0.20", "-c", "5", "-i", "0.02", code=1)
+    takes = python(lab, "server", TAKES)
+    assert takes.stdout.readline() == "ready\n"
+    gives = python(lab, "client", GIVES)
+    lab.weft("vm", "migrate", "server", "--to", "host3")
+    assert gives.wait(40) == 0
+    assert takes.stdout.readline() == "60000\n"
+    asked, heard = tmp_path / "asked", tmp_path / "heard"
+    asked.write_text("0")
+    talks = python(lab, "server", TALKS)
+    assert talks.stdout.readline() == "ready\n"
+    python(lab, "client", LISTENS, str(asked), str(heard))
+    asked.write_text("1")
+    until(lambda: silence(heard) < 0.5)
+    lab.weft("vm", "migrate", "server", "--to", "host2")
+    until(lambda: silence(heard) > 1.5)
+    asked.write_text("2")
+    until(lambda: silence(heard) < 0.5)
