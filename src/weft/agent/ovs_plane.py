@@ -33,7 +33,7 @@ from weft.agent.ways_out import binding_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import HOST_STREAM, GatewayFact, Problem
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ class OvsPlane:
         )
 
     def _unreached(self) -> Iterable[Problem]:
-        return (Problem(FAILED, words) for words in self._reaching.words())
+        return (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
 
     def _gateway_facts(self) -> tuple[GatewayFact, ...]:
         if self._probes is None:

@@ -13,7 +13,7 @@ from weft.core.index import last_id
 from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.values import wall_text
-from weft.wire.messages import PortFact
+from weft.wire.messages import BETWEEN_HOSTS, PortFact
 
 Members = dict[str, Any]
 
@@ -67,7 +67,11 @@ class Configuration:
         view = self._host(server.resource_id)
         if not view.managed:
             return UNINITIALIZED, []
-        return _of_host(view)
+        status, details = _of_host(view)
+        between = [_detail(each.code, each.message) for each in view.facts.problems if each.code == BETWEEN_HOSTS]
+        if not between or not view.connected:
+            return status, details
+        return (WARNING if status == SUCCESS else status), details + between
 
     def _of_gateway(self, gateway: Any) -> Members:
         """With its health, which is a member of its own where it is answered."""
@@ -175,7 +179,8 @@ def _of_host(view: HostView) -> tuple[str, list[Members]]:
         return FAILURE, [
             _detail("HostNotConnectedToController", f"The agent of {view.server} is not connected; packets flow on.")
         ]
-    details = [_detail(each.code, each.message) for each in view.facts.problems if not each.instance_id]
+    own = (each for each in view.facts.problems if not each.instance_id and each.code != BETWEEN_HOSTS)
+    details = [_detail(each.code, each.message) for each in own]
     if details:
         return FAILURE, details
     return (IN_PROGRESS if view.lag else SUCCESS), []

@@ -13,7 +13,7 @@ from weft.control.drivers import defines, differs
 from weft.control.publisher import Publisher
 from weft.core.policy_places import VirtualMachine
 from weft.model.hypervisor import MachineState
-from weft.wire.messages import MachineFact
+from weft.wire.messages import BETWEEN_HOSTS, MachineFact
 
 LATE_FACTS_S = 2.0
 """A failure reported just before the ack counts once this long has passed without better news."""
@@ -182,7 +182,8 @@ class Expectation:
             return Verdict(False, "", f"the agent of {self.server} to come back")
         missing = session.missing()
         if missing is not None and missing <= self._revision:
-            why = next((f" ({one.message})" for one in session.facts.problems if not one.instance_id), "")
+            problems = [one for one in session.facts.problems if one.code != BETWEEN_HOSTS]
+            why = next((f" ({one.message})" for one in problems if not one.instance_id), "")
             return Verdict(False, "", f"{self.server} to apply revision {self._revision}{why}")
         if self._acked_at is None:
             self._acked_at = asyncio.get_running_loop().time()

@@ -36,6 +36,10 @@ DEFAULT_IN, DEFAULT_OUT = 65534, 65535
 """Stand for a rule's priority where a default action of an access list is counted: no rule has them (MS-NCNBI
 3.1.5.1.2)."""
 
+BETWEEN_HOSTS = "Unknown"
+"""Of a Problem: tunnels do not reach another host. MS-NCNBI has no code for it. What is on the host is as it should be,
+so only the server itself has a warning of it."""
+
 HOST_STREAM = 0
 """Stream number of the host's own records; a network's stream number is its rdid."""
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.cluster.control import ANN, HandClock, fill, interface, machine, open_in
@@ -13,6 +14,7 @@ from weft.api.configuration import Configuration
 from weft.control.controller import Controller
 from weft.control.hosts import RESUME_S
 from weft.core.commands import SetPower
+from weft.wire.messages import BETWEEN_HOSTS, Facts, Problem
 
 
 @pytest.fixture
@@ -99,3 +101,18 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def test_a_host_that_tunnels_do_not_reach_is_a_warning_of_the_server_alone(restarted: Controller) -> None:
+    """What runs on the server is as it should be: a host that died must not turn all that its neighbours have red."""
+    facts = Facts(problems=(Problem(BETWEEN_HOSTS, "GRE blocked"),))
+    view = msgspec.structs.replace(restarted.host("host1"), facts=facts, connected=True, returning=False, lag=0)
+    configuration = Configuration(restarted.state, lambda _: view, lambda: restarted.now().wall)
+    statuses: dict[str, Any] = {kind: configuration.of(kind, restarted.state.get(kind, name)) for kind, name in PLACES}
+    assert statuses["servers"]["status"] == "Warning"
+    assert [one["message"] for one in statuses["servers"]["detailedInfo"]] == ["GRE blocked"]
+    assert statuses["networkInterfaces"]["status"] == "Success"
+    broken = Facts(problems=(*facts.problems, Problem("PolicyConfigurationFailure", "the switch does not answer")))
+    view = msgspec.structs.replace(view, facts=broken)
+    found: Any = configuration.of("servers", restarted.state.get("servers", "host1"))
+    assert found["status"] == "Failure" and len(found["detailedInfo"]) == 2
