@@ -13,7 +13,6 @@ from weft.agent.actions import Actions, Goto, InPort
 from weft.agent.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flow import Flow, dropped, exact
 from weft.agent.flows_l2 import to_group, to_mac
-from weft.agent.flows_telling import TOLD
 from weft.agent.ways import Door, from_host, into, toward
 
 
@@ -28,7 +27,7 @@ def of_fixed() -> tuple[Flow, ...]:
 
 def _onward(reason: DropReason) -> Actions:
     """Nowhere, or to where its sender is told."""
-    return (Goto(Table.TELL),) if reason in TOLD else ()
+    return (Goto(Table.TELL),) if reason is DropReason.TTL_EXPIRED else ()
 
 
 def of_endpoint(rdid: int, provider_address: bytes) -> Flow:

@@ -5,15 +5,16 @@ priority 100  a known MAC, or the group bit (broadcast and multicast reach every
 priority   0  unknown MAC
 
 ENCAP, of what is aimed at one host
-priority 100  larger than its tunnel carries: counted, and its sender is told
+priority 100  larger than its tunnel carries: its sender is told
 priority   0  out of the tunnel
 """
 
-from weft.agent.actions import Actions, OutputRegister
+from weft.agent.actions import Actions, Goto, OutputRegister, SetField
 from weft.agent.fields import (
     ETH_DST,
     GROUP_BIT,
     MARKS,
+    REASON,
     TO_PORT,
     TOO_LARGE,
     VSID,
@@ -24,12 +25,16 @@ from weft.agent.fields import (
 )
 from weft.agent.flow import Flow, Match, dropped, exact
 
+_UNCOUNTED: Actions = (SetField(REASON, DropReason.TOO_LARGE), Goto(Table.TELL))
+"""Past table DROP: Open vSwitch works out both ways of check_pkt_larger for each packet and counts it on both. The
+agent counts what it hears of."""
+
 
 def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
     return (
         Flow(Table.OUTPUT, 0, (), dropped(DropReason.UNKNOWN_MAC), fixed),
-        Flow(Table.ENCAP, 100, ((MARKS, 1 << TOO_LARGE, 1 << TOO_LARGE),), dropped(DropReason.TOO_LARGE), fixed),
+        Flow(Table.ENCAP, 100, ((MARKS, 1 << TOO_LARGE, 1 << TOO_LARGE),), _UNCOUNTED, fixed),
         Flow(Table.ENCAP, 0, (), (OutputRegister(TO_PORT),), fixed),
     )
 

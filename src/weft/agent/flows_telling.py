@@ -1,6 +1,7 @@
 """Table TELL: what the sender of a packet that was dropped is told by the agent, as a router would tell it. Pure.
 
-Table DROP has counted the packet and sends it on where its reason is one of these.
+Packets whose TTL ends come here from table DROP, which has counted them; what no tunnel carries comes from ENCAP, and
+is counted by the agent.
 
 priority 100  of a port, by reason: to the agent, as often as the port may ask
 priority   0  nobody to be told

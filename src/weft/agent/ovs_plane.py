@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
-from weft.agent.asking import REACH
+from weft.agent.asking import REACH, TOO_LARGE
 from weft.agent.bindings import Local
 from weft.agent.edge import Edge
 from weft.agent.edge_keeper import Asked, EdgeKeeper
+from weft.agent.fields import DropReason
 from weft.agent.hits import Hits
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
@@ -67,6 +68,8 @@ class OvsPlane:
         """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
         self._services = services or Services()
         self._advertise_at = 0.0
+        self._too_large = 0
+        """Packets dropped since they were: no flow can count them, see flows_l2.py."""
         self._conflicts: dict[str, tuple[float, str]] = {}
         """By instance id: until when it is told, and what."""
         self._reaching = ReachKeeper(switch, ping)
@@ -206,6 +209,7 @@ class OvsPlane:
             if packet.service == REACH:
                 self._reaching.heard(packet)
                 continue
+            self._too_large += packet.service == TOO_LARGE
             try:
                 answer = self._services.answer(self._question(packet), _now())
             except Exception:
@@ -272,7 +276,7 @@ class OvsPlane:
                 *self._unreached(),
             ),
             drift=tuple(self._drift),
-            drops=self._dump.drops,
+            drops=self._drops(),
             hits=self._hits.told,
             foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(_now()),
@@ -280,6 +284,10 @@ class OvsPlane:
             gateways=self._gateway_facts(),
             carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
         )
+
+    def _drops(self) -> dict[str, int]:
+        known = {DropReason.TOO_LARGE.name.lower(): self._too_large} if self._too_large else {}
+        return self._dump.drops | known
 
     def _told_by_guests(self) -> tuple[Problem, ...]:
         now, local = _now(), self.reconciler.locals
