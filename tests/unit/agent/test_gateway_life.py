@@ -11,7 +11,7 @@ from tests.contract.test_edge import EDGE, LEG
 from weft.agent import edge
 from weft.agent.edge import HOLD_SECONDS, Wanted, carries
 from weft.agent.edge_keeper import Asked, EdgeKeeper
-from weft.agent.probes import BEAT_SECONDS, Probes, echo, is_reply
+from weft.agent.probes import Probes, echo, is_reply
 from weft.agent.pulses import ANSWERS, MISSES, Pulses
 from weft.agent.switch import Peer
 from weft.fakes.edge import FakeEdge
@@ -118,7 +118,7 @@ async def test_a_dead_gateway_is_asked_by_udp_and_is_back_once_its_edges_are_rea
         asking.pulses.beat([there])
     running = [asyncio.create_task(one.run()) for one in (asking, asked)]
     try:
-        await asyncio.sleep(BEAT_SECONDS * 2)
+        await until(lambda: asking._number > 2)
         assert asking.pulses.dead == {there} and asking.pulses.reviving == frozenset()
         ready.append(True)
         await until(lambda: asking.pulses.reviving == {there})

@@ -1,0 +1,106 @@
+"""What leaves a network, through which gateway and connection, and what a host's policy shows of it."""
+
+from msgspec.structs import replace
+
+from tests.cluster.world import sample
+from weft.core import policy_gateways
+from weft.core.edge_routes import exit_for, known_as
+from weft.core.policy_view import view
+from weft.core.trace import HostFacts, trace
+from weft.model import gateways
+from weft.model.resources import Ref, Resource
+from weft.model.values import pack_ip
+
+OUTSIDE = "198.51.100.7"
+
+
+def l3(routes=(), **limits):
+    return Resource(
+        resource_id="vlan",
+        properties=gateways.NetworkConnectionProperties(
+            connection_type="L3",
+            ip_addresses=(gateways.ConnectionAddress("10.100.0.5", 24),),
+            peer_ip_addresses=("10.100.0.1",),
+            routes=tuple(gateways.ConnectionRoute(destination_prefix=prefix) for prefix in routes),
+            l3_configuration=gateways.L3Configuration(vlan_subnet=Ref("/logicalNetworks/physical/subnets/out")),
+            **limits,
+        ),
+    )
+
+
+def world(nat="", connections=()):
+    made = sample()
+    made.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002), "gw": ("10.1.9.0/24", 6009)})
+    made.outside("internet", "203.0.113.0/24")
+    made.outside("physical", "10.100.0.0/24", vlan=100, public=False)
+    made.public_address("p1", "203.0.113.20")
+    made.public_address("p2", "203.0.113.21")
+    for number in (1, 2):
+        made.server(f"gw{number}", f"192.168.1.3{number}")
+        made.gateway(f"g{number}", f"gw{number}")
+    made.way_out("Blue", "gw", "10.1.9.4", ("g1", "g2"), nat=nat, connections=connections)
+    return made
+
+
+def last(result):
+    return result.path[-1].text
+
+
+def test_behind_the_networks_address_or_its_own():
+    made = world(nat="p1")
+    made.make_known("blue2-eth0", "p2")
+    one, two = (trace(made.state, name, OUTSIDE) for name in ("blue1-eth0", "blue2-eth0"))
+    assert one.delivered and two.delivered
+    assert (one.path[-1].host, last(one)) == (
+        "gw1",
+        "10.1.1.11 leaves through /logicalNetworks/internet/subnets/out by 203.0.113.1, known outside as 203.0.113.20",
+    )
+    assert last(two).endswith("known outside as 203.0.113.21")
+
+
+def test_by_the_gateway_that_its_own_host_finds_alive():
+    made = world(nat="p1")
+    dead = {"Host1": frozenset({pack_ip("192.168.1.31")})}
+    facts = HostFacts(dead=lambda server: dead.get(server, frozenset()))
+    assert trace(made.state, "blue1-eth0", OUTSIDE, facts=facts).path[-1].host == "gw2"
+    assert trace(made.state, "blue2-eth0", OUTSIDE, facts=facts).path[-1].host == "gw1"
+
+
+def test_by_a_connection_where_that_has_the_route_and_else_not_at_all():
+    made = world(connections=(l3(("198.51.100.0/24",)),))
+    found = trace(made.state, "blue1-eth0", OUTSIDE)
+    assert last(found) == "10.1.1.11 leaves through /logicalNetworks/physical/subnets/out by 10.100.0.1, routed"
+    assert trace(made.state, "blue1-eth0", "10.100.0.77").delivered, "on link"
+    lost = trace(made.state, "blue1-eth0", "192.0.2.1")
+    assert (lost.delivered, lost.reason) == (False, "the gateway on gw1 has no route to 192.0.2.1")
+    assert lost.decided_by == "/virtualGateways/Blue"
+
+
+def test_a_disabled_connection_is_none_and_of_two_limits_the_lower_holds():
+    one = l3(outbound_kilo_bits_per_second=500, inbound_kilo_bits_per_second=300)
+    two = replace(one, resource_id="two", properties=replace(one.properties, outbound_kilo_bits_per_second=400))
+    off = replace(one, properties=replace(one.properties, connection_status="Disabled"))
+    edge = policy_gateways.edge(world(connections=(one, two)).state, "gw2", 60)
+    assert [(leg.vlan, leg.outbound_kbps, leg.inbound_kbps) for leg in edge.legs] == [(100, 400, 300)]
+    assert policy_gateways.edge(world(connections=(off,)).state, "gw2", 60).legs == ()
+    assert policy_gateways.edge(world().state, "host1", 60) is None
+
+
+def test_the_longest_prefix_and_the_customer_address_where_it_is_routed():
+    edge = policy_gateways.edge(world(nat="p1", connections=(l3(("198.51.100.0/24",)),)).state, "gw1", 60)
+    guest = pack_ip("10.1.1.11")
+    for target, subnet, outer in (
+        (OUTSIDE, "/logicalNetworks/physical/subnets/out", "10.1.1.11"),
+        ("192.0.2.1", "/logicalNetworks/internet/subnets/out", "203.0.113.20"),
+    ):
+        found = exit_for(edge, pack_ip(target))
+        assert (found.by.subnet, known_as(found.by, guest)) == (subnet, pack_ip(outer))
+
+
+def test_a_policy_shows_the_gateways_record_and_the_default_route():
+    shown = view(world(nat="p1").state, "host1")
+    [wildcard] = [one for one in shown["lookupRecords"] if one["type"] == "GatewayWildcard"]
+    assert (wildcard["customerAddress"], wildcard["providerAddress"]) == ("0.0.0.0", "192.168.1.31")
+    assert [one["nextHop"] for one in shown["customerRoutes"] if one["destinationPrefix"] == "0.0.0.0/0"] == [
+        "10.1.9.4"
+    ]
