@@ -19,6 +19,8 @@ from weft.cli.worksheet_sheet import Sheet, understand
 app = typer.Typer()
 
 EPILOG = "Exit codes: 0 done, 2 a worksheet with faults; each is told, with its line and its cell."
+NOTHING = "nothing was written"
+"""What comes of a sheet with faults."""
 
 
 @app.command("plan", epilog=EPILOG)
@@ -38,7 +40,7 @@ def plan_worksheet(
         faults: list[Fault] = []
         source = read_source(worksheet, faults)
         if source is None:
-            raise BadFile(faults)
+            raise BadFile(faults, NOTHING)
         _write(_text(source, read_sheet(source)), output)
         return DONE
 
@@ -52,7 +54,7 @@ def read_sheet(source: Source) -> Sheet:
         print(f"note: {note}", file=sys.stderr)
     heads = read.heads
     if heads is None:
-        raise BadFile(read.faults)
+        raise BadFile(read.faults, NOTHING)
     if not read.rows and not read.faults:
         read.faults.append(source.fault(heads.line, "has no rows; write one for each customer address"))
 
@@ -61,7 +63,7 @@ def read_sheet(source: Source) -> Sheet:
 
     sheet = understand(read.rows, read.unread, blame)
     if read.faults:
-        raise BadFile(read.faults)
+        raise BadFile(read.faults, NOTHING)
     return sheet
 
 

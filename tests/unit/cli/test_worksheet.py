@@ -34,6 +34,7 @@ def body(documents: Documents, ref: str) -> dict[str, object]:
 def faults_of(sheet: str) -> list[str]:
     done = weft(sheet)
     assert done.exit_code == 2, done.output
+    assert done.stderr.endswith("; nothing was written\n")
     return done.stderr.splitlines()[:-1]
 
 
