@@ -342,6 +342,22 @@ async def test_settings_of_a_port_let_the_same_packets_through_and_more_where_th
     assert left == {Kind.SERVICE}
 
 
+async def test_a_storm_is_held_and_what_is_for_one_machine_is_not(world):
+    """Sixty broadcasts at once, of which ten may pass; the fake switch has no time, so there all do."""
+    reconcilers = await two_hosts(world)
+    limits = PortLimits(BLUE1.instance, storm=10)
+    reconcilers["host1"].put(0, limits.key, limits)
+    await settle(world, reconcilers)
+    await world.arrived(0.0)
+    for port in range(1000, 1060):
+        await world.put("host1", "blue1", p.udp((BLUE1.mac, p.BROADCAST), (BLUE1.v4, "255.255.255.255"), (9, port)))
+    heard = len(await world.arrived())
+    assert 10 <= heard <= 30 if world.real else heard == 60
+    for port in range(1000, 1060):
+        await world.put("host1", "blue1", p.udp(MACS, (BLUE1.v4, BLUE2.v4), (9, port)))
+    assert len(await world.arrived()) == 60
+
+
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):
     reconcilers = await two_hosts(world)
     for host, reconciler in reconcilers.items():
