@@ -50,3 +50,6 @@ def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(lab):
     anew(lab, "host2")
     told(lab, "host2", "MTU too small between 192.168.2.20 and 192.168.1.10: 13")
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received", "small packets pass all the same"
+    in_router(lab, "ip", "addr", "add", "192.168.1.10/32", "dev", "net0")
+    anew(lab, "host1")
+    told(lab, "host1", "provider address 192.168.1.10 is also ")

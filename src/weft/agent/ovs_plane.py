@@ -23,7 +23,7 @@ from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
 from weft.agent.pulses import Pulses
 from weft.agent.questions import Learnt, Question
-from weft.agent.reach_keeper import Ping, ReachKeeper
+from weft.agent.reach_keeper import Outside, ReachKeeper
 from weft.agent.reconcile import FAILED, Reconciler
 from weft.agent.router_advertisements import EVERY_SECONDS, advertisement
 from weft.agent.services import Services
@@ -56,10 +56,10 @@ class OvsPlane:
         services: Services | None = None,
         edge: Edge | None = None,
         probes_as: int | None = None,
-        ping: Ping | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive. `ping`
-        asks whether a host is there at all; None: nobody is asked whether tunnels reach other hosts."""
+        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive.
+        `outside` asks the provider network itself; None: nobody is asked whether tunnels reach other hosts."""
         self.reconciler = Reconciler()
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
@@ -72,7 +72,7 @@ class OvsPlane:
         """Packets dropped since they were: no flow can count them, see flows_l2.py."""
         self._conflicts: dict[str, tuple[float, str]] = {}
         """By instance id: until when it is told, and what."""
-        self._reaching = ReachKeeper(switch, ping)
+        self._reaching = ReachKeeper(switch, outside)
         self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from weft.agent.address_probe import other_holder
 from weft.agent.agent import Agent
 from weft.agent.echo import is_there
 from weft.agent.edge_namespace import NamespaceEdge, Place
@@ -22,6 +23,7 @@ from weft.agent.memory import Memory
 from weft.agent.ovs_plane import OvsPlane
 from weft.agent.ovs_switch import OvsSwitch
 from weft.agent.plane import Plane
+from weft.agent.reach_keeper import Outside
 from weft.agent.session import stay_connected
 from weft.wire.place import check_controller
 
@@ -65,7 +67,12 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     try:
         database = options.rundir.absolute() / "db.sock"
         place = Place(database, options.server, options.edges, options.bridge, options.outer_bridge)
-        plane = OvsPlane(switch, edge=NamespaceEdge(place), probes_as=zlib.crc32(agent_id.encode()), ping=is_there)
+        plane = OvsPlane(
+            switch,
+            edge=NamespaceEdge(place),
+            probes_as=zlib.crc32(agent_id.encode()),
+            outside=Outside(is_there, other_holder),
+        )
         await work(options, agent_id, plane, hypervisor)
     finally:
         await switch.close()
