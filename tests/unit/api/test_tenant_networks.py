@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from tests.unit.api.conftest import BLUE, FRONT, Api, N, put_past_the_gates, with_filters_routes_and_peers
+from weft.api.access import rule_hits
 from weft.control.controller import Controller
+from weft.wire.messages import Facts
 
 RULE = {
     "protocol": "All",
@@ -135,3 +137,13 @@ async def test_a_protocol_of_its_own_is_answered_where_there_is_one(fabric: Api)
     assert "networkVirtualizationProtocol" not in await properties(fabric, "/virtualNetworks/blue")
     answer = await fabric.put(f"{N}/virtualNetworks/blue", {**BLUE, "networkVirtualizationProtocol": "nvgre"})
     assert answer.json()["properties"]["networkVirtualizationProtocol"] == "NVGRE"
+
+
+async def test_hosts_counters_of_rules_bear_the_names_of_rules(fabric: Api, controller: Controller) -> None:
+    await with_filters_routes_and_peers(fabric, controller)
+    found = controller.state.get("accessControlLists", "front")
+    assert found is not None
+    number = found.properties.list_number
+    hits = ((number, 110, 3), (number, 500, 9), (number, 65534, 2), (number + 1, 110, 9))
+    told = list(rule_hits(controller.state, Facts(hits=hits)))
+    assert told == [(FRONT, "ssh", 3), (FRONT, "inboundDefaultAction", 2)]
