@@ -203,7 +203,6 @@ class TestRefusals:
                 VIRTUAL_NETWORKS,
                 {"properties": {"subnets": [{"resourceId": "s", "properties": {"encryptionEnabled": "True"}}]}},
             ),
-            (VIRTUAL_NETWORKS, {"properties": {"networkVirtualizationProtocol": "Rewrite"}}),
             (
                 LOGICAL_NETWORKS,
                 {
