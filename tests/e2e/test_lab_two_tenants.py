@@ -1,0 +1,105 @@
+"""Two tenants in the lab: what trace says is what arrives, and a host is emptied under load.
+
+Trace is asked about every pair of machines, gateways and nobody's addresses, by each protocol: dozens of questions in
+make test, thousands in make soak.
+"""
+
+import itertools
+import json
+import sys
+
+import httpx
+import pytest
+
+from tests.conftest import PROFILE
+from tests.e2e.labs import EXAMPLES, Pinging
+
+pytestmark = pytest.mark.root
+FILE = str(EXAMPLES / "two-tenants.yaml")
+PORTS = range(1, 120) if PROFILE == "soak" else (22,)
+OTHERS = ("10.1.1.1", "10.1.2.1", "10.1.1.77", "10.1.2.77", "203.0.113.9")
+ASK = """
+import json, socket, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+def ask(question):
+    to, protocol, port = question
+    if protocol == "icmp":
+        return not subprocess.run(["ping", "-nqc1", "-W1", to], stdout=subprocess.DEVNULL).returncode
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.settimeout(1)
+        try:
+            one.connect((to, port))
+            if protocol == "udp":
+                one.send(b"?")
+                one.recv(1)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return True
+with ThreadPoolExecutor(64) as pool:
+    print(json.dumps(list(pool.map(ask, json.loads(sys.argv[1])))))
+"""
+"""A guest refuses what arrives, since nothing listens: that is an answer too."""
+
+
+def test_trace_says_what_the_lab_carries(shared):
+    interfaces = {name: f"{name}-eth0" for name in ("blue1", "blue2", "bluedb", "red1", "red2")}
+    shared.weft("vm", "stop", "red2")
+    url = json.loads(shared.file.read_text())["url"]
+    with httpx.Client(base_url=url, timeout=30) as client:
+        held = {name: address_of(client, interface) for name, interface in interfaces.items()}
+        asked = [("icmp", 0), *itertools.product(("tcp", "udp"), PORTS)]
+        for name in ("blue1", "blue2", "bluedb", "red1"):
+            # its kernel answers as many refusals as there are
+            shared.run(
+                "exec", name, "--", "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000"
+            )
+            targets = sorted({*held.values(), *OTHERS} - {held[name]})
+            questions = [(to, protocol, port) for to in targets for protocol, port in asked]
+            said = shared.run("exec", name, "--", sys.executable, "-c", ASK, json.dumps(questions), timeout=900)
+            carried = json.loads(said.strip().splitlines()[-1])
+            told = [traced(client, interfaces[name], *question) for question in questions]
+            wrong = [
+                (name, *question, arrived, found["reason"])
+                for question, arrived, found in zip(questions, carried, told, strict=True)
+                if arrived != found["delivered"]
+            ]
+            assert not wrong, wrong[:5]
+            assert {found["delivered"] for found in told} == {True, False}
+    shared.weft("vm", "start", "red2")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("delay", [0, 1] if PROFILE == "soak" else [1])
+def test_a_host_is_emptied_while_its_machines_are_busy(shared, delay):
+    """Across provider subnets, by one call: a TCP stream goes on, pings lose nothing, also while the feed is late. The
+    stream is slow, since one that fills the switches' queues costs pings with no move at all."""
+    shared.run("delay-feed", str(delay))
+    address = shared.run("exec", "bluedb", "--", "hostname", "-I").split()[0]
+    server = shared.begin("exec", "blue2", "--", "iperf3", "-s", "-1")
+    pinging = Pinging(shared, "blue1", address)
+    stream = shared.begin("exec", "blue1", "--", "iperf3", "-J", "-b", "5M", "-t", "12", "-c", "10.1.1.12")
+    pinging.more(50)
+    said = shared.weft("host", "evacuate", "host2", "--to", "host1")
+    assert {line.split()[0] for line in said.splitlines()[1:]} == {"blue2", "bluedb", "red2"}
+    assert pinging.end().lost == 0
+    told = json.loads(stream.communicate(timeout=60)[0])
+    assert "error" not in told and server.wait(30) == 0
+    # the move is in the middle: afterwards the same connection carries on
+    assert all(one["sum"]["bytes"] > 0 for one in told["intervals"][-2:])
+    shared.run("delay-feed", "0")
+    for name in ("blue2", "bluedb", "red2"):
+        shared.weft("vm", "migrate", name, "--to", "host2")
+
+
+def address_of(client, interface):
+    found = client.get(f"/networking/v1/networkInterfaces/{interface}").raise_for_status().json()
+    return found["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"]
+
+
+def traced(client, interface, to, protocol, port):
+    body = {"from": {"resourceRef": f"/networkInterfaces/{interface}"}, "to": to, "protocol": protocol}
+    body |= {"port": port} if port else {}
+    return client.post("/weft/v1/trace", json=body).raise_for_status().json()

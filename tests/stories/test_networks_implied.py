@@ -1,0 +1,91 @@
+"""Stories of sources 003 and 004 about networks, and those that they imply, which stood in no other file."""
+
+import asyncio
+
+from msgspec.structs import replace
+
+from tests.stories.desk import Desk
+from tests.stories.test_source_004 import blue_and_red
+from weft.fakes import packet as p
+from weft.model.values import parse_mac
+
+LOGICAL = "/networking/v1/logicalNetworks/hnvpa"
+
+
+async def test_story_3_10_where_no_provider_address_is_left_no_machine_is_placed(desk: Desk) -> None:
+    """Said before anything is placed, with the pool; a host that goes gives its address back."""
+    await desk.cluster(hosts=1, provider_pool=("192.168.1.10", "192.168.1.10"))
+    answer = await desk.refused("PUT", "/networking/v1/servers/host2", {"properties": {}})
+    assert answer["code"] == "PAIpAddressExhausted"
+    assert "192.168.1.10" in answer["message"] or "pool" in answer["message"]
+    assert not await desk.exists("/networking/v1/servers/host2")
+    pool = "/weft/v1/logicalNetworks/hnvpa/subnets/pa1/ipPools/pool/usage"
+    assert (await desk.get(pool))["assigned"] == 1
+    await desk.delete("/networking/v1/servers/host1")
+    usage = await desk.get(pool)
+    assert (usage["assigned"], usage["cooling"]) == (0, 1)
+
+
+async def test_story_4_1_a_new_tenant_is_one_request_and_nothing_physical_changes(desk: Desk) -> None:
+    await blue_and_red(desk)
+    before = (await desk.get(LOGICAL))["properties"]["subnets"]
+    web = {"resourceId": "web", "properties": {"addressPrefix": "10.1.1.0/24"}}
+    await desk.put("/networking/v1/virtualNetworks/green", desk.network_body("10.1.0.0/16", [web]))
+    await desk.machine("green1", "host1", "green", ip="10.1.1.11")
+    await desk.machine("green2", "host2", "green", ip="10.1.1.12")
+    for tenant in ("blue", "red", "green"):
+        await desk.eventually_answers(f"{tenant}1", "10.1.1.12", [f"{tenant}2"])
+    after = (await desk.get(LOGICAL))["properties"]["subnets"]
+    assert [one["properties"]["ipPools"] for one in after] == [one["properties"]["ipPools"] for one in before]
+    assert [one["resourceId"] for one in after] == ["pa1", "pa2"]
+
+
+async def test_story_x1_a_controller_that_dies_while_a_machine_moves(desk: Desk) -> None:
+    """It stays on the network all the while, and is at one of the two hosts afterwards: the move can be repeated."""
+    await blue_and_red(desk)
+    body = {"server": {"resourceRef": "/servers/host1"}}
+    moving = desk.background("POST", "/weft/v1/virtualMachines/blue2/migrate", body)
+    await asyncio.sleep(0)
+    await desk.restart()
+    await asyncio.gather(moving, return_exceptions=True)
+    for host in ("host1", "host2"):
+        await desk.eventually(lambda host=host: desk.applied(host))
+    await desk.eventually_answers("blue1", "10.1.1.12", ["blue2"])
+
+    async def arrived() -> bool:
+        found = await desk._call("POST", "/weft/v1/virtualMachines/blue2/migrate", body)
+        there = (await desk.get("/weft/v1/virtualMachines/blue2"))["properties"]["server"]["resourceRef"]
+        return found.status_code < 500 and there == "/servers/host1"
+
+    await desk.eventually(arrived)
+    await desk.eventually_answers("blue1", "10.1.1.12", ["blue2"])
+
+
+async def test_story_x8_what_is_stored_and_what_is_so_on_the_host_are_told_apart(desk: Desk) -> None:
+    await blue_and_red(desk)
+    desk.replug("blue2", mac="10-10-10-10-11-99")
+    await desk.eventually(lambda: desk.failing("blue2"))
+    properties = (await desk.get("/networking/v1/networkInterfaces/blue2"))["properties"]
+    assert properties["provisioningState"] == "Succeeded"
+    assert properties["configurationState"]["status"] == "Failure"
+
+
+async def test_story_x9_a_tag_on_a_port_of_a_virtual_network_goes_nowhere_and_is_counted(desk: Desk) -> None:
+    await blue_and_red(desk)
+    macs = [int(parse_mac(await desk.mac(f"blue{n}"))) for n in (1, 2)]
+    plain = p.udp((macs[0], macs[1]), ("10.1.1.11", "10.1.1.12"), (5000, 53))
+    assert [one.host for one in desk.center.send("blue1", plain)] == ["host2"]
+    assert desk.center.send("blue1", replace(plain, vlan_tci=0x1005)) == []
+
+    async def counted() -> bool:
+        return (await desk.get("/weft/v1/servers/host1/state"))["drops"].get("vlan_tagged") == 1
+
+    await desk.eventually(counted)
+
+
+async def test_story_x10_a_pool_that_overlaps_another_is_refused(desk: Desk) -> None:
+    """A part of the default pool is given to somebody by exclusion or by an owner, never by a second pool over it."""
+    await desk.cluster()
+    half = {"startMacAddress": "00-1D-D8-B7-1D-00", "endMacAddress": "00-1D-D8-B7-1D-FF"}
+    error = await desk.refused("PUT", "/networking/v1/macPools/half", {"properties": half})
+    assert "pool1" in error["message"]
