@@ -12,6 +12,16 @@ from weft.model.values import parse_mac
 LOGICAL = "/networking/v1/logicalNetworks/hnvpa"
 
 
+async def test_story_3_8_an_interface_on_the_provider_network_is_refused(desk: Desk) -> None:
+    await blue_and_red(desk)
+    body = desk.nic_body("blue", "web")
+    configuration = body["properties"]["ipConfigurations"][0]["properties"]
+    configuration["subnet"] = {"resourceRef": "/logicalNetworks/hnvpa/subnets/pa1"}
+    error = await desk.refused("PUT", "/networking/v1/networkInterfaces/host-vnic", body, status=400)
+    assert error["code"] == "InvalidSubnet" and "carries the hosts' tunnels" in error["message"]
+    assert not await desk.exists("/networking/v1/networkInterfaces/host-vnic")
+
+
 async def test_story_3_10_where_no_provider_address_is_left_no_machine_is_placed(desk: Desk) -> None:
     """Said before anything is placed, with the pool; a host that goes gives its address back."""
     await desk.cluster(hosts=1, provider_pool=("192.168.1.10", "192.168.1.10"))

@@ -166,6 +166,13 @@ def _domain(p: NetworkInterfaceProperties, wanted: list[_Wanted]) -> str:
                 code="InvalidSubnet",
                 target="ipConfigurations",
             )
+    if first.virtualized and not first.virtual:
+        raise Invalid(
+            f"{first.ref} is of a provider network, which carries the hosts' tunnels: an interface there could "
+            "speak to the hosts as one of them. Choose a logical network without networkVirtualizationEnabled.",
+            code="InvalidSubnet",
+            target="subnet",
+        )
     if p.is_host_virtual_network_interface and first.virtual:
         raise Invalid(
             "A host's own virtual interface connects to logical networks only.",
