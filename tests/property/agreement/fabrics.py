@@ -160,11 +160,17 @@ def draw_networks(draw, sketch):
 
 
 def draw_peerings(draw, sketch):
-    """Both ways, or one way only, which connects nothing; networks of the same prefixes cannot be peers."""
+    """Both ways, or one way only, which connects nothing; networks of the same prefixes cannot be peers, nor can two of
+    the same prefixes be peers of a third."""
     bases = {place.network: place.base for place in sketch.places}
+    used = {network: {base} for network, base in bases.items()}
     wanted: dict[str, list[str]] = {}
     for one, other in itertools.combinations(bases, 2):
-        ways = draw(st.sampled_from((0, 1, 2, 2))) if bases[one] != bases[other] else 0
+        apart = bases[other] not in used[one] and bases[one] not in used[other]
+        ways = draw(st.sampled_from((0, 1, 2, 2))) if apart else 0
+        if ways:
+            used[one].add(bases[other])
+            used[other].add(bases[one])
         if ways:
             wanted.setdefault(one, []).append(other)
         if ways == 2:
