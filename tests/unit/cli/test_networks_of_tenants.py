@@ -10,6 +10,7 @@ from tests.unit.api.conftest import Api, N, api, app, clock, controller, fabric,
 from tests.unit.core.world import World
 from weft.cli import columns
 from weft.cli.compare import compare
+from weft.cli.documents import Documents
 from weft.cli.faults import BadFile
 from weft.cli.files import parse_stream, read_stream
 from weft.cli.plan import in_order
@@ -17,6 +18,7 @@ from weft.control.controller import Controller
 from weft.core import peerings
 from weft.core.commands import Batch, Put
 from weft.core.commands import Path as Named
+from weft.lab.plan import plan
 from weft.model.kinds import (
     ACCESS_CONTROL_LISTS,
     ACL_RULES,
@@ -123,7 +125,7 @@ def test_the_example_is_one_batch_that_the_rules_take() -> None:
     puts = Batch(
         tuple(
             Put(Named(one.kind.name, one.id), msgspec.convert(one.body, one.kind.type, strict=False))
-            for one in in_order(read_stream(EXAMPLE))
+            for one in in_order(Documents(plan(read_stream(EXAMPLE)).resources))
         )
     )
     assert {part.outcome for part in world.do(puts).parts} == {"created"}
