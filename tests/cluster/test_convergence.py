@@ -9,7 +9,7 @@ from tests.cluster.clusters import HOSTS, build, plans
 from tests.cluster.harness import Cluster, Host
 from tests.cluster.test_packets import FULL, check_pings
 from tests.conftest import PROFILE
-from weft.agent.fields import Table
+from weft.agent.flows.fields import Table
 from weft.core import policy
 from weft.wire.messages import HOST_STREAM
 

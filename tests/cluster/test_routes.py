@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster.harness import Cluster
 from tests.cluster.world import World
-from weft.agent.metering import Kind, meter_id
+from weft.agent.flows.metering import Kind, meter_id
 from weft.core import policy
 from weft.core.trace import trace
 from weft.fakes import packet as p

@@ -11,7 +11,7 @@ import pytest
 from pyroute2 import netns
 
 from tests.contract.switch_worlds import LabWorld
-from weft.agent.edge_namespace import NamespaceEdge, Place
+from weft.agent.edge.namespace import NamespaceEdge, Place
 from weft.fakes import packet as p
 from weft.fakes.edge import FakeEdge
 from weft.fakes.frames import frame, packet

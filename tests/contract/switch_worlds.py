@@ -15,8 +15,8 @@ import pytest
 from pyroute2 import netns
 
 from tests.unit.agent.policies import HOSTS
-from weft.agent.flow import flow_text
-from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.flows.flow import flow_text
+from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.switch import SwitchMac
 from weft.fakes.frames import frame, packet
 from weft.fakes.network import Delivery, ProviderNetwork

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.contract.edge_worlds import edge_world
-from weft.agent.edge import Wanted
+from weft.agent.edge.wanted import Wanted
 from weft.model.records import EdgeLeg, EdgeNetwork
 from weft.model.values import Mac, Rdid, Vsid, pack_ip
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.contract.switch_worlds import apply, dumped, named, opened, seen, switch_world
 from tests.unit.agent.policies import tunnel
-from weft.agent.actions import Goto, Output
-from weft.agent.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
-from weft.agent.flow import Flow, exact
-from weft.agent.ovs_switch import tunnel_name
+from weft.agent.flows.actions import Goto, Output
+from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
+from weft.agent.flows.flow import Flow, exact
+from weft.agent.ovs.switch import tunnel_name
 from weft.agent.switch import Announcement, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.fakes import packet as p
 from weft.model.values import pack_ip

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.switch_worlds import switch_world
 from tests.contract.test_switch_pipeline import changed, drops, gateway_reply, settle, two_hosts
 from tests.unit.agent.policies import GUESTS, access_list
-from weft.agent.fields import rule_cookie
+from weft.agent.flows.fields import rule_cookie
 from weft.fakes import packet as p
 from weft.fakes.frames import checksum
 from weft.model.values import ROUTER_MAC

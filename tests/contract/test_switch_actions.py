@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.contract.switch_worlds import apply, dumped, named, opened, seen, switch_world
-from weft.agent.actions import (
+from weft.agent.flows.actions import (
     CheckLarger,
     Controller,
     Ct,
@@ -24,7 +24,7 @@ from weft.agent.actions import (
     SetVlan,
     action_text,
 )
-from weft.agent.fields import (
+from weft.agent.flows.fields import (
     COOKIE_MARK,
     CT_MARK,
     CT_STATE,
@@ -43,7 +43,7 @@ from weft.agent.fields import (
     VSID,
     rule_cookie,
 )
-from weft.agent.flow import Flow, exact, in_order, tracked
+from weft.agent.flows.flow import Flow, exact, in_order, tracked
 from weft.agent.switch import PacketOut, SwitchChange, SwitchMeter, to_port
 from weft.fakes import packet as p
 from weft.fakes.frames import frame, packet

@@ -8,12 +8,12 @@ import pytest
 
 from tests.contract.switch_worlds import apply, named, opened, seen, switch_world
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, Guest, subnet_records, told
-from weft.agent.actions import Output
-from weft.agent.fields import Table
-from weft.agent.metering import Kind
+from weft.agent.flows.actions import Output
+from weft.agent.flows.fields import Table
+from weft.agent.flows.metering import Kind
+from weft.agent.flows.ways import link_local_of
 from weft.agent.reach import FIRST_SECONDS, Reach
 from weft.agent.switch import Peer, SwitchChange
-from weft.agent.ways import link_local_of
 from weft.fakes import packet as p
 from weft.model.records import NeededNetwork, NetworkSettings, PeerNetwork, PortLimits, TunnelEndpoint, UserRoute
 from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, pack_ip

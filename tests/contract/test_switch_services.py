@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 
 from tests.contract.switch_worlds import opened, seen, switch_world
 from tests.unit.agent.policies import BLUE, GUESTS, RED, host_records, network_records
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.fakes.frames import packet
 from weft.model.values import ROUTER_MAC, mac_colons
 

@@ -13,7 +13,7 @@ import typer.main
 from tests.docs import found
 from tests.unit.api.conftest import Api, N, W, interface_in, machine_with, with_filters_routes_and_peers
 from weft.__main__ import commands
-from weft.agent.fields import DropReason
+from weft.agent.flows.fields import DropReason
 from weft.api import openapi, words
 from weft.api.metrics import Metrics
 from weft.control.controller import Controller

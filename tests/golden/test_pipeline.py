@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.agent.policies import flows
-from weft.agent.flow import flows_text
+from weft.agent.flows.flow import flows_text
 
 HERE = Path(__file__).parent
 

@@ -14,7 +14,7 @@ import httpx
 
 from weft.agent.agent import Agent, Identity
 from weft.agent.memory import Memory
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.api.serve import Listen, serve
 from weft.control.controller import Controller

@@ -20,7 +20,7 @@ from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
 from weft.agent.memory import Memory
-from weft.agent.packet_tap import PacketTap
+from weft.agent.ovs.packet_tap import PacketTap
 from weft.agent.plane import Plane
 from weft.agent.starts import Known, Start, Starts
 from weft.agent.streams import Frame, Streams

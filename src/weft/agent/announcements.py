@@ -1,6 +1,6 @@
 """Telling guests that a neighbour has another MAC now: which announcements follow from changed records. Pure.
 
-Called by ovs_plane.py, which passes the time; packet_of is called by the drivers. A guest believes its neighbour entry
+Called by ovs/plane.py, which passes the time; packet_of is called by the drivers. A guest believes its neighbour entry
 until it ages, up to a minute and more, so after a renewed or rolled-back MAC its frames would go where nobody is.
 Each is made twice, a second apart: Linux may ignore a change of a neighbour within `locktime`, 1 s, of the last one
 (arp(7)). It is a courtesy, an edge and no level: one that is lost is not made again, for entries do age. It promises
@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from weft.agent.actions import Actions, Output, PushVlan, SetVlan
 from weft.agent.bindings import Local, Role
+from weft.agent.flows.actions import Actions, Output, PushVlan, SetVlan
 from weft.agent.switch import Announcement, PacketOut
 from weft.model.records import LookupRecord
 from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, vlan_segment

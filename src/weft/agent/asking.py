@@ -3,8 +3,8 @@
 Named by the flow builders and, with what answers them, in services.py. A number never means something else.
 """
 
-from weft.agent.actions import Actions, Controller, Meter
-from weft.agent.metering import Kind, meter_id
+from weft.agent.flows.actions import Actions, Controller, Meter
+from weft.agent.flows.metering import Kind, meter_id
 
 DHCP4, DHCP6, ROUTER_SOLICITATION, TOO_FAR, TOO_LARGE, UNKNOWN_SOURCE = range(1, 7)
 REACH = 16

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.flows.flow import Flow, FlowKey, flow_text
 
 
 def drift(before: dict[FlowKey, Flow], now: dict[FlowKey, Flow]) -> Iterable[str]:

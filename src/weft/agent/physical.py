@@ -5,9 +5,10 @@ Used by flows.py.
 
 from collections.abc import Iterable
 
-from weft.agent import flows_rewrite, flows_segment
 from weft.agent.bindings import Local, Role
-from weft.agent.flow import Flow
+from weft.agent.flows import rewrite as flows_rewrite
+from weft.agent.flows import segment as flows_segment
+from weft.agent.flows.flow import Flow
 from weft.model.records import LookupRecord, ProviderAddress
 from weft.model.values import Rdid
 

@@ -1,6 +1,6 @@
 """What carries the packets of one host, as the agent sees it: told what should be, it looks what is and does the rest.
 
-Two fulfil it: an Open vSwitch (ovs_plane.py) and Hyper-V Network Virtualization (hyperv/plane.py). A plane is told
+Two fulfil it: an Open vSwitch (ovs/plane.py) and Hyper-V Network Virtualization (hyperv/plane.py). A plane is told
 records and machines as they come, by level: the same thing twice, in any order, all of it after a restart. Values and
 the Protocol; no I/O here.
 """

@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 
-from weft.agent.pulses import Pulses
+from weft.agent.edge.pulses import Pulses
 from weft.agent.switch import Peer
 from weft.model.values import PackedIp, ip_text
 

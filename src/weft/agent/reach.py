@@ -1,6 +1,6 @@
 """Do tunnels reach the hosts that this one sends to? A probe in the tunnel's own form, answered by their agents.
 
-Kept by ovs_plane.py, one per host; pure, time is an argument. A probe is a frame in the virtual subnet that RFC 7637
+Kept by ovs/plane.py, one per host; pure, time is an argument. A probe is a frame in the virtual subnet that RFC 7637
 reserves (PROBE_VSID), so a firewall, a route and an MTU on the way do to it what they do to guests' packets. Each host
 asks each other in a network with it once a minute, with a packet as large as the provider network carries; only what is
 not answered is asked again, and smaller. A probe is answered by a small one, so nobody can be made to flood another.
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from weft.agent.actions import Actions, Output, SetField
-from weft.agent.fields import TUN_ID, TUN_IPV6_SRC, TUN_SRC
+from weft.agent.flows.actions import Actions, Output, SetField
+from weft.agent.flows.fields import TUN_ID, TUN_IPV6_SRC, TUN_SRC
+from weft.agent.flows.ways import PROBE_VSID, Way, key_of, mtu_for, toward
 from weft.agent.switch import PacketIn, PacketOut
-from weft.agent.ways import PROBE_VSID, Way, key_of, mtu_for, toward
 from weft.model.values import PackedIp, ip_text
 
 EVERY_SECONDS = 60.0

@@ -1,6 +1,6 @@
 """Keeps asking whether tunnels reach other hosts: lends Reach, which is pure, a switch, a clock and a ping.
 
-Kept by ovs_plane.py, one per host.
+Kept by ovs/plane.py, one per host.
 """
 
 import asyncio

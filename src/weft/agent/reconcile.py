@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from weft.agent import flows_classify
 from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, with_limits, without_rules
 from weft.agent.drift import drift
-from weft.agent.flow import Flow, FlowKey
-from weft.agent.flows import FlowTable
+from weft.agent.flows import classify as flows_classify
+from weft.agent.flows.flow import Flow, FlowKey
+from weft.agent.flows.metering import Meters
+from weft.agent.flows.table import FlowTable
+from weft.agent.flows.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.agent.flows.ways_out import Dead, binding_of, instance_of
 from weft.agent.identity import own_adapters
-from weft.agent.metering import Meters
 from weft.agent.reach import Other
 from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, SwitchMeter, Tunnel
 from weft.agent.told import Told
-from weft.agent.ways import TUNNEL_KINDS, Way, mtu_for
-from weft.agent.ways_out import Dead, binding_of, instance_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
     EdgeNetwork,

@@ -14,14 +14,14 @@ import msgspec
 
 from weft.agent.address_probe import other_holder
 from weft.agent.agent import Agent
-from weft.agent.echo import is_there
-from weft.agent.edge_namespace import NamespaceEdge, Place
+from weft.agent.edge.echo import is_there
+from weft.agent.edge.namespace import NamespaceEdge, Place
 from weft.agent.hook_socket import hook_socket
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
-from weft.agent.ovs_plane import OvsPlane
-from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.ovs.plane import OvsPlane
+from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.plane import Plane
 from weft.agent.reach_keeper import Outside
 from weft.agent.session import stay_connected

@@ -1,4 +1,4 @@
-"""What the agent asks of a virtual switch. Drivers: Open vSwitch (ovs_switch.py) and the behaving fake.
+"""What the agent asks of a virtual switch. Drivers: Open vSwitch (ovs/switch.py) and the behaving fake.
 
 Facts first, changes second: whoever calls compares and asks again, level not edge. All values; no I/O here.
 """
@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from weft.agent.actions import Actions, Output
-from weft.agent.fields import FROM_AGENT, Field
-from weft.agent.flow import Flow, FlowKey
+from weft.agent.flows.actions import Actions, Output
+from weft.agent.flows.fields import FROM_AGENT, Field
+from weft.agent.flows.flow import Flow, FlowKey
 from weft.model.values import Mac, PackedIp, Vsid
 
 

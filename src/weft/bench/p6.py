@@ -10,12 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from weft.agent.flow import flows_text
-from weft.agent.flows import FlowTable
-from weft.agent.ovs_switch import OvsSwitch
+from weft.agent.flows.flow import flows_text
+from weft.agent.flows.table import FlowTable
+from weft.agent.flows.ways import Way
+from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.run import collect_seldom
 from weft.agent.switch import StepFailure, SwitchChange, Tunnel
-from weft.agent.ways import Way
 from weft.bench.p8 import bench_lab
 from weft.bench.rows import Missing, Row, Size, alternate
 from weft.lab import commands, hosts, names

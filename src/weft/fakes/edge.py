@@ -1,9 +1,9 @@
 """Edges as a host has them, without the host: what was put is there, and translates as the rules of an edge say.
 
-Implements weft.agent.edge.Edge for tests; passes the same contract suite as the namespaces.
+Implements weft.agent.edge.wanted.Edge for tests; passes the same contract suite as the namespaces.
 """
 
-from weft.agent.edge import EdgeFailure, Wanted
+from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.core.edge_routes import exit_for, known_as
 from weft.model.records import EdgeLeg
 from weft.model.values import PackedIp, Rdid

@@ -4,8 +4,20 @@ Called by fakes.switch. Written from the OpenFlow 1.3 specification (sections 5 
 ovs-fields(7), not from the flow builders, so that it can disagree with them. Field names are those of ovs-ofctl.
 """
 
-from weft.agent.actions import Action, Ct, DecTtl, Goto, Meter, Move, PopVlan, PushVlan, SetBits, SetField, SetVlan
-from weft.agent.flow import Flow
+from weft.agent.flows.actions import (
+    Action,
+    Ct,
+    DecTtl,
+    Goto,
+    Meter,
+    Move,
+    PopVlan,
+    PushVlan,
+    SetBits,
+    SetField,
+    SetVlan,
+)
+from weft.agent.flows.flow import Flow
 
 TABLES = 254
 VLAN_PRESENT = 0x1000

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from weft.agent.actions import (
+from weft.agent.flows.actions import (
     Action,
     CheckLarger,
     Controller,
@@ -29,8 +29,8 @@ from weft.agent.actions import (
     SetField,
     SetVlan,
 )
-from weft.agent.fields import FIELDS
-from weft.agent.flow import Flow
+from weft.agent.flows.fields import FIELDS
+from weft.agent.flows.flow import Flow
 from weft.agent.switch import PacketIn
 from weft.fakes.conntrack import Tracker
 from weft.fakes.frames import frame

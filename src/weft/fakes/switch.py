@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
-from weft.agent.actions import Meter
 from weft.agent.announcements import packet_of
-from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, COUNTED, DropReason
-from weft.agent.flow import Flow, FlowKey, flow_text
+from weft.agent.flows.actions import Meter
+from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, COUNTED, DropReason
+from weft.agent.flows.flow import Flow, FlowKey, flow_text
 from weft.agent.switch import (
     Announcement,
     PacketIn,

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 
 from weft.agent.agent import Agent
-from weft.agent.flow import flow_text
+from weft.agent.flows.flow import flow_text
 from weft.agent.link import Identity as AgentIdentity
 from weft.agent.link import RefusedByController
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.api.serve import build
 from weft.cli.documents import Documents

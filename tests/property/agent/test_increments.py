@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.agent.policies import HOSTS, access_list
-from weft.agent.fields import FIELD_ORDER
+from weft.agent.flows.fields import FIELD_ORDER
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
 from weft.fakes.network import ProviderNetwork

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from weft.agent.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
+from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
 from weft.core.trace import trace
 from weft.fakes import packet as p
 from weft.model.values import pack_ip

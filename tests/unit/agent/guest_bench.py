@@ -6,7 +6,7 @@ import contextlib
 from scapy.layers.l2 import Ether
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, host_records, network_records
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.fakes.frames import frame, packet
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch

@@ -10,7 +10,7 @@ from weft.agent.agent import Agent
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import HypervisorState, MachineState

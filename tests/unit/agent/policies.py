@@ -10,9 +10,9 @@ import ipaddress
 
 import msgspec
 
+from weft.agent.flows.ways import TUNNEL_KINDS
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
-from weft.agent.ways import TUNNEL_KINDS
 from weft.core.filters import port_range, prefix_or_tag
 from weft.model.records import (
     AccessList,

@@ -12,7 +12,7 @@ from tests.unit.agent.host import (
     working,
 )
 from tests.unit.agent.policies import BLUE, GUESTS, RED, network_records
-from weft.agent.flow import Flow
+from weft.agent.flows.flow import Flow
 from weft.agent.link import RefusedByController
 from weft.wire.messages import CAPTURE, HANDS, Ack, Cursor, Delta, Dropped, Facts, Full, Hello, Refused, Resend, Welcome
 

@@ -15,7 +15,7 @@ from tests.unit.agent.host import (
 )
 from tests.unit.agent.policies import HOSTS
 from weft.agent import starts
-from weft.agent.fields import Table
+from weft.agent.flows.fields import Table
 from weft.agent.hypervisors import Migrate, Prepare, Remove, Start, Stop
 from weft.wire.messages import Delta, Facts, Insist, Isolate, MayRun, MayRunAnswer
 

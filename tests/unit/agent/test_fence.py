@@ -12,7 +12,7 @@ from weft.agent.agent import Agent
 from weft.agent.hypervisors import Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.model.values import Mac
 from weft.wire.messages import Delta, Facts, SeenMac

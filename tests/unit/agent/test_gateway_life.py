@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from tests.contract.test_edge import EDGE, LEG
-from weft.agent import edge
-from weft.agent.edge import HOLD_SECONDS, Wanted, carries
-from weft.agent.edge_keeper import Asked, EdgeKeeper
+from weft.agent.edge import wanted as edge
+from weft.agent.edge.keeper import Asked, EdgeKeeper
+from weft.agent.edge.pulses import ANSWERS, MISSES, Pulses
+from weft.agent.edge.wanted import HOLD_SECONDS, Wanted, carries
 from weft.agent.probes import Probes, echo, is_reply
-from weft.agent.pulses import ANSWERS, MISSES, Pulses
 from weft.agent.switch import Peer
 from weft.fakes.edge import FakeEdge
 from weft.model.records import EdgeRoute

@@ -3,8 +3,8 @@
 import msgspec
 
 from tests.unit.agent.policies import access_list
-from weft.agent.fields import COOKIE_DROPS, rule_cookie
-from weft.agent.hits import LOG_SECONDS, TELL_SECONDS, Hits
+from weft.agent.flows.fields import COOKIE_DROPS, rule_cookie
+from weft.agent.flows.hits import LOG_SECONDS, TELL_SECONDS, Hits
 
 RULES = access_list(7, "100 in deny TCP * * * 22", "110 out allow All * * * *")
 LISTS = {7: msgspec.structs.replace(RULES, rules=tuple(msgspec.structs.replace(r, logging=True) for r in RULES.rules))}

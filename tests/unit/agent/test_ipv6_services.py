@@ -18,7 +18,7 @@ from scapy.layers.l2 import Ether
 
 from tests.unit.agent.guest_bench import open_bench
 from tests.unit.agent.policies import BLUE, GUESTS
-from weft.agent.router_advertisements import EVERY_SECONDS
+from weft.agent.answers.router_advertisements import EVERY_SECONDS
 from weft.model.records import PortService, SubnetOptions
 from weft.model.values import ROUTER_MAC, mac_colons, pack_ip
 

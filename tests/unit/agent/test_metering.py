@@ -5,12 +5,12 @@ import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, facts, told
 from tests.unit.agent.test_reconcile import settled
-from weft.agent import metering
-from weft.agent.actions import Goto, Output, Resubmit, SetField
-from weft.agent.fields import MOST_PORT, TO_PORT, Table
-from weft.agent.metering import Kind, Meters, meter_id
+from weft.agent.flows import metering
+from weft.agent.flows.actions import Goto, Output, Resubmit, SetField
+from weft.agent.flows.fields import MOST_PORT, TO_PORT, Table
+from weft.agent.flows.metering import Kind, Meters, meter_id
+from weft.agent.flows.ways import Door, into, into_each
 from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
-from weft.agent.ways import Door, into, into_each
 
 BLUE1 = GUESTS["blue1"]
 FOREIGN = SwitchMeter(meter_id(900, Kind.OUTBOUND), "kbps", 1, 1)

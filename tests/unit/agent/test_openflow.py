@@ -5,8 +5,7 @@ import struct
 import pytest
 
 from tests.unit.agent.policies import flows
-from weft.agent import openflow, openflow_meters, openflow_packets
-from weft.agent.actions import (
+from weft.agent.flows.actions import (
     CheckLarger,
     Controller,
     Ct,
@@ -22,7 +21,7 @@ from weft.agent.actions import (
     SetVlan,
     action_text,
 )
-from weft.agent.fields import (
+from weft.agent.flows.fields import (
     COOKIE_MARK,
     COOKIE_MARK_MASK,
     MARKS,
@@ -34,9 +33,12 @@ from weft.agent.fields import (
     VSID,
     Table,
 )
-from weft.agent.flow import Flow, exact
-from weft.agent.openflow_actions import decode_instructions, encode_actions, encode_instructions
-from weft.agent.openflow_terms import UnknownOnWire, decode_match, encode_match
+from weft.agent.flows.flow import Flow, exact
+from weft.agent.openflow import messages as openflow
+from weft.agent.openflow import meters as openflow_meters
+from weft.agent.openflow import packets as openflow_packets
+from weft.agent.openflow.actions import decode_instructions, encode_actions, encode_instructions
+from weft.agent.openflow.terms import UnknownOnWire, decode_match, encode_match
 from weft.agent.switch import PacketOut, SwitchMeter
 
 FLOWS = [*flows("host1").values(), *flows("host2", "vxlan").values()]

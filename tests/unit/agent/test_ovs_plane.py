@@ -1,7 +1,7 @@
 """What the plane of a host with Open vSwitch makes of what the hypervisor says of its ports."""
 
 from tests.unit.agent.policies import GUESTS
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch

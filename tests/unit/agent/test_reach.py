@@ -2,12 +2,12 @@
 
 import pytest
 
-from weft.agent.actions import Output, SetField
 from weft.agent.asking import REACH
-from weft.agent.fields import TUN_DST, TUN_ID, TUN_SRC
+from weft.agent.flows.actions import Output, SetField
+from weft.agent.flows.fields import TUN_DST, TUN_ID, TUN_SRC
+from weft.agent.flows.ways import Way
 from weft.agent.reach import EVERY_SECONDS, FIRST_SECONDS, MOST_IN_A_TURN, MOST_PROBLEMS, Other, Reach
 from weft.agent.switch import PacketIn, PacketOut, Tunnel
-from weft.agent.ways import Way
 from weft.model.values import PackedIp, pack_ip
 
 ONE, TWO = pack_ip("192.168.1.10"), pack_ip("192.168.2.20")

@@ -3,10 +3,10 @@
 import msgspec
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, told, tunnel
-from weft.agent.actions import Output, SetField
-from weft.agent.fields import COOKIE_MARK, ETH_DST, TO_PORT, Table
-from weft.agent.flow import Flow, exact, flow_text
-from weft.agent.metering import ASKS
+from weft.agent.flows.actions import Output, SetField
+from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, TO_PORT, Table
+from weft.agent.flows.flow import Flow, exact, flow_text
+from weft.agent.flows.metering import ASKS
 from weft.agent.switch import Peer, StepFailure, SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, NetworkSettings, PortBinding, PortLimits, ProviderAddress

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, host_records, network_records
-from weft.agent.actions import Controller
-from weft.agent.fields import COOKIE_MARK, ETH_TYPE, IN_PORT, Table
-from weft.agent.flow import Flow, exact
-from weft.agent.flows import FlowTable
-from weft.agent.ovs_plane import OvsPlane
-from weft.agent.questions import Answer, Learnt, Question
-from weft.agent.services import AT_ONCE, Services
+from weft.agent.answers.questions import Answer, Learnt, Question
+from weft.agent.answers.services import AT_ONCE, Services
+from weft.agent.flows.actions import Controller
+from weft.agent.flows.fields import COOKIE_MARK, ETH_TYPE, IN_PORT, Table
+from weft.agent.flows.flow import Flow, exact
+from weft.agent.flows.table import FlowTable
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import PacketIn, to_port
 from weft.fakes import packet as p
 from weft.fakes.frames import frame, packet

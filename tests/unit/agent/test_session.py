@@ -10,7 +10,7 @@ from websockets.asyncio.server import serve, unix_serve
 from tests.unit.agent.policies import BLUE, HOSTS, RED, host_records, network_records
 from weft.agent.agent import Agent
 from weft.agent.link import Identity, RefusedByController
-from weft.agent.ovs_plane import OvsPlane
+from weft.agent.ovs.plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch

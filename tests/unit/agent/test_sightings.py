@@ -2,7 +2,7 @@
 
 from tests.unit.agent.policies import GUESTS
 from weft.agent.bindings import Local, Role
-from weft.agent.ovs_learnt import entries
+from weft.agent.ovs.learnt import entries
 from weft.agent.sightings import FLAPPING_SECONDS, LEAVING_SECONDS, MOST, SETTLE_SECONDS, Sightings
 from weft.agent.switch import SwitchMac, SwitchPort, Tunnel
 from weft.model.values import pack_ip

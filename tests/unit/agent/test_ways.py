@@ -3,9 +3,9 @@
 import pytest
 
 from tests.unit.agent.policies import HOSTS
-from weft.agent.actions import FlowId, Output, SetField, action_text
+from weft.agent.flows.actions import FlowId, Output, SetField, action_text
+from weft.agent.flows.ways import Way, link_local_of, mtu_for
 from weft.agent.switch import Tunnel
-from weft.agent.ways import Way, link_local_of, mtu_for
 
 
 @pytest.mark.parametrize(

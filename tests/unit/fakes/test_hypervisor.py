@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from weft.agent import fields as f
-from weft.agent.actions import Output
-from weft.agent.flow import Flow, exact
+from weft.agent.flows import fields as f
+from weft.agent.flows.actions import Output
+from weft.agent.flows.flow import Flow, exact
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.switch import SwitchChange
 from weft.fakes import packet as p

@@ -2,9 +2,9 @@
 
 import pytest
 
-from weft.agent import fields as f
-from weft.agent.actions import DecTtl, FlowId, Goto, InPort, Move, Output, SetField
-from weft.agent.flow import Flow, exact, prefixed
+from weft.agent.flows import fields as f
+from weft.agent.flows.actions import DecTtl, FlowId, Goto, InPort, Move, Output, SetField
+from weft.agent.flows.flow import Flow, exact, prefixed
 from weft.fakes import packet as p
 from weft.fakes.openflow import Refused, check
 from weft.fakes.passage import Passage, Undefined

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from weft.agent import fields as f
-from weft.agent.actions import Goto, InPort, Output, SetField
-from weft.agent.flow import Flow, exact
+from weft.agent.flows import fields as f
+from weft.agent.flows.actions import Goto, InPort, Output, SetField
+from weft.agent.flows.flow import Flow, exact
 from weft.agent.switch import Peer, SwitchChange, SwitchUnavailable, Tunnel
 from weft.fakes import packet as p
 from weft.fakes.network import Delivery, Outer, ProviderNetwork

@@ -21,12 +21,12 @@ from typing import Any
 import msgspec
 
 from weft.agent.bindings import CLOSED, Local, bind
+from weft.agent.flows.ways import mtu_for
 from weft.agent.hyperv.shell import ScriptFailed, Shell, ShellError
 from weft.agent.plane import Standing, Telling
 from weft.agent.sightings import Sightings
 from weft.agent.switch import SwitchFacts, SwitchMac, SwitchPort, SwitchUnavailable
 from weft.agent.told import Told
-from weft.agent.ways import mtu_for
 from weft.core.hyperv.differences import Changes, Difference, difference
 from weft.core.hyperv.found import Found, read_found
 from weft.core.hyperv.network_scripts import APPLY, FOUND

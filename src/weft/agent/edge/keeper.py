@@ -1,0 +1,178 @@
+"""Keeps the edges of one host as they should be: told by the plane, by level, and by what the probes find.
+
+Made by ovs/plane.py, which runs it beside everything else: an edge takes longer than a round of the agent may. What
+fails stays to be done, and is told.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from weft.agent.edge.wanted import Edge, EdgeFailure, Wanted, carries
+from weft.model.records import EdgeNetwork
+from weft.model.values import PackedIp, Rdid
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0
+"""Every edge is put anew this often, whatever another hand did to it meanwhile."""
+RETRY_SECONDS = 1.0
+HOLD_STEP_SECONDS = 0.5
+ASSERT_SECONDS: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+"""After its start an agent that carries networks says so anew: another gateway may have had them while this one was
+dead, and lets go of them about now."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the plane knows."""
+
+    edges: tuple[tuple[EdgeNetwork, int], ...] = ()
+    """With the MTU of the network's tunnels."""
+    dead: frozenset[PackedIp] = frozenset()
+    in_sync: bool = False
+    """The policy is complete: what is not in it goes."""
+    reviving: frozenset[PackedIp] = frozenset()
+    """Dead gateways that have begun to answer: until they count as alive, this one keeps saying that it carries."""
+
+
+def _is_awaited(network: EdgeNetwork, reviving: frozenset[PackedIp]) -> bool:
+    """Does one before this gateway come back just now?"""
+    own = network.gateways.index(network.provider_address) if network.provider_address in network.gateways else 0
+    return not reviving.isdisjoint(network.gateways[:own])
+
+
+class EdgeKeeper:
+    """Of one host."""
+
+    def __init__(self, driver: Edge, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called when there is something new to tell."""
+        self._driver = driver
+        self._changed = changed
+        self._asked = Asked()
+        self._news = asyncio.Event()
+        self._there: dict[Rdid, bool] | None = None
+        """What was there at the last look, and whether it carried its network; None until the first."""
+        self._put: dict[Rdid, Wanted] = {}
+        """As they were last made by this agent."""
+        self._due: set[Rdid] = set()
+        """To be made anew although nothing is known to have changed."""
+        self.failures: dict[Rdid, str] = {}
+
+    def ask(self, asked: Asked) -> None:
+        """This is what should be."""
+        if asked != self._asked:
+            self._asked = asked
+            self._news.set()
+
+    @property
+    def ready(self) -> bool:
+        """Every edge that should be here is, carrying its network or standing by."""
+        return all(network.rdid in self._put for network, _ in self._asked.edges) and not self.failures
+
+    @property
+    def carried(self) -> frozenset[Rdid]:
+        """Networks that this host carries now."""
+        return frozenset(rdid for rdid, one in self._put.items() if one.carries and rdid not in self.failures)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        since, look_at, asserting = loop.time(), 0.0, ASSERT_SECONDS
+        while True:
+            self._news.clear()
+            if loop.time() >= look_at and (self._asked.edges or self._asked.in_sync):
+                look_at = loop.time() + LOOK_SECONDS
+                if not await self._look():
+                    look_at = loop.time() + RETRY_SECONDS
+            age_s = loop.time() - since
+            if asserting and age_s >= asserting[0]:
+                asserting = asserting[1:]
+                self._due |= self.carried
+            told = self.carried, tuple(self.failures.values())
+            waits = await self._work(age_s) if self._there is not None else LOOK_SECONDS
+            waits = min(waits, asserting[0] - (loop.time() - since)) if asserting else waits
+            if told != (self.carried, tuple(self.failures.values())):
+                self._changed()
+            try:
+                async with asyncio.timeout(max(0.0, min(waits, look_at - loop.time() if look_at else waits))):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self) -> bool:
+        try:
+            self._there = await self._driver.there()
+        except EdgeFailure as failure:
+            log.warning("edges: %s", failure)
+            return False
+        self._due |= self._put.keys()
+        return True
+
+    async def _work(self, age_s: float) -> float:
+        """Make all as it should be; the seconds after which that is to be done again. Whoever is to take a network over
+        comes first, and all at once; what takes longer stops for news."""
+        asked, waits = self._asked, LOOK_SECONDS
+        plain: list[Wanted] = []
+        urgent: list[Wanted] = []
+        for network, mtu in asked.edges:
+            before = self._put.get(network.rdid)
+            wanted = Wanted(network, carries(network, asked.dead, self._holds(network.rdid), age_s), mtu)
+            if not wanted.carries and carries(network, asked.dead, True, age_s):
+                waits = min(waits, HOLD_STEP_SECONDS)
+            if before is not None and before != wanted and before.network == network:
+                urgent.append(wanted)
+            elif before == wanted and wanted.carries and _is_awaited(network, asked.reviving):
+                urgent.append(wanted)
+                waits = min(waits, HOLD_STEP_SECONDS)
+            elif before != wanted or network.rdid in self._due:
+                plain.append(wanted)
+        waits = min(waits, *await asyncio.gather(*map(self._make, urgent)), LOOK_SECONDS)
+        for wanted in plain:
+            if self._news.is_set():
+                return 0.0
+            waits = min(waits, await self._make(wanted))
+        named = {network.rdid for network, _ in asked.edges}
+        for rdid in [one for one in self._there or () if one not in named] if asked.in_sync else []:
+            waits = min(waits, await self._remove(rdid))
+        return waits
+
+    def _holds(self, rdid: Rdid) -> bool:
+        before = self._put.get(rdid)
+        return before.carries if before is not None else (self._there or {}).get(rdid, False)
+
+    async def _make(self, wanted: Wanted) -> float:
+        rdid = wanted.network.rdid
+        try:
+            await self._driver.put(wanted)
+        except EdgeFailure as failure:
+            self._fail(rdid, f"{wanted.network.resource_ref}: {failure}")
+            return RETRY_SECONDS
+        before = self._put.get(rdid)
+        if before is None or before.carries != wanted.carries:
+            log.info("edge %d: %s", rdid, "carries its network" if wanted.carries else "stands by")
+        self._put[rdid] = wanted
+        self._due.discard(rdid)
+        if self._there is not None:
+            self._there[rdid] = wanted.carries
+        self.failures.pop(rdid, None)
+        return LOOK_SECONDS
+
+    async def _remove(self, rdid: Rdid) -> float:
+        try:
+            await self._driver.remove(rdid)
+        except EdgeFailure as failure:
+            self._fail(rdid, f"edge {rdid} cannot be removed: {failure}")
+            return RETRY_SECONDS
+        self._put.pop(rdid, None)
+        if self._there is not None:
+            self._there.pop(rdid, None)
+        self.failures.pop(rdid, None)
+        return LOOK_SECONDS
+
+    def _fail(self, rdid: Rdid, words: str) -> None:
+        if self.failures.get(rdid) != words:
+            log.warning("edge %d: %s", rdid, words)
+        self.failures[rdid] = words
+        self._put.pop(rdid, None)

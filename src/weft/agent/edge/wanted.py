@@ -1,0 +1,287 @@
+"""What an edge is on this host, by its record: names, links, addresses, routes, translation and limits. Pure.
+
+Called by edge/keeper.py and edge/namespace.py. An edge is a network namespace per routing domain with a veth `inner`
+into the virtual network and one `o0`, `o1` ... into each logical subnet outside. Everything but the outer addresses
+stands ready on each gateway of the network; these are on the one that carries it.
+Their host ends are named `we{rdid}i` and `we{rdid}o{n}`; ports, links, routes and tables bear names and marks of ours,
+so that an agent without memory finds all of it again.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from weft.agent.flows.ways_out import Dead, instance_of
+from weft.core.edge_routes import exits
+from weft.model.records import EdgeLeg, EdgeNetwork
+from weft.model.values import ROUTER_MAC, PackedIp, Rdid, ip_text, mac_colons
+
+INNER = "inner"
+MARK = "weft edge"
+"""Begins the alias of `lo` in every namespace of an edge, and is external_ids:weft of its ports without the first
+word."""
+ROUTE_PROTOCOL = 87
+"""Of our routes (rtnetlink(7)): a number that nobody else uses here."""
+TABLE = "weft"
+"""Of nftables, one per family."""
+HOLD_SECONDS = 2.0
+"""So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: as long as
+three answers take (pulses.ANSWERS)."""
+_UNLIMITED = "100gbit"
+_FIRST_CLASS = 0x10
+"""Of the first leg outside, among those of htb; class ids are hexadecimal."""
+
+SETTINGS = {
+    "net.ipv4.ip_forward": 1,
+    "net.ipv6.conf.all.forwarding": 1,
+    "net.ipv4.conf.all.rp_filter": 0,
+    "net.ipv4.conf.default.rp_filter": 0,
+    "net.ipv4.conf.all.arp_ignore": 1,
+    "net.ipv4.conf.all.send_redirects": 0,
+    "net.ipv4.conf.default.send_redirects": 0,
+    "net.ipv6.conf.default.accept_dad": 0,
+    "net.ipv6.conf.default.accept_ra": 0,
+    "net.ipv6.conf.default.addr_gen_mode": 1,
+}
+"""sysctl of an edge's namespace. Answers may come in where the kernel would not send to: rp_filter is off."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """An edge as it should be now."""
+
+    network: EdgeNetwork
+    carries: bool
+    """This gateway is the one that carries the network."""
+    mtu: int
+    """Of the leg into the network: what its tunnels carry."""
+
+
+class EdgeFailure(Exception):
+    """It could not be made so; the message says what failed. Asked again later."""
+
+
+class Edge(Protocol):
+    """What makes edges: network namespaces (edge/namespace.py), or an appliance. Calls for different networks may run
+    together, of one they come one after the other."""
+
+    async def there(self) -> dict[Rdid, bool]:
+        """The edges of ours that are there, whoever made them, and which of them answer for the outer addresses."""
+        ...
+
+    async def put(self, wanted: Wanted) -> None:
+        """Make an edge what it should be; the same again changes nothing. Raises EdgeFailure."""
+        ...
+
+    async def remove(self, rdid: Rdid) -> None:
+        """Take an edge away, nothing if there is none. Raises EdgeFailure."""
+        ...
+
+
+def carries(edge: EdgeNetwork, dead: Dead, holding: bool, age_s: float) -> bool:
+    """Is it this gateway that carries the network? `holding`: it does by now; `age_s` since its agent started."""
+    own = edge.gateways.index(edge.provider_address) if edge.provider_address in edge.gateways else 0
+    if any(one not in dead for one in edge.gateways[:own]):
+        return False
+    rivals = any(one not in dead for one in edge.gateways[own + 1 :])
+    return holding or not rivals or age_s >= HOLD_SECONDS
+
+
+class Link(NamedTuple):
+    """A veth of an edge."""
+
+    host: str
+    """Name of its end in the host: a port of a bridge."""
+    inside: str
+    leg: EdgeLeg | None
+    """None: into the virtual network."""
+
+
+def links(edge: EdgeNetwork) -> list[Link]:
+    return [
+        Link(f"we{edge.rdid}i", INNER, None),
+        *(Link(f"we{edge.rdid}o{n}", f"o{n}", leg) for n, leg in enumerate(edge.legs)),
+    ]
+
+
+def is_link(name: str, rdid: int) -> bool:
+    """Is this the name of the host's end of a link of the edge?"""
+    return name == f"we{rdid}i" or (name.startswith(f"we{rdid}o") and name.removeprefix(f"we{rdid}o").isdigit())
+
+
+def link_line(link: Link, edge: EdgeNetwork, namespace: str) -> str:
+    """For `ip -batch` in the host: the veth with its other end in the namespace."""
+    address = f" address {mac_colons(edge.mac)}" if link.leg is None else ""
+    return f"link add name {link.host} type veth peer name {link.inside}{address} netns {namespace}"
+
+
+def port_words(link: Link, edge: EdgeNetwork, bridges: tuple[str, str]) -> list[str]:
+    """For ovs-vsctl: its end in the host as a port of the integration bridge, or of the outer one in its VLAN."""
+    bridge, leg = bridges[0] if link.leg is None else bridges[1], link.leg
+    words = ["--", "--may-exist", "add-port", bridge, link.host, "--", "set", "interface", link.host]
+    words.append("external_ids:weft=edge")
+    if leg is None:
+        mac = mac_colons(edge.mac)
+        return [*words, f"external_ids:iface-id={instance_of(edge)}", f'external_ids:attached-mac="{mac}"']
+    return [*words, "--", "set", "port", link.host, f"tag={leg.vlan or '[]'}"]
+
+
+def addresses(wanted: Wanted) -> dict[str, set[str]]:
+    """Addresses with prefix length per link inside."""
+    edge = wanted.network
+    found = {INNER: {f"{ip_text(address)}/{length}" for address, length in edge.addresses}}
+    for link in links(edge)[1:]:
+        assert link.leg is not None
+        found[link.inside] = {_alone(one) for one in link.leg.addresses} if wanted.carries else set()
+    return found
+
+
+def _alone(address: PackedIp) -> str:
+    return f"{ip_text(address)}/{len(address) * 8}"
+
+
+def announced(wanted: Wanted) -> list[tuple[str, PackedIp]]:
+    """(Link inside, address) of what neighbours outside must be told when this gateway takes the network over."""
+    return [(link.inside, one) for link in links(wanted.network) if link.leg is not None for one in link.leg.addresses]
+
+
+class Route(NamedTuple):
+    """As `ip -j route` has it."""
+
+    prefix: str
+    via: str
+    device: str
+    metric: int
+
+
+def routes(edge: EdgeNetwork) -> list[Route]:
+    """Inwards by the distributed router, outwards by the legs."""
+    found = []
+    for prefix, length in edge.prefixes:
+        router = next((one for one in edge.routers if len(one) == len(prefix)), None)
+        own = {ipaddress.ip_interface(f"{ip_text(one)}/{size}").network for one, size in edge.addresses}
+        network = ipaddress.ip_network(f"{ip_text(prefix)}/{length}")
+        if router is not None and network not in own:
+            found.append(Route(str(network), ip_text(router), INNER, 0))
+    names = {link.leg: link.inside for link in links(edge)[1:]}
+    for one in exits(edge):
+        if isinstance(one.by, EdgeLeg):
+            via = ip_text(one.next_hop) if one.next_hop else ""
+            found.append(Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
+    return found
+
+
+def route_line(route: Route) -> str:
+    via = f" via {route.via}" if route.via else ""
+    onlink = " onlink" if route.via and route.device != INNER else ""
+    metric = f" metric {route.metric}" if route.metric else ""
+    return f"route replace {route.prefix}{via} dev {route.device}{onlink}{metric} proto {ROUTE_PROTOCOL}"
+
+
+def lines_inside(wanted: Wanted) -> list[str]:
+    """For `ip -batch` in the namespace: links up, the router's MAC address, routes. All can be said again."""
+    edge = wanted.network
+    lines = [f"link set dev {link.inside} up" for link in links(edge)]
+    lines += [f"link set dev {INNER} mtu {wanted.mtu}"]
+    lines += [f"addr replace {ip_text(address)}/{length} dev {INNER}" for address, length in edge.addresses]
+    router = mac_colons(ROUTER_MAC)
+    lines += [f"neigh replace {ip_text(one)} lladdr {router} dev {INNER} nud permanent" for one in edge.routers]
+    return [*lines, *map(route_line, routes(edge))]
+
+
+# nftables
+
+
+def rules(edge: EdgeNetwork) -> str:
+    """For `nft -f`: our tables, replaced as one. Connections that are translated stay as they are."""
+    return "".join(_table(edge, size) for size in (4, 16))
+
+
+def _table(edge: EdgeNetwork, size: int) -> str:
+    family = "ip" if size == 4 else "ip6"
+    chains = [*_translation(edge, size), *_guards(), *_classes(edge), *_segments(family)]
+    body = "".join(f"{line}\n" for line in chains)
+    return f"table {family} {TABLE} {{}}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{\n{body}}}\n"
+
+
+def translated(text: str) -> frozenset[tuple[str, str]]:
+    """(Outer address, what stands for it) of every translation in rules, ours to be or as nft lists them."""
+    inward = re.findall(r"daddr (\S+) dnat to ([^\s;]+)", text)
+    outward = re.findall(r"saddr ({[^}]*}|\S+) snat to ([^\s;]+)", text)
+    return frozenset([*inward, *((outer, " ".join(sorted(re.findall(r"[^\s{},]+", own)))) for own, outer in outward)])
+
+
+def _translation(edge: EdgeNetwork, size: int) -> Iterator[str]:
+    family = "ip" if size == 4 else "ip6"
+    inward, outward = [], []
+    for link in links(edge)[1:]:
+        leg = link.leg
+        assert leg is not None
+        for public, inside in leg.mappings:
+            if len(public) == size:
+                inward.append(f'iifname "{link.inside}" {family} daddr {ip_text(public)} dnat to {ip_text(inside)}')
+                outward.append(f'oifname "{link.inside}" {family} saddr {ip_text(inside)} snat to {ip_text(public)}')
+    for link in links(edge)[1:]:
+        if link.leg is not None and len(link.leg.nat) == size:
+            own = _set(one for one in edge.prefixes if len(one[0]) == size)
+            outward.append(f'oifname "{link.inside}" {family} saddr {own} snat to {ip_text(link.leg.nat)}')
+    yield "chain inward { type nat hook prerouting priority dstnat;"
+    yield from (f"  {line};" for line in inward)
+    yield "}"
+    yield "chain outward { type nat hook postrouting priority srcnat;"
+    yield from (f"  {line};" for line in outward)
+    yield "}"
+
+
+def _set(prefixes: Iterable[tuple[PackedIp, int]]) -> str:
+    return "{ " + ", ".join(f"{ip_text(prefix)}/{length}" for prefix, length in prefixes) + " }"
+
+
+def _guards() -> Iterator[str]:
+    """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
+    reset would end it."""
+    yield "chain mine { type filter hook input priority filter;"
+    yield '  iifname "o*" ct state { new, invalid } meta l4proto { tcp, udp } drop;'
+    yield "}"
+
+
+def _segments(family: str) -> Iterator[str]:
+    """TCP fits the tunnels without waiting for "fragmentation needed"."""
+    yield "chain segments { type filter hook forward priority mangle;"
+    yield "  tcp flags syn tcp option maxseg size set rt mtu;"
+    yield "}"
+
+
+def _classes(edge: EdgeNetwork) -> Iterator[str]:
+    """Inbound limits are kept where packets leave for the virtual network: by which leg did they come?"""
+    yield "chain classes { type filter hook forward priority filter;"
+    for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
+        if link.leg is not None and link.leg.inbound_kbps:
+            yield f'  iifname "{link.inside}" oifname "{INNER}" meta priority set "1:{number:x}";'
+    yield "}"
+
+
+# tc
+
+
+def limits(edge: EdgeNetwork) -> list[str]:
+    """For `tc -batch` in the namespace, after every qdisc there is gone: outbound by a token bucket on the leg, inbound
+    by a class per leg on the way into the network."""
+    lines, classes = [], []
+    for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
+        leg = link.leg
+        if leg is not None and leg.outbound_kbps:
+            lines.append(f"qdisc add dev {link.inside} root tbf {_bucket(leg.outbound_kbps)} latency 50ms")
+        if leg is not None and leg.inbound_kbps:
+            classes.append(f"class add dev {INNER} parent 1: classid 1:{number:x} htb rate {leg.inbound_kbps}kbit")
+    if classes:
+        lines.append(f"qdisc add dev {INNER} root handle 1: htb default 1")
+        lines.append(f"class add dev {INNER} parent 1: classid 1:1 htb rate {_UNLIMITED}")
+    return [*lines, *classes]
+
+
+def _bucket(kbps: int) -> str:
+    """What 20 ms bring at that rate may come at once, and never less than two full packets."""
+    return f"rate {kbps}kbit burst {max(3_200, kbps * 1000 // 8 // 50)}"

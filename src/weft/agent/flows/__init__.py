@@ -1,0 +1,1 @@
+"""The pipeline: fields, flows, and the builders of each stretch of the way."""

@@ -1,0 +1,192 @@
+"""Tables TRACK_OUT to COMMIT_OUT and TRACK_IN to DELIVER: the way of packets of ports that access lists or limits apply
+to. A port without any takes none of them. Pure; the rules themselves are in flows/rules.py.
+
+Every packet of the direction in which a connection was begun is held against the rules of today; what answers it passes
+by the connection's state. A packet that is denied later cuts its connection (ct_mark CUT), so that the answers stop
+too, and the next one that is permitted mends it.
+
+SCOPE_OUT, SCOPE_IN, after the connection was looked up
+priority 110  of no connection, and no beginning of one: dropped
+priority 100  an answer, or an error about a packet, of a connection that was cut: dropped
+priority  95  an answer, or an error: passes
+priority  90  a later fragment: its first one is filtered, and without that nobody can put the packet together
+priority  60  the other end is a group or link-local: no network is left with such an address, it counts as inside
+priority  50  the other end lies in the network's scope: inside
+COMMIT_OUT, DELIVER
+priority 100  begins a connection
+priority  90  mends one. Not by fragments: connection tracking keeps those back until all have come to it
+DROP
+priority 110  on its way out, denied within a connection: cuts it
+priority 105  the same on its way in
+TRACK_IN
+priority 110  on a logical network neighbour discovery, DHCP and multicast queries, which others tell there: unfiltered
+priority 100  for an address of the port: under its lists
+priority  50  for everyone, or a link-local address: under the lists of the port's first address
+
+Elsewhere priority 0 goes on.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from weft.agent.flows.actions import Action, Actions, Ct, Goto, OutputRegister, SetBits, SetField
+from weft.agent.flows.fields import (
+    COOKIE_DROPS,
+    CT_MARK,
+    CUT,
+    ESTABLISHED,
+    INSIDE,
+    INTERFACE_LIST,
+    INVALID,
+    IP_FRAG,
+    IP_PROTO,
+    MARKS,
+    NEW,
+    OWN_PORT,
+    PROTO_IGMP,
+    PROTO_UDP,
+    RDID,
+    REASON,
+    RELATED,
+    REPLY,
+    SUBNET_LIST,
+    TO_PORT,
+    TRACKED,
+    UDP_DST,
+    UDP_SRC,
+    Category,
+    DropReason,
+    Field,
+    Table,
+    cookie,
+)
+from weft.agent.flows.flow import Flow, Match, Term, dropped, exact, in_order, is_icmpv6, prefixed, tracked
+from weft.agent.flows.ways import IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, family_of
+from weft.model.records import PackedPrefix
+from weft.model.values import is_segment
+
+_IS_INSIDE = SetBits(MARKS, 1 << INSIDE, 1 << INSIDE)
+_IS_OUTSIDE = SetBits(MARKS, 0, 1 << INSIDE)
+_WHOLE: Term = (IP_FRAG, 0, IP_FRAG.all_ones)
+_LATER: Term = (IP_FRAG, 3, IP_FRAG.all_ones)
+_SCOPES = ((Table.SCOPE_OUT, Table.FILTER_OUT_INTERFACE), (Table.SCOPE_IN, Table.FILTER_IN_SUBNET))
+_FAMILIES = (IPV4, IPV6)
+_NOWHERE_ELSE = {
+    4: (prefixed(IPV4.destination, 0xE0 << 24, 4), exact(IPV4.destination, 0xFFFFFFFF)),
+    16: (prefixed(IPV6.destination, 0xFF << 120, 8), prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH)),
+}
+_FROM_OUTSIDE = (
+    *(is_icmpv6(kind) for kind in (130, 131, 132, 133, 134, 135, 136, 137, 143)),
+    (*IPV4.only, exact(IP_PROTO, PROTO_IGMP)),
+    (*IPV4.only, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, 67), exact(UDP_DST, 68)),
+    (*IPV6.only, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, 547), exact(UDP_DST, 546)),
+)
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    return tuple(_fixed())
+
+
+def _fixed() -> Iterator[Flow]:
+    mark = cookie(Category.FIXED)
+    yield Flow(Table.TRACK_OUT, 0, (), (Goto(Table.ROUTE),), mark)
+    # the registers may hold what another port's packet was filtered by
+    unfiltered = (SetField(INTERFACE_LIST, 0), SetField(SUBNET_LIST, 0), Goto(Table.DELIVER))
+    yield Flow(Table.TRACK_IN, 0, (), unfiltered, mark)
+    yield Flow(Table.COMMIT_OUT, 0, (), (Goto(Table.ROUTE),), mark)
+    yield Flow(Table.DELIVER, 0, (), (OutputRegister(TO_PORT),), mark)
+    for family in _FAMILIES:
+        yield Flow(Table.TRACK_OUT, 100, family.only, (Ct(OWN_PORT, Table.SCOPE_OUT),), mark)
+        yield from committed(Table.COMMIT_OUT, family.only, (), (Goto(Table.ROUTE),))
+        yield from committed(Table.DELIVER, family.only, (), (OutputRegister(TO_PORT),))
+        yield from _cut(family.only)
+    yield from _by_state(Table.SCOPE_OUT, Table.COMMIT_OUT, Table.ROUTE)
+    yield from _by_state(Table.SCOPE_IN, Table.DELIVER, Table.DELIVER)
+    for table, filters in _SCOPES:
+        yield Flow(table, 0, (), (_IS_OUTSIDE, Goto(filters)), mark)
+    for size, terms in _NOWHERE_ELSE.items():
+        for term in terms:
+            match = in_order(((IPV4 if size == 4 else IPV6).only[0], term))
+            yield Flow(Table.SCOPE_OUT, 60, match, (_IS_INSIDE, Goto(Table.FILTER_OUT_INTERFACE)), mark)
+    source = prefixed(IPV6.source, LINK_LOCAL, LINK_LOCAL_LENGTH)
+    yield Flow(Table.SCOPE_IN, 60, (*IPV6.only, source), (_IS_INSIDE, Goto(Table.FILTER_IN_SUBNET)), mark)
+
+
+def _by_state(table: Table, later: Table, passed: Table) -> Iterator[Flow]:
+    """What the connection alone decides."""
+    mark = cookie(Category.FIXED)
+    was_cut = exact(CT_MARK, CUT)
+    denied = dropped(DropReason.ACCESS_DENIED)
+    yield Flow(table, 110, (tracked(INVALID | TRACKED),), dropped(DropReason.TRACKED_INVALID), mark)
+    for state in (tracked(REPLY | TRACKED), tracked(RELATED | TRACKED, REPLY)):
+        yield Flow(table, 100, in_order((state, was_cut)), denied, mark)
+        yield Flow(table, 95, (state,), (Goto(passed),), mark)
+    for family in _FAMILIES:
+        yield Flow(table, 90, in_order((*family.only, _LATER)), (Goto(later),), mark)
+
+
+def committed(table: Table, match: Match, before: Actions, after: Actions, mark: int = 0) -> Iterator[Flow]:
+    """In COMMIT_OUT or DELIVER: what begins a connection or mends a cut one; `before` and `after` are done with the
+    packet around that. `match` has its eth_type."""
+    zone = OWN_PORT if table == Table.COMMIT_OUT else TO_PORT
+    mark = mark or cookie(Category.FIXED)
+    begins = in_order((*match, tracked(NEW | TRACKED)))
+    yield Flow(table, 100, begins, (*before, Ct(zone, commit=True), *after), mark)
+    mends = in_order((*match, tracked(TRACKED, NEW), exact(CT_MARK, CUT), _WHOLE))
+    yield Flow(table, 90, mends, (*before, Ct(zone, commit=True, mark=0), *after), mark)
+
+
+def _cut(only: Match) -> Iterator[Flow]:
+    """In DROP. Its counter is the reason's too."""
+    reason = DropReason.ACCESS_DENIED
+    state = tracked(ESTABLISHED | TRACKED, REPLY)
+    match = (*only, exact(REASON, reason), state, _WHOLE)
+    mark = COOKIE_DROPS | reason
+    yield Flow(Table.DROP, 110, in_order((*match, exact(TO_PORT, 0))), (Ct(OWN_PORT, commit=True, mark=CUT),), mark)
+    yield Flow(Table.DROP, 105, in_order(match), (Ct(TO_PORT, commit=True, mark=CUT),), mark)
+
+
+def of_scope(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
+    """What the tag VIRTUALNETWORK means in a routing domain."""
+    mark = cookie(Category.NETWORK, rdid)
+    flows = []
+    for address, length in prefixes:
+        family = family_of(address)
+        for table, filters in _SCOPES:
+            other = family.destination if table == Table.SCOPE_OUT else family.source
+            match = in_order((exact(RDID, rdid), *family.only, prefixed(other, int.from_bytes(address), length)))
+            flows.append(Flow(table, 50, match, (_IS_INSIDE, Goto(filters)), mark))
+    return tuple(flows)
+
+
+def onward(port: BoundPort, address: bytes) -> Actions:
+    """Where a guest's packet from this address goes once it has passed SECURITY."""
+    lists = port.under(address)
+    return (*_set(lists, from_zero=True), Goto(Table.TRACK_OUT)) if any(lists) else (Goto(Table.ROUTE),)
+
+
+def _set(lists: tuple[int, int], *, from_zero: bool) -> tuple[Action, ...]:
+    values: tuple[tuple[Field, int], ...] = ((INTERFACE_LIST, lists[0]), (SUBNET_LIST, lists[1]))
+    return tuple(SetField(field, value) for field, value in values if value or not from_zero)
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    """What is for a port that is under lists."""
+    if not port.lists:
+        return ()
+    mark = cookie(Category.PORT, port.number)
+    to_port = exact(TO_PORT, port.number)
+    spared = [
+        Flow(Table.TRACK_IN, 110, in_order((to_port, *match)), (Goto(Table.DELIVER),), mark)
+        for match in (_FROM_OUTSIDE if is_segment(port.vsid) else ())
+    ]
+    own = [(100, exact(family_of(one).destination, int.from_bytes(one)), one) for one, *_ in port.lists]
+    rest = [(50, family.only[0], bytes(4 if family is IPV4 else 16)) for family in _FAMILIES]
+    return (*spared, *(_into(port, *one) for one in (*own, *rest)))
+
+
+def _into(port: BoundPort, priority: int, term: Term, address: bytes) -> Flow:
+    lists = port.under(address)
+    track: Action = Ct(TO_PORT, Table.SCOPE_IN) if any(lists) else Goto(Table.DELIVER)
+    match = in_order(tuple({exact(TO_PORT, port.number), *family_of(address).only, term}))
+    mark = cookie(Category.PORT, port.number)
+    return Flow(Table.TRACK_IN, priority, match, (*_set(lists, from_zero=False), track), mark)

@@ -1,0 +1,68 @@
+"""Tables TUNNEL_SOURCE and DECAP: what comes out of a tunnel goes to a port of this host and VSID, or nowhere. Pure.
+
+DECAP
+priority 110  a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
+              else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL)
+priority 100  a MAC of this host; a machine that moved away: onward to its new host, from tunnel to tunnel
+priority   0  no such port
+"""
+
+from collections.abc import Iterable
+
+from weft.agent.flows.actions import Actions, Goto, InPort
+from weft.agent.flows.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
+from weft.agent.flows.flow import Flow, dropped, exact
+from weft.agent.flows.l2 import to_group, to_mac
+from weft.agent.flows.ways import Door, from_host, into, toward
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    fixed = cookie(Category.FIXED)
+    return (
+        Flow(Table.TUNNEL_SOURCE, 0, (), dropped(DropReason.WRONG_SOURCE), fixed),
+        Flow(Table.DECAP, 0, (), dropped(DropReason.NO_SUCH_PORT), fixed),
+        *(Flow(Table.DROP, 100, (exact(REASON, one),), _onward(one), COOKIE_DROPS | one) for one in DropReason),
+    )
+
+
+def _onward(reason: DropReason) -> Actions:
+    """Nowhere, or to where its sender is told."""
+    return (Goto(Table.TELL),) if reason is DropReason.TTL_EXPIRED else ()
+
+
+def of_endpoint(rdid: int, provider_address: bytes) -> Flow:
+    """A host that may send packets of this routing domain."""
+    match = (from_host(provider_address), exact(RDID, rdid))
+    return Flow(Table.TUNNEL_SOURCE, 100, match, (Goto(Table.DECAP),), cookie(Category.NETWORK, rdid))
+
+
+def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
+    return Flow(Table.DECAP, 100, to_mac(vsid, mac), into(door), cookie(Category.LOOKUP, vsid))
+
+
+def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = ()) -> tuple[Flow, ...]:
+    """A broadcast from another host: to the local ports, and to the hosts that machines have moved to, but for the one
+    that it comes from; a copy goes no further than one host beyond this one, since there the machine is."""
+    hosts = sorted(passed_on)
+    mark = cookie(Category.NETWORK, vsid)
+    flows = [
+        Flow(Table.DECAP, 110, (from_host(one), *to_group(vsid)), _copies(local, hosts, one), mark) for one in hosts
+    ]
+    if local or hosts:
+        flows.append(Flow(Table.DECAP, 100, to_group(vsid), _copies(local, hosts), mark))
+    return tuple(flows)
+
+
+def _copies(local: Actions, hosts: Iterable[bytes], but: bytes = b"") -> Actions:
+    onward = (action for host in hosts if host != but for action in (toward(host), InPort()))
+    return (*local, *onward) or dropped(DropReason.LOOP)
+
+
+def of_stray(vsid: int, mac: int, forward_to: bytes, door: Door | None) -> tuple[Flow, ...]:
+    """A machine that has moved to `forward_to`; `door` is its port here while it still exists."""
+    mark = cookie(Category.LOOKUP, vsid)
+    stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
+    return (
+        Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
+        Flow(Table.DECAP, 100, to_mac(vsid, mac), (toward(forward_to), InPort()), mark),
+    )

@@ -1,0 +1,171 @@
+"""Tables ROUTE and NEIGHBOUR: the distributed router, the same on every host. Pure.
+
+ROUTE sees what guests send to the router's MAC: the longest prefix of the routing domain gives the virtual subnet and
+the next hop; NEIGHBOUR turns (VSID, next hop) into a MAC and lowers the TTL. An address is routed to only inside a
+CustomerRoute, and a lookup record does not depend on routes, so a changed record touches its own flows only.
+
+priority 720        ping for a gateway address: answered
+priority 710        anything else for a gateway address
+priority 705, 700   link-local source; TTL 0 or 1
+priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
+priority 400+2*len  a route of the system, to a subnet of the network or of a peer
+priority 50         no route
+priority 0          not for the router: OUTPUT
+"""
+
+from weft.agent.flows.actions import Actions, DecTtl, Goto, InPort, Move, SetField
+from weft.agent.flows.fields import (
+    ETH_DST,
+    ETH_SRC,
+    FORWARDED,
+    ICMP_CODE,
+    ICMP_TYPE,
+    ICMPV6_CODE,
+    ICMPV6_TYPE,
+    IP_DST,
+    IP_PROTO,
+    IP_TTL,
+    IPV6_SRC,
+    MARKS,
+    NEXT_HOP,
+    NEXT_HOP6,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    RDID,
+    VSID,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
+from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
+from weft.agent.flows.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
+from weft.model.records import CustomerRoute, GatewayRecord, PeerNetwork, SubnetRecord, UserRoute
+from weft.model.values import ROUTER_MAC
+
+_TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
+_ECHO, _ECHO_REPLY = 8, 0
+_ECHO6, _ECHO_REPLY6 = 128, 129
+_FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
+_ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
+_SYSTEM, _USER = 400, 401
+_NOWHERE = {
+    "None": DropReason.BLOCKED_ROUTE,
+    "Internet": DropReason.NO_GATEWAY,
+    "VirtualNetworkGateway": DropReason.NO_GATEWAY,
+}
+"""Next hops that lead to nothing here; that of VnetLocal and VirtualAppliance would lie in a subnet and does not."""
+_HOPS = 64
+"""TTL of the router's own packets."""
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    fixed = cookie(Category.FIXED)
+    expired = dropped(DropReason.TTL_EXPIRED)
+    link_local = (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH))
+    return (
+        Flow(Table.ROUTE, 705, link_local, dropped(DropReason.NO_ROUTE), fixed),
+        *(
+            Flow(Table.ROUTE, 700, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
+            for family in (IS_IPV4, IS_IPV6)
+            for ttl in (0, 1)
+        ),
+        Flow(Table.ROUTE, 50, (_TO_ROUTER,), dropped(DropReason.NO_ROUTE), fixed),
+        Flow(Table.ROUTE, 0, (), (Goto(Table.OUTPUT),), fixed),
+        Flow(Table.NEIGHBOUR, 0, (), dropped(DropReason.NO_RECORD), fixed),
+    )
+
+
+def of_gateway(rdid: int, gateway: bytes) -> tuple[Flow, ...]:
+    """A subnet's gateway address: it answers ping from anywhere in its routing domain, and nothing else."""
+    family = family_of(gateway)
+    mark = cookie(Category.NETWORK, rdid)
+    own: Match = (exact(RDID, rdid), *family.only, _TO_ROUTER, exact(family.destination, int.from_bytes(gateway)))
+    if len(gateway) == 4:
+        ping: Match = (exact(IP_PROTO, PROTO_ICMP), exact(ICMP_TYPE, _ECHO), exact(ICMP_CODE, 0))
+        reply = SetField(ICMP_TYPE, _ECHO_REPLY)
+    else:
+        ping = (exact(IP_PROTO, PROTO_ICMPV6), exact(ICMPV6_TYPE, _ECHO6), exact(ICMPV6_CODE, 0))
+        reply = SetField(ICMPV6_TYPE, _ECHO_REPLY6)
+    answer: Actions = (
+        Move(ETH_SRC, ETH_DST),
+        SetField(ETH_SRC, ROUTER_MAC),
+        Move(family.source, family.destination),
+        SetField(family.source, int.from_bytes(gateway)),
+        reply,
+        SetField(IP_TTL, _HOPS),
+        InPort(),
+    )
+    return (
+        Flow(Table.ROUTE, 720, in_order((*own, *ping)), answer, mark),
+        Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), mark),
+    )
+
+
+def of_route(rdid: int, route: CustomerRoute) -> Flow:
+    """One prefix of the routing domain: into which virtual subnet, to which next hop (zeros: the destination)."""
+    match = (exact(RDID, rdid), *_to(route.prefix, route.prefix_length))
+    actions = _toward(route.vsid, route.next_hop, route.prefix)
+    return Flow(Table.ROUTE, _SYSTEM + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+
+
+def of_user_route(route: UserRoute) -> Flow:
+    """One prefix of a routeTable, for what the machines of one virtual subnet send."""
+    match = (exact(VSID, route.vsid), *_to(route.prefix, route.prefix_length))
+    if route.hop_vsid:
+        actions = _toward(route.hop_vsid, route.next_hop, route.prefix)
+    else:
+        actions = dropped(_NOWHERE.get(route.kind, DropReason.NO_ROUTE))
+    return Flow(Table.ROUTE, _USER + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, route.vsid))
+
+
+def of_peer_subnet(rdid: int, peer: PeerNetwork, subnet: SubnetRecord) -> tuple[Flow, ...]:
+    """One subnet of a network that this one is routed to, and its gateway address."""
+    match = (exact(RDID, rdid), *_to(subnet.prefix, subnet.prefix_length))
+    actions = (SetField(RDID, peer.rdid), *_toward(subnet.vsid, b"", subnet.prefix))
+    priority, mark = _SYSTEM + 2 * subnet.prefix_length, cookie(Category.NETWORK, rdid)
+    bit = 1 << FORWARDED
+    if peer.takes_forwarded:
+        flows = [Flow(Table.ROUTE, priority, match, actions, mark)]
+    else:
+        flows = [
+            Flow(Table.ROUTE, priority, in_order((*match, (MARKS, 0, bit))), actions, mark),
+            Flow(Table.ROUTE, priority, in_order((*match, (MARKS, bit, bit))), dropped(DropReason.NOT_FORWARDED), mark),
+        ]
+    return (*of_gateway(rdid, subnet.gateway), *flows)
+
+
+def _to(prefix: bytes, length: int) -> Match:
+    """What goes to a prefix by way of the router."""
+    family = family_of(prefix)
+    wanted = (prefixed(family.destination, int.from_bytes(prefix), length),) if length else ()
+    return (*family.only, _TO_ROUTER, *wanted)
+
+
+def _toward(vsid: int, next_hop: bytes, prefix: bytes) -> Actions:
+    """Into a virtual subnet, to a next hop there; empty or zeros: the destination itself."""
+    family = family_of(prefix)
+    register = NEXT_HOP if family.destination is IP_DST else NEXT_HOP6
+    hop = int.from_bytes(next_hop)
+    aim = SetField(register, hop) if hop else Move(family.destination, register)
+    return (SetField(VSID, vsid), aim, Goto(Table.NEIGHBOUR))
+
+
+def of_no_gateway(record: GatewayRecord) -> tuple[Flow, ...]:
+    """The edge's addresses, while no gateway serves the network."""
+    mark = cookie(Category.NETWORK, record.vsid)
+    return tuple(
+        Flow(Table.NEIGHBOUR, 100, _to_hop(record.vsid, address), dropped(DropReason.NO_GATEWAY), mark)
+        for address in record.addresses
+    )
+
+
+def _to_hop(vsid: int, address: bytes) -> Match:
+    register = NEXT_HOP if len(address) == 4 else NEXT_HOP6
+    return (exact(VSID, vsid), *family_of(address).only, exact(register, int.from_bytes(address)))
+
+
+def of_neighbour(vsid: int, address: bytes, mac: int) -> Flow:
+    """The last step to one customer address."""
+    actions = (_FROM_ROUTER, SetField(ETH_DST, mac), *_ONE_HOP)
+    return Flow(Table.NEIGHBOUR, 100, _to_hop(vsid, address), actions, cookie(Category.LOOKUP, vsid))

@@ -1,0 +1,64 @@
+"""What the portSettings of an interface make of its port: rates, storms, guards. Pure; called by flows.py. A port
+without any has no such flow. What a guest may say under other addresses is in flows/security.py.
+
+SECURITY, of a port on a logical network (elsewhere nobody is a DHCP server)
+priority 130  what a DHCP server would send, where the guard is set
+ROUTE
+priority 730  broadcast and multicast, as many a second as may be
+DELIVER
+priority 300, 290, 200  as 100, 90 and 0 there (flows_access), within the port's inbound rate
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from weft.agent.flows.access import committed
+from weft.agent.flows.actions import Goto, Meter, OutputRegister
+from weft.agent.flows.fields import (
+    ETH_DST,
+    GROUP_BIT,
+    IP_PROTO,
+    PROTO_UDP,
+    TO_PORT,
+    UDP_SRC,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
+from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, dropped, exact, in_order
+from weft.agent.flows.metering import Kind, meter_id
+from weft.agent.flows.ways import BoundPort
+from weft.model.values import is_segment
+
+_ABOVE = 200
+_DHCP_SERVERS = ((IS_IPV4, 67), (IS_IPV6, 547))
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    return tuple(_of_port(port)) if port.limits is not None else ()
+
+
+def _of_port(port: BoundPort) -> Iterator[Flow]:
+    limits, mark = port.limits, cookie(Category.PORT, port.number)
+    assert limits is not None
+    if limits.dhcp_guard and is_segment(port.vsid):
+        for family, source in _DHCP_SERVERS:
+            match = in_order((port.in_port, *family, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, source)))
+            yield Flow(Table.SECURITY, 130, match, dropped(DropReason.DHCP_GUARDED), mark)
+    if limits.storm:
+        match = in_order((port.in_port, (ETH_DST, GROUP_BIT, GROUP_BIT)))
+        bounded = (Meter(meter_id(port.number, Kind.STORM)), Goto(Table.OUTPUT))
+        yield Flow(Table.ROUTE, 730, match, bounded, mark)
+    if limits.inbound_mbps:
+        yield from _inbound(port, mark)
+
+
+def _inbound(port: BoundPort, mark: int) -> Iterator[Flow]:
+    to_port = exact(TO_PORT, port.number)
+    rate, out = (Meter(meter_id(port.number, Kind.INBOUND)),), (OutputRegister(TO_PORT),)
+    for family in (IS_IPV4, IS_IPV6):
+        for flow in committed(Table.DELIVER, (*family, to_port), rate, out, mark):
+            yield replace(flow, priority=flow.priority + _ABOVE)
+    yield Flow(Table.DELIVER, _ABOVE, (to_port,), (*rate, *out), mark)

@@ -1,0 +1,152 @@
+"""Table SECURITY: a guest speaks for its own addresses only. The MAC was checked in CLASSIFY. Pure.
+
+priority 130  IPv6 fragments to link-local groups: the header that tells a router advertisement can be in the second,
+              where no switch reads it (RFC 7113 section 2.2); honest neighbour discovery has no fragments (RFC 6980)
+priority 125  what the agent answers a port, of the families that it has an address of: DHCP, router solicitations
+priority 120  what is not worth a suspicion: dropped under its own reason (other DHCP and router solicitations,
+              IGMP and MLD); what a DHCP server would send, router advertisements and redirects, which no guest may send
+priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
+priority  99  of a port that may send from any address: ARP of others, if the guard of the port lets it through
+priority  96  there too: neighbour solicitations of others
+priority  95  other neighbour discovery: spoofed
+priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
+priority  80  IP from any other address, of a port that may send from them: marked as sent on for another
+priority  10  anything else, by protocol
+priority   0  neither ARP nor IP
+"""
+
+from weft.agent import asking
+from weft.agent.asking import DHCP4, DHCP6, ask
+from weft.agent.flows.access import onward
+from weft.agent.flows.actions import Actions, Goto, SetBits
+from weft.agent.flows.fields import (
+    ARP_SHA,
+    ARP_SPA,
+    FORWARDED,
+    IP_FRAG,
+    IP_FRAGMENT,
+    IP_PROTO,
+    IP_SRC,
+    IPV6_DST,
+    IPV6_SRC,
+    MARKS,
+    ND_SLL,
+    ND_TARGET,
+    ND_TLL,
+    PROTO_IGMP,
+    PROTO_UDP,
+    UDP_DST,
+    UDP_SRC,
+    Category,
+    DropReason,
+    Table,
+    cookie,
+)
+from weft.agent.flows.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
+from weft.agent.flows.ways import BoundPort, link_local_of
+
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
+MULTICAST_LISTENER = (130, 131, 132, 143)
+"""MLD: RFC 2710, RFC 3810."""
+_LINK_GROUPS = prefixed(IPV6_DST, 0xFF02 << 112, 16)
+"""ff02::/16, link-local scope (RFC 4291 section 2.7)."""
+
+_UDP4, _UDP6 = ((*family, exact(IP_PROTO, PROTO_UDP)) for family in (IS_IPV4, IS_IPV6))
+_ASK4: Match = (*_UDP4, exact(UDP_SRC, 68), exact(UDP_DST, 67))
+_ASK6: Match = (*_UDP6, exact(UDP_SRC, 546), exact(UDP_DST, 547))
+
+
+def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
+    return Flow(Table.SECURITY, priority, match, dropped(reason), cookie(Category.FIXED))
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    hidden = (*IS_IPV6, (IP_FRAG, IP_FRAGMENT, IP_FRAGMENT), _LINK_GROUPS)
+    return (
+        _fixed(130, hidden, DropReason.ROUTER_ADVERTISEMENT),
+        *(_fixed(120, one, DropReason.DHCP) for one in (_ASK4, _ASK6)),
+        # no guest is a DHCP server, whatever port it sends from
+        _fixed(120, (*_UDP4, exact(UDP_DST, 68)), DropReason.DHCP_GUARDED),
+        _fixed(120, (*_UDP6, exact(UDP_DST, 546)), DropReason.DHCP_GUARDED),
+        _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),
+        *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in MULTICAST_LISTENER),
+        _fixed(120, is_icmpv6(ROUTER_SOLICITATION), DropReason.ROUTER_SOLICITATION),
+        _fixed(120, is_icmpv6(ROUTER_ADVERTISEMENT), DropReason.ROUTER_ADVERTISEMENT),
+        _fixed(120, is_icmpv6(REDIRECT), DropReason.ROUTER_ADVERTISEMENT),
+        _fixed(95, is_icmpv6(SOLICITATION), DropReason.SPOOFED_ND),
+        _fixed(95, is_icmpv6(ADVERTISEMENT), DropReason.SPOOFED_ND),
+        _fixed(10, IS_ARP, DropReason.SPOOFED_ARP),
+        _fixed(10, IS_IPV4, DropReason.SPOOFED_IPV4),
+        _fixed(10, IS_IPV6, DropReason.SPOOFED_IPV6),
+        _fixed(0, (), DropReason.ETHERTYPE),
+    )
+
+
+def of_port(port: BoundPort) -> tuple[Flow, ...]:
+    """What this port may say."""
+    others = _of_others(port) if port.spoofs else ()
+    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port), *others)
+
+
+def _allow(port: BoundPort, priority: int, match: Match, actions: Actions) -> Flow:
+    mark = cookie(Category.PORT, port.number)
+    return Flow(Table.SECURITY, priority, in_order((port.in_port, *match)), actions, mark)
+
+
+def _of_asking(port: BoundPort) -> list[Flow]:
+    asks = [(_ASK4, DHCP4)] if port.v4 else []
+    asks += [(_ASK6, DHCP6), (is_icmpv6(ROUTER_SOLICITATION), asking.ROUTER_SOLICITATION)] if port.v6 else []
+    return [_allow(port, 125, match, ask(service, port.number)) for match, service in asks]
+
+
+def _of_others(port: BoundPort) -> list[Flow]:
+    """What the guest says under addresses that are not its own. Its questions are answered, from policy; what it tells
+    of itself is not heard, as of every guest."""
+    flows = [
+        _allow(port, 80, family, (SetBits(MARKS, 1 << FORWARDED, 1 << FORWARDED), *onward(port, bytes(size))))
+        for family, size in ((IS_IPV4, 4), (IS_IPV6, 16))
+    ]
+    guarded = port.limits is not None and port.limits.arp_guard
+    answer: Actions = dropped(DropReason.ARP_GUARDED) if guarded else (Goto(Table.RESPOND),)
+    return [*flows, _allow(port, 99, IS_ARP, answer), _allow(port, 96, is_icmpv6(SOLICITATION), answer)]
+
+
+def _of_ipv4(port: BoundPort) -> list[Flow]:
+    hardware = exact(ARP_SHA, port.mac)
+    # sender 0.0.0.0 is a probe (RFC 5227 section 2.1.1): the guest looks whether an address is free
+    askers = (*port.v4, 0) if port.v4 else ()
+    flows = [
+        _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, address)), (Goto(Table.RESPOND),)) for address in askers
+    ]
+    if port.any_source:
+        return [*flows, _allow(port, 90, IS_IPV4, onward(port, bytes(4)))]
+    flows += [
+        _allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), onward(port, address.to_bytes(4))) for address in port.v4
+    ]
+    return flows
+
+
+def _of_ipv6(port: BoundPort) -> list[Flow]:
+    link_local = link_local_of(port.mac)
+    own = (*port.v6, link_local) if port.v6 else ()
+    options = (port.mac, 0)
+    # duplicate address detection (RFC 4862 section 5.4) is also what a guest without IPv6 addresses does at boot
+    flows = [
+        _allow(
+            port,
+            100,
+            (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0), exact(ND_TARGET, address)),
+            dropped(DropReason.OWN_ADDRESS),
+        )
+        for address in (*port.v6, link_local)
+    ]
+    for address in own:
+        for option in options:
+            asks = (exact(IPV6_SRC, address), exact(ND_SLL, option))
+            tells = (exact(ND_TARGET, address), exact(ND_TLL, option))
+            flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),)))
+            flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),)))
+        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))))
+    if port.any_source:
+        flows.append(_allow(port, 80, IS_IPV6, onward(port, bytes(16))))
+    return flows

@@ -1,0 +1,1 @@
+"""OpenFlow on the wire, and the connection that carries it."""

@@ -1,0 +1,1 @@
+"""Open vSwitch: its database, its switch, and the plane of a host that has it."""

@@ -1,0 +1,331 @@
+"""The plane of a host with Open vSwitch: a Reconciler that works out what to do, and a Switch that does it.
+
+Made by run.py and by tests; fulfils weft.agent.plane.Plane. Ports are looked at when something happened, flows every
+now and then.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from weft.agent.announcements import Announcements, Arrivals
+from weft.agent.answers.questions import Learnt, Question
+from weft.agent.answers.router_advertisements import EVERY_SECONDS, advertisement
+from weft.agent.answers.services import Services
+from weft.agent.asking import REACH, TOO_LARGE
+from weft.agent.bindings import Local
+from weft.agent.edge.keeper import Asked, EdgeKeeper
+from weft.agent.edge.pulses import Pulses
+from weft.agent.edge.wanted import Edge
+from weft.agent.flows.fields import DropReason
+from weft.agent.flows.hits import Hits
+from weft.agent.flows.ways_out import binding_of
+from weft.agent.plane import Standing, Telling
+from weft.agent.probes import Probes
+from weft.agent.reach_keeper import Outside, ReachKeeper
+from weft.agent.reconcile import FAILED, Reconciler
+from weft.agent.sightings import Sightings
+from weft.agent.switch import PacketIn, Switch, SwitchDump, to_port
+from weft.agent.trouble import Trouble
+from weft.model.hypervisor import MachineState
+from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
+from weft.model.values import Rdid, Vsid
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, GatewayFact, Problem
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
+RETRY_SECONDS = 0.5
+MAX_DRIFT = 50
+MAX_LEARNT = 1000
+CONFLICT_SECONDS = 600.0
+"""How long it is told that a guest saw another use its address; it asks again after some seconds."""
+
+
+class OvsPlane:
+    """One host's switch."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        services: Services | None = None,
+        edge: Edge | None = None,
+        probes_as: int | None = None,
+        outside: Outside | None = None,
+    ) -> None:
+        """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive.
+        `outside` asks the provider network itself; None: nobody is asked whether tunnels reach other hosts."""
+        self.reconciler = Reconciler()
+        self._happened = asyncio.Event()
+        self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
+        self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
+        self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
+        """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
+        self._services = services or Services()
+        self._advertise_at = 0.0
+        self._too_large = 0
+        """Packets dropped since they were: no flow can count them, see flows/l2.py."""
+        self._conflicts: dict[str, tuple[float, str]] = {}
+        """By instance id: until when it is told, and what."""
+        self._reaching = ReachKeeper(switch, outside)
+        self._failing = Trouble(log, "services")
+        self._switch = switch
+        self._switch_due = True
+        self._look_at = 0.0
+        self._drift: deque[str] = deque(maxlen=MAX_DRIFT)
+        self._dump = SwitchDump()
+        self._hits = Hits()
+        self._sightings = Sightings()
+        self._announcements = Announcements()
+        self._arrivals = Arrivals()
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        return self.reconciler.machines
+
+    @property
+    def states(self) -> Mapping[str, MachineState]:
+        return self.reconciler.states
+
+    @property
+    def settled(self) -> bool:
+        return self.reconciler.settled
+
+    def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
+        if stream != HOST_STREAM and key[0] == LookupRecord.__struct_config__.tag:
+            before = self.reconciler.table.record(Rdid(stream), key)
+            after = record if isinstance(record, LookupRecord) else None
+            self._announcements.changed(Rdid(stream), before if isinstance(before, LookupRecord) else None, after)
+        self.reconciler.put(stream, key, record)
+
+    def machines_are(self, states: Iterable[MachineState]) -> None:
+        self.reconciler.machines_are(states)
+
+    async def events(self) -> AsyncIterator[None]:
+        """Of the switch, and of gateways that die or come back."""
+        watching = asyncio.create_task(self._watch_switch(), name="switch events")
+        try:
+            while True:
+                await self._happened.wait()
+                self._happened.clear()
+                yield None
+        finally:
+            watching.cancel()
+
+    async def _watch_switch(self) -> None:
+        async for _ in self._switch.events():
+            self._happened.set()
+
+    def changed(self) -> None:
+        self._switch_due = True
+
+    def lost(self) -> None:
+        self.reconciler.switch_lost()
+        self._switch_due = True
+
+    def estranged(self) -> None:
+        self._sightings.stop()
+
+    async def look(self) -> None:
+        if self._switch_due:
+            self._switch_due = False
+            self.reconciler.switch_is(await self._switch.facts())
+            self._note_drift(self.reconciler.missing_tunnels())
+        began = _now()
+        if began >= self._look_at or not self.reconciler.knows_switch:
+            self._dump = await self._switch.dump()
+            for line in self._hits.look(self._dump.counts, self.reconciler.table.filters.lists, began):
+                log.info("%s", line)
+            self._note_drift(self.reconciler.switch_has(self._dump.flows, self._dump.meters))
+            ended = _now()
+            self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
+
+    async def act(self, in_sync: bool) -> None:
+        if self._probes is not None:
+            own = {one.provider_address for one in self.reconciler.edges}
+            self._probes.ask(self.reconciler.gateways, own)
+            self.reconciler.dead_are(self._probes.pulses.dead)
+        change = self.reconciler.plan(in_sync)
+        local = self.reconciler.locals.values()
+        announcements = self._announcements.take(local, _now())
+        announcements += self._arrivals.look(local, self.reconciler.table.physical.patch, self.reconciler.rewriting)
+        if announcements:
+            change = msgspec.structs.replace(change, announcements=announcements)
+        if change:
+            failures = await self._switch.apply(change)
+            for failure in failures:
+                if failure not in self.reconciler.failures:
+                    log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
+            self.reconciler.done(change, failures)
+            ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
+            self._switch_due = self._switch_due or bool(ports or change.mtus)
+        self._advertise()
+        if in_sync:
+            self._announcements.begin()
+            self._reaching.ask(self.reconciler.others, self.reconciler.switch_facts.provider_mtu)
+        self._keep_edges(in_sync)
+
+    def _ready(self) -> bool:
+        """May other hosts take this one for a gateway again?"""
+        return self._keeper is not None and self._keeper.ready and self.reconciler.settled
+
+    def _keep_edges(self, in_sync: bool) -> None:
+        if self._keeper is not None:
+            edges = sorted(self.reconciler.edges, key=lambda one: one.rdid)
+            asked = tuple((one, self.reconciler.mtu(binding_of(one))) for one in edges)
+            pulses = self._probes.pulses if self._probes is not None else Pulses()
+            self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving))
+
+    def _advertise(self) -> None:
+        """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
+        now = _now()
+        if now < self._advertise_at:
+            return
+        if self._advertise_at:
+            for local in self.reconciler.locals.values():
+                if local.number and not local.edge and (frame := advertisement(self._question_of(local))) is not None:
+                    self._switch.send((to_port(frame, local.number),))
+        self._advertise_at = now + EVERY_SECONDS
+
+    async def serve(self) -> None:
+        works = [self._answer_guests()]
+        works += [self._keeper.run()] if self._keeper is not None else []
+        works += [self._probes.run()] if self._probes is not None else []
+        tasks = [asyncio.create_task(_logged(work)) for work in works]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _answer_guests(self) -> None:
+        async for packet in self._switch.packets_in():
+            if packet.service == REACH:
+                self._reaching.heard(packet)
+                continue
+            self._too_large += packet.service == TOO_LARGE
+            try:
+                answer = self._services.answer(self._question(packet), _now())
+            except Exception:
+                # a packet is a guest's: whatever is in it may cost that packet, never the service
+                self._failing.lasts(f"service {packet.service} failed", _now())
+                log.debug("service %d failed", packet.service, exc_info=True)
+                continue
+            self.learnt.extend(answer.learnt)
+            for conflict in answer.conflicts:
+                self._conflicts[conflict.instance_id] = (_now() + CONFLICT_SECONDS, conflict.words)
+            self._switch.send(answer.out)
+
+    def _question(self, packet: PacketIn) -> Question:
+        reconciler = self.reconciler
+        local = next((one for one in reconciler.locals.values() if one.number == packet.in_port), None)
+        if local is None:
+            return Question(packet, None, reconciler.table)
+        return msgspec.structs.replace(self._question_of(local), packet=packet)
+
+    def _question_of(self, local: Local) -> Question:
+        reconciler = self.reconciler
+        service = reconciler.service_of(local.binding.instance_id)
+        nothing = PacketIn(b"", 0, local.number or 0)
+        return Question(nothing, local, reconciler.table, service, reconciler.guest_mtu(local))
+
+    async def look_around(self) -> None:
+        facts = self.reconciler.switch_facts
+        macs = await self._switch.macs()
+        if macs is not None:
+            own = self.reconciler.own_adapters()
+            ports = [one for one in facts.ports if (one.name, int(one.attached_mac or 0)) not in own]
+            others = [one for one in macs if one.learnt or (one.port, one.mac) not in own]
+            self._sightings.look(ports, facts.bridge, others, self.reconciler.locals, _now())
+
+    def due(self, told: bool) -> float:
+        if self._switch_due:
+            return 0.0
+        unsettled = bool(self.reconciler.failures) or not self.reconciler.settled
+        unsure = told and not self._sightings.looked(_now())
+        announcing = self._announcements.due_at
+        due = (self._look_at if announcing is None else min(announcing, self._look_at)) - _now()
+        return min(due, RETRY_SECONDS) if unsettled or unsure else due
+
+    def standing(self) -> Standing:
+        reconciler = self.reconciler
+        subnets: dict[Vsid, tuple[SubnetRecord, ...]] = {}
+        mtus: dict[str, int] = {}
+        for instance, local in reconciler.locals.items():
+            binding = local.binding
+            if local.segment is not None:
+                subnets[binding.vsid] = (*subnets.get(binding.vsid, ()), *local.segment.subnets)
+            else:
+                subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
+            mtus[instance] = reconciler.guest_mtu(local)
+        return Standing(reconciler.locals, subnets, mtus, reconciler.settings)
+
+    def telling(self, trouble: str) -> Telling:
+        return Telling(
+            ports=self.reconciler.port_facts(),
+            problems=(
+                *self.reconciler.problems(trouble),
+                *self._told_by_guests(),
+                *self._edge_problems(),
+                *self._unreached(),
+            ),
+            drift=tuple(self._drift),
+            drops=self._drops(),
+            hits=self._hits.told,
+            foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
+            seen=self._sightings.seen(_now()),
+            looked=self._sightings.looked(_now()),
+            gateways=self._gateway_facts(),
+            carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
+        )
+
+    def _drops(self) -> dict[str, int]:
+        known = {DropReason.TOO_LARGE.name.lower(): self._too_large} if self._too_large else {}
+        return self._dump.drops | known
+
+    def _told_by_guests(self) -> tuple[Problem, ...]:
+        now, local = _now(), self.reconciler.locals
+        self._conflicts = {one: said for one, said in self._conflicts.items() if said[0] > now and one in local}
+        return tuple(
+            Problem(FAILED, f"{local[one].binding.network_interface}: {words}", one)
+            for one, (_, words) in sorted(self._conflicts.items())
+        )
+
+    def _unreached(self) -> Iterable[Problem]:
+        return (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
+
+    def _gateway_facts(self) -> tuple[GatewayFact, ...]:
+        if self._probes is None:
+            return ()
+        pulses = self._probes.pulses
+        return tuple(GatewayFact(one, one not in pulses.dead) for one in sorted(pulses.known))
+
+    def _edge_problems(self) -> tuple[Problem, ...]:
+        if self._keeper is None:
+            words = (f"{one.resource_ref}: this agent makes no edges" for one in self.reconciler.edges)
+        else:
+            words = (found for _, found in sorted(self._keeper.failures.items()))
+        return tuple(Problem(FAILED, one) for one in words)
+
+    def _note_drift(self, found: tuple[str, ...]) -> None:
+        for words in found[:MAX_DRIFT]:
+            log.warning("drift: %s", words)
+        self._drift.extend(found)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """A defect in one of them is said, since nobody waits for their ends."""
+    try:
+        await work
+    except Exception:
+        log.exception("work beside the agent's rounds failed")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
