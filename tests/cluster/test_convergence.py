@@ -179,7 +179,8 @@ async def test_what_another_hand_changed_is_put_right_and_named():
     host = cluster.hosts["h1"]
     taken = next(flow for flow in host.switch.flows() if flow.table == Table.OUTPUT and flow.priority)
     host.switch.take_flow(taken.key)
-    (said,) = host.reconciler.switch_has((await host.switch.dump()).flows)
+    seen = await host.switch.dump()
+    (said,) = host.reconciler.switch_has(seen.flows, seen.meters)
     assert said.startswith("flow was gone: ")
     await cluster.rest()
     assert taken in host.switch.flows()

@@ -14,9 +14,13 @@ class Listeners:
         for listener in self._waiting:
             listener.set()
 
-    async def events(self) -> AsyncIterator[None]:
+    def events(self) -> AsyncIterator[None]:
+        """What changes from now on is heard, also before the first is waited for."""
         changed = asyncio.Event()
         self._waiting.append(changed)
+        return self._heard(changed)
+
+    async def _heard(self, changed: asyncio.Event) -> AsyncIterator[None]:
         try:
             while True:
                 await changed.wait()

@@ -216,12 +216,15 @@ def test_a_list_in_use_cannot_be_deleted(world: World) -> None:
 
 
 def test_tags_mean_nothing_in_a_logical_subnet(world: World) -> None:
+    pool = {"startIpAddress": "10.9.0.10", "endIpAddress": "10.9.0.20"}
+    ranges = {"addressPrefix": "10.9.0.0/24", "ipPools": [{"resourceId": "p1", "properties": pool}]}
+    world.put("/logicalNetworks/plain", {"subnets": [{"resourceId": "s1", "properties": ranges}]})
     world.put(LIST, rules(SSH))
-    world.put("/networkInterfaces/n1", with_list("/logicalNetworks/hnvpa/subnets/pa1"))
+    world.put("/networkInterfaces/n1", with_list("/logicalNetworks/plain/subnets/s1"))
     refusal = world.refused(LIST, rules(SSH | {"sourceAddressPrefix": "VIRTUALNETWORK"}))
     assert refusal.code == "AclRuleTagsNotSupportedOnLogicalNetwork"
     world.put("/accessControlLists/tagged", rules(SSH | {"destinationAddressPrefix": "INTERNET"}))
-    body = with_list("/logicalNetworks/hnvpa/subnets/pa2", "/accessControlLists/tagged")
+    body = with_list("/logicalNetworks/plain/subnets/s1", "/accessControlLists/tagged")
     assert world.refused("/networkInterfaces/n2", body).code == "AclRuleTagsNotSupportedOnLogicalNetwork"
     body = with_list("/virtualNetworks/blue/subnets/web", "/accessControlLists/tagged")
     assert world.put("/networkInterfaces/n2", body).outcome == "created"

@@ -108,7 +108,8 @@ class OvsPlane:
 
     async def events(self) -> AsyncIterator[None]:
         """Of the switch, and of gateways that die or come back."""
-        watching = asyncio.create_task(self._watch_switch(), name="switch events")
+        heard = self._switch.events()
+        watching = asyncio.create_task(self._watch_switch(heard), name="switch events")
         try:
             while True:
                 await self._happened.wait()
@@ -117,8 +118,8 @@ class OvsPlane:
         finally:
             watching.cancel()
 
-    async def _watch_switch(self) -> None:
-        async for _ in self._switch.events():
+    async def _watch_switch(self, heard: AsyncIterator[None]) -> None:
+        async for _ in heard:
             self._happened.set()
 
     def changed(self) -> None:
