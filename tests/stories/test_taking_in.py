@@ -64,8 +64,11 @@ async def test_what_was_taken_in_is_not_forgotten_while_it_runs(desk: HyperVDesk
     batch = {"atomic": True, "requests": [{"method": "DELETE", "path": f"{VMS}/old"}]}
     assert (await desk.refused("POST", "/weft/v1/batch", batch, 409))["code"] == "MachineIsRunning"
     await desk.delete(f"{VMS}/old?force=true")
-    (clash,) = await desk.clashes("foreign")
-    assert clash["address"] == "00-15-5D-01-02-03"
+
+    async def is_told() -> bool:
+        return [one["address"] for one in await desk.clashes("foreign")] == ["00-15-5D-01-02-03"]
+
+    await desk.eventually(is_told)
     await desk.act("older", "stop")
     await desk.delete(f"{VMS}/older")
     await desk.missing(f"{VMS}/old")
