@@ -20,19 +20,11 @@ from tests.contract.hypervisor_worlds import (
     expect,
     identities,
     lab_of,
-    libvirt_world,
     make,
     power,
     run,
 )
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Remove, Stop
-
-
-@pytest.fixture(scope="module")
-def libvirt_daemons():
-    """For all tests of this file: they start once."""
-    with libvirt_world() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

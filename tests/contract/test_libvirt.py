@@ -13,7 +13,6 @@ from tests.contract.hypervisor_worlds import (
     WEB_PORTS,
     do,
     identities,
-    libvirt_world,
     power,
     run,
 )
@@ -36,22 +35,11 @@ from weft.model.hypervisor import Disk, Hardware
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture(scope="module")
-def libvirt_daemons():
-    with libvirt_world() as made:
-        yield made
-
-
 @pytest.fixture
 def world(libvirt_daemons):
     libvirt_daemons.begin()
     yield libvirt_daemons
     libvirt_daemons.clear()
-
-
-@pytest.fixture
-def disk(tmp_path):
-    return Disk(str(tmp_path / "web.qcow2"), 1)
 
 
 async def test_facts_have_all_of_the_host(world, disk):

@@ -12,7 +12,6 @@ from tests.contract.hypervisor_worlds import (
     WEB_PORTS,
     do,
     identities,
-    libvirt_world,
     power,
 )
 from tests.contract.libvirt_by_hand import (
@@ -35,17 +34,10 @@ from weft.agent.hypervisors import (
     Start,
     Stop,
 )
-from weft.model.hypervisor import Disk
 from weft.model.records import Errand
 from weft.model.values import Mac
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="module")
-def libvirt_daemons():
-    with libvirt_world() as made:
-        yield made
 
 
 @pytest.fixture
@@ -53,11 +45,6 @@ def world(libvirt_daemons):
     libvirt_daemons.begin()
     yield libvirt_daemons
     libvirt_daemons.clear()
-
-
-@pytest.fixture
-def disk(tmp_path):
-    return Disk(str(tmp_path / "web.qcow2"), 1)
 
 
 async def test_a_restore_brings_the_address_of_the_snapshot_back(world, disk):
