@@ -1,0 +1,78 @@
+"""The parts that follow from ports and MAC addresses: entrances, and where frames within a virtual subnet go.
+
+Called by table.py, a method per kind of part. Pure.
+"""
+
+from weft.agent.flows import decap, l2, ports, responder, segment
+from weft.agent.flows.actions import Actions
+from weft.agent.flows.domain import Domain
+from weft.agent.flows.doors import door_of, is_elsewhere, passed_on
+from weft.agent.flows.flow import Flow
+from weft.agent.flows.placing import Placing
+from weft.agent.flows.ways import Door, into, into_each
+from weft.model.values import Mac, PackedIp, Vsid
+
+
+class ByMac:
+    """Builds from where things are now."""
+
+    def __init__(self, placing: Placing) -> None:
+        self._placing = placing
+
+    def of_port(self, instance: str) -> tuple[Flow, ...]:
+        local = self._placing.locals.get(instance)
+        return ports.of_local(local, self._placing.physical.provider) if local is not None else ()
+
+    def of_segment(self, vlan: int) -> tuple[Flow, ...]:
+        return self._placing.physical.of_segment(vlan, self._placing.locals.values())
+
+    def of_mac(self, vsid: Vsid, mac: Mac) -> tuple[Flow, ...]:
+        placing = self._placing
+        domain, local = placing.domain(vsid), placing.local_macs.get((vsid, mac))
+        place = placing.place(domain, vsid, mac)
+        flows = []
+        if isinstance(place, Door):
+            flows.append(l2.of_mac(vsid, mac, into(place)))
+        elif place:
+            way = placing.way(domain, local)
+            flows += [l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
+        if local is not None and placing.gone(domain, local):
+            # without a tunnel nothing can be passed on
+            flows += (
+                ()
+                if domain and domain.rewriting
+                else decap.of_stray(vsid, mac, local.binding.forward_to, door_of(local))
+            )
+        elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
+            flows.append(decap.of_local_mac(vsid, mac, door))
+        if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
+            flows.append(responder.of_link_local(vsid, mac))
+        return tuple(flows)
+
+    def of_group(self, vsid: Vsid) -> tuple[Flow, ...]:
+        """Broadcast and multicast of a virtual subnet: a copy to each port here and each host with one."""
+        placing = self._placing
+        domain = placing.domain(vsid)
+        doors: set[Door] = set()
+        hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
+        here = [(mac, local) for (where, mac), local in placing.local_macs.items() if where == vsid]
+        for mac, _ in here:
+            place = placing.place(domain, vsid, mac)
+            if isinstance(place, Door):
+                doors.add(place)
+            elif place:
+                hosts.add(place)
+        into_ports = into_each(sorted(doors, key=lambda door: door.number))
+        copies = self._copies(domain, vsid, hosts)
+        if placing.physical.patch is not None:
+            vlans = {local.segment.vlan for _, local in here if local.segment is not None}
+            copies += tuple(action for vlan in sorted(vlans) for action in segment.out_by(placing.physical.patch, vlan))
+        flows = [l2.of_group(vsid, into_ports, copies)] if into_ports or copies else []
+        way = placing.way(domain, None)
+        gone = [local for _, local in here if way and placing.gone(domain, local)]
+        flows += decap.of_group(vsid, into_ports, passed_on(domain, vsid, gone, bool(doors)))
+        return tuple(flows)
+
+    def _copies(self, domain: Domain | None, vsid: Vsid, hosts: set[PackedIp]) -> Actions:
+        way = self._placing.way(domain, None)
+        return way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
