@@ -7,28 +7,23 @@ protocol, tables by name. Every step looks first, so a crash between any two is 
 
 import asyncio
 import json
-import os
 import socket
 import struct
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from pyroute2 import netns
 
 from weft.agent.announcements import frame_of
 from weft.agent.edge import wanted as edge
+from weft.agent.edge.commands import batch, inside, run
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.model.records import EdgeNetwork
 from weft.model.values import Mac, PackedIp, Rdid
 
 NETNS = Path("/run/netns")
-PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
-PATIENCE_SECONDS = 20.0
 FRESH_SECONDS = 20.0
 """So long after an edge was looked at whole only its outer addresses are looked at."""
 
@@ -79,7 +74,7 @@ class NamespaceEdge:
         return found
 
     async def _is_ours(self, name: str) -> bool:
-        shown = await _run(["ip", "-n", name, "-j", "link", "show", "dev", "lo"], check=False)
+        shown = await run(["ip", "-n", name, "-j", "link", "show", "dev", "lo"], check=False)
         return bool(shown.strip()) and json.loads(shown)[0].get("ifalias") == self._place.mark
 
     async def _holds(self, name: str) -> bool:
@@ -106,7 +101,7 @@ class NamespaceEdge:
         made = await self._link(name, network)
         if made:
             self._limits.pop(network.rdid, None)
-        await _batch(["ip", "-n", name, "-batch", "-"], edge.lines_inside(wanted))
+        await batch(["ip", "-n", name, "-batch", "-"], edge.lines_inside(wanted))
         await self._sweep_routes(name, network)
         await self._translate(name, network)
         await self._limit(name, network)
@@ -126,7 +121,7 @@ class NamespaceEdge:
         """It gets its name last: none of that name is ever without our mark and settings."""
         written = " ".join(f"{key}={value}" for key, value in edge.SETTINGS.items())
         script = f'ip link set dev lo alias "$1" up && sysctl -qw {written} && exec ip netns attach "$2" $$'
-        await _run(["unshare", "--net", "sh", "-c", script, "sh", self._place.mark, name])
+        await run(["unshare", "--net", "sh", "-c", script, "sh", self._place.mark, name])
 
     async def _link(self, name: str, network: EdgeNetwork) -> bool:
         """Veths and ports as wanted, others of this edge gone. Whether one was made."""
@@ -140,11 +135,11 @@ class NamespaceEdge:
         lines += [f"link set dev {link.host} up" for link in wanted]
         leftovers = [link.inside for link in missing if link.inside in inside and link.host not in host]
         if leftovers:
-            await _batch(["ip", "-n", name, "-batch", "-"], [f"link del dev {one}" for one in leftovers])
-        await _batch(["ip", "-batch", "-"], lines)
+            await batch(["ip", "-n", name, "-batch", "-"], [f"link del dev {one}" for one in leftovers])
+        await batch(["ip", "-batch", "-"], lines)
         for link in missing:
             # the switch passes on what it reads: checksums that a card was to fill in would stay empty
-            await _run(["ip", "netns", "exec", name, "ethtool", "-K", link.inside, "tx", "off"], check=False)
+            await run(["ip", "netns", "exec", name, "ethtool", "-K", link.inside, "tx", "off"], check=False)
         words: list[str] = []
         for one in stale:
             words += ["--", "--if-exists", "del-port", one]
@@ -155,14 +150,14 @@ class NamespaceEdge:
 
     async def _vsctl(self, words: Sequence[str]) -> None:
         if words:
-            await _run(["ovs-vsctl", f"--db=unix:{self._place.database}", "--timeout=10", *words])
+            await run(["ovs-vsctl", f"--db=unix:{self._place.database}", "--timeout=10", *words])
 
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
         wanted = {(_short(one.prefix), one.device, one.metric) for one in edge.routes(network)}
         lines = []
         for family in ("-4", "-6"):
-            shown = await _run(
+            shown = await run(
                 ["ip", "-n", name, family, "-j", "route", "show", "proto", str(edge.ROUTE_PROTOCOL)], check=False
             )
             for one in json.loads(shown or "[]"):
@@ -172,17 +167,17 @@ class NamespaceEdge:
                     also = f" metric {metric}" if metric else ""
                     lines.append(f"route del {one['dst']} dev {one['dev']}{also} proto {edge.ROUTE_PROTOCOL}")
         if lines:
-            await _batch(["ip", "-n", name, "-batch", "-"], lines)
+            await batch(["ip", "-n", name, "-batch", "-"], lines)
 
     async def _translate(self, name: str, network: EdgeNetwork) -> None:
         """Connections of a translation that is not there any more end with it; others stay as they are."""
-        inside = ["ip", "netns", "exec", name]
+        within = ["ip", "netns", "exec", name]
         rules = edge.rules(network)
-        before = edge.translated(await _run([*inside, "nft", "list", "ruleset"], check=False))
-        await _run([*inside, "nft", "-f", "-"], rules)
+        before = edge.translated(await run([*within, "nft", "list", "ruleset"], check=False))
+        await run([*within, "nft", "-f", "-"], rules)
         for outer in sorted({one for one, _ in before - edge.translated(rules)}):
             for side in ("--orig-dst", "--reply-dst"):
-                await _run([*inside, "conntrack", "-D", side, outer], check=False)
+                await run([*within, "conntrack", "-D", side, outer], check=False)
 
     async def _limit(self, name: str, network: EdgeNetwork) -> None:
         """Only what has changed: a qdisc that is made anew loses what waits in it."""
@@ -190,9 +185,9 @@ class NamespaceEdge:
         if self._limits.get(network.rdid) == lines:
             return
         for link in edge.links(network):
-            await _run(["tc", "-n", name, "qdisc", "del", "dev", link.inside, "root"], check=False)
+            await run(["tc", "-n", name, "qdisc", "del", "dev", link.inside, "root"], check=False)
         if lines:
-            await _batch(["tc", "-n", name, "-batch", "-"], lines)
+            await batch(["tc", "-n", name, "-batch", "-"], lines)
         self._limits[network.rdid] = lines
 
     async def _answer_for(self, name: str, wanted: Wanted) -> None:
@@ -203,7 +198,7 @@ class NamespaceEdge:
         fresh = [(link, one) for link, found in asked.items() for one in found - there.get(link, set())]
         lines += [f"addr replace {one} dev {link}{_SURE if ':' in one else ''}" for link, one in fresh]
         if lines:
-            await _batch(["ip", "-n", name, "-batch", "-"], lines)
+            await batch(["ip", "-n", name, "-batch", "-"], lines)
         if wanted.carries:
             # also where nothing changed: neighbours may have heard another gateway meanwhile
             await _announce(name, edge.announced(wanted))
@@ -213,9 +208,9 @@ class NamespaceEdge:
         links = [one for one in await _links("") if edge.is_link(one, rdid)]
         await self._vsctl([word for one in links for word in ("--", "--if-exists", "del-port", one)])
         if links:
-            await _batch(["ip", "-batch", "-"], [f"link del dev {one}" for one in links])
+            await batch(["ip", "-batch", "-"], [f"link del dev {one}" for one in links])
         if await self._exists(name):
-            await _run(["ip", "netns", "del", name])
+            await run(["ip", "netns", "del", name])
         self._limits.pop(rdid, None)
         self._made.pop(rdid, None)
 
@@ -235,13 +230,13 @@ def _short(prefix: str) -> str:
 
 async def _links(name: str) -> set[str]:
     """Of a namespace; of our own without a name."""
-    inside = ["-n", name] if name else []
-    return {one["ifname"] for one in json.loads(await _run(["ip", *inside, "-j", "link", "show"]) or "[]")}
+    within = ["-n", name] if name else []
+    return {one["ifname"] for one in json.loads(await run(["ip", *within, "-j", "link", "show"]) or "[]")}
 
 
 async def _addresses(name: str) -> dict[str, set[str]]:
     """Addresses with prefix length by link, but for link-local ones."""
-    shown: list[Any] = json.loads(await _run(["ip", "-n", name, "-j", "addr", "show"], check=False) or "[]")
+    shown: list[Any] = json.loads(await run(["ip", "-n", name, "-j", "addr", "show"], check=False) or "[]")
     return {
         one["ifname"]: {
             f"{each['local']}/{each['prefixlen']}" for each in one["addr_info"] if each["scope"] == "global"
@@ -266,7 +261,7 @@ async def _announce(name: str, found: Sequence[tuple[str, PackedIp]]) -> None:
                             channel.send(frame)
 
     try:
-        await asyncio.to_thread(_inside, name, send)
+        await asyncio.to_thread(inside, name, send)
     except OSError as error:
         raise EdgeFailure(f"{name}: {error}") from error
 
@@ -279,51 +274,3 @@ def frames(address: PackedIp, mac: Mac) -> list[bytes]:
     hardware = mac.to_bytes(6)
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + hardware + address + bytes(6) + address
     return [reply, (b"\xff" * 6 + hardware + b"\x08\x06" + body).ljust(60, b"\0")]
-
-
-def _inside(name: str, work: Callable[[], None]) -> None:
-    """Do something in a namespace: in a thread of its own, which ends there."""
-    failure: list[OSError] = []
-
-    def run() -> None:
-        try:
-            netns.setns(name)
-            work()
-        except OSError as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, name=f"in {name}")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-
-
-async def _batch(command: Sequence[str], lines: Sequence[str]) -> None:
-    await _run(command, "\n".join(lines) + "\n")
-
-
-async def _run(command: Sequence[str], text: str = "", *, check: bool = True) -> str:
-    """Its output. Raises EdgeFailure with its last words."""
-    return await asyncio.to_thread(_run_now, command, text, check)
-
-
-def _run_now(command: Sequence[str], text: str, check: bool) -> str:
-    try:
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-            env={**os.environ, "PATH": PATH},
-        )
-    except OSError as error:
-        raise EdgeFailure(f"{command[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        raise EdgeFailure(f"{' '.join(command)}: no end after {PATIENCE_SECONDS:g} s") from None
-    if check and done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise EdgeFailure(f"{' '.join(command)}: {' / '.join(words[-3:]) or f'exit code {done.returncode}'}")
-    return done.stdout
