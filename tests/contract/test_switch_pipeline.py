@@ -436,7 +436,7 @@ async def test_strays_follow_a_machine_that_moved_and_never_go_back(world):
 async def test_the_first_packet_to_a_new_peer_is_not_lost(world):
     """two_hosts lets no packet flow before: DELIVERED's first one would be lost without the peers' step."""
     reconcilers = await two_hosts(world)
-    assert Peer(HOSTS["host1"], HOSTS["host2"]) in reconcilers["host1"]._reached
+    assert Peer(HOSTS["host1"], HOSTS["host2"]) in reconcilers["host1"].tunnels.reached
     assert await world.send("host1", "blue1", ECHO) != set()
 
 
@@ -447,7 +447,7 @@ def test_the_link_local_address_is_that_of_linux():
 async def test_a_probe_comes_to_the_other_agent_and_its_answer_back(world):
     """As large as the provider network carries: whole, from agent to agent, and never to a guest."""
     reconcilers = await two_hosts(world)
-    near, others = Reach(), frozenset(list(reconcilers["host1"].others)[:1])
+    near, others = Reach(), frozenset(list(reconcilers["host1"].tunnels.others)[:1])
     assert list(near.turn(others, 1500, -FIRST_SECONDS)) == []
     (asked,) = near.turn(others, 1500, FIRST_SECONDS)
     (other,) = others

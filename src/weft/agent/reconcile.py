@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, with_limits, without_rules
-from weft.agent.drift import drift
-from weft.agent.flows import classify as flows_classify
-from weft.agent.flows.flow import Flow, FlowKey
+from weft.agent.flows.flow import Flow
+from weft.agent.flows.installed import Installed
 from weft.agent.flows.metering import Meters
 from weft.agent.flows.table import FlowTable
-from weft.agent.flows.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.agent.flows.ways import mtu_for
 from weft.agent.flows.ways_out import Dead, binding_of, instance_of
 from weft.agent.identity import own_adapters
-from weft.agent.reach import Other
-from weft.agent.switch import Peer, StepFailure, SwitchChange, SwitchFacts, SwitchMeter, Tunnel
+from weft.agent.switch import StepFailure, SwitchChange, SwitchFacts, SwitchMeter
 from weft.agent.told import Told
+from weft.agent.tunnels import Tunnels, numbers_of
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
     EdgeNetwork,
@@ -36,7 +35,7 @@ from weft.model.records import (
     RecordKey,
     TunnelEndpoint,
 )
-from weft.model.values import InstanceId, PackedIp, Rdid, ip_text
+from weft.model.values import InstanceId, PackedIp, Rdid
 from weft.wire.messages import HOST_STREAM, PortFact, Problem
 
 BLOCKED, FAILED = "PortBlocked", "PolicyConfigurationFailure"
@@ -54,18 +53,11 @@ class Reconciler:
         self._told = Told()
         self._facts = SwitchFacts()
         self._meters = Meters()
-        self._installed: dict[FlowKey, Flow] | None = None
-        self._pending: set[FlowKey] = set()
+        self._installed = Installed(self.table)
+        self.tunnels = Tunnels(self._told, self.table.domains)
         self._stale = True
         """Bindings and ways must be worked out again."""
         self._peers_stale = True
-        self._peers: frozenset[Peer] = frozenset()
-        self._ways: dict[Rdid, Way] = {}
-        self.others: frozenset[Other] = frozenset()
-        """Hosts that networks here send to."""
-        self._reached: set[Peer] = set()
-        self._tunnels: frozenset[Tunnel] = frozenset()
-        self._made: set[Tunnel] = set()
         self._mtus_asked: dict[str, tuple[int, int]] = {}
         """By port name: its number, and the MTU last asked for."""
 
@@ -102,39 +94,33 @@ class Reconciler:
 
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
-        self._installed = None
+        self._installed.lost()
         self._meters.lost()
-        self._reached.clear()
+        self.tunnels.reached.clear()
 
     def switch_has(self, flows: Iterable[Flow], meters: Iterable[SwitchMeter] = ()) -> tuple[str, ...]:
         """All flows with our mark, and all meters. Returns in words which flows another hand changed since the last
         plan; nothing at first."""
         self._work_out()
         changed = self._meters.has(meters)
-        before = self._installed
-        self._installed = {flow.key: flow for flow in flows}
-        desired = self.table.flows
-        self._pending |= {key for key, flow in desired.items() if self._installed.get(key) != flow}
-        self._pending |= self._installed.keys() - desired.keys()
-        return () if before is None else (*drift(before, self._installed), *changed)
+        drifted = self._installed.read(flows)
+        return () if drifted is None else (*drifted, *changed)
 
     # asked
 
     @property
     def knows_switch(self) -> bool:
-        return self._installed is not None
+        return self._installed.known
 
     @property
     def settled(self) -> bool:
         """Has the switch confirmed everything that can be done now? Then what was received is applied."""
-        present = {port.tunnel for port in self._facts.ports if port.tunnel and port.ofport > 0}
         return (
-            self._installed is not None
-            and not self._pending
+            self._installed.settled
             and not self._meters.to_set
             and not self._stale
             and not self.table.dirty
-            and self._tunnels <= present
+            and self.tunnels.are_open(self._facts)
             and (self._patch or not self.table.wants_patch or any(one.step == "patch" for one in self.failures))
             and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
         )
@@ -142,39 +128,32 @@ class Reconciler:
     def plan(self, in_sync: bool) -> SwitchChange:
         """What to do next."""
         self._work_out()
-        present = {port.tunnel for port in self._facts.ports if port.tunnel}
-        puts, removes = self._flow_changes(in_sync) if self._installed is not None else ((), ())
+        puts, removes = self._installed.changes()
         return SwitchChange(
-            tunnels_add=tuple(sorted(self._tunnels - present, key=_tunnel_order)),
+            tunnels_add=self.tunnels.to_add(self._facts),
             patch_add=self._physical() if self.table.wants_patch and not self._patch else None,
-            peers=tuple(sorted(self._peers - self._reached, key=lambda peer: (peer.local, peer.remote))),
+            peers=self.tunnels.to_reach(),
             mtus=self._mtus(),
             meters=self._meters.to_set,
-            zones_flush=self._zones(puts),
+            zones_flush=self._installed.zones(puts),
             puts=puts,
-            removes=removes,
+            removes=removes if in_sync else (),
             meters_remove=self._meters.to_remove if in_sync else (),
-            tunnels_remove=tuple(sorted(present - self._tunnels, key=_tunnel_order)) if in_sync else (),
+            tunnels_remove=self.tunnels.to_remove(self._facts) if in_sync else (),
             patch_remove=in_sync and self._patch and not self.table.wants_patch,
         )
 
     def done(self, change: SwitchChange, failures: tuple[StepFailure, ...]) -> None:
         """The change was carried out, but for the steps that failed; those stay to be done."""
-        refused = {failure.flow for failure in failures if failure.step == "flows"}
         for failure in failures:
             if failure.step == "mtu":
                 self._mtus_asked.pop(failure.subject, None)
         self._meters.done(change, failures)
-        self._reached |= set(change.peers) - {failure.peer for failure in failures}
-        self._made |= set(change.tunnels_add)
-        if None not in refused and self._installed is not None:
-            for key in change.removes:
-                self._installed.pop(key, None)
-            for flow in change.puts:
-                key = flow.key
-                if key not in refused:
-                    self._installed[key] = flow
-            self._drop_settled(self._installed)
+        self.tunnels.reached |= set(change.peers) - {failure.peer for failure in failures}
+        self.tunnels.made(change.tunnels_add)
+        refused = {failure.flow for failure in failures if failure.step == "flows"}
+        if None not in refused:
+            self._installed.done(change, {key for key in refused if key is not None})
         self.failures = failures
 
     def mtu(self, binding: PortBinding) -> int:
@@ -209,17 +188,6 @@ class Reconciler:
     def edges(self) -> list[EdgeNetwork]:
         """What this host does as a gateway."""
         return self._told.edges
-
-    @property
-    def gateways(self) -> frozenset[Peer]:
-        """Gateways that networks here use, each with the address that this host sends from."""
-        own = self._own_addresses()
-        found = set()
-        for rdid, domain in self.table.domains.items():
-            local = own.get(rdid) or own.get(None)
-            if domain.gateway is not None and local is not None:
-                found |= {Peer(local, remote) for remote in domain.gateway.gateways if remote != local}
-        return frozenset(found)
 
     @property
     def settings(self) -> HostSettings:
@@ -279,12 +247,7 @@ class Reconciler:
 
     def missing_tunnels(self) -> tuple[str, ...]:
         """Tunnel ports that were there and are gone: another hand's work, to be reported."""
-        present = {port.tunnel for port in self._facts.ports if port.tunnel}
-        gone = (self._made & self._tunnels) - present
-        self._made = (self._made | (present & self._tunnels)) - gone
-        return tuple(
-            f"tunnel port {one.kind} of {ip_text(one.local)} was gone" for one in sorted(gone, key=_tunnel_order)
-        )
+        return self.tunnels.missing(self._facts)
 
     # worked out
 
@@ -304,32 +267,16 @@ class Reconciler:
             self._peers_stale = True
         if self._peers_stale:
             self._peers_stale = False
-            self._peers = frozenset(self._wanted_peers())
-            self.others = frozenset(self._reached_by_tunnel())
-            self._reached &= self._peers
+            self.tunnels.find_peers()
         self.table.build()
-        self._pending |= self.table.changed
-        self.table.changed.clear()
+        self._installed.follow()
 
     def _find_ways(self) -> None:
-        numbers = {port.tunnel: port.ofport for port in self._facts.ports if port.tunnel and port.ofport > 0}
-        wanted: set[Tunnel] = set()
-        ways: dict[Rdid, Way] = {}
         patch = next((port.ofport for port in self._facts.ports if port.patch and port.ofport > 0), None)
         self.table.set_patch(patch, tuple(self._told.provider_addresses))
-        own = self._own_addresses()
-        for rdid, domain in self.table.domains.items():
-            local = own.get(rdid) or own.get(None)
-            if domain.settings is None or domain.rewriting or local is None:
-                continue
-            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
-            wanted.add(tunnel)
-            if tunnel in numbers:
-                mtu = mtu_for(domain.settings.encapsulation, self._facts.provider_mtu, 6 if len(local) == 16 else 4)
-                ways[rdid] = Way(tunnel, numbers[tunnel], mtu)
-        self._tunnels = frozenset(wanted)
-        self._ways = ways
-        self.table.set_ways(ways, {number: tunnel.kind for tunnel, number in numbers.items()})
+        self.tunnels.find_ways(self._facts)
+        kinds = {number: tunnel.kind for tunnel, number in numbers_of(self._facts).items()}
+        self.table.set_ways(self.tunnels.ways, kinds)
 
     @property
     def _patch(self) -> bool:
@@ -344,57 +291,6 @@ class Reconciler:
 
     def _physical(self) -> tuple[PackedIp, ...]:
         return tuple(one.address for one in self._told.provider_addresses)
-
-    def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
-        """This host's provider address per routing domain; under None the one for domains without a port here."""
-        first = min((one.address for one in self._told.provider_addresses), default=None)
-        own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
-        for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
-            if binding.provider_address:
-                own[binding.rdid] = binding.provider_address
-        return own | self._told.places
-
-    def _wanted_peers(self) -> Iterable[Peer]:
-        own = self._own_addresses()
-        for rdid, domain in self.table.domains.items():
-            local = own.get(rdid) or own.get(None)
-            if local is not None:
-                for remote in domain.endpoints():
-                    if remote != local:
-                        yield Peer(local, remote)
-
-    def _reached_by_tunnel(self) -> Iterable[Other]:
-        for rdid, way in self._ways.items():
-            domain = self.table.domains.get(rdid)
-            for remote in domain.endpoints() if domain is not None else ():
-                if remote != way.tunnel.local:
-                    yield Other(way, remote)
-
-    def _flow_changes(self, in_sync: bool) -> tuple[tuple[Flow, ...], tuple[FlowKey, ...]]:
-        self._drop_settled(self._installed or {})
-        puts = tuple(self.table.flows[key] for key in self._pending if key in self.table.flows)
-        removes = tuple(key for key in self._pending if key not in self.table.flows)
-        return puts, removes if in_sync else ()
-
-    def _zones(self, puts: Iterable[Flow]) -> tuple[int, ...]:
-        """Conntrack zones of ports that are bound anew: connections of whoever had the number before are not theirs.
-
-        A port whose entrance is on the switch as it was keeps its connections: also over a restart of the agent.
-        """
-        installed = self._installed or {}
-        fresh = set()
-        for flow in puts:
-            number = flows_classify.entrance(flow)
-            if number is not None:
-                before = installed.get(flow.key)
-                if before is None or flows_classify.identity(before) != flows_classify.identity(flow):
-                    fresh.add(number)
-        return tuple(sorted(fresh))
-
-    def _drop_settled(self, installed: Mapping[FlowKey, Flow]) -> None:
-        """A new set: walking one that once was large takes as long as if it still were."""
-        desired = self.table.flows
-        self._pending = {key for key in self._pending if desired.get(key) != installed.get(key)}
 
     def _mtus(self) -> tuple[tuple[str, int], ...]:
         """Ports with another MTU than they should have: the physical network's, for a port drops what is larger in
@@ -412,7 +308,3 @@ class Reconciler:
                 self._mtus_asked[port.name] = asked
                 wanted.append((port.name, most))
         return tuple(sorted(wanted))
-
-
-def _tunnel_order(tunnel: Tunnel) -> tuple[str, bytes]:
-    return tunnel.kind, tunnel.local

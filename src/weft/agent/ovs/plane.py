@@ -149,7 +149,7 @@ class OvsPlane:
     async def act(self, in_sync: bool) -> None:
         if self._probes is not None:
             own = {one.provider_address for one in self.reconciler.edges}
-            self._probes.ask(self.reconciler.gateways, own)
+            self._probes.ask(self.reconciler.tunnels.gateways, own)
             self.reconciler.dead_are(self._probes.pulses.dead)
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
@@ -168,7 +168,7 @@ class OvsPlane:
         self._advertise()
         if in_sync:
             self._announcements.begin()
-            self._reaching.ask(self.reconciler.others, self.reconciler.switch_facts.provider_mtu)
+            self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.switch_facts.provider_mtu)
         self._keep_edges(in_sync)
 
     def _ready(self) -> bool:

@@ -1,0 +1,128 @@
+"""Which tunnels this host needs, to whom they lead and how each network's packets travel by them. Pure.
+
+Kept by reconcile.py. It follows from what the host is told, from its networks and from the ports that the switch has.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from weft.agent.flows.domain import Domain
+from weft.agent.flows.ways import TUNNEL_KINDS, Way, mtu_for
+from weft.agent.flows.ways_out import binding_of
+from weft.agent.reach import Other
+from weft.agent.switch import Peer, SwitchFacts, Tunnel
+from weft.agent.told import Told
+from weft.model.values import PackedIp, Rdid, ip_text
+
+
+class Tunnels:
+    """Of one host. `domains` are its networks as it knows them now."""
+
+    def __init__(self, told: Told, domains: Mapping[Rdid, Domain]) -> None:
+        self._told = told
+        self._domains = domains
+        self.wanted: frozenset[Tunnel] = frozenset()
+        self.ways: dict[Rdid, Way] = {}
+        self.peers: frozenset[Peer] = frozenset()
+        """Hosts that networks here send to, each with the address that this one sends from."""
+        self.reached: set[Peer] = set()
+        """Those that the switch is prepared for."""
+        self.others: frozenset[Other] = frozenset()
+        """Hosts that networks here send to by a tunnel that is there."""
+        self._made: set[Tunnel] = set()
+
+    def find_ways(self, facts: SwitchFacts) -> None:
+        """Work out which tunnels are wanted, and the ways by those that the switch has."""
+        numbers = numbers_of(facts)
+        wanted: set[Tunnel] = set()
+        ways: dict[Rdid, Way] = {}
+        own = self._own_addresses()
+        for rdid, domain in self._domains.items():
+            local = own.get(rdid) or own.get(None)
+            if domain.settings is None or domain.rewriting or local is None:
+                continue
+            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
+            wanted.add(tunnel)
+            if tunnel in numbers:
+                mtu = mtu_for(domain.settings.encapsulation, facts.provider_mtu, 6 if len(local) == 16 else 4)
+                ways[rdid] = Way(tunnel, numbers[tunnel], mtu)
+        self.wanted = frozenset(wanted)
+        self.ways = ways
+
+    def find_peers(self) -> None:
+        """Work out who is at the other ends."""
+        self.peers = frozenset(self._wanted_peers())
+        self.others = frozenset(self._reached_by_tunnel())
+        self.reached &= self.peers
+
+    def to_add(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:
+        return tuple(sorted(self.wanted - _present(facts), key=_order))
+
+    def to_remove(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:
+        return tuple(sorted(_present(facts) - self.wanted, key=_order))
+
+    def to_reach(self) -> tuple[Peer, ...]:
+        return tuple(sorted(self.peers - self.reached, key=lambda peer: (peer.local, peer.remote)))
+
+    def made(self, tunnels: Iterable[Tunnel]) -> None:
+        """They were opened, by us."""
+        self._made |= set(tunnels)
+
+    def are_open(self, facts: SwitchFacts) -> bool:
+        """Has the switch all that are wanted, with a number?"""
+        return self.wanted <= numbers_of(facts).keys()
+
+    def missing(self, facts: SwitchFacts) -> tuple[str, ...]:
+        """Tunnel ports that were there and are gone: another hand's work, to be reported."""
+        present = _present(facts)
+        gone = (self._made & self.wanted) - present
+        self._made = (self._made | (present & self.wanted)) - gone
+        return tuple(f"tunnel port {one.kind} of {ip_text(one.local)} was gone" for one in sorted(gone, key=_order))
+
+    @property
+    def gateways(self) -> frozenset[Peer]:
+        """Gateways that networks here use, each with the address that this host sends from."""
+        own = self._own_addresses()
+        found = set()
+        for rdid, domain in self._domains.items():
+            local = own.get(rdid) or own.get(None)
+            if domain.gateway is not None and local is not None:
+                found |= {Peer(local, remote) for remote in domain.gateway.gateways if remote != local}
+        return frozenset(found)
+
+    def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
+        """This host's provider address per routing domain; under None the one for domains without a port here."""
+        first = min((one.address for one in self._told.provider_addresses), default=None)
+        own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
+        for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
+            if binding.provider_address:
+                own[binding.rdid] = binding.provider_address
+        return own | self._told.places
+
+    def _wanted_peers(self) -> Iterable[Peer]:
+        own = self._own_addresses()
+        for rdid, domain in self._domains.items():
+            local = own.get(rdid) or own.get(None)
+            if local is not None:
+                for remote in domain.endpoints():
+                    if remote != local:
+                        yield Peer(local, remote)
+
+    def _reached_by_tunnel(self) -> Iterable[Other]:
+        for rdid, way in self.ways.items():
+            domain = self._domains.get(rdid)
+            for remote in domain.endpoints() if domain is not None else ():
+                if remote != way.tunnel.local:
+                    yield Other(way, remote)
+
+
+def numbers_of(facts: SwitchFacts) -> dict[Tunnel, int]:
+    """The OpenFlow numbers of tunnel ports of ours that are open."""
+    return {port.tunnel: port.ofport for port in facts.ports if port.tunnel and port.ofport > 0}
+
+
+def _present(facts: SwitchFacts) -> frozenset[Tunnel]:
+    return frozenset(port.tunnel for port in facts.ports if port.tunnel)
+
+
+def _order(tunnel: Tunnel) -> tuple[str, bytes]:
+    return tunnel.kind, tunnel.local
