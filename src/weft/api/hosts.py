@@ -14,7 +14,8 @@ from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.index import servers_of
 from weft.core.policy import view
 from weft.core.policy_places import network_of
-from weft.core.trace import EPHEMERAL, HostFacts, trace
+from weft.core.trace import EPHEMERAL, trace
+from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 from weft.model.values import ip_text

@@ -7,61 +7,37 @@ the guest may still drop the packet.
 """
 
 import ipaddress
-from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
 
 from weft.core import policy_gateways, policy_network, policy_routes
 from weft.core.edge_routes import exit_for, known_as
-from weft.core.peerings import routed
 from weft.core.policy_places import (
-    INTERFACES,
-    RUNNING,
     SERVERS,
     Interface,
     Seat,
     Subnet,
-    VirtualMachine,
     has_mac,
     instance_of,
     mac_of,
     port_seats,
     provider_address,
-    server_of,
 )
 from weft.core.policy_segments import stands
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.core.trace_access import Probe, filtered
+from weft.core.trace_ends import Ends, HostFacts, interface_named, ref_of
 from weft.core.trace_segments import SegmentWalk
 from weft.core.trace_steps import Step, Stopped, TraceResult
-from weft.model.errors import Invalid, InvalidReference
+from weft.model.errors import Invalid
 from weft.model.records import CustomerRoute, EdgeLeg, LookupRecord
-from weft.model.values import PackedIp, Vsid, ip_text, mac_dashes
+from weft.model.values import PackedIp, ip_text, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
 PING = ("icmp", "icmpv6")
 EPHEMERAL = 49152  # the first port that clients take for their own end (RFC 6335 section 6)
-
-
-def _bound(instance_id: str) -> str | None:
-    return None
-
-
-def _none_dead(server: str) -> frozenset[PackedIp]:
-    return frozenset()
-
-
-class HostFacts(msgspec.Struct, frozen=True):
-    """What hosts report beyond their policy, by instanceId of an interface."""
-
-    closed: Callable[[str], str | None] = _bound
-    """Why a port is not bound on its switch; None where it is, or nothing is known of it."""
-    dead: Callable[[str], frozenset[PackedIp]] = _none_dead
-    """Provider addresses of the gateways that a server finds dead."""
-    silent: frozenset[str] = frozenset()
-    """Ports whose guest was reached but answered nothing."""
 
 
 def trace(  # noqa: PLR0913 - one question, asked in the words of the API
@@ -78,7 +54,7 @@ def trace(  # noqa: PLR0913 - one question, asked in the words of the API
     `port` is the destination port of tcp and udp, `source_port` the other. Raises InvalidReference for an interface
     that is not there, Invalid for a protocol or a target that cannot be traced.
     """
-    source = _interface(state, from_interface, "from")
+    source = interface_named(state, from_interface, "from")
     if protocol.lower() not in PROTOCOLS:
         raise Invalid(f"'{protocol}' is not traced: name one of {', '.join(PROTOCOLS)}.", target="protocol")
     walk = _Walk(state, source, (protocol.lower(), port, source_port), facts or HostFacts())
@@ -86,19 +62,6 @@ def trace(  # noqa: PLR0913 - one question, asked in the words of the API
         return walk.follow(to)
     except Stopped as stop:
         return TraceResult(False, tuple(walk.path), stop.reason, stop.decided_by, stop.missing)
-
-
-def _interface(state: State, text: str, target: str) -> Interface:
-    name = text.strip("/")
-    name = name.split("/", 1)[1] if name.lower().startswith("networkinterfaces/") else name
-    interface: Interface | None = state.get(INTERFACES, name)
-    if interface is None:
-        raise InvalidReference(f"There is no network interface '{text}'.", target=target)
-    return interface
-
-
-def _ref(interface: Interface) -> str:
-    return f"/networkInterfaces/{interface.resource_id}"
 
 
 class _Walk:
@@ -110,6 +73,7 @@ class _Walk:
         self._source = source
         self._protocol, self._port, self._source_port = flow
         self._facts = facts
+        self._ends = Ends(state, facts)
         self._host = ""
         self._probe: Probe | None = None
 
@@ -118,20 +82,20 @@ class _Walk:
         try:
             target: PackedIp | None = PackedIp(ipaddress.ip_address(to).packed)
         except ValueError:
-            wanted, target = _interface(self._state, to, "to"), None
-        machine = self._running(self._source)
-        self._host = self._server_name(machine)
+            wanted, target = interface_named(self._state, to, "to"), None
+        machine = self._ends.running(self._source)
+        self._host = self._ends.server_name(machine)
         if not port_seats(self._state, self._source) and stands(self._state, self._source):
             return self._on_a_vlan(wanted, target)
-        places = self._own_places()
+        places = self._ends.own_places(self._source)
         if wanted is not None:
-            target = self._address_of(wanted, places[0])
+            target = self._ends.address_of(self._source, wanted, places[0])
         assert target is not None
         seat = self._classify(places, target)
         if ipaddress.ip_address(target).is_multicast or _is_broadcast(seat, target):
             raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
         if target in (place.address for place in places):
-            raise Stopped("its own address: such a packet never leaves the guest", _ref(self._source))
+            raise Stopped("its own address: such a packet never leaves the guest", ref_of(self._source))
         self._probe = Probe(self._protocol, seat.address, self._source_port, target, self._port)
         self._filter(self._source, inbound=False)
         return self._forward(seat, target)
@@ -143,70 +107,29 @@ class _Walk:
 
     def _on_a_vlan(self, wanted: Interface | None, target: PackedIp | None) -> TraceResult:
         if not has_mac(self._source):
-            raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
+            raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", ref_of(self._source))
         walk = SegmentWalk(self._state, self._source, self._step)
         holder = walk.follow(wanted, target)
         if walk.source and walk.target:
             self._probe = Probe(self._protocol, walk.source, self._source_port, walk.target, self._port)
             self._filter(self._source, inbound=False)
         if holder is not None:
-            there = self._server_name(self._running(holder))
+            there = self._ends.server_name(self._ends.running(holder))
             walk.deliver(holder, self._host, there)
             self._host = there
             self._filter(holder, inbound=True)
             self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
-            return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
-        return TraceResult(True, tuple(self.path), walk.outside, _ref(self._source))
+            return TraceResult(True, tuple(self.path), self._reached(holder, there), ref_of(holder))
+        return TraceResult(True, tuple(self.path), walk.outside, ref_of(self._source))
 
     def _step(self, stage: str, text: str, record: str = "") -> None:
         self.path.append(Step(self._host, stage, record, text))
-
-    def _running(self, interface: Interface) -> VirtualMachine:
-        """The machine behind an interface; stops the walk unless it runs on a server with its port open."""
-        machine: VirtualMachine | None = self._state.machine_of(interface.resource_id)
-        if machine is None:
-            raise Stopped(f"{interface.resource_id} belongs to no machine, so it has no port", _ref(interface))
-        ref = f"/weft/virtualMachines/{machine.resource_id}"
-        if not server_of(machine):
-            raise Stopped(f"machine {machine.resource_id} has no server", ref)
-        if machine.properties.power_state != RUNNING:
-            raise Stopped(f"machine {machine.resource_id} is {machine.properties.power_state}", ref)
-        closed = self._facts.closed(instance_of(interface))
-        if closed is not None:
-            raise Stopped(f"the port of {interface.resource_id} is closed: {closed}", _ref(interface))
-        return machine
-
-    def _server_name(self, machine: VirtualMachine) -> str:
-        """The server's id as it was written."""
-        server = self._state.get(SERVERS, server_of(machine))
-        return server.resource_id if server is not None else server_of(machine)
-
-    def _own_places(self) -> tuple[Seat, ...]:
-        places = port_seats(self._state, self._source)
-        if not places:
-            raise Stopped(f"{self._source.resource_id} has no address in a virtual subnet", _ref(self._source))
-        if not has_mac(self._source):
-            raise Stopped(f"{self._source.resource_id} has no MAC address yet, so it has no port", _ref(self._source))
-        return places
-
-    def _address_of(self, wanted: Interface, own: Seat) -> PackedIp:
-        """The address of the wanted interface that the source would use."""
-        theirs = port_seats(self._state, wanted)
-        if not theirs:
-            raise Stopped(f"{wanted.resource_id} has no address in a virtual subnet", _ref(wanted))
-        near = (own.network, *(remote for _, _, remote in routed(self._state, own.network)))
-        if theirs[0].network.resource_id not in [one.resource_id for one in near]:
-            here, there = own.network.resource_id, theirs[0].network.resource_id
-            text = f"no route: {wanted.resource_id} is in virtual network {there}, which {here} cannot reach"
-            raise Stopped(text, policy_network.network_ref(own.network))
-        families = {len(seat.address) for seat in port_seats(self._state, self._source)}
-        return next((seat.address for seat in theirs if len(seat.address) in families), theirs[0].address)
 
     def _classify(self, places: tuple[Seat, ...], target: PackedIp) -> Seat:
         seat = next((one for one in places if len(one.address) == len(target)), None)
         if seat is None:
             family = "IPv4" if len(target) == 4 else "IPv6"
-            raise Stopped(f"{self._source.resource_id} has no {family} address to send from", _ref(self._source))
+            raise Stopped(f"{self._source.resource_id} has no {family} address to send from", ref_of(self._source))
         text = f"port of {self._source.resource_id} is bound to VSID {seat.vsid}, network {seat.network.resource_id}"
         self._step("classify", text, f"PortBinding {instance_of(self._source)}")
         mac = mac_dashes(mac_of(self._source))
@@ -231,8 +154,8 @@ class _Walk:
             into = f", into peered network {there.network.resource_id}" if there is not seat else ""
             text = f"routed from VSID {seat.vsid} to {record.vsid}{into}, TTL lowered by one"
             self._step("routing", text, f"CustomerRoute {ip_text(own.prefix)}/{own.prefix_length}")
-        holder = self._holder(there, subnet, target)
-        lookup = self._lookup(there, holder, target)
+        holder = self._ends.holder(there, subnet, target)
+        lookup = self._ends.lookup(there, holder, target)
         if record.vsid == seat.vsid:
             text = f"{ip_text(target)} is answered for with {mac_dashes(lookup.mac)}, the guest's request goes nowhere"
             self._step("responder", text, _name_of(lookup))
@@ -256,8 +179,8 @@ class _Walk:
             raise Stopped(f"no route: {ip_text(target)} of {table} lies in no subnet", table)
         way = f"to appliance {ip_text(hop)}" if record.next_hop else "inside the virtual network"
         self._step("routing", f"{table} sends {prefix} {way}, VSID {record.hop_vsid}, TTL lowered by one", named)
-        holder = self._holder(seat, subnet, hop)
-        lookup = self._lookup(seat, holder, hop)
+        holder = self._ends.holder(seat, subnet, hop)
+        lookup = self._ends.lookup(seat, holder, hop)
         if holder.resource_id == self._source.resource_id:
             raise Stopped(f"{ip_text(hop)} is the sender itself, to whom no switch sends it back", table)
         found = self._deliver(seat, holder, lookup)
@@ -324,45 +247,9 @@ class _Walk:
             raise Stopped(f"the distributed router answers ping only, not {self._protocol}", ref)
         return TraceResult(True, tuple(self.path), f"answered by the distributed router on {self._host}", ref)
 
-    def _holder(self, seat: Seat, subnet: Subnet, target: PackedIp) -> Interface:
-        vsid = subnet.properties.virtual_subnet_id
-        found = [
-            interface
-            for interface in policy_network.holders(self._state, seat.network, target)
-            if any(one.vsid == vsid and one.address == target for one in port_seats(self._state, interface))
-        ]
-        for interface in found:
-            # of twins, the one that runs
-            if any(policy_network.lookups(self._state, interface, seat.network)):
-                return interface
-        if found:
-            return found[0]
-        ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
-        text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
-        raise Stopped(text, ref, _missing_lookup(vsid, target))
-
-    def _lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> LookupRecord:
-        for record in policy_network.lookups(self._state, holder, seat.network):
-            if record.customer_address == target:
-                return record
-        self._no_lookup(seat, holder, target)
-
-    def _no_lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> NoReturn:
-        place = next(one for one in port_seats(self._state, holder) if one.address == target)
-        missing = _missing_lookup(place.vsid, target)
-        try:
-            machine = self._running(holder)
-        except Stopped as stop:
-            raise Stopped(f"no lookup record: {stop.reason}", stop.decided_by, missing) from None
-        if not has_mac(holder):
-            raise Stopped(f"no lookup record: {holder.resource_id} has no MAC address yet", _ref(holder), missing)
-        server = self._server_name(machine)
-        text = f"no lookup record: server {server} has no provider address for network {seat.network.resource_id}"
-        raise Stopped(text, f"/servers/{server}", missing)
-
     def _deliver(self, seat: Seat, holder: Interface, record: LookupRecord) -> TraceResult:
-        machine = self._running(holder)
-        there = self._server_name(machine)
+        machine = self._ends.running(holder)
+        there = self._ends.server_name(machine)
         named = _name_of(record)
         if there == self._host:
             self._step("output", f"{holder.resource_id} is on this host: no encapsulation", named)
@@ -370,7 +257,7 @@ class _Walk:
             self._tunnel(seat, record, there, named)
         self._filter(holder, inbound=True)
         self._step("output", f"delivered to port {holder.resource_id}", f"PortBinding {instance_of(holder)}")
-        return TraceResult(True, tuple(self.path), self._reached(holder, there), _ref(holder))
+        return TraceResult(True, tuple(self.path), self._reached(holder, there), ref_of(holder))
 
     def _reached(self, holder: Interface, there: str) -> str:
         silent = instance_of(holder) in self._facts.silent
@@ -405,10 +292,6 @@ def _name_of(record: LookupRecord) -> str:
 
 def _name_of_route(route: CustomerRoute) -> str:
     return f"CustomerRoute {ip_text(route.prefix)}/{route.prefix_length}"
-
-
-def _missing_lookup(vsid: Vsid | int, target: PackedIp) -> dict[str, str | int]:
-    return {"record": "lookupRecord", "virtualSubnetId": int(vsid), "customerAddress": ip_text(target)}
 
 
 def _is_broadcast(seat: Seat, target: PackedIp) -> bool:

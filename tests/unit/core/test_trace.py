@@ -3,7 +3,8 @@
 import pytest
 
 from tests.cluster.world import instance, sample
-from weft.core.trace import HostFacts, trace
+from weft.core.trace import trace
+from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, InvalidReference
 
 

@@ -6,7 +6,8 @@ from tests.cluster.world import sample
 from weft.core import policy_gateways
 from weft.core.edge_routes import exit_for, known_as
 from weft.core.policy_view import view
-from weft.core.trace import HostFacts, trace
+from weft.core.trace import trace
+from weft.core.trace_ends import HostFacts
 from weft.model import gateways
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
