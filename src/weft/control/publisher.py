@@ -9,11 +9,10 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-import msgspec
-
+from weft.control.frames import Frames, named
 from weft.control.listening import Listening
 from weft.control.recent import Recent, Touched, touched_by
-from weft.control.session import Frame, Send, Session
+from weft.control.session import Send, Session
 from weft.core import policy, policy_host
 from weft.core.changes import Commit, ResourceChange
 from weft.core.policy_host import NO_MAC
@@ -30,9 +29,7 @@ from weft.wire.messages import (
     PROTOCOL,
     Ack,
     Captured,
-    Delta,
     Facts,
-    Full,
     Hello,
     MayRun,
     MayRunAnswer,
@@ -44,8 +41,6 @@ log = logging.getLogger(__name__)
 
 NEEDED = 12
 """First element of a NeededNetwork's key."""
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class FeedRefused(WeftError):
@@ -69,9 +64,7 @@ class Publisher:
         self._recent = Recent(state.revision)
         self._sessions: dict[str, Session] = {}
         self._subscribers: dict[int, dict[str, Session]] = {}
-        self._sequences: dict[int, int] = {}
-        """Of networks with subscribers. They begin at the revision, so that one that ends and begins again goes on."""
-        self._fulls: dict[int, Frame] = {}
+        self.frames = Frames(state)
         self._missed: dict[str, int] = {}
         """By managed server without an agent just now: the oldest revision that it may lack."""
         self.managed: dict[str, Agent] = {agent.server: agent for agent in store.agents()}
@@ -97,7 +90,7 @@ class Publisher:
         """Let an agent in and queue what it lacks. The caller runs session.run(), then detach(). Raises FeedRefused."""
         server = self._admit(hello)
         self._remember(server, hello.hypervisor, wall)
-        session = Session(hello, server, send, self._full)
+        session = Session(hello, server, send, self.frames.full)
         session.delay_s = self.delay_s
         older = self._sessions.get(server)
         if older is not None:
@@ -152,16 +145,15 @@ class Publisher:
     def _start_stream(self, session: Session, stream: int, cursor: int | None) -> None:
         keys = None
         if cursor is not None and cursor <= self._state.revision:
-            keys = self._recent.since(_named(session, stream), cursor)
+            keys = self._recent.since(named(session, stream), cursor)
         if keys is None or cursor is None:
             session.need(stream)
             return
-        sequence = self._sequence(session, stream)
-        session.resume(self._delta(_named(session, stream), sequence, keys, resumed=True), cursor)
+        session.resume(self.frames.missed(session, stream, keys), cursor)
 
     def _subscribe(self, session: Session, rdid: int, cursor: int | None = None) -> None:
         self._subscribers.setdefault(rdid, {})[session.server] = session
-        self._sequences.setdefault(rdid, self._state.revision)
+        self.frames.begin(rdid)
         self._start_stream(session, rdid, cursor)
 
     def detach(self, session: Session, reason: str = "the connection ended") -> None:
@@ -181,8 +173,7 @@ class Publisher:
         members.pop(session.server, None)
         if not members:
             self._subscribers.pop(rdid, None)
-            self._sequences.pop(rdid, None)
-            self._fulls.pop(rdid, None)
+            self.frames.end(rdid)
 
     # telling
 
@@ -212,7 +203,7 @@ class Publisher:
     def _begin_anew(self, commit: Commit) -> None:
         """Nobody may miss a commit that cannot be told by itself: every agent comes back for all that it needs."""
         self._recent.forget(commit.revision)
-        self._fulls.clear()
+        self.frames.forget_all()
         for session in list(self._sessions.values()):
             self.detach(session, "a change could not be told by itself")
         for server in self.managed:
@@ -235,8 +226,7 @@ class Publisher:
         session = self._sessions.get(server)
         if session is None:
             return
-        session.host_sequence += 1
-        session.push(self._delta((policy.HOST, server), session.host_sequence, keys))
+        session.push(self.frames.of_host(session, keys))
         for key in keys:
             if key[0] != NEEDED:
                 continue
@@ -249,12 +239,11 @@ class Publisher:
                 self._subscribe(session, rdid)
 
     def _publish_network(self, rdid: int, keys: set[RecordKey]) -> None:
-        self._fulls.pop(rdid, None)
+        self.frames.forget(rdid)
         members = self._subscribers.get(rdid)
         if not members:
             return
-        self._sequences[rdid] += 1
-        frame = self._delta((policy.NETWORK, rdid), self._sequences[rdid], keys)
+        frame = self.frames.of_network(rdid, keys)
         for session in members.values():
             session.push(frame)
 
@@ -271,44 +260,6 @@ class Publisher:
         if self.managed.pop(server, None) is not None:
             with suppress(StoreUnavailable):
                 self._store.forget_agent(server)
-
-    # frames
-
-    def _sequence(self, session: Session, stream: int) -> int:
-        return session.host_sequence if stream == HOST_STREAM else self._sequences[stream]
-
-    def _delta(self, stream: policy.Stream, sequence: int, keys: set[RecordKey], resumed: bool = False) -> Frame:
-        puts: list[Record] = []
-        removes: list[RecordKey] = []
-        for key in sorted(keys, key=_order):
-            record = policy.record(self._state, stream, key)
-            if record is None:
-                removes.append(key)
-            else:
-                puts.append(record)
-        number = _number(stream)
-        revision = self._state.revision
-        delta = Delta(number, sequence, revision, tuple(puts), tuple(removes), resumed)
-        return Frame(number, sequence, revision, _encode(delta))
-
-    def _full(self, session: Session, stream: int) -> Frame:
-        if stream != HOST_STREAM:
-            return self._network_full(stream)
-        records = policy.host_stream(self._state, session.server)
-        return self._frame(stream, session.host_sequence, records.values())
-
-    def _network_full(self, rdid: int) -> Frame:
-        """One encoding for all who need it until the network changes: after a restart everybody asks at once."""
-        frame = self._fulls.get(rdid)
-        if frame is None:
-            records = policy.network_stream(self._state, rdid)
-            frame = self._frame(rdid, self._sequences[rdid], records.values())
-            self._fulls[rdid] = frame
-        return frame
-
-    def _frame(self, stream: int, sequence: int, records: Iterable[Record]) -> Frame:
-        revision = self._state.revision
-        return Frame(stream, sequence, revision, _encode(Full(stream, sequence, revision, tuple(records))))
 
     # asking
 
@@ -392,16 +343,3 @@ def _may_run(server: str, asked: MayRun) -> str:
 
 def _networks(records: Iterable[Record]) -> set[int]:
     return {int(record.rdid) for record in records if isinstance(record, NeededNetwork)}
-
-
-def _named(session: Session, stream: int) -> policy.Stream:
-    return (policy.HOST, session.server) if stream == HOST_STREAM else (policy.NETWORK, stream)
-
-
-def _number(stream: policy.Stream) -> int:
-    kind, name = stream
-    return HOST_STREAM if kind == policy.HOST else int(name)
-
-
-def _order(key: RecordKey) -> int:
-    return int(key[0])

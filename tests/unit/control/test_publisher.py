@@ -255,7 +255,7 @@ async def test_a_stream_that_begins_again_goes_on_counting_and_nothing_is_kept_o
     before = agent.sequences[blue]
     await controller.submit(Delete(Name("virtualMachines", "a")), ANN)
     await deliver(agent)
-    assert controller.publisher._sequences == {}
+    assert controller.publisher.frames.sequences == {}
     await controller.submit(machine("a", "host1", "a-eth0"), ANN)
     await deliver(agent)
     assert agent.sequences[blue] > before
