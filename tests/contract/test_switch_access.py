@@ -7,8 +7,8 @@ import struct
 import msgspec
 import pytest
 
+from tests.contract.pipeline import changed, drops, gateway_reply, settle, two_hosts
 from tests.contract.switch_worlds import switch_world
-from tests.contract.test_switch_pipeline import changed, drops, gateway_reply, settle, two_hosts
 from tests.unit.agent.policies import GUESTS, access_list
 from weft.agent.flows.fields import rule_cookie
 from weft.fakes import packet as p

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from tests.contract.pipeline import settle
 from tests.contract.switch_worlds import opened, seen, switch_world
-from tests.contract.test_switch_pipeline import settle
 from tests.unit.agent.policies import Guest, subnet_records, told
 from weft.agent.announcements import Arrivals, packet_of
 from weft.fakes import packet as p
