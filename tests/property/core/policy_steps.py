@@ -1,0 +1,268 @@
+"""Steps of a cluster's life that may touch what hosts are told, and what takes them."""
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.cluster.world import World
+from weft.model.tenancy import AclRuleProperties, DhcpOptions
+from weft.model.workload import Creation, DnsSettings, Errand
+
+HOSTS = ("h1", "H2", "h3")
+ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.168.2.2"), "h3": ("192.168.2.3",)}
+NETWORKS = {"blue": 60, "Red": 50}
+INTERFACES = tuple(f"n{number}" for number in range(5))
+MACHINES = ("m1", "M2", "m3")
+ROUTES = {
+    "out": ("0.0.0.0/0", "VirtualAppliance", "10.1.1.10"),
+    "six": ("fd00:9::/32", "VirtualAppliance", "fd00:1::10"),
+    "shut": ("203.0.113.0/24", "None", ""),
+    "home": ("10.1.2.0/25", "VnetLocal", ""),
+    "net": ("198.51.100.0/24", "Internet", ""),
+}
+POWERS = ("Off", "Running", "Saved")
+ERRANDS = ("checkpoint", "rewriteCheckpoint")
+PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
+
+LISTS = {"front": 7, "Back": 8}
+WAYS_OUT = ((), ("g1",), ("g1", "g2"), ("g2", "g1"), None)
+"""Gateways in order; None: no virtual gateway."""
+
+pick = st.sampled_from
+step = st.one_of(
+    st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
+    st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
+    st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
+    st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
+    st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
+    st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
+    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans()),
+    st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, 2)),
+    st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
+    st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
+    st.tuples(st.just("drop"), pick(INTERFACES)),
+    st.tuples(st.just("options"), pick(tuple(NETWORKS)), pick(((), ("10.9.9.9",))), pick((600, 1800, 86_400))),
+    st.tuples(st.just("told"), pick(INTERFACES), pick(((), ("10.8.8.8",))), pick((None, "web-1")), st.booleans()),
+    st.tuples(st.just("machine"), pick(MACHINES), pick((*HOSTS, "")), st.sets(pick(INTERFACES), max_size=3)),
+    st.tuples(st.just("power"), pick(MACHINES), pick(POWERS)),
+    st.tuples(st.just("move"), pick(MACHINES), pick(HOSTS), pick(PHASES)),
+    st.tuples(st.just("creation"), pick(MACHINES), pick(("defining", "undoing", "removing", ""))),
+    st.tuples(st.just("errand"), pick(MACHINES), pick(ERRANDS), pick(("asked", "failed", ""))),
+    st.tuples(st.just("delete"), pick(MACHINES)),
+    st.tuples(st.just("raze"), pick(tuple(NETWORKS))),
+    st.tuples(st.just("list"), pick(tuple(LISTS)), st.integers(0, 2)),
+    st.tuples(st.just("unlist"), pick(tuple(LISTS))),
+    st.tuples(st.just("filter_subnet"), pick(tuple(NETWORKS)), pick(("web", "Six", "db")), pick((*LISTS, ""))),
+    st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
+    st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
+    st.tuples(st.just("gateway"), pick(("g1", "g2")), pick(("h1", "h2", ""))),
+    st.tuples(st.just("way_out"), pick(tuple(NETWORKS)), pick(WAYS_OUT), st.booleans()),
+    st.tuples(st.just("outside"), pick(("203.0.113.0/24", "198.51.100.0/24"))),
+    st.tuples(st.just("public"), pick(("203.0.113.20", "203.0.113.21"))),
+    st.tuples(st.just("known"), pick(INTERFACES), st.booleans()),
+)
+histories = st.lists(st.tuples(st.booleans(), step), max_size=40)
+
+
+class Driver:
+    """Makes of a drawn step what the state can take: nothing where it would break a reference."""
+
+    def __init__(self):
+        self.world = World()
+        self.world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
+        for host in HOSTS:
+            self.world.server(host, *ADDRESSES[host][:1])
+        self.vlans(20, "10.7.0.0/24")
+        for name in NETWORKS:
+            self.network(name, 0)
+        self.world.outside("internet", "203.0.113.0/24")
+        self.world.public_address("p1", "203.0.113.20")
+
+    def protocol(self, name):
+        self.world.protocol(name)
+
+    def fabric(self, prefix):
+        self.world.fabric(pa1=prefix, pa2="192.168.2.0/24")
+
+    def vlans(self, vlan, prefix):
+        self.world.vlans("Shops", v20=(prefix, vlan), free=("", 0))
+
+    def shop(self, name, place, mac):
+        """An interface on a VLAN, on untagged frames, or on the provider network, where it has no port."""
+        number = INTERFACES.index(name) + 10
+        ref, address = (
+            ("/logicalNetworks/shops/subnets/V20", f"10.7.0.{number}"),
+            ("/logicalNetworks/shops/subnets/free", None),
+            ("/logicalNetworks/hnvpa/subnets/pa2", f"192.168.2.{number}"),
+        )[place]
+        self.world.interface(name, mac, (ref, address))
+
+    def server(self, host, count):
+        self.world.server(host, *ADDRESSES[host][:count])
+
+    def peer(self, name, side, forwarded):
+        """None, one, or one that nobody may use."""
+        if self.world.state.get("virtualNetworks", name) is not None:
+            others = [one for one in NETWORKS if one != name] if side else []
+            self.world.peer(name, *others, allow_virtual_network_access=side == 1, allow_forwarded_traffic=forwarded)
+
+    def settings(self, name, shape):
+        if self.world.state.get("networkInterfaces", name) is not None:
+            self.world.settings(name, **({}, {"mac_spoofing_enabled": "Enabled"}, {"storm_limit": 5})[shape])
+
+    def table(self, name, routes):
+        self.world.table(name, **{one: ROUTES[one] for one in sorted(routes)})
+
+    def network(self, name, shape, table=""):
+        """Four shapes: another VSID, another prefix, or the second subnet missing, which nothing may be in then. Its
+        first subnets are routed by `table`."""
+        if shape == 2 and any(True for _ in self.world.state.interfaces_in(f"/virtualNetworks/{name}/subnets/db")):
+            return
+        base = NETWORKS[name] * 100
+        subnets = {"web": ("10.1.1.0/24", base + (shape == 1)), "Six": ("fd00:1::/64", base + (shape == 1))}
+        if shape != 2:
+            subnets["db"] = ("10.1.2.0/24" if shape == 0 else "10.1.2.0/25", base + 5)
+        tables = {"web": table, "Six": table} if table and self.world.state.get("routeTables", table) else {}
+        self.world.network(name, NETWORKS[name], subnets, tables)
+
+    def interface(self, name, network, place, mac):
+        subnet = ("web", "web", "db", "web")[place]
+        if self.world.state.find_ref(f"/virtualNetworks/{network}/subnets/{subnet}") is None:
+            return
+        host = INTERFACES.index(name) + 10
+        ref = f"/virtualNetworks/{network}/subnets/"
+        places = (
+            [(ref + "WEB", f"10.1.1.{host}")],
+            [(ref + "web", f"10.1.1.{host + 20}"), (ref + "six", f"fd00:1::{host}")],
+            [(ref + "db", f"10.1.2.{host}")],
+            [],
+        )[place]
+        self.world.interface(name, mac, *places)
+
+    def list(self, name, shape):
+        rule = AclRuleProperties(
+            action="Deny",
+            type=("Inbound", "Outbound")[shape % 2],
+            priority=100 + shape,
+            protocol="TCP",
+            source_address_prefix="VIRTUALNETWORK",
+            source_port_range="*",
+            destination_address_prefix="10.1.0.0/16",
+            destination_port_range="22",
+        )
+        self.world.filter(name, LISTS[name], (rule,), inbound=("Permit", "Deny")[shape // 2])
+
+    def unlist(self, name):
+        ref = f"/accessControlLists/{name}"
+        state = self.world.state
+        if not any(True for _ in state.interfaces_with_list(ref)) and not any(
+            True for _ in state.subnets_with_list(ref)
+        ):
+            self.world.unfilter(name)
+
+    def filter_subnet(self, network, subnet, name):
+        known = self.world.state.get("virtualNetworks", network)
+        if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
+            self.world.filter_subnet(network, subnet, name.upper())
+
+    def filter_interface(self, interface, name):
+        known = self.world.state.get("networkInterfaces", interface)
+        if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
+            self.world.filter_interface(interface, name)
+
+    def space(self, network, prefix):
+        if self.world.state.get("virtualNetworks", network) is not None:
+            self.world.space(network, prefix, "fd00:1::/48")
+
+    def options(self, name, servers, seconds):
+        """What DHCP tells all guests of a network; the cool-down of its subnets goes along."""
+        network = self.world.state.get("virtualNetworks", name)
+        if network is None:
+            return
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, cool_down_seconds=seconds))
+            for one in network.properties.subnets
+        )
+        dhcp = DhcpOptions(dns_servers=servers, lease_seconds=max(600, seconds // 4))
+        self.world.put("virtualNetworks", name, replace(network.properties, dhcp_options=dhcp, subnets=subnets))
+
+    def told(self, name, servers, label, primary):
+        """What DHCP tells one guest alone; `primary`: the last of its addresses is the one that it is given."""
+        interface = self.world.state.get("networkInterfaces", name)
+        if interface is None:
+            return
+        configurations = interface.properties.ip_configurations
+        if configurations:
+            last = replace(configurations[-1], properties=replace(configurations[-1].properties, is_primary=primary))
+            configurations = (*configurations[:-1], last)
+        changed = replace(
+            interface.properties,
+            dns_settings=DnsSettings(dns_servers=servers),
+            internal_dns_name_label=label,
+            ip_configurations=configurations,
+        )
+        self.world.put("networkInterfaces", name, changed)
+
+    def drop(self, name):
+        if self.world.state.machine_of(name) is None:
+            self.world.drop_interface(name)
+
+    def machine(self, name, host, interfaces):
+        state = self.world.state
+        owned = {one for one in interfaces if (owner := state.machine_of(one)) is None or owner.resource_id == name}
+        free = sorted(one for one in owned if state.get("networkInterfaces", one) is not None)
+        self.world.machine(name, host, free, "Off")
+
+    def power(self, name, power):
+        if self.world.state.get("virtualMachines", name) is not None:
+            self.world.power(name, power)
+
+    def move(self, name, host, phase):
+        machine = self.world.state.get("virtualMachines", name)
+        if machine is not None and machine.properties.server is not None:
+            self.world.move(name, host, phase)
+
+    def creation(self, name, phase):
+        if self.world.state.get("virtualMachines", name) is not None:
+            self.world.change_machine(name, creation=Creation(phase=phase, generation=7) if phase else None)
+
+    def errand(self, name, kind, phase):
+        if self.world.state.get("virtualMachines", name) is not None:
+            asked = Errand(number=7, kind=kind, name="c", phase=phase) if phase else None
+            self.world.change_machine(name, errand=asked)
+
+    def delete(self, name):
+        self.world.delete("virtualMachines", name)
+
+    def gateway(self, name, host):
+        """Its server is fixed, so another is another gateway; virtual gateways may name one that is gone."""
+        self.world.delete("gateways", name)
+        if host:
+            self.world.gateway(name, host)
+
+    def way_out(self, network, carriers, nat):
+        if self.world.state.get("virtualNetworks", network) is None or carriers is None:
+            self.world.delete("virtualGateways", network)
+            return
+        self.world.way_out(network, "web", "10.1.1.250", carriers, nat="p1" if nat else "")
+
+    def outside(self, prefix):
+        self.world.outside("internet", prefix)
+
+    def public(self, address):
+        self.world.public_address("p1", address)
+
+    def known(self, name, yes):
+        found = self.world.state.get("networkInterfaces", name)
+        if found is not None and found.properties.ip_configurations:
+            self.world.make_known(name, "p1" if yes else None)
+
+    def raze(self, network):
+        """A network with all that is in it, as one batch."""
+        state = self.world.state
+        for interface in list(state.interfaces_in(f"/virtualNetworks/{network}")):
+            machine = state.machine_of(interface.resource_id)
+            if machine is not None:
+                self.world.delete("virtualMachines", machine.resource_id)
+            self.world.drop_interface(interface.resource_id)
+        self.world.delete("virtualGateways", network)
+        self.world.delete("virtualNetworks", network)
