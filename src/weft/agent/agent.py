@@ -370,6 +370,8 @@ class Agent:
             hypervisor=self._guests.state if self._verbs is not None and not self._guests.trouble else None,
             gateways=plane.gateways,
             carries=plane.carries,
+            hit_bytes=plane.hit_bytes,
+            counts=plane.counts,
         )
         if facts != self._told:
             self._told = facts

@@ -41,6 +41,8 @@ class Telling(msgspec.Struct, frozen=True):
     looked: bool = False
     gateways: tuple[GatewayFact, ...] = ()
     carries: tuple[Rdid, ...] = ()
+    hit_bytes: tuple[int, ...] = ()
+    counts: dict[str, int] = {}
 
 
 class Plane(Protocol):

@@ -190,8 +190,9 @@ class SwitchDump(msgspec.Struct, frozen=True):
     """Flows without our mark, in words."""
     meters: tuple[SwitchMeter, ...] = ()
     """All of the bridge, ours and others'."""
-    counts: dict[int, int] = {}
-    """Packets by the cookie of our flows, for the categories that somebody asks about (fields.COUNTED)."""
+    counts: dict[int, tuple[int, int]] = {}
+    """Packets and their bytes, Ethernet headers too, by the cookie of our flows, for the categories that somebody asks
+    about (fields.COUNTED)."""
 
 
 class SwitchUnavailable(Exception):

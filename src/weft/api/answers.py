@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from weft.api import conflicts, gateway_answers
+from weft.api import access, conflicts, gateway_answers
 from weft.api.ledger import NOTHING, counts, wall_of
+from weft.control.rule_hits import RuleHits
 from weft.core import peerings
 from weft.core.index import lower
 from weft.core.state import State
@@ -39,8 +40,10 @@ class Answers:
         configuration: Configuration,
         now: Callable[[], Now],
         clashes: conflicts.Clashes,
+        hits: RuleHits,
     ) -> None:
         self._state = state
+        self._hits = hits
         self._clashes = clashes
         self._configuration = configuration
         self._now = now
@@ -274,9 +277,14 @@ class Answers:
         del properties["listNumber"]
         properties["ipConfigurations"] = self._filtered(ref)
         properties["subnets"] = _references(self._state.subnets_with_list(ref))
+        access.add_defaults(properties, resource, self._hits)
+        self._add_configuration(properties, "accessControlLists", resource)
 
     def _acl_rule(self, properties: Members, resource: Any, ref: str) -> None:
         properties["priority"] = str(properties["priority"])
+        parent = self._state.find_ref(ref.rpartition("/aclRules/")[0])
+        if parent is not None:
+            access.add_hits(properties, parent, resource.properties.priority, self._hits)
 
     def _route_table(self, properties: Members, resource: Any, ref: str) -> None:
         properties["subnets"] = _references(self._state.subnets_with_table(ref))

@@ -1,4 +1,4 @@
-"""configurationState of interfaces, machines, networks and servers, from what hosts apply and report (MS-NCNBI 2.2.4).
+"""configurationState of what hosts carry out, from what they apply and report (MS-NCNBI 2.2.4).
 
 Called by weft.api.answers. Level, not edge: it says how things stand at the question. Codes are those of 3.1.5.11.1.2.
 """
@@ -6,11 +6,13 @@ Called by weft.api.answers. Level, not edge: it says how things stand at the que
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from weft.control.drivers import filters
 from weft.control.gateway_health import DEAD, carrier_of, health_of
 from weft.control.hosts import HostView
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
 from weft.core.ledger import warnings_for
+from weft.core.policy_access import list_ref
 from weft.core.state import State
 from weft.model.values import wall_text
 from weft.wire.messages import BETWEEN_HOSTS, PortFact
@@ -45,6 +47,8 @@ class Configuration:
             found = self._of_interface(resource)
         elif kind == "virtualMachines":
             found = self._of_machine(resource)
+        elif kind == "accessControlLists":
+            found = self._of_list(resource)
         elif kind == "gateways":
             found = self._of_gateway(resource)
         elif kind == "virtualGateways":
@@ -141,6 +145,22 @@ class Configuration:
         if host_errors or interface_errors:
             status = FAILURE
         return {"status": status, "hostErrors": host_errors, "virtualNetworkInterfaceErrors": interface_errors}
+
+    def _of_list(self, found: Any) -> Members | None:
+        """Has every host with a port under an access list the list as it is now, and does it carry it out?"""
+        servers = sorted(self._state.servers_with_list(list_ref(found)))
+        views = [view for name in servers if (view := self._host(name)).managed]
+        if not views:
+            return None
+        statuses, details = {SUCCESS}, []
+        for view in views:
+            own, said = _of_host(view)
+            if not filters(view.hypervisor):
+                own = FAILURE
+                said = [*said, _detail("PolicyConfigurationFailure", "it carries out no access lists: all passes.")]
+            statuses.add(own)
+            details += [each | {"message": f"{view.server}: {each['message']}"} for each in said]
+        return _details(next(one for one in (FAILURE, IN_PROGRESS, SUCCESS) if one in statuses), details)
 
     def _failing(self, view: HostView, network: Any) -> Iterator[Members]:
         """The network's interfaces on a host that the host says something bad of."""

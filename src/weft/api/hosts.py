@@ -19,7 +19,7 @@ from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 from weft.model.values import ip_text
-from weft.wire.messages import MachineFact
+from weft.wire.messages import COUNTS, MachineFact
 
 
 def policy(controller: Controller, call: Call, server: str) -> Answer:
@@ -56,9 +56,10 @@ def state(controller: Controller, server: str) -> Answer:
             "drift": list(facts.drift),
             "foreign": list(facts.foreign),
             "drops": facts.drops,
+            "counts": {name: facts.counts.get(name, 0) for name in COUNTS},
             "accessRules": [
-                {"accessControlList": {"resourceRef": ref}, "rule": rule, "packets": packets}
-                for ref, rule, packets in rule_hits(controller.state, facts)
+                {"accessControlList": {"resourceRef": ref}, "rule": rule, "packets": packets, "bytes": octets}
+                for ref, rule, packets, octets in rule_hits(controller.state, facts)
             ],
             "problems": [{"code": code, "message": text, "instanceId": own or None} for code, text, own in problems],
             "lastError": problems[-1][1] if problems else None,

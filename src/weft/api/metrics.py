@@ -17,6 +17,7 @@ from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
 from weft.model.kinds import RESERVATIONS, SERVERS
 from weft.model.leases import UNSEEN
+from weft.wire.messages import COUNTS
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -76,6 +77,13 @@ class Metrics(Collector):
         rules = CounterMetricFamily(
             "weft_access_rule_packets", "Packets that an access rule decided.", labels=("server", "list", "rule")
         )
+        octets = CounterMetricFamily(
+            "weft_access_rule_bytes", "Bytes of packets that an access rule decided.", labels=("server", "list", "rule")
+        )
+        counted = {
+            name: CounterMetricFamily(f"weft_agent_{_snake(name)}", words, labels=("server",))
+            for name, words in COUNTS.items()
+        }
         count = 0
         for server in self._controller.state.all(SERVERS.name):
             host = self._controller.host(server.resource_id)
@@ -86,10 +94,13 @@ class Metrics(Collector):
             drift.add_metric((server.resource_id,), len(host.facts.drift))
             for reason, packets in sorted(host.facts.drops.items()):
                 drops.add_metric((server.resource_id, reason), packets)
-            for ref, rule, packets in rule_hits(self._controller.state, host.facts):
+            for ref, rule, packets, size in rule_hits(self._controller.state, host.facts):
                 rules.add_metric((server.resource_id, ref.rpartition("/")[2], rule), packets)
+                octets.add_metric((server.resource_id, ref.rpartition("/")[2], rule), size)
+            for name, family in counted.items() if host.connected else ():
+                family.add_metric((server.resource_id,), host.facts.counts.get(name, 0))
         yield GaugeMetricFamily("weft_agents_connected", "Agents on the feed.", value=count)
-        yield from (lag, drift, drops, rules)
+        yield from (lag, drift, drops, rules, octets, *counted.values())
 
     def _clashes(self) -> Metric:
         """Of every kind, 0 too: an alert that waits for a value must not wait for the first clash."""
@@ -114,3 +125,7 @@ class Metrics(Collector):
         yield from (addresses, ratio, warning)
         reserved = len(list(self._controller.state.all(RESERVATIONS.name)))
         yield GaugeMetricFamily("weft_reservations", "Reservations that have not ended.", value=reserved)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -44,7 +44,9 @@ class Routes:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         configuration = Configuration(controller.state, controller.host, lambda: controller.now().wall)
-        answers = Answers(controller.state, configuration.of, controller.now, controller.conflicts)
+        answers = Answers(
+            controller.state, configuration.of, controller.now, controller.conflicts, controller.rule_hits
+        )
         self.metrics = Metrics(controller)
         self._resources = Resources(controller, answers, self.metrics)
         self._actions = MachineActions(controller, answers, self._resources)

@@ -122,6 +122,8 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "inbound": lambda p: texts.default_of(p, "inboundDefaultAction"),
         "outbound": lambda p: texts.default_of(p, "outboundDefaultAction"),
         "filters": lambda p: _users(p),
+        "packets": texts.decided,
+        "status": STATUS,
     },
     "aclRules": {
         "priority": _member("priority"),
@@ -131,6 +133,9 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "from": lambda p: texts.end(p, "source"),
         "to": lambda p: texts.end(p, "destination"),
         "logging": _member("logging"),
+        "packets": _member("hits", "packets"),
+        "bytes": _member("hits", "bytes"),
+        "last": _member("hits", "last"),
     },
     "routeTables": {
         "routes": lambda p: _joined(texts.route(each) for each in p.get("routes") or ()),

@@ -41,11 +41,12 @@ def _below(found: Any) -> Iterator[Table]:
     ]
     yield ["port", "state", "reason"], ports
     yield ["dropped packets", "count"], [list(pair) for pair in (found.get("drops") or {}).items()]
+    yield ["counted by the agent", "count"], [list(pair) for pair in (found.get("counts") or {}).items() if pair[1]]
     rules = [
-        [name_of(each.get("accessControlList")), each.get("rule"), each.get("packets")]
+        [name_of(each.get("accessControlList")), each.get("rule"), each.get("packets"), each.get("bytes")]
         for each in found.get("accessRules") or ()
     ]
-    yield ["access list", "rule", "packets"], rules
+    yield ["access list", "rule", "packets", "bytes"], rules
     problems = [[p.get("code"), p.get("message"), p.get("instanceId")] for p in found.get("problems") or ()]
     yield ["problem", "message", "interface"], problems
     yield ["repaired"], [[text] for text in found.get("drift") or ()]

@@ -33,7 +33,7 @@ _ANSWERED_ONLY = frozenset(
         "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules "
         "virtualNetworkInterfaces peeringState subnets securityTags ipConfiguration virtualGateways "
         "networkConnections gateway gatewayPools bgpRouters routingType totalCapacity availableCapacity protocol "
-        "connectionState unreachabilityReason health activeGateway"
+        "connectionState unreachabilityReason health activeGateway hits inboundDefaultHits outboundDefaultHits"
     ).split()
 )
 """Members that only answers carry: taken and left out, so that the output of `weft get -o yaml` can be applied."""

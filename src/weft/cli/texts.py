@@ -125,3 +125,11 @@ def failed(p: Any) -> str:
 
 def _errand(errand: Any) -> str:
     return f"{errand.get('kind', '')} {errand.get('name', '')}".strip()
+
+
+def decided(p: Any) -> int:
+    """Packets that an access list has decided about: by its rules and by its default actions."""
+    hits = [each["properties"].get("hits") for each in p.get("aclRules") or ()]
+    return sum(
+        (one or {}).get("packets", 0) for one in (*hits, p.get("inboundDefaultHits"), p.get("outboundDefaultHits"))
+    )

@@ -22,6 +22,7 @@ from weft.control.hosts import HostView, host_view, runs_there
 from weft.control.machines import Machines
 from weft.control.observations import Observations
 from weft.control.publisher import Publisher
+from weft.control.rule_hits import RuleHits
 from weft.control.session import Send
 from weft.control.twins import Twins
 from weft.control.usage import Usage
@@ -61,6 +62,7 @@ class Controller:
         self._observations = Observations(
             self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
         )
+        self.rule_hits = RuleHits(lambda: self.now().wall)
         self.publisher.on_facts = self._heard
         self.publisher.may_run = Twins(self.writer, self.publisher).refusal
         self._watch = Watch(store, loaded.generation, loaded.revision)
@@ -106,6 +108,9 @@ class Controller:
         """An agent told its facts."""
         self._observations.heard(server)
         self.machines.errands.heard(server)
+        session = self.publisher.session(server)
+        if session is not None:
+            self.rule_hits.heard(session.server, session.facts)
 
     def _committed(self, commit: Commit) -> None:
         for change in commit.changes:
@@ -118,6 +123,7 @@ class Controller:
         self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
         self._observations.committed(commit)
         self.machines.committed(commit)
+        self.rule_hits.committed(commit.changes)
         self.publisher.committed(commit)
 
     def conflicts(self, machine: str = "") -> list[Clash]:

@@ -27,6 +27,11 @@ def copies(agent: Agent | None) -> bool:
     return agent is not None and agent.hypervisor in COPYING
 
 
+def filters(hypervisor: str) -> bool:
+    """Do hosts of this driver carry out access lists?"""
+    return hypervisor != "hyperv"
+
+
 def differs(state: MachineState, wanted: Sequence[tuple[InstanceId, Mac]]) -> str:
     """How the adapters that a hypervisor shows differ from a machine's interfaces, in words; empty if they do not. The
     hypervisor may order them otherwise, and not every driver tells which interface an adapter is for."""

@@ -103,6 +103,11 @@ class Passage:
         self._bridge = bridge
         self._flow: Flow | None = None
 
+    @property
+    def length(self) -> int:
+        """Bytes of the frame now."""
+        return self.packet.size + _ETHERNET + (_TAG if self.packet.vlan_tci else 0)
+
     def walk(self, table: int) -> None:
         """From a table on until it goes nowhere any more."""
         onward: int | None = table
@@ -197,8 +202,7 @@ class Passage:
             case FlowId():
                 self.tunnel["tun_id"] = self.tunnel["tun_id"] & ~0xFF | flow_hash(self.packet)
             case CheckLarger(size, field, bit):
-                length = self.packet.size + _ETHERNET + (_TAG if self.packet.vlan_tci else 0)
-                self.write(field.name, (self.read(field.name) or 0) & ~(1 << bit) | (length > size) << bit)
+                self.write(field.name, (self.read(field.name) or 0) & ~(1 << bit) | (self.length > size) << bit)
             case PushVlan():
                 self._tag(VLAN_PRESENT)
             case SetVlan(vlan):

@@ -82,6 +82,7 @@ class FakeSwitch:
         self._flows: dict[Identity, Flow] = {}
         self._tables: dict[int, list[Flow]] = defaultdict(list)
         self._counts: dict[Identity, int] = {}
+        self._octets: Counter[Identity] = Counter()
         self.meters: dict[int, SwitchMeter] = {}
         self.metered: Counter[int] = Counter()
         """Packets that came to each meter."""
@@ -133,11 +134,13 @@ class FakeSwitch:
             if flow.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and self._counts.get(identity):
                 drops[DropReason(flow.cookie & 0xFFFF).name.lower()] += self._counts[identity]
         foreign = tuple(flow_text(flow) for flow in self._flows.values() if not _is_ours(flow))
-        counts: Counter[int] = Counter()
+        counts: dict[int, tuple[int, int]] = {}
         for flow in ours:
             if flow.cookie >> 40 & 0xFF in COUNTED:
-                counts[flow.cookie] += self._counts[_identity(flow.key)]
-        return SwitchDump(tuple(ours), dict(drops), foreign, tuple(self.meters.values()), dict(counts))
+                packets, octets = counts.get(flow.cookie, (0, 0))
+                identity = _identity(flow.key)
+                counts[flow.cookie] = packets + self._counts[identity], octets + self._octets[identity]
+        return SwitchDump(tuple(ours), dict(drops), foreign, tuple(self.meters.values()), counts)
 
     def events(self) -> AsyncIterator[None]:
         return self._listeners.events()
@@ -240,7 +243,7 @@ class FakeSwitch:
             return
         self.take_flow(flow.key)
         self._flows[identity] = flow
-        self._counts[identity] = 0
+        self._counts[identity] = self._octets[identity] = 0
         self._tables[int(flow.table)].append(flow)
 
     def _check(self, flow: Flow) -> None:
@@ -260,6 +263,7 @@ class FakeSwitch:
         if found is not None:
             self._tables[int(found.table)].remove(found)
             self._counts.pop(_identity(key), None)
+            self._octets.pop(_identity(key), None)
 
     def flows(self) -> tuple[Flow, ...]:
         return tuple(self._flows.values())
@@ -301,6 +305,7 @@ class FakeSwitch:
         self._flows.clear()
         self._tables.clear()
         self._counts.clear()
+        self._octets.clear()
         self._peers.clear()
         self._next_port += 100
         for name, port in self._ports.items():
@@ -348,6 +353,7 @@ class FakeSwitch:
         flow = passage.meet(self._tables[table])
         if flow is not None:
             self._counts[_identity(flow.key)] += 1
+            self._octets[_identity(flow.key)] += passage.length
         return flow
 
     def lets_through(self, meter: int) -> bool:

@@ -36,6 +36,13 @@ DEFAULT_IN, DEFAULT_OUT = 65534, 65535
 """Stand for a rule's priority where a default action of an access list is counted: no rule has them (MS-NCNBI
 3.1.5.1.2)."""
 
+REFUSED, LOST = "servicesRefused", "packetsLost"
+COUNTS = {
+    REFUSED: "Questions of guests that the agent did not answer: too many, for no service, or a service failed.",
+    LOST: "Packets for the agent or from it that were thrown away: too many waited, or the switch did not answer.",
+}
+"""Keys of Facts.counts, with what they mean."""
+
 BETWEEN_HOSTS = "Unknown"
 """Of a Problem: tunnels do not reach another host. MS-NCNBI has no code for it. What is on the host is as it should be,
 so only the server itself has a warning of it."""
@@ -209,6 +216,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """By provider address: those that this host asks whether they are alive."""
     carries: tuple[Rdid, ...] = ()
     """Routing domains that this host carries as a gateway, in order."""
+    hit_bytes: tuple[int, ...] = ()
+    """Of `hits`, in their order: how many bytes, Ethernet headers too."""
+    counts: dict[str, int] = {}
+    """What else the agent counts since it started, by the names of COUNTS; those that never occurred may be missing."""
 
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):

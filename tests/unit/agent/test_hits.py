@@ -13,25 +13,25 @@ SSH, ALL = rule_cookie(7, 100), rule_cookie(7, 110)
 
 def test_what_decided_is_told_at_most_every_ten_seconds():
     hits = Hits()
-    hits.look({SSH: 3, ALL: 0, COOKIE_DROPS | 24: 9, rule_cookie(7, 65534): 2}, LISTS, 0.0)
+    hits.look({SSH: (3, 180), ALL: (0, 0), COOKIE_DROPS | 24: (9, 9), rule_cookie(7, 65534): (2, 84)}, LISTS, 0.0)
+    assert (hits.told, hits.bytes) == (((7, 100, 3), (7, 65534, 2)), (180, 84))
+    hits.look({SSH: (4, 240)}, LISTS, TELL_SECONDS - 1)
     assert hits.told == ((7, 100, 3), (7, 65534, 2))
-    hits.look({SSH: 4}, LISTS, TELL_SECONDS - 1)
-    assert hits.told == ((7, 100, 3), (7, 65534, 2))
-    hits.look({SSH: 4}, LISTS, TELL_SECONDS)
-    assert hits.told == ((7, 100, 4),)
+    hits.look({SSH: (4, 240)}, LISTS, TELL_SECONDS)
+    assert (hits.told, hits.bytes) == (((7, 100, 4),), (240,))
 
 
 def test_rules_with_logging_get_a_line_a_minute_of_what_is_new():
     hits = Hits()
-    assert hits.look({SSH: 3}, LISTS, 0.0) == ()
-    said = hits.look({SSH: 5, ALL: 7, rule_cookie(7, 65534): 2}, LISTS, LOG_SECONDS)
+    assert hits.look({SSH: (3, 0)}, LISTS, 0.0) == ()
+    said = hits.look({SSH: (5, 0), ALL: (7, 0), rule_cookie(7, 65534): (2, 0)}, LISTS, LOG_SECONDS)
     assert said == (
         "/accessControlLists/l7/aclRules/r100 denied 2 packets inbound",
         "/accessControlLists/l7/aclRules/r110 allowed 7 packets outbound",
     )
     # the flow was made anew: it begins at 0 again
-    assert hits.look({SSH: 1, ALL: 7}, LISTS, 2 * LOG_SECONDS) == (
+    assert hits.look({SSH: (1, 0), ALL: (7, 0)}, LISTS, 2 * LOG_SECONDS) == (
         "/accessControlLists/l7/aclRules/r100 denied 1 packets inbound",
     )
-    assert hits.look({SSH: 2}, {7: RULES}, 3 * LOG_SECONDS) == ()
-    assert hits.look({SSH: 3}, {}, 4 * LOG_SECONDS) == ()
+    assert hits.look({SSH: (2, 0)}, {7: RULES}, 3 * LOG_SECONDS) == ()
+    assert hits.look({SSH: (3, 0)}, {}, 4 * LOG_SECONDS) == ()

@@ -186,7 +186,7 @@ def test_what_we_never_write_is_another_hands(data):
 
 
 def test_a_flow_of_ours_with_unknown_actions_equals_none_of_ours():
-    found = openflow.Counted(b"", 6, 100, COOKIE_MARK, 0, b"", struct.pack("!HH4x", 5, 8))
+    found = openflow.Counted(b"", 6, 100, COOKIE_MARK, 0, 0, b"", struct.pack("!HH4x", 5, 8))
     with pytest.raises(UnknownOnWire):
         found.flow()
     assert found.tampered().actions == (Goto(0),)
@@ -195,7 +195,7 @@ def test_a_flow_of_ours_with_unknown_actions_equals_none_of_ours():
 def test_an_unknown_match_field_is_another_hands():
     with pytest.raises(UnknownOnWire):
         decode_match(struct.pack("!HBBH", 0x8000, 9 << 1, 2, 80))
-    found = openflow.Counted(b"", 6, 100, COOKIE_MARK, 0, struct.pack("!HBBH", 0x8000, 18, 2, 80), b"")
+    found = openflow.Counted(b"", 6, 100, COOKIE_MARK, 0, 0, struct.pack("!HBBH", 0x8000, 18, 2, 80), b"")
     assert found.tampered() is None
     assert "0x8000:9" in found.words()
 

@@ -145,5 +145,5 @@ async def test_hosts_counters_of_rules_bear_the_names_of_rules(fabric: Api, cont
     assert found is not None
     number = found.properties.list_number
     hits = ((number, 110, 3), (number, 500, 9), (number, 65534, 2), (number + 1, 110, 9))
-    told = list(rule_hits(controller.state, Facts(hits=hits)))
-    assert told == [(FRONT, "ssh", 3), (FRONT, "inboundDefaultAction", 2)]
+    told = list(rule_hits(controller.state, Facts(hits=hits, hit_bytes=(180, 9, 84, 9))))
+    assert told == [(FRONT, "ssh", 3, 180), (FRONT, "inboundDefaultAction", 2, 84)]

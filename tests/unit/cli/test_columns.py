@@ -6,6 +6,7 @@ import pytest
 
 from weft.cli import columns, texts
 from weft.model.kinds import (
+    ACCESS_CONTROL_LISTS,
     ADDRESS_PLANS,
     CHECKPOINTS,
     KINDS,
@@ -99,3 +100,15 @@ def test_what_is_under_way_on_a_machine_and_what_failed() -> None:
     assert failed["failed"] == "restore c (2026-01-02T03:04:05Z): no space" and "under way" not in failed
     undone = shown(VIRTUAL_MACHINES, creation={"phase": "undoing", "failure": "no space"})
     assert undone["under way"] == "undoing: no space"
+
+
+def test_an_access_list_says_how_much_it_decided_and_whether_it_is_in_place() -> None:
+    rules = [{"resourceId": each, "properties": {"hits": {"packets": 3, "bytes": 180}}} for each in ("ssh", "web")]
+    found = shown(
+        ACCESS_CONTROL_LISTS,
+        aclRules=rules,
+        inboundDefaultHits={"packets": 2, "bytes": 84},
+        configurationState={"status": "Success"},
+    )
+    assert (found["rules"], found["packets"], found["status"]) == (2, 8, "Success")
+    assert shown(ACCESS_CONTROL_LISTS, aclRules=[{"resourceId": "old", "properties": {}}])["packets"] == 0

@@ -21,17 +21,23 @@ class Hits:
     def __init__(self) -> None:
         self.told: tuple[tuple[int, int, int], ...] = ()
         """As Facts.hits."""
+        self.bytes: tuple[int, ...] = ()
+        """As Facts.hit_bytes."""
         self._tell_at = 0.0
         self._log_at: float | None = None
         self._logged: dict[tuple[int, int], int] = {}
 
-    def look(self, counts: Mapping[int, int], lists: Mapping[int, AccessList], now: float) -> tuple[str, ...]:
-        """The switch counts so many packets by cookie. Returns lines for the log, once a minute."""
+    def look(
+        self, counts: Mapping[int, tuple[int, int]], lists: Mapping[int, AccessList], now: float
+    ) -> tuple[str, ...]:
+        """The switch counts so many packets and bytes by cookie. Returns lines for the log, once a minute."""
         if now < self._tell_at:
             return ()
         self._tell_at = now + TELL_SECONDS
-        found = {_subject(cookie): packets for cookie, packets in counts.items() if packets and _is_rule(cookie)}
+        rules = {_subject(cookie): count for cookie, count in counts.items() if count[0] and _is_rule(cookie)}
+        found = {subject: packets for subject, (packets, _) in rules.items()}
         self.told = tuple((*subject, found[subject]) for subject in sorted(found))
+        self.bytes = tuple(rules[subject][1] for subject in sorted(found))
         if self._log_at is None:
             self._log_at, self._logged = now + LOG_SECONDS, found
         if now < self._log_at:

@@ -46,6 +46,7 @@ class Counted(msgspec.Struct, frozen=True):
     priority: int
     cookie: int
     packets: int
+    octets: int
     match: bytes
     instructions: bytes
 
@@ -145,13 +146,13 @@ def dump_reply(body: bytes) -> tuple[list[Counted], bool]:
 def _entries(body: bytes) -> Iterator[Counted]:
     offset = 8
     while offset < len(body):
-        length, table, _, _, priority, _, _, _, cookie, packets, _ = _ENTRY.unpack_from(body, offset)
+        length, table, _, _, priority, _, _, _, cookie, packets, octets = _ENTRY.unpack_from(body, offset)
         start = offset + _ENTRY.size
         match_length = int.from_bytes(body[start + 2 : start + 4])
         after = start + match_length + (-match_length % 8)
         raw = b"%c%b%b%b" % (table, priority.to_bytes(2), cookie.to_bytes(8), body[start : offset + length])
         match, instructions = body[start + 4 : start + match_length], body[after : offset + length]
-        yield Counted(raw, table, priority, cookie, packets, match, instructions)
+        yield Counted(raw, table, priority, cookie, packets, octets, match, instructions)
         offset += length
 
 

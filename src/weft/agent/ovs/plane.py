@@ -34,7 +34,7 @@ from weft.agent.trouble import Trouble
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, GatewayFact, Problem
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, LOST, REFUSED, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +284,13 @@ class OvsPlane:
             looked=self._sightings.looked(_now()),
             gateways=self._gateway_facts(),
             carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
+            hit_bytes=self._hits.bytes,
+            counts=self._counts(),
         )
+
+    def _counts(self) -> dict[str, int]:
+        counts = {REFUSED: self._services.refused, LOST: self._switch.packets_lost}
+        return {name: count for name, count in counts.items() if count}
 
     def _drops(self) -> dict[str, int]:
         known = {DropReason.TOO_LARGE.name.lower(): self._too_large} if self._too_large else {}

@@ -154,7 +154,7 @@ class OvsSwitch:
         flows: list[Flow] = []
         foreign: list[str] = []
         drops: dict[str, int] = defaultdict(int)
-        counts: dict[int, int] = defaultdict(int)
+        counts: dict[int, tuple[int, int]] = {}
         known: dict[int, Flow] = {}
         for entry in entries:
             flow = self._flow(entry) if entry.ours else None
@@ -166,9 +166,10 @@ class OvsSwitch:
             if entry.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and entry.packets:
                 drops[DropReason(entry.cookie & 0xFFFF).name.lower()] += entry.packets
             elif entry.cookie >> 40 & 0xFF in COUNTED:
-                counts[entry.cookie] += entry.packets
+                packets, octets = counts.get(entry.cookie, (0, 0))
+                counts[entry.cookie] = packets + entry.packets, octets + entry.octets
         self._known = known
-        return SwitchDump(tuple(flows), dict(drops), tuple(foreign), tuple(await connection.meters()), dict(counts))
+        return SwitchDump(tuple(flows), dict(drops), tuple(foreign), tuple(await connection.meters()), counts)
 
     async def events(self) -> AsyncIterator[None]:
         while True:

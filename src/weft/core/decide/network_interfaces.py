@@ -167,7 +167,7 @@ def _check_fixed(p: NetworkInterfaceProperties, old: Interface | None) -> None:
 def _check_served(p: NetworkInterfaceProperties) -> None:
     """Refuse what would change behaviour and is not built, instead of storing it in silence.
 
-    internalDnsNameLabel is kept: it means something only once an iDnsServer is configured (MS-NCNBI 3.1.5.11).
+    internalDnsNameLabel is kept: an iDnsServer (MS-NCNBI 3.1.5.11) there is none, but DHCP tells its first label.
     """
     if p.is_multitenant_stack:
         raise Invalid(
