@@ -10,16 +10,23 @@ import threading
 import pytest
 from pyroute2 import netns
 
+from tests import gre
 from tests.contract.switch_worlds import LabWorld
 from weft.agent.edge.namespace import NamespaceEdge, Place
 from weft.fakes import packet as p
 from weft.fakes.edge import FakeEdge
 from weft.fakes.frames import frame, packet
+from weft.lab import names
 from weft.lab.commands import run
+from weft.lab.external import ensure_external
+from weft.lab.state import ExternalState
 from weft.model.values import pack_ip
 
 OUTSIDE_MAC, ROUTER = 0x020000000099, 0x025745465401
 SECONDS = 2.0
+TRIES = 5
+FAR, NEAR = "198.51.100.1", "198.51.100.10"
+"""The ends of GRE connections in tests; the far one is a namespace of its own."""
 
 
 class FakeWorld:
@@ -44,6 +51,22 @@ class FakeWorld:
     async def inward(self, network, target):
         return self.driver.inward(network.rdid, pack_ip(target))
 
+    async def into_tunnel(self, network, source, target, tries=TRIES):
+        found = self.driver.into_tunnel(network.rdid, pack_ip(target))
+        return (found.local, found.remote, found.key_value) if found is not None else None
+
+    async def out_of_tunnel(self, network, key, target, tries=TRIES):
+        return self.driver.out_of_tunnel(pack_ip(NEAR), pack_ip(FAR), key) == network.rdid
+
+    async def hears_other_than_gre(self):
+        return False
+
+    async def left(self):
+        return []
+
+    async def restart_switch(self):
+        pass
+
 
 class NamespaceWorld:
     """Frames are put into the host's end of one veth, and awaited at the host's end of the other."""
@@ -58,6 +81,8 @@ class NamespaceWorld:
         self._host = self.lab.host("host1")
         self._space = f"{self.lab.name}-host1"
         self.driver = self.afresh()
+        self._peer = f"{self.lab.name}-peer"
+        ensure_external(self.lab.read(), ExternalState("peer", 0, f"{FAR}/24", "host1"))
 
     async def close(self):
         await self._lab.close()
@@ -82,6 +107,55 @@ class NamespaceWorld:
         sent = p.udp((OUTSIDE_MAC, mac), ("203.0.113.1", target), (53, 5001))
         found = await self._pass((f"we{network.rdid}o0", f"we{network.rdid}i"), sent, lambda one: one.dst_port == 5001)
         return found.ip_dst.to_bytes(4) if found else None
+
+    async def into_tunnel(self, network, source, target, tries=TRIES):
+        """(From, to, key) of the GRE packet that comes to the far end; the packet in it must be what was sent."""
+        sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
+
+        def work():
+            with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
+                for _ in range(tries):  # the switch asks for its next hop first
+                    inner.send(frame(sent))
+                    while select.select([far], [], [], SECONDS / TRIES)[0]:
+                        *ends, found = gre.unwrapped(far.recv(2048))
+                        if packet(bytes(12) + b"\x08\x00" + found).dst_port == 53:
+                            assert found[12:20] == pack_ip(source) + pack_ip(target)
+                            return tuple(ends)
+            return None
+
+        return await asyncio.to_thread(_in, self._space, work)
+
+    async def out_of_tunnel(self, network, key, target, tries=TRIES):
+        """Whether a packet that the far end sends with that key reaches the network."""
+        inside = frame(p.udp((OUTSIDE_MAC, ROUTER), ("10.9.0.1", target), (53, 5001)))[14:]
+
+        def work():
+            with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
+                for _ in range(tries):
+                    far.sendto(gre.wrapped(inside, key), (NEAR, 0))
+                    while select.select([inner], [], [], SECONDS / TRIES)[0]:
+                        data, (_, _, kind, *_) = inner.recvfrom(2048)
+                        if kind != socket.PACKET_OUTGOING and packet(data).dst_port == 5001:
+                            return True
+            return False
+
+        return await asyncio.to_thread(_in, self._space, work)
+
+    async def hears_other_than_gre(self):
+        """Does the host answer a ping at the near end?"""
+        done = run(["ip", "netns", "exec", self._peer, "ping", "-c", "1", "-W", "1", NEAR], check=False)
+        return " 0% packet loss" in done
+
+    async def restart_switch(self):
+        await self._lab.restart("host1")
+
+    async def left(self):
+        """What edges have left on the host, beside their namespaces."""
+        database = self.lab.rundir(self._host) / "db.sock"
+        bridges = run(["ovs-vsctl", f"--db=unix:{database}", "list-br"]).split()
+        ports = run(["ovs-vsctl", f"--db=unix:{database}", "list-ports", names.PROVIDER_BRIDGE]).split()
+        links = run(["ip", "-n", self._space, "-br", "link"]).split("\n")
+        return [one for one in (*bridges, *ports, *links) if one.startswith("we")]
 
     async def _pass(self, ends, sent, wanted):
         return await asyncio.to_thread(_in, self._space, lambda: _exchange(ends, sent, wanted))
@@ -120,13 +194,15 @@ def _in(space, work):
     return found
 
 
+def _wire(end):
+    channel = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+    channel.bind((end, 0))
+    return channel
+
+
 def _exchange(ends, sent, wanted):
     with contextlib.ExitStack() as stack:
-        channels = []
-        for end in ends:
-            channel = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003)))
-            channel.bind((end, 0))
-            channels.append(channel)
+        channels = [stack.enter_context(_wire(end)) for end in ends]
         channels[0].send(frame(sent))
         while select.select([channels[1]], [], [], SECONDS)[0]:
             data, (_, _, kind, *_) = channels[1].recvfrom(2048)

@@ -1,11 +1,13 @@
 """What every maker of edges promises: the fake and the namespaces."""
 
+import asyncio
+
 import msgspec
 import pytest
 
-from tests.contract.edge_worlds import edge_world
-from weft.agent.edge.wanted import Wanted
-from weft.model.records import EdgeLeg, EdgeNetwork
+from tests.contract.edge_worlds import FAR, NEAR, edge_world
+from weft.agent.edge.wanted import EdgeFailure, Wanted
+from weft.model.records import EdgeLeg, EdgeNetwork, EdgeRoute, EdgeTunnel
 from weft.model.values import Mac, Rdid, Vsid, pack_ip
 
 OUTSIDE, PUBLIC, NAT = "203.0.113.1", "203.0.113.20", "203.0.113.10"
@@ -33,6 +35,17 @@ EDGE = EdgeNetwork(
     gateways=(pack_ip("192.168.1.10"),),
     legs=(LEG,),
 )
+TUNNEL = EdgeTunnel(
+    "far",
+    pack_ip(NEAR),
+    pack_ip(FAR),
+    vlan=0,
+    local_length=24,
+    gateway=pack_ip(FAR)[:0],
+    key_value=77,
+    addresses=((pack_ip("172.16.0.1"), 30),),
+    routes=(EdgeRoute(pack_ip("10.9.0.0"), 16, pack_ip(FAR)[:0]),),
+)
 WANTED = Wanted(EDGE, True, 1458)
 
 
@@ -40,6 +53,16 @@ WANTED = Wanted(EDGE, True, 1458)
 async def world(request, tmp_path_factory):
     async with edge_world(request.param, tmp_path_factory.mktemp("e")) as made:
         yield made
+
+
+async def at_last(driver, wanted):
+    """As the keeper does: again until it can be made."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await driver.put(wanted)
+            except EdgeFailure:
+                await asyncio.sleep(0.05)
 
 
 async def test_a_life(world):
@@ -66,6 +89,33 @@ async def test_a_life(world):
     assert await world.outward(EDGE, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
     assert await world.inward(EDGE, PUBLIC) is None
 
+    tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,))
+    wanted = Wanted(tunnelled, True, 1458)
+    await fresh.put(wanted)
+    ends = pack_ip(NEAR), pack_ip(FAR), 77
+    assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.9.0.1") == ends
+    assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.8.0.1", 1) is None, "no route leads there"
+    assert await world.out_of_tunnel(tunnelled, 77, "10.1.1.11")
+    assert not await world.out_of_tunnel(tunnelled, 78, "10.1.1.11", 1), "another key is another network's"
+    assert not await world.out_of_tunnel(tunnelled, -1, "10.1.1.11", 1)
+    assert not await world.hears_other_than_gre(), "the host itself has nothing at a near end"
+    assert await world.afresh().there() == {7: True}
+    await world.restart_switch()
+    await at_last(fresh, wanted)
+    assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.9.0.1") == ends, "no port or flow of before is missing"
+    assert await world.out_of_tunnel(tunnelled, 77, "10.1.1.11")
+
+    await fresh.put(msgspec.structs.replace(wanted, carries=False))
+    assert await world.afresh().there() == {7: False}
+    assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.9.0.1", 1) is None, "who stands by has not the near end"
+    assert not await world.out_of_tunnel(tunnelled, 77, "10.1.1.11", 1)
+    keyless = msgspec.structs.replace(tunnelled, tunnels=(msgspec.structs.replace(TUNNEL, key_value=-1),))
+    await fresh.put(Wanted(keyless, True, 1458))
+    assert await world.into_tunnel(keyless, "10.1.1.11", "10.9.0.1") == (*ends[:2], -1)
+    assert await world.out_of_tunnel(keyless, -1, "10.1.1.11")
+    assert not await world.out_of_tunnel(keyless, 77, "10.1.1.11", 1)
+
     await fresh.remove(Rdid(7))
     await fresh.remove(Rdid(7))
     assert await fresh.there() == {}
+    assert await world.left() == []

@@ -5,7 +5,7 @@ Implements weft.agent.edge.wanted.Edge for tests; passes the same contract suite
 
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.core.edge_routes import exit_for, known_as
-from weft.model.records import EdgeLeg
+from weft.model.records import EdgeLeg, EdgeTunnel
 from weft.model.values import PackedIp, Rdid
 
 
@@ -47,4 +47,18 @@ class FakeEdge:
             for public, inside in leg.mappings if isinstance(leg, EdgeLeg) else ():
                 if public == target:
                     return inside
+        return None
+
+    def into_tunnel(self, rdid: Rdid, target: PackedIp) -> EdgeTunnel | None:
+        """The GRE connection by which a packet of the network for an address outside leaves; None: by none."""
+        edge = self.edges.get(rdid)
+        found = exit_for(edge.network, target) if edge is not None and edge.carries else None
+        return found.by if found is not None and isinstance(found.by, EdgeTunnel) else None
+
+    def out_of_tunnel(self, near: PackedIp, far: PackedIp, key: int) -> Rdid | None:
+        """The network that a GRE packet of these ends and this key (-1: none) reaches; None: nobody takes it."""
+        for rdid, edge in self.edges.items():
+            for one in edge.network.tunnels if edge.carries else ():
+                if (one.local, one.remote, one.key_value) == (near, far, key):
+                    return rdid
         return None

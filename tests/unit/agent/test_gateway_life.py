@@ -161,6 +161,16 @@ async def test_edges_come_turn_and_go_with_the_policy():
         assert keeper.carried == frozenset()
 
 
+async def test_a_switch_that_went_away_has_every_edge_made_anew():
+    driver = FakeEdge()
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
+        await until(lambda: keeper.carried == {7})
+        before = driver.puts
+        keeper.switch_lost()
+        await until(lambda: driver.puts > before)
+
+
 async def test_what_is_there_from_before_stays_until_the_policy_is_whole():
     driver = FakeEdge()
     driver.edges = {Rdid(9): Wanted(EDGE, True, 1458)}

@@ -66,6 +66,11 @@ class EdgeKeeper:
             self._asked = asked
             self._news.set()
 
+    def switch_lost(self) -> None:
+        """The switch went away: what does not outlive it, which is all that tunnels have, is to be made anew."""
+        self._due |= self._put.keys()
+        self._news.set()
+
     @property
     def ready(self) -> bool:
         """Every edge that should be here is, carrying its network or standing by."""

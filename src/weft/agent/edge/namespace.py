@@ -5,10 +5,7 @@ known as ours without any file: namespaces by name and by the alias of `lo`, por
 protocol, tables by name. Every step looks first, so a crash between any two is made good by the next call.
 """
 
-import asyncio
 import json
-import socket
-import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-from weft.agent.announcements import frame_of
 from weft.agent.edge import wanted as edge
-from weft.agent.edge.commands import batch, inside, run
+from weft.agent.edge.announcing import announce
+from weft.agent.edge.commands import batch, run
+from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.model.records import EdgeNetwork
-from weft.model.values import Mac, PackedIp, Rdid
+from weft.model.values import Rdid
 
 NETNS = Path("/run/netns")
 FRESH_SECONDS = 20.0
@@ -60,6 +58,7 @@ class NamespaceEdge:
         """What this process has made: where only the carrier changes, only addresses do."""
         self._built_at: dict[Rdid, float] = {}
         """When it was last looked at whole."""
+        self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
 
     async def there(self) -> dict[Rdid, bool]:
         found: dict[Rdid, bool] = {}
@@ -71,6 +70,8 @@ class NamespaceEdge:
             number = name.removeprefix(self._place.prefix)
             if name.startswith(self._place.prefix) and number.isdigit() and await self._is_ours(name):
                 found[Rdid(int(number))] = await self._holds(name)
+        for rdid, holds in (await self._tunnels.there()).items() if found else ():
+            found[rdid] = found.get(rdid, False) or holds
         return found
 
     async def _is_ours(self, name: str) -> bool:
@@ -105,6 +106,7 @@ class NamespaceEdge:
         await self._sweep_routes(name, network)
         await self._translate(name, network)
         await self._limit(name, network)
+        await self._tunnels.build(name, wanted)
 
     async def _exists(self, name: str) -> bool:
         path = NETNS / name
@@ -143,7 +145,7 @@ class NamespaceEdge:
         words: list[str] = []
         for one in stale:
             words += ["--", "--if-exists", "del-port", one]
-        for link in wanted:
+        for link in (one for one in wanted if one.tunnel is None):
             words += edge.port_words(link, network, (self._place.inner, self._place.outer))
         await self._vsctl(words)
         return bool(missing)
@@ -196,15 +198,18 @@ class NamespaceEdge:
         for link, addresses in asked.items():
             lines += [f"addr del {one} dev {link}" for one in there.get(link, set()) - addresses]
         fresh = [(link, one) for link, found in asked.items() for one in found - there.get(link, set())]
-        lines += [f"addr replace {one} dev {link}{_SURE if ':' in one else ''}" for link, one in fresh]
+        lines += [edge.address_line(one, link) for link, one in fresh]
         if lines:
             await batch(["ip", "-n", name, "-batch", "-"], lines)
         if wanted.carries:
             # also where nothing changed: neighbours may have heard another gateway meanwhile
-            await _announce(name, edge.announced(wanted))
+            await announce(name, edge.announced(wanted))
+        if wanted.network.tunnels:
+            await self._tunnels.carry(wanted.network.rdid, wanted.carries)
 
     async def remove(self, rdid: Rdid) -> None:
         name = self._place.namespace(rdid)
+        await self._tunnels.remove(rdid)
         links = [one for one in await _links("") if edge.is_link(one, rdid)]
         await self._vsctl([word for one in links for word in ("--", "--if-exists", "del-port", one)])
         if links:
@@ -215,7 +220,6 @@ class NamespaceEdge:
         self._made.pop(rdid, None)
 
 
-_SURE = " nodad"
 _USUAL_METRIC6 = 1024
 """What IPv6 routes have where none is asked for."""
 
@@ -244,33 +248,3 @@ async def _addresses(name: str) -> dict[str, set[str]]:
         for one in shown
         if one["ifname"] != "lo"
     }
-
-
-async def _announce(name: str, found: Sequence[tuple[str, PackedIp]]) -> None:
-    """Tell neighbours outside that these addresses are here now: an ARP reply and a request (some listen to one only),
-    or an unsolicited advertisement."""
-
-    def send() -> None:
-        for link in sorted({link for link, _ in found}):
-            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as channel:
-                channel.bind((link, 0))
-                mac = Mac(int.from_bytes(channel.getsockname()[4]))
-                for other, address in found:
-                    if other == link:
-                        for frame in frames(address, mac):
-                            channel.send(frame)
-
-    try:
-        await asyncio.to_thread(inside, name, send)
-    except OSError as error:
-        raise EdgeFailure(f"{name}: {error}") from error
-
-
-def frames(address: PackedIp, mac: Mac) -> list[bytes]:
-    """Gratuitous ones of both kinds."""
-    reply = frame_of(address, mac)
-    if len(address) != 4:
-        return [reply]
-    hardware = mac.to_bytes(6)
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + hardware + address + bytes(6) + address
-    return [reply, (b"\xff" * 6 + hardware + b"\x08\x06" + body).ljust(60, b"\0")]

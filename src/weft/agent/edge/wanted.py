@@ -1,10 +1,10 @@
 """What an edge is on this host, by its record: names, links, addresses, routes, translation and limits. Pure.
 
 Called by edge/keeper.py and edge/namespace.py. An edge is a network namespace per routing domain with a veth `inner`
-into the virtual network and one `o0`, `o1` ... into each logical subnet outside. Everything but the outer addresses
-stands ready on each gateway of the network; these are on the one that carries it.
-Their host ends are named `we{rdid}i` and `we{rdid}o{n}`; ports, links, routes and tables bear names and marks of ours,
-so that an agent without memory finds all of it again.
+into the virtual network, one `o0`, `o1` ... into each logical subnet outside and one `t0`, `t1` ... into each GRE
+connection (edge/tunnels.py). Everything but the outer addresses stands ready on each gateway of the network; these are
+on the one that carries it. The host's ends are named `we{rdid}i`, `we{rdid}o{n}` and `we{rdid}t{n}`; ports, links,
+routes and tables bear names and marks of ours, so that an agent without memory finds all of it again.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ import msgspec
 
 from weft.agent.flows.ways_out import Dead, instance_of
 from weft.core.edge_routes import exits
-from weft.model.records import EdgeLeg, EdgeNetwork
+from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
 from weft.model.values import ROUTER_MAC, PackedIp, Rdid, ip_text, mac_colons
 
 INNER = "inner"
@@ -95,24 +95,42 @@ class Link(NamedTuple):
     host: str
     """Name of its end in the host: a port of a bridge."""
     inside: str
-    leg: EdgeLeg | None
-    """None: into the virtual network."""
+    leg: EdgeLeg | None = None
+    tunnel: EdgeTunnel | None = None
+    """Neither: into the virtual network."""
+
+    @property
+    def outbound_kbps(self) -> int:
+        way = self.leg or self.tunnel
+        return way.outbound_kbps if way is not None else 0
+
+    @property
+    def inbound_kbps(self) -> int:
+        way = self.leg or self.tunnel
+        return way.inbound_kbps if way is not None else 0
 
 
 def links(edge: EdgeNetwork) -> list[Link]:
     return [
-        Link(f"we{edge.rdid}i", INNER, None),
-        *(Link(f"we{edge.rdid}o{n}", f"o{n}", leg) for n, leg in enumerate(edge.legs)),
+        Link(f"we{edge.rdid}i", INNER),
+        *(Link(f"we{edge.rdid}o{n}", f"o{n}", leg=leg) for n, leg in enumerate(edge.legs)),
+        *(Link(f"we{edge.rdid}t{n}", f"t{n}", tunnel=one) for n, one in enumerate(edge.tunnels)),
     ]
 
 
 def is_link(name: str, rdid: int) -> bool:
     """Is this the name of the host's end of a link of the edge?"""
-    return name == f"we{rdid}i" or (name.startswith(f"we{rdid}o") and name.removeprefix(f"we{rdid}o").isdigit())
+    return re.fullmatch(rf"we{rdid}(i|[ot]\d+)", name) is not None
+
+
+def _legs(edge: EdgeNetwork) -> Iterator[tuple[str, EdgeLeg]]:
+    """Each with the name of its link inside."""
+    return ((link.inside, link.leg) for link in links(edge) if link.leg is not None)
 
 
 def link_line(link: Link, edge: EdgeNetwork, namespace: str) -> str:
     """For `ip -batch` in the host: the veth with its other end in the namespace."""
+    # frames out of a tunnel are addressed by flows, which know this one
     address = f" address {mac_colons(edge.mac)}" if link.leg is None else ""
     return f"link add name {link.host} type veth peer name {link.inside}{address} netns {namespace}"
 
@@ -133,9 +151,18 @@ def addresses(wanted: Wanted) -> dict[str, set[str]]:
     edge = wanted.network
     found = {INNER: {f"{ip_text(address)}/{length}" for address, length in edge.addresses}}
     for link in links(edge)[1:]:
-        assert link.leg is not None
-        found[link.inside] = {_alone(one) for one in link.leg.addresses} if wanted.carries else set()
+        if link.tunnel is not None:
+            own = {f"{ip_text(one)}/{length}" for one, length in link.tunnel.addresses}
+        else:
+            own = {_alone(one) for one in link.leg.addresses} if link.leg is not None else set()
+        found[link.inside] = own if wanted.carries else set()
     return found
+
+
+def address_line(address: str, link: str) -> str:
+    """For `ip -batch` in the namespace. Routes outside come with `routes`."""
+    also = " noprefixroute" if link != INNER else ""
+    return f"addr replace {address} dev {link}{also}{' nodad' if ':' in address else ''}"
 
 
 def _alone(address: PackedIp) -> str:
@@ -144,7 +171,7 @@ def _alone(address: PackedIp) -> str:
 
 def announced(wanted: Wanted) -> list[tuple[str, PackedIp]]:
     """(Link inside, address) of what neighbours outside must be told when this gateway takes the network over."""
-    return [(link.inside, one) for link in links(wanted.network) if link.leg is not None for one in link.leg.addresses]
+    return [(inside, one) for inside, leg in _legs(wanted.network) for one in leg.addresses]
 
 
 class Route(NamedTuple):
@@ -165,11 +192,10 @@ def routes(edge: EdgeNetwork) -> list[Route]:
         network = ipaddress.ip_network(f"{ip_text(prefix)}/{length}")
         if router is not None and network not in own:
             found.append(Route(str(network), ip_text(router), INNER, 0))
-    names = {link.leg: link.inside for link in links(edge)[1:]}
+    names = {link.leg or link.tunnel: link.inside for link in links(edge)[1:]}
     for one in exits(edge):
-        if isinstance(one.by, EdgeLeg):
-            via = ip_text(one.next_hop) if one.next_hop else ""
-            found.append(Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
+        via = ip_text(one.next_hop) if one.next_hop else ""
+        found.append(Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
     return found
 
 
@@ -183,7 +209,8 @@ def route_line(route: Route) -> str:
 def lines_inside(wanted: Wanted) -> list[str]:
     """For `ip -batch` in the namespace: links up, the router's MAC address, routes. All can be said again."""
     edge = wanted.network
-    lines = [f"link set dev {link.inside} up" for link in links(edge)]
+    # a tunnel has one other end, which nobody need ask for
+    lines = [f"link set dev {link.inside} {'arp off ' if link.tunnel else ''}up" for link in links(edge)]
     lines += [f"link set dev {INNER} mtu {wanted.mtu}"]
     lines += [f"addr replace {ip_text(address)}/{length} dev {INNER}" for address, length in edge.addresses]
     router = mac_colons(ROUTER_MAC)
@@ -216,17 +243,15 @@ def translated(text: str) -> frozenset[tuple[str, str]]:
 def _translation(edge: EdgeNetwork, size: int) -> Iterator[str]:
     family = "ip" if size == 4 else "ip6"
     inward, outward = [], []
-    for link in links(edge)[1:]:
-        leg = link.leg
-        assert leg is not None
+    for name, leg in _legs(edge):
         for public, inside in leg.mappings:
             if len(public) == size:
-                inward.append(f'iifname "{link.inside}" {family} daddr {ip_text(public)} dnat to {ip_text(inside)}')
-                outward.append(f'oifname "{link.inside}" {family} saddr {ip_text(inside)} snat to {ip_text(public)}')
-    for link in links(edge)[1:]:
-        if link.leg is not None and len(link.leg.nat) == size:
+                inward.append(f'iifname "{name}" {family} daddr {ip_text(public)} dnat to {ip_text(inside)}')
+                outward.append(f'oifname "{name}" {family} saddr {ip_text(inside)} snat to {ip_text(public)}')
+    for name, leg in _legs(edge):
+        if len(leg.nat) == size:
             own = _set(one for one in edge.prefixes if len(one[0]) == size)
-            outward.append(f'oifname "{link.inside}" {family} saddr {own} snat to {ip_text(link.leg.nat)}')
+            outward.append(f'oifname "{name}" {family} saddr {own} snat to {ip_text(leg.nat)}')
     yield "chain inward { type nat hook prerouting priority dstnat;"
     yield from (f"  {line};" for line in inward)
     yield "}"
@@ -243,7 +268,8 @@ def _guards() -> Iterator[str]:
     """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
     reset would end it."""
     yield "chain mine { type filter hook input priority filter;"
-    yield '  iifname "o*" ct state { new, invalid } meta l4proto { tcp, udp } drop;'
+    for links_outside in ("o*", "t*"):
+        yield f'  iifname "{links_outside}" ct state {{ new, invalid }} meta l4proto {{ tcp, udp }} drop;'
     yield "}"
 
 
@@ -258,7 +284,7 @@ def _classes(edge: EdgeNetwork) -> Iterator[str]:
     """Inbound limits are kept where packets leave for the virtual network: by which leg did they come?"""
     yield "chain classes { type filter hook forward priority filter;"
     for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
-        if link.leg is not None and link.leg.inbound_kbps:
+        if link.inbound_kbps:
             yield f'  iifname "{link.inside}" oifname "{INNER}" meta priority set "1:{number:x}";'
     yield "}"
 
@@ -271,11 +297,10 @@ def limits(edge: EdgeNetwork) -> list[str]:
     by a class per leg on the way into the network."""
     lines, classes = [], []
     for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
-        leg = link.leg
-        if leg is not None and leg.outbound_kbps:
-            lines.append(f"qdisc add dev {link.inside} root tbf {_bucket(leg.outbound_kbps)} latency 50ms")
-        if leg is not None and leg.inbound_kbps:
-            classes.append(f"class add dev {INNER} parent 1: classid 1:{number:x} htb rate {leg.inbound_kbps}kbit")
+        if link.outbound_kbps:
+            lines.append(f"qdisc add dev {link.inside} root tbf {_bucket(link.outbound_kbps)} latency 50ms")
+        if link.inbound_kbps:
+            classes.append(f"class add dev {INNER} parent 1: classid 1:{number:x} htb rate {link.inbound_kbps}kbit")
     if classes:
         lines.append(f"qdisc add dev {INNER} root handle 1: htb default 1")
         lines.append(f"class add dev {INNER} parent 1: classid 1:1 htb rate {_UNLIMITED}")

@@ -127,6 +127,8 @@ class OvsPlane:
 
     def lost(self) -> None:
         self.reconciler.switch_lost()
+        if self._keeper is not None:
+            self._keeper.switch_lost()
         self._switch_due = True
 
     def estranged(self) -> None:

@@ -1,0 +1,133 @@
+"""Makes the GRE connections of the edges of one host: ports of Open vSwitch, and what lies outside of them.
+
+Called by edge/namespace.py, which makes the veths. What a bridge has is worked out from the ports in the database
+(edge/tunnels.py), whoever made them; one call at a time looks at it. Needs ovs-vsctl, ovs-ofctl and iproute2.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from weft.agent.edge import tunnels
+from weft.agent.edge.announcing import announce
+from weft.agent.edge.commands import batch, run
+from weft.agent.edge.tunnels import TunnelPort, bridge_of
+from weft.agent.edge.wanted import ROUTE_PROTOCOL, Wanted
+from weft.model.values import Rdid
+
+
+class TunnelPorts:
+    """Of one host. `outer` is the bridge with the physical adapter; `mark` differs between hosts."""
+
+    def __init__(self, database: Path, outer: str, mark: str) -> None:
+        self._database = database
+        self._outer = outer
+        self._mark = mark
+        self._one_at_a_time = asyncio.Lock()
+
+    async def there(self) -> dict[Rdid, bool]:
+        """Edges that have connections here, and whether this host answers for their near ends."""
+        found: dict[Rdid, bool] = {}
+        for one in await self._ports(check=False):
+            found[one.rdid] = found.get(one.rdid, False) or one.carries
+        return found
+
+    async def build(self, name: str, wanted: Wanted) -> None:
+        """The ports of an edge as wanted, in a namespace that has their veths, others of it gone; not yet who carries.
+        Raises EdgeFailure."""
+        edge, asked = wanted.network, tunnels.tunnel_links(wanted.network)
+        async with self._one_at_a_time:
+            ports = {one.name: one for one in await self._ports()}
+            words = self._del_ports(edge.rdid, {tunnels.port_of(link) for link, _ in asked}, ports)
+            datapath = await self._datapath() if asked else ""
+            for vlan in sorted({tunnel.vlan for _, tunnel in asked}):
+                words += tunnels.bridge_words(vlan, self._outer, datapath, self._mark)
+            for link, tunnel in asked:
+                before = ports.get(tunnels.port_of(link))
+                if before is not None and before.vlan != tunnel.vlan:
+                    words += _del(before)
+                words += tunnels.port_words(edge, link, tunnel, before.carries if before is not None else False)
+            if words:
+                await self._vsctl(words)
+                await self._settle()
+        if asked:
+            most = await self._physical_mtu()
+            lines = [f"link set dev {link.inside} mtu {tunnels.inside_mtu(tunnel, most)}" for link, tunnel in asked]
+            await batch(["ip", "-n", name, "-batch", "-"], lines)
+
+    async def carry(self, rdid: Rdid, carries: bool) -> None:
+        """Answer for an edge's near ends from now on, or no more; and say so to the neighbours."""
+        async with self._one_at_a_time:
+            await self._vsctl(tunnels.carrying_words(await self._ports(), rdid, carries))
+            await self._settle()
+
+    async def remove(self, rdid: Rdid) -> None:
+        async with self._one_at_a_time:
+            words = self._del_ports(rdid, set(), {one.name: one for one in await self._ports()})
+            if words:
+                await self._vsctl(words)
+                await self._settle()
+
+    def _del_ports(self, rdid: int, but: set[str], ports: dict[str, TunnelPort]) -> list[str]:
+        gone = [one for name, one in ports.items() if tunnels.is_port(name, rdid) and name not in but]
+        return [word for one in gone for word in _del(one)]
+
+    async def _settle(self) -> None:
+        """Flows, addresses and routes of every bridge of ours as its ports ask for; a bridge without one goes."""
+        by_bridge: dict[str, list[TunnelPort]] = {}
+        for one in await self._ports():
+            by_bridge.setdefault(bridge_of(one.vlan), []).append(one)
+        for bridge in await self._bridges():
+            if bridge in by_bridge:
+                await self._settle_bridge(bridge, tunnels.outside(bridge, by_bridge[bridge]))
+            else:
+                _, there = tunnels.patch_of(bridge)
+                await self._vsctl(["--", "--if-exists", "del-port", there, "--", "--if-exists", "del-br", bridge])
+
+    async def _settle_bridge(self, bridge: str, wanted: tunnels.Outside) -> None:
+        target = f"unix:{self._database.parent / bridge}.mgmt"
+        await run(["ovs-ofctl", "--names", "replace-flows", target, "-"], "\n".join(wanted.flows) + "\n")
+        settings = [f"net.{name.format(bridge)}={value}" for name, value in tunnels.SETTINGS.items()]
+        await run(["sysctl", "-qw", *settings], check=False)
+        addresses = {
+            f"{one['local']}/{one['prefixlen']}"
+            for link in json.loads(await run(["ip", "-j", "addr", "show", "dev", bridge]) or "[]")
+            for one in link.get("addr_info", ())
+            if one["family"] == "inet"
+        }
+        how = ["ip", "-j", "route", "show", "dev", bridge, "proto", str(ROUTE_PROTOCOL)]
+        routes = {one["dst"] for one in json.loads(await run(how) or "[]")}
+        lines = [f"link set dev {bridge} up", *tunnels.address_lines(bridge, addresses, wanted)]
+        await batch(["ip", "-batch", "-"], [*lines, *tunnels.route_lines(bridge, routes, wanted)])
+        await announce("", [(bridge, one) for one in tunnels.announced(wanted)])
+
+    async def _ports(self, *, check: bool = True) -> list[TunnelPort]:
+        words = ["--format=json", "--columns=name,options,external_ids", "find", "interface", "type=gre"]
+        return tunnels.read_ports(await self._vsctl([*words, "external_ids:weft=edge"], check=check))
+
+    async def _bridges(self) -> list[str]:
+        words = ["--bare", "--columns=name", "find", "bridge", "external_ids:weft=edge"]
+        return (await self._vsctl(words)).split()
+
+    async def _datapath(self) -> str:
+        """A patch connects bridges of one kind only."""
+        return (await self._vsctl(["get", "bridge", self._outer, "datapath_type"])).strip().strip('"')
+
+    async def _physical_mtu(self) -> int:
+        shown = json.loads(await run(["ip", "-j", "link", "show", "dev", self._outer], check=False) or "[]")
+        return int(shown[0]["mtu"]) if shown else USUAL_MTU
+
+    async def _vsctl(self, words: Sequence[str], *, check: bool = True) -> str:
+        if not words:
+            return ""
+        return await run(["ovs-vsctl", f"--db=unix:{self._database}", "--timeout=10", *words], check=check)
+
+
+USUAL_MTU = 1500
+
+
+def _del(port: TunnelPort) -> list[str]:
+    bridge = bridge_of(port.vlan)
+    both = (("--", "--if-exists", "del-port", bridge, one) for one in (port.name, port.leg))
+    return [word for words in both for word in words]
