@@ -134,43 +134,30 @@ def _protocol(name: str, text: str) -> str:
 
 
 def _source(name: str, text: str) -> str:
-    text = text.strip()
-    if not text:
-        raise Invalid(
-            f"Rule {name} has no sourceAddressPrefix: write a prefix, a tag, or * for all.",
-            code="AclRuleNullOrEmptySourceAddressPrefix",
-            target="sourceAddressPrefix",
-        )
-    try:
-        return str(prefix_or_tag(text))
-    except ValueError as why:
-        raise Invalid(
-            f"The sourceAddressPrefix of rule {name}: {_no_prefix(text, why)}",
-            code="AclRuleInvalidSourceAddressPrefix",
-            target="sourceAddressPrefix",
-        ) from None
+    target = "sourceAddressPrefix"
+    text = _given(name, target, text, "a prefix, a tag", code="AclRuleNullOrEmptySourceAddressPrefix")
+    return _prefix(name, target, text, code="AclRuleInvalidSourceAddressPrefix")
 
 
 def _destination(name: str, text: str) -> str:
+    target = "destinationAddressPrefix"
+    text = _given(name, target, text, "a prefix, a tag", code="AclRuleNullOrEmptyDestinationAddressPrefix")
+    return _prefix(name, target, text, code="AclRuleInvalidDestinationAddressPrefix")
+
+
+def _given(name: str, target: str, text: str, what: str, code: str) -> str:
     text = text.strip()
     if not text:
-        raise Invalid(
-            f"Rule {name} has no destinationAddressPrefix: write a prefix, a tag, or * for all.",
-            code="AclRuleNullOrEmptyDestinationAddressPrefix",
-            target="destinationAddressPrefix",
-        )
+        raise Invalid(f"Rule {name} has no {target}: write {what}, or * for all.", code=code, target=target)
+    return text
+
+
+def _prefix(name: str, target: str, text: str, code: str) -> str:
     try:
         return str(prefix_or_tag(text))
     except ValueError as why:
-        raise Invalid(
-            f"The destinationAddressPrefix of rule {name}: {_no_prefix(text, why)}",
-            code="AclRuleInvalidDestinationAddressPrefix",
-            target="destinationAddressPrefix",
-        ) from None
-
-
-def _no_prefix(text: str, why: ValueError) -> str:
-    return f"'{text}' is no prefix ({why}), and none of the tags {', '.join(TAGS)}; {EVERYTHING} is for all."
+        words = f"'{text}' is no prefix ({why}), and none of the tags {', '.join(TAGS)}; {EVERYTHING} is for all."
+        raise Invalid(f"The {target} of rule {name}: {words}", code=code, target=target) from None
 
 
 def _check_families(name: str, protocol: str, source: str, destination: str) -> None:
@@ -193,38 +180,22 @@ def _check_families(name: str, protocol: str, source: str, destination: str) -> 
 
 
 def _source_ports(name: str, protocol: str, text: str) -> str:
-    text = text.replace(" ", "")
-    if not text:
-        raise Invalid(
-            f"Rule {name} has no sourcePortRange: write a port, a range such as 80-90, or * for all.",
-            code="AclRuleNullOrEmptySourcePortRange",
-            target="sourcePortRange",
-        )
-    wrong = _wrong_ports(protocol, text)
-    if wrong:
-        raise Invalid(
-            f"The sourcePortRange of rule {name} {wrong}",
-            code="AclRuleInvalidSourcePortRange",
-            target="sourcePortRange",
-        )
-    return text
+    target = "sourcePortRange"
+    text = _given(name, target, text, "a port, a range such as 80-90", code="AclRuleNullOrEmptySourcePortRange")
+    return _ports(name, target, text, protocol, code="AclRuleInvalidSourcePortRange")
 
 
 def _destination_ports(name: str, protocol: str, text: str) -> str:
+    target = "destinationPortRange"
+    text = _given(name, target, text, "a port, a range such as 80-90", code="AclRuleNullOrEmptyDestinationPortRange")
+    return _ports(name, target, text, protocol, code="AclRuleInvalidDestinationPortRange")
+
+
+def _ports(name: str, target: str, text: str, protocol: str, code: str) -> str:
     text = text.replace(" ", "")
-    if not text:
-        raise Invalid(
-            f"Rule {name} has no destinationPortRange: write a port, a range such as 80-90, or * for all.",
-            code="AclRuleNullOrEmptyDestinationPortRange",
-            target="destinationPortRange",
-        )
     wrong = _wrong_ports(protocol, text)
     if wrong:
-        raise Invalid(
-            f"The destinationPortRange of rule {name} {wrong}",
-            code="AclRuleInvalidDestinationPortRange",
-            target="destinationPortRange",
-        )
+        raise Invalid(f"The {target} of rule {name} {wrong}", code=code, target=target)
     return text
 
 
