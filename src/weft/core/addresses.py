@@ -68,6 +68,8 @@ class Addresses:
         self.providers: dict[str, dict[str, dict[int, str]]] = {}
         """Provider addresses per server reference and scope, each with what it is for: empty for the host itself, else
         the L2 domain of a virtual subnet, or an ipConfiguration's reference, lower case."""
+        self.providing: dict[tuple[str, str, str], set[int]] = {}
+        """The same by (server reference, scope, what it is for), for who knows what it looks for."""
         self.cooling = 0
         self._ranges: dict[str, Ranges] = {}
         self.notable = Notable()
@@ -88,7 +90,7 @@ class Addresses:
         macs = [pool.spec.key for pool in self.mac_pools]
         macs_of = {owners: [pool.spec.key for pool in pools] for owners, pools in self.mac_pools_of.items()}
         segments = (self.segments, self.provider_segments, self.public_segments)
-        derived = (*segments, self.providers, self.cooling, self.notable)
+        derived = (*segments, self.providers, self.providing, self.cooling, self.notable)
         return leases, self.pools, macs, macs_of, outside, *derived
 
     def ranges(self, scope: str) -> Ranges:
@@ -172,6 +174,11 @@ class Addresses:
     def _turn_provider(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
         was, now = holder_of(before, "server"), holder_of(after, "server")
         old, new = was.ref.lower() if was is not None else "", now.ref.lower() if now is not None else ""
+        if was is not None:
+            held = self.providing[old, scope, was.domain]
+            held.discard(address)
+            if not held:
+                del self.providing[old, scope, was.domain]
         if old and old != new:
             scopes = self.providers[old]
             del scopes[scope][address]
@@ -181,6 +188,7 @@ class Addresses:
                 del self.providers[old]
         if now is not None:
             self.providers.setdefault(new, {}).setdefault(scope, {})[address] = now.domain
+            self.providing.setdefault((new, scope, now.domain), set()).add(address)
 
     def turn_layout(self, before: Layout, after: Layout) -> None:
         """Replace the pools and subnets of one resource; leases stay and are counted where they now lie."""

@@ -23,9 +23,7 @@ def purpose_of(interface_id: str, configuration_id: str) -> str:
 
 
 def stands_for(state: State, server_id: str, logical_network: str, purpose: str, version: int) -> PackedIp | None:
-    """The provider address of an ipConfiguration on a server; costs by the provider addresses of that server."""
-    scopes = state.addresses.providers.get(f"/servers/{server_id.lower()}", {})
-    for address, why in scopes.get(ip_scope(logical_network, version), {}).items():
-        if why == purpose:
-            return PackedIp(address.to_bytes(4 if version == 4 else 16))  # noqa: PLR2004 - IPv4
-    return None
+    """The provider address of an ipConfiguration on a server; one look-up, however many that server has."""
+    place = f"/servers/{server_id.lower()}", ip_scope(logical_network, version), purpose
+    held = state.addresses.providing.get(place)
+    return PackedIp(min(held).to_bytes(4 if version == 4 else 16)) if held else None  # noqa: PLR2004 - IPv4

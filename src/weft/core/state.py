@@ -310,10 +310,9 @@ class State:
 
     def provider_address_of(self, server_id: str, logical_network_ref: str) -> str | None:
         """A server's own provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""
-        scopes = self.addresses.providers.get(f"/servers/{server_id.lower()}", {})
         for version in (4, 6):
-            every = scopes.get(ip_scope(logical_network_ref, version), {})
-            held = [address for address, purpose in every.items() if not purpose]
+            place = f"/servers/{server_id.lower()}", ip_scope(logical_network_ref, version), ""
+            held = self.addresses.providing.get(place)
             if held:
                 return ip_text(min(held).to_bytes(4 if version == 4 else 16, "big"))
         return None

@@ -34,9 +34,18 @@ def placed(world: World, name: str, subnet: str = "web", server: str = "h1") -> 
 
 
 def purposes(world: World, server: str = "h1") -> list[str]:
-    """What the provider addresses of a host are for; empty for its own."""
-    held = world.state.addresses.providers.get(f"/servers/{server}", {}).get(SCOPE, {})
+    """What the provider addresses of a host are for; empty for its own. Both ways in which they are kept agree."""
+    addresses = world.state.addresses
+    held = addresses.providers.get(f"/servers/{server}", {}).get(SCOPE, {})
+    found = {address: why for (_, _, why), every in _providing(world, server) for address in every}
+    assert found == held
     return sorted(held.values())
+
+
+def _providing(world: World, server: str) -> list[tuple[tuple[str, str, str], set[int]]]:
+    found = world.state.addresses.providing.items()
+    assert all(every for _, every in found)
+    return [one for one in found if one[0][:2] == (f"/servers/{server}", SCOPE)]
 
 
 def test_a_host_has_one_by_default() -> None:
