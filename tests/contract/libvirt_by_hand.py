@@ -19,6 +19,13 @@ from weft.model.records import Errand
 from weft.model.values import Mac
 
 
+@pytest.fixture
+def world(libvirt_daemons):
+    libvirt_daemons.begin()
+    yield libvirt_daemons
+    libvirt_daemons.clear()
+
+
 def web(*disks, **more):
     return msgspec.structs.replace(WEB, hardware=Hardware(memory_mib=32, disks=tuple(disks)), **more)
 

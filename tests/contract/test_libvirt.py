@@ -16,7 +16,18 @@ from tests.contract.hypervisor_worlds import (
     power,
     run,
 )
-from tests.contract.libvirt_by_hand import STRANGER, define_by_hand, link, macs, refused, renewed, state, web, xml_of
+from tests.contract.libvirt_by_hand import (
+    STRANGER,
+    define_by_hand,
+    link,
+    macs,
+    refused,
+    renewed,
+    state,
+    web,
+    world,
+    xml_of,
+)
 from weft.agent.hypervisors import (
     Define,
     Disconnect,
@@ -35,11 +46,7 @@ from weft.model.hypervisor import Disk, Hardware
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture
-def world(libvirt_daemons):
-    libvirt_daemons.begin()
-    yield libvirt_daemons
-    libvirt_daemons.clear()
+__all__ = ["world"]
 
 
 async def test_facts_have_all_of_the_host(world, disk):

@@ -7,10 +7,13 @@ import libvirt
 import pytest
 
 from tests.contract.hypervisor_worlds import WEB, WEB_PORTS, libvirt_world, make, power, run
+from tests.contract.libvirt_by_hand import world
 from weft.agent.hook_socket import hook_socket
 from weft.agent.install import install
 from weft.lab import hosts
 from weft.lab.processes import kill
+
+__all__ = ["world"]
 
 pytestmark = pytest.mark.root
 
@@ -24,13 +27,6 @@ def libvirt_daemons():
         kill(made.lab.host("host1").libvirtd)
         hosts.start_libvirtd(made.lab, made.lab.host("host1"))
         yield made
-
-
-@pytest.fixture
-def world(libvirt_daemons):
-    libvirt_daemons.begin()
-    yield libvirt_daemons
-    libvirt_daemons.clear()
 
 
 class Agent:

@@ -21,6 +21,7 @@ from tests.contract.libvirt_by_hand import (
     renewed,
     state,
     web,
+    world,
     xml_of,
 )
 from weft.agent.hypervisors import (
@@ -40,11 +41,7 @@ from weft.model.values import Mac
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture
-def world(libvirt_daemons):
-    libvirt_daemons.begin()
-    yield libvirt_daemons
-    libvirt_daemons.clear()
+__all__ = ["world"]
 
 
 async def test_a_restore_brings_the_address_of_the_snapshot_back(world, disk):

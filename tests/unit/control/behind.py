@@ -1,7 +1,6 @@
 """One machine "a" on host1 of a rack whose hosts tell their hypervisors' facts, and what tests ask of it."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,17 +18,17 @@ FREE = int(parse_mac("00-15-5D-01-05-07"))
 WEB = "/virtualNetworks/blue/subnets/web"
 
 
-@contextlib.asynccontextmanager
-async def controller_of(folder: Path) -> AsyncIterator[Controller]:
-    opened = open_in(folder)
+@pytest.fixture
+async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
+    opened = open_in(tmp_path)
     await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"))
     async with opened.running():
         yield opened
     opened.close()
 
 
-@contextlib.asynccontextmanager
-async def rack_of(controller: Controller) -> AsyncIterator[Rack]:
+@pytest.fixture
+async def rack(controller: Controller) -> AsyncIterator[Rack]:
     async with Rack("host1", "host2") as made:
         for host in made.hosts.values():
             host.hypervisor = "libvirt"
@@ -41,7 +40,8 @@ async def rack_of(controller: Controller) -> AsyncIterator[Rack]:
         yield made
 
 
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.control.observations.EVERY_S", 0.02)
     monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
 

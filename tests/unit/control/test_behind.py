@@ -1,25 +1,21 @@
 """What hosts' hypervisors tell becomes the ledger's, and what cannot is a conflict until it is gone."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
 from tests.cluster.control import ANN, fill, interface, machine, put
 from tests.cluster.host_agent import Rack
 from tests.unit.control.behind import (
     FREE,
     WEB,
-    controller_of,
+    controller,
     fill_one,
     found,
     holders,
-    hurry,
     mac_of,
     p,
+    quick,
     quiet,
-    rack_of,
+    rack,
     run,
     tell,
 )
@@ -35,22 +31,7 @@ from weft.model.values import parse_mac
 from weft.model.workload import HypervisorIdentity, VirtualMachineProperties
 from weft.wire.messages import SeenMac
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
-
-
-@pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    async with controller_of(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with rack_of(controller) as made:
-        yield made
+__all__ = ["controller", "quick", "rack"]
 
 
 async def test_the_hypervisors_id_and_the_hosts_own_range_are_noted_once(controller: Controller, rack: Rack) -> None:

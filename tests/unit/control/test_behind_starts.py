@@ -1,8 +1,6 @@
 """Machines that other hands start: who may run, and what becomes of a twin."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +8,14 @@ from tests.cluster.control import ANN, put
 from tests.cluster.host_agent import Rack
 from tests.unit.control.behind import (
     FREE,
-    controller_of,
+    controller,
     found,
     holders,
-    hurry,
     mac_of,
     p,
+    quick,
     quiet,
-    rack_of,
+    rack,
     run,
     tell,
 )
@@ -28,22 +26,7 @@ from weft.model.fabric import ServerProperties
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.wire.messages import Isolate, MayRun, MayRunAnswer
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
-
-
-@pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    async with controller_of(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with rack_of(controller) as made:
-        yield made
+__all__ = ["controller", "quick", "rack"]
 
 
 async def ask(host, own: str, *macs: int, comes: bool = False) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.core.machines import WEB1, body, world
 from tests.unit.core.world import World, dynamic_interface, put_command, static_interface
 from weft.core.changes import LeaseChange
 from weft.core.commands import AdvanceMove, BeginMove, SetPower
@@ -11,24 +12,7 @@ from weft.model.errors import Conflict
 from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.values import parse_mac
 
-WEB1 = "/weft/virtualMachines/web1"
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.fabric()
-    world.network("blue")
-    world.network("red")
-    for name in ("n1", "n2", "n3"):
-        world.interface(name)
-    return world
-
-
-def body(*interfaces: str, server: str | None = "/servers/h1", **more: Any) -> dict[str, Any]:
-    refs = [{"resourceRef": one if one.startswith("/") else f"/networkInterfaces/{one}"} for one in interfaces]
-    place = {"server": {"resourceRef": server}} if server is not None else {}
-    return {**place, "networkInterfaces": refs, **more}
+__all__ = ["world"]
 
 
 # -- machines

@@ -4,28 +4,12 @@ from typing import Any
 
 import pytest
 
+from tests.unit.core.machines import WEB1, body, world
 from tests.unit.core.world import World, server_on, static_interface
 from weft.core.changes import ResourceChange
 from weft.model.leases import MAC_SCOPE
 
-WEB1 = "/weft/virtualMachines/web1"
-
-
-@pytest.fixture
-def world() -> World:
-    world = World()
-    world.fabric()
-    world.network("blue")
-    world.network("red")
-    for name in ("n1", "n2", "n3"):
-        world.interface(name)
-    return world
-
-
-def body(*interfaces: str, server: str | None = "/servers/h1", **more: Any) -> dict[str, Any]:
-    refs = [{"resourceRef": one if one.startswith("/") else f"/networkInterfaces/{one}"} for one in interfaces]
-    place = {"server": {"resourceRef": server}} if server is not None else {}
-    return {**place, "networkInterfaces": refs, **more}
+__all__ = ["world"]
 
 
 def addresses(world: World, server: str) -> tuple[str, ...]:
