@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.control import ANN, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import until
+from tests.unit.control.machines import until
 from weft.control.controller import Controller
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.model.leases import MAC_SCOPE

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from tests.cluster.control import ANN
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_copies import controller, mac, quick, rack
-from tests.unit.control.test_machines import until
+from tests.unit.control.copies import controller, mac, quick, rack
+from tests.unit.control.machines import until
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Clone, ImportedInterface, ImportMachine
 from weft.model.errors import Conflict

@@ -19,7 +19,7 @@ from tests.unit.control.behind import (
     run,
     tell,
 )
-from tests.unit.control.test_machines import until
+from tests.unit.control.machines import until
 from weft.control.controller import Controller
 from weft.core.commands import Clone, Delete, Failover, RenewMac, TakeCheckpoint
 from weft.core.commands import Path as Name

@@ -1,73 +1,23 @@
 """Restore, renew and failover against model hosts: what is answered is so there, what fails leaves all as it was."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import power, until
+from tests.unit.control.copies import address, controller, mac, prepare, quick, rack, readdressed
+from tests.unit.control.machines import power, until
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
-from weft.core.commands import Batch, Clone, Decision, Put, RenewMac, Restore, SetPower, TakeCheckpoint
+from weft.core.commands import Batch, Clone, Decision, RenewMac, Restore, SetPower, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, StoreUnavailable
 from weft.model.leases import MAC_SCOPE
 from weft.model.records import PortBinding
-from weft.model.resources import Resource
-from weft.model.values import parse_mac
 from weft.store.store import Answer
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 0.1)
-    monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
-    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
-    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)
-    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-
-
-async def prepare(controller: Controller) -> None:
-    """Machine a on host1 with a checkpoint `before`; then its interface got another address."""
-    await fill(controller, interface("a-eth0", address="10.1.1.50"), machine("a", "host1", "a-eth0"))
-    await controller.submit(TakeCheckpoint("a", "before"), ANN)
-    await controller.submit(readdressed("10.1.1.60"), ANN)
-
-
-def readdressed(address: str) -> Put:
-    put = interface("a-eth0", address=address)
-    return Put(
-        put.path,
-        Resource(resource_id="a-eth0", properties=put.document.properties),
-    )
-
-
-@pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    opened = open_in(tmp_path)
-    await prepare(opened)
-    async with opened.running():
-        yield opened
-    opened.close()
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with Rack("host1", "host2", "host3") as made:
-        made.connect(controller.publisher)
-        yield made
-
-
-def address(controller: Controller, name: str = "a-eth0") -> str:
-    found = controller.state.get("networkInterfaces", name)
-    return found.properties.ip_configurations[0].properties.private_ip_address
-
-
-def mac(controller: Controller, name: str = "a-eth0") -> int:
-    return int(parse_mac(controller.state.get("networkInterfaces", name).properties.private_mac_address))
+__all__ = ["controller", "quick", "rack"]
 
 
 def marks(controller: Controller) -> list[str]:

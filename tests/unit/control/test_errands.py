@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.control import ANN, FailingStore, HandClock, deliver, fabric_commands, interface, machine, open_in
 from tests.cluster.feed_agent import FeedAgent
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import quick, until
+from tests.unit.control.machines import quick, until
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Failover, Restore, SetPower, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, WaitTimedOut

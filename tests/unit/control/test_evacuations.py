@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.control import ANN, fabric_commands, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import quick
+from tests.unit.control.machines import quick
 from weft.control.controller import Controller
 from weft.core.policy_places import server_of
 from weft.model.errors import Invalid, InvalidReference, NotFound, NotReady

@@ -7,8 +7,8 @@ import pytest
 
 from tests.cluster.control import ANN, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_copies import address, controller, mac, prepare, quick, rack
-from tests.unit.control.test_machines import place, power, until
+from tests.unit.control.copies import address, controller, mac, prepare, quick, rack
+from tests.unit.control.machines import place, power, until
 from weft.control.controller import Controller
 from weft.model.errors import Conflict, NotReady, WaitTimedOut
 

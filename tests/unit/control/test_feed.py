@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.control import settle
 from tests.cluster.feed_agent import FeedAgent
-from tests.unit.control.test_publisher import agents, controller, rdid
+from tests.unit.control.feed import agents, controller, rdid
 from weft.control.controller import Controller
 from weft.wire.messages import HANDS, HOST_STREAM, PROTOCOL, Ack, Hello, Refused, ToAgent, Welcome
 

@@ -1,69 +1,17 @@
 """Start, stop and save against model hosts: what is answered is so on the hosts, what fails is taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, fill, interface, machine, open_in
+from tests.cluster.control import ANN
 from tests.cluster.host_agent import Rack
+from tests.unit.control.machines import controller, power, quick, rack, until
 from weft.control.controller import Controller
 from weft.core.commands import CreateMachine
-from weft.core.policy import network_stream
 from weft.model.errors import Conflict, NotFound, NotReady
-from weft.model.records import LookupRecord
-from weft.model.values import ip_text
 
-
-@pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    opened = open_in(tmp_path)
-    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
-    await fill_b(opened)
-    async with opened.running():
-        yield opened
-    opened.close()
-
-
-async def fill_b(controller: Controller) -> None:
-    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with Rack("host1", "host2", "host3") as made:
-        made.connect(controller.publisher)
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waits of real hosts, shortened: what counts is their order."""
-    monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 0.1)
-    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 0.5)
-    monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
-    monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
-    monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)
-    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
-
-
-def power(controller: Controller, name: str = "a") -> str:
-    return controller.state.get("virtualMachines", name).properties.power_state
-
-
-def place(controller: Controller, name: str = "a") -> str:
-    return controller.state.get("virtualMachines", name).properties.server.resource_ref
-
-
-def lookups(controller: Controller) -> dict[str, str]:
-    """Customer address to provider address, of the network blue."""
-    rdid = controller.state.get("virtualNetworks", "blue").properties.routing_domain_number
-    return {
-        ip_text(one.customer_address): ip_text(one.provider_address)
-        for one in network_stream(controller.state, rdid).values()
-        if isinstance(one, LookupRecord)
-    }
+__all__ = ["controller", "quick", "rack"]
 
 
 async def test_start_answers_when_it_runs_and_stop_when_it_does_not(controller: Controller, rack: Rack) -> None:
@@ -80,12 +28,6 @@ async def test_on_an_unmanaged_server_the_intent_is_the_fact(controller: Control
     moved = await controller.machines.migrate("a", "host2", ANN)
     assert moved.properties.server.resource_ref == "/servers/host2"
     await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_start_that_the_hypervisor_refuses_is_taken_back(controller: Controller, rack: Rack) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import controller, fill_b, lookups, place, quick, rack, until
+from tests.unit.control.machines import controller, fill_b, lookups, place, quick, rack, until
 from weft.control.controller import Controller
 from weft.core.changes import Commit
 from weft.core.commands import Delete

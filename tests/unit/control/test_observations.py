@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in, put
 from tests.cluster.host_agent import Rack
-from tests.unit.control.test_machines import until
+from tests.unit.control.machines import until
 from weft.control.controller import Controller
 from weft.core.commands import Actor, Delete, NoteSeen
 from weft.core.commands import Path as Name

@@ -1,14 +1,13 @@
 """The publisher with model agents: who is let in, who is told what, how acks become "has applied"."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.cluster.control import ANN, deliver, fill, interface, machine, open_in, put, settle
+from tests.cluster.control import ANN, deliver, interface, machine, put, settle
 from tests.cluster.feed_agent import FeedAgent
+from tests.unit.control.feed import agents, controller, rdid
 from weft.control.controller import Controller
 from weft.control.publisher import FeedRefused
 from weft.control.session import Frame, Session
@@ -18,31 +17,10 @@ from weft.core.policy import host_stream, network_stream
 from weft.model.errors import WaitTimedOut
 from weft.wire.messages import HOST_STREAM, PROTOCOL, Ack, Facts, Hello, PortFact, ToAgent
 
+__all__ = ["agents", "controller"]
+
 _decode = msgspec.msgpack.Decoder(ToAgent).decode
 _encode = msgspec.msgpack.Encoder().encode
-
-
-@pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    opened = open_in(tmp_path)
-    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0", power="Running"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-async def agents(controller: Controller) -> AsyncIterator[dict[str, FeedAgent]]:
-    made = {name: FeedAgent(name) for name in ("host1", "host2", "host3")}
-    for agent in made.values():
-        agent.connect(controller.publisher)
-    await deliver(*made.values())
-    yield made
-    for agent in made.values():
-        await agent.disconnect()
-
-
-def rdid(controller: Controller) -> int:
-    return controller.state.get("virtualNetworks", "blue").properties.routing_domain_number
 
 
 async def test_a_host_is_told_its_own_records_and_the_networks_it_needs(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.control import ANN, deliver, fill, interface, machine, open_in, settle
 from tests.cluster.feed_agent import FeedAgent
-from tests.unit.control.test_publisher import agents, controller, rdid
+from tests.unit.control.feed import agents, controller, rdid
 from weft.control.controller import Controller
 from weft.core.commands import Delete, SetPower
 from weft.core.commands import Path as Name
