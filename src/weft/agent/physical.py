@@ -24,6 +24,14 @@ class Physical:
     def of_patch(self, number: int) -> tuple[Flow, ...]:
         return (flows_segment.of_patch(number),) if number == self.patch else ()
 
+    def unmapped(self) -> tuple[Flow, ...]:
+        """What comes for provider addresses that stand for nobody here, on a host that rewrites."""
+        if self.patch is None:
+            return ()
+        vlans = {len(one.address): one.vlan for one in reversed(self.provider)}
+        wires = ((size, flows_rewrite.Wire(self.patch, vlan)) for size, vlan in sorted(vlans.items()))
+        return tuple(flows_rewrite.of_nobody(size, wire) for size, wire in wires)
+
     def of_segment(self, vlan: int, local: Iterable[Local]) -> tuple[Flow, ...]:
         """Nothing for a VLAN that no port here is on."""
         wanted = any(one.segment is not None and one.segment.vlan == vlan for one in local)

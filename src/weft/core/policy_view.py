@@ -9,7 +9,7 @@ provider address that is never sent to the wire.
 from collections.abc import Iterator
 from typing import Any
 
-from weft.core import policy_gateways, policy_host, policy_network
+from weft.core import policy_gateways, policy_host, policy_network, policy_routes
 from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import SERVERS, Interface, Network
@@ -38,6 +38,7 @@ def view(state: State, server_id: str) -> dict[str, Any]:
         ],
         "lookupRecords": [record for network in networks for record in _lookup_records(state, network)],
         "customerRoutes": [route for network in networks for route in _customer_routes(state, network)],
+        "userRoutes": [route for network in networks for route in _user_routes(state, network)],
         "ports": list(_ports(state, server.resource_id)),
     }
 
@@ -108,6 +109,18 @@ def _customer_routes(state: State, network: Network) -> Iterator[dict[str, Any]]
             "destinationPrefix": f"{ip_text(route.prefix)}/{route.prefix_length}",
             "nextHop": ip_text(route.next_hop),
             "metric": route.metric,
+        }
+
+
+def _user_routes(state: State, network: Network) -> Iterator[dict[str, Any]]:
+    """What routeTables add, by the subnet whose machines have it; the words of MS-NCNBI 3.1.5.10.2."""
+    for record, ref in policy_routes.user_routes(state, network):
+        yield {
+            "virtualSubnetId": record.vsid,
+            "destinationPrefix": f"{ip_text(record.prefix)}/{record.prefix_length}",
+            "nextHopType": record.kind,
+            "nextHop": ip_text(record.next_hop) if record.next_hop else None,
+            "route": ref,
         }
 
 

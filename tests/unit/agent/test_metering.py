@@ -8,7 +8,7 @@ from tests.unit.agent.test_reconcile import settled
 from weft.agent.flows import metering
 from weft.agent.flows.actions import Goto, Output, Resubmit, SetField
 from weft.agent.flows.fields import MOST_PORT, TO_PORT, Table
-from weft.agent.flows.metering import Kind, Meters, meter_id
+from weft.agent.flows.metering import ASKS, ASKS_AT_ONCE, Kind, Meters, meter_id
 from weft.agent.flows.ways import Door, into, into_each
 from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
 
@@ -110,3 +110,19 @@ def test_only_flows_to_a_filtered_port_change_with_it():
     }
     assert all(SetField(TO_PORT, 2) in flow.actions and Output(2) not in flow.actions for flow in changed.values())
     assert BLUE in reconciler.table.domains
+
+
+def test_meters_of_a_port_that_went_while_no_agent_was_there_are_removed():
+    gone, kept = 700, 900
+    left = [SwitchMeter(meter_id(gone, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE)]
+    left += [SwitchMeter(meter_id(gone, kind), "kbps", 7, 7) for kind in (Kind.OUTBOUND, Kind.STORM)]
+    # another hand's: beside none of ours, or with another rate
+    theirs = [FOREIGN, SwitchMeter(meter_id(kept, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE + 1)]
+    reconciler = told("host1")
+    reconciler.switch_is(facts("host1"))
+    reconciler.switch_has((), [*theirs, *left])
+    assert reconciler.plan(in_sync=False).meters_remove == ()
+    change = reconciler.plan(in_sync=True)
+    assert change.meters_remove == tuple(sorted(one.id for one in left))
+    reconciler.done(change, ())
+    assert reconciler.plan(in_sync=True).meters_remove == ()

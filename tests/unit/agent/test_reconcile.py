@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, facts, host_records, told, tunnel
+from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, access_list, facts, host_records, told, tunnel
 from weft.agent.flows.actions import Output, SetField
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, TO_PORT, Table
 from weft.agent.flows.flow import Flow, exact, flow_text
@@ -355,3 +355,20 @@ def test_everything_withdrawn_leaves_only_what_is_always_there():
     reconciler.done(change, ())
     left = {flow.cookie >> 40 & 0xFF for flow in reconciler.table.flows.values()}
     assert left <= {0x00, 0x01}
+
+
+def test_a_port_whose_access_list_is_not_known_is_blocked_and_says_so():
+    reconciler = settled()
+    access = GUESTS["blue1"].access(own=7)
+    reconciler.put(0, access.key, access)
+    reconciler.plan(True)
+    told_of = (
+        "PortBlocked",
+        "blue1-eth0: it is under access list 7, which is not known here: nothing passes",
+        GUESTS["blue1"].instance,
+    )
+    assert [(one.code, one.message, one.instance_id) for one in reconciler.problems()] == [told_of]
+    known = access_list(7)
+    reconciler.put(0, known.key, known)
+    reconciler.plan(True)
+    assert reconciler.problems() == ()

@@ -60,3 +60,14 @@ def test_the_view_holds_only_networks_that_the_host_needs_and_refuses_unknown_ho
     assert {one["virtualSubnetId"] for one in policy.view(world.state, "host2")["lookupRecords"]} == {6001, 6002}
     with pytest.raises(NotFound):
         policy.view(world.state, "nowhere")
+
+
+def test_the_view_shows_what_route_tables_add():
+    world = sample()
+    world.table("hub", far=("203.0.113.0/24", "VirtualAppliance", "10.1.2.21"), nowhere=("198.51.100.0/24", "None", ""))
+    world.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002)}, {"web": "hub"})
+    shown = [tuple(one.values()) for one in policy.view(world.state, "host1")["userRoutes"]]
+    assert shown == [
+        (6001, "203.0.113.0/24", "VirtualAppliance", "10.1.2.21", "/routeTables/hub/routes/far"),
+        (6001, "198.51.100.0/24", "None", None, "/routeTables/hub/routes/nowhere"),
+    ]

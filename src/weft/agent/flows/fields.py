@@ -244,7 +244,8 @@ class DropReason(enum.IntEnum):
     WRONG_VLAN = 32
     """From the physical network, with a VLAN of no network of this host."""
     NO_REWRITE = 33
-    """From the provider network, for an address that stands for no machine of this host."""
+    """IP rewrite without a mapping: from the provider network, for an address that stands for no machine of this host,
+    or from a guest, from an address that none stands for."""
     NOT_FORWARDED = 34
     """Sent on by a guest for another, into a peered network that takes no such packets."""
 

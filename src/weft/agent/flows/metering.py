@@ -1,7 +1,8 @@
 """Rate limits of guests' ports: which meters the switch should have, which it has, and so what to set and delete. Pure.
 
 Called by reconcile.py. A port's meters have ids made of its OpenFlow number, so that nothing needs to be remembered:
-what the bridge has under a number of our own ports is ours, every other meter is another hand's.
+what the bridge has under a number of our own ports is ours, and so is what it has beside a meter of Kind.SERVICE with
+our very rate, which every port of ours has: that port went while no agent was there. Every other is another hand's.
 """
 
 import enum
@@ -41,7 +42,7 @@ def meters_of(local: Local) -> tuple[SwitchMeter, ...]:
     number, limits = local.number, local.limits
     if not number:
         return ()
-    meters = [SwitchMeter(meter_id(number, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE)]
+    meters = [_service(number)]
     if limits is not None:
         for kind, rate in ((Kind.OUTBOUND, limits.outbound_mbps), (Kind.INBOUND, limits.inbound_mbps)):
             if rate:
@@ -49,6 +50,10 @@ def meters_of(local: Local) -> tuple[SwitchMeter, ...]:
         if limits.storm:
             meters.append(SwitchMeter(meter_id(number, Kind.STORM), "pktps", limits.storm, limits.storm))
     return tuple(meters)
+
+
+def _service(port: int) -> SwitchMeter:
+    return SwitchMeter(meter_id(port, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE)
 
 
 def _mbps(id: int, rate: int) -> SwitchMeter:
@@ -96,7 +101,11 @@ class Meters:
     @property
     def to_remove(self) -> tuple[int, ...]:
         """Ours, and not wanted any more."""
-        return tuple(key for key in sorted(self._there or ()) if key not in self._wanted and key >> 2 in self._ports)
+        return tuple(key for key in sorted(self._there or ()) if key not in self._wanted and self._is_ours(key >> 2))
+
+    def _is_ours(self, port: int) -> bool:
+        # of a port's meters this is the last that a switch takes away, so none is left without it
+        return port in self._ports or (self._there or {}).get(meter_id(port, Kind.SERVICE)) == _service(port)
 
     def done(self, change: SwitchChange, failures: Iterable[StepFailure]) -> None:
         """The change was carried out, but for what failed."""

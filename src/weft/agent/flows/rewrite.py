@@ -5,10 +5,12 @@ address alone. No tunnel: packets go by the patch, from the machine's MAC addres
 
 CLASSIFY      priority 105  the provider network asks for the address of a machine here: answered
               priority 104  from the patch, for the provider address of a machine here: its customer address
+              priority  95  from the patch, for one that stands for nobody here: counted
 TUNNEL_SOURCE priority 105  from the provider address of a machine of the same virtual subnet: its customer address
               priority 104  of another one of the network: routed, so the MAC is the router's
 OUTPUT        priority 110  to a customer address that is elsewhere: its provider address
 ENCAP         priority 200  from a port here: the provider address that stands for the sender's
+              priority  50  nothing stands for the sender's: counted
 """
 
 import msgspec
@@ -22,6 +24,7 @@ from weft.agent.flows.fields import (
     ARP_TPA,
     ETH_DST,
     ETH_SRC,
+    GROUP_BIT,
     IN_PORT,
     MARKS,
     RDID,
@@ -30,10 +33,11 @@ from weft.agent.flows.fields import (
     VLAN_TCI,
     VSID,
     Category,
+    DropReason,
     Table,
     cookie,
 )
-from weft.agent.flows.flow import IS_ARP_REQUEST, Flow, Term, exact, in_order
+from weft.agent.flows.flow import IS_ARP_REQUEST, Flow, Term, dropped, exact, in_order
 from weft.agent.flows.ways import family_of
 from weft.model.records import LookupRecord
 from weft.model.values import ROUTER_MAC
@@ -80,6 +84,19 @@ def of_here(rdid: int, record: LookupRecord, port: int, wire: Wire) -> tuple[Flo
         return flows
     asked = in_order((*wire.comes, *IS_ARP_REQUEST, exact(ARP_TPA, outer)))
     return (*flows, Flow(Table.CLASSIFY, 105, asked, _answer(outer, record.mac), mark))
+
+
+def of_nobody(size: int, wire: Wire) -> Flow:
+    """IP of the family whose addresses have so many bytes, to one adapter; broadcasts are everybody's on that network,
+    and no machine's."""
+    family = family_of(bytes(size))
+    match = in_order((*wire.comes, (ETH_DST, 0, GROUP_BIT), *family.only))
+    return Flow(Table.CLASSIFY, 95, match, dropped(DropReason.NO_REWRITE), cookie(Category.FIXED))
+
+
+def of_fixed() -> tuple[Flow, ...]:
+    mark = (MARKS, _MARK, _MARK)
+    return (Flow(Table.ENCAP, 50, (mark,), dropped(DropReason.NO_REWRITE), cookie(Category.FIXED)),)
 
 
 def _answer(address: int, mac: int) -> Actions:

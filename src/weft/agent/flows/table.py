@@ -63,6 +63,7 @@ class FlowTable:
             "user": by_address.of_user_route,
             "peer": by_address.of_peer,
             "patch": self.physical.of_patch,
+            "unmapped": self._unmapped,
             "list": self.filters.of_list,
             "rule": self.filters.of_rule,
             "scope": self.filters.of_scope,
@@ -75,7 +76,7 @@ class FlowTable:
         before = domain.rewriting
         self._touch(domain.put(record))
         if domain.rewriting != before:
-            self._dirty |= domain.parts()
+            self._dirty |= domain.parts() | {("unmapped",)}
         if isinstance(record, SubnetRecord):
             self._note_subnets(rdid, record.vsid)
         elif isinstance(record, GatewayRecord):
@@ -85,8 +86,9 @@ class FlowTable:
         domain = self.domains.get(rdid)
         if domain is None:
             return
-        record = domain.records.get(key)
+        record, before = domain.records.get(key), domain.rewriting
         self._touch(domain.remove(key))
+        self._dirty |= {("unmapped",)} if domain.rewriting != before else set()
         if isinstance(record, GatewayRecord):
             self._point(domain)
         if not domain.records:
@@ -112,7 +114,7 @@ class FlowTable:
         if (number, provider) == (known.patch, known.provider):
             return
         before, known.patch, known.provider = known.patch, number, provider
-        self._dirty |= {("patch", one) for one in (before, number) if one is not None}
+        self._dirty |= {("unmapped",), *(("patch", one) for one in (before, number) if one is not None)}
         for domain in self.domains.values():
             self._dirty |= domain.parts() if domain.rewriting else set()
         for instance, local in self._placing.locals.items():
@@ -151,8 +153,11 @@ class FlowTable:
     @property
     def wants_patch(self) -> bool:
         """Is there an interface on the physical network, or one whose addresses are rewritten to be?"""
-        rewriting = any(one.rewriting for one in self.domains.values())
-        return rewriting or any(one.segment is not None for one in self._placing.locals.values())
+        return self._rewrites or any(one.segment is not None for one in self._placing.locals.values())
+
+    @property
+    def _rewrites(self) -> bool:
+        return any(one.rewriting for one in self.domains.values())
 
     @property
     def dirty(self) -> bool:
@@ -230,6 +235,9 @@ class FlowTable:
             domain = self._placing.domain(one.binding.vsid)
             if domain is not None and domain.rewriting:
                 self._dirty |= domain.parts()
+
+    def _unmapped(self) -> tuple[Flow, ...]:
+        return self.physical.unmapped() if self._rewrites else ()
 
     def _tunnel(self, number: int) -> tuple[Flow, ...]:
         kind = self._tunnel_ports.get(number)

@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 
 from tests.unit.agent.host import Controller, machine_says
-from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, host_records, network_records
+from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, access_list, host_records, network_records
 from weft.agent.agent import Agent
 from weft.agent.hyperv.driver import HyperVDriver
 from weft.agent.hyperv.plane import HyperVPlane
@@ -228,6 +228,16 @@ async def test_the_port_of_a_machine_with_anothers_mac_stays_closed():
         await controller.until(problems("attached-mac 00-1D-D8-B7-1C-FF"))
         blocked = [one for one in controller.all(Facts)[-1].problems if one.code == "PortBlocked"]
         assert blocked[0].instance_id == BLUE1.instance
+
+
+async def test_a_port_under_an_access_list_is_a_problem_of_its_interface_for_as_long_as_it_is():
+    access = BLUE1.access(own=7)
+    async with working(Delta(0, 1, 11, (RUNNING, access_list(7), access))) as (_, controller):
+        (problem,) = await controller.until(problems("carry out no access lists"))
+        assert (problem.code, problem.instance_id) == ("PolicyConfigurationFailure", BLUE1.instance)
+        assert problem.message.startswith("blue1-eth0: ")
+        controller.say(Delta(0, 2, 12, (), (access.key,)))
+        await controller.until(lambda self: not problems("carry out no access lists")(self))
 
 
 async def test_the_addresses_of_running_strangers_are_seen():
