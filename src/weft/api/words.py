@@ -166,8 +166,6 @@ SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
     # hosts are told of one provider address for all of a network's tunnels
     (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
     (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
-    # gateways make no GRE tunnels yet
-    (gateways.NetworkConnectionProperties, "connection_type"): ("L3",),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
     (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
     # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it

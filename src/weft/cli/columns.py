@@ -74,6 +74,12 @@ def _vsid(p: Any) -> Any:
     return p.get("virtualSubnetId") or p.get("VirtualSubnetId")
 
 
+def _connections(p: Any) -> str:
+    """Each with its type and whether it is up."""
+    named = ((one["resourceId"], one["properties"]) for one in p.get("networkConnections") or ())
+    return _joined(f"{name} ({own.get('connectionType')}, {own.get('connectionState')})" for name, own in named)
+
+
 STATUS: Cell = _member("configurationState", "status")
 
 _CAPTURE: dict[str, Cell] = {
@@ -182,7 +188,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "gateways": lambda p: _joined(name_of(r) for r in p.get("gateways") or ()) or "no gateway",
         "active": _ref("activeGateway"),
         "nat": lambda p: name_of((p.get("nat") or {}).get("publicIPAddress")) if _nat_is_on(p) else "",
-        "connections": _children("networkConnections"),
+        "connections": _connections,
     },
     "networkConnections": {
         "type": _member("connectionType"),

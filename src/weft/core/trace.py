@@ -233,9 +233,14 @@ class _Walk:
         found = exit_for(edge, target) if edge is not None else None
         if found is None:
             raise Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)
-        where = found.by.subnet if isinstance(found.by, EdgeLeg) else f"{ref}/networkConnections/{found.by.name}"
         outer = known_as(found.by, seat.address)
         via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
+        if isinstance(found.by, EdgeLeg):
+            where = found.by.subnet
+        else:
+            where, key = f"{ref}/networkConnections/{found.by.name}", found.by.key_value
+            named = f"key {key}" if key >= 0 else "without a key"
+            via = f" in GRE from {ip_text(found.by.local)} to {ip_text(found.by.remote)}, {named}"
         kind = "routed" if outer == seat.address else f"known outside as {ip_text(outer)}"
         self._step("gateway", f"{ip_text(seat.address)} leaves through {where}{via}, {kind}", f"EdgeNetwork {rdid}")
         return TraceResult(True, tuple(self.path), f"left by the gateway on {self._host} through {where}", ref)

@@ -1,13 +1,10 @@
 """Public addresses, pools and gateways as they are answered, and the gates before what has no effect yet."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.unit.api.conftest import Api, N, interface_in
-from weft.api import convert, words
-from weft.model import gateways
 
 
 def ref(text: str) -> dict[str, str]:
@@ -27,22 +24,6 @@ async def outside(fabric: Api) -> Api:
     return fabric
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if gateways made GRE tunnels: what the gates will let through."""
-    monkeypatch.delitem(words.SERVED_VALUES, (gateways.NetworkConnectionProperties, "connection_type"), raising=False)
-    _forget()
-    yield
-    monkeypatch.undo()
-    _forget()
-
-
-def _forget() -> None:
-    """Readers are made once; those from before would still have the gate."""
-    for made_once in (convert._strict_road, convert._reader_of):
-        made_once.cache_clear()
-
-
 GATEWAY: dict[str, Any] = {
     "GatewayPools": [ref("/gatewayPools/gp")],
     "gatewaySubnets": [ref("/virtualNetworks/blue/subnets/web")],
@@ -60,12 +41,6 @@ GATEWAY: dict[str, Any] = {
         }
     ],
 }
-
-
-async def test_a_gre_connection_is_refused_until_gateways_make_tunnels(outside: Api) -> None:
-    answer = await outside.put(f"{N}/virtualGateways/v", GATEWAY)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "OperationNotSupported")
-    assert (await outside.body(f"{N}/virtualGateways"))["value"] == []
 
 
 async def test_an_interface_has_a_public_address_or_none(outside: Api) -> None:
@@ -111,7 +86,6 @@ async def test_pools_gateways_and_their_server_know_each_other(outside: Api) -> 
     assert subnet["GatewayPools"] == [ref("/gatewayPools/gp")]
 
 
-@pytest.mark.usefixtures("served")
 async def test_a_virtual_gateway_is_answered_with_what_it_was_given(outside: Api) -> None:
     p = (await outside.made(f"{N}/virtualGateways/v", GATEWAY))["properties"]
     assert (p["GatewayPools"], p["gateways"], p["routingType"]) == (
@@ -133,7 +107,6 @@ async def test_a_virtual_gateway_is_answered_with_what_it_was_given(outside: Api
     )
 
 
-@pytest.mark.usefixtures("served")
 async def test_without_a_gateway_a_connection_says_why_it_is_down(outside: Api) -> None:
     assert (await outside.send("DELETE", f"{N}/gateways/g1", b"")).is_success
     p = (await outside.made(f"{N}/virtualGateways/v", GATEWAY))["properties"]

@@ -12,6 +12,7 @@ from weft.model.kinds import (
     KINDS,
     MAC_POOLS,
     RESERVATIONS,
+    VIRTUAL_GATEWAYS,
     VIRTUAL_MACHINES,
     Kind,
 )
@@ -112,3 +113,9 @@ def test_an_access_list_says_how_much_it_decided_and_whether_it_is_in_place() ->
     )
     assert (found["rules"], found["packets"], found["status"]) == (2, 8, "Success")
     assert shown(ACCESS_CONTROL_LISTS, aclRules=[{"resourceId": "old", "properties": {}}])["packets"] == 0
+
+
+def test_a_virtual_gateway_shows_its_connections_and_whether_they_are_up() -> None:
+    site = {"connectionType": "GRE", "connectionState": "Connected"}
+    found = shown(VIRTUAL_GATEWAYS, networkConnections=[{"resourceId": "site", "properties": site}])
+    assert found["connections"] == "site (GRE, Connected)"

@@ -13,6 +13,7 @@ from tests.unit.core.gateway_world import (
     l3,
     pool,
     ref,
+    subnet,
     virtual_gateway,
 )
 from weft.model.leases import ip_scope
@@ -41,10 +42,21 @@ def connections(world: GatewayWorld, name: str = "v") -> dict[str, Any]:
             pool() | {"ipConfiguration": {"greVipSubnets": [ref("/virtualNetworks/blue/subnets/web")]}},
             "InvalidResourceReference",
         ),
+        (
+            pool() | {"ipConfiguration": {"greVipSubnets": [ref("/logicalNetworks/hnvpa/subnets/pa1")]}},
+            "InvalidParameterValue",
+        ),
     ],
 )
 def test_what_cannot_be_a_pool_is_refused(body: dict[str, Any], code: str) -> None:
     assert GatewayWorld().refused("/gatewayPools/other", body).code == code
+
+
+def test_near_ends_of_tunnels_are_ipv4() -> None:
+    world = GatewayWorld()
+    world.put("/logicalNetworks/six", {"subnets": [subnet("s", "2001:db8::/64", 0, ("2001:db8::10", "2001:db8::20"))]})
+    vips = {"greVipSubnets": [ref("/logicalNetworks/six/subnets/s")]}
+    assert "no IPv4 prefix" in world.refused("/gatewayPools/other", pool() | {"ipConfiguration": vips}).message
 
 
 def test_a_forwarding_pool_needs_no_outer_addresses() -> None:
@@ -284,6 +296,8 @@ def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
         (gre(far=""), "RequiredParamMissing"),
         (gre(far="nowhere"), "InvalidIPAddress"),
         (gre(far="2001:db8::9"), "InvalidParameterValue"),
+        (gre(far="192.168.1.77"), "InvalidParameterValue"),
+        (gre(far="192.0.2.10", sourceIPAddress="192.0.2.10"), "InvalidParameterValue"),
         (gre(sourceIPAddress="198.51.100.1"), "PrivateIPAddressNotInSubnet"),
         (gre(greConfiguration={"greKey": "4294967296"}), "InvalidParameterValue"),
         (gre(greConfiguration={"greKey": "blue"}), "InvalidParameterValue"),

@@ -29,6 +29,27 @@ def l3(routes=(), **limits):
     )
 
 
+def gre(key="77", **more):
+    return Resource(
+        resource_id="site",
+        properties=gateways.NetworkConnectionProperties(
+            connection_type="GRE",
+            source_ip_address="10.100.0.10",
+            destination_ip_address="192.0.2.9",
+            gre_configuration=gateways.GreConfiguration(gre_key=key),
+            ip_addresses=(gateways.ConnectionAddress("172.16.0.1", 30),),
+            routes=(gateways.ConnectionRoute(destination_prefix="198.51.100.0/24", metric=5),),
+            **more,
+        ),
+    )
+
+
+def with_vips(made):
+    vips = gateways.GatewayPoolIpConfiguration(gre_vip_subnets=(Ref("/logicalNetworks/physical/subnets/out"),))
+    made.put("gatewayPools", "gp", gateways.GatewayPoolProperties(type="All", ip_configuration=vips))
+    return made
+
+
 def world(nat="", connections=()):
     made = sample()
     made.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002), "gw": ("10.1.9.0/24", 6009)})
@@ -75,6 +96,32 @@ def test_by_a_connection_where_that_has_the_route_and_else_not_at_all():
     lost = trace(made.state, "blue1-eth0", "192.0.2.1")
     assert (lost.delivered, lost.reason) == (False, "the gateway on gw1 has no route to 192.0.2.1")
     assert lost.decided_by == "/virtualGateways/Blue"
+
+
+def test_by_a_tunnel_that_the_trace_names():
+    made = with_vips(world(nat="p1", connections=(gre(outbound_kilo_bits_per_second=500),)))
+    found = trace(made.state, "blue1-eth0", OUTSIDE)
+    way = "/virtualGateways/Blue/networkConnections/site"
+    ends = "in GRE from 10.100.0.10 to 192.0.2.9"
+    assert last(found) == f"10.1.1.11 leaves through {way} {ends}, key 77, routed"
+    assert found.reason == f"left by the gateway on gw1 through {way}"
+    assert last(trace(made.state, "blue1-eth0", "172.16.0.2")) == last(found), "the other end of it"
+    keyless = with_vips(world(connections=(gre(key=""),)))
+    assert f"{ends}, without a key" in last(trace(keyless.state, "blue1-eth0", OUTSIDE))
+
+
+def test_a_gateway_is_told_of_tunnels_with_the_vlan_and_router_of_their_near_end():
+    made = with_vips(world(connections=(gre(outbound_kilo_bits_per_second=500),)))
+    [tunnel] = policy_gateways.edge(made.state, "gw2", 60).tunnels
+    assert (tunnel.name, tunnel.vlan, tunnel.local_length, tunnel.gateway) == ("site", 100, 24, pack_ip("10.100.0.1"))
+    assert (tunnel.key_value, tunnel.outbound_kbps, tunnel.inbound_kbps) == (77, 500, 0)
+    for without in (
+        gre(connection_status="Disabled"),
+        replace(gre(), properties=replace(gre().properties, source_ip_address=None)),
+    ):
+        assert policy_gateways.edge(with_vips(world(connections=(without,))).state, "gw2", 60).tunnels == ()
+    nowhere = policy_gateways.edge(world(connections=(gre(),)).state, "gw2", 60)
+    assert nowhere.tunnels == (), "its near end is in no greVipSubnet any more"
 
 
 def test_a_disabled_connection_is_none_and_of_two_limits_the_lower_holds():

@@ -13,7 +13,7 @@ from weft.agent.edge import tunnels
 from weft.agent.edge.announcing import announce
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.tunnels import TunnelPort, bridge_of
-from weft.agent.edge.wanted import ROUTE_PROTOCOL, Wanted
+from weft.agent.edge.wanted import ROUTE_PROTOCOL, EdgeFailure, Wanted
 from weft.model.values import Rdid
 
 
@@ -90,15 +90,13 @@ class TunnelPorts:
         await run(["ovs-ofctl", "--names", "replace-flows", target, "-"], "\n".join(wanted.flows) + "\n")
         settings = [f"net.{name.format(bridge)}={value}" for name, value in tunnels.SETTINGS.items()]
         await run(["sysctl", "-qw", *settings], check=False)
-        addresses = {
-            f"{one['local']}/{one['prefixlen']}"
-            for link in json.loads(await run(["ip", "-j", "addr", "show", "dev", bridge]) or "[]")
-            for one in link.get("addr_info", ())
-            if one["family"] == "inet"
-        }
+        there = await _addresses()
+        rival = tunnels.rival(bridge, there, wanted)
+        if rival:
+            raise EdgeFailure(rival)
         how = ["ip", "-j", "route", "show", "dev", bridge, "proto", str(ROUTE_PROTOCOL)]
         routes = {one["dst"] for one in json.loads(await run(how) or "[]")}
-        lines = [f"link set dev {bridge} up", *tunnels.address_lines(bridge, addresses, wanted)]
+        lines = [f"link set dev {bridge} up", *tunnels.address_lines(bridge, there.get(bridge, set()), wanted)]
         await batch(["ip", "-batch", "-"], [*lines, *tunnels.route_lines(bridge, routes, wanted)])
         await announce("", [(bridge, one) for one in tunnels.announced(wanted)])
 
@@ -125,6 +123,16 @@ class TunnelPorts:
 
 
 USUAL_MTU = 1500
+
+
+async def _addresses() -> dict[str, set[str]]:
+    """IPv4 addresses of the host with prefix length, by interface; but for its own."""
+    shown = json.loads(await run(["ip", "-4", "-j", "addr", "show"]) or "[]")
+    return {
+        one["ifname"]: {f"{each['local']}/{each['prefixlen']}" for each in one["addr_info"]}
+        for one in shown
+        if one["ifname"] != "lo"
+    }
 
 
 def _del(port: TunnelPort) -> list[str]:

@@ -1,7 +1,7 @@
 """GRE connections of edges on a host: bridges, ports, flows, outer addresses and routes. Pure.
 
 Called by edge/tunnel_ports.py. Per VLAN with near ends a bridge `wev{vlan}`, whose own interface has those that this
-host carries: Open vSwitch takes tunnels from addresses of such interfaces only. On it hang per connection a GRE port
+host carries: Open vSwitch tunnels by addresses of its host, and flows keep that apart from the wire. On it hang per connection a GRE port
 `we{rdid}g{n}` and the host's end of a veth, `we{rdid}t{n}`; its inside, `t{n}`, is the edge's link into the tunnel. All
 that follows from the ports is worked out from the database anew each time, so nobody has to remember them.
 """
@@ -197,6 +197,20 @@ def address_lines(bridge: str, there: set[str], wanted: Outside) -> list[str]:
     """For `ip -batch`. The network of an address is reached through its bridge, and through no other device."""
     gone = [f"addr del {one} dev {bridge}" for one in sorted(there - wanted.addresses.keys())]
     return [*gone, *(f"addr add {one} dev {bridge}" for one in wanted.addresses if one not in there)]
+
+
+def rival(bridge: str, there: dict[str, set[str]], wanted: Outside) -> str:
+    """Why the host cannot have these addresses; empty if it can. `there` are the IPv4 addresses of its interfaces: with
+    one in the same network it would have two ways there."""
+    for near in wanted.addresses:
+        network = ipaddress.ip_network(near, strict=False)
+        for device, found in there.items():
+            if device != bridge and any(ipaddress.ip_interface(one).network.overlaps(network) for one in found):
+                return (
+                    f"this host is in {network} by {device} itself, so it cannot have {wanted.addresses[near]} there: "
+                    "near ends of GRE connections need a subnet of their own"
+                )
+    return ""
 
 
 def route_lines(bridge: str, there: set[str], wanted: Outside) -> list[str]:

@@ -56,7 +56,7 @@ def settle(state: State, sent: Connection, pools: Iterable[GatewayPool], vips: l
     if status is None:
         raise Invalid("connectionStatus is Enabled or Disabled.", target="connectionStatus")
     settled = msgspec.structs.replace(p, connection_type=kind, connection_status=status)
-    settled = _l3(state, settled, name) if kind == "L3" else _gre(settled, name, vips)
+    settled = _l3(state, settled, name) if kind == "L3" else _gre(state, settled, name, vips)
     return msgspec.structs.replace(sent, properties=settled)
 
 
@@ -199,7 +199,7 @@ def _destination(one: ConnectionRoute, name: str) -> str:
         ) from None
 
 
-def _gre(p: NetworkConnectionProperties, name: str, vips: list[Segment]) -> NetworkConnectionProperties:
+def _gre(state: State, p: NetworkConnectionProperties, name: str, vips: list[Segment]) -> NetworkConnectionProperties:
     if p.l3_configuration is not None:
         raise Invalid(f"Connection {name} is GRE: leave l3Configuration out.", target="l3Configuration")
     if not p.destination_ip_address:
@@ -218,6 +218,7 @@ def _gre(p: NetworkConnectionProperties, name: str, vips: list[Segment]) -> Netw
         )
     if far.version != 4 or (near is not None and ":" in near):
         raise Invalid(f"The ends of connection {name} are IPv4 addresses.", target="destinationIPAddress")
+    _check_far_end(state, str(far), near, name)
     for one in p.routes:
         if one.next_hop:
             raise Invalid(
@@ -234,6 +235,17 @@ def _gre(p: NetworkConnectionProperties, name: str, vips: list[Segment]) -> Netw
         peer_ip_addresses=ip_texts(p.peer_ip_addresses, "peerIPAddresses"),
         routes=tuple(msgspec.structs.replace(one, destination_prefix=_destination(one, name)) for one in p.routes),
     )
+
+
+def _check_far_end(state: State, far: str, near: str | None, name: str) -> None:
+    """A gateway sends to the far end by its own routes, so that is none of the addresses that it needs itself."""
+    provider = _vip_of(state.addresses.provider_segments.values(), far)
+    if provider is not None or far == near:
+        whose = f"lies in {provider.ref}, of the provider network" if provider is not None else "is its own near end"
+        raise Invalid(
+            f"destinationIPAddress {far} of connection {name} {whose}: name the router on the other side.",
+            target="destinationIPAddress",
+        )
 
 
 def _inner(one: ConnectionAddress, name: str) -> ConnectionAddress:

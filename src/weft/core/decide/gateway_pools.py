@@ -76,6 +76,14 @@ def _vip_subnet(state: State, ref: Ref) -> Ref:
     segment = state.segment(ref.resource_ref)
     if segment is None or segment.virtual:
         raise InvalidReference(f"{ref.resource_ref} is no logical subnet.", target="greVipSubnets")
+    if segment.version != 4:
+        raise Invalid(f"{segment.ref} has no IPv4 prefix: the ends of GRE tunnels are IPv4.", target="greVipSubnets")
+    if segment.virtualized:
+        raise Invalid(
+            f"{segment.ref} is of the provider network, in which gateways have addresses of their own: near ends of "
+            "tunnels need a subnet beside it.",
+            target="greVipSubnets",
+        )
     return Ref(resource_ref=segment.ref)
 
 
