@@ -62,7 +62,7 @@ EXTENSIONS = {
         "releaseInactiveAfterSeconds",
     },
     "logicalNetworks/subnets/ipPools": {"coolDownSeconds", "excluded", "warnAtPercent", "drain"},
-    "networkInterfaces": {"strategy", "reservation"},
+    "networkInterfaces": {"strategy", "reservation", "learnedIPAddresses"},
     "servers": {
         "providerAddresses",
         "providerAddressPolicy",

@@ -125,7 +125,9 @@ class Answers:
 
     def _network_interface(self, properties: Members, resource: Any, ref: str) -> None:
         properties["counters"] = []
-        _drop_empty(properties, "strategy")
+        _drop_empty(properties, "strategy", "learnedIPAddresses")
+        for learned in properties.get("learnedIPAddresses", ()):
+            del learned["takenOver"]
         settings = properties.get("portSettings")
         if settings is not None and not settings["qosSettings"]:
             del settings["qosSettings"]

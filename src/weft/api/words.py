@@ -83,6 +83,7 @@ READ_ONLY: frozenset[Field] = frozenset(
         (tenancy.VirtualNetworkPeeringProperties, "remote_instance_id"),
         (tenancy.VirtualNetworkPeeringProperties, "matched"),
         (tenancy.AccessControlListProperties, "list_number"),
+        (workload.NetworkInterfaceProperties, "learned_ip_addresses"),
         (workload.VirtualMachineProperties, "move"),
         (workload.VirtualMachineProperties, "inactive"),
         (workload.VirtualMachineProperties, "creation"),
@@ -103,6 +104,7 @@ HIDDEN: frozenset[Field] = frozenset(
         (tenancy.VirtualNetworkPeeringProperties, "matched"),
         (tenancy.AccessControlListProperties, "list_number"),
         (workload.VirtualMachineProperties, "made_as"),
+        (workload.LearnedAddress, "taken_over"),
     }
 )
 """Fields that are never answered."""

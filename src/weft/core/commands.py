@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from weft.core.host_facts import HostFact
+from weft.core.host_facts import GuestFact, HostFact
 from weft.model.hypervisor import Hardware
 from weft.model.workload import HypervisorIdentity
 
@@ -372,6 +372,7 @@ Command = (
     | MachineCommand
     | MarkMachine
     | HostFact
+    | GuestFact
     | RemoveServer
     | LedgerCommand
     | Batch

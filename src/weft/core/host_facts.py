@@ -1,12 +1,14 @@
-"""What hosts' hypervisors say of themselves and of machines, as commands for the writer. Values only.
+"""What hosts' hypervisors say of themselves and of machines, and what guests say of themselves, as commands for the
+writer. Values only.
 
-Made by core.behind, which compares with the record first; decided in core.decide by noting, rollback and
-host_checkpoints.
+HostFacts are made by core.behind, which compares with the record first; decided in core.decide by noting, rollback and
+host_checkpoints. GuestFacts are made by control.learning and decided by core.decide.learning.
 """
 
 import msgspec
 
 from weft.model.hypervisor import AdapterState, CheckpointState
+from weft.model.values import PackedIp
 
 
 class NoteHost(msgspec.Struct, frozen=True):
@@ -50,3 +52,26 @@ class NoteCheckpoints(msgspec.Struct, frozen=True):
 
 
 HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
+
+
+class LearnAddress(msgspec.Struct, frozen=True):
+    """The guest of an interface uses an address that nobody gave it: have it, where its subnet lets guests bring them.
+    Decision.outcome is unchanged if it has it already."""
+
+    instance_id: str
+    address: PackedIp
+    announced: bool = False
+    """It told everybody on its subnet (gratuitous ARP, unsolicited neighbour advertisement), not just sent from it."""
+    silent: bool = False
+    """The guest of the interface that has it now does not answer for it."""
+
+
+class ForgetAddress(msgspec.Struct, frozen=True):
+    """The guest of an interface does not use a learnt address any more."""
+
+    instance_id: str
+    address: PackedIp
+    reason: str
+
+
+GuestFact = LearnAddress | ForgetAddress

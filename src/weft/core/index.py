@@ -14,6 +14,7 @@ from weft.core.references import (
     VIRTUAL,
     Pairs,
     last_id,
+    learnt_in,
     lists_of_interface,
     lists_of_subnets,
     lower,
@@ -108,6 +109,8 @@ class Index:
         """References of virtual subnets per reference of the routeTable that they name."""
         self.peered: dict[str, dict[str, None]] = {}
         """Ids of the virtual networks that have a peering to one, per its id, whether it exists or not."""
+        self.learning: dict[str, dict[str, None]] = {}
+        """Interface ids per reference of a virtual subnet in which they have learnt addresses."""
         self.gateways = GatewayPlaces()
         """Where gateways are, and what they serve."""
 
@@ -233,6 +236,8 @@ class Index:
         _turn_pairs(self.filtered, filters, filtered, key)
         self._count_lists(servers, filters, -1)
         self._count_lists(servers, filtered, 1)
+        learnt = learnt_in(before) if before is not None else {}
+        _turn_pairs(self.learning, learnt, learnt_in(after) if after is not None else {}, key)
         old = references(before) if before is not None else {}
         new = references(after) if after is not None else {}
         if old == new:

@@ -34,6 +34,12 @@ def lists_of_interface(interface: Interface) -> Pairs:
     return {(lower(ref), interface.resource_id.lower()): None for ref in named if lower(ref)}
 
 
+def learnt_in(interface: Interface) -> Pairs:
+    """The virtual subnets in which it has learnt addresses, and its id."""
+    own = interface.resource_id.lower()
+    return {(lower(one.subnet), own): None for one in interface.properties.learned_ip_addresses}
+
+
 def lists_of_subnets(network: VirtualNetwork) -> Pairs:
     """The accessControlLists that its subnets name, each with the subnet's reference."""
     found = ((lower(one.properties.access_control_list), one.resource_id) for one in network.properties.subnets)

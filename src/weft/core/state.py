@@ -214,6 +214,11 @@ class State:
         table = self._resources["networkInterfaces"]
         return (table[key] for key in self.index.filtered.get(ref.lower(), ()))
 
+    def interfaces_learning(self, ref: str) -> list[AnyResource]:
+        """Interfaces with learnt addresses in a virtual subnet."""
+        table = self._resources["networkInterfaces"]
+        return [table[key] for key in sorted(self.index.learning.get(ref.lower(), ()))]
+
     def servers_with_list(self, ref: str) -> set[str]:
         """Ids, lower case, of the servers with a port that is under an accessControlList: its own or its subnet's."""
         index, named = self.index, ref.lower()

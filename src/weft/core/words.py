@@ -5,7 +5,18 @@ from ipaddress import IPv6Address
 
 from weft.core.pools import Pool
 from weft.core.state import State
-from weft.model.leases import ASSIGNED, COOLING, FOREIGN, MAC_SCOPE, RESERVED, RETAINED, VSID_SCOPE, Holder, Lease
+from weft.model.leases import (
+    ASSIGNED,
+    COOLING,
+    FOREIGN,
+    MAC_SCOPE,
+    RESERVED,
+    RETAINED,
+    VSID_SCOPE,
+    Holder,
+    Lease,
+    is_learnt,
+)
 from weft.model.values import Now, mac_dashes
 
 STATES = (ASSIGNED, RETAINED, COOLING, RESERVED, FOREIGN)
@@ -43,7 +54,8 @@ def hold_text(state: State, lease: Lease, holder: Holder | None = None) -> str:
         return f"{address} is cooling down after {holder.ref} gave it up"
     if lease.state == ASSIGNED:
         where = f" in {place_text(state, holder.domain)}" if holder.domain else ""
-        return f"{address} is held by {holder.ref}{where}"
+        brought = ", whose guest brought it" if is_learnt(lease) else ""
+        return f"{address} is held by {holder.ref}{where}{brought}"
     reason = f" ({lease.reason})" if lease.reason else ""
     return f"{address} is {lease.state}: {holder.ref} has it{reason}"
 

@@ -21,6 +21,8 @@ RESERVED = "reserved"
 FOREIGN = "foreign"
 FREE = "free"
 
+LEARNT = "learnt"
+
 
 def ip_scope(network_ref: str, version: int) -> str:
     """Uniqueness scope of IP addresses: one routing domain or logical network, per family. Lower case."""
@@ -57,7 +59,8 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     until: float = 0.0
     """Ledger seconds at which a cooling ends; 0 otherwise."""
     reason: str = ""
-    """Why it is reserved or cooling; while cooling, `last` holders stay in `holders`."""
+    """Why it is reserved or cooling; while cooling, `last` holders stay in `holders`. Begins with LEARNT where a guest
+    brought the address, also while it is assigned."""
 
 
 HOLDING = {"networkInterface": ASSIGNED, "virtualSubnet": ASSIGNED, "virtualNetwork": ASSIGNED, "server": ASSIGNED}
@@ -76,3 +79,8 @@ def state_of(scope: str, holders: tuple[Holder, ...]) -> str:
     """
     states = {FOREIGN if scope == MAC_SCOPE and one.kind == "server" else HOLDING[one.kind] for one in holders}
     return next((state for state in _STRENGTH if state in states), COOLING)
+
+
+def is_learnt(lease: Lease) -> bool:
+    """Whether a guest brought it, and so whoever announces it next may have it, instead of one who was given it."""
+    return lease.state in (ASSIGNED, COOLING) and lease.reason.startswith(LEARNT)

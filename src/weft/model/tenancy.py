@@ -26,6 +26,8 @@ class GuestSpecifiedAddresses(_Properties, frozen=True):
 
     enabled: bool = False
     maximum_per_interface: int = 8
+    age_seconds: int = 900
+    """One that a running guest has not used for so long is released."""
 
 
 class VirtualSubnetProperties(_Properties, frozen=True):

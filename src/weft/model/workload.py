@@ -49,6 +49,17 @@ class PortSettings(_Properties, frozen=True):
     qos_settings: QosSettings | None = None
 
 
+class LearnedAddress(_Properties, frozen=True):
+    """Ours: an address that the guest uses and that nobody gave it, in a subnet that lets guests bring addresses."""
+
+    ip_address: str = ""
+    subnet: Ref | None = None
+    since: str = ""
+    """RFC 3339 UTC: when this interface had it first."""
+    taken_over: tuple[float, ...] = ()
+    """Ledger seconds of the last times that it went from one interface to another. Never answered."""
+
+
 class NetworkInterfaceProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.11. `private_mac_address` is 12 upper-case digits as stored, whatever notation came in."""
 
@@ -68,6 +79,8 @@ class NetworkInterfaceProperties(_Properties, frozen=True):
     """Ours: where a Dynamic MAC address comes from: empty or central, hostRange, random."""
     reservation: Ref | None = None
     """Ours: grant from this reservation, or take a static address of it."""
+    learned_ip_addresses: tuple[LearnedAddress, ...] = msgspec.field(default=(), name="learnedIPAddresses")
+    """Ours, read-only: what its guest brings, oldest first."""
 
 
 class HypervisorIdentity(_Properties, frozen=True):

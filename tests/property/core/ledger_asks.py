@@ -7,8 +7,9 @@ from msgspec import structs
 
 from tests.unit.core.world import World, put_command, server_on
 from weft.core.commands import Command, NoteSeen, Reserve, Seen
-from weft.core.host_facts import NoteCheckpoints, NoteMachine, NoteMacs
+from weft.core.host_facts import ForgetAddress, LearnAddress, NoteCheckpoints, NoteMachine, NoteMacs
 from weft.model.hypervisor import AdapterState, CheckpointState
+from weft.model.values import pack_ip
 
 INTERFACES = st.sampled_from([f"n{at}" for at in range(6)])
 MACHINES = st.sampled_from(["m1", "m2", "m3"])
@@ -21,6 +22,8 @@ REQUESTS = st.sampled_from(["r1", "r2"])
 SEEN_MACS = st.sampled_from([0x020000000002, 0x020000000011, 0x101010101105, 0x00155D000001])
 NOTED_MACS = st.sampled_from([0, 0x020000000001, 0x020000000002, 0x020000000003, 0x101010101105, 0x00155D000001])
 LISTS = st.sampled_from(["l1", "l2"])
+GUESTS = {"guestSpecifiedAddresses": {"enabled": True, "maximumPerInterface": 2}}
+BROUGHT = st.sampled_from([*(f"10.1.1.{at}" for at in range(8)), "10.1.2.3", "fd00::3", "fd00::4"]).map(pack_ip)
 POOLS = {"p1": ("020000000000", "020000000004"), "p2": ("020000000010", "020000000011")}
 
 
@@ -137,14 +140,28 @@ def sightings(draw: Any) -> Command:
     return NoteSeen(draw(SERVERS), tuple(draw(st.lists(ports, max_size=3))))
 
 
+def guests() -> st.SearchStrategy[dict[str, Any]]:
+    """Whether guests of a subnet may bring addresses."""
+    return st.sampled_from([{}, GUESTS, GUESTS])
+
+
+@st.composite
+def claims(draw: Any, instances: list[str]) -> Command:
+    """What a guest brings, or does not use any more."""
+    instance, address = draw(st.sampled_from(instances)), draw(BROUGHT)
+    if draw(st.integers(0, 3)) == 0:
+        return ForgetAddress(instance, address, "not used")
+    return LearnAddress(instance, address, draw(st.booleans()), draw(st.booleans()))
+
+
 @st.composite
 def put_networks(draw: Any) -> Command:
     name = draw(NETWORKS)
     pair = {"dualStackSubnet": {"resourceRef": f"/virtualNetworks/{name}/subnets/six"}} if draw(st.booleans()) else {}
     vsid = {"virtualSubnetId": draw(st.sampled_from([6001, 6002]))} if draw(st.booleans()) else {}
     choices = {
-        "web": {"addressPrefix": draw(st.sampled_from(["10.1.1.0/29", "10.1.1.0/30"])), **pair},
-        "six": {"addressPrefix": "fd00::/125", "coolDownSeconds": draw(st.sampled_from([0, 20]))},
+        "web": {"addressPrefix": draw(st.sampled_from(["10.1.1.0/29", "10.1.1.0/30"])), **pair, **draw(guests())},
+        "six": {"addressPrefix": "fd00::/125", "coolDownSeconds": draw(st.sampled_from([0, 20])), **draw(guests())},
         "db": {"addressPrefix": "10.1.2.0/29", **vsid},
     }
     chosen = draw(st.lists(st.sampled_from(sorted(choices)), unique=True))

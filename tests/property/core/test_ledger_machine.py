@@ -15,10 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.conftest import PROFILE
 from tests.property.core.ledger_asks import (
+    GUESTS,
     PLAN,
     POOLS,
     SERVERS,
     WRITES,
+    claims,
     notes,
     put_interfaces,
     put_machines,
@@ -39,6 +41,7 @@ from weft.core.commands import (
 )
 from weft.core.conflicts import conflicts, conflicts_of
 from weft.core.decide import decide
+from weft.core.decide.learnt_addresses import learnt_places
 from weft.core.state import State
 from weft.core.words import address_text
 from weft.model.errors import Refusal
@@ -75,7 +78,10 @@ class Ledger(RuleBasedStateMachine):
             body = {
                 "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
                 "addressSpace": {"addressPrefixes": ["10.0.0.0/8", "fd00::/32"]},
-                "subnets": [{"resourceId": one, "properties": {"addressPrefix": prefix}} for one, prefix in subnets],
+                "subnets": [
+                    {"resourceId": one, "properties": {"addressPrefix": prefix} | (GUESTS if one == "web" else {})}
+                    for one, prefix in subnets
+                ],
             }
             self.world.put(f"/virtualNetworks/{name}", body)
 
@@ -109,7 +115,9 @@ class Ledger(RuleBasedStateMachine):
             key = (change.scope, change.address)
             rest = self.resting.get(key)
             seen = change.reason.startswith("its adapter has it")
-            if rest is not None and change.after is not None and change.after.state == "assigned" and not seen:
+            brought = change.event == "learnt" and rest is not None and rest.reason.startswith("learnt")
+            takes = change.after is not None and change.after.state == "assigned"
+            if rest is not None and change.after is not None and takes and not (seen or brought):
                 last = {holder.ref.lower() for holder in rest.holders}
                 assert {holder.ref.lower() for holder in change.after.holders} <= last, "granted while it cools"
                 assert change.event != "granted"
@@ -145,6 +153,11 @@ class Ledger(RuleBasedStateMachine):
     def note(self, data: st.DataObject) -> None:
         instances = [one.instance_id for one in self.state.all("networkInterfaces")]
         self.run(data.draw(notes(self._ids("virtualMachines"), instances)))
+
+    @precondition(lambda self: any(self.state.all("networkInterfaces")))
+    @rule(data=st.data())
+    def bring(self, data: st.DataObject) -> None:
+        self.run(data.draw(claims([one.instance_id for one in self.state.all("networkInterfaces")])))
 
     @precondition(lambda self: any(self.state.all("virtualMachines")))
     @rule(data=st.data(), power=st.sampled_from(["Running", "Running", "Off", "Saved"]))
@@ -214,6 +227,23 @@ class Ledger(RuleBasedStateMachine):
                 for ref in refs:
                     assert self.state.find_ref(ref) is not None
         assert not held
+
+    @invariant()
+    def what_guests_brought_is_theirs_alone(self) -> None:
+        learnt: dict[tuple[str, int], str] = {}
+        for interface in self.state.all("networkInterfaces"):
+            for place, one in learnt_places(self.state, interface):
+                assert place not in learnt
+                learnt[place] = f"/networkInterfaces/{interface.resource_id}"
+                subnet = self.state.find_ref(one.subnet.resource_ref)
+                assert subnet.properties.guest_specified_addresses.enabled
+            refs = [one.subnet.resource_ref for one in interface.properties.learned_ip_addresses]
+            assert all(refs.count(ref) <= 2 for ref in refs)
+        for scope in self.state.addresses.leases:
+            for address, lease in self.state.leases(scope).items():
+                if lease.state == "assigned" and lease.reason == "learnt":
+                    assert [learnt.pop((scope, address))] == [one.ref for one in lease.holders]
+        assert not learnt
 
     @invariant()
     def no_two_that_can_meet_share_a_mac(self) -> None:

@@ -45,6 +45,7 @@ from weft.core.decide import (
     failover,
     host_checkpoints,
     imports,
+    learning,
     machine_copies,
     machine_power,
     moves,
@@ -60,7 +61,7 @@ from weft.core.decide import (
 )
 from weft.core.decide.batch import apply_batch, apply_steps, revert_all
 from weft.core.decide.draft import Draft
-from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
+from weft.core.host_facts import ForgetAddress, LearnAddress, NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.core.state import State
 from weft.model.values import NewId, Now
 
@@ -96,6 +97,8 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     Reserve: reservations.reserve,
     EndReservations: reservations.end,
     NoteSeen: seen.note_seen,
+    LearnAddress: learning.learn,
+    ForgetAddress: learning.forget,
 }
 """The family of each command but Batch."""
 

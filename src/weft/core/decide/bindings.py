@@ -7,6 +7,7 @@ import msgspec
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import holder_in, mark, note, share_domain
 from weft.core.decide.ip_configurations import Interface
+from weft.core.decide.learnt_addresses import learnt_places
 from weft.core.decide.places import places_of
 from weft.core.index import last_id, lower
 from weft.core.notable import is_off, server_of_port
@@ -110,7 +111,8 @@ def user_of(state: State, holder: Holder) -> tuple[str, str]:
 
 def note_addresses(draft: Draft, interface: Interface, event: str, reason: str) -> None:
     """Write an event into the history of all addresses of an interface that this command has not changed anyhow."""
-    for scope, address in places_of(draft.state, interface):
+    learnt = (place for place, _ in learnt_places(draft.state, interface))
+    for scope, address in (*places_of(draft.state, interface), *learnt):
         if not draft.has_turned(scope, address):
             note(draft, (scope, address), f"/networkInterfaces/{interface.resource_id}", event, reason)
 

@@ -4,7 +4,7 @@ Called by core.decide.network_interfaces.
 """
 
 import sys
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from weft.core.decide.attaching import list_named
 from weft.core.decide.draft import Draft
@@ -74,8 +74,13 @@ def settle_addresses(
 
 def addresses_of(state: State, interface: Interface) -> dict[Place, str]:
     """The addresses that a stored interface holds, each with the id of its ipConfiguration in lower case."""
+    return places_in(state, interface.properties.ip_configurations)
+
+
+def places_in(state: State, configurations: Iterable[Configuration]) -> dict[Place, str]:
+    """The same of stored ipConfigurations."""
     found: dict[Place, str] = {}
-    for configuration in interface.properties.ip_configurations:
+    for configuration in configurations:
         p = configuration.properties
         segment = state.segment(p.subnet.resource_ref) if p.subnet is not None else None
         if p.private_ip_address and segment is not None:
@@ -119,7 +124,7 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
         wanted.public = attach_to(state, segment, p.public_ip_address, f"{ref}/ipConfigurations/{name}")
     if method == "Static":
         wanted.address = _static(p, segment, name)
-        _check_reserved(segment, wanted.address, ref)
+        check_reserved(segment, wanted.address, ref)
     return wanted
 
 
@@ -142,7 +147,8 @@ def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
     return number
 
 
-def _check_reserved(segment: Segment, address: int, ref: str) -> None:
+def check_reserved(segment: Segment, address: int, ref: str) -> None:
+    """Raises Invalid (PrivateIPAddressInReservedRange) for an address that no interface has."""
     why = why_in(segment.reserved, address)
     if why:
         refusal = Invalid(

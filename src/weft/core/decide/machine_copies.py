@@ -189,7 +189,8 @@ def _renamed(interface: str, source: str, name: str) -> str:
 
 def _copied(original: Interface, name: str, **properties: object) -> Interface:
     p = original.properties
-    own = {"internal_dns_name_label": None, "reservation": None, "is_host_virtual_network_interface": False}
+    own: dict[str, object] = {"internal_dns_name_label": None, "reservation": None, "learned_ip_addresses": ()}
+    own["is_host_virtual_network_interface"] = False
     changed = msgspec.structs.replace(p, **own | properties)
     return Resource(
         resource_id=name,

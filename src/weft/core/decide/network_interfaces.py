@@ -14,7 +14,8 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import Origin, origin_of, origin_on
 from weft.core.decide.holding import NOBODY, about, grant_mac, hold_mac, holder_in, others_of, release, share_domain
-from weft.core.decide.ip_configurations import Interface, settle_addresses
+from weft.core.decide.ip_configurations import Interface, places_in, settle_addresses
+from weft.core.decide.learnt_addresses import give_up_learnt, kept_learnt
 from weft.core.decide.machines import note_place
 from weft.core.decide.parsing import ip_texts
 from weft.core.decide.places import domain_of, mac_of, places_of
@@ -65,6 +66,7 @@ def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInter
         server=p.server if origin.strategy == "hostRange" and lower(p.server) else None,
         strategy=origin.strategy,
         reservation=p.reservation if lower(p.reservation) else None,
+        learned_ip_addresses=kept_learnt(draft, old, granted.domain, places_in(draft.state, configurations)),
     )
 
 
@@ -86,6 +88,7 @@ def give_up(draft: Draft, interface: Interface, reason: str) -> None:
     """Release all that an interface holds."""
     for scope, address in places_of(draft.state, interface):
         release(draft, scope, address, f"/networkInterfaces/{interface.resource_id}", reason)
+    give_up_learnt(draft, interface, reason)
 
 
 def give_macs(draft: Draft, interfaces: Iterable[Ref], server: Resource[Any] | None) -> None:

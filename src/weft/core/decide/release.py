@@ -8,6 +8,7 @@ from weft.core.commands import Decision, ReleaseAddress, ReleaseInactive
 from weft.core.decide.bindings import INTERFACES
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.draft import Draft
+from weft.core.decide.learning import release_brought
 from weft.core.decide.machines import note_place, put_machine
 from weft.core.decide.network_interfaces import give_up
 from weft.core.index import last_id
@@ -15,7 +16,7 @@ from weft.core.pools import PoolSpec
 from weft.core.words import address_text, hold_text
 from weft.model.errors import Conflict, NotFound
 from weft.model.kinds import VIRTUAL_MACHINES
-from weft.model.leases import COOLING, MAC_SCOPE
+from weft.model.leases import COOLING, MAC_SCOPE, is_learnt
 
 
 def release_address(draft: Draft, command: ReleaseAddress) -> Decision:
@@ -27,11 +28,14 @@ def release_address(draft: Draft, command: ReleaseAddress) -> Decision:
     if lease.state == COOLING:
         draft.turn(lease, None, "released", command.reason)
         return Decision(changes=draft.changes(), outcome="done")
+    if is_learnt(lease):
+        release_brought(draft, lease, command.reason)
+        return Decision(changes=draft.changes(), outcome="done")
     inactive = [one for one in lease.holders if one.inactive]
     if not inactive:
         raise Conflict(
-            f"{hold_text(draft.state, lease, *lease.holders[:1])}. Only what cools down, or what is held by something "
-            "inactive, can be released: delete what holds it.",
+            f"{hold_text(draft.state, lease, *lease.holders[:1])}. Only what cools down, what a guest brought, or what "
+            "something inactive holds, can be released: delete what holds it.",
             code="AddressIsHeld",
             target=lease.holders[0].ref if lease.holders else text,
         )

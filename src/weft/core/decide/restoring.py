@@ -14,7 +14,8 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import Origin, origin_on
 from weft.core.decide.holding import CAPTURES, about, grant_ip, grant_mac, hold_twin, holder_in, release, share_domain
-from weft.core.decide.ip_configurations import Configuration, Interface, Place
+from weft.core.decide.ip_configurations import Configuration, Interface, Place, places_in
+from weft.core.decide.learnt_addresses import kept_learnt
 from weft.core.decide.machines import (
     Machine,
     is_running,
@@ -218,6 +219,7 @@ class _Restoring:
                 private_mac_address=digits,
                 private_mac_allocation_method=method,
                 ip_configurations=configurations,
+                learned_ip_addresses=kept_learnt(draft, old, domain, places_in(draft.state, configurations)),
             ),
         )
         draft.put(INTERFACES, part.after.resource_id.lower(), old, part.after)

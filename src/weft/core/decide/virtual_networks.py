@@ -8,6 +8,7 @@ import msgspec
 
 from weft.core.decide.attaching import list_named, table_named
 from weft.core.decide.draft import Draft
+from weft.core.decide.learning import end_learning
 from weft.core.decide.parsing import (
     LONGEST_COOL_DOWN_S,
     check_cool_down,
@@ -39,6 +40,7 @@ VirtualSubnet = Resource[VirtualSubnetProperties]
 _MOST_DNS_SERVERS = 9
 _SHORTEST_LEASE_S = 60
 _MOST_GUEST_ADDRESSES = 64
+_SHORTEST_AGE_S = 60
 _PROTOCOLS = {"": "", "vxlan": "VXLAN", "nvgre": "NVGRE", "rewrite": "Rewrite", "translationmethodnat": "Rewrite"}
 
 
@@ -66,9 +68,19 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     check_rewriting(draft.state, ref, settled, old)
     settled = msgspec.structs.replace(settled, subnets=assign_vsids(draft, ref, subnets, old))
     if old is not None:
+        _end_learning(draft, ref, old, settled)
         _forget(draft, old, msgspec.structs.replace(sent, properties=settled))
     note_meeting(draft, msgspec.structs.replace(sent, properties=settled))
     return settled
+
+
+def _end_learning(draft: Draft, ref: str, old: VirtualNetwork, new: VirtualNetworkProperties) -> None:
+    """Where guests may not bring addresses any more, those that they have are released."""
+    may = {one.resource_id.lower() for one in new.subnets if one.properties.guest_specified_addresses.enabled}
+    for one in old.properties.subnets:
+        if one.properties.guest_specified_addresses.enabled and one.resource_id.lower() not in may:
+            subnet = f"{ref}/subnets/{one.resource_id}"
+            end_learning(draft, subnet, f"{subnet} has guestSpecifiedAddresses disabled")
 
 
 def remove(draft: Draft, old: VirtualNetwork) -> None:
@@ -165,19 +177,26 @@ def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str) -> Virtu
             code="InvalidIPPrefix",
             target="addressPrefix",
         )
-    guests = p.guest_specified_addresses.maximum_per_interface
-    if not 1 <= guests <= _MOST_GUEST_ADDRESSES:
-        raise Invalid(
-            f"maximumPerInterface {guests} of subnet {subnet.resource_id} is not between 1 and "
-            f"{_MOST_GUEST_ADDRESSES}.",
-            target="maximumPerInterface",
-        )
+    _check_guests(subnet)
     check_cool_down(p.cool_down_seconds)
     check_warning(p.warn_at_percent)
     excluded = tuple(excluded_range(one, first, last, f"subnet {subnet.resource_id}") for one in p.excluded)
     pair = p.dual_stack_subnet if _ref(p.dual_stack_subnet) else None
     properties = msgspec.structs.replace(p, address_prefix=str(prefix), dual_stack_subnet=pair, excluded=excluded)
     return msgspec.structs.replace(subnet, properties=properties)
+
+
+def _check_guests(subnet: VirtualSubnet) -> None:
+    guests = subnet.properties.guest_specified_addresses
+    bounds = (
+        ("maximumPerInterface", guests.maximum_per_interface, 1, _MOST_GUEST_ADDRESSES),
+        ("ageSeconds", guests.age_seconds, _SHORTEST_AGE_S, LONGEST_COOL_DOWN_S),
+    )
+    for name, value, least, most in bounds:
+        if not least <= value <= most:
+            raise Invalid(
+                f"{name} {value} of subnet {subnet.resource_id} is not between {least} and {most}.", target=name
+            )
 
 
 def _pair(network: str, subnets: tuple[VirtualSubnet, ...]) -> tuple[VirtualSubnet, ...]:
