@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from tests.contract.switch_worlds import apply, dumped, named, opened, seen, switch_world
-from tests.unit.agent.policies import tunnel
+from tests.unit.agent.policies import HOSTS, tunnel
 from weft.agent.flows.actions import Goto, Output
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flows.flow import Flow, exact
-from weft.agent.ovs.switch import tunnel_name
-from weft.agent.switch import Announcement, SwitchChange, SwitchMac, SwitchUnavailable
+from weft.agent.ovs.tunnel_ports import tunnel_name
+from weft.agent.switch import Announcement, HostAddress, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.fakes import packet as p
 from weft.model.values import pack_ip
 
@@ -120,10 +120,34 @@ async def test_a_tunnel_port_is_known_as_ours(world):
     await apply(world, "host1", SwitchChange(tunnels_add=(tunnel("host1"), tunnel("host1", "vxlan"))))
     facts = await seen(world, "host1", lambda facts: len([one for one in facts.ports if one.ofport > 0]) == 2)
     assert {port.tunnel for port in facts.ports} == {tunnel("host1"), tunnel("host1", "vxlan")}
-    assert facts.provider_mtu == 1500
+
+
+async def test_the_hosts_own_addresses_are_told_with_the_mtu_of_their_interface(world):
     for mtu in (1400, 1500):
         world.set_provider_mtu("host1", mtu)
-        await seen(world, "host1", lambda facts, mtu=mtu: facts.provider_mtu == mtu)
+        facts = await seen(world, "host1", lambda facts, mtu=mtu: own(facts, HOSTS["host1"]).mtu == mtu)
+        assert not own(facts, HOSTS["host1"]).ours
+
+
+async def test_an_address_that_is_put_on_the_hosts_interface_is_known_as_ours_until_it_is_taken_off(world):
+    facts = await seen(world, "host1", lambda facts: own(facts, HOSTS["host1"]))
+    more = pack_ip("192.168.1.77")
+    device = own(facts, HOSTS["host1"]).device
+    asked = (HostAddress(more, 24, device),)
+    for _ in range(2):
+        assert await apply(world, "host1", SwitchChange(addresses_add=asked)) == ()
+    facts = await seen(world, "host1", lambda facts: own(facts, more))
+    assert (own(facts, more).prefix_length, own(facts, more).ours) == (24, True)
+    for _ in range(2):
+        assert await apply(world, "host1", SwitchChange(addresses_remove=asked)) == ()
+    await seen(world, "host1", lambda facts: [one.address for one in facts.addresses] == [HOSTS["host1"]])
+    assert (await apply(world, "host1", SwitchChange(addresses_add=(HostAddress(more, 24, "none"),))))[
+        0
+    ].step == "address"
+
+
+def own(facts, address):
+    return next((one for one in facts.addresses if one.address == address), None)
 
 
 async def test_a_port_of_another_hand_with_a_tunnels_name_is_left_alone(world):

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import msgspec
 
 from weft.agent.flows.actions import Actions, Output, SetField
-from weft.agent.flows.fields import TUN_ID, TUN_IPV6_SRC, TUN_SRC
-from weft.agent.flows.ways import PROBE_VSID, Way, key_of, mtu_for, toward
+from weft.agent.flows.fields import TUN_DST, TUN_ID, TUN_IPV6_DST, TUN_IPV6_SRC, TUN_SRC
+from weft.agent.flows.ways import PROBE_VSID, Way, key_of, mtu_for, sent_from, toward
 from weft.agent.switch import PacketIn, PacketOut
 from weft.model.values import PackedIp, ip_text
 
@@ -107,7 +107,7 @@ class Reach:
         if asking is None or not asking.silent:
             return
         asking.silent = False
-        ours, theirs = ip_text(other.way.tunnel.local), ip_text(other.remote)
+        ours, theirs = ip_text(other.way.source), ip_text(other.remote)
         if answers:
             asking.words = (
                 f"{_KINDS[other.way.tunnel.kind][1]} blocked between {ours} and {theirs}: pings pass and no tunnelled "
@@ -156,13 +156,13 @@ class Reach:
         asking.due = now + PATIENCE_SECONDS
         frame = _frame(_ASK, asking.number, asking.size)
         key = key_of(other.way.tunnel.kind, PROBE_VSID)
-        actions = (key, toward(other.remote), Output(other.way.number))
+        actions = (key, *sent_from(other.way.source), toward(other.remote), Output(other.way.number))
         return PacketOut(frame.ljust(_ETHERNET + asking.size, b"\0"), actions)
 
 
 def _share(other: Other) -> float:
     """0 to 1, the same for one pair of hosts always: so that all do not ask at once."""
-    return zlib.crc32(other.way.tunnel.local + other.remote) / 0xFFFF_FFFF
+    return zlib.crc32(other.way.source + other.remote) / 0xFFFF_FFFF
 
 
 def _frame(kind: int, number: int, size: int) -> bytes:
@@ -174,12 +174,23 @@ def _source(packet: PacketIn) -> PackedIp | None:
     return PackedIp(v4.to_bytes(4)) if v4 else PackedIp(v6.to_bytes(16)) if v6 else None
 
 
+def _destination(packet: PacketIn) -> bytes:
+    """Which of our addresses it came to."""
+    v4, v6 = packet.field(TUN_DST), packet.field(TUN_IPV6_DST)
+    return v4.to_bytes(4) if v4 else v6.to_bytes(16) if v6 else b""
+
+
 def _through(packet: PacketIn, source: PackedIp) -> Actions:
     """Back by the tunnel that it came from."""
-    return (SetField(TUN_ID, packet.field(TUN_ID)), toward(source), Output(packet.in_port))
+    return (
+        SetField(TUN_ID, packet.field(TUN_ID)),
+        *sent_from(_destination(packet)),
+        toward(source),
+        Output(packet.in_port),
+    )
 
 
 def _too_small(other: Other, passes: int, provider_mtu: int) -> str:
     """In outer packets, as MTUs are written: what passes, and what this host's own provider network carries."""
-    ours, theirs = ip_text(other.way.tunnel.local), ip_text(other.remote)
+    ours, theirs = ip_text(other.way.source), ip_text(other.remote)
     return f"MTU too small between {ours} and {theirs}: {passes}, needs {provider_mtu}; raise it on the way"

@@ -50,7 +50,7 @@ class ReachKeeper:
             task.add_done_callback(self._pinging.discard)
 
     async def _ask_why(self, outside: Outside, other: Other) -> None:
-        self._reach.pinged(other, await outside.ping(other.way.tunnel.local, other.remote))
+        self._reach.pinged(other, await outside.ping(other.way.source, other.remote))
 
     def heard(self, packet: PacketIn) -> None:
         """What flows sent to service REACH."""
@@ -67,7 +67,7 @@ class ReachKeeper:
 
     def _look_for_holders(self, outside: Outside, others: frozenset[Other]) -> None:
         """At first, and once a minute: whoever has come since may have an address of ours."""
-        own = {other.way.tunnel.local for other in others}
+        own = {other.way.source for other in others}
         if not own or _now() < self._look_at:
             return
         self._look_at = _now() + HOLDER_SECONDS

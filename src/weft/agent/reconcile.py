@@ -19,6 +19,7 @@ from weft.agent.flows.table import FlowTable
 from weft.agent.flows.ways import mtu_for
 from weft.agent.flows.ways_out import Dead, binding_of, instance_of
 from weft.agent.identity import own_adapters
+from weft.agent.own_addresses import OwnAddresses
 from weft.agent.switch import StepFailure, SwitchChange, SwitchFacts, SwitchMeter
 from weft.agent.told import Told
 from weft.agent.tunnels import Tunnels, numbers_of
@@ -54,6 +55,7 @@ class Reconciler:
         self._facts = SwitchFacts()
         self._meters = Meters()
         self._installed = Installed(self.table)
+        self.addresses = OwnAddresses()
         self.tunnels = Tunnels(self._told, self.table.domains)
         self._stale = True
         """Bindings and ways must be worked out again."""
@@ -120,6 +122,7 @@ class Reconciler:
             and not self._meters.to_set
             and not self._stale
             and not self.table.dirty
+            and self.addresses.are_there
             and self.tunnels.are_open(self._facts)
             and (self._patch or not self.table.wants_patch or any(one.step == "patch" for one in self.failures))
             and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
@@ -130,6 +133,7 @@ class Reconciler:
         self._work_out()
         puts, removes = self._installed.changes()
         return SwitchChange(
+            addresses_add=self.addresses.to_add,
             tunnels_add=self.tunnels.to_add(self._facts),
             patch_add=self._physical() if self.table.wants_patch and not self._patch else None,
             peers=self.tunnels.to_reach(),
@@ -140,6 +144,7 @@ class Reconciler:
             removes=removes if in_sync else (),
             meters_remove=self._meters.to_remove if in_sync else (),
             tunnels_remove=self.tunnels.to_remove(self._facts) if in_sync else (),
+            addresses_remove=self.addresses.to_remove if in_sync else (),
             patch_remove=in_sync and self._patch and not self.table.wants_patch,
         )
 
@@ -159,9 +164,14 @@ class Reconciler:
     def mtu(self, binding: PortBinding) -> int:
         """Largest IP packet that the interface's network carries."""
         if not binding.rdid:  # a logical network: no tunnel
-            return self._facts.provider_mtu
+            return self.provider_mtu
         family = 6 if len(binding.provider_address) == 16 else 4
-        return mtu_for(self._encapsulation(binding), self._facts.provider_mtu, family)
+        return mtu_for(self._encapsulation(binding), self.provider_mtu, family)
+
+    @property
+    def provider_mtu(self) -> int:
+        """MTU of the interface that carries the tunnels."""
+        return self.tunnels.provider_mtu
 
     def _encapsulation(self, binding: PortBinding) -> str:
         domain = self.table.domains.get(binding.rdid)
@@ -216,7 +226,8 @@ class Reconciler:
             for port in self._facts.ports
             if port.tunnel and port.ofport <= 0
         ]
-        failed = [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
+        failed = [Problem(FAILED, words) for words in self.addresses.words]
+        failed += [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
         unruled = [Problem(BLOCKED, words, one) for one, words in without_rules(self.locals, self.table.filters.lists)]
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
         return (*silent, *closed, *dead, *failed, *self._too_large(), *unruled)
@@ -230,7 +241,7 @@ class Reconciler:
             machine, most = machine_of.get(instance, ""), self.mtu(local.binding)
             state = self.states.get(machine)
             kind = self._encapsulation(local.binding).upper() if local.segment is None else "a frame"
-            within = f"{kind} inside {self._facts.provider_mtu} carries {most}"
+            within = f"{kind} inside {self.provider_mtu} carries {most}"
             name = local.binding.network_interface
             if state is not None and state.power == "Running" and state.mtu > most:
                 words = (
@@ -274,9 +285,10 @@ class Reconciler:
     def _find_ways(self) -> None:
         patch = next((port.ofport for port in self._facts.ports if port.patch and port.ofport > 0), None)
         self.table.set_patch(patch, tuple(self._told.provider_addresses))
+        self.addresses.are(self._told.provider_addresses, self._facts.addresses)
         self.tunnels.find_ways(self._facts)
         kinds = {number: tunnel.kind for tunnel, number in numbers_of(self._facts).items()}
-        self.table.set_ways(self.tunnels.ways, kinds)
+        self.table.set_ways(self.tunnels.ways, kinds, self.tunnels.own)
 
     @property
     def _patch(self) -> bool:
@@ -298,7 +310,7 @@ class Reconciler:
         the tunnel carries. Asked once per port and MTU until it is so: not every switch can set it."""
         wanted = []
         for local in self.locals.values():
-            port, most = local.port, self.mtu(local.binding) if local.edge else self._facts.provider_mtu
+            port, most = local.port, self.mtu(local.binding) if local.edge else self.provider_mtu
             if port is None:
                 continue
             if not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):

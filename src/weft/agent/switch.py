@@ -13,13 +13,31 @@ from weft.agent.flows.fields import FROM_AGENT, Field
 from weft.agent.flows.flow import Flow, FlowKey
 from weft.model.values import Mac, PackedIp, Vsid
 
+ANY = PackedIp(b"")
+
 
 class Tunnel(msgspec.Struct, frozen=True):
-    """A tunnel port: one per kind and local provider address; the remote end and the key come from the flow."""
+    """A tunnel port, one of each kind: both ends and the key come from the flow, and it takes what comes to any address
+    of the host."""
 
     kind: str
     """gre (NVGRE) or vxlan."""
-    local: PackedIp
+    local: PackedIp = ANY
+    """The one address of the host that it is for, as agents once made them; such a port is known, and replaced."""
+
+
+class HostAddress(msgspec.Struct, frozen=True):
+    """An address on an interface of the host itself."""
+
+    address: PackedIp
+    prefix_length: int
+    device: str
+    mtu: int = 1500
+    """Of the device."""
+    ours: bool = False
+    """An agent put it there."""
+    ready: bool = True
+    """False while the kernel looks whether another has it (RFC 4862 section 5.4)."""
 
 
 class SwitchPort(msgspec.Struct, frozen=True):
@@ -51,9 +69,9 @@ class SwitchFacts(msgspec.Struct, frozen=True):
     """The switch now."""
 
     ports: tuple[SwitchPort, ...] = ()
-    provider_mtu: int = 1500
-    """MTU of the interface that carries the tunnels."""
     bridge: str = "br-int"
+    addresses: tuple[HostAddress, ...] = ()
+    """Of the host's interfaces, loopback and link-local ones left out."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -138,6 +156,8 @@ class SwitchChange(msgspec.Struct, frozen=True):
     Everything is idempotent: putting what is there and removing what is not there are no errors.
     """
 
+    addresses_add: tuple[HostAddress, ...] = ()
+    """To be put on their devices, with our mark."""
     tunnels_add: tuple[Tunnel, ...] = ()
     patch_add: tuple[PackedIp, ...] | None = None
     """Connect with the bridge of the physical network: the one that is marked so (external_ids:weft=physical), else the
@@ -155,6 +175,8 @@ class SwitchChange(msgspec.Struct, frozen=True):
     meters_remove: tuple[int, ...] = ()
     """By id. A switch takes the flows that still name one with it, so they are changed before."""
     tunnels_remove: tuple[Tunnel, ...] = ()
+    addresses_remove: tuple[HostAddress, ...] = ()
+    """Only such as bear our mark."""
     patch_remove: bool = False
     announcements: tuple[Announcement, ...] = ()
     """Sent once the flows are confirmed, and not at all if one failed. A courtesy: what becomes of it is not told."""
@@ -167,7 +189,7 @@ class StepFailure(msgspec.Struct, frozen=True):
     """One step of a change that could not be carried out; the others were. Ask again later."""
 
     step: str
-    """tunnel, patch, peer, mtu, meter or flows."""
+    """address, tunnel, patch, peer, mtu, meter or flows."""
     subject: str
     """What it concerns, in words."""
     message: str

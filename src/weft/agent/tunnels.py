@@ -11,7 +11,7 @@ from weft.agent.flows.ways_out import binding_of
 from weft.agent.reach import Other
 from weft.agent.switch import Peer, SwitchFacts, Tunnel
 from weft.agent.told import Told
-from weft.model.values import PackedIp, Rdid, ip_text
+from weft.model.values import PackedIp, Rdid
 
 
 class Tunnels:
@@ -20,6 +20,10 @@ class Tunnels:
     def __init__(self, told: Told, domains: Mapping[Rdid, Domain]) -> None:
         self._told = told
         self._domains = domains
+        self.own: frozenset[PackedIp] = frozenset()
+        """All provider addresses of this host."""
+        self.provider_mtu = 1500
+        """MTU of the interfaces that carry the tunnels, the least of them."""
         self.wanted: frozenset[Tunnel] = frozenset()
         self.ways: dict[Rdid, Way] = {}
         self.peers: frozenset[Peer] = frozenset()
@@ -36,15 +40,19 @@ class Tunnels:
         wanted: set[Tunnel] = set()
         ways: dict[Rdid, Way] = {}
         own = self._own_addresses()
+        self.own = frozenset((*own.values(), *(one.address for one in self._told.provider_addresses)))
+        self.provider_mtu = min((one.mtu for one in facts.addresses if one.address in self.own), default=1500)
         for rdid, domain in self._domains.items():
             local = own.get(rdid) or own.get(None)
             if domain.settings is None or domain.rewriting or local is None:
                 continue
-            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation], local)
+            tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation])
             wanted.add(tunnel)
-            if tunnel in numbers:
-                mtu = mtu_for(domain.settings.encapsulation, facts.provider_mtu, 6 if len(local) == 16 else 4)
-                ways[rdid] = Way(tunnel, numbers[tunnel], mtu)
+            number = numbers.get(tunnel) or numbers.get(Tunnel(tunnel.kind, local))
+            if number is not None:
+                mtu = mtu_for(domain.settings.encapsulation, self.provider_mtu, 6 if len(local) == 16 else 4)
+                also = sorted(at for one, at in numbers.items() if one.kind == tunnel.kind and at != number)
+                ways[rdid] = Way(tunnel, number, mtu, local, tuple(also))
         self.wanted = frozenset(wanted)
         self.ways = ways
 
@@ -58,7 +66,8 @@ class Tunnels:
         return tuple(sorted(self.wanted - _present(facts), key=_order))
 
     def to_remove(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:
-        return tuple(sorted(_present(facts) - self.wanted, key=_order))
+        """None before what is to take its place is there: packets still come by it."""
+        return tuple(sorted(_present(facts) - self.wanted, key=_order)) if self.are_open(facts) else ()
 
     def to_reach(self) -> tuple[Peer, ...]:
         return tuple(sorted(self.peers - self.reached, key=lambda peer: (peer.local, peer.remote)))
@@ -76,7 +85,7 @@ class Tunnels:
         present = _present(facts)
         gone = (self._made & self.wanted) - present
         self._made = (self._made | (present & self.wanted)) - gone
-        return tuple(f"tunnel port {one.kind} of {ip_text(one.local)} was gone" for one in sorted(gone, key=_order))
+        return tuple(f"tunnel port {one.kind} was gone" for one in sorted(gone, key=_order))
 
     @property
     def gateways(self) -> frozenset[Peer]:
@@ -99,19 +108,20 @@ class Tunnels:
         return own | self._told.places
 
     def _wanted_peers(self) -> Iterable[Peer]:
-        own = self._own_addresses()
+        places, own = self._own_addresses(), self.own
         for rdid, domain in self._domains.items():
-            local = own.get(rdid) or own.get(None)
+            local = places.get(rdid) or places.get(None)
             if local is not None:
                 for remote in domain.endpoints():
-                    if remote != local:
+                    if remote not in own:
                         yield Peer(local, remote)
 
     def _reached_by_tunnel(self) -> Iterable[Other]:
+        own = self.own
         for rdid, way in self.ways.items():
             domain = self._domains.get(rdid)
             for remote in domain.endpoints() if domain is not None else ():
-                if remote != way.tunnel.local:
+                if remote not in own:
                     yield Other(way, remote)
 
 

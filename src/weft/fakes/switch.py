@@ -17,6 +17,7 @@ from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK
 from weft.agent.flows.flow import Flow, FlowKey, flow_text
 from weft.agent.switch import (
     Announcement,
+    HostAddress,
     PacketIn,
     PacketOut,
     Peer,
@@ -31,6 +32,7 @@ from weft.agent.switch import (
     Tunnel,
 )
 from weft.fakes import frames
+from weft.fakes.addresses import OwnAddresses
 from weft.fakes.conntrack import Tracker
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, Outer, ProviderNetwork
@@ -89,17 +91,18 @@ class FakeSwitch:
         self.tracker = Tracker()
         self._for_agent: asyncio.Queue[PacketIn] = asyncio.Queue(MOST_WAITING)
         self._lost = 0
-        self._peers: set[Peer] = set()
+        self._peers: set[PackedIp] = set()
+        """Whose next hop it knows."""
         self._macs: set[SwitchMac] = set()
         self._listeners = Listeners()
-        self._addresses: tuple[PackedIp, ...] = ()
+        self.addresses = OwnAddresses(network, self)
         self.readdress(addresses)
 
     # What the agent sees.
 
     async def facts(self) -> SwitchFacts:
         self._answer()
-        return SwitchFacts(tuple(self._ports.values()), self._network.mtu)
+        return SwitchFacts(tuple(self._ports.values()), addresses=self.addresses.found())
 
     async def macs(self) -> tuple[SwitchMac, ...] | None:
         self._answer()
@@ -172,12 +175,15 @@ class FakeSwitch:
     def _carry_out(self, step: str, subject: str, value: object) -> list[StepFailure]:
         """One step of a change; what of it failed."""
         match step, value:
-            case "tunnel", (Tunnel() as tunnel, bool(wanted)):
-                return self._set_tunnel(tunnel, wanted)
+            case _, (HostAddress() | Tunnel() as one, bool(wanted)):
+                self._changed()
+                return (
+                    self.addresses.turn(one, wanted) if isinstance(one, HostAddress) else self._set_tunnel(one, wanted)
+                )
             case "patch", bool(wanted):
                 self._set_patch(wanted)
             case "peer", Peer() as peer:
-                self._peers.add(peer)
+                self._peers.add(peer.remote)
             case "mtu", (str(name), int(mtu)):
                 if name not in self._ports:
                     return [StepFailure(step, subject, f"there is no port {name}")]
@@ -193,7 +199,7 @@ class FakeSwitch:
         return []
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
-        name = f"{tunnel.kind}-{tunnel.local.hex()}"
+        name = f"{tunnel.kind}-{tunnel.local.hex()}" if tunnel.local else f"weft-{tunnel.kind}"
         if wanted and name in self._ports and self._ports[name].tunnel is None:
             return [StepFailure("tunnel", name, f"port {name} is another's")]
         if wanted and name not in self._ports:
@@ -313,12 +319,9 @@ class FakeSwitch:
         self._changed()
 
     def readdress(self, addresses: Iterable[PackedIp]) -> None:
-        """The host has these provider addresses from now on, and no others."""
-        for address in self._addresses:
-            self._network.leave(address, self)
-        self._addresses = tuple(addresses)
-        for address in self._addresses:
-            self._network.join(address, self)
+        """The host has these provider addresses from now on, and no others: another hand's work."""
+        self.addresses.are(addresses)
+        self._changed()
 
     def inject(self, name: str, packet: Packet) -> list[Delivery]:
         """A guest sends a packet into its port: where it comes out, on whatever host. Nothing if the port is gone."""
@@ -327,13 +330,14 @@ class FakeSwitch:
 
     def receive(self, outer: Outer, hops: int = 0) -> list[Delivery]:
         """An encapsulated packet arrives from the provider network."""
-        local = Tunnel(outer.kind, outer.destination)
-        port = next((one for one in self._ports.values() if one.tunnel == local), None)
+        ends = (Tunnel(outer.kind, outer.destination), Tunnel(outer.kind))
+        found = {one.tunnel: one for one in self._ports.values() if one.tunnel in ends}
+        port = found.get(ends[0]) or found.get(ends[1])
         if port is None:
             return []
         family = "tun_ipv6_" if len(outer.source) == 16 else "tun_"
-        ends = {family + "src": int.from_bytes(outer.source), family + "dst": int.from_bytes(outer.destination)}
-        return self._forward(port, outer.inner, {"tun_id": outer.key, **ends}, hops)
+        outside = {family + "src": int.from_bytes(outer.source), family + "dst": int.from_bytes(outer.destination)}
+        return self._forward(port, outer.inner, {"tun_id": outer.key, **outside}, hops)
 
     def _forward(self, port: SwitchPort, packet: Packet, tunnel: dict[str, int], hops: int) -> list[Delivery]:
         passage = Passage(packet, port.ofport, tunnel, self)
@@ -369,22 +373,24 @@ class FakeSwitch:
             return self._network.wire.carry(self.host, sent.packet, hops)
         if port.tunnel is None:
             return [Delivery(self.host, port.name, sent.packet)]
-        remote = self._remote(port.tunnel, sent)
+        size = 4 if sent.tunnel["tun_dst"] else 16
+        remote = self._remote(sent, size)
         if remote is None:
             return []
+        value = sent.tunnel["tun_ipv6_src" if size == 16 else "tun_src"]
+        local = port.tunnel.local or (PackedIp(value.to_bytes(size)) if value else self.addresses.first(size))
         key = sent.tunnel["tun_id"] & ((1 << _KEY_BITS[port.tunnel.kind]) - 1)
-        return self._network.carry(Outer(port.tunnel.kind, port.tunnel.local, remote, key, sent.packet), hops)
+        return self._network.carry(Outer(port.tunnel.kind, local, remote, key, sent.packet), hops)
 
-    def _remote(self, tunnel: Tunnel, sent: Sent) -> PackedIp | None:
+    def _remote(self, sent: Sent, size: int) -> PackedIp | None:
         """The outer destination; the first packet to one that is no peer is lost while its neighbour is looked up."""
-        size = len(tunnel.local)
         value = sent.tunnel["tun_ipv6_dst" if size == 16 else "tun_dst"]
         if not value:
             return None
-        peer = Peer(tunnel.local, PackedIp(value.to_bytes(size)))
-        known = peer in self._peers
-        self._peers.add(peer)
-        return peer.remote if known else None
+        remote = PackedIp(value.to_bytes(size))
+        known = remote in self._peers
+        self._peers.add(remote)
+        return remote if known else None
 
     def _number(self) -> int:
         self._next_port += 1

@@ -12,7 +12,7 @@ import msgspec
 
 from weft.agent.flows.ways import TUNNEL_KINDS
 from weft.agent.reconcile import Reconciler
-from weft.agent.switch import SwitchFacts, SwitchPort, Tunnel
+from weft.agent.switch import HostAddress, SwitchFacts, SwitchPort, Tunnel
 from weft.core.filters import port_range, prefix_or_tag
 from weft.model.records import (
     AccessList,
@@ -162,8 +162,8 @@ def host_records(host: str) -> list:
     return records + [guest.binding() for guest in GUESTS.values() if guest.host == host]
 
 
-def tunnel(host: str, encapsulation: str = "nvgre") -> Tunnel:
-    return Tunnel(TUNNEL_KINDS[encapsulation], HOSTS[host])
+def tunnel(host: str = "", encapsulation: str = "nvgre") -> Tunnel:
+    return Tunnel(TUNNEL_KINDS[encapsulation])
 
 
 def facts(host: str, encapsulation: str = "nvgre") -> SwitchFacts:
@@ -172,7 +172,12 @@ def facts(host: str, encapsulation: str = "nvgre") -> SwitchFacts:
     for guest in GUESTS.values():
         if guest.host == host:
             ports.append(SwitchPort(guest.name, len(ports) + 1, guest.instance, guest.mac, 1458))
-    return SwitchFacts(tuple(ports))
+    return SwitchFacts(tuple(ports), addresses=addresses(host))
+
+
+def addresses(host: str, mtu: int = 1500) -> tuple[HostAddress, ...]:
+    """What the host's operator gave its interface."""
+    return (HostAddress(HOSTS[host], 24, "br-phy", mtu),)
 
 
 def told(host: str, encapsulation: str = "nvgre") -> Reconciler:

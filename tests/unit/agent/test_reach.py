@@ -14,7 +14,7 @@ ONE, TWO = pack_ip("192.168.1.10"), pack_ip("192.168.2.20")
 
 
 def other(remote: PackedIp = TWO, kind: str = "gre") -> Other:
-    return Other(Way(Tunnel(kind, ONE), 6), remote)
+    return Other(Way(Tunnel(kind), 6, source=ONE), remote)
 
 
 class Path:

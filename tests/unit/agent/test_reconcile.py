@@ -2,7 +2,17 @@
 
 import msgspec
 
-from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, access_list, facts, host_records, told, tunnel
+from tests.unit.agent.policies import (
+    BLUE,
+    GUESTS,
+    HOSTS,
+    access_list,
+    addresses,
+    facts,
+    host_records,
+    told,
+    tunnel,
+)
 from weft.agent.flows.actions import Output, SetField
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, TO_PORT, Table
 from weft.agent.flows.flow import Flow, exact, flow_text
@@ -278,7 +288,7 @@ def test_a_port_has_the_mtu_of_the_physical_network_whatever_its_tunnel_carries(
 def with_mtus(mtu, ours=0, provider_mtu=1500):
     ports = [msgspec.structs.replace(one, mtu=mtu, mtu_of_ours=ours) for one in facts("host1").ports if not one.tunnel]
     tunnels = [one for one in facts("host1").ports if one.tunnel]
-    return SwitchFacts((*tunnels, *ports), provider_mtu)
+    return SwitchFacts((*tunnels, *ports), addresses=addresses("host1", provider_mtu))
 
 
 def test_a_port_that_we_set_follows_the_provider_network_and_another_hand_is_corrected():
@@ -335,7 +345,7 @@ def test_a_closed_port_is_a_problem_of_its_interface():
     wrong = [
         msgspec.structs.replace(port, attached_mac=1) if port.name == "blue1" else port for port in facts("host1").ports
     ]
-    reconciler.switch_is(SwitchFacts(tuple(wrong)))
+    reconciler.switch_is(SwitchFacts(tuple(wrong), addresses=addresses("host1")))
     reconciler.plan(True)
     (problem,) = reconciler.problems()
     assert (problem.code, problem.instance_id) == ("PortBlocked", GUESTS["blue1"].instance)

@@ -12,6 +12,8 @@ from weft.agent.flows.placing import Placing
 from weft.agent.flows.ways import Door, into, into_each
 from weft.model.values import Mac, PackedIp, Vsid
 
+NOWHERE = PackedIp(b"")
+
 
 class ByMac:
     """Builds from where things are now."""
@@ -41,7 +43,9 @@ class ByMac:
             flows += (
                 ()
                 if domain and domain.rewriting
-                else decap.of_stray(vsid, mac, local.binding.forward_to, door_of(local))
+                else decap.of_stray(
+                    vsid, mac, (local.binding.provider_address, local.binding.forward_to), door_of(local)
+                )
             )
         elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
             flows.append(decap.of_local_mac(vsid, mac, door))
@@ -70,9 +74,10 @@ class ByMac:
         flows = [l2.of_group(vsid, into_ports, copies)] if into_ports or copies else []
         way = placing.way(domain, None)
         gone = [local for _, local in here if way and placing.gone(domain, local)]
-        flows += decap.of_group(vsid, into_ports, passed_on(domain, vsid, gone, bool(doors)))
+        own = next((local.binding.provider_address for local in gone), NOWHERE)
+        flows += decap.of_group(vsid, into_ports, passed_on(domain, vsid, gone, bool(doors)), own)
         return tuple(flows)
 
     def _copies(self, domain: Domain | None, vsid: Vsid, hosts: set[PackedIp]) -> Actions:
         way = self._placing.way(domain, None)
-        return way.copy_to(vsid, tuple(sorted(hosts - {way.tunnel.local}))) if way else ()
+        return way.copy_to(vsid, tuple(sorted(hosts - self._placing.own))) if way else ()

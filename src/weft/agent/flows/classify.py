@@ -26,7 +26,7 @@ from weft.agent.flows.fields import (
 )
 from weft.agent.flows.flow import Flow, Term, dropped, exact
 from weft.agent.flows.metering import Kind, meter_id
-from weft.agent.flows.ways import PROBE_VSID, BoundPort, Way, key_is
+from weft.agent.flows.ways import PROBE_VSID, BoundPort, Way, key_is, sent_from
 from weft.model.values import is_segment
 
 _TAGGED: Term = (VLAN_TCI, VLAN_PRESENT, VLAN_PRESENT)
@@ -40,7 +40,8 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """Let a bound port's own frames in."""
     mark = cookie(Category.PORT, port.number)
     own = SetField(OWN_PORT, port.number)
-    enter: Actions = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), own, Goto(Table.SECURITY))
+    network = (SetField(VSID, port.vsid), SetField(RDID, port.rdid), own)
+    enter: Actions = (*network, *sent_from(port.source), Goto(Table.SECURITY))
     if port.limits is not None and port.limits.outbound_mbps:
         enter = (Meter(meter_id(port.number, Kind.OUTBOUND)), *enter)
     if port.spoofs and not is_segment(port.vsid):
@@ -79,4 +80,5 @@ def of_tunnel_port(number: int, kind: str) -> tuple[Flow, ...]:
 def of_subnet(rdid: int, vsid: int, way: Way) -> tuple[Flow, ...]:
     """Let tunnelled packets of a virtual subnet in, in the form its network uses."""
     enter = (SetField(VSID, vsid), SetField(RDID, rdid), Goto(Table.TUNNEL_SOURCE))
-    return (Flow(Table.CLASSIFY, 100, (way.in_port, way.key_is(vsid)), enter, cookie(Category.NETWORK, vsid)),)
+    mark = cookie(Category.NETWORK, vsid)
+    return tuple(Flow(Table.CLASSIFY, 100, (port, way.key_is(vsid)), enter, mark) for port in way.in_ports)

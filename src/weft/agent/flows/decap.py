@@ -13,7 +13,7 @@ from weft.agent.flows.actions import Actions, Goto, InPort
 from weft.agent.flows.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flows.flow import Flow, dropped, exact
 from weft.agent.flows.l2 import to_group, to_mac
-from weft.agent.flows.ways import Door, from_host, into, toward
+from weft.agent.flows.ways import Door, from_host, into, sent_from, toward
 
 
 def of_fixed() -> tuple[Flow, ...]:
@@ -40,29 +40,30 @@ def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
     return Flow(Table.DECAP, 100, to_mac(vsid, mac), into(door), cookie(Category.LOOKUP, vsid))
 
 
-def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = ()) -> tuple[Flow, ...]:
-    """A broadcast from another host: to the local ports, and to the hosts that machines have moved to, but for the one
-    that it comes from; a copy goes no further than one host beyond this one, since there the machine is."""
+def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = (), own: bytes = b"") -> tuple[Flow, ...]:
+    """A broadcast from another host: to the local ports, and from our `own` address to the hosts that machines have
+    moved to, but for the one that it comes from; a copy goes no further than one host beyond this one, since there the
+    machine is."""
     hosts = sorted(passed_on)
     mark = cookie(Category.NETWORK, vsid)
-    flows = [
-        Flow(Table.DECAP, 110, (from_host(one), *to_group(vsid)), _copies(local, hosts, one), mark) for one in hosts
-    ]
+
+    def copies(but: bytes = b"") -> Actions:
+        onward = [action for host in hosts if host != but for action in (toward(host), InPort())]
+        return (*local, *(sent_from(own) if onward else ()), *onward) or dropped(DropReason.LOOP)
+
+    flows = [Flow(Table.DECAP, 110, (from_host(one), *to_group(vsid)), copies(one), mark) for one in hosts]
     if local or hosts:
-        flows.append(Flow(Table.DECAP, 100, to_group(vsid), _copies(local, hosts), mark))
+        flows.append(Flow(Table.DECAP, 100, to_group(vsid), copies(), mark))
     return tuple(flows)
 
 
-def _copies(local: Actions, hosts: Iterable[bytes], but: bytes = b"") -> Actions:
-    onward = (action for host in hosts if host != but for action in (toward(host), InPort()))
-    return (*local, *onward) or dropped(DropReason.LOOP)
-
-
-def of_stray(vsid: int, mac: int, forward_to: bytes, door: Door | None) -> tuple[Flow, ...]:
-    """A machine that has moved to `forward_to`; `door` is its port here while it still exists."""
+def of_stray(vsid: int, mac: int, ends: tuple[bytes, bytes], door: Door | None) -> tuple[Flow, ...]:
+    """A machine that has moved: `ends` are the address that this host sends on from, and where to; `door` is its port
+    here while it still exists."""
+    own, forward_to = ends
     mark = cookie(Category.LOOKUP, vsid)
     stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
     return (
         Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
-        Flow(Table.DECAP, 100, to_mac(vsid, mac), (toward(forward_to), InPort()), mark),
+        Flow(Table.DECAP, 100, to_mac(vsid, mac), (*sent_from(own), toward(forward_to), InPort()), mark),
     )

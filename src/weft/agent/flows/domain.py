@@ -4,6 +4,7 @@ Called by flows.py. Pure; no flows here. `put` and `remove` return the parts to 
 """
 
 from collections import Counter
+from collections.abc import Collection
 
 from weft.model.records import (
     CustomerRoute,
@@ -74,6 +75,16 @@ class Domain:
     def parts(self) -> set[Part]:
         """Every part that any record here touches."""
         return {part for record in self.records.values() for part in self._touched(record)}
+
+    def parts_at(self, addresses: Collection[PackedIp]) -> set[Part]:
+        """Every part that depends on whether these provider addresses are the host's own."""
+        parts: set[Part] = {("endpoint", self.rdid, one) for one in addresses if (4, one) in self.records}
+        pointed = {vsid for vsid, hosts in self.hosts_in.items() if any(one in hosts for one in addresses)}
+        parts |= {("group", vsid) for vsid in pointed}
+        for record in self.records.values() if pointed else ():
+            if isinstance(record, LookupRecord) and record.provider_address in addresses:
+                parts.add(("mac", record.vsid, record.mac))
+        return parts
 
     def put(self, record: NetworkRecord) -> set[Part]:
         """Take a record in, or in place of the one with its key."""

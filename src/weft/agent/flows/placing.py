@@ -22,6 +22,8 @@ class Placing:
         self.domains: dict[Rdid, Domain] = {}
         self.ways: dict[Rdid, Way] = {}
         """How each routing domain's packets travel; none where it has no tunnel."""
+        self.own: frozenset[PackedIp] = frozenset()
+        """The host's provider addresses, whatever each is for."""
         self.physical = Physical()
         self.locals: dict[str, Local] = {}
         """The interfaces with a binding here, by instance id."""
@@ -74,12 +76,12 @@ class Placing:
         told = record.provider_address if record else None
         if local is None:
             way = self.way(domain, None)
-            return told if way and told != way.tunnel.local else None
-        own = local.binding.provider_address
+            return told if way and told not in self.own else None
+        here = told == local.binding.provider_address or told in self.own
         if self.gone(domain, local):
-            return told if told and told != own else local.binding.forward_to
+            return told if told and not here else local.binding.forward_to
         if local.number is None or (local.role in (Role.COMING, Role.IDLE) and told is not None):
-            return door_of(local) if told == own else told
+            return door_of(local) if here else told
         return door_of(local)
 
 

@@ -24,7 +24,7 @@ from weft.model.records import (
     RecordKey,
     SubnetRecord,
 )
-from weft.model.values import Rdid, Vsid
+from weft.model.values import PackedIp, Rdid, Vsid
 
 
 class FlowTable:
@@ -96,8 +96,14 @@ class FlowTable:
         if isinstance(record, SubnetRecord):
             self._note_subnets(rdid, record.vsid)
 
-    def set_ways(self, ways: Mapping[Rdid, Way], tunnel_ports: Mapping[int, str]) -> None:
-        """How each routing domain's packets travel now, and the numbers of all tunnel ports of ours."""
+    def set_ways(
+        self, ways: Mapping[Rdid, Way], tunnel_ports: Mapping[int, str], own: frozenset[PackedIp] = frozenset()
+    ) -> None:
+        """How each routing domain's packets travel now, the numbers of all tunnel ports of ours, and the host's own
+        provider addresses."""
+        for domain in self.domains.values():
+            self._dirty |= domain.parts_at(own ^ self._placing.own)
+        self._placing.own = own
         for rdid in self._placing.ways.keys() | ways.keys():
             if self._placing.ways.get(rdid) != ways.get(rdid) and rdid in self.domains:
                 self._dirty |= self.domains[rdid].parts()

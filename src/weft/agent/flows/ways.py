@@ -58,6 +58,8 @@ class BoundPort(msgspec.Struct, frozen=True):
     mac: Mac
     v4: tuple[int, ...]
     v6: tuple[int, ...]
+    source: PackedIp = PackedIp(b"")
+    """Which of the host's provider addresses its packets are sent from; empty where they are in no tunnel."""
     any_source: bool = False
     """An edge's: what comes in from outside has any source address."""
     lists: tuple[tuple[PackedIp, int, int], ...] = ()
@@ -95,7 +97,8 @@ def bound_port(
     v4 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 4)
     v6 = tuple(int.from_bytes(address) for address in binding.addresses if len(address) == 16)
     lists = access.lists if access is not None else ()
-    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, any_source, lists, limits)
+    source = binding.provider_address
+    return BoundPort(number, binding.rdid, binding.vsid, binding.mac, v4, v6, source, any_source, lists, limits)
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -144,10 +147,15 @@ class Way(msgspec.Struct, frozen=True):
     """OpenFlow number of the tunnel port."""
     mtu: int = 0
     """Largest IP packet that it carries; 0: not known, so nothing is checked."""
+    source: PackedIp = PackedIp(b"")
+    """The host's own provider address, which the agent's probes are sent from; guests' packets have that of their
+    port."""
+    also: tuple[int, ...] = ()
+    """Numbers of other tunnel ports of this kind, to be removed: what still comes by them is taken."""
 
     @property
-    def in_port(self) -> Term:
-        return exact(IN_PORT, self.number)
+    def in_ports(self) -> tuple[Term, ...]:
+        return tuple(exact(IN_PORT, number) for number in (self.number, *self.also))
 
     def key_is(self, vsid: int) -> Term:
         """Match a received VSID, whatever the sender's FlowID."""
@@ -181,6 +189,14 @@ def toward(provider_address: bytes) -> SetField:
     """Aim the tunnel."""
     field = TUN_DST if len(provider_address) == 4 else TUN_IPV6_DST
     return SetField(field, int.from_bytes(provider_address))
+
+
+def sent_from(provider_address: bytes) -> Actions:
+    """Let a tunnel send from this address of the host; nothing if there is none."""
+    if not provider_address:
+        return ()
+    field = TUN_SRC if len(provider_address) == 4 else TUN_IPV6_SRC
+    return (SetField(field, int.from_bytes(provider_address)),)
 
 
 def from_host(provider_address: bytes) -> Term:

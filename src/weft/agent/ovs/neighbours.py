@@ -22,8 +22,8 @@ RESOLVE_SECONDS = 0.3
 _STEP_SECONDS = 0.02
 _DISCARD = 9
 """A port that nobody minds a datagram to (RFC 863)."""
-_LINK_GROUP = 1
-"""RTMGRP_LINK, rtnetlink(7)."""
+_NEWS = 0x1 | 0x10 | 0x100
+"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, rtnetlink(7)."""
 _USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80
 """NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT."""
 
@@ -91,20 +91,10 @@ async def resolve(peer: Peer, patience: float) -> tuple[Hop, str]:
     return hop, mac
 
 
-def mtu_of(local: bytes) -> int:
-    """MTU of the interface that has a provider address; 1500 if none has it."""
-    text = ip_text(local)
-    with IPRoute() as route:
-        for address in route.get_addr():
-            if address.get_attr("IFA_ADDRESS") == text:
-                return int(route.get_links(address["index"])[0].get_attr("IFLA_MTU"))
-    return 1500
-
-
 def link_news() -> socket.socket:
-    """Becomes readable when an interface of this network namespace comes, goes or changes."""
+    """Becomes readable when an interface of this network namespace, or an address of one, comes, goes or changes."""
     news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-    news.bind((0, _LINK_GROUP))
+    news.bind((0, _NEWS))
     return news
 
 

@@ -166,11 +166,12 @@ class OvsPlane:
                     log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
             self.reconciler.done(change, failures)
             ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
-            self._switch_due = self._switch_due or bool(ports or change.mtus)
+            addresses = change.addresses_add or change.addresses_remove
+            self._switch_due = self._switch_due or bool(ports or addresses or change.mtus)
         self._advertise()
         if in_sync:
             self._announcements.begin()
-            self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.switch_facts.provider_mtu)
+            self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.provider_mtu)
         self._keep_edges(in_sync)
 
     def _ready(self) -> bool:

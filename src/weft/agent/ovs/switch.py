@@ -7,8 +7,6 @@ SwitchUnavailable and is opened anew with the next call; then the caller reads e
 
 import asyncio
 import contextlib
-import hashlib
-import ipaddress
 import logging
 import socket
 from collections import defaultdict
@@ -23,11 +21,13 @@ from weft.agent.flows.flow import Flow, FlowKey
 from weft.agent.openflow.connection import FlowsRefused, Heard, OpenflowConnection
 from weft.agent.openflow.messages import Counted
 from weft.agent.openflow.terms import UnknownOnWire
+from weft.agent.ovs import addresses, neighbours
 from weft.agent.ovs import learnt as ovs_learnt
-from weft.agent.ovs import neighbours
 from weft.agent.ovs import patch as ovs_patch
-from weft.agent.ovs.database import MARK, Interface, OvsDatabase, PortTaken
+from weft.agent.ovs.database import Interface, OvsDatabase, PortTaken
+from weft.agent.ovs.tunnel_ports import tunnel_name, tunnel_of, tunnel_options
 from weft.agent.switch import (
+    HostAddress,
     PacketIn,
     PacketOut,
     Peer,
@@ -41,7 +41,7 @@ from weft.agent.switch import (
     Tunnel,
 )
 from weft.model.errors import InvalidMacAddress
-from weft.model.values import Mac, PackedIp, ip_text, parse_mac
+from weft.model.values import Mac, ip_text, parse_mac
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,10 @@ class OvsSwitch:
         """Next hop's MAC as last set; empty while nobody answers for it."""
         self._keepers: tuple[asyncio.Task[None], ...] = ()
         self._learnt: frozenset[SwitchMac] | None = None
-        self._provider_mtus: dict[PackedIp, int] = {}
+        self._addresses: tuple[HostAddress, ...] | None = None
+        """Of the host's interfaces; None: to be read again."""
+        self._addresses_read = False
+        """Has none changed since they were last begun to be read?"""
         self._marked = False
         self._packets: asyncio.Queue[PacketIn] = asyncio.Queue(MOST_WAITING)
         self._lost = 0
@@ -105,9 +108,7 @@ class OvsSwitch:
         connection = await self._connected()
         numbers = await connection.ports()
         ports = [self._port(row, numbers) for row in rows.interfaces]
-        local = min((port.tunnel.local for port in ports if port.tunnel), default=None)
-        mtu = await self._provider_mtu(local) if local is not None else 1500
-        return SwitchFacts(tuple(ports), mtu, self._bridge)
+        return SwitchFacts(tuple(ports), self._bridge, await self._own_addresses())
 
     async def macs(self) -> tuple[SwitchMac, ...] | None:
         if self._learnt is None:
@@ -121,12 +122,7 @@ class OvsSwitch:
 
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
-        failures: list[StepFailure] = []
-        for tunnel in change.tunnels_add:
-            failures += await self._add_tunnel(tunnel)
-        if change.patch_add is not None:
-            devices = await asyncio.to_thread(ovs_patch.devices_of, change.patch_add)
-            failures += await self._in_database("patch", ovs_patch.HERE, lambda tables: ovs_patch.put(tables, devices))
+        failures = await self._open(change)
         failures += await self._reach(change.peers)
         for name, mtu in change.mtus:
             failures += await self._in_database(
@@ -140,13 +136,33 @@ class OvsSwitch:
             failures += await self._change_flows(connection, list(change.puts), list(change.removes))
         if change.meters_remove:
             await connection.remove_meters(change.meters_remove)
-        for name in map(tunnel_name, change.tunnels_remove):
-            failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
-        if change.patch_remove:
-            failures += await self._in_database("patch", ovs_patch.HERE, ovs_patch.remove)
+        failures += await self._shut(change)
         if change.announcements and not any(failure.step == "flows" for failure in failures):
             connection.send(packet_of(one) for one in change.announcements)
         return tuple(failures)
+
+    async def _open(self, change: SwitchChange) -> list[StepFailure]:
+        """What flows and peers stand on."""
+        failures: list[StepFailure] = []
+        for one in change.addresses_add:
+            failures += await self._address(one, addresses.put)
+        for tunnel in change.tunnels_add:
+            failures += await self._add_tunnel(tunnel)
+        if change.patch_add is not None:
+            devices = await asyncio.to_thread(ovs_patch.devices_of, change.patch_add)
+            failures += await self._in_database("patch", ovs_patch.HERE, lambda tables: ovs_patch.put(tables, devices))
+        return failures
+
+    async def _shut(self, change: SwitchChange) -> list[StepFailure]:
+        """What no flow needs any more."""
+        failures: list[StepFailure] = []
+        for name in map(tunnel_name, change.tunnels_remove):
+            failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
+        for one in change.addresses_remove:
+            failures += await self._address(one, addresses.take)
+        if change.patch_remove:
+            failures += await self._in_database("patch", ovs_patch.HERE, ovs_patch.remove)
+        return failures
 
     async def dump(self) -> SwitchDump:
         connection = await self._connected()
@@ -197,13 +213,15 @@ class OvsSwitch:
         except asyncio.QueueFull:
             self._lost += 1
 
-    async def _provider_mtu(self, local: PackedIp) -> int:
-        if local not in self._provider_mtus:
-            # links that change meanwhile empty the present dict, not this one
-            self._provider_mtus = asked = {}
-            asked[local] = await asyncio.to_thread(neighbours.mtu_of, local)
-            return asked[local]
-        return self._provider_mtus[local]
+    async def _own_addresses(self) -> tuple[HostAddress, ...]:
+        if self._addresses is None:
+            # what changes while it is read is read again
+            self._addresses_read = True
+            found = await asyncio.to_thread(addresses.found)
+            if self._addresses_read:
+                self._addresses = found
+            return found
+        return self._addresses
 
     # connections
 
@@ -214,10 +232,10 @@ class OvsSwitch:
         self._happened.set()
 
     def _links_changed(self) -> None:
-        """An interface of the host came, went or changed: the provider MTU may be another."""
+        """An interface of the host or an address of one came, went or changed."""
         if self._links is not None:
             neighbours.drain(self._links)
-        self._provider_mtus = {}
+        self._addresses, self._addresses_read = None, False
         self._happened.set()
 
     async def _connected(self) -> OpenflowConnection:
@@ -232,7 +250,7 @@ class OvsSwitch:
             self._connection = await OpenflowConnection.connect(path, Heard(self._happened.set, self._packet_came))
             self._known = {}
             self._peers = {}
-            self._provider_mtus = {}
+            self._addresses = None
         return self._connection
 
     def _hang_up(self, reason: str = "closed") -> None:
@@ -251,12 +269,21 @@ class OvsSwitch:
         spare = not iface_id and row.external_ids.get("iface-status") == "inactive"
         number = number if row.ofport > 0 else -1
         vm_id = row.external_ids.get("vm-id", "").lower()
-        port = SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, _tunnel(row), spare, vm_id)
+        port = SwitchPort(row.name, number, iface_id, attached, row.mtu, row.mtu_of_ours, tunnel_of(row), spare, vm_id)
         return msgspec.structs.replace(port, patch=True) if ovs_patch.is_ours(row) else port
 
     async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
         name, options = tunnel_name(tunnel), tunnel_options(tunnel)
         return await self._in_database("tunnel", name, lambda tables: tables.put_tunnel(name, tunnel.kind, options))
+
+    async def _address(self, one: HostAddress, work: Callable[[HostAddress], None]) -> list[StepFailure]:
+        try:
+            await asyncio.to_thread(work, one)
+        except OSError as error:
+            return [StepFailure("address", f"{ip_text(one.address)} on {one.device}", str(error))]
+        finally:
+            self._addresses = None
+        return []
 
     async def _in_database(self, step: str, subject: str, work: Callable[..., None]) -> list[StepFailure]:
         """What fails here stays to be done. (ovs-vswitchd itself takes no flows while it has no database.)"""
@@ -353,26 +380,3 @@ def _mac_of(text: str) -> Mac | None:
         return parse_mac(text)
     except InvalidMacAddress:
         return None
-
-
-def tunnel_name(tunnel: Tunnel) -> str:
-    """At most 15 characters, the same after every restart."""
-    if len(tunnel.local) == 4:
-        return f"{tunnel.kind}-{tunnel.local.hex()}"
-    return f"{tunnel.kind}-{hashlib.blake2s(tunnel.local, digest_size=4).hexdigest()}"
-
-
-def tunnel_options(tunnel: Tunnel) -> dict[str, str]:
-    return {"remote_ip": "flow", "key": "flow", "local_ip": ip_text(tunnel.local)}
-
-
-def _tunnel(row: Interface) -> Tunnel | None:
-    """The tunnel that a port of ours is; None if it is not ours, or another hand has changed it."""
-    if row.external_ids.get(MARK) != "tunnel":
-        return None
-    try:
-        local = PackedIp(ipaddress.ip_address(row.options.get("local_ip", "")).packed)
-    except ValueError:
-        return None
-    tunnel = Tunnel(row.kind, local)
-    return tunnel if row.name == tunnel_name(tunnel) and row.options == tunnel_options(tunnel) else None
