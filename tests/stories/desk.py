@@ -55,6 +55,8 @@ class Desk:
         self.edges: dict[str, FakeEdge] = {}
         """What makes the edges of each host, which the host's agent drives."""
         self._agents: dict[str, asyncio.Task[None]] = {}
+        self._asking: set[asyncio.Task[httpx.Response]] = set()
+        """Requests in the background that have no answer yet."""
         self._closing = contextlib.AsyncExitStack()
 
     async def open(self) -> None:
@@ -75,7 +77,7 @@ class Desk:
             base_url="http://weft",
             timeout=60,
         )
-        self._closing.push_async_callback(self.http.aclose)
+        self._closing.push_async_callback(self._hang_up)
         await self.eventually(self._ready)
 
     async def _ready(self) -> bool:
@@ -83,6 +85,13 @@ class Desk:
             return (await self.http.get("/readyz")).status_code == 200
         except httpx.TransportError:
             return False
+
+    async def _hang_up(self) -> None:
+        """Requests under way end first: a connection that comes to be after its client is closed is never closed."""
+        for asking in self._asking:
+            asking.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        await self.http.aclose()
 
     async def close(self) -> None:
         for host in list(self._agents):
@@ -131,8 +140,11 @@ class Desk:
         return (await self._call("GET", path)).status_code == 200
 
     def background(self, method: str, path: str, body: Any = None) -> "asyncio.Task[httpx.Response]":
-        """A request whose answer nobody waits for yet."""
-        return asyncio.create_task(self._call(method, path, body))
+        """A request whose answer nobody waits for yet; it ends with the controller, answered or not."""
+        asking = asyncio.create_task(self._call(method, path, body))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return asking
 
     async def missing(self, path: str) -> None:
         assert (await self._call("GET", path)).status_code == 404

@@ -1,7 +1,5 @@
 """Stories of sources 003 and 004 about networks, and those that they imply, which stood in no other file."""
 
-import asyncio
-
 from msgspec.structs import replace
 
 from tests.stories.desk import Desk
@@ -54,10 +52,17 @@ async def test_story_x1_a_controller_that_dies_while_a_machine_moves(desk: Desk)
     """It stays on the network all the while, and is at one of the two hosts afterwards: the move can be repeated."""
     await blue_and_red(desk)
     body = {"server": {"resourceRef": "/servers/host1"}}
-    moving = desk.background("POST", "/weft/v1/virtualMachines/blue2/migrate", body)
-    await asyncio.sleep(0)
+    for hypervisor in desk.center.hypervisors.values():
+        hypervisor.verb_seconds = 0.1
+    desk.background("POST", "/weft/v1/virtualMachines/blue2/migrate", body)
+
+    async def moves() -> bool:
+        return "move" in (await desk.get("/weft/v1/virtualMachines/blue2"))["properties"]
+
+    await desk.eventually(moves)
     await desk.restart()
-    await asyncio.gather(moving, return_exceptions=True)
+    for hypervisor in desk.center.hypervisors.values():
+        hypervisor.verb_seconds = 0.0
     for host in ("host1", "host2"):
         await desk.eventually(lambda host=host: desk.applied(host))
     await desk.eventually_answers("blue1", "10.1.1.12", ["blue2"])
