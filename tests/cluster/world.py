@@ -246,6 +246,41 @@ class World:
         )
         self._interface_leases(name, wanted=True)
 
+    def guests(self, network, subnet, **settings):
+        """Whether guests of a subnet may bring addresses: tenancy.GuestSpecifiedAddresses."""
+        old = self.state.get("virtualNetworks", network).properties
+        own = tenancy.GuestSpecifiedAddresses(**settings)
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, guest_specified_addresses=own))
+            if one.resource_id == subnet
+            else one
+            for one in old.subnets
+        )
+        self.put("virtualNetworks", network, replace(old, subnets=subnets))
+
+    def bring(self, name, subnet, address):
+        """The guest of an interface brings an address, whoever has brought it before."""
+        ip = ipaddress.ip_address(address)
+        scope = ip_scope(subnet.partition("/subnets/")[0], ip.version)
+        held = self.state.lease(scope, int(ip))
+        for holder in held.holders if held is not None else ():
+            self.forget(holder.ref.rpartition("/")[2], address)
+        self._lease(scope, int(ip), Holder("networkInterface", f"/networkInterfaces/{name}"))
+        old = self.state.get("networkInterfaces", name).properties
+        learnt = workload.LearnedAddress(ip_address=address, subnet=Ref(subnet))
+        self.put("networkInterfaces", name, replace(old, learned_ip_addresses=(*old.learned_ip_addresses, learnt)))
+
+    def forget(self, name, address):
+        """What it was given stays."""
+        old = self.state.get("networkInterfaces", name).properties
+        for one in old.learned_ip_addresses:
+            if one.ip_address == address:
+                ip = ipaddress.ip_address(address)
+                scope = ip_scope(one.subnet.resource_ref.partition("/subnets/")[0], ip.version)
+                self._lease(scope, int(ip), Holder("", ""), wanted=False)
+        rest = tuple(one for one in old.learned_ip_addresses if one.ip_address != address)
+        self.put("networkInterfaces", name, replace(old, learned_ip_addresses=rest))
+
     def outside(self, name, prefix, vlan=0, public=True):
         """A logical network of one subnet `out`, whose gateway is its first address."""
         net = ipaddress.ip_network(prefix)
@@ -301,8 +336,10 @@ class World:
 
     def _interface_leases(self, name, wanted, keep=()):
         found = self.state.get("networkInterfaces", name)
-        for one in found.properties.ip_configurations if found is not None else ():
-            place = (one.properties.subnet.resource_ref, one.properties.private_ip_address)
+        configured = found.properties.ip_configurations if found is not None else ()
+        places = [(one.properties.subnet.resource_ref, one.properties.private_ip_address) for one in configured]
+        learnt = found.properties.learned_ip_addresses if found is not None else ()
+        for place in [*places, *((one.subnet.resource_ref, one.ip_address) for one in learnt)]:
             if place in keep or not place[1]:
                 continue
             network, address = place[0].partition("/subnets/")[0], ipaddress.ip_address(place[1])

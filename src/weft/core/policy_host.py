@@ -14,6 +14,7 @@ from weft.core.index import interfaces_of as interface_ids
 from weft.core.index import servers_of
 from weft.core.policy_access import list_on, lists_on, port_access
 from weft.core.policy_gateways import edge, edges
+from weft.core.policy_learning import port_learning
 from weft.core.policy_limits import port_limits
 from weft.core.policy_network import network_ref
 from weft.core.policy_peers import networks_near, servers_near
@@ -204,8 +205,8 @@ def stream(state: State, server_id: str) -> dict[RecordKey, HostRecord]:
             binding = port_binding(state, machine, interface, server_id)
             access = port_access(state, interface)
             segment = segment_port(state, machine, interface, server_id)
-            service = port_service(state, interface)
-            made_of = (binding, access, segment, service, port_limits(interface))
+            service, learning = port_service(state, interface), port_learning(state, interface)
+            made_of = (binding, access, segment, service, learning, port_limits(interface))
             records += [one for one in made_of if one is not None]
         made = machine_record(state, machine, server_id)
         if made is not None:
@@ -259,6 +260,9 @@ def _of_features(state: State, server_id: str, key: RecordKey) -> HostRecord | N
             return port_limits(interface[1]) if interface is not None else None
         case (21, int(rdid)):
             return edge(state, server_id, rdid)
+        case (22, bytes(instance_id)):
+            interface = _owner_of(state, server_id, instance_id.decode())
+            return port_learning(state, interface[1]) if interface is not None else None
         case _:
             return None
 

@@ -17,13 +17,13 @@ from weft.core.policy_places import (
     Network,
     Seat,
     Subnet,
+    every_seat,
     has_mac,
     instance_of,
     mac_of,
     network_of,
     packed_prefix,
     provider_address,
-    seats,
     server_of,
 )
 from weft.core.policy_routes import user_route, user_routes
@@ -94,7 +94,7 @@ def lookups(state: State, interface: Interface, network: Network) -> Iterator[Lo
     if machine is None or machine.properties.power_state != RUNNING or not has_mac(interface):
         return
     host = provider_address(state, server_of(machine), network)
-    for seat in seats(state, interface) if host is not None else ():
+    for seat in every_seat(state, interface) if host is not None else ():
         if seat.network.resource_id == network.resource_id:
             place = rewritten(state, server_of(machine), interface, seat) if is_rewriting(network.properties) else host
             if place is not None:

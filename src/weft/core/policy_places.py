@@ -84,6 +84,23 @@ def seats(state: State, interface: Interface) -> Iterator[Seat]:
             yield Seat(network, subnet, pack_ip(address), acl, configuration.resource_id)
 
 
+def learnt_seats(state: State, interface: Interface) -> Iterator[Seat]:
+    """Where the addresses are that its guest brought."""
+    for one in interface.properties.learned_ip_addresses:
+        names = subnet_names(one.subnet)
+        assert names is not None
+        network: Network = known(state, NETWORKS, names[0])
+        subnet = subnet_of(network, names[1])
+        if subnet is not None:
+            yield Seat(network, subnet, pack_ip(one.ip_address))
+
+
+def every_seat(state: State, interface: Interface) -> Iterator[Seat]:
+    """What it was given and what its guest brought."""
+    yield from seats(state, interface)
+    yield from learnt_seats(state, interface)
+
+
 def port_seats(state: State, interface: Interface) -> tuple[Seat, ...]:
     """The seats that one port serves: those in the VSID of the first (a dual-stack pair shares it)."""
     found = tuple(seats(state, interface))

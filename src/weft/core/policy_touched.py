@@ -14,6 +14,7 @@ from weft.core.changes import Change, ResourceChange
 from weft.core.index import interfaces_of, last_id, lower, servers_of
 from weft.core.policy_access import LISTS
 from weft.core.policy_host import host_settings
+from weft.core.policy_learning import told_of
 from weft.core.policy_network import network_ref
 from weft.core.policy_places import (
     INTERFACES,
@@ -23,7 +24,6 @@ from weft.core.policy_places import (
     SERVERS,
     Interface,
     Network,
-    Server,
     Subnet,
     VirtualMachine,
     instance_of,
@@ -33,10 +33,25 @@ from weft.core.policy_places import (
 )
 from weft.core.policy_segments import provider_subnets, segments_of
 from weft.core.policy_services import told_to_all, told_to_one
+from weft.core.policy_versions import (
+    addresses,
+    configurations,
+    connections,
+    ends,
+    interface_identity,
+    learnt,
+    lists_named,
+    machine_identity,
+    network_identity,
+    orders,
+    peerings,
+    scope_identity,
+    subnet_identity,
+    whereabouts,
+)
 from weft.core.state import State
 from weft.model.records import HostSettings, RecordKey
-from weft.model.resources import AnyResource, Resource
-from weft.model.tenancy import VirtualNetworkPeeringProperties
+from weft.model.resources import AnyResource
 from weft.model.values import pack_ip
 
 Stream = tuple[str, int | str]
@@ -60,6 +75,8 @@ class Touched:
         """Interface to the servers that its machine came to or left, without any other change of it."""
         self._filtered: set[str] = set()
         """Interfaces of which only the access lists may differ."""
+        self._learning: set[str] = set()
+        """Interfaces of which only what their guests bring may differ."""
         self._machines: set[str] = set()
         self._found: set[tuple[Stream, RecordKey]] = set()
 
@@ -97,6 +114,10 @@ class Touched:
         for interface_id in self._moved | self._switched:
             self._lookups(interface_id)
             self._machine_of(interface_id)
+        for interface_id in self._learning:
+            self._lookups(interface_id)
+        for interface_id in self._learning | self._moved | self._bound:
+            self._learns(interface_id)
         for machine_id in self._machines:
             self._machine_records(machine_id)
         self._found.update(policy_touched_gateways.touched(self._state, self._changes, self._versions))
@@ -142,12 +163,12 @@ class Touched:
                     self._host_key(server.resource_id, (11, pack_ip(text)))
 
     def _server(self, change: ResourceChange) -> None:
-        if _connections(change.before) != _connections(change.after):
+        if connections(change.before) != connections(change.after):
             # machines that are about to move to it name its management address
             self._machines.update(one.resource_id.lower() for one in self._state.machines_on(change.id))
         if host_settings(change.before) != host_settings(change.after):
             self._host_key(change.id, HostSettings().key)
-        old, new = (_addresses(change.before), _addresses(change.after))
+        old, new = (addresses(change.before), addresses(change.after))
         if old == new:
             return
         for text in (old or ()) + (new or ()):
@@ -162,7 +183,7 @@ class Touched:
     def _network(self, change: ResourceChange) -> None:
         before: Network | None = change.before
         after: Network | None = change.after
-        whole = before is None or after is None or _network_identity(before) != _network_identity(after)
+        whole = before is None or after is None or network_identity(before) != network_identity(after)
         for network in (before, after):
             if network is None:
                 continue
@@ -171,21 +192,29 @@ class Touched:
             other = after if network is before else before
             for subnet in network.properties.subnets:
                 twin = subnet_of(other, subnet.resource_id.lower()) if other is not None else None
-                if whole or twin is None or _subnet_identity(twin) != _subnet_identity(subnet):
+                if whole or twin is None or subnet_identity(twin) != subnet_identity(subnet):
                     self._subnet(network, subnet)
                     continue
                 if other is not None and told_to_all(other, twin) != told_to_all(network, subnet):
                     prefix, _ = packed_prefix(subnet.properties.address_prefix)
                     self._network_key(network, (7, subnet.properties.virtual_subnet_id, prefix))
+                if told_of(twin) != told_of(subnet):
+                    self._learners(network, subnet)
                 if lower(twin.properties.access_control_list) != lower(subnet.properties.access_control_list):
                     self._filtered.update(one.resource_id.lower() for one in self._interfaces_in(network, subnet))
-        if whole or _scope_identity(before) != _scope_identity(after):
+        if whole or scope_identity(before) != scope_identity(after):
             self._scopes(change)
+
+    def _learners(self, network: Network, subnet: Subnet) -> None:
+        """Ports in a subnet, or in its dual-stack partner, whose guests may bring other addresses now."""
+        for one in network.properties.subnets:
+            if one.properties.virtual_subnet_id == subnet.properties.virtual_subnet_id:
+                self._learning.update(each.resource_id.lower() for each in self._interfaces_in(network, one))
 
     def _scopes(self, change: ResourceChange) -> None:
         """What the tag VIRTUALNETWORK means in a network and in those that it has, or had, peerings with."""
         versions: list[Network] = [one for one in (change.before, change.after) if one is not None]
-        named = {last_id(p.properties.remote_virtual_network) for n in versions for p in _peerings(n)}
+        named = {last_id(p.properties.remote_virtual_network) for n in versions for p in peerings(n)}
         named.update(one.resource_id.lower() for one in self._state.peering_to(change.id))
         for network_id in {change.id.lower(), *named}:
             for network in self._seen(NETWORKS, network_id):
@@ -207,28 +236,33 @@ class Touched:
         self._network_key(network, (7, vsid, prefix))
         for interface in self._interfaces_in(network, subnet):
             self._moved.add(interface.resource_id.lower())
+        if told_of(subnet).enabled:
+            # it may have come as the partner of another, whose ports are in no other way concerned
+            self._learners(network, subnet)
 
     def _interfaces_in(self, network: Network, subnet: Subnet) -> Iterable[Interface]:
         found: Iterable[Interface] = self._state.interfaces_in(f"{network_ref(network)}/subnets/{subnet.resource_id}")
         return found
 
     def _interface(self, change: ResourceChange) -> None:
-        if _interface_identity(change.before) != _interface_identity(change.after):
+        if interface_identity(change.before) != interface_identity(change.after):
             self._moved.add(change.id.lower())
             return
-        if _lists_named(change.before) != _lists_named(change.after):
+        if lists_named(change.before) != lists_named(change.after):
             self._filtered.add(change.id.lower())
+        if learnt(change.before) != learnt(change.after):
+            self._learning.add(change.id.lower())
         if told_to_one(change.before) != told_to_one(change.after):
             self._bound.add(change.id.lower())
 
     def _machine(self, change: ResourceChange) -> None:
         before: VirtualMachine | None = change.before
         after: VirtualMachine | None = change.after
-        if before is None or after is None or _machine_identity(before) != _machine_identity(after):
+        if before is None or after is None or machine_identity(before) != machine_identity(after):
             for version in (before, after):
                 self._moved.update(interfaces_of(version) if version is not None else ())
-        elif before.properties.move == after.properties.move and _whereabouts(before) == _whereabouts(after):
-            if _orders(before) == _orders(after):
+        elif before.properties.move == after.properties.move and whereabouts(before) == whereabouts(after):
+            if orders(before) == orders(after):
                 return
         else:
             self._phase(before, after)
@@ -237,12 +271,12 @@ class Touched:
     def _phase(self, before: VirtualMachine, after: VirtualMachine) -> None:
         """Another power, another server, or a step of a move: each reaches a part of what the machine's records say."""
         interfaces = interfaces_of(after)
-        if _whereabouts(before) != _whereabouts(after):
+        if whereabouts(before) != whereabouts(after):
             self._switched.update(interfaces)
         joined = servers_of(before).keys() ^ servers_of(after).keys()
         for interface_id in interfaces if joined else ():
             self._joined[interface_id] |= joined
-        if joined or _ends(before) != _ends(after):
+        if joined or ends(before) != ends(after):
             self._bound.update(interfaces)
 
     # What an affected interface or machine names, over all versions.
@@ -256,20 +290,27 @@ class Touched:
         """(network, VSID, address) of every version of the interface in every version of its network; the address is
         empty where the interface was adopted without one, which still needs its network."""
         for interface in self._seen(INTERFACES, interface_id):
-            for configuration in interface.properties.ip_configurations:
-                names = subnet_names(configuration.properties.subnet)
-                address = configuration.properties.private_ip_address or ""
+            configured = [
+                (one.properties.subnet, one.properties.private_ip_address) for one in configurations(interface)
+            ]
+            for subnet_ref, address in (*configured, *learnt(interface)):
+                names = subnet_names(subnet_ref)
                 if names is None:
                     continue
                 for network in self._seen(NETWORKS, names[0]):
                     subnet = subnet_of(network, names[1])
                     if subnet is not None:
-                        yield network, subnet.properties.virtual_subnet_id, address
+                        yield network, subnet.properties.virtual_subnet_id, address or ""
 
     def _lookups(self, interface_id: str) -> None:
         for network, vsid, address in self._places(interface_id):
             if address:
                 self._network_key(network, (5, vsid, pack_ip(address)))
+
+    def _learns(self, interface_id: str) -> None:
+        for server_id in self._servers_with(interface_id):
+            for version in self._seen(INTERFACES, interface_id):
+                self._host_key(server_id, (22, instance_of(version).encode()))
 
     def _servers_with(self, interface_id: str) -> set[str]:
         return {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
@@ -315,7 +356,7 @@ class Touched:
             for rdid, network in networks.items():
                 self._host_key(server_id, (12, rdid))
                 for server in self._seen(SERVERS, server_id):
-                    for text in _addresses(server) or ():
+                    for text in addresses(server) or ():
                         self._network_key(network, (4, pack_ip(text)))
 
     def _machine_records(self, machine_id: str) -> None:
@@ -324,73 +365,3 @@ class Touched:
         for version in versions:
             for server_id in servers:
                 self._host_key(server_id, (14, version.resource_id.encode()))
-
-
-def _connections(server: Server | None) -> object:
-    return server.properties.connections if server is not None else ()
-
-
-def _addresses(server: Server | None) -> tuple[str, ...] | None:
-    return server.properties.provider_addresses if server is not None else None
-
-
-def _network_identity(network: Network) -> tuple[int | str, ...]:
-    properties = network.properties
-    logical = last_id(properties.logical_network)
-    protocol = properties.network_virtualization_protocol
-    return properties.routing_domain_number, network.resource_id, network.instance_id, logical, protocol
-
-
-def _subnet_identity(subnet: Subnet) -> tuple[int, str]:
-    return subnet.properties.virtual_subnet_id, subnet.properties.address_prefix
-
-
-def _peerings(network: Network) -> tuple[Resource[VirtualNetworkPeeringProperties], ...]:
-    return network.properties.virtual_network_peerings
-
-
-def _scope_identity(network: Network | None) -> object:
-    if network is None:
-        return None
-    peers = tuple(
-        (lower(p.properties.remote_virtual_network), p.properties.remote_instance_id) for p in _peerings(network)
-    )
-    return network.properties.address_space, peers
-
-
-def _lists_named(interface: Interface | None) -> tuple[str, ...]:
-    configurations = interface.properties.ip_configurations if interface is not None else ()
-    return tuple(lower(one.properties.access_control_list) for one in configurations)
-
-
-def _interface_identity(interface: Interface | None) -> tuple[object, ...]:
-    if interface is None:
-        return ()
-    places = tuple(
-        (one.properties.private_ip_address, lower(one.properties.subnet), one.properties.private_ip_allocation_method)
-        for one in interface.properties.ip_configurations
-    )
-    return instance_of(interface), interface.resource_id, interface.properties.private_mac_address, places
-
-
-def _machine_identity(machine: VirtualMachine) -> tuple[object, ...]:
-    """All of a machine that reaches hosts, but its power and where it is and goes."""
-    properties = machine.properties
-    interfaces = tuple(interfaces_of(machine))
-    hypervisor = properties.hypervisor.id if properties.hypervisor is not None else ""
-    return machine.resource_id, interfaces, hypervisor, properties.hardware
-
-
-def _orders(machine: VirtualMachine) -> tuple[object, ...]:
-    """What only its own record says, to its own host."""
-    return machine.properties.creation, machine.properties.errand
-
-
-def _whereabouts(machine: VirtualMachine) -> tuple[str, str]:
-    """What decides whether and where to lookup records point."""
-    return machine.properties.power_state, last_id(machine.properties.server)
-
-
-def _ends(machine: VirtualMachine) -> tuple[str, str] | None:
-    move = machine.properties.move
-    return (move.source.lower(), move.destination.lower()) if move is not None else None

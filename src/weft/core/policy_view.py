@@ -16,7 +16,7 @@ from weft.core.policy_places import SERVERS, Interface, Network
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import NotFound
-from weft.model.records import LookupRecord, PortBinding, ProviderAddress, SegmentPort
+from weft.model.records import LookupRecord, PortBinding, PortLearning, ProviderAddress, SegmentPort
 from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, PackedIp, Vsid, ip_text, mac_digits
 
 _ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
@@ -66,8 +66,15 @@ def _lookup_records(state: State, network: Network) -> Iterator[dict[str, Any]]:
         name = found[record].resource_id
         shown = _lookup_record(record, _machine_name(state, name), context_of(network.resource_id))
         nat = {"rule": "TranslationMethodNat", "useVmMACAddress": True} if is_rewriting(network.properties) else {}
-        yield shown | nat | {"networkInterface": f"/networkInterfaces/{name}"}
+        kind = {"type": "Dynamic"} if _is_learnt(found[record], record) else {}
+        yield shown | nat | kind | {"networkInterface": f"/networkInterfaces/{name}"}
     yield from _ways_out(state, network)
+
+
+def _is_learnt(interface: Interface, record: LookupRecord) -> bool:
+    """Whether its guest brought the address: HNV has that as a type of record."""
+    learnt = interface.properties.learned_ip_addresses
+    return bool(learnt) and ip_text(record.customer_address) in [one.ip_address for one in learnt]
 
 
 def _ways_out(state: State, network: Network) -> Iterator[dict[str, Any]]:
@@ -127,6 +134,7 @@ def _user_routes(state: State, network: Network) -> Iterator[dict[str, Any]]:
 def _ports(state: State, server_id: str) -> Iterator[dict[str, Any]]:
     records = policy_host.stream(state, server_id).values()
     segments = {one.instance_id: one for one in records if isinstance(one, SegmentPort)}
+    learning = {one.instance_id: one for one in records if isinstance(one, PortLearning)}
     bindings = (one for one in records if isinstance(one, PortBinding))
     for binding in sorted(bindings, key=lambda one: one.network_interface):
         segment = segments.get(binding.instance_id)
@@ -138,5 +146,14 @@ def _ports(state: State, server_id: str) -> Iterator[dict[str, Any]]:
             **place,
             "macAddress": mac_digits(binding.mac),
             "ipAddresses": [ip_text(address) for address in binding.addresses],
+            **_brought(learning.get(binding.instance_id)),
             "virtualMachine": f"/weft/virtualMachines/{_machine_name(state, binding.network_interface)}",
         }
+
+
+def _brought(learning: PortLearning | None) -> dict[str, Any]:
+    """What the guest of a port may bring, and what it has."""
+    if learning is None:
+        return {}
+    prefixes = [f"{ip_text(address)}/{length}" for address, length in learning.prefixes]
+    return {"learnsFrom": prefixes, "learnedIPAddresses": [ip_text(address) for address in learning.learnt]}

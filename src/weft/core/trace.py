@@ -20,6 +20,7 @@ from weft.core.policy_places import (
     Subnet,
     has_mac,
     instance_of,
+    learnt_seats,
     mac_of,
     port_seats,
     provider_address,
@@ -94,7 +95,7 @@ class _Walk:
         seat = self._classify(places, target)
         if ipaddress.ip_address(target).is_multicast or _is_broadcast(seat, target):
             raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
-        if target in (place.address for place in places):
+        if target in (place.address for place in (*places, *learnt_seats(self._state, self._source))):
             raise Stopped("its own address: such a packet never leaves the guest", ref_of(self._source))
         self._probe = Probe(self._protocol, seat.address, self._source_port, target, self._port)
         self._filter(self._source, inbound=False)
@@ -256,6 +257,9 @@ class _Walk:
         machine = self._ends.running(holder)
         there = self._ends.server_name(machine)
         named = _name_of(record)
+        address = record.customer_address
+        if any(one.address == address for one in learnt_seats(self._state, holder)):
+            self._step("learnt address", f"{ip_text(address)} was brought by the guest of {holder.resource_id}", named)
         if there == self._host:
             self._step("output", f"{holder.resource_id} is on this host: no encapsulation", named)
         else:

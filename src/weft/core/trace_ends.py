@@ -20,6 +20,7 @@ from weft.core.policy_places import (
     VirtualMachine,
     has_mac,
     instance_of,
+    learnt_seats,
     port_seats,
     server_of,
 )
@@ -115,7 +116,7 @@ class Ends:
         found = [
             interface
             for interface in policy_network.holders(self._state, seat.network, target)
-            if any(one.vsid == vsid and one.address == target for one in port_seats(self._state, interface))
+            if any(one.vsid == vsid and one.address == target for one in self._seats(interface))
         ]
         for interface in found:
             # of twins, the one that runs
@@ -127,6 +128,10 @@ class Ends:
         text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
         raise Stopped(text, ref, _missing_lookup(vsid, target))
 
+    def _seats(self, interface: Interface) -> tuple[Seat, ...]:
+        """Where a port has addresses, those included that its guest brought."""
+        return (*port_seats(self._state, interface), *learnt_seats(self._state, interface))
+
     def lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> LookupRecord:
         for record in policy_network.lookups(self._state, holder, seat.network):
             if record.customer_address == target:
@@ -134,7 +139,7 @@ class Ends:
         self._no_lookup(seat, holder, target)
 
     def _no_lookup(self, seat: Seat, holder: Interface, target: PackedIp) -> NoReturn:
-        place = next(one for one in port_seats(self._state, holder) if one.address == target)
+        place = next(one for one in self._seats(holder) if one.address == target)
         missing = _missing_lookup(place.vsid, target)
         try:
             machine = self.running(holder)

@@ -52,6 +52,10 @@ step = st.one_of(
     st.tuples(st.just("list"), pick(tuple(LISTS)), st.integers(0, 2)),
     st.tuples(st.just("unlist"), pick(tuple(LISTS))),
     st.tuples(st.just("filter_subnet"), pick(tuple(NETWORKS)), pick(("web", "Six", "db")), pick((*LISTS, ""))),
+    st.tuples(st.just("guests"), pick(tuple(NETWORKS)), pick(("web", "Six", "db")), pick((0, 60, 900))),
+    st.tuples(st.just("bring"), pick(INTERFACES), pick(("10.1.1.200", "10.1.1.201", "fd00:1::200"))),
+    st.tuples(st.just("bring"), pick(INTERFACES), pick(("10.1.1.200", "fd00:1::200"))),
+    st.tuples(st.just("forget"), pick(INTERFACES), pick(("10.1.1.200", "fd00:1::200"))),
     st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
     st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
     st.tuples(st.just("gateway"), pick(("g1", "g2")), pick(("h1", "h2", ""))),
@@ -163,6 +167,24 @@ class Driver:
         known = self.world.state.get("virtualNetworks", network)
         if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
             self.world.filter_subnet(network, subnet, name.upper())
+
+    def guests(self, network, subnet, age):
+        """Age 0: none."""
+        if self.world.state.find_ref(f"/virtualNetworks/{network}/subnets/{subnet}") is not None:
+            self.world.guests(network, subnet, enabled=age > 0, age_seconds=age or 900)
+
+    def bring(self, name, address):
+        """Into the subnet of its first address, or that one's partner."""
+        found = self.world.state.get("networkInterfaces", name)
+        configurations = found.properties.ip_configurations if found is not None else ()
+        ref = configurations[0].properties.subnet.resource_ref.lower() if configurations else ""
+        if ref.endswith("/web"):
+            network = ref.partition("/subnets/")[0]
+            self.world.bring(name, f"{network}/subnets/{'Six' if ':' in address else 'web'}", address)
+
+    def forget(self, name, address):
+        if self.world.state.get("networkInterfaces", name) is not None:
+            self.world.forget(name, address)
 
     def filter_interface(self, interface, name):
         known = self.world.state.get("networkInterfaces", interface)

@@ -122,6 +122,33 @@ def test_a_history_with_everything_in_it():
     )
 
 
+def test_a_history_of_what_guests_bring():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 0, 1)),
+            (True, ("interface", "n1", "blue", 1, 2)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("machine", "M2", "H2", {"n1"})),
+            (True, ("power", "m1", "Running")),
+            (True, ("guests", "blue", "Six", 60)),
+            (True, ("guests", "blue", "web", 900)),
+            (True, ("bring", "n0", "10.1.1.200")),
+            (True, ("bring", "n0", "fd00:1::200")),
+            (True, ("power", "M2", "Running")),
+            (True, ("bring", "n1", "10.1.1.200")),
+            (True, ("move", "m1", "h3", "preparing")),
+            (True, ("move", "m1", "h3", "switched")),
+            (True, ("bring", "n0", "10.1.1.200")),
+            (True, ("guests", "blue", "web", 0)),
+            (True, ("forget", "n0", "10.1.1.200")),
+            (True, ("network", "blue", 1, "")),
+            (True, ("power", "m1", "Off")),
+            (True, ("interface", "n0", "blue", 2, 1)),
+            (True, ("raze", "blue")),
+        ]
+    )
+
+
 def test_a_history_of_a_way_out():
     check(
         [

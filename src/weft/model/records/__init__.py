@@ -30,6 +30,7 @@ from weft.model.records.ports import (
     AccessRule,
     PortAccess,
     PortBinding,
+    PortLearning,
     PortLimits,
     PortService,
     SegmentPort,
@@ -58,6 +59,7 @@ HostRecord = (
     | PortService  # 19
     | SegmentPort  # 20
     | EdgeNetwork  # 21
+    | PortLearning  # 22
 )
 Record = NetworkRecord | HostRecord
 
@@ -83,6 +85,7 @@ __all__ = [
     "PeerNetwork",
     "PortAccess",
     "PortBinding",
+    "PortLearning",
     "PortLimits",
     "PortService",
     "ProviderAddress",

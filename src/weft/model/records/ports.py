@@ -130,3 +130,19 @@ class SegmentPort(msgspec.Struct, frozen=True, array_like=True, tag=20):
     @property
     def key(self) -> RecordKey:
         return (20, self.instance_id.encode())
+
+
+class PortLearning(msgspec.Struct, frozen=True, array_like=True, tag=22):
+    """The guest of a port may bring addresses of its own; only where it may, or has brought some."""
+
+    instance_id: InstanceId
+    prefixes: tuple[PackedPrefix, ...] = ()
+    """What they must lie in; the controller decides on each."""
+    learnt: tuple[PackedIp, ...] = ()
+    """Those that it has, in order. They are the port's own, beside those of the PortBinding."""
+    age_seconds: int = 900
+    """One that a running guest has not used for so long is to be told."""
+
+    @property
+    def key(self) -> RecordKey:
+        return (22, self.instance_id.encode())
