@@ -82,7 +82,7 @@ class NamespaceWorld:
         self._space = f"{self.lab.name}-host1"
         self.driver = self.afresh()
         self._peer = f"{self.lab.name}-peer"
-        ensure_external(self.lab.read(), ExternalState("peer", 0, f"{FAR}/24", "host1"))
+        ensure_external(self.lab, self.lab.read(), ExternalState("peer", 0, f"{FAR}/24", "host1"))
 
     async def close(self):
         await self._lab.close()
@@ -114,7 +114,7 @@ class NamespaceWorld:
 
         def work():
             with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
-                for _ in range(tries):  # the switch asks for its next hop first
+                for _ in range(tries):
                     inner.send(frame(sent))
                     while select.select([far], [], [], SECONDS / TRIES)[0]:
                         *ends, found = gre.unwrapped(far.recv(2048))

@@ -7,7 +7,8 @@ from weft.cli.documents import LabDocument
 from weft.cli.faults import Fault
 from weft.lab.state import ExternalState, HostState
 
-_MEMBERS = ("address", "beside", "routes")
+_MEMBERS = ("address", "beside", "routes", "vlan")
+_MOST_VLAN = 4094
 
 
 def external(doc: LabDocument, number: int, hosts: list[HostState], faults: list[Fault]) -> ExternalState | None:
@@ -20,7 +21,7 @@ def external(doc: LabDocument, number: int, hosts: list[HostState], faults: list
     said = {name.lower(): value for name, value in doc.properties.items()}
     for name in doc.properties:
         if name.lower() not in _MEMBERS:
-            fault(f"unknown member {name}; write address, beside where hosts are on several subnets, routes")
+            fault(f"unknown member {name}; write address, beside where hosts are on several subnets, routes, vlan")
     text = str(said.get("address", ""))
     try:
         ipaddress.ip_interface(text)
@@ -31,8 +32,11 @@ def external(doc: LabDocument, number: int, hosts: list[HostState], faults: list
     beside = str(said.get("beside") or (hosts[0].name if hosts else ""))
     if beside.lower() not in {host.name.lower() for host in hosts}:
         fault(f"beside names '{beside}', which is no lab/host")
+    vlan = said.get("vlan", 0)
+    if not isinstance(vlan, int) or not 0 <= vlan <= _MOST_VLAN:
+        fault(f"vlan is '{vlan}'; write a number from 1 to {_MOST_VLAN}, or leave it out for untagged")
     routes = tuple(_route(one, fault) for one in said.get("routes") or ())
-    return ExternalState(doc.id, number, text, beside, routes) if len(faults) == before else None
+    return ExternalState(doc.id, number, text, beside, routes, vlan) if len(faults) == before else None
 
 
 def _route(one: Any, fault: Any) -> tuple[str, str]:

@@ -59,6 +59,8 @@ class ExternalState(msgspec.Struct, frozen=True):
     """The host on whose provider subnet's segment it hangs."""
     routes: tuple[tuple[str, str], ...] = ()
     """(Prefix, next hop)."""
+    vlan: int = 0
+    """0: untagged."""
 
 
 class LabState(msgspec.Struct, frozen=True):

@@ -202,7 +202,7 @@ def _make_hosts(folder: LabFolder, state: LabState, say: Say) -> None:
         fresh = [state.hosts[name].name for name, new in made if new]
     if fresh:
         say(f"hosts with Open vSwitch: {', '.join(fresh)}")
-    outside = [one.name for one in state.externals if external.ensure_external(state, one)]
+    outside = [one.name for one in state.externals if external.ensure_external(folder, state, one)]
     if outside:
         say(f"outside: {', '.join(outside)}")
 
@@ -233,7 +233,8 @@ def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
         if host.hypervisor == "libvirt":
             how += f", libvirtd {word(alive(host.libvirtd), f'start libvirtd {host.name}')}"
         rows.append(("host", host.name, how))
-    rows += [("external", one.name, one.address) for one in state.externals]
+    for one in state.externals:
+        rows.append(("external", one.name, f"{one.address}{f' in VLAN {one.vlan}' if one.vlan else ''}"))
     for guest in GuestFiles(folder.guests).all():
         up = guest.running and namespaces.exists(guest.namespace)
         rows.append(("machine", guest.machine, f"running on {guest.host}" if up else "off"))

@@ -37,11 +37,14 @@ def test_only_ends_that_are_carried_have_addresses_and_ways():
     found = outside("wev12", ports(said(), said("we8g0", local="198.51.100.11", carries="", remote="192.0.2.10")))
     assert found.addresses == {"198.51.100.10/24": "198.51.100.10"}
     assert found.routes == {"192.0.2.9": "198.51.100.254"}
+    assert found.hops == {("198.51.100.10", "198.51.100.254")}
 
 
 def test_a_far_end_in_the_same_subnet_needs_no_router():
-    assert outside("wev12", ports(said(remote="198.51.100.1"))).routes == {}
-    assert outside("wev12", ports(said(gateway=""))).routes == {}
+    near = outside("wev12", ports(said(remote="198.51.100.1")))
+    assert (near.routes, near.hops) == ({}, {("198.51.100.10", "198.51.100.1")})
+    lost = outside("wev12", ports(said(gateway="")))
+    assert (lost.routes, lost.hops) == ({}, set())
 
 
 def test_nothing_but_arp_and_gre_between_both_ends_passes_to_the_host():

@@ -85,7 +85,8 @@ def test_what_is_outside_hangs_beside_the_first_host_unless_it_says_where():
     routes = "routes: [{destinationPrefix: 10.1.0.0/16, nextHop: 203.0.113.10}]"
     [one] = of(GOOD, EXTERNAL % f"address: 203.0.113.9/24, {routes}").externals
     assert (one.name, one.address, one.beside) == ("net", "203.0.113.9/24", "host1")
-    assert one.routes == (("10.1.0.0/16", "203.0.113.10"),)
+    assert (one.routes, one.vlan) == ((("10.1.0.0/16", "203.0.113.10"),), 0)
+    assert of(GOOD, EXTERNAL % "address: 203.0.113.9/24, vlan: 7").externals[0].vlan == 7
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,8 @@ def test_what_is_outside_hangs_beside_the_first_host_unless_it_says_where():
         ("address: 203.0.113.9", "has no prefix length"),
         ("address: here/24", "write address and prefix length"),
         ("address: 203.0.113.9/24, beside: host9", "'host9', which is no lab/host"),
-        ("address: 203.0.113.9/24, vlan: 7", "unknown member vlan"),
+        ("address: 203.0.113.9/24, vlanId: 7", "unknown member vlanId"),
+        ("address: 203.0.113.9/24, vlan: 4095", "write a number from 1 to 4094"),
         ("address: 203.0.113.9/24, routes: [10.1.0.0/16]", "each of routes is"),
     ],
 )

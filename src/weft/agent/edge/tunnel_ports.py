@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weft.agent.edge import tunnels
-from weft.agent.edge.announcing import announce
+from weft.agent.edge.announcing import announce, ask
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.tunnels import TunnelPort, bridge_of
 from weft.agent.edge.wanted import ROUTE_PROTOCOL, EdgeFailure, Wanted
-from weft.model.values import Rdid
+from weft.model.values import Rdid, pack_ip
 
 
 class TunnelPorts:
@@ -98,7 +98,8 @@ class TunnelPorts:
         routes = {one["dst"] for one in json.loads(await run(how) or "[]")}
         lines = [f"link set dev {bridge} up", *tunnels.address_lines(bridge, there.get(bridge, set()), wanted)]
         await batch(["ip", "-batch", "-"], [*lines, *tunnels.route_lines(bridge, routes, wanted)])
-        await announce("", [(bridge, one) for one in tunnels.announced(wanted)])
+        await announce("", [(bridge, pack_ip(one)) for one in wanted.addresses.values()])
+        await ask(bridge, [(pack_ip(near), pack_ip(hop)) for near, hop in sorted(wanted.hops)])
 
     async def _ports(self, *, check: bool = True) -> list[TunnelPort]:
         words = ["--format=json", "--columns=name,options,external_ids", "find", "interface", "type=gre"]

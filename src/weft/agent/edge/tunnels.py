@@ -1,9 +1,10 @@
 """GRE connections of edges on a host: bridges, ports, flows, outer addresses and routes. Pure.
 
 Called by edge/tunnel_ports.py. Per VLAN with near ends a bridge `wev{vlan}`, whose own interface has those that this
-host carries: Open vSwitch tunnels by addresses of its host, and flows keep that apart from the wire. On it hang per connection a GRE port
-`we{rdid}g{n}` and the host's end of a veth, `we{rdid}t{n}`; its inside, `t{n}`, is the edge's link into the tunnel. All
-that follows from the ports is worked out from the database anew each time, so nobody has to remember them.
+host carries: Open vSwitch tunnels by addresses of its host, and flows keep that apart from the wire. On it hang per
+connection a GRE port `we{rdid}g{n}` and the host's end of a veth, `we{rdid}t{n}`; its inside, `t{n}`, is the edge's
+link into the tunnel. All that follows from the ports is worked out from the database anew each time, so nobody has to
+remember them.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import msgspec
 
 from weft.agent.edge.wanted import ROUTE_PROTOCOL, Link, links
 from weft.model.records import EdgeNetwork, EdgeTunnel
-from weft.model.values import ROUTER_MAC, PackedIp, Rdid, ip_text, mac_colons, pack_ip
+from weft.model.values import ROUTER_MAC, Rdid, ip_text, mac_colons
 
 _OVERHEAD = 20 + 4
 """Bytes of the outer IPv4 header and of GRE's (RFC 2784)."""
@@ -58,6 +59,8 @@ class Outside(NamedTuple):
     """Of its own interface, those that are carried: address with prefix length, and where that stands alone."""
     routes: dict[str, str]
     """Destination to next hop."""
+    hops: set[tuple[str, str]]
+    """(Near end, whom it sends to): asked for again and again, since the switch drops what waits for an answer."""
 
 
 def bridge_of(vlan: int) -> str:
@@ -171,14 +174,18 @@ def outside(bridge: str, ports: Iterable[TunnelPort]) -> Outside:
     flows = [f"in_port=LOCAL,arp actions=output:{patch}", f"in_port={patch},arp actions=LOCAL"]
     addresses: dict[str, str] = {}
     routes: dict[str, str] = {}
+    hops = set()
     for one in ports:
         flows += _flows(patch, one)
         if one.carries:
             near = f"{one.local}/{one.local_length}"
             addresses[near] = one.local
-            if ipaddress.ip_address(one.remote) not in ipaddress.ip_network(near, strict=False) and one.gateway:
+            if ipaddress.ip_address(one.remote) in ipaddress.ip_network(near, strict=False):
+                hops.add((one.local, one.remote))
+            elif one.gateway:
                 routes[one.remote] = one.gateway
-    return Outside(flows, addresses, routes)
+                hops.add((one.local, one.gateway))
+    return Outside(flows, addresses, routes, hops)
 
 
 def _flows(patch: str, one: TunnelPort) -> list[str]:
@@ -218,8 +225,3 @@ def route_lines(bridge: str, there: set[str], wanted: Outside) -> list[str]:
     how = f"dev {bridge} proto {ROUTE_PROTOCOL}"
     gone = [f"route del {one} {how}" for one in sorted(there - wanted.routes.keys())]
     return [*gone, *(f"route replace {one} via {hop} onlink {how}" for one, hop in wanted.routes.items())]
-
-
-def announced(wanted: Outside) -> list[PackedIp]:
-    """What neighbours outside must be told."""
-    return [pack_ip(alone) for alone in wanted.addresses.values()]
