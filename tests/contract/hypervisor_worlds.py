@@ -19,9 +19,10 @@ import msgspec
 import pytest
 
 from weft.agent.hypervisors import Define, Migrate, Prepare, Start
+from weft.agent.programs import PATH
 from weft.fakes.hypervisor import Datacenter
 from weft.lab import commands, hosts, libvirtd, names, namespaces, router, up
-from weft.lab.commands import PATH, ip_batch
+from weft.lab.commands import ip_batch
 from weft.lab.guests import GuestFiles
 from weft.lab.hypervisor import open_hypervisor
 from weft.lab.state import HostState, open_lab

@@ -28,7 +28,7 @@ from tests.contract.hypervisor_worlds import (
     power,
 )
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
-from weft.lab.commands import PATH
+from weft.agent.programs import PATH
 from weft.lab.hypervisor import open_hypervisor
 from weft.lab.state import LabFolder
 from weft.model.values import mac_colons

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from weft.agent import programs
 from weft.bench.rows import Missing, Row, Size
 from weft.cli.files import parse_stream
 from weft.lab import commands, control, names, router, up
@@ -81,7 +82,7 @@ def _move(lab: LabFolder, delay: int, forwarding: bool) -> Outage:
     source = control.get(lab, "/virtualMachines/mover")["properties"]["server"]["resourceRef"].rsplit("/", 1)[1]
     destination = "host3" if source == "host2" else "host2"
     command = within(up.running(lab, "client"), ["ping", "-n", "-D", "-i", str(INTERVAL_S), "10.9.0.20"])
-    environment = {**os.environ, "PATH": commands.PATH}
+    environment = {**os.environ, "PATH": programs.PATH}
     with contextlib.nullcontext() if forwarding else _cut(lab, source, destination):
         pings = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         with _collected(pings) as said:

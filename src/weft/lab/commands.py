@@ -3,15 +3,12 @@
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from weft.agent.programs import PATH, ProgramFailure, ProgramMissing, run_to_end
 from weft.lab.state import LabFailure
-
-PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
-"""Debian keeps ip and ovs-vswitchd out of a plain user's path."""
 
 PACKAGES = {
     "ip": "iproute2",
@@ -60,22 +57,11 @@ def check_machine() -> None:
 def run(command: Sequence[str], text: str = "", *, check: bool = True, timeout: float = 30) -> str:
     """Run to its end with `text` as input; return its output. Raises LabFailure with its last words."""
     try:
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**os.environ, "PATH": PATH},
-        )
-    except FileNotFoundError:
-        raise LabFailure(f"{command[0]} is not installed: make setup installs what the lab needs.") from None
-    except subprocess.TimeoutExpired:
-        raise LabFailure(f"{' '.join(command)}: no end after {timeout:g} s.") from None
-    if check and done.returncode != 0:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise LabFailure(f"{' '.join(command)}: {' / '.join(words[-3:]) or f'exit code {done.returncode}'}")
-    return done.stdout
+        return run_to_end(command, text, timeout, check=check)
+    except ProgramMissing as failure:
+        raise LabFailure(f"{failure}: make setup installs what the lab needs.") from None
+    except ProgramFailure as failure:
+        raise LabFailure(str(failure)) from None
 
 
 def ip_batch(namespace: str, lines: Sequence[str]) -> None:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 
+from weft.agent.programs import PATH
 from weft.lab import control, guest_script, names, up
 from weft.lab.capture import Tunnelled, frame, packets, tunnelled
-from weft.lab.commands import PATH, within
+from weft.lab.commands import within
 from weft.lab.demo_stage import Identity, Lie, NotSo, Pings, Stage
 from weft.lab.frames import echo_request
 from weft.lab.guests import GuestFiles

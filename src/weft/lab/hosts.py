@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from weft.agent.programs import PATH
 from weft.lab import libvirtd, names, namespaces, router
-from weft.lab.commands import PATH, ip_batch, run, sysctl, within
+from weft.lab.commands import ip_batch, run, sysctl, within
 from weft.lab.processes import alive, is_listening, kill, kill_all, spawn, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
 

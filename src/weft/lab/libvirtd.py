@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from weft.agent.programs import PATH
 from weft.lab import reaper
-from weft.lab.commands import PATH, within
+from weft.lab.commands import within
 from weft.lab.guest_image import cache_folder
 from weft.lab.processes import Process, alive, is_listening, kill, spawn, written_down
 from weft.lab.state import LabFailure

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 
 from weft.agent.hypervisors import HypervisorFailure
-from weft.lab.commands import PATH
+from weft.agent.programs import PATH
 
 
 async def run(command: Sequence[str], lines: Sequence[str] = (), *, check: bool = True) -> str:

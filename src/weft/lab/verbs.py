@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
+from weft.agent.programs import PATH
 from weft.cli.files import read_stream
 from weft.lab import control, hosts, names, up
-from weft.lab.commands import PATH, check_machine, within
+from weft.lab.commands import check_machine, within
 from weft.lab.processes import alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError

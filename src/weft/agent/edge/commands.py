@@ -1,16 +1,14 @@
 """Runs the programs that make an edge, and work of ours inside its namespace. Called by what makes edges."""
 
 import asyncio
-import os
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
 from pyroute2 import netns
 
 from weft.agent.edge.wanted import EdgeFailure
+from weft.agent.programs import ProgramFailure, run_to_end
 
-PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 PATIENCE_SECONDS = 20.0
 
 
@@ -43,20 +41,6 @@ async def run(command: Sequence[str], text: str = "", *, check: bool = True) -> 
 
 def _run_now(command: Sequence[str], text: str, check: bool) -> str:
     try:
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_SECONDS,
-            env={**os.environ, "PATH": PATH},
-        )
-    except OSError as error:
-        raise EdgeFailure(f"{command[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        raise EdgeFailure(f"{' '.join(command)}: no end after {PATIENCE_SECONDS:g} s") from None
-    if check and done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        raise EdgeFailure(f"{' '.join(command)}: {' / '.join(words[-3:]) or f'exit code {done.returncode}'}")
-    return done.stdout
+        return run_to_end(command, text, PATIENCE_SECONDS, check=check)
+    except ProgramFailure as failure:
+        raise EdgeFailure(str(failure)) from failure
