@@ -1,8 +1,10 @@
-"""What stands in the way of tunnels between two hosts of the lab is told by the host that cannot reach the other.
+"""What stands in the way of tunnels between two hosts of the lab is told by the host that finds it.
 
-Stories 4.8 and 4.13: a firewall between the sites drops the tunnel protocol, a link on the way carries less.
+Stories 4.8, 4.13 and X4: a firewall between the sites drops the tunnel protocol, a link on the way carries less,
+another machine has a host's provider address.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,6 +17,7 @@ from weft.lab.names import router_namespace
 
 pytestmark = pytest.mark.root
 
+FILE = str(EXAMPLES / "two-tenants.yaml")
 RULE = "add table inet t; add chain inet t f {{ type filter hook forward priority 0; }}; add rule inet t f {} drop"
 
 
@@ -39,8 +42,8 @@ def told(lab, host, words, patience=60.0):
         assert time.monotonic() < until, problems
 
 
-def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(lab):
-    lab.run("up", str(EXAMPLES / "two-tenants.yaml"))
+def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(shared):
+    lab = shared
     in_router(lab, "nft", RULE.format("ip protocol 47"))
     anew(lab, "host1")
     told(lab, "host1", "GRE (IP protocol 47) blocked between 192.168.1.10 and 192.168.2.20: pings pass")
@@ -50,6 +53,65 @@ def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(lab):
     anew(lab, "host2")
     told(lab, "host2", "MTU too small between 192.168.2.20 and 192.168.1.10: 13")
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received", "small packets pass all the same"
-    in_router(lab, "ip", "addr", "add", "192.168.1.10/32", "dev", "net0")
-    anew(lab, "host1")
-    told(lab, "host1", "provider address 192.168.1.10 is also ")
+    in_router(lab, "ip", "link", "set", "dev", "net0", "mtu", "1500")
+
+
+@contextlib.contextmanager
+def another_machine(lab, address):
+    """A namespace with this address on host2's provider subnet, until the end; its MAC address."""
+    name, bridge = f"x4{os.getpid()}", "net1"
+    command("ip", "netns", "add", name)
+    try:
+        in_router(lab, "ip", "link", "add", "x4", "master", bridge, "up", "type", "veth", "peer", "eth0", "netns", name)
+        command("ip", "-n", name, "link", "set", "dev", "eth0", "address", "02:aa:00:00:00:07", "up")
+        command("ip", "-n", name, "address", "add", address, "dev", "eth0")
+        yield name
+    finally:
+        command("ip", "netns", "del", name)
+
+
+def reaches(lab):
+    words = lab.command("ping", "blue1", "10.1.1.12", "-c", "2", "-i", "0.1")
+    return subprocess.run(words, capture_output=True, env=lab.environment).returncode == 0
+
+
+def command(*words):
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": PATH})
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
+
+
+def conflicts(lab):
+    return [one for one in json.loads(lab.weft("conflicts", "-o", "json")) if one["address"] == "192.168.2.20"]
+
+
+def until(so, patience=60.0):
+    end = time.monotonic() + patience
+    while not (found := so()):
+        assert time.monotonic() < end, so
+        time.sleep(0.1)
+    return found
+
+
+def test_story_x4_a_provider_address_that_another_machine_has(shared):
+    """In use it is kept, and that another claims it is told; a host that begins with it waits until it is free."""
+    lab = shared
+    until(lambda: reaches(lab))
+    with another_machine(lab, "192.168.2.20/24") as other:
+        # it asks for its router, in its own name
+        subprocess.run(["ip", "netns", "exec", other, "ping", "-c", "1", "-W", "1", "192.168.2.1"], capture_output=True)
+        told(lab, "host2", "provider address 192.168.2.20 is also 02-AA-00-00-00-07's", patience=20.0)
+        assert "goes on using it" in until(lambda: conflicts(lab))[0]["remedy"]
+        assert "weft-gre" in lab.run("host", "host2", "ovs-vsctl", "list-ports", "br-int")
+        lab.run("kill", "agent", "host2")
+        lab.run("host", "host2", "ovs-vsctl", "del-port", "weft-gre")
+        lab.run("start", "agent", "host2")
+        told(
+            lab, "host2", "provider address 192.168.2.20 is 02-AA-00-00-00-07's already, so it is used for nothing here"
+        )
+        assert "weft-gre" not in lab.run("host", "host2", "ovs-vsctl", "list-ports", "br-int")
+        (conflict,) = until(lambda: conflicts(lab))
+        assert (conflict["kind"], conflict["holders"][0]["resourceRef"]) == ("foreign", "/servers/host2")
+        assert "uses it for nothing" in conflict["remedy"]
+    until(lambda: not conflicts(lab))
+    until(lambda: reaches(lab))

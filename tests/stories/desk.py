@@ -21,6 +21,7 @@ from weft.control.controller import Controller
 from weft.fakes.edge import FakeEdge
 from weft.fakes.guest import Adapter
 from weft.fakes.hypervisor import Datacenter
+from weft.fakes.outside import ProviderLan
 from weft.fakes.switch import FakeSwitch
 from weft.model.values import pack_ip, parse_mac
 
@@ -54,6 +55,8 @@ class Desk:
         self.center = Datacenter()
         self.edges: dict[str, FakeEdge] = {}
         """What makes the edges of each host, which the host's agent drives."""
+        self.lans: dict[str, ProviderLan] = {}
+        """The provider network as the host's agent asks it; of a host without one it asks nothing."""
         self._agents: dict[str, asyncio.Task[None]] = {}
         self._asking: set[asyncio.Task[httpx.Response]] = set()
         """Requests in the background that have no answer yet."""
@@ -292,7 +295,8 @@ class Desk:
         self.center.add_host(host, [provider_address])
 
     def _new_agent(self, host: str, memory: Memory) -> Agent:
-        plane = OvsPlane(self.center.switches[host], edge=self.edges.setdefault(host, FakeEdge()))
+        outside = self.lans[host].outside() if host in self.lans else None
+        plane = OvsPlane(self.center.switches[host], edge=self.edges.setdefault(host, FakeEdge()), outside=outside)
         return Agent(Identity(host, new_id(), self.kind), plane, self.center.hypervisors[host], memory)
 
     async def start_agent(self, host: str) -> None:

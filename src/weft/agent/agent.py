@@ -372,6 +372,7 @@ class Agent:
             carries=plane.carries,
             hit_bytes=plane.hit_bytes,
             counts=plane.counts,
+            provider=plane.provider,
         )
         if facts != self._told:
             self._told = facts

@@ -18,6 +18,8 @@ class OwnAddresses:
     def __init__(self) -> None:
         self._told: tuple[ProviderAddress, ...] = ()
         self._found: tuple[HostAddress, ...] = ()
+        self.withheld: frozenset[PackedIp] = frozenset()
+        """Not to be put anywhere: another machine has them, or it is not known yet that none has."""
 
     def are(self, told: Iterable[ProviderAddress], found: Iterable[HostAddress]) -> None:
         """The host is to have these, and its interfaces have those."""
@@ -26,7 +28,13 @@ class OwnAddresses:
     @property
     def to_add(self) -> tuple[HostAddress, ...]:
         found = (HostAddress(one.address, one.prefix_length, self._device(one), ours=True) for one in self._missing)
-        return tuple(one for one in found if one.device)
+        return tuple(one for one in found if one.device and one.address not in self.withheld)
+
+    @property
+    def places(self) -> dict[PackedIp, str]:
+        """On which interface each is or will be; empty for none."""
+        where = {one.address: one.device for one in self._found}
+        return {one.address: where.get(one.address) or self._device(one) for one in self._told}
 
     @property
     def to_remove(self) -> tuple[HostAddress, ...]:
@@ -38,7 +46,7 @@ class OwnAddresses:
         """Is each there, and known to be nobody else's? A host on which there is none at all waits for its operator,
         and nobody waits for it."""
         ready = {one.address for one in self._found if one.ready}
-        missing = [one for one in self._told if one.address not in ready]
+        missing = [one for one in self._told if one.address not in ready | self.withheld]
         return not missing or (len(missing) == len(self._told) and not any(map(self._device, missing)))
 
     @property

@@ -14,7 +14,7 @@ from weft.agent.bindings import Local
 from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import GatewayFact, PortFact, Problem, SeenMac
+from weft.wire.messages import GatewayFact, PortFact, Problem, ProviderFacts, SeenMac
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -43,6 +43,7 @@ class Telling(msgspec.Struct, frozen=True):
     carries: tuple[Rdid, ...] = ()
     hit_bytes: tuple[int, ...] = ()
     counts: dict[str, int] = {}
+    provider: ProviderFacts | None = None
 
 
 class Plane(Protocol):

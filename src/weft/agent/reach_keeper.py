@@ -4,26 +4,12 @@ Kept by ovs/plane.py, one per host.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
-import msgspec
-
+from weft.agent.outside import Outside
 from weft.agent.reach import Other, Reach
 from weft.agent.switch import PacketIn, Switch
-from weft.model.values import PackedIp, ip_text
 
 PINGS_AT_ONCE = 8
-
-HOLDER_SECONDS = 60.0
-
-
-class Outside(msgspec.Struct, frozen=True):
-    """What is asked of the provider network itself, past the switch."""
-
-    ping: Callable[[PackedIp, PackedIp], Awaitable[bool]]
-    """From a provider address of this host to another's: is it there?"""
-    other_holder: Callable[[PackedIp], Awaitable[str]]
-    """The MAC address of who else has a provider address of this host; empty if nobody has."""
 
 
 class ReachKeeper:
@@ -32,17 +18,13 @@ class ReachKeeper:
     def __init__(self, switch: Switch, outside: Outside | None) -> None:
         self._switch = switch
         self._outside = outside
-        self._look_at = 0.0
-        self._holders: dict[PackedIp, str] = {}
         self._reach = Reach()
         self._pinging: set[asyncio.Task[None]] = set()
-        self._looking: set[asyncio.Task[None]] = set()
 
     def ask(self, others: frozenset[Other], provider_mtu: int) -> None:
         """What is due now; called every second or so."""
         if self._outside is None:
             return
-        self._look_for_holders(self._outside, others)
         self._switch.send(self._reach.turn(others, provider_mtu, _now()))
         for other in self._reach.silent[: PINGS_AT_ONCE - len(self._pinging)]:
             task = asyncio.create_task(self._ask_why(self._outside, other), name="ping")
@@ -58,25 +40,7 @@ class ReachKeeper:
 
     def words(self) -> list[str]:
         """What does not get through, in words."""
-        doubled = [
-            f"provider address {ip_text(address)} is also {mac}'s: take it from there, or give this host another"
-            for address, mac in sorted(self._holders.items())
-            if mac
-        ]
-        return [*doubled, *self._reach.words()]
-
-    def _look_for_holders(self, outside: Outside, others: frozenset[Other]) -> None:
-        """At first, and once a minute: whoever has come since may have an address of ours."""
-        own = {other.way.source for other in others}
-        if not own or _now() < self._look_at:
-            return
-        self._look_at = _now() + HOLDER_SECONDS
-        task = asyncio.create_task(self._ask_for_holders(outside, own), name="address probes")
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-
-    async def _ask_for_holders(self, outside: Outside, own: set[PackedIp]) -> None:
-        self._holders = {address: await outside.other_holder(address) for address in sorted(own)}
+        return self._reach.words()
 
 
 def _now() -> float:

@@ -94,6 +94,12 @@ class Reconciler:
         """These gateways do not answer this host, by provider address."""
         self.table.set_dead(dead)
 
+    def withhold(self, addresses: frozenset[PackedIp]) -> None:
+        """Use these provider addresses of this host for nothing."""
+        if addresses != self.tunnels.withheld:
+            self.tunnels.withheld = self.addresses.withheld = addresses
+            self._stale = True
+
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""
         self._installed.lost()
@@ -167,6 +173,11 @@ class Reconciler:
             return self.provider_mtu
         family = 6 if len(binding.provider_address) == 16 else 4
         return mtu_for(self._encapsulation(binding), self.provider_mtu, family)
+
+    def provider_places(self) -> Mapping[PackedIp, str]:
+        """On which interface each provider address of this host is or will be; empty for none."""
+        self._work_out()
+        return self.addresses.places
 
     @property
     def provider_mtu(self) -> int:

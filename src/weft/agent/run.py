@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from weft.agent.address_probe import other_holder
+from weft.agent.adapters import adapters
+from weft.agent.address_probe import listen, other_holder
 from weft.agent.agent import Agent
 from weft.agent.edge.echo import is_there
 from weft.agent.edge.namespace import NamespaceEdge, Place
@@ -20,10 +21,10 @@ from weft.agent.hook_socket import hook_socket
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
+from weft.agent.outside import Outside
 from weft.agent.ovs.plane import OvsPlane
 from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.plane import Plane
-from weft.agent.reach_keeper import Outside
 from weft.agent.session import stay_connected
 from weft.wire.place import check_controller
 
@@ -71,7 +72,7 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
             switch,
             edge=NamespaceEdge(place),
             probes_as=zlib.crc32(agent_id.encode()),
-            outside=Outside(is_there, other_holder),
+            outside=Outside(is_there, other_holder, lambda own: adapters(own, switch.ports_beside), listen),
         )
         await work(options, agent_id, plane, hypervisor)
     finally:

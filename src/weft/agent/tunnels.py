@@ -22,6 +22,8 @@ class Tunnels:
         self._domains = domains
         self.own: frozenset[PackedIp] = frozenset()
         """All provider addresses of this host."""
+        self.withheld: frozenset[PackedIp] = frozenset()
+        """Those of them that are not to be used: another machine has them, or it is not known yet that none has."""
         self.provider_mtu = 1500
         """MTU of the interfaces that carry the tunnels, the least of them."""
         self.wanted: frozenset[Tunnel] = frozenset()
@@ -42,9 +44,8 @@ class Tunnels:
         own = self._own_addresses()
         self.own = frozenset((*own.values(), *(one.address for one in self._told.provider_addresses)))
         self.provider_mtu = min((one.mtu for one in facts.addresses if one.address in self.own), default=1500)
-        for rdid, domain in self._domains.items():
-            local = own.get(rdid) or own.get(None)
-            if domain.settings is None or domain.rewriting or local is None:
+        for domain, local in self._sending():
+            if domain.settings is None or domain.rewriting:
                 continue
             tunnel = Tunnel(TUNNEL_KINDS[domain.settings.encapsulation])
             wanted.add(tunnel)
@@ -52,7 +53,7 @@ class Tunnels:
             if number is not None:
                 mtu = mtu_for(domain.settings.encapsulation, self.provider_mtu, 6 if len(local) == 16 else 4)
                 also = sorted(at for one, at in numbers.items() if one.kind == tunnel.kind and at != number)
-                ways[rdid] = Way(tunnel, number, mtu, local, tuple(also))
+                ways[domain.rdid] = Way(tunnel, number, mtu, local, tuple(also))
         self.wanted = frozenset(wanted)
         self.ways = ways
 
@@ -63,11 +64,11 @@ class Tunnels:
         self.reached &= self.peers
 
     def to_add(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:
-        return tuple(sorted(self.wanted - _present(facts), key=_order))
+        return tuple(sorted(self.wanted - present(facts), key=_order))
 
     def to_remove(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:
         """None before what is to take its place is there: packets still come by it."""
-        return tuple(sorted(_present(facts) - self.wanted, key=_order)) if self.are_open(facts) else ()
+        return tuple(sorted(present(facts) - self.wanted, key=_order)) if self.are_open(facts) else ()
 
     def to_reach(self) -> tuple[Peer, ...]:
         return tuple(sorted(self.peers - self.reached, key=lambda peer: (peer.local, peer.remote)))
@@ -82,21 +83,30 @@ class Tunnels:
 
     def missing(self, facts: SwitchFacts) -> tuple[str, ...]:
         """Tunnel ports that were there and are gone: another hand's work, to be reported."""
-        present = _present(facts)
-        gone = (self._made & self.wanted) - present
-        self._made = (self._made | (present & self.wanted)) - gone
+        there = present(facts)
+        gone = (self._made & self.wanted) - there
+        self._made = (self._made | (there & self.wanted)) - gone
         return tuple(f"tunnel port {one.kind} was gone" for one in sorted(gone, key=_order))
 
     @property
     def gateways(self) -> frozenset[Peer]:
         """Gateways that networks here use, each with the address that this host sends from."""
-        own = self._own_addresses()
         found = set()
-        for rdid, domain in self._domains.items():
-            local = own.get(rdid) or own.get(None)
-            if domain.gateway is not None and local is not None:
+        for domain, local in self._sending():
+            if domain.gateway is not None:
                 found |= {Peer(local, remote) for remote in domain.gateway.gateways if remote != local}
         return frozenset(found)
+
+    def _sending(self) -> Iterable[tuple[Domain, PackedIp]]:
+        """Each network with the address that this host sends from there. One of whose ports any sends from an address
+        that is withheld has no tunnel here: there is one way for all of them."""
+        own = self._own_addresses()
+        bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
+        held_up = {one.rdid for one in bindings if one.provider_address in self.withheld}
+        for rdid, domain in self._domains.items():
+            local = own.get(rdid) or own.get(None)
+            if local is not None and local not in self.withheld and rdid not in held_up:
+                yield domain, local
 
     def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
         """This host's provider address per routing domain; under None the one for domains without a port here."""
@@ -108,13 +118,10 @@ class Tunnels:
         return own | self._told.places
 
     def _wanted_peers(self) -> Iterable[Peer]:
-        places, own = self._own_addresses(), self.own
-        for rdid, domain in self._domains.items():
-            local = places.get(rdid) or places.get(None)
-            if local is not None:
-                for remote in domain.endpoints():
-                    if remote not in own:
-                        yield Peer(local, remote)
+        for domain, local in self._sending():
+            for remote in domain.endpoints():
+                if remote not in self.own:
+                    yield Peer(local, remote)
 
     def _reached_by_tunnel(self) -> Iterable[Other]:
         own = self.own
@@ -130,7 +137,7 @@ def numbers_of(facts: SwitchFacts) -> dict[Tunnel, int]:
     return {port.tunnel: port.ofport for port in facts.ports if port.tunnel and port.ofport > 0}
 
 
-def _present(facts: SwitchFacts) -> frozenset[Tunnel]:
+def present(facts: SwitchFacts) -> frozenset[Tunnel]:
     return frozenset(port.tunnel for port in facts.ports if port.tunnel)
 
 

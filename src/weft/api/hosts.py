@@ -19,7 +19,7 @@ from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
 from weft.model.values import ip_text
-from weft.wire.messages import COUNTS, MachineFact
+from weft.wire.messages import COUNTS, MachineFact, ProviderFacts
 
 
 def policy(controller: Controller, call: Call, server: str) -> Answer:
@@ -66,6 +66,7 @@ def state(controller: Controller, server: str) -> Answer:
             "gateways": [
                 {"providerAddress": ip_text(one.provider_address), "alive": one.alive} for one in facts.gateways
             ],
+            "providerNetwork": _provider(facts.provider),
             "carries": [network for rdid in facts.carries if (network := _network(controller, rdid))],
             "machines": [_machine(each) for each in facts.machines],
             "ports": [
@@ -84,6 +85,26 @@ def state(controller: Controller, server: str) -> Answer:
 def _network(controller: Controller, rdid: int) -> dict[str, str] | None:
     found = network_of(controller.state, rdid)
     return {"resourceRef": f"/virtualNetworks/{found.resource_id}"} if found is not None else None
+
+
+def _provider(told: ProviderFacts | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    return {
+        "adapters": [
+            {
+                "providerAddress": ip_text(one.provider_address),
+                "name": one.name,
+                "mtu": one.mtu,
+                "uplinks": list(one.uplinks),
+                "offloads": list(one.offloads) if one.offloads is not None else None,
+            }
+            for one in told.adapters
+        ],
+        "otherHolders": [
+            {"providerAddress": ip_text(one.provider_address), "mac": one.mac, "used": one.used} for one in told.holders
+        ],
+    }
 
 
 def _machine(told: MachineFact) -> dict[str, Any]:

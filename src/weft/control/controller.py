@@ -21,6 +21,7 @@ from weft.control.feed import Receive, serve_agent
 from weft.control.hosts import HostView, host_view, runs_there
 from weft.control.machines import Machines
 from weft.control.observations import Observations
+from weft.control.provider_network import provider_conflicts
 from weft.control.publisher import Publisher
 from weft.control.rule_hits import RuleHits
 from weft.control.session import Send
@@ -132,7 +133,8 @@ class Controller:
         behind = self._observations.behind
         if machine:
             return joined(conflicts_of(self.state, machine), behind.conflicts_of(machine))
-        return joined(conflicts(self.state), behind.conflicts())
+        told = (*behind.conflicts(), *provider_conflicts(self.state, self.publisher.sessions()))
+        return joined(conflicts(self.state), told)
 
     def _sample(self) -> None:
         self._usage.sample(self.now().ledger)

@@ -268,6 +268,10 @@ class Publisher:
         resource = self._state.get(SERVERS.name, server)
         return server if resource is None else str(resource.resource_id)
 
+    def sessions(self) -> tuple[Session, ...]:
+        """Of all agents that are connected."""
+        return tuple(self._sessions.values())
+
     def session(self, server: str) -> Session | None:
         return self._sessions.get(server.lower())
 

@@ -191,6 +191,38 @@ class GatewayFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
     alive: bool
 
 
+class AdapterFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Where a provider address of the host is."""
+
+    provider_address: PackedIp
+    name: str
+    """Of the interface that has it."""
+    mtu: int
+    uplinks: tuple[str, ...] = ()
+    """The adapters below, by which its packets leave."""
+    offloads: tuple[str, ...] | None = None
+    """What all of these do about encapsulated packets, as ethtool(8) calls it: weft.agent.outside.OFFLOADS; None: they
+    do not say."""
+
+
+class HolderFact(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Another machine on the provider network has a provider address of the host."""
+
+    provider_address: PackedIp
+    mac: str
+    """As AA-BB-CC-DD-EE-FF, or words where it is not known."""
+    used: bool
+    """The host uses the address all the same, since it did before; else for nothing."""
+
+
+class ProviderFacts(msgspec.Struct, frozen=True, array_like=True):
+    """What the host says of its place on the provider network."""
+
+    adapters: tuple[AdapterFact, ...] = ()
+    """By provider address; those that are on no interface are not in it."""
+    holders: tuple[HolderFact, ...] = ()
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Agent to controller: the host as it is now, whole, whenever it changes."""
 
@@ -220,6 +252,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Of `hits`, in their order: how many bytes, Ethernet headers too."""
     counts: dict[str, int] = {}
     """What else the agent counts since it started, by the names of COUNTS; those that never occurred may be missing."""
+    provider: ProviderFacts | None = None
+    """None where nobody asks: an agent of before, a Hyper-V host's."""
 
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):

@@ -62,6 +62,8 @@ class OtherInterface(msgspec.Struct, frozen=True):
     ofport: int
     vlan: int
     attached_mac: str
+    kind: str = ""
+    """Its type; empty for a device of the system."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -376,4 +378,4 @@ def _others(bridge: Any) -> Iterator[OtherInterface]:
             if not mac and row.type in _TAP and row.mac_in_use:
                 mac = row.mac_in_use[0]
             vlan = port.tag[0] if port.tag else 0
-            yield OtherInterface(row.name, bridge.name, row.ofport[0] if row.ofport else 0, vlan, mac)
+            yield OtherInterface(row.name, bridge.name, row.ofport[0] if row.ofport else 0, vlan, mac, row.type)

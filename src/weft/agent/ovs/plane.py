@@ -24,16 +24,20 @@ from weft.agent.edge.wanted import Edge
 from weft.agent.flows.fields import DropReason
 from weft.agent.flows.hits import Hits
 from weft.agent.flows.ways_out import binding_of
+from weft.agent.outside import Outside
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
-from weft.agent.reach_keeper import Outside, ReachKeeper
+from weft.agent.provider_facts import provider_facts
+from weft.agent.provider_keeper import ProviderKeeper
+from weft.agent.reach_keeper import ReachKeeper
 from weft.agent.reconcile import FAILED, Reconciler
 from weft.agent.sightings import Sightings
 from weft.agent.switch import PacketIn, Switch, SwitchDump, to_port
 from weft.agent.trouble import Trouble
+from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
-from weft.model.values import Rdid, Vsid
+from weft.model.values import PackedIp, Rdid, Vsid
 from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, LOST, REFUSED, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
@@ -59,7 +63,8 @@ class OvsPlane:
         outside: Outside | None = None,
     ) -> None:
         """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive.
-        `outside` asks the provider network itself; None: nobody is asked whether tunnels reach other hosts."""
+        `outside` asks the provider network itself; None: nobody is asked whether tunnels reach other hosts, nor whether
+        this host's provider addresses are its own."""
         self.reconciler = Reconciler()
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
@@ -73,6 +78,9 @@ class OvsPlane:
         self._conflicts: dict[str, tuple[float, str]] = {}
         """By instance id: until when it is told, and what."""
         self._reaching = ReachKeeper(switch, outside)
+        self._used: frozenset[PackedIp] | None = None
+        """Addresses that were there, and tunnels with them, when this agent began; None before it has looked."""
+        self._provider = ProviderKeeper(outside, self._happened.set) if outside is not None else None
         self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
@@ -94,7 +102,7 @@ class OvsPlane:
 
     @property
     def settled(self) -> bool:
-        return self.reconciler.settled
+        return self.reconciler.settled and (self._provider is None or self._provider.claims.settled)
 
     def put(self, stream: int, key: RecordKey, record: Record | None) -> None:
         if stream != HOST_STREAM and key[0] == LookupRecord.__struct_config__.tag:
@@ -153,6 +161,7 @@ class OvsPlane:
             own = {one.provider_address for one in self.reconciler.edges}
             self._probes.ask(self.reconciler.tunnels.gateways, own)
             self.reconciler.dead_are(self._probes.pulses.dead)
+        self._claim()
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
         announcements = self._announcements.take(local, _now())
@@ -173,6 +182,17 @@ class OvsPlane:
             self._announcements.begin()
             self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.provider_mtu)
         self._keep_edges(in_sync)
+
+    def _claim(self) -> None:
+        """Use no provider address before it is known that nobody else has it."""
+        if self._provider is None:
+            return
+        facts = self.reconciler.switch_facts
+        if self._used is None:
+            self._used = frozenset(one.address for one in facts.addresses) if present(facts) else frozenset()
+        places = self.reconciler.provider_places()
+        self._provider.want(places, self._used)
+        self.reconciler.withhold(frozenset(places) - self._provider.claims.usable)
 
     def _ready(self) -> bool:
         """May other hosts take this one for a gateway again?"""
@@ -200,6 +220,7 @@ class OvsPlane:
         works = [self._answer_guests()]
         works += [self._keeper.run()] if self._keeper is not None else []
         works += [self._probes.run()] if self._probes is not None else []
+        works += [self._provider.run()] if self._provider is not None else []
         tasks = [asyncio.create_task(_logged(work)) for work in works]
         try:
             await asyncio.gather(*tasks)
@@ -251,7 +272,7 @@ class OvsPlane:
     def due(self, told: bool) -> float:
         if self._switch_due:
             return 0.0
-        unsettled = bool(self.reconciler.failures) or not self.reconciler.settled
+        unsettled = bool(self.reconciler.failures) or not self.settled
         unsure = told and not self._sightings.looked(_now())
         announcing = self._announcements.due_at
         due = (self._look_at if announcing is None else min(announcing, self._look_at)) - _now()
@@ -277,7 +298,7 @@ class OvsPlane:
                 *self.reconciler.problems(trouble),
                 *self._told_by_guests(),
                 *self._edge_problems(),
-                *self._unreached(),
+                *self._provider_problems(),
             ),
             drift=tuple(self._drift),
             drops=self._drops(),
@@ -289,6 +310,7 @@ class OvsPlane:
             carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
             hit_bytes=self._hits.bytes,
             counts=self._counts(),
+            provider=provider_facts(self._provider),
         )
 
     def _counts(self) -> dict[str, int]:
@@ -307,8 +329,13 @@ class OvsPlane:
             for one, (_, words) in sorted(self._conflicts.items())
         )
 
-    def _unreached(self) -> Iterable[Problem]:
-        return (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
+    def _provider_problems(self) -> Iterable[Problem]:
+        if self._provider is not None:
+            claims, kinds = self._provider.claims, {one.kind for one in self.reconciler.tunnels.wanted}
+            yield from (Problem(FAILED, words) for words in claims.failures())
+            yield from (Problem(BETWEEN_HOSTS, words) for words in claims.warnings())
+            yield from (Problem(BETWEEN_HOSTS, words) for words in self._provider.without_offload(kinds))
+        yield from (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
 
     def _gateway_facts(self) -> tuple[GatewayFact, ...]:
         if self._probes is None:

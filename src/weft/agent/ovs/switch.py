@@ -120,6 +120,15 @@ class OvsSwitch:
         )
         return (*given, *self._learnt)
 
+    def ports_beside(self, interface: str) -> tuple[str, ...]:
+        """The devices on the bridge, another than ours, that an interface is on or is the own port of."""
+        try:
+            others = self._database.rows().others
+        except SwitchUnavailable:
+            return ()
+        bridges = {one.bridge for one in others if interface in (one.name, one.bridge)}
+        return tuple(one.name for one in others if one.bridge in bridges and one.name != interface and not one.kind)
+
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
         failures = await self._open(change)

@@ -1,0 +1,98 @@
+"""Duplicate address detection and adapters on a real wire: two namespaces that have the same address, or not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.labs import PATH
+
+pytestmark = pytest.mark.root
+
+ASK = """
+import asyncio, json
+from weft.agent.adapters import adapters
+from weft.agent.address_probe import other_holder
+from weft.model.values import ip_text, pack_ip
+
+async def ask():
+    own = {{pack_ip(one): {device!r} for one in {addresses!r}}}
+    found = await adapters(own, lambda name: ())
+    said = {{}}
+    for address, adapter in sorted(found.items()):
+        holder = await other_holder(address, adapter)
+        said[ip_text(address)] = [adapter.name, adapter.mtu, list(adapter.uplinks), adapter.failed, holder,
+                                  sorted(adapter.offloads)]
+    print(json.dumps(said))
+
+asyncio.run(ask())
+"""
+
+
+def command(*words):
+    environment = {**os.environ, "PATH": PATH, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def spaces():
+    names = [f"dad{os.getpid()}{end}" for end in "ab"]
+    try:
+        for name in names:
+            command("ip", "netns", "add", name)
+        one, other = names
+        command("ip", "-n", one, "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", other)
+        for at, name in enumerate(names):
+            command("ip", "-n", name, "link", "set", "eth0", "address", f"02:aa:00:00:00:0{at}", "up")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def asked(space, device, *addresses):
+    said = command("ip", "netns", "exec", space, sys.executable, "-c", ASK.format(addresses=addresses, device=device))
+    return json.loads(said)
+
+
+def test_who_else_answers_and_what_the_adapter_below_can_do(spaces):
+    one, other = spaces
+    for name in spaces:
+        command("ip", "-n", name, "link", "add", "prov", "address", f"02:aa:00:00:01:0{name[-1]}", "type", "bridge")
+        command("ip", "-n", name, "link", "set", "eth0", "master", "prov")
+        command("ip", "-n", name, "link", "set", "prov", "mtu", "1400", "up")
+    for address in ("192.168.1.10/24", "fd00::10/64", "192.168.1.11/24"):
+        command(
+            "ip", "-n", one, "address", "add", address, "dev", "prov", "nodad" if ":" in address else "noprefixroute"
+        )
+    for address in ("192.168.1.10/24", "fd00::10/64"):
+        command("ip", "-n", other, "address", "add", address, "dev", "prov", *(["nodad"] if ":" in address else []))
+    everything = ["rx-checksum", "tx-gre-segmentation", "tx-udp_tnl-segmentation"]
+    found = asked(one, "prov", "192.168.1.10", "192.168.1.11", "fd00::10")
+    there = ["prov", 1400, ["eth0"], False]
+    assert found == {
+        "192.168.1.10": [*there, "02-AA-00-00-01-0B", everything],
+        "192.168.1.11": [*there, "", everything],
+        "fd00::10": [*there, "02-AA-00-00-01-0B", everything],
+    }
+    assert asked(one, "no-such-nic", "192.168.1.10") == {}
+    command("ip", "netns", "exec", one, "ethtool", "-K", "eth0", "tx-gre-segmentation", "off")
+    command("ip", "-n", one, "address", "add", "fd00::20/64", "dev", "prov", "nodad")
+    assert asked(one, "prov", "fd00::20") == {"fd00::20": [*there, "", [everything[0], everything[2]]]}
+
+
+def test_what_the_kernels_own_detection_found_taken(spaces):
+    one, other = spaces
+    command("ip", "-n", other, "address", "add", "fd00::10/64", "dev", "eth0", "nodad")
+    command("ip", "-n", one, "address", "add", "fd00::10/64", "dev", "eth0")
+    for _ in range(200):
+        if "dadfailed" in command("ip", "-n", one, "address", "show", "dev", "eth0"):
+            break
+        command("ip", "netns", "exec", one, "true")
+    ((name, _, _, failed, holder, _),) = asked(one, "eth0", "fd00::10").values()
+    assert (name, failed, holder) == ("eth0", True, "an unknown MAC address")
