@@ -1,6 +1,6 @@
 """The records of one routing domain, indexed for the flow builders: which parts of the pipeline does a record touch?
 
-Called by flows.py. Pure; no flows here. `put` and `remove` return the parts to build again; both are idempotent.
+Kept by table.py. Pure; no flows here. `put` and `remove` return the parts to build again; both are idempotent.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Which port a local interface is reached by, which of two has a MAC address, and where broadcasts go beside. Pure.
 
-Called by flows.py.
+Called by placing.py and by_mac.py.
 """
 
 from collections.abc import Iterable

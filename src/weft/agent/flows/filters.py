@@ -1,6 +1,6 @@
 """Which access lists this host has, which of its ports are under them, and so which parts of the pipeline change. Pure.
 
-Called by flows.py. A changed rule touches its own part only; a list that no port is under has none.
+Called by table.py. A changed rule touches its own part only; a list that no port is under has none.
 """
 
 from collections.abc import Iterable, Mapping

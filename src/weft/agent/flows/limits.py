@@ -1,4 +1,4 @@
-"""What the portSettings of an interface make of its port: rates, storms, guards. Pure; called by flows.py. A port
+"""What the portSettings of an interface make of its port: rates, storms, guards. Pure; called by ports.py. A port
 without any has no such flow. What a guest may say under other addresses is in flows/security.py.
 
 SECURITY, of a port on a logical network (elsewhere nobody is a DHCP server)
@@ -6,7 +6,7 @@ priority 130  what a DHCP server would send, where the guard is set
 ROUTE
 priority 730  broadcast and multicast, as many a second as may be
 DELIVER
-priority 300, 290, 200  as 100, 90 and 0 there (flows_access), within the port's inbound rate
+priority 300, 290, 200  as 100, 90 and 0 there (access.py), within the port's inbound rate
 """
 
 from collections.abc import Iterator

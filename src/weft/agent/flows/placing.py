@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from weft.agent.bindings import Local, Role
 from weft.agent.flows.domain import Domain
 from weft.agent.flows.doors import door_of, stands_back
+from weft.agent.flows.physical import Physical
 from weft.agent.flows.ways import Door, Way
-from weft.agent.physical import Physical
 from weft.model.records import LookupRecord
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 

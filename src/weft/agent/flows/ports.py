@@ -1,15 +1,9 @@
-"""All flows of one guest's port, of whichever tables. Pure; called by flows.py."""
+"""All flows of one guest's port, of whichever tables. Pure; called by by_mac.py."""
 
 from collections.abc import Iterable
 
 from weft.agent.bindings import Local
-from weft.agent.flows import access as flows_access
-from weft.agent.flows import classify as flows_classify
-from weft.agent.flows import limits as flows_limits
-from weft.agent.flows import responder as flows_responder
-from weft.agent.flows import security as flows_security
-from weft.agent.flows import segment as flows_segment
-from weft.agent.flows import telling as flows_telling
+from weft.agent.flows import access, classify, limits, responder, security, segment, telling
 from weft.agent.flows.flow import Flow
 from weft.agent.flows.ways import bound_port
 from weft.model.records import ProviderAddress
@@ -20,10 +14,10 @@ def of_local(local: Local, provider: Iterable[ProviderAddress]) -> tuple[Flow, .
     if local.number is None:
         return ()
     port = bound_port(local.binding, local.number, local.edge, local.access, local.limits)
-    everywhere = (*flows_classify.of_port(port), *flows_access.of_port(port), *flows_limits.of_port(port))
+    everywhere = (*classify.of_port(port), *access.of_port(port), *limits.of_port(port))
     if local.segment is not None:
         vlan, free = local.segment.vlan, local.segment.free
-        rules = flows_segment.Rules(vlan, free, tuple(one for one in provider if one.vlan == vlan))
-        return (*everywhere, *flows_segment.of_port(port, rules))
-    builders = (flows_security.of_port, flows_responder.of_port, flows_telling.of_port)
+        rules = segment.Rules(vlan, free, tuple(one for one in provider if one.vlan == vlan))
+        return (*everywhere, *segment.of_port(port, rules))
+    builders = (security.of_port, responder.of_port, telling.of_port)
     return (*everywhere, *(flow for builder in builders for flow in builder(port)))

@@ -1,6 +1,6 @@
 """IP rewrite: customer addresses in headers become provider addresses on the wire, and again customer addresses. Pure.
 
-Called by flows.py for each lookup record of a network that rewrites; its provider address stands for its customer
+Called by physical.py for each lookup record of a network that rewrites; its provider address stands for its customer
 address alone. No tunnel: packets go by the patch, from the machine's MAC address to the machine's MAC address.
 
 CLASSIFY      priority 105  the provider network asks for the address of a machine here: answered

@@ -1,5 +1,5 @@
 """Ports on logical networks, and the patch to the bridge of the physical network: what they may say, and where it goes.
-Pure; called by flows.py.
+Pure; called by ports.py and physical.py.
 
 A segment is a VLAN of the physical network, or its untagged frames; it stands in the register of the VSID, above every
 VSID, with no routing domain. So tables ROUTE to DECAP serve it as they serve a virtual subnet, but for four things:

@@ -1,7 +1,7 @@
 """Where a network's way out is at the moment: on the first of its gateways that is alive. Pure.
 
-Called by flows.py, reconcile.py and the edge. A gateway that nobody has found dead counts as alive; where all are dead
-the first stays, since nothing is lost by asking it.
+Called by table.py, reconcile.py, tunnels.py and the edge. A gateway that nobody has found dead counts as alive; where
+all are dead the first stays, since nothing is lost by asking it.
 """
 
 from collections.abc import Collection, Iterable, Iterator

@@ -1,13 +1,12 @@
 """The physical network as flows know it: the patch to it, and the host's own addresses there. Pure.
 
-Used by flows.py.
+Kept by placing.py.
 """
 
 from collections.abc import Iterable
 
 from weft.agent.bindings import Local, Role
-from weft.agent.flows import rewrite as flows_rewrite
-from weft.agent.flows import segment as flows_segment
+from weft.agent.flows import rewrite, segment
 from weft.agent.flows.flow import Flow
 from weft.model.records import LookupRecord, ProviderAddress
 from weft.model.values import Rdid
@@ -22,20 +21,20 @@ class Physical:
         self.provider: tuple[ProviderAddress, ...] = ()
 
     def of_patch(self, number: int) -> tuple[Flow, ...]:
-        return (flows_segment.of_patch(number),) if number == self.patch else ()
+        return (segment.of_patch(number),) if number == self.patch else ()
 
     def unmapped(self) -> tuple[Flow, ...]:
         """What comes for provider addresses that stand for nobody here, on a host that rewrites."""
         if self.patch is None:
             return ()
         vlans = {len(one.address): one.vlan for one in reversed(self.provider)}
-        wires = ((size, flows_rewrite.Wire(self.patch, vlan)) for size, vlan in sorted(vlans.items()))
-        return tuple(flows_rewrite.of_nobody(size, wire) for size, wire in wires)
+        wires = ((size, rewrite.Wire(self.patch, vlan)) for size, vlan in sorted(vlans.items()))
+        return tuple(rewrite.of_nobody(size, wire) for size, wire in wires)
 
     def of_segment(self, vlan: int, local: Iterable[Local]) -> tuple[Flow, ...]:
         """Nothing for a VLAN that no port here is on."""
         wanted = any(one.segment is not None and one.segment.vlan == vlan for one in local)
-        return flows_segment.of_segment(vlan, self.patch) if wanted and self.patch is not None else ()
+        return segment.of_segment(vlan, self.patch) if wanted and self.patch is not None else ()
 
     def rewritten(self, rdid: Rdid, record: LookupRecord, local: Local | None) -> tuple[Flow, ...]:
         """One customer address of a network that rewrites; `local` is what has its MAC address here."""
@@ -43,5 +42,5 @@ class Physical:
         if own is None or self.patch is None or len(record.customer_address) != len(record.provider_address):
             return ()
         if local is not None and local.role is Role.HERE and local.number is not None:
-            return flows_rewrite.of_here(rdid, record, local.number, flows_rewrite.Wire(self.patch, own.vlan))
-        return flows_rewrite.of_elsewhere(rdid, record)
+            return rewrite.of_here(rdid, record, local.number, rewrite.Wire(self.patch, own.vlan))
+        return rewrite.of_elsewhere(rdid, record)
