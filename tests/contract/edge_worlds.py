@@ -73,7 +73,7 @@ class NamespaceWorld:
 
     def __init__(self, folder):
         self._lab = LabWorld(folder)
-        self._made = []
+        self.states = folder / "s"
 
     async def open(self):
         await self._lab.open()
@@ -88,21 +88,23 @@ class NamespaceWorld:
         await self._lab.close()
 
     def afresh(self):
-        place = Place(self.lab.rundir(self._host) / "db.sock", "host1", f"{self.lab.name}-host1@edge")
+        place = Place(
+            self.lab.rundir(self._host) / "db.sock", "host1", f"{self.lab.name}-host1@edge", states=self.states
+        )
         return Inside(self._space, NamespaceEdge(place))
 
-    def _edge_space(self, network):
+    def edge_space(self, network):
         return f"{self._space}@edge{network.rdid}"
 
     async def outward(self, network, source, target):
-        space = self._edge_space(network)
+        space = self.edge_space(network)
         run(["ip", "-n", space, "neigh", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "o0"], check=False)
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
         found = await self._pass((f"we{network.rdid}i", f"we{network.rdid}o0"), sent, lambda one: one.dst_port == 53)
         return found.ip_src.to_bytes(4) if found else None
 
     async def inward(self, network, target):
-        space = self._edge_space(network)
+        space = self.edge_space(network)
         mac = int(run(["ip", "netns", "exec", space, "cat", "/sys/class/net/o0/address"]).strip().replace(":", ""), 16)
         sent = p.udp((OUTSIDE_MAC, mac), ("203.0.113.1", target), (53, 5001))
         found = await self._pass((f"we{network.rdid}o0", f"we{network.rdid}i"), sent, lambda one: one.dst_port == 5001)

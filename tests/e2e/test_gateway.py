@@ -3,43 +3,104 @@
 import os
 import signal
 import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.labs import EXAMPLES, PATH, Pinging, ping
+from tests.e2e.labs import EXAMPLES, Pinging, ping
 from weft.lab.processes import alive
 from weft.lab.state import LabFolder
 
 pytestmark = pytest.mark.root
+FILE = str(EXAMPLES / "gateway.yaml")
 
 WITHIN_SECONDS = 3.0
+OUTSIDE, NAT, PUBLIC = "203.0.113.1", "203.0.113.10", "203.0.113.20"
+TALK = str(Path(__file__).with_name("talk.py"))
+AGAIN_SECONDS = 2.5 * WITHIN_SECONDS
+"""TCP asks anew after 0.2, 0.4, 0.8 ... s without an answer, so it may sleep as long again when the way is there."""
 
 
-def test_a_network_has_a_way_out_that_survives_a_gateway_and_the_controller(lab, folder):
-    lab.run("up", str(EXAMPLES / "gateway.yaml"))
+@pytest.fixture
+def lab(shared):
+    awaited(shared, "blue1", OUTSIDE)
+    return shared
+
+
+def test_a_network_has_a_way_out_and_its_machines_are_known_outside(lab):
     with_patience = {"count": 20, "interval": 0.05}
-    awaited(lab, "blue1", "203.0.113.1")
-    assert ping(lab, "blue1", "203.0.113.1", **with_patience) == "20 sent, 20 received"
-    assert ping(lab, "internet", "203.0.113.20", **with_patience) == "20 sent, 20 received"
-    assert "0 received" in lab.run("ping", "red1", "203.0.113.1", "-c", "3", "-i", "0.1", code=1)
-    seen = lab.weft("trace", "blue2-eth0", "203.0.113.1")
-    assert "known outside as 203.0.113.20" in seen and "gw1" in seen
-    assert "no gateway" in lab.weft("trace", "red1-eth0", "203.0.113.1")
+    assert ping(lab, "blue1", OUTSIDE, **with_patience) == "20 sent, 20 received"
+    assert ping(lab, "internet", PUBLIC, **with_patience) == "20 sent, 20 received"
+    assert "0 received" in lab.run("ping", "red1", OUTSIDE, "-c", "3", "-i", "0.1", code=1)
+    seen = lab.weft("trace", "blue2-eth0", OUTSIDE)
+    assert f"known outside as {PUBLIC}" in seen and "gw1" in seen
+    assert "no gateway" in lab.weft("trace", "red1-eth0", OUTSIDE)
 
-    outward, inward = Pinging(lab, "blue1", "203.0.113.1"), Pinging(lab, "internet", "203.0.113.20")
-    state = LabFolder(folder / lab.name).read()
-    gateway = state.hosts["gw1"]
-    for process in (gateway.agent, gateway.switch, gateway.database, state.controller):
-        assert alive(process)
-        os.kill(process.pid, signal.SIGKILL)
+
+def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_nat(lab, talk):
+    outward, inward = Pinging(lab, "blue1", OUTSIDE), Pinging(lab, "internet", PUBLIC)
+    kill(lab, "gw1", controller=True)
     for pings in (outward, inward):
         pings.more(100)
         silence = pings.end()
         assert silence.longest_s < WITHIN_SECONDS, silence
+    assert talk.more(50) < AGAIN_SECONDS, "only the other side speaks: the new gateway knew whose it is"
+    lab.run("up", FILE)
+    until = time.monotonic() + 30
+    while "left by the gateway on gw1" not in (said := lab.weft("trace", "blue1-eth0", OUTSIDE)):
+        assert time.monotonic() < until, said
+    assert talk.more(50) < AGAIN_SECONDS, "and the first one when it was back"
 
-    lab.run("down")
-    left = subprocess.run(["ip", "netns"], capture_output=True, text=True, env={**os.environ, "PATH": PATH}).stdout
-    assert lab.name not in left, "the edges' namespaces went with the lab"
+
+class Talk:
+    """A connection behind NAT in which only the other side says anything, ten times a second."""
+
+    def __init__(self, lab):
+        says = lab.begin("exec", "internet", "--", sys.executable, TALK, "says", OUTSIDE)
+        assert says.stdout.readline() == "ready\n"
+        self._said = tempfile.TemporaryFile()
+        self._hears = lab.begin("exec", "blue1", "--", sys.executable, TALK, "hears", OUTSIDE, stdout=self._said)
+        assert says.stdout.readline() == f"{NAT}\n"
+        self.more(5)
+
+    def _heard(self):
+        """Numbers, and the seconds since the one before."""
+        said = os.pread(self._said.fileno(), 1 << 20, 0).decode().split()
+        return [int(one) for one in said[::2]], [float(one) for one in said[1::2]]
+
+    def close(self):
+        self._hears.kill()
+        self._said.close()
+
+    def more(self, count, patience=20.0):
+        """Wait until so many more numbers are heard; the longest silence before any of them."""
+        before, until = len(self._heard()[0]), time.monotonic() + patience
+        while len(self._heard()[0]) < before + count:
+            assert time.monotonic() < until and self._hears.poll() is None, self._heard()[0][-1:]
+            time.sleep(0.05)
+        numbers, silences = self._heard()
+        assert numbers == list(range(1, len(numbers) + 1))
+        return max(silences[before:])
+
+
+@pytest.fixture
+def talk(lab):
+    talking = Talk(lab)
+    yield talking
+    talking.close()
+
+
+def kill(lab, *gateways, controller=False):
+    """All processes that carry packets there, and the agent, at once."""
+    state = LabFolder(lab.folder / lab.name).read()
+    hosts = [state.hosts[gateway] for gateway in gateways]
+    dying = [process for host in hosts for process in (host.agent, host.switch, host.database)]
+    for process in [*dying, *([state.controller] if controller else [])]:
+        assert alive(process)
+        os.kill(process.pid, signal.SIGKILL)
 
 
 def awaited(lab, machine, address):

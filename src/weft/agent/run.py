@@ -67,7 +67,8 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     await switch.open()
     try:
         database = options.rundir.absolute() / "db.sock"
-        place = Place(database, options.server, options.edges, options.bridge, options.outer_bridge)
+        bridges = options.bridge, options.outer_bridge
+        place = Place(database, options.server, options.edges, *bridges, options.state.absolute() / "edges")
         plane = OvsPlane(
             switch,
             edge=NamespaceEdge(place),

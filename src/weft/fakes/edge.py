@@ -10,21 +10,23 @@ from weft.model.values import PackedIp, Rdid
 
 
 class FakeEdge:
-    """One host's. `refuses` makes every call fail with these words while it is set."""
+    """One host's. `refuses` makes every call fail with these words while it is set; `lacks` is what puts answer."""
 
     def __init__(self) -> None:
         self.edges: dict[Rdid, Wanted] = {}
         self.puts = 0
         self.refuses = ""
+        self.lacks = ""
 
     async def there(self) -> dict[Rdid, bool]:
         self._check()
         return {rdid: one.carries for rdid, one in self.edges.items()}
 
-    async def put(self, wanted: Wanted) -> None:
+    async def put(self, wanted: Wanted) -> str:
         self._check()
         self.puts += 1
         self.edges[wanted.network.rdid] = wanted
+        return self.lacks
 
     async def remove(self, rdid: Rdid) -> None:
         self._check()

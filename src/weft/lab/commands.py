@@ -17,6 +17,7 @@ PACKAGES = {
     "ping": "iputils-ping",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "conntrackd": "conntrackd",
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "sysctl": "procps",

@@ -1,6 +1,9 @@
 """Network namespaces of a lab: made with our mark, found by it, deleted. Never touches one that is not marked."""
 
+import contextlib
 import json
+import os
+import signal
 from pathlib import Path
 
 from weft.lab import names
@@ -48,7 +51,11 @@ def making(lab: str, namespace: str, settings: dict[str, str | int]) -> list[str
 
 
 def delete(namespace: str) -> None:
+    """With the daemons that an edge's namespace has; it lasts as long as one of them does."""
     if exists(namespace):
+        for pid in run(["ip", "netns", "pids", namespace], check=False).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         run(["ip", "netns", "del", namespace], check=False)
 
 

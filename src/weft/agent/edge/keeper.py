@@ -59,6 +59,8 @@ class EdgeKeeper:
         self._due: set[Rdid] = set()
         """To be made anew although nothing is known to have changed."""
         self.failures: dict[Rdid, str] = {}
+        self.lacks: dict[Rdid, str] = {}
+        """What is not as it should be of edges that do their work."""
 
     def ask(self, asked: Asked) -> None:
         """This is what should be."""
@@ -81,6 +83,11 @@ class EdgeKeeper:
         """Networks that this host carries now."""
         return frozenset(rdid for rdid, one in self._put.items() if one.carries and rdid not in self.failures)
 
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """All that somebody should know, by network."""
+        return tuple(words for told in (self.failures, self.lacks) for _, words in sorted(told.items()))
+
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
@@ -95,10 +102,10 @@ class EdgeKeeper:
             if asserting and age_s >= asserting[0]:
                 asserting = asserting[1:]
                 self._due |= self.carried
-            told = self.carried, tuple(self.failures.values())
+            told = self.carried, self.troubles
             waits = await self._work(age_s) if self._there is not None else LOOK_SECONDS
             waits = min(waits, asserting[0] - (loop.time() - since)) if asserting else waits
-            if told != (self.carried, tuple(self.failures.values())):
+            if told != (self.carried, self.troubles):
                 self._changed()
             try:
                 async with asyncio.timeout(max(0.0, min(waits, look_at - loop.time() if look_at else waits))):
@@ -150,7 +157,7 @@ class EdgeKeeper:
     async def _make(self, wanted: Wanted) -> float:
         rdid = wanted.network.rdid
         try:
-            await self._driver.put(wanted)
+            lacks = await self._driver.put(wanted)
         except EdgeFailure as failure:
             self._fail(rdid, f"{wanted.network.resource_ref}: {failure}")
             return RETRY_SECONDS
@@ -162,7 +169,15 @@ class EdgeKeeper:
         if self._there is not None:
             self._there[rdid] = wanted.carries
         self.failures.pop(rdid, None)
+        self._lack(rdid, f"{wanted.network.resource_ref}: {lacks}" if lacks else "")
         return LOOK_SECONDS
+
+    def _lack(self, rdid: Rdid, words: str) -> None:
+        if words and self.lacks.get(rdid) != words:
+            log.warning("edge %d: %s", rdid, words)
+        self.lacks.pop(rdid, None)
+        if words:
+            self.lacks[rdid] = words
 
     async def _remove(self, rdid: Rdid) -> float:
         try:
@@ -174,6 +189,7 @@ class EdgeKeeper:
         if self._there is not None:
             self._there.pop(rdid, None)
         self.failures.pop(rdid, None)
+        self._lack(rdid, "")
         return LOOK_SECONDS
 
     def _fail(self, rdid: Rdid, words: str) -> None:

@@ -6,8 +6,9 @@ protocol, tables by name. Every step looks first, so a crash between any two is 
 """
 
 import json
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import msgspec
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.announcing import announce
 from weft.agent.edge.commands import batch, run
+from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.model.records import EdgeNetwork
 from weft.model.values import Rdid
+
+log = logging.getLogger(__name__)
 
 NETNS = Path("/run/netns")
 FRESH_SECONDS = 20.0
@@ -38,6 +42,8 @@ class Place(msgspec.Struct, frozen=True):
     inner: str = "br-int"
     outer: str = "br-phy"
     """The bridge with the physical adapter; VLANs are tags of ports there."""
+    states: Path | None = None
+    """Folder of the daemons that keep each other's connections (edge/conntrackd.py); None: there are none."""
 
     def namespace(self, rdid: int) -> str:
         return f"{self.prefix}{rdid}"
@@ -59,6 +65,8 @@ class NamespaceEdge:
         self._built_at: dict[Rdid, float] = {}
         """When it was last looked at whole."""
         self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
+        self._states = Conntrackd(place.states) if place.states is not None else None
+        self._lacks: dict[Rdid, str] = {}
 
     async def there(self) -> dict[Rdid, bool]:
         found: dict[Rdid, bool] = {}
@@ -81,7 +89,7 @@ class NamespaceEdge:
     async def _holds(self, name: str) -> bool:
         return any(found for link, found in (await _addresses(name)).items() if link.startswith("o"))
 
-    async def put(self, wanted: Wanted) -> None:
+    async def put(self, wanted: Wanted) -> str:
         network = wanted.network
         name = self._place.namespace(network.rdid)
         made_before = self._made.pop(network.rdid, None)
@@ -93,6 +101,7 @@ class NamespaceEdge:
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted)
         self._made[network.rdid] = wanted
+        return self._lacks.get(network.rdid, "")
 
     async def _build(self, name: str, wanted: Wanted) -> None:
         """All but who answers for the outer addresses."""
@@ -107,6 +116,16 @@ class NamespaceEdge:
         await self._translate(name, network)
         await self._limit(name, network)
         await self._tunnels.build(name, wanted)
+        await self._keep_states(name, network)
+
+    async def _keep_states(self, name: str, network: EdgeNetwork) -> None:
+        """An edge is of use without them: what fails is told, and the next look tries again."""
+        self._lacks.pop(network.rdid, None)
+        if self._states is not None:
+            try:
+                await self._states.keep(name, network)
+            except EdgeFailure as failure:
+                self._lacks[network.rdid] = str(failure)
 
     async def _exists(self, name: str) -> bool:
         path = NETNS / name
@@ -193,11 +212,15 @@ class NamespaceEdge:
         self._limits[network.rdid] = lines
 
     async def _answer_for(self, name: str, wanted: Wanted) -> None:
+        rdid, states = wanted.network.rdid, self._states
         there, asked = await _addresses(name), edge.addresses(wanted)
         lines = []
         for link, addresses in asked.items():
             lines += [f"addr del {one} dev {link}" for one in there.get(link, set()) - addresses]
         fresh = [(link, one) for link, found in asked.items() for one in found - there.get(link, set())]
+        takes, leaves = wanted.carries and any(link != edge.INNER for link, _ in fresh), not wanted.carries and lines
+        if states is not None and wanted.carries and (takes or states.is_young(rdid)):
+            await self._or_without(states.take(rdid))
         lines += [edge.address_line(one, link) for link, one in fresh]
         if lines:
             await batch(["ip", "-n", name, "-batch", "-"], lines)
@@ -206,10 +229,24 @@ class NamespaceEdge:
             await announce(name, edge.announced(wanted))
         if wanted.network.tunnels:
             await self._tunnels.carry(wanted.network.rdid, wanted.carries)
+        if states is not None and takes:
+            await self._or_without(states.tell(rdid))
+        if states is not None and leaves:
+            await self._or_without(states.leave(rdid))
+
+    async def _or_without(self, work: Awaitable[None]) -> None:
+        """Connections that are not handed over keep no network from its gateway. The daemon is looked at with the
+        next whole look."""
+        try:
+            await work
+        except EdgeFailure as failure:
+            log.warning("connections: %s", failure)
 
     async def remove(self, rdid: Rdid) -> None:
         name = self._place.namespace(rdid)
         await self._tunnels.remove(rdid)
+        if self._states is not None and (NETNS / name).exists():
+            await self._states.end(name, rdid)
         links = [one for one in await _links("") if edge.is_link(one, rdid)]
         await self._vsctl([word for one in links for word in ("--", "--if-exists", "del-port", one)])
         if links:
@@ -218,6 +255,7 @@ class NamespaceEdge:
             await run(["ip", "netns", "del", name])
         self._limits.pop(rdid, None)
         self._made.pop(rdid, None)
+        self._lacks.pop(rdid, None)
 
 
 _USUAL_METRIC6 = 1024

@@ -30,6 +30,10 @@ TABLE = "weft"
 HOLD_SECONDS = 2.0
 """So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: as long as
 three answers take (pulses.ANSWERS)."""
+PEERS, PEERS_PORT = "peers", 3780
+"""The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
+ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
+ALONE_THROUGH = f'iifname "{PEERS}" drop', f'oifname "{PEERS}" drop'
 _UNLIMITED = "100gbit"
 _FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""
@@ -71,8 +75,9 @@ class Edge(Protocol):
         """The edges of ours that are there, whoever made them, and which of them answer for the outer addresses."""
         ...
 
-    async def put(self, wanted: Wanted) -> None:
-        """Make an edge what it should be; the same again changes nothing. Raises EdgeFailure."""
+    async def put(self, wanted: Wanted) -> str:
+        """Make an edge what it should be; the same again changes nothing. Answers what is not as it should be although
+        the edge does its work, in words; empty for nothing. Raises EdgeFailure."""
         ...
 
     async def remove(self, rdid: Rdid) -> None:
@@ -266,10 +271,14 @@ def _set(prefixes: Iterable[tuple[PackedIp, int]]) -> str:
 
 def _guards() -> Iterator[str]:
     """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
-    reset would end it."""
+    reset would end it. What the gateways tell each other has a link of its own."""
     yield "chain mine { type filter hook input priority filter;"
     for links_outside in ("o*", "t*"):
         yield f'  iifname "{links_outside}" ct state {{ new, invalid }} meta l4proto {{ tcp, udp }} drop;'
+    yield f"  {ALONE_IN};"
+    yield "}"
+    yield "chain passing { type filter hook forward priority filter;"
+    yield from (f"  {one};" for one in ALONE_THROUGH)
     yield "}"
 
 

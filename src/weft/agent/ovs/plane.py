@@ -344,10 +344,10 @@ class OvsPlane:
         return tuple(GatewayFact(one, one not in pulses.dead) for one in sorted(pulses.known))
 
     def _edge_problems(self) -> tuple[Problem, ...]:
-        if self._keeper is None:
-            words = (f"{one.resource_ref}: this agent makes no edges" for one in self.reconciler.edges)
+        if self._keeper is not None:
+            words = self._keeper.troubles
         else:
-            words = (found for _, found in sorted(self._keeper.failures.items()))
+            words = tuple(f"{one.resource_ref}: this agent makes no edges" for one in self.reconciler.edges)
         return tuple(Problem(FAILED, one) for one in words)
 
     def _note_drift(self, found: tuple[str, ...]) -> None:

@@ -1,0 +1,151 @@
+"""Runs the conntrackd of each edge: what edge/replication.py wants, by level.
+
+Called by edge/namespace.py. A daemon outlives the agent; whoever starts without memory knows it by the namespace it is
+in, and what it was told by its file and by the alias of its link. Every step looks first.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from weft.agent.edge import replication
+from weft.agent.edge.commands import batch, run
+from weft.agent.edge.wanted import PEERS, EdgeFailure
+from weft.agent.programs import PATH
+from weft.model.records import EdgeNetwork
+from weft.model.values import Rdid, ip_text
+
+NETNS = Path("/run/netns")
+PROGRAM = "conntrackd"
+YOUNG_SECONDS = 10.0
+
+
+class Conntrackd:
+    """Of one host. Calls for different networks may run together."""
+
+    def __init__(self, folder: Path, program: str = PROGRAM) -> None:
+        """`folder` is short enough for a socket in it: 107 characters with its name (unix(7))."""
+        self._folder = folder
+        self._program = program
+        self._started_at: dict[Rdid, float] = {}
+        self._pids: dict[Rdid, int] = {}
+        self._ended: set[Rdid] = set()
+
+    async def keep(self, name: str, edge: EdgeNetwork) -> None:
+        """The daemon of the edge in this namespace as it should be; none where nobody has to know its connections.
+        Raises EdgeFailure."""
+        if not replication.peers(edge):
+            await self.end(name, edge.rdid)
+            return
+        if shutil.which(self._program, path=PATH) is None:
+            raise EdgeFailure(
+                f"{self._program} is not on this host: connections behind nat that only the other side keeps up would "
+                "end with a fail-over (apt-get install conntrackd)"
+            )
+        told = replication.config(edge, self._file(edge.rdid, "ctl"), self._file(edge.rdid, "lock"))
+        linked = await self._link(name, edge)
+        if linked or self._told(edge.rdid) != told or not self._runs(name, edge.rdid):
+            await self._start(name, edge.rdid, told)
+
+    def is_young(self, rdid: Rdid) -> bool:
+        """Was its daemon started just now? Then what the others tell it may still be on its way."""
+        return time.monotonic() - self._started_at.get(rdid, -YOUNG_SECONDS) < YOUNG_SECONDS
+
+    async def take(self, rdid: Rdid) -> None:
+        """What the others told becomes connections of this kernel. Before the outer addresses come."""
+        if self._told(rdid):
+            await self._say(rdid, "-c")
+
+    async def tell(self, rdid: Rdid) -> None:
+        """This gateway has taken the network over: what is known is what its kernel has, and the others hear all of
+        it."""
+        if self._told(rdid):
+            for word in ("-f", "-R", "-B"):
+                await self._say(rdid, word)
+
+    async def leave(self, rdid: Rdid) -> None:
+        """Another gateway has the network again: what this kernel knows of its connections ages soon."""
+        if self._told(rdid):
+            await self._say(rdid, "-t")
+
+    async def end(self, name: str, rdid: Rdid) -> None:
+        """None of it, also of what a lost file would have named."""
+        if rdid in self._ended and not self._told(rdid):
+            return
+        self._ended.add(rdid)
+        _stop(name)
+        await run(["ip", "-n", name, "link", "del", "dev", PEERS], check=False)
+        for kind in ("lock", "ctl", "conf"):
+            self._file(rdid, kind).unlink(missing_ok=True)
+
+    async def _link(self, name: str, edge: EdgeNetwork) -> bool:
+        """The way to the others; whether it was made now. Its alias comes last, so it is whole if it bears that."""
+        others = " ".join(map(ip_text, (edge.provider_address, *replication.peers(edge))))
+        alias = f"weft {edge.vsid} {others}"
+        shown = await run(["ip", "-n", name, "-j", "link", "show", "dev", PEERS], check=False)
+        if shown.strip() and json.loads(shown)[0].get("ifalias") == alias:
+            return False
+        if shown.strip():
+            await run(["ip", "-n", name, "link", "del", "dev", PEERS])
+        await run(["ip", "link", "del", "dev", replication.host_name(edge)], check=False)
+        await batch(["ip", "-batch", "-"], replication.lines_of_host(edge, name))
+        await batch(["ip", "-n", name, "-batch", "-"], replication.lines_of_namespace(edge))
+        await batch(["bridge", "-n", name, "-batch", "-"], replication.forwarding(edge))
+        await run(["ip", "-n", name, "link", "set", "dev", PEERS, "alias", alias])
+        return True
+
+    async def _start(self, name: str, rdid: Rdid, told: str) -> None:
+        self._ended.discard(rdid)
+        _stop(name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for kind in ("lock", "ctl"):
+            self._file(rdid, kind).unlink(missing_ok=True)
+        self._file(rdid, "conf").write_text(told)
+        await run(["nsenter", f"--net={NETNS / name}", self._program, "-C", str(self._file(rdid, "conf")), "-d"])
+        self._started_at[rdid] = time.monotonic()
+        await self._say(rdid, "-n")
+
+    async def _say(self, rdid: Rdid, word: str) -> None:
+        await run([self._program, "-C", str(self._file(rdid, "conf")), word])
+
+    def _runs(self, name: str, rdid: Rdid) -> bool:
+        """Is a daemon in this namespace? Which, is remembered: to find it without, every process is looked at."""
+        pid = self._pids.get(rdid)
+        if pid is None or not _is_in(pid, (NETNS / name).stat().st_ino):
+            self._pids.pop(rdid, None)
+            for found in _daemons(name):
+                self._pids[rdid] = found
+        return rdid in self._pids
+
+    def _told(self, rdid: Rdid) -> str:
+        """What its daemon was told; empty for none."""
+        try:
+            return self._file(rdid, "conf").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _file(self, rdid: Rdid, kind: str) -> Path:
+        return self._folder / f"{rdid}.{kind}"
+
+
+def _stop(name: str) -> None:
+    """A namespace lasts as long as one is in it."""
+    for pid in _daemons(name):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _daemons(name: str) -> list[int]:
+    """Every conntrackd in this namespace: it is ours as the namespace is."""
+    space = (NETNS / name).stat().st_ino
+    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _is_in(int(one.name), space)]
+
+
+def _is_in(pid: int, space: int) -> bool:
+    entry = Path("/proc", str(pid))
+    try:
+        return (entry / "comm").read_text().strip() == PROGRAM and (entry / "ns/net").stat().st_ino == space
+    except OSError:
+        return False
