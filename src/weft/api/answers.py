@@ -200,7 +200,7 @@ class Answers:
         properties["networkVirtualizationEnabled"] = _text(properties["networkVirtualizationEnabled"])
         properties["virtualNetworks"] = [
             {"resourceRef": f"/virtualNetworks/{network.resource_id}"}
-            for key in self._state.index.tenants_of.get(ref.lower(), ())
+            for key in self._state.index.networks.tenants_of.get(ref.lower(), ())
             if (network := self._state.get("virtualNetworks", key)) is not None
         ]
 

@@ -118,7 +118,7 @@ def _given(state: State) -> list[Span]:
 
 def _drawn(state: State) -> list[Span]:
     spans = []
-    for key in state.index.drawing:
+    for key in state.index.servers.drawing:
         server = state.get("servers", key)
         assert server is not None
         spans.append(Span(*bounds(server.properties.dynamic_mac_range), f"/servers/{server.resource_id}"))
@@ -128,7 +128,7 @@ def _drawn(state: State) -> list[Span]:
 def _wanted(state: State) -> list[Span]:
     """What hypervisors shall draw from but may not do yet."""
     spans = []
-    for key in state.index.wishing:
+    for key in state.index.servers.wishing:
         server = state.get("servers", key)
         assert server is not None
         spans.append(Span(*bounds(server.properties.wanted_dynamic_mac_range), f"/servers/{server.resource_id}"))

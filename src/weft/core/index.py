@@ -6,22 +6,22 @@ exchanged. Ids and references are kept in lower case.
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from weft.core.gateway_places import GatewayPlaces
+from weft.core.network_relations import NetworkRelations
 from weft.core.references import (
     SUBNETS,
     VIRTUAL,
     Pairs,
+    drop,
     last_id,
     learnt_in,
     lists_of_interface,
-    lists_of_subnets,
     lower,
-    peers_of,
-    tables_of_subnets,
+    turn_pairs,
 )
-from weft.model.fabric import PER_VIRTUAL_SUBNET
+from weft.core.server_groups import ServerGroups
 from weft.model.kinds import BY_NAME, owner_and_name
 from weft.model.resources import Resource
 from weft.model.tenancy import VirtualNetworkProperties
@@ -35,8 +35,6 @@ Counts = dict[str, dict[str, int]]
 
 __all__ = ["Index", "captured_references", "interfaces_of", "last_id", "lower", "references", "servers_of"]
 
-_Member = TypeVar("_Member")
-_Value = TypeVar("_Value")
 _Turn = Callable[[str, Any, Any], None]
 
 
@@ -44,18 +42,6 @@ class Index:
     """References among interfaces, machines, servers and networks. `resources` is the state's own table, read only."""
 
     def __init__(self, resources: Mapping[str, Mapping[str, Resource[Any]]]) -> None:
-        self._turns: dict[str, _Turn] = {
-            "networkInterfaces": self._turn_interface,
-            "virtualMachines": self._turn_machine,
-            "virtualNetworks": self._turn_network,
-            "servers": self._turn_server,
-            "logicalNetworks": self._turn_policy,
-            "clusters": self._turn_cluster,
-            "reservations": self._turn_reservation,
-            "gateways": self._turn_gateways,
-            "virtualGateways": self._turn_gateways,
-        }
-        """What each kind refers to and is referred to by."""
         self._interfaces = resources["networkInterfaces"]
         self._machines = resources["virtualMachines"]
         self.users: dict[str, dict[str, None]] = {}
@@ -74,45 +60,39 @@ class Index:
         """The same, per server id."""
         self.instances: dict[str, dict[str, str]] = {}
         """Id per instanceId of a top-level resource, per kind: a pair per resource would cost a megabyte in ten."""
-        self.tenants_of: dict[str, dict[str, None]] = {}
-        """Virtual network ids per reference of the logical network that carries them."""
         self.owned: dict[str, dict[str, None]] = {}
         """Ids of what is named below an owner, per `kind owner`: `checkpoints web1`."""
         self.captures_in: dict[str, dict[tuple[str, str], None]] = {}
         """(Kind, id) of the checkpoints and exports that name an address in a subnet or network, per its reference."""
-        self.planned: dict[str, dict[str, None]] = {}
-        """Server ids per id of the address plan that gives them their range."""
-        self.drawing: dict[str, None] = {}
-        """Ids of the servers whose hypervisor's own range is known."""
-        self.wishing: dict[str, None] = {}
-        """Ids of the servers whose hypervisor shall draw from a range."""
         self.hypervised: dict[str, tuple[str, ...]] = {}
         """Machine ids, sorted, per id that their hypervisor has for them, lower case; templates among them. Nearly all
         have one, for which a dict would be large."""
         self.requests: dict[str, str] = {}
         """Reservation ids per request id."""
-        self.by_subnet: dict[str, None] = {}
-        """instanceIds of the servers and logical networks with providerAddressPolicy perVirtualSubnet."""
-        self.rewriting: dict[str, None] = {}
-        """Ids of the virtual networks with protocol Rewrite."""
-        self.cluster_of: dict[str, str] = {}
-        """Cluster id per id of a server that is in one."""
         self.filtered: dict[str, dict[str, None]] = {}
         """Interface ids per reference of the accessControlList that one of their ipConfigurations names."""
         self.filters_on: Counts = {}
         """Per reference of an accessControlList: server ids, and how many ports each has that name it themselves."""
         self.ports_in: Counts = {}
         """Per reference of a virtual subnet: server ids, and how many ports in the subnet each has."""
-        self.filtered_subnets: dict[str, dict[str, None]] = {}
-        """References of virtual subnets per reference of the accessControlList that they name."""
-        self.routed: dict[str, dict[str, None]] = {}
-        """References of virtual subnets per reference of the routeTable that they name."""
-        self.peered: dict[str, dict[str, None]] = {}
-        """Ids of the virtual networks that have a peering to one, per its id, whether it exists or not."""
         self.learning: dict[str, dict[str, None]] = {}
         """Interface ids per reference of a virtual subnet in which they have learnt addresses."""
         self.gateways = GatewayPlaces()
         """Where gateways are, and what they serve."""
+        self.servers = ServerGroups()
+        self.networks = NetworkRelations()
+        self._turns: dict[str, _Turn] = {
+            "networkInterfaces": self._turn_interface,
+            "virtualMachines": self._turn_machine,
+            "virtualNetworks": self.networks.turn,
+            "servers": self.servers.turn_server,
+            "logicalNetworks": self.servers.turn_policy,
+            "clusters": self.servers.turn_cluster,
+            "reservations": self._turn_reservation,
+            "gateways": self._turn_gateways,
+            "virtualGateways": self._turn_gateways,
+        }
+        """What each kind refers to and is referred to by."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
@@ -126,7 +106,7 @@ class Index:
         """Follow one change. A machine's interfaces must be in the state while the machine is turned."""
         if before is None or after is None or before.instance_id != after.instance_id:
             if before is not None:
-                _drop(self.instances, kind, before.instance_id)
+                drop(self.instances, kind, before.instance_id)
             if after is not None:
                 self.instances.setdefault(kind, {})[after.instance_id] = key
         own = self._turns.get(kind)
@@ -138,45 +118,15 @@ class Index:
     def _turn_owned(self, kind: str, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         if before is not None:
             for ref in captured_references(before):
-                _drop(self.captures_in, ref, (kind, key))
+                drop(self.captures_in, ref, (kind, key))
         if after is not None:
             for ref in captured_references(after):
                 self.captures_in.setdefault(ref, {})[kind, key] = None
         below = f"{kind} {owner_and_name(key)[0]}"
         if after is None:
-            _drop(self.owned, below, key)
+            drop(self.owned, below, key)
         else:
             self.owned.setdefault(below, {})[key] = None
-
-    def _turn_policy(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
-        if before is not None:
-            self.by_subnet.pop(before.instance_id, None)
-        if after is not None and after.properties.provider_address_policy == PER_VIRTUAL_SUBNET:
-            self.by_subnet[after.instance_id] = None
-
-    def _turn_server(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
-        self._turn_policy(key, before, after)
-        old = last_id(before.properties.address_plan) if before is not None else ""
-        new = last_id(after.properties.address_plan) if after is not None else ""
-        if old != new:
-            if old:
-                _drop(self.planned, old, key)
-            if new:
-                self.planned.setdefault(new, {})[key] = None
-        if after is not None and after.properties.dynamic_mac_range is not None:
-            self.drawing[key] = None
-        else:
-            self.drawing.pop(key, None)
-        if after is not None and after.properties.wanted_dynamic_mac_range is not None:
-            self.wishing[key] = None
-        else:
-            self.wishing.pop(key, None)
-
-    def _turn_cluster(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
-        for ref in before.properties.servers if before is not None else ():
-            del self.cluster_of[last_id(ref)]
-        for ref in after.properties.servers if after is not None else ():
-            self.cluster_of[last_id(ref)] = key
 
     def _turn_reservation(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         if before is not None and before.properties.request_id:
@@ -187,27 +137,6 @@ class Index:
     def _turn_gateways(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         for network, server, by in self.gateways.turn(key, before, after):
             self._count({server: None}, VIRTUAL + network, by)
-
-    def _turn_network(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
-        for table, named in (
-            (self.filtered_subnets, lists_of_subnets),
-            (self.routed, tables_of_subnets),
-            (self.peered, peers_of),
-        ):
-            was = named(before) if before is not None else {}
-            now = named(after) if after is not None else {}
-            _turn_pairs(table, was, now)
-        self.rewriting.pop(key, None)
-        if after is not None and after.properties.network_virtualization_protocol == "Rewrite":
-            self.rewriting[key] = None
-        old = lower(before.properties.logical_network) if before is not None else ""
-        new = lower(after.properties.logical_network) if after is not None else ""
-        if old == new:
-            return
-        if before is not None:
-            _drop(self.tenants_of, old, key)
-        if after is not None:
-            self.tenants_of.setdefault(new, {})[key] = None
 
     def _turn_machine(self, key: str, before: Machine | None, after: Machine | None) -> None:
         old = before.properties.hypervisor if before is not None else None
@@ -222,7 +151,7 @@ class Index:
         if before is not None:
             self._unbind(key, before)
             if before.properties.is_template:
-                _drop(self.templates_on, last_id(before.properties.server), key)
+                drop(self.templates_on, last_id(before.properties.server), key)
         if after is not None:
             self._bind(key, after)
             if after.properties.is_template:
@@ -233,11 +162,11 @@ class Index:
         servers = servers_of(self._machines[machine]) if machine is not None else {}
         filters = lists_of_interface(before) if before is not None else {}
         filtered = lists_of_interface(after) if after is not None else {}
-        _turn_pairs(self.filtered, filters, filtered, key)
+        turn_pairs(self.filtered, filters, filtered, key)
         self._count_lists(servers, filters, -1)
         self._count_lists(servers, filtered, 1)
         learnt = learnt_in(before) if before is not None else {}
-        _turn_pairs(self.learning, learnt, learnt_in(after) if after is not None else {}, key)
+        turn_pairs(self.learning, learnt, learnt_in(after) if after is not None else {}, key)
         old = references(before) if before is not None else {}
         new = references(after) if after is not None else {}
         if old == new:
@@ -245,9 +174,9 @@ class Index:
         for ref in old:
             self._count(servers, ref, -1)
             if SUBNETS in ref:
-                _drop(self.users, ref, key)
+                drop(self.users, ref, key)
                 if ref not in self.users:
-                    _drop(self.subnets_used, ref.partition(SUBNETS)[0], ref)
+                    drop(self.subnets_used, ref.partition(SUBNETS)[0], ref)
         for ref in new:
             self._count(servers, ref, 1)
             if SUBNETS in ref:
@@ -286,7 +215,7 @@ class Index:
     def _unbind(self, key: str, machine: Machine) -> None:
         servers = servers_of(machine)
         for server in servers:
-            _drop(self.machines_on, server, key)
+            drop(self.machines_on, server, key)
         for interface in interfaces_of(machine):
             del self.machine_of[interface]
             self._count_lists(servers, lists_of_interface(self._interfaces[interface]), -1)
@@ -363,23 +292,6 @@ def captured_references(capture: Capture) -> dict[str, None]:
             found[ref] = None
             found[ref.partition("/subnets/")[0]] = None
     return found
-
-
-def _turn_pairs(table: dict[str, dict[str, None]], before: Pairs, after: Pairs, key: str = "") -> None:
-    """Follow what refers to what; `key` is the text to keep for all that refer, so that it is not kept twice."""
-    if before == after:
-        return
-    for ref, user in before:
-        _drop(table, ref, user)
-    for ref, user in after:
-        table.setdefault(ref, {})[key or user] = None
-
-
-def _drop(table: dict[str, dict[_Member, _Value]], key: str, member: _Member) -> None:
-    members = table[key]
-    del members[member]
-    if not members:
-        del table[key]
 
 
 def _add(table: Counts, key: str, member: str, by: int) -> None:

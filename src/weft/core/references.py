@@ -3,12 +3,17 @@
 Called by core.index and whoever compares references.
 """
 
+from typing import TypeVar
+
 from weft.model.resources import Ref, Resource
 from weft.model.tenancy import VirtualNetworkProperties
 from weft.model.workload import NetworkInterfaceProperties
 
 Interface = Resource[NetworkInterfaceProperties]
 VirtualNetwork = Resource[VirtualNetworkProperties]
+
+_Member = TypeVar("_Member")
+_Value = TypeVar("_Value")
 
 VIRTUAL = "/virtualnetworks/"
 SUBNETS = "/subnets/"
@@ -60,3 +65,21 @@ def peers_of(network: VirtualNetwork) -> Pairs:
 
 def _subnet_ref(network: VirtualNetwork, name: str) -> str:
     return f"{VIRTUAL}{network.resource_id}{SUBNETS}{name}".lower()
+
+
+def turn_pairs(table: dict[str, dict[str, None]], before: Pairs, after: Pairs, key: str = "") -> None:
+    """Follow what refers to what; `key` is the text to keep for all that refer, so that it is not kept twice."""
+    if before == after:
+        return
+    for ref, user in before:
+        drop(table, ref, user)
+    for ref, user in after:
+        table.setdefault(ref, {})[key or user] = None
+
+
+def drop(table: dict[str, dict[_Member, _Value]], key: str, member: _Member) -> None:
+    """Take a member of a key away, and the key with its last."""
+    members = table[key]
+    del members[member]
+    if not members:
+        del table[key]

@@ -133,7 +133,7 @@ class State:
             self.domains.turn_server(before, after)
             self._turn_layout(kind, key, self._range_of(after))
         elif kind == "addressPlans":
-            for server in self.index.planned.get(key, ()):
+            for server in self.index.servers.planned.get(key, ()):
                 self._turn_layout("servers", server, self._range_of(self._resources["servers"][server]))
         elif kind not in _WITHOUT_LAYOUT:
             self._turn_layout(kind, key, layout_of(kind, after))
@@ -223,22 +223,22 @@ class State:
         """Ids, lower case, of the servers with a port that is under an accessControlList: its own or its subnet's."""
         index, named = self.index, ref.lower()
         found = set(index.filters_on.get(named, ()))
-        return found.union(*(index.ports_in.get(subnet, ()) for subnet in index.filtered_subnets.get(named, ())))
+        return found.union(*(index.ports_in.get(subnet, ()) for subnet in index.networks.filtered.get(named, ())))
 
     def has_port_with_list(self, server_id: str, ref: str) -> bool:
         """Is the server one of servers_with_list()?"""
         index, named, server = self.index, ref.lower(), server_id.lower()
-        subnets = index.filtered_subnets.get(named, ())
+        subnets = index.networks.filtered.get(named, ())
         own = server in index.filters_on.get(named, ())
         return own or any(server in index.ports_in.get(subnet, ()) for subnet in subnets)
 
     def subnets_with_list(self, ref: str) -> Iterator[tuple[AnyResource, AnyResource]]:
         """(Virtual network, subnet) of the subnets that name an accessControlList."""
-        return self._subnets(self.index.filtered_subnets.get(ref.lower(), ()))
+        return self._subnets(self.index.networks.filtered.get(ref.lower(), ()))
 
     def subnets_with_table(self, ref: str) -> Iterator[tuple[AnyResource, AnyResource]]:
         """(Virtual network, subnet) of the subnets that name a routeTable."""
-        return self._subnets(self.index.routed.get(ref.lower(), ()))
+        return self._subnets(self.index.networks.routed.get(ref.lower(), ()))
 
     def _subnets(self, refs: Iterable[str]) -> Iterator[tuple[AnyResource, AnyResource]]:
         for ref in refs:
@@ -251,7 +251,7 @@ class State:
     def peering_to(self, network_id: str) -> Iterator[AnyResource]:
         """Virtual networks that have a peering to one, whether it exists or not."""
         table = self._resources["virtualNetworks"]
-        return (table[key] for key in self.index.peered.get(network_id.lower(), ()))
+        return (table[key] for key in self.index.networks.peered.get(network_id.lower(), ()))
 
     def machines_on(self, server_id: str) -> Iterator[Resource[VirtualMachineProperties]]:
         """Machines bound to a server at any power, those moving to it and, until the move is done, those that left."""

@@ -133,7 +133,7 @@ def test_hosts_of_one_image_draw_the_same_and_each_but_one_gets_a_range_of_its_o
     drawing(world, "hv3", "00-15-5D-00-02-00", "00-15-5D-00-02-FF")
     assert conflicts(world.state) == []
     world.put("/servers/hv3", {})
-    assert list(world.state.index.drawing) == ["hv1", "hv2"]
+    assert list(world.state.index.servers.drawing) == ["hv1", "hv2"]
 
 
 def test_what_a_host_shall_draw_from_is_its_proposal_and_nobody_elses(world: World) -> None:

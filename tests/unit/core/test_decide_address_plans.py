@@ -121,7 +121,7 @@ def test_a_server_may_change_its_cluster_and_leave_its_plan(world: World) -> Non
     left = world.put("/servers/h1", {"macRange": {"first": "1", "last": "2"}}).resource.properties
     assert (left.address_plan, left.cluster_number, left.mac_range) == (None, None, None)
     assert world.state.space("/servers/h1/macrange") is None
-    assert world.state.index.planned == {}
+    assert world.state.index.servers.planned == {}
 
 
 def test_a_plan_in_use_is_fixed_but_for_its_rests_and_warnings(world: World) -> None:

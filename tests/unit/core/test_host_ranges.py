@@ -21,9 +21,9 @@ def wanting(world: World, name: str, first: str, last: str, **more: Any) -> Any:
 def test_a_range_that_a_hypervisor_shall_draw_from_is_stored_as_one(world: World) -> None:
     stored = wanting(world, "h1", "00:15:5d:00:01:00", "00155D0001FF").resource.properties
     assert stored.wanted_dynamic_mac_range == MacRange(first="00-15-5D-00-01-00", last="00-15-5D-00-01-FF")
-    assert list(world.state.index.wishing) == ["h1"]
+    assert list(world.state.index.servers.wishing) == ["h1"]
     assert world.put("/servers/h1", {}).resource.properties.wanted_dynamic_mac_range is None
-    assert list(world.state.index.wishing) == []
+    assert list(world.state.index.servers.wishing) == []
 
 
 def test_it_is_nobody_elses(world: World) -> None:

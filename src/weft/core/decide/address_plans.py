@@ -201,7 +201,7 @@ def _refuse_pools(state: State, first: int, last: int) -> None:
 
 
 def _check_unused(state: State, plan: AddressPlan, change: str, code: str) -> None:
-    for server in state.index.planned.get(plan.resource_id.lower(), ()):
+    for server in state.index.servers.planned.get(plan.resource_id.lower(), ()):
         raise InUse(
             f"/weft/addressPlans/{plan.resource_id} {change}: /servers/{server} has a range of it. Make another plan, "
             "or take that server out of it first.",

@@ -31,7 +31,7 @@ def settle(draft: Draft, sent: Cluster, old: Cluster | None) -> ClusterPropertie
         canonical = Ref(resource_ref=f"/servers/{server.resource_id}")
         if canonical in refs:
             raise Invalid(f"{canonical.resource_ref} is named twice.", target="servers")
-        other = draft.state.index.cluster_of.get(server.resource_id.lower(), "")
+        other = draft.state.index.servers.cluster_of.get(server.resource_id.lower(), "")
         if other and other != sent.resource_id.lower():
             raise Conflict(
                 f"{canonical.resource_ref} is in /weft/clusters/{other} already: take it from there first.",
@@ -48,7 +48,7 @@ def remove(draft: Draft, old: Cluster) -> None:
 
 def leave(draft: Draft, server: str) -> None:
     """A server that goes is in no cluster any more."""
-    name = draft.state.index.cluster_of.get(server.lower())
+    name = draft.state.index.servers.cluster_of.get(server.lower())
     cluster: Cluster | None = draft.get(CLUSTERS.name, name) if name is not None else None
     if cluster is None:
         return

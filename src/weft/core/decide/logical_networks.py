@@ -181,7 +181,7 @@ def _moved(
 
 
 def _check_unvirtualized(state: State, ref: str) -> None:
-    for network in state.index.tenants_of.get(ref.lower(), ()):
+    for network in state.index.networks.tenants_of.get(ref.lower(), ()):
         raise InUse(f"{ref} carries /virtualNetworks/{network}: delete that first.", target=ref)
 
 

@@ -115,7 +115,7 @@ def follow(draft: Draft, decision: Decision) -> Decision:
     """The decision with the provider addresses of hosts' virtual subnets: on hosts of policy perVirtualSubnet one for
     each that has come, none for one whose last interface has gone. Raises PoolIsFull (PAIpAddressExhausted)."""
     index = draft.state.index
-    if not (index.by_subnet or index.rewriting) and not any(
+    if not (index.servers.by_subnet or index.networks.rewriting) and not any(
         isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
     ):
         return decision
@@ -187,7 +187,7 @@ def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segmen
 
 def _rewritten(draft: Draft, server: Server, interface_id: str) -> Iterator[tuple[str, list[Segment]]]:
     """One provider address for each customer address in a network that rewrites, of the same family."""
-    interface = draft.get("networkInterfaces", interface_id) if draft.state.index.rewriting else None
+    interface = draft.get("networkInterfaces", interface_id) if draft.state.index.networks.rewriting else None
     for configuration in interface.properties.ip_configurations if interface is not None else ():
         segment = draft.state.segment(lower(configuration.properties.subnet))
         network = (
