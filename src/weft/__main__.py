@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from weft import __version__
+from weft.agent import options
 from weft.model.errors import Invalid, WeftError
 
 if TYPE_CHECKING:
@@ -123,66 +124,27 @@ async def _serve(data: Path, listen: str, keep_history: int) -> None:
 @agents.callback()
 def agent(
     ctx: typer.Context,
-    controller: Annotated[
-        str, typer.Option(metavar="URL", help="http://HOST:PORT, https://HOST:PORT or unix:PATH.")
-    ] = "",
-    server: Annotated[str, typer.Option(metavar="NAME", help="Resource id of this host's server.")] = "",
-    driver: Annotated[
-        str, typer.Option(metavar="ovs|hyperv", help="This host's Open vSwitch, or a Hyper-V host from beside.")
-    ] = "ovs",
-    rundir: Annotated[Path, typer.Option(metavar="DIR", help="Open vSwitch's run folder.")] = Path(
-        "/var/run/openvswitch"
-    ),
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where the last policy is kept; by default /var/lib/weft/agent, with hyperv agents/NAME beside it.",
-        ),
-    ] = None,
-    bridge: Annotated[str, typer.Option(help="Integration bridge.")] = "br-int",
-    hypervisor: Annotated[
-        str, typer.Option(metavar="KIND:WHERE", help="libvirt:URI (qemu:///system if left out), lab:FOLDER, or none.")
-    ] = "",
-    migrate_uri: Annotated[
-        str, typer.Option(metavar="URI", help="How this host's libvirtd reaches another one, by its {address}.")
-    ] = "qemu+tls://{address}/system",
-    shared_disks: Annotated[
-        bool, typer.Option("--shared-disks", help="Disks are on storage that all hosts share, as libvirt may not see.")
-    ] = False,
-    start_grace: Annotated[
-        float,
-        typer.Option(metavar="SECONDS", min=0, help="So long no remembered machine starts without the controller."),
-    ] = 20.0,
-    host: Annotated[
-        str, typer.Option(metavar="NAME[:PORT]", help="hyperv: where its WinRM listens; by default the server's name.")
-    ] = "",
-    adapter: Annotated[
-        str, typer.Option(metavar="NAME", help="hyperv: the host's network adapter that carries the tunnels.")
-    ] = "Ethernet",
-    hnv: Annotated[
-        str, typer.Option(metavar="v1|v2", help="hyperv: all records of network virtualization, or port profiles only.")
-    ] = "v1",
-    authentication: Annotated[
-        str, typer.Option(metavar="HOW", help="hyperv: negotiate, kerberos or certificate.")
-    ] = "negotiate",
-    credentials: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="hyperv: lines such as user=..., for its owner alone; else WEFT_HYPERV_*."),
-    ] = None,
-    authorities: Annotated[
-        str, typer.Option(metavar="FILE", help="hyperv: PEM file of those who may vouch for the host's certificate.")
-    ] = "",
-    verify: Annotated[bool, typer.Option(help="hyperv: check the host's certificate.")] = True,
-    sessions: Annotated[int, typer.Option(min=2, help="hyperv: how many scripts run on the host at once.")] = 3,
-    outer_bridge: Annotated[
-        str,
-        typer.Option("--outer-bridge", help="Bridge with the physical adapter; gateways' outer legs."),
-    ] = "br-phy",
-    edges: Annotated[
-        str, typer.Option(metavar="PREFIX", help="What the names of a gateway's network namespaces begin with.")
-    ] = "weft-edge-",
-    verbose: Annotated[bool, typer.Option(help="Log what is asked of switch and hypervisor.")] = False,
+    controller: options.Controller = "",
+    server: options.Server = "",
+    driver: options.Driver = "ovs",
+    rundir: options.Rundir = Path("/var/run/openvswitch"),
+    state: options.State = None,
+    bridge: options.Bridge = "br-int",
+    hypervisor: options.Hypervisor = "",
+    migrate_uri: options.MigrateUri = "qemu+tls://{address}/system",
+    shared_disks: options.SharedDisks = False,
+    start_grace: options.StartGrace = 20.0,
+    host: options.Host = "",
+    adapter: options.Adapter = "Ethernet",
+    hnv: options.Hnv = "v1",
+    authentication: options.Authentication = "negotiate",
+    credentials: options.Credentials = None,
+    authorities: options.Authorities = "",
+    verify: options.Verify = True,
+    sessions: options.Sessions = 3,
+    outer_bridge: options.OuterBridge = "br-phy",
+    edges: options.Edges = "weft-edge-",
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the agent of a host: make its Open vSwitch, or its Hyper-V, match the policy.
 
@@ -205,17 +167,17 @@ def agent(
     work: Coroutine[Any, Any, None]
     if driver == "hyperv":
         place = state or Path("/var/lib/weft/agents", server)
-        options = AgentOptions(controller, server, rundir, place, bridge, driver, start_grace)
+        chosen = AgentOptions(controller, server, rundir, place, bridge, driver, start_grace)
         name, _, port = (host or server).partition(":")
         endpoint = Endpoint(name, int(port or 5986), authentication, verify, authorities, sessions)
         if hnv not in ("v1", "v2"):
             raise typer.BadParameter(f"there is no version '{hnv}' of network virtualization: use v1 or v2")
-        work = _hyperv(options, endpoint, credentials, adapter if hnv == "v1" else "")
+        work = _hyperv(chosen, endpoint, credentials, adapter if hnv == "v1" else "")
     elif driver == "ovs":
         where_kept = state or Path("/var/lib/weft/agent")
-        options = AgentOptions(controller, server, rundir, where_kept, bridge, kind, start_grace, outer_bridge, edges)
-        libvirt = _libvirt(where, options, migrate_uri, shared_disks) if kind == "libvirt" else None
-        work = run_agent(options, new_id(), libvirt or _hypervisor(kind, where, server))
+        chosen = AgentOptions(controller, server, rundir, where_kept, bridge, kind, start_grace, outer_bridge, edges)
+        libvirt = _libvirt(where, chosen, migrate_uri, shared_disks) if kind == "libvirt" else None
+        work = run_agent(chosen, new_id(), libvirt or _hypervisor(kind, where, server))
     else:
         raise typer.BadParameter(f"there is no driver '{driver}': use ovs or hyperv")
     try:
@@ -225,11 +187,11 @@ def agent(
         raise SystemExit(REFUSED_EXIT_CODE) from None
 
 
-async def _hyperv(options: "AgentOptions", endpoint: "Endpoint", credentials: Path | None, adapter: str) -> None:
+async def _hyperv(chosen: "AgentOptions", endpoint: "Endpoint", credentials: Path | None, adapter: str) -> None:
     from weft.agent.hyperv.credentials import read_credentials
     from weft.agent.hyperv.run import run
 
-    await run(options, new_id(), endpoint, read_credentials(os.environ, credentials), adapter)
+    await run(chosen, new_id(), endpoint, read_credentials(os.environ, credentials), adapter)
 
 
 LIBVIRT_HOOKS = Path("/etc/libvirt/hooks")
@@ -305,7 +267,7 @@ def _hypervisor(kind: str, where: str, server: str) -> "Hypervisor | None":
     return open_hypervisor(where, server)
 
 
-def _libvirt(uri: str, options: "AgentOptions", migrate_uri: str, shared_disks: bool) -> "Hypervisor":
+def _libvirt(uri: str, chosen: "AgentOptions", migrate_uri: str, shared_disks: bool) -> "Hypervisor":
     try:
         from weft.agent.libvirt.driver import open_hypervisor
         from weft.agent.libvirt.host import Settings
@@ -313,7 +275,7 @@ def _libvirt(uri: str, options: "AgentOptions", migrate_uri: str, shared_disks: 
         raise typer.BadParameter(
             f"{error}: the libvirt driver needs libvirt-python; install libvirt-dev and pip install 'weft[libvirt]'"
         ) from None
-    settings = Settings(options.server, options.bridge, migrate_uri, shared_disks, str(options.rundir))
+    settings = Settings(chosen.server, chosen.bridge, migrate_uri, shared_disks, str(chosen.rundir))
     return open_hypervisor(uri or "qemu:///system", settings, new_id)
 
 
