@@ -55,6 +55,21 @@ def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_n
     assert talk.more(50) < AGAIN_SECONDS, "and the first one when it was back"
 
 
+def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):
+    kill(lab, "gw1", "gw2")
+    began = time.monotonic()
+    while "no gateway: none of gw1, gw2 answers" not in (
+        said := lab.weft("get", "virtualGateways", "blue", "-o", "json")
+    ):
+        assert time.monotonic() < began + 2 * WITHIN_SECONDS, said
+    assert '"status": "Failure"' in said and "activeGateway" not in said
+    assert "no gateway: host1 finds none alive of those of /virtualGateways/blue: gw1, gw2" in lab.weft(
+        "trace", "blue1-eth0", OUTSIDE
+    )
+    shown = [line.split() for line in lab.weft("get", "gateways").splitlines()[1:]]
+    assert [(row[0], row[3]) for row in shown] == [("gw1", "Dead"), ("gw2", "Dead")]
+
+
 class Talk:
     """A connection behind NAT in which only the other side says anything, ten times a second."""
 

@@ -94,7 +94,13 @@ class Configuration:
         carrier = carrier_of(self._state, self._host, network_id(gateway), order)
         if carrier:
             return _details(SUCCESS, []) | {"activeGateway": carrier}
-        words = "No gateway carries it." if order else "no gateway: none of its GatewayPools has one."
+        living = [one for one in order if health_of(self._state, self._host, one) != DEAD]
+        if not order:
+            words = "no gateway: none of its GatewayPools has one."
+        elif not living:
+            words = f"no gateway: none of {', '.join(order)} answers the hosts of the network."
+        else:
+            words = f"no gateway: none of {', '.join(living)} carries it yet."
         return _details(FAILURE, [_detail("HostUnreachable", words)]) | {"activeGateway": ""}
 
     def _of_interface(self, interface: Any) -> Members | None:

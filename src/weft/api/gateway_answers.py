@@ -68,6 +68,8 @@ def virtual_gateway(properties: Members, resource: Any) -> None:
         own["connectionState"] = "Connected" if up else "Disconnected"
         if first:
             own["gateway"] = properties.get("activeGateway") or {"resourceRef": first[0].resource_ref}
+            if not active:
+                own["unreachabilityReason"] = "no gateway: none of its gateways carries it"
         else:
             own["unreachabilityReason"] = "no gateway: none of its GatewayPools has one"
 

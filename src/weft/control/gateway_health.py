@@ -30,16 +30,15 @@ def health_of(state: State, host: Hosts, gateway: str) -> str:
 
 
 def carrier_of(state: State, host: Hosts, network_id: str, gateways: tuple[str, ...]) -> str:
-    """Id of the gateway that carries a network, by its own word; empty: none says so. `gateways` are ids in order."""
+    """Id of the gateway that carries a network, by its own word, and is not dead; empty for none. `gateways` are ids in
+    order."""
     network = state.get("virtualNetworks", network_id)
     rdid = Rdid(network.properties.routing_domain_number) if network is not None else Rdid(0)
-    saying = []
     for gateway in gateways:
         view = host(state.index.gateways.servers.get(gateway, ""))
-        if view.connected and rdid in view.facts.carries:
-            saying.append(gateway)
-    alive = [one for one in saying if health_of(state, host, one) != DEAD]
-    return next(iter(alive or saying), "")
+        if view.connected and rdid in view.facts.carries and health_of(state, host, gateway) != DEAD:
+            return gateway
+    return ""
 
 
 def dead_for(host: Hosts, server: str) -> frozenset[PackedIp]:

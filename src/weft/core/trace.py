@@ -217,8 +217,11 @@ class _Walk:
         if route is None:
             raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
         self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
-        place = next((one for one in record.gateways if one not in self._facts.dead(self._host)), record.gateways[0])
         places = policy_gateways.places(self._state, seat.network, gateway.properties)
+        place = next((one for one in record.gateways if one not in self._facts.dead(self._host)), None)
+        if place is None:
+            silent = ", ".join(server for server, _ in places)
+            raise Stopped(f"no gateway: {self._host} finds none alive of those of {ref}: {silent}", ref)
         server = next(server for server, address in places if address == place)
         there = self._state.get(SERVERS, server).resource_id  # type: ignore[union-attr]
         lookup = LookupRecord(record.vsid, route.next_hop, record.mac, place)

@@ -10,11 +10,14 @@ import pytest
 
 from tests.cluster.control import ANN, HandClock, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
+from tests.unit.core.test_ways_out import world
 from weft.api.configuration import Configuration
 from weft.control.controller import Controller
-from weft.control.hosts import RESUME_S
+from weft.control.fact_tables import FactTables
+from weft.control.hosts import RESUME_S, HostView
 from weft.core.commands import SetPower
-from weft.wire.messages import BETWEEN_HOSTS, Facts, Problem
+from weft.model.values import Rdid, pack_ip
+from weft.wire.messages import BETWEEN_HOSTS, Facts, GatewayFact, Problem
 
 
 @pytest.fixture
@@ -116,3 +119,32 @@ async def test_a_host_that_tunnels_do_not_reach_is_a_warning_of_the_server_alone
     view = msgspec.structs.replace(view, facts=broken)
     found: Any = configuration.of("servers", restarted.state.get("servers", "host1"))
     assert found["status"] == "Failure" and len(found["detailedInfo"]) == 2
+
+
+def test_a_virtual_gateway_without_a_living_gateway_says_no_gateway() -> None:
+    made = world()
+    one, two = (pack_ip(f"192.168.1.3{number}") for number in (1, 2))
+    network = made.state.get("virtualNetworks", "blue")
+    assert network is not None
+    rdid = Rdid(network.properties.routing_domain_number)
+    facts = {"gw1": Facts(carries=(rdid,)), "gw2": Facts()}
+
+    def told(**alive: bool) -> Any:
+        facts["host1"] = Facts(gateways=(GatewayFact(one, alive["gw1"]), GatewayFact(two, alive["gw2"])))
+        of = Configuration(made.state, lambda name: view(name, facts.get(name)), lambda: 0.0)
+        return of.of("virtualGateways", made.state.get("virtualGateways", "blue"))
+
+    assert told(gw1=True, gw2=True)["activeGateway"] == "g1"
+    for alive, words in (
+        ({"gw1": False, "gw2": True}, "no gateway: none of g2 carries it yet."),
+        ({"gw1": False, "gw2": False}, "no gateway: none of g1, g2 answers the hosts of the network."),
+    ):
+        found = told(**alive)
+        assert (found["status"], found["activeGateway"]) == ("Failure", "")
+        assert [each["message"] for each in found["detailedInfo"]] == [words]
+
+
+def view(name: str, facts: Facts | None) -> HostView:
+    known = facts is not None
+    told = facts or Facts()
+    return HostView(name, known, known, "", 1, 0, told, FactTables(told))

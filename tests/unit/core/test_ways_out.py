@@ -86,6 +86,10 @@ def test_by_the_gateway_that_its_own_host_finds_alive():
     facts = HostFacts(dead=lambda server: dead.get(server, frozenset()))
     assert trace(made.state, "blue1-eth0", OUTSIDE, facts=facts).path[-1].host == "gw2"
     assert trace(made.state, "blue2-eth0", OUTSIDE, facts=facts).path[-1].host == "gw1"
+    dead["Host1"] |= {pack_ip("192.168.1.32")}
+    said = trace(made.state, "blue1-eth0", OUTSIDE, facts=facts)
+    assert not said.delivered
+    assert said.reason == "no gateway: Host1 finds none alive of those of /virtualGateways/Blue: gw1, gw2"
 
 
 def test_by_a_connection_where_that_has_the_route_and_else_not_at_all():
