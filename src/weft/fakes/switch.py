@@ -6,15 +6,13 @@ what a restarted vswitchd would be (ports come back under other numbers, flows a
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
 from weft.agent.announcements import packet_of
-from weft.agent.flows.actions import Meter
-from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, COUNTED, DropReason
-from weft.agent.flows.flow import Flow, FlowKey, flow_text
+from weft.agent.flows.flow import Flow, FlowKey
 from weft.agent.switch import (
     Announcement,
     HostAddress,
@@ -34,9 +32,9 @@ from weft.agent.switch import (
 from weft.fakes import frames
 from weft.fakes.addresses import OwnAddresses
 from weft.fakes.conntrack import Tracker
+from weft.fakes.flow_tables import FlowTables
 from weft.fakes.listeners import Listeners
 from weft.fakes.network import Delivery, Outer, ProviderNetwork
-from weft.fakes.openflow import Refused, check
 from weft.fakes.packet import Packet
 from weft.fakes.passage import Passage, Sent, packet_in
 from weft.fakes.steps import steps_of
@@ -46,9 +44,6 @@ MOST_WAITING = 1000
 """Packets for the agent."""
 PATCH = "weft-to-phy"
 _KEY_BITS = {"gre": 32, "vxlan": 24}
-
-Identity = tuple[int, int, frozenset[object]]
-"""Table, priority and the terms of the match, whose order does not matter to a switch."""
 
 
 class Faults:
@@ -81,11 +76,8 @@ class FakeSwitch:
         self._network = network
         self._ports: dict[str, SwitchPort] = {}
         self._next_port = 1
-        self._flows: dict[Identity, Flow] = {}
-        self._tables: dict[int, list[Flow]] = defaultdict(list)
-        self._counts: dict[Identity, int] = {}
-        self._octets: Counter[Identity] = Counter()
-        self.meters: dict[int, SwitchMeter] = {}
+        self._tables = FlowTables()
+        self.meters = self._tables.meters
         self.metered: Counter[int] = Counter()
         """Packets that came to each meter."""
         self.tracker = Tracker()
@@ -131,19 +123,7 @@ class FakeSwitch:
 
     async def dump(self) -> SwitchDump:
         self._answer()
-        ours = [flow for flow in self._flows.values() if _is_ours(flow)]
-        drops: dict[str, int] = defaultdict(int)
-        for identity, flow in self._flows.items():
-            if flow.cookie & COOKIE_DROPS_MASK == COOKIE_DROPS and self._counts.get(identity):
-                drops[DropReason(flow.cookie & 0xFFFF).name.lower()] += self._counts[identity]
-        foreign = tuple(flow_text(flow) for flow in self._flows.values() if not _is_ours(flow))
-        counts: dict[int, tuple[int, int]] = {}
-        for flow in ours:
-            if flow.cookie >> 40 & 0xFF in COUNTED:
-                packets, octets = counts.get(flow.cookie, (0, 0))
-                identity = _identity(flow.key)
-                counts[flow.cookie] = packets + self._counts[identity], octets + self._octets[identity]
-        return SwitchDump(tuple(ours), dict(drops), foreign, tuple(self.meters.values()), counts)
+        return self._tables.dump()
 
     def events(self) -> AsyncIterator[None]:
         return self._listeners.events()
@@ -195,7 +175,7 @@ class FakeSwitch:
             case "zone", int(zone):
                 self.tracker.flush(zone)
             case "flows", SwitchChange() as change:
-                return self._bundle(change)
+                return self._tables.bundle(change)
         return []
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
@@ -222,61 +202,25 @@ class FakeSwitch:
         port = self._ports.get(PATCH)
         return self._forward(port, packet, {}, hops) if port is not None else []
 
-    def _bundle(self, change: SwitchChange) -> list[StepFailure]:
-        """Removes go first: what is removed and put again stays. A flow that is refused is left out, the rest is in."""
-        failures: dict[FlowKey, StepFailure] = {}
-        for flow in change.puts:
-            try:
-                self._check(flow)
-            except Refused as refusal:
-                failures[flow.key] = StepFailure("flows", "one flow", f"{refusal}: {flow_text(flow)}", flow=flow.key)
-        for key in change.removes:
-            found = self._flows.get(_identity(key))
-            if found is not None and _is_ours(found):
-                self.take_flow(key)
-        for flow in change.puts:
-            if flow.key not in failures:
-                self.put_flow(flow)
-        return list(failures.values())
-
     # What happens on the host, and what tests do to it.
 
     def put_flow(self, flow: Flow) -> None:
         """As by another hand's ovs-ofctl add-flow; an equal flow keeps its counter."""
-        self._check(flow)
-        identity = _identity(flow.key)
-        if self._flows.get(identity) == flow:
-            return
-        self.take_flow(flow.key)
-        self._flows[identity] = flow
-        self._counts[identity] = self._octets[identity] = 0
-        self._tables[int(flow.table)].append(flow)
-
-    def _check(self, flow: Flow) -> None:
-        check(flow)
-        for action in flow.actions:
-            if isinstance(action, Meter) and action.id not in self.meters:
-                raise Refused(f"there is no meter {action.id}")
+        self._tables.put(flow)
 
     def take_meter(self, number: int) -> None:
         """As by another hand's ovs-ofctl del-meter: the flows that name it go with it."""
-        if self.meters.pop(number, None) is not None:
-            for flow in [flow for flow in self._flows.values() if Meter(number) in flow.actions]:
-                self.take_flow(flow.key)
+        self._tables.take_meter(number)
 
     def take_flow(self, key: FlowKey) -> None:
-        found = self._flows.pop(_identity(key), None)
-        if found is not None:
-            self._tables[int(found.table)].remove(found)
-            self._counts.pop(_identity(key), None)
-            self._octets.pop(_identity(key), None)
+        self._tables.take(key)
 
     def flows(self) -> tuple[Flow, ...]:
-        return tuple(self._flows.values())
+        return self._tables.all()
 
     def packets(self, flow: Flow) -> int:
         """n_packets of a flow."""
-        return self._counts.get(_identity(flow.key), 0)
+        return self._tables.packets(flow)
 
     def plug(self, name: str, iface_id: str = "", mac: Mac | None = None, mtu: int = 1500) -> SwitchPort:
         """A port appears with these external_ids, or has them changed; a new port gets a new number."""
@@ -306,12 +250,8 @@ class FakeSwitch:
     def restart(self) -> None:
         """vswitchd starts anew: the ports of the database under other numbers, no flow, meter, connection or neighbour
         known."""
-        self.meters.clear()
-        self.tracker.clear()
-        self._flows.clear()
         self._tables.clear()
-        self._counts.clear()
-        self._octets.clear()
+        self.tracker.clear()
         self._peers.clear()
         self._next_port += 100
         for name, port in self._ports.items():
@@ -354,11 +294,7 @@ class FakeSwitch:
 
     def flow_of(self, table: int, passage: Passage) -> Flow | None:
         """Which flow a packet meets now; it is counted."""
-        flow = passage.meet(self._tables[table])
-        if flow is not None:
-            self._counts[_identity(flow.key)] += 1
-            self._octets[_identity(flow.key)] += passage.length
-        return flow
+        return self._tables.meet(table, passage)
 
     def lets_through(self, meter: int) -> bool:
         """Does a meter let a packet through? It carries everything, unless told otherwise: there is no time here."""
@@ -395,12 +331,3 @@ class FakeSwitch:
     def _number(self) -> int:
         self._next_port += 1
         return self._next_port - 1
-
-
-def _identity(key: FlowKey) -> Identity:
-    table, priority, match = key
-    return int(table), priority, frozenset(term for term in match if term[2])
-
-
-def _is_ours(flow: Flow) -> bool:
-    return flow.cookie & COOKIE_MARK_MASK == COOKIE_MARK
