@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.stories.bodies import network_body, provider_subnet
+from tests.stories.events import SOON_S, Events
 from weft.agent.agent import Agent, Identity
 from weft.agent.memory import Memory
 from weft.agent.ovs.plane import OvsPlane
@@ -24,9 +26,6 @@ from weft.fakes.hypervisor import Datacenter
 from weft.fakes.outside import ProviderLan
 from weft.fakes.switch import FakeSwitch
 from weft.model.values import pack_ip, parse_mac
-
-SOON_S = 10.0
-"""What should come to be, does within this; far above what it takes, since CI is slow."""
 
 NETWORKS = {"blue": ("10.1.1.0/24", 6001), "red": ("10.1.1.0/24", 5001)}
 MAC_POOL = ("00-1D-D8-B7-1C-00", "00-1D-D8-B7-1F-FF")
@@ -176,7 +175,7 @@ class Desk:
             places = [provider]
         if provider_pool is not None:
             places = [(f"{provider_pool[0].rpartition('.')[0]}.0/24", provider_pool[0])]
-        subnets = [self._provider_subnet(n, prefix, provider_pool) for n, (prefix, _) in enumerate(places, 1)]
+        subnets = [provider_subnet(n, prefix, provider_pool) for n, (prefix, _) in enumerate(places, 1)]
         await self.put(
             "/networking/v1/logicalNetworks/hnvpa",
             {"properties": {"networkVirtualizationEnabled": True, "subnets": subnets}},
@@ -188,31 +187,7 @@ class Desk:
         for name, (prefix, vsid) in networks.items():
             space = f"{'.'.join(prefix.split('.')[:2])}.0.0/16"
             web = {"resourceId": "web", "properties": {"addressPrefix": prefix, "virtualSubnetId": vsid}}
-            await self.put(f"/networking/v1/virtualNetworks/{name}", self.network_body(space, [web]))
-
-    @staticmethod
-    def _provider_subnet(n: int, prefix: str, bounds: tuple[str, str] | None) -> dict[str, Any]:
-        base = prefix.rpartition(".")[0]
-        first, last = bounds or (f"{base}.9", f"{base}.99")
-        pool = {"resourceId": "pool", "properties": {"startIpAddress": first, "endIpAddress": last}}
-        return {
-            "resourceId": f"pa{n}",
-            "properties": {"addressPrefix": prefix, "defaultGateways": [f"{base}.1"], "ipPools": [pool]},
-        }
-
-    @staticmethod
-    def network_body(space: str, subnets: Sequence[Any]) -> dict[str, Any]:
-        return {
-            "properties": {
-                "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
-                "addressSpace": {"addressPrefixes": [space]},
-                "subnets": list(subnets),
-            }
-        }
-
-    @staticmethod
-    def vsid(subnet: Any) -> str:
-        return str(next(value for name, value in subnet["properties"].items() if name.lower() == "virtualsubnetid"))
+            await self.put(f"/networking/v1/virtualNetworks/{name}", network_body(space, [web]))
 
     @staticmethod
     def nic_body(network: str, subnet: str, mac: str | None = None, ip: str | bool | None = None) -> dict[str, Any]:
@@ -274,7 +249,7 @@ class Desk:
         return str(nic["properties"]["privateMacAddress"])
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator["Events"]:
+    async def watching(self) -> AsyncIterator[Events]:
         async with self.http.stream("GET", "/weft/v1/watch") as answer:
             events = Events(answer)
             await events.until(lambda text: "connected" in text)
@@ -391,18 +366,3 @@ class Desk:
         await self.crash(host)
         self.center.switches[host].restart()
         await self.start_agent(host)
-
-
-class Events:
-    """Server-sent events as they come."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        self._lines = answer.aiter_lines()
-
-    async def until(self, wanted: Callable[[str], bool]) -> str:
-        """The first line that is wanted."""
-        async with asyncio.timeout(SOON_S):
-            async for line in self._lines:
-                if wanted(line):
-                    return line
-        raise AssertionError("the stream ended")

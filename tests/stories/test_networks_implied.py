@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
 from tests.stories.test_source_004 import blue_and_red
 from weft.fakes import packet as p
@@ -38,7 +39,7 @@ async def test_story_4_1_a_new_tenant_is_one_request_and_nothing_physical_change
     await blue_and_red(desk)
     before = (await desk.get(LOGICAL))["properties"]["subnets"]
     web = {"resourceId": "web", "properties": {"addressPrefix": "10.1.1.0/24"}}
-    await desk.put("/networking/v1/virtualNetworks/green", desk.network_body("10.1.0.0/16", [web]))
+    await desk.put("/networking/v1/virtualNetworks/green", network_body("10.1.0.0/16", [web]))
     await desk.machine("green1", "host1", "green", ip="10.1.1.11")
     await desk.machine("green2", "host2", "green", ip="10.1.1.12")
     for tenant in ("blue", "red", "green"):

@@ -1,5 +1,6 @@
 """Stories of a portal over network virtualization."""
 
+from tests.stories.bodies import network_body, vsid
 from tests.stories.desk import Desk
 
 
@@ -10,8 +11,8 @@ async def test_story_3_1_more_isolated_subnets_than_vlans(desk: Desk) -> None:
         {"resourceId": f"s{i}", "properties": {"addressPrefix": f"10.{64 + i // 256}.{i % 256}.0/24"}}
         for i in range(4200)
     ]
-    network = await desk.put("/networking/v1/virtualNetworks/big", desk.network_body("10.64.0.0/10", subnets))
-    vsids = {int(desk.vsid(subnet)) for subnet in network["properties"]["subnets"]}
+    network = await desk.put("/networking/v1/virtualNetworks/big", network_body("10.64.0.0/10", subnets))
+    vsids = {int(vsid(subnet)) for subnet in network["properties"]["subnets"]}
     assert len(vsids) == 4200
     assert all(4096 <= vsid <= 16_777_214 for vsid in vsids)
 

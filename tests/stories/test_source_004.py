@@ -5,6 +5,7 @@
 
 import pytest
 
+from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
 from tests.unit.fakes.hyperv.network_host import NetworkHost
 from weft.model.values import parse_mac
@@ -128,7 +129,7 @@ async def test_story_4_11_a_second_holder_of_a_customer_address_is_refused(desk:
 async def test_story_4_12_a_bad_vsid_is_refused_centrally(desk: Desk, vsid: int) -> None:
     await desk.cluster()
     subnets = [{"resourceId": "a", "properties": {"addressPrefix": "10.9.1.0/24", "virtualSubnetId": vsid}}]
-    error = await desk.refused("PUT", "/networking/v1/virtualNetworks/green", desk.network_body("10.9.0.0/16", subnets))
+    error = await desk.refused("PUT", "/networking/v1/virtualNetworks/green", network_body("10.9.0.0/16", subnets))
     assert str(vsid) in error["message"]
     await desk.missing("/networking/v1/virtualNetworks/green")
 
