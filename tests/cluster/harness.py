@@ -107,6 +107,9 @@ class Host:
             for record in stream.values():
                 if isinstance(record, SubnetRecord):
                     subnets[record.vsid] = (*subnets.get(record.vsid, ()), record)
+        for local in reconciler.locals.values():
+            if local.segment is not None:
+                subnets[local.binding.vsid] = (*subnets.get(local.binding.vsid, ()), *local.segment.subnets)
         return Wanted(
             machines=reconciler.machines,
             states=reconciler.states,

@@ -9,6 +9,7 @@ import uuid
 from msgspec.structs import replace
 
 from weft.core.changes import Change, LeaseChange, ResourceChange
+from weft.core.rewriting import purpose_of
 from weft.core.state import State
 from weft.model import fabric, gateways, tenancy, workload
 from weft.model.leases import ASSIGNED, LIST_SCOPE, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
@@ -217,6 +218,18 @@ class World:
                 virtual_network_peerings=old.properties.virtual_network_peerings if old is not None else (),
             ),
         )
+
+    def encapsulate(self, network, protocol):
+        """The network's own protocol: VXLAN, NVGRE, Rewrite, or empty for that of all."""
+        old = self.state.get("virtualNetworks", network).properties
+        self.put("virtualNetworks", network, replace(old, network_virtualization_protocol=protocol))
+
+    def stand(self, server, interface, text, wanted=True, place=0):  # noqa: PLR0913
+        """This provider address stands on the server for the first address of an interface, in a network that
+        rewrites; or for that at another place."""
+        address, purpose = ipaddress.ip_address(text), purpose_of(interface, f"ip{place}")
+        holder = Holder("server", f"/servers/{server}", purpose)
+        self._lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
 
     def settings(self, name, **settings):
         """The portSettings of an interface."""

@@ -33,7 +33,7 @@ from weft.core.trace_ends import Ends, HostFacts, interface_named, ref_of
 from weft.core.trace_segments import SegmentWalk
 from weft.core.trace_steps import Step, Stopped, TraceResult
 from weft.model.errors import Invalid
-from weft.model.records import CustomerRoute, EdgeLeg, LookupRecord
+from weft.model.records import CustomerRoute, EdgeLeg, GatewayRecord, LookupRecord
 from weft.model.values import PackedIp, ip_text, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
@@ -155,6 +155,8 @@ class _Walk:
             into = f", into peered network {there.network.resource_id}" if there is not seat else ""
             text = f"routed from VSID {seat.vsid} to {record.vsid}{into}, TTL lowered by one"
             self._step("routing", text, f"CustomerRoute {ip_text(own.prefix)}/{own.prefix_length}")
+        if (edge := self._edge_with(there, target)) is not None:
+            return self._at_edge(there, edge, target)
         holder = self._ends.holder(there, subnet, target)
         lookup = self._ends.lookup(there, holder, target)
         if record.vsid == seat.vsid:
@@ -180,6 +182,8 @@ class _Walk:
             raise Stopped(f"no route: {ip_text(target)} of {table} lies in no subnet", table)
         way = f"to appliance {ip_text(hop)}" if record.next_hop else "inside the virtual network"
         self._step("routing", f"{table} sends {prefix} {way}, VSID {record.hop_vsid}, TTL lowered by one", named)
+        if (edge := self._edge_with(seat, hop)) is not None:
+            return self._at_edge(seat, edge, hop)
         holder = self._ends.holder(seat, subnet, hop)
         lookup = self._ends.lookup(seat, holder, hop)
         if holder.resource_id == self._source.resource_id:
@@ -207,16 +211,36 @@ class _Walk:
         if gateway is None or record is None:
             self._no_gateway(seat, target)
         ref = f"/virtualGateways/{gateway.resource_id}"
+        route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
+        if route is None and record.gateways:
+            raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
+        if route is not None:
+            self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
+        self._carry(seat, gateway, record)
+        return self._pass_edge(seat, target, ref)
+
+    def _edge_with(self, seat: Seat, address: PackedIp) -> policy_gateways.VirtualGateway | None:
+        """The gateway that has this address in the network, if it is a gateway's."""
+        found = policy_gateways.virtual_gateway_of(self._state, seat.network)
+        return found if found is not None and ip_text(address) in found.properties.gateway_addresses else None
+
+    def _at_edge(self, seat: Seat, gateway: policy_gateways.VirtualGateway, target: PackedIp) -> TraceResult:
+        """For the address that the gateway has in the network."""
+        record = policy_gateways.gateway_record(self._state, seat.network)
+        assert record is not None
+        self._carry(seat, gateway, record)
+        reason = f"reached the gateway on {self._host}, whose own address {ip_text(target)} is"
+        return TraceResult(True, tuple(self.path), reason, f"/virtualGateways/{gateway.resource_id}")
+
+    def _carry(self, seat: Seat, gateway: policy_gateways.VirtualGateway, record: GatewayRecord) -> None:
+        """To the gateway that the sender's host finds alive."""
+        ref = f"/virtualGateways/{gateway.resource_id}"
         if not record.gateways:
             raise Stopped(
                 f"no gateway: none of the GatewayPools of {ref} has a gateway with a provider address",
                 ref,
                 {"record": "gatewayRecord", "virtualGateway": ref},
             )
-        route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
-        if route is None:
-            raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
-        self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
         places = policy_gateways.places(self._state, seat.network, gateway.properties)
         place = next((one for one in record.gateways if one not in self._facts.dead(self._host)), None)
         if place is None:
@@ -224,12 +248,11 @@ class _Walk:
             raise Stopped(f"no gateway: {self._host} finds none alive of those of {ref}: {silent}", ref)
         server = next(server for server, address in places if address == place)
         there = self._state.get(SERVERS, server).resource_id  # type: ignore[union-attr]
-        lookup = LookupRecord(record.vsid, route.next_hop, record.mac, place)
+        lookup = LookupRecord(record.vsid, record.addresses[0], record.mac, place)
         if there == self._host:
             self._step("output", "the gateway is on this host: no encapsulation", f"GatewayRecord {record.vsid}")
         else:
             self._tunnel(seat, lookup, there, f"GatewayRecord {record.vsid}")
-        return self._pass_edge(seat, target, ref)
 
     def _pass_edge(self, seat: Seat, target: PackedIp, ref: str) -> TraceResult:
         rdid = seat.network.properties.routing_domain_number
@@ -282,7 +305,10 @@ class _Walk:
             text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
             raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
         if is_rewriting(seat.network.properties):
-            own = policy_network.rewritten(self._state, self._host, self._source, seat) or own
+            own = policy_network.rewritten(self._state, self._host, self._source, seat)
+            if own is None:
+                text = f"no rewriting: no provider address stands for {ip_text(seat.address)} on server {self._host}"
+                raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
             text = (
                 f"{ip_text(seat.address)} travels as {ip_text(own)}, to {ip_text(record.provider_address)}; no tunnel"
             )

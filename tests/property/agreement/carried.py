@@ -24,7 +24,10 @@ WHY = [
     (r"^machine \S+ (is (Off|Saved)|has no server)$", NOT_SENT),
     (r"^no lookup record", ON_LINK | {"no_record"}),
     (r"^no gateway: \S+ is outside", frozenset(("no_route", "no_gateway"))),
-    (r"^\S+ is the sender itself", UNCOUNTED),
+    (r"^no gateway: none of the GatewayPools ", ON_LINK | {"no_route", "no_gateway"}),
+    (r"^no gateway: \S+ has no address of the family ", frozenset(("no_route", "no_gateway"))),
+    (r"^\S+ is the sender itself", UNCOUNTED | {"access_denied"}),
+    (r"^no rewriting: no provider address stands for ", frozenset(("no_rewrite",))),
     (r"^server \S+ has no provider address", frozenset(("unknown_mac", "no_record"))),
     (r"^access denied: ", frozenset(("access_denied",))),
     (r"^blocked route: ", frozenset(("blocked_route",))),
@@ -36,15 +39,25 @@ WHY = [
 """What trace says, and the names under which switches count what became of the packet."""
 
 
+_FLOODED = frozenset(("wrong_vlan", "no_such_port", "no_rewrite"))
+"""A physical switch floods what is for a MAC that it has not learnt: other hosts count what reaches them so."""
+_AT_EDGE = re.compile(r"(?:left by|reached)?(?:^| )the gateway on (\S+?),? (?:through|has no route to|whose own) ")
 _PORT = re.compile(r"delivered to port (\S+) on ")
 
 
 class Carried(NamedTuple):
-    """Where the packet came out: (machine, instance id); under which names it was dropped; whether it came back."""
+    """Where the packet came out: (machine, instance id); under which names it was dropped; whether it came back; by the
+    edges of which hosts it left, and whether as a frame of the physical network."""
 
     reached: tuple
     drops: frozenset
     returned: bool
+    edges: tuple = ()
+    wired: bool = False
+
+    @property
+    def stayed(self):
+        return not (self.reached or self.returned or self.edges)
 
 
 class Wires:
@@ -65,31 +78,36 @@ class Wires:
 
     def carry(self, question):
         before = self._dropped()
-        reached, returned, sent = self._send(question)
+        reached, returned, sent, edges, wired = self._send(question)
         names = {
             name for (name, *_), was, now in zip(self._counters, before, self._dropped(), strict=True) if now > was
         }
-        if not names and not reached and not returned:
+        if not names and not reached and not returned and not edges:
             names = UNCOUNTED if sent else NOT_SENT
-        return Carried(reached, frozenset(names), returned)
+        return Carried(reached, frozenset(names), returned, edges, wired)
 
     def _send(self, question):
         machine = self._state.machine_of(question.source)
         guest = self._center.guests.get(machine.resource_id) if machine is not None else None
         if guest is None or not guest.host:
-            return (), False, False
+            return (), False, False, (), False
         instance = self._state.get("networkInterfaces", question.source).instance_id
         place = next(n for n, one in enumerate(guest.adapters) if one.instance_id == instance)
         own, target = guest.adapters[place], pack_ip(question.to)
         source, hop = own.source_for(target), own.next_hop(target)
         if source is None or hop is None or source == target:
-            return (), False, False
+            return (), False, False, (), False
         mac = self._center.resolve(guest.name, hop, place) or NOBODY
         packet = self._packet(question, (own.mac, mac), (str(p.ipaddress.ip_address(source)), question.to))
-        found = [self._center.receiver(one) for one in self._center.send(guest.name, packet, place)]
+        wire = self._center.network.wire.seen
+        wire.clear()
+        delivered = self._center.send(guest.name, packet, place)
+        edges = tuple(one.host for one in delivered if one.port.startswith("edge"))
+        wired = any(one.ip_dst == packet.ip_dst and one.eth_type == packet.eth_type for one in wire)
+        found = [self._center.receiver(one) for one in delivered]
         reached = tuple((one.name, one.adapters[n].instance_id) for one, n in filter(None, found))
         returned = (guest.name, instance) in reached
-        return tuple(one for one in reached if one != (guest.name, instance)), returned, True
+        return tuple(one for one in reached if one != (guest.name, instance)), returned, True, edges, wired
 
     def _packet(self, question, macs, addresses):
         if question.protocol.startswith("icmp"):
@@ -102,13 +120,21 @@ class Wires:
 def disagreement(state, carried, question):
     """Empty if trace says what became of the packet."""
     told = trace(state, question.source, question.to, question.protocol, question.port)
-    if not told.delivered:
+    at_edge = _AT_EDGE.match(told.reason)
+    if at_edge is not None:
+        agreed = carried.edges == (at_edge[1],) and not carried.reached and not carried.returned
+    elif not told.delivered:
         expected = next((names for words, names in WHY if re.search(words, told.reason)), frozenset())
-        agreed = not carried.reached and not carried.returned and carried.drops & expected
+        if carried.wired:
+            # whoever is not there is looked for on the physical network
+            expected |= UNCOUNTED | _FLOODED
+        agreed = carried.stayed and carried.drops & expected
+    elif told.reason.startswith("left "):
+        agreed = carried.stayed and carried.wired and not carried.drops - _FLOODED - UNCOUNTED
     elif told.reason.startswith("answered by"):
         agreed = carried.returned and not carried.reached
     else:
         name = _PORT.match(told.reason)[1]
         wanted = (state.machine_of(name).resource_id, state.get("networkInterfaces", name).instance_id)
-        agreed = carried.reached == (wanted,) and not carried.returned
+        agreed = carried.reached == (wanted,) and not carried.returned and not carried.edges
     return "" if agreed else f"{question}: trace says {told.reason!r}, the switches {carried}"

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from tests.cluster.world import World
+from tests.property.agreement import kinds
 from weft.model.tenancy import AclRuleProperties
+from weft.model.workload import QosSettings
 
 SERVERS = ("h1", "H2", "h3")
 NETWORKS = ("blue", "Red", "green")
@@ -84,6 +86,15 @@ class Sketch:
         self.cards: list[Card] = []
         self.running: list[Card] = []
         self.peers: set[frozenset[str]] = set()
+        self.flat = False
+        """All hosts are on one provider subnet."""
+        self.rewriting: set[str] = set()
+        """Networks that rewrite."""
+        self.lans: list[kinds.Lan] = []
+        self.edges: dict[str, str] = {}
+        """Networks with a virtual gateway, and its address there."""
+        self.carriers: set[str] = set()
+        """Servers that carry any of them."""
 
     def __repr__(self):
         return "\n".join(f"{name}({', '.join(map(repr, words))})" for name, *words in self.calls)
@@ -100,6 +111,10 @@ class Sketch:
             elif name == "rules":
                 listed, number, drawn, *defaults = words
                 world.filter(listed, number, [_rule(*one) for one in drawn.items()], *defaults)
+            elif name == "settings":
+                world.settings(words[0], **_settings(words[1]))
+            elif name == "vlans":
+                world.vlans(words[0], **words[1])
             else:
                 getattr(world, name)(*words)
         return world
@@ -108,10 +123,16 @@ class Sketch:
         """Are two places in one network, or in two that are peered?"""
         return one.network == other.network or frozenset((one.network, other.network)) in self.peers
 
+    def server_of(self, card):
+        """Empty if its machine, or it itself, is nowhere."""
+        machines = (words for name, *words in self.calls if name == "machine")
+        return next((server for _, server, cards, _ in machines if card.name in cards), "")
+
     def targets(self, card):
         """Addresses that a packet of this card may be for: its neighbours', gateways, nobody's, outside ones."""
-        own = [place for place in self.places if self.is_near(place, card.place)]
+        own = [place for place in (*self.places, *self.lans) if self.is_near(place, card.place)]
         yield from OUTSIDE
+        yield from self.edges.values()
         for place in own:
             for family in place.families:
                 yield place.address(family, 1)
@@ -138,15 +159,19 @@ class Sketch:
 def draw_hosts(draw, sketch):
     sketch.call("protocol", draw(st.sampled_from(("NVGRE", "VXLAN"))))
     sketch.call("two_provider_subnets")
+    sketch.flat = draw(st.booleans())
     without = draw(st.sampled_from((None, None, None, *SERVERS)))
     for number, server in enumerate(SERVERS, 1):
-        addresses = () if server == without else (f"192.168.{1 + number % 2}.{10 * number}",)
+        subnet = 1 if sketch.flat else 1 + number % 2
+        addresses = () if server == without else (f"192.168.{subnet}.{10 * number}",)
         sketch.call("server", server, *addresses)
 
 
 def draw_networks(draw, sketch):
     for rdid, network in enumerate(NETWORKS[: draw(st.integers(1, 3))], 50):
-        families = draw(st.lists(st.sampled_from(("4", "46", "46", "6")), min_size=1, max_size=3))
+        # what rewrites has no IPv6 here
+        known = ("4",) if sketch.flat and draw(st.booleans()) else ("4", "46", "46", "6")
+        families = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
         base = draw(st.sampled_from((1, 1, 1, rdid - 48)))
         places = [Place(network, base, number, one) for number, one in enumerate(families, 1)]
         subnets = {p.name(f): (p.prefix(f), p.vsid) for p in places for f in p.families}
@@ -162,7 +187,7 @@ def draw_networks(draw, sketch):
 def draw_peerings(draw, sketch):
     """Both ways, or one way only, which connects nothing; networks of the same prefixes cannot be peers, nor can two of
     the same prefixes be peers of a third."""
-    bases = {place.network: place.base for place in sketch.places}
+    bases = {place.network: place.base for place in sketch.places if place.network not in sketch.rewriting}
     used = {network: {base} for network, base in bases.items()}
     wanted: dict[str, list[str]] = {}
     for one, other in itertools.combinations(bases, 2):
@@ -202,15 +227,19 @@ def rules(draw, sketch):
 def draw_lists(draw, sketch):
     """Lists of subnets and interfaces, some with a default of Deny."""
     names = [f"list{number}" for number in range(draw(st.integers(0, 2)))]
+    tagged = set()
     default = st.sampled_from(("Permit", "Permit", "Deny"))
     for number, name in enumerate(names, 1):
-        sketch.call("rules", name, number, draw(rules(sketch)), draw(default), draw(default))
+        drawn = draw(rules(sketch))
+        tagged |= {name for words in drawn.values() if {"VIRTUALNETWORK", "INTERNET"} & set(words)}
+        sketch.call("rules", name, number, drawn, draw(default), draw(default))
     for place in sketch.places:
         name = draw(st.sampled_from((None, None, *names)))
         for family in place.families if name else ():
             sketch.call("filter_subnet", place.network, place.name(family), name)
     for card in sketch.cards:
-        name = draw(st.sampled_from((None, None, *names)))
+        # tags mean nothing on a logical network, and are refused there
+        name = draw(st.sampled_from((None, None, *(set(names) - tagged if card.place in sketch.lans else names))))
         if name:
             sketch.call("filter_interface", card.name, name)
 
@@ -234,7 +263,9 @@ def routes(draw, places):
 
 def draw_cards(draw, sketch):
     """Interfaces of all subnets; addresses and MACs are the same in every network."""
-    taken = st.tuples(st.sampled_from(sketch.places), st.integers(11, 13), st.sampled_from(("4", "6", "46", "46")))
+    taken = st.tuples(
+        st.sampled_from((*sketch.places, *sketch.lans)), st.integers(11, 13), st.sampled_from(("4", "6", "46", "46"))
+    )
     drawn = draw(st.lists(taken, min_size=2, max_size=7, unique_by=lambda one: (one[0], one[1])))
     for place, host, wanted in drawn:
         families = "".join(one for one in wanted if one in place.families) or place.families
@@ -270,7 +301,25 @@ def _rule(priority, words):
     )
 
 
-FEATURES = [draw_hosts, draw_networks, draw_peerings, draw_cards, draw_machines, draw_lists]
+def _settings(drawn):
+    rates = {name: value for name, value in drawn.items() if name.endswith("mbps")}
+    rest = {name: value for name, value in drawn.items() if name not in rates}
+    return rest | ({"qos_settings": QosSettings(**rates)} if rates else {})
+
+
+FEATURES = [
+    draw_hosts,
+    draw_networks,
+    kinds.draw_own_protocols,
+    kinds.draw_lans,
+    draw_peerings,
+    kinds.draw_ways_out,
+    draw_cards,
+    draw_machines,
+    draw_lists,
+    kinds.draw_settings,
+    kinds.draw_standing,
+]
 
 
 @st.composite

@@ -9,6 +9,7 @@ from tests.cluster.harness import Cluster
 from tests.conftest import PROFILE
 from tests.property.agreement.carried import Wires, disagreement
 from tests.property.agreement.fabrics import fabrics
+from weft.model.values import Mac
 
 SOAK = PROFILE == "soak"
 QUESTIONS = 40
@@ -17,6 +18,14 @@ QUESTIONS = 40
 
 async def settled(sketch):
     cluster = Cluster(sketch.build())
+    for host in sketch.carriers:
+        for network in sketch.edges:
+            p = cluster.world.state.get("virtualNetworks", network).properties
+            gateway = cluster.world.state.get("virtualGateways", network).properties
+            mac = Mac(int(gateway.gateway_mac_address, 16))
+            cluster.center.switches[host].plug(
+                f"edge{p.routing_domain_number}", f"weft-edge-{p.routing_domain_number}", mac
+            )
     await cluster.settle()
     return cluster
 

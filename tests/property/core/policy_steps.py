@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.cluster.world import World
 from weft.model.tenancy import AclRuleProperties, DhcpOptions
-from weft.model.workload import Creation, DnsSettings, Errand
+from weft.model.workload import Creation, DnsSettings, Errand, QosSettings
 
 HOSTS = ("h1", "H2", "h3")
 ADDRESSES = {"h1": ("192.168.1.1", "192.168.2.1"), "H2": ("192.168.1.2", "192.168.2.2"), "h3": ("192.168.2.3",)}
@@ -27,6 +27,15 @@ LISTS = {"front": 7, "Back": 8}
 WAYS_OUT = ((), ("g1",), ("g1", "g2"), ("g2", "g1"), None)
 """Gateways in order; None: no virtual gateway."""
 
+SETTINGS = (
+    {},
+    {"mac_spoofing_enabled": "Enabled"},
+    {"storm_limit": 5},
+    {"arp_guard_enabled": "Enabled", "dhcp_guard_enabled": "Enabled"},
+    {"qos_settings": QosSettings(inbound_maximum_mbps=10)},
+    {"qos_settings": QosSettings(outbound_maximum_mbps=10)},
+)
+
 pick = st.sampled_from
 step = st.one_of(
     st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
@@ -36,7 +45,9 @@ step = st.one_of(
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
     st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans()),
-    st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, 2)),
+    st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, len(SETTINGS) - 1)),
+    st.tuples(st.just("own_protocol"), pick(tuple(NETWORKS)), pick(("", "NVGRE", "Rewrite"))),
+    st.tuples(st.just("stand"), pick(HOSTS), pick(INTERFACES), st.integers(0, 1), st.booleans()),
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
@@ -111,7 +122,20 @@ class Driver:
 
     def settings(self, name, shape):
         if self.world.state.get("networkInterfaces", name) is not None:
-            self.world.settings(name, **({}, {"mac_spoofing_enabled": "Enabled"}, {"storm_limit": 5})[shape])
+            self.world.settings(name, **SETTINGS[shape])
+
+    def own_protocol(self, network, protocol):
+        if self.world.state.get("virtualNetworks", network) is not None:
+            self.world.encapsulate(network, protocol)
+
+    def stand(self, host, name, place, wanted):
+        """A provider address for one of an interface's addresses, on a host where it may not be at all. Not while it
+        runs: decide grants and takes them only with a change of its machine."""
+        machine = self.world.state.machine_of(name)
+        if machine is not None and machine.properties.power_state == "Running":
+            return
+        number = 100 + 10 * INTERFACES.index(name) + 2 * HOSTS.index(host) + place
+        self.world.stand(host, name, f"192.168.1.{number}", wanted, place)
 
     def table(self, name, routes):
         self.world.table(name, **{one: ROUTES[one] for one in sorted(routes)})

@@ -169,3 +169,31 @@ def test_a_history_of_a_way_out():
             (True, ("way_out", "blue", None, False)),
         ]
     )
+
+
+def test_a_history_of_rewriting():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 1, 1)),
+            (True, ("interface", "n1", "blue", 0, 2)),
+            (True, ("stand", "h1", "n0", 0, True)),
+            (True, ("own_protocol", "blue", "Rewrite")),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("machine", "M2", "H2", {"n1"})),
+            (True, ("power", "m1", "Running")),
+            (True, ("power", "M2", "Running")),
+            (True, ("power", "M2", "Off")),
+            (False, ("stand", "H2", "n1", 0, True)),
+            (True, ("power", "M2", "Running")),
+            (True, ("settings", "n1", 4)),
+            (True, ("move", "m1", "H2", "preparing")),
+            (True, ("move", "m1", "H2", "switched")),
+            (True, ("move", "m1", "H2", "done")),
+            (True, ("own_protocol", "blue", "NVGRE")),
+            (False, ("own_protocol", "blue", "Rewrite")),
+            (True, ("server", "H2", 2)),
+            (True, ("settings", "n1", 0)),
+            (True, ("server", "h1", 0)),
+            (True, ("own_protocol", "blue", "")),
+        ]
+    )

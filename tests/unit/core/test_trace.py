@@ -214,3 +214,18 @@ def test_questions_that_cannot_be_answered_are_refused():
     for group in ("224.0.0.5", "255.255.255.255", "10.1.1.255"):
         with pytest.raises(Invalid, match="every port"):
             trace(world.state, "blue1-eth0", group)
+
+
+def test_a_sender_for_which_nothing_stands_in_a_network_that_rewrites():
+    made = sample()
+    made.encapsulate("Blue", "Rewrite")
+    made.server("host2", "192.168.1.20")
+    made.stand("host2", "blue2-eth0", "192.168.1.102")
+    made.change_machine("blue2", power_state="Running")
+    lost = trace(made.state, "blue1-eth0", "10.1.1.12")
+    assert (lost.delivered, lost.decided_by) == (False, "/servers/Host1")
+    assert lost.reason == "no rewriting: no provider address stands for 10.1.1.11 on server Host1"
+    made.stand("Host1", "blue1-eth0", "192.168.1.101")
+    found = trace(made.state, "blue1-eth0", "10.1.1.12")
+    assert found.delivered
+    assert "10.1.1.11 travels as 192.168.1.101, to 192.168.1.102; no tunnel" in [step.text for step in found.path]

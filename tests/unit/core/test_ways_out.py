@@ -156,3 +156,19 @@ def test_a_policy_shows_the_gateways_record_and_the_default_route():
     assert [one["nextHop"] for one in shown["customerRoutes"] if one["destinationPrefix"] == "0.0.0.0/0"] == [
         "10.1.9.4"
     ]
+
+
+def test_to_the_address_that_the_gateway_itself_has_in_the_network():
+    made = world()
+    found = trace(made.state, "blue1-eth0", "10.1.9.4")
+    assert (found.delivered, found.decided_by) == (True, "/virtualGateways/Blue")
+    assert found.reason == "reached the gateway on gw1, whose own address 10.1.9.4 is"
+    assert [step.stage for step in found.path] == [
+        "classify",
+        "port security",
+        "routing",
+        "encapsulation",
+        "decapsulation",
+    ]
+    made.way_out("Blue", "gw", "10.1.9.4", ())
+    assert trace(made.state, "blue1-eth0", "10.1.9.4").reason.startswith("no gateway: none of the GatewayPools of ")
