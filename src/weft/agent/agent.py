@@ -370,6 +370,8 @@ class Agent:
             hypervisor=self._guests.state if self._verbs is not None and not self._guests.trouble else None,
             gateways=plane.gateways,
             carries=plane.carries,
+            brought=plane.brought,
+            unused=plane.unused,
             hit_bytes=plane.hit_bytes,
             counts=plane.counts,
             provider=plane.provider,

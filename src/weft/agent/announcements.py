@@ -103,7 +103,7 @@ def _ports(local: Iterable[Local]) -> dict[tuple[Rdid, Vsid], list[tuple[int, tu
     for one in local:
         if one.number is not None:
             binding = one.binding
-            ports.setdefault((binding.rdid, binding.vsid), []).append((one.number, binding.addresses))
+            ports.setdefault((binding.rdid, binding.vsid), []).append((one.number, one.addresses))
     return ports
 
 

@@ -15,8 +15,8 @@ import msgspec
 
 from weft.agent.switch import SwitchFacts, SwitchPort
 from weft.model.hypervisor import MachineState
-from weft.model.records import Machine, PortAccess, PortBinding, PortLimits, SegmentPort
-from weft.model.values import mac_dashes
+from weft.model.records import Machine, PortAccess, PortBinding, PortLearning, PortLimits, SegmentPort
+from weft.model.values import PackedIp, mac_dashes
 from weft.wire.messages import PortFact
 
 BOUND, ABSENT, CLOSED = "bound", "absent", "closed"
@@ -54,6 +54,14 @@ class Local(msgspec.Struct, frozen=True):
     """The access lists that it is under."""
     limits: PortLimits | None = None
     """What its settings make of its port."""
+
+    learning: PortLearning | None = None
+    """What its guest may bring, and has brought."""
+
+    @property
+    def addresses(self) -> tuple[PackedIp, ...]:
+        """What it was given and what its guest has brought."""
+        return (*self.binding.addresses, *(self.learning.learnt if self.learning is not None else ()))
 
     @property
     def number(self) -> int | None:
@@ -117,6 +125,15 @@ def with_limits(local: Mapping[str, Local], limits: Mapping[str, PortLimits]) ->
         if instance in made:
             filtered = made[instance].filtered or found.inbound_mbps > 0
             made[instance] = msgspec.structs.replace(made[instance], filtered=filtered, limits=found)
+    return made
+
+
+def with_learning(local: Mapping[str, Local], learning: Mapping[str, PortLearning]) -> dict[str, Local]:
+    """The same, those whose guests may bring addresses with what they may and have."""
+    made = dict(local)
+    for instance, found in learning.items():
+        if instance in made:
+            made[instance] = msgspec.structs.replace(made[instance], learning=found)
     return made
 
 

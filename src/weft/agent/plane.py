@@ -14,7 +14,7 @@ from weft.agent.bindings import Local
 from weft.model.hypervisor import MachineState
 from weft.model.records import HostSettings, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import Rdid, Vsid
-from weft.wire.messages import GatewayFact, PortFact, Problem, ProviderFacts, SeenMac
+from weft.wire.messages import Brought, GatewayFact, PortFact, Problem, ProviderFacts, SeenMac, Unused
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -41,6 +41,8 @@ class Telling(msgspec.Struct, frozen=True):
     looked: bool = False
     gateways: tuple[GatewayFact, ...] = ()
     carries: tuple[Rdid, ...] = ()
+    brought: tuple[Brought, ...] = ()
+    unused: tuple[Unused, ...] = ()
     hit_bytes: tuple[int, ...] = ()
     counts: dict[str, int] = {}
     provider: ProviderFacts | None = None

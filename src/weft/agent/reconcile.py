@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from weft.agent.bindings import CLOSED, Local, Role, bind, foreign_ports, under_lists, with_limits, without_rules
+from weft.agent.bindings import (
+    CLOSED,
+    Local,
+    Role,
+    bind,
+    foreign_ports,
+    under_lists,
+    with_learning,
+    with_limits,
+    without_rules,
+)
 from weft.agent.flows.flow import Flow
 from weft.agent.flows.installed import Installed
 from weft.agent.flows.metering import Meters
@@ -278,7 +288,8 @@ class Reconciler:
             self._stale = False
             bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
             bound = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
-            self.locals = with_limits(under_lists(bound, self._told.access), self._told.limits)
+            bound = with_limits(under_lists(bound, self._told.access), self._told.limits)
+            self.locals = with_learning(bound, self._told.learning)
             for edge in self._told.edges:
                 # it stands back as a machine that does not run: neighbours take the gateway that carries the network
                 local = self.locals[instance_of(edge)]

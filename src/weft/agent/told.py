@@ -16,6 +16,7 @@ from weft.model.records import (
     NeededNetwork,
     PortAccess,
     PortBinding,
+    PortLearning,
     PortLimits,
     ProviderAddress,
     Record,
@@ -83,6 +84,11 @@ class Told:
     def limits(self) -> dict[str, PortLimits]:
         """Of the interfaces that have any settings, by instance id."""
         return {one.instance_id: one for one in self.records.values() if isinstance(one, PortLimits)}
+
+    @property
+    def learning(self) -> dict[str, PortLearning]:
+        """Of the interfaces whose guests may bring addresses or have, by instance id."""
+        return {one.instance_id: one for one in self.records.values() if isinstance(one, PortLearning)}
 
     @property
     def segments(self) -> dict[str, SegmentPort]:

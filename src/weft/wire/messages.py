@@ -223,6 +223,25 @@ class ProviderFacts(msgspec.Struct, frozen=True, array_like=True):
     holders: tuple[HolderFact, ...] = ()
 
 
+class Brought(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The guest of a port of this host uses an address that nobody gave it, and may bring some."""
+
+    instance_id: str
+    address: PackedIp
+    announced: int = 0
+    """When it last told everybody on its subnet, in milliseconds of the host's own clock: another number is another
+    announcement. 0: it only sent from it."""
+
+
+class Unused(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A learnt address that a running guest here does not use, nor answers for when it is asked."""
+
+    instance_id: str
+    address: PackedIp
+    aged: bool = False
+    """For longer than its subnet lets it stay."""
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """Agent to controller: the host as it is now, whole, whenever it changes."""
 
@@ -254,6 +273,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, tag="facts"):
     """What else the agent counts since it started, by the names of COUNTS; those that never occurred may be missing."""
     provider: ProviderFacts | None = None
     """None where nobody asks: an agent of before, a Hyper-V host's."""
+    brought: tuple[Brought, ...] = ()
+    """In order; as long as they are used, and not in PortLearning."""
+    unused: tuple[Unused, ...] = ()
+    """In order."""
 
 
 class Isolate(msgspec.Struct, frozen=True, array_like=True, tag="isolate"):

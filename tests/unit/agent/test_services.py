@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, host_records, network_records
-from weft.agent.answers.questions import Answer, Learnt, Question
+from weft.agent.answers.questions import Answer, Question
 from weft.agent.answers.services import AT_ONCE, Services
 from weft.agent.flows.actions import Controller
 from weft.agent.flows.fields import COOKIE_MARK, ETH_TYPE, IN_PORT, Table
@@ -31,8 +31,7 @@ def mirror(question):
     subnet = question.table.subnets_in(local.binding.rdid, local.binding.vsid)[0]
     asked = packet(question.packet.frame)
     told = p.udp((0x0257, asked.eth_src), (str(p.ipaddress.ip_address(subnet.gateway)), BLUE1.v4), (67, 68), "mirror")
-    learnt = Learnt(local.binding.instance_id, local.binding.addresses[0], asked.eth_src)
-    return Answer((to_port(frame(told), question.packet.in_port),), (learnt,))
+    return Answer((to_port(frame(told), question.packet.in_port),))
 
 
 def broken(question):
@@ -65,7 +64,6 @@ async def test_a_service_answers_a_guest_and_a_broken_one_stops_nothing():
     (got,) = switch.announced
     told = p.udp((0x0257, BLUE1.mac), ("10.1.1.1", BLUE1.v4), (67, 68), "mirror")
     assert got == Delivery("host1", "tap1", packet(frame(told)))
-    assert list(plane.learnt) == [Learnt(BLUE1.instance, BLUE1.addresses[0], BLUE1.mac)]
     assert not serving.done()
     serving.cancel()
 

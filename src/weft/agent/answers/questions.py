@@ -10,7 +10,7 @@ from weft.agent.bindings import Local
 from weft.agent.flows.table import FlowTable
 from weft.agent.switch import PacketIn, PacketOut
 from weft.model.records import PortService, SubnetOptions, SubnetRecord
-from weft.model.values import Mac, PackedIp
+from weft.model.values import PackedIp
 
 V4, V6 = 4, 16
 """Families, by the length of an address."""
@@ -61,7 +61,8 @@ class Learnt(msgspec.Struct, frozen=True):
 
     instance_id: str
     address: PackedIp
-    mac: Mac
+    announced: bool = False
+    """It tells everybody on its subnet."""
 
 
 class Conflict(msgspec.Struct, frozen=True):

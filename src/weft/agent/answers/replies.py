@@ -33,6 +33,13 @@ def icmpv6(mac: bytes, ends: Ends, kind: tuple[int, int], message: bytes, hops: 
     return _ip(mac, ends, _ICMPV6, dpkt.icmp6.ICMP6(type=kind[0], code=kind[1], data=message), hops)
 
 
+def arp_request(mac: bytes, own: bytes, asked: bytes) -> bytes:
+    """Asks the guest with this MAC alone for an address, from the router's `own`."""
+    router = ROUTER_MAC.to_bytes(6)
+    question = dpkt.arp.ARP(op=dpkt.arp.ARP_OP_REQUEST, sha=router, spa=own, tha=bytes(6), tpa=asked)
+    return bytes(dpkt.ethernet.Ethernet(dst=mac, src=router, type=dpkt.ethernet.ETH_TYPE_ARP, data=question))
+
+
 def _ip(mac: bytes, ends: Ends, proto: int, message: dpkt.Packet, hops: int) -> bytes:
     packet: dpkt.Packet
     if len(ends[0]) == 4:

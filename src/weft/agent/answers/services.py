@@ -10,7 +10,7 @@ Kind.SERVICE) and its queue.
 from collections.abc import Callable, Mapping
 
 from weft.agent import asking
-from weft.agent.answers import dhcp4, dhcp6, icmp_errors, router_advertisements
+from weft.agent.answers import dhcp4, dhcp6, icmp_errors, router_advertisements, unknown_sources
 from weft.agent.answers.questions import Answer, Question
 from weft.agent.flows.metering import ASKS, ASKS_AT_ONCE
 
@@ -26,6 +26,7 @@ SERVICES: Mapping[int, Service] = {
     asking.ROUTER_SOLICITATION: router_advertisements.answer,
     asking.TOO_FAR: icmp_errors.time_exceeded,
     asking.TOO_LARGE: icmp_errors.too_large,
+    asking.UNKNOWN_SOURCE: unknown_sources.answer,
 }
 """By number, 1 to 65535; a number is never used for something else."""
 

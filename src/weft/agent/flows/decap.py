@@ -26,8 +26,8 @@ def of_fixed() -> tuple[Flow, ...]:
 
 
 def _onward(reason: DropReason) -> Actions:
-    """Nowhere, or to where its sender is told."""
-    return (Goto(Table.TELL),) if reason is DropReason.TTL_EXPIRED else ()
+    """Nowhere, or to where its sender is told, or the agent is."""
+    return (Goto(Table.TELL),) if reason in (DropReason.TTL_EXPIRED, DropReason.UNLEARNT) else ()
 
 
 def of_endpoint(rdid: int, provider_address: bytes) -> Flow:

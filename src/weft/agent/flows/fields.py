@@ -266,9 +266,11 @@ class Category(enum.IntEnum):
     LOOKUP = 0x03
     PORT = 0x04
     RULE = 0x05
+    LEARNT = 0x06
+    """What a port may say under an address that its guest brought."""
 
 
-COUNTED = frozenset((Category.RULE,))
+COUNTED = frozenset((Category.RULE, Category.LEARNT))
 """Whose packets are counted by cookie when the flows are read."""
 
 
@@ -280,3 +282,9 @@ def cookie(category: Category, subject: int = 0) -> int:
 def rule_cookie(list_number: int, priority: int) -> int:
     """Of the flows of an access list's rule: their counters are the rule's. 24 bits of list, 16 of priority."""
     return cookie(Category.RULE, list_number << 16 | priority)
+
+
+def learnt_cookie(port: int, address: int) -> int:
+    """Of what a port says under a learnt address: its packets show that it is in use. 16 bits of port, the low 24 of
+    the address."""
+    return cookie(Category.LEARNT, port << 24 | address & 0xFFFFFF)

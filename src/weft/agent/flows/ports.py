@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from weft.agent.bindings import Local
 from weft.agent.flows import access, classify, limits, responder, security, segment, telling
 from weft.agent.flows.flow import Flow
-from weft.agent.flows.ways import bound_port
+from weft.agent.flows.ways import bound_port, with_learnt
 from weft.model.records import ProviderAddress
 
 
@@ -19,5 +19,6 @@ def of_local(local: Local, provider: Iterable[ProviderAddress]) -> tuple[Flow, .
         vlan, free = local.segment.vlan, local.segment.free
         rules = segment.Rules(vlan, free, tuple(one for one in provider if one.vlan == vlan))
         return (*everywhere, *segment.of_port(port, rules))
+    port = with_learnt(port, local.learning)
     builders = (security.of_port, responder.of_port, telling.of_port)
     return (*everywhere, *(flow for builder in builders for flow in builder(port)))

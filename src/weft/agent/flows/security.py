@@ -7,13 +7,17 @@ priority 120  what is not worth a suspicion: dropped under its own reason (other
               IGMP and MLD); what a DHCP server would send, router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
 priority  99  of a port that may send from any address: ARP of others, if the guard of the port lets it through
-priority  96  there too: neighbour solicitations of others
+priority  97  of a port whose guest may bring addresses: neighbour discovery under one of those
+priority  96  where it may send from any: neighbour solicitations of others
 priority  95  other neighbour discovery: spoofed
 priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
 priority  80  IP from any other address, of a port that may send from them: marked as sent on for another
+priority  60  of a port whose guest may bring addresses: ARP and IP from one of those
 priority  10  anything else, by protocol
 priority   0  neither ARP nor IP
 """
+
+from collections.abc import Iterator
 
 from weft.agent import asking
 from weft.agent.asking import DHCP4, DHCP6, ask
@@ -85,12 +89,31 @@ def of_fixed() -> tuple[Flow, ...]:
 def of_port(port: BoundPort) -> tuple[Flow, ...]:
     """What this port may say."""
     others = _of_others(port) if port.spoofs else ()
-    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port), *others)
+    return (*_of_asking(port), *_of_ipv4(port), *_of_ipv6(port), *others, *_of_brought(port))
 
 
-def _allow(port: BoundPort, priority: int, match: Match, actions: Actions) -> Flow:
-    mark = cookie(Category.PORT, port.number)
+def _allow(port: BoundPort, priority: int, match: Match, actions: Actions, mark: int = 0) -> Flow:
+    mark = mark or cookie(Category.PORT, port.number)
     return Flow(Table.SECURITY, priority, in_order((port.in_port, *match)), actions, mark)
+
+
+def _of_brought(port: BoundPort) -> Iterator[Flow]:
+    """Under addresses that it has not yet, but may bring: dropped until they are its own, and told. Always with its own
+    MAC, in the options too."""
+    told, options = dropped(DropReason.UNLEARNT), (port.mac, 0)
+    for prefix, length in port.brings:
+        value = int.from_bytes(prefix)
+        if len(prefix) == 4:
+            sender = prefixed(ARP_SPA, value, length)
+            yield _allow(port, 60, (*IS_ARP, sender, exact(ARP_SHA, port.mac)), told)
+            yield _allow(port, 60, (*IS_IPV4, prefixed(IP_SRC, value, length)), told)
+            continue
+        source, target = prefixed(IPV6_SRC, value, length), prefixed(ND_TARGET, value, length)
+        yield _allow(port, 97, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0), target), told)
+        for option in options:
+            yield _allow(port, 97, (*is_icmpv6(SOLICITATION), source, exact(ND_SLL, option)), told)
+            yield _allow(port, 97, (*is_icmpv6(ADVERTISEMENT), target, exact(ND_TLL, option)), told)
+        yield _allow(port, 60, (*IS_IPV6, source), told)
 
 
 def _of_asking(port: BoundPort) -> list[Flow]:
@@ -116,12 +139,14 @@ def _of_ipv4(port: BoundPort) -> list[Flow]:
     # sender 0.0.0.0 is a probe (RFC 5227 section 2.1.1): the guest looks whether an address is free
     askers = (*port.v4, 0) if port.v4 else ()
     flows = [
-        _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, address)), (Goto(Table.RESPOND),)) for address in askers
+        _allow(port, 100, (*IS_ARP, hardware, exact(ARP_SPA, one)), (Goto(Table.RESPOND),), port.mark_of(one, 4))
+        for one in askers
     ]
     if port.any_source:
         return [*flows, _allow(port, 90, IS_IPV4, onward(port, bytes(4)))]
     flows += [
-        _allow(port, 90, (*IS_IPV4, exact(IP_SRC, address)), onward(port, address.to_bytes(4))) for address in port.v4
+        _allow(port, 90, (*IS_IPV4, exact(IP_SRC, one)), onward(port, one.to_bytes(4)), port.mark_of(one, 4))
+        for one in port.v4
     ]
     return flows
 
@@ -141,12 +166,13 @@ def _of_ipv6(port: BoundPort) -> list[Flow]:
         for address in (*port.v6, link_local)
     ]
     for address in own:
+        mark = port.mark_of(address, 16)
         for option in options:
             asks = (exact(IPV6_SRC, address), exact(ND_SLL, option))
             tells = (exact(ND_TARGET, address), exact(ND_TLL, option))
-            flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),)))
-            flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),)))
-        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))))
+            flows.append(_allow(port, 100, (*is_icmpv6(SOLICITATION), *asks), (Goto(Table.RESPOND),), mark))
+            flows.append(_allow(port, 100, (*is_icmpv6(ADVERTISEMENT), *tells), (Goto(Table.RESPOND),), mark))
+        flows.append(_allow(port, 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16)), mark))
     if port.any_source:
         flows.append(_allow(port, 80, IS_IPV6, onward(port, bytes(16))))
     return flows

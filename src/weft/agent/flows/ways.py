@@ -22,12 +22,15 @@ from weft.agent.flows.fields import (
     TUN_IPV6_DST,
     TUN_IPV6_SRC,
     TUN_SRC,
+    Category,
     Field,
     Table,
+    cookie,
+    learnt_cookie,
 )
 from weft.agent.flows.flow import Match, Term, exact
 from weft.agent.switch import Tunnel
-from weft.model.records import PortAccess, PortBinding, PortLimits
+from weft.model.records import PackedPrefix, PortAccess, PortBinding, PortLearning, PortLimits
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
@@ -75,6 +78,8 @@ class BoundPort(msgspec.Struct, frozen=True):
         return found[1:] if found is not None else (0, 0)
 
     limits: PortLimits | None = None
+    learning: PortLearning | None = None
+    """What its guest may bring; what it has brought is in v4 and v6."""
 
     @property
     def in_port(self) -> Term:
@@ -84,6 +89,26 @@ class BoundPort(msgspec.Struct, frozen=True):
     def spoofs(self) -> bool:
         """May its guest send from other addresses than its own?"""
         return self.limits is not None and self.limits.spoofing
+
+    @property
+    def brings(self) -> tuple[PackedPrefix, ...]:
+        """Where its guest may bring addresses of. One that may send from any brings none: it needs no leave."""
+        return self.learning.prefixes if self.learning is not None and not (self.spoofs or self.any_source) else ()
+
+    def mark_of(self, address: int, size: int) -> int:
+        """The cookie of what it may say under an address of so many bytes."""
+        if self.learning is not None and address.to_bytes(size) in self.learning.learnt:
+            return learnt_cookie(self.number, address)
+        return cookie(Category.PORT, self.number)
+
+
+def with_learnt(port: BoundPort, learning: PortLearning | None) -> BoundPort:
+    """The same, with what its guest brings."""
+    if learning is None:
+        return port
+    v4 = tuple(int.from_bytes(one) for one in learning.learnt if len(one) == 4)
+    v6 = tuple(int.from_bytes(one) for one in learning.learnt if len(one) == 16)
+    return msgspec.structs.replace(port, v4=(*port.v4, *v4), v6=(*port.v6, *v6), learning=learning)
 
 
 def bound_port(

@@ -307,6 +307,10 @@ class HyperVPlane:
             if instance in self._told.access:
                 name = local.binding.network_interface
                 yield Problem(FAILED, f"{name}: Hyper-V hosts carry out no access lists: everything passes", instance)
+            if instance in self._told.learning:
+                name = local.binding.network_interface
+                words = "Hyper-V hosts learn no addresses that guests bring; those that it has already it keeps"
+                yield Problem(FAILED, f"{name}: {words}", instance)
         for words in self._difference.problems:
             yield Problem(FAILED, words)
 

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
-from weft.agent.answers.questions import Learnt, Question
+from weft.agent.answers.questions import Question
 from weft.agent.answers.router_advertisements import EVERY_SECONDS, advertisement
 from weft.agent.answers.services import Services
 from weft.agent.asking import REACH, TOO_LARGE
 from weft.agent.bindings import Local
+from weft.agent.brought import Guests, question_for
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.pulses import Pulses
 from weft.agent.edge.wanted import Edge
@@ -38,7 +39,7 @@ from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import PackedIp, Rdid, Vsid
-from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, LOST, REFUSED, GatewayFact, Problem
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, LOST, REFUSED, Brought, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ LOOK_SECONDS = 1.0
 """The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
 MAX_DRIFT = 50
-MAX_LEARNT = 1000
 CONFLICT_SECONDS = 600.0
 """How long it is told that a guest saw another use its address; it asks again after some seconds."""
 
@@ -69,8 +69,8 @@ class OvsPlane:
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
         self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
-        self.learnt: deque[Learnt] = deque(maxlen=MAX_LEARNT)
-        """What services have learnt, newest last; for whoever tells the controller, who takes them away."""
+        self._guests = Guests()
+        self._brought: tuple[Brought, ...] = ()
         self._services = services or Services()
         self._advertise_at = 0.0
         self._too_large = 0
@@ -153,6 +153,7 @@ class OvsPlane:
             for line in self._hits.look(self._dump.counts, self.reconciler.table.filters.lists, began):
                 log.info("%s", line)
             self._note_drift(self.reconciler.switch_has(self._dump.flows, self._dump.meters))
+            self._guests.look(self.reconciler.locals, self._dump.counts, began)
             ended = _now()
             self._look_at = ended + max(LOOK_SECONDS, 20 * (ended - began))
 
@@ -178,6 +179,8 @@ class OvsPlane:
             addresses = change.addresses_add or change.addresses_remove
             self._switch_due = self._switch_due or bool(ports or addresses or change.mtus)
         self._advertise()
+        self._ask_guests()
+        self._brought = self._guests.brought(self.reconciler.locals, _now())
         if in_sync:
             self._announcements.begin()
             self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.provider_mtu)
@@ -216,6 +219,13 @@ class OvsPlane:
                     self._switch.send((to_port(frame, local.number),))
         self._advertise_at = now + EVERY_SECONDS
 
+    def _ask_guests(self) -> None:
+        """Whether they still have what they brought and do not use."""
+        for local, address in self._guests.to_ask(self.reconciler.locals, _now()):
+            subnet = self._question_of(local).subnet(len(address))
+            frame = question_for(local, address, subnet.gateway if subnet is not None else None)
+            self._switch.send((to_port(frame, local.number or 0),))
+
     async def serve(self) -> None:
         works = [self._answer_guests()]
         works += [self._keeper.run()] if self._keeper is not None else []
@@ -242,7 +252,8 @@ class OvsPlane:
                 self._failing.lasts(f"service {packet.service} failed", _now())
                 log.debug("service %d failed", packet.service, exc_info=True)
                 continue
-            self.learnt.extend(answer.learnt)
+            if self._guests.heard(answer.learnt, _now()):
+                self._happened.set()
             for conflict in answer.conflicts:
                 self._conflicts[conflict.instance_id] = (_now() + CONFLICT_SECONDS, conflict.words)
             self._switch.send(answer.out)
@@ -274,8 +285,8 @@ class OvsPlane:
             return 0.0
         unsettled = bool(self.reconciler.failures) or not self.settled
         unsure = told and not self._sightings.looked(_now())
-        announcing = self._announcements.due_at
-        due = (self._look_at if announcing is None else min(announcing, self._look_at)) - _now()
+        others = (self._announcements.due_at, self._guests.due_at)
+        due = min((self._look_at, *(one for one in others if one is not None))) - _now()
         return min(due, RETRY_SECONDS) if unsettled or unsure else due
 
     def standing(self) -> Standing:
@@ -308,6 +319,8 @@ class OvsPlane:
             looked=self._sightings.looked(_now()),
             gateways=self._gateway_facts(),
             carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
+            brought=self._brought,
+            unused=self._guests.unused(self.reconciler.locals, _now()),
             hit_bytes=self._hits.bytes,
             counts=self._counts(),
             provider=provider_facts(self._provider),
