@@ -149,8 +149,6 @@ EMPTY_FOR_NONE: frozenset[Field] = frozenset(
 """References for which clients write "" or {} where they mean none."""
 
 GATES: dict[Field, str] = {
-    (tenancy.VirtualNetworkPeeringProperties, "allow_gateway_transit"): "there are no gateways yet",
-    (tenancy.VirtualNetworkPeeringProperties, "use_remote_gateways"): "there are no gateways yet",
     (
         tenancy.VirtualSubnetProperties,
         "encryption_enabled",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from weft.core.index import last_id, lower
+from weft.core.peerings import routed
 from weft.core.policy_places import NETWORKS, Network, known, network_of, packed_prefix, provider_address, subnet_of
 from weft.core.state import State
 from weft.core.uses import PUBLIC
@@ -33,6 +34,32 @@ def virtual_gateway_of(state: State, network: Network) -> VirtualGateway | None:
         found: VirtualGateway | None = state.find_ref(ref)
         return found
     return None
+
+
+def way_out_of(state: State, network: Network) -> tuple[Network, VirtualGateway] | None:
+    """The virtual gateway by which a network is left, and whose it is: its own, or that of the peer whose it uses."""
+    own = virtual_gateway_of(state, network)
+    if own is not None:
+        return network, own
+    for side, back, remote in routed(state, network):
+        if side.properties.use_remote_gateways and back.properties.allow_gateway_transit:
+            theirs = virtual_gateway_of(state, remote)
+            return (remote, theirs) if theirs is not None else None
+    return None
+
+
+def users_of(state: State, network: Network) -> Iterator[Network]:
+    """Peers of a network that has a virtual gateway which use it."""
+    for _, _, remote in routed(state, network):
+        way = way_out_of(state, remote)
+        if way is not None and way[0].resource_id == network.resource_id:
+            yield remote
+
+
+def ways_out(state: State, network: Network) -> Iterator[CustomerRoute]:
+    """Default routes to the gateway by which a network is left."""
+    way = way_out_of(state, network)
+    return default_routes(gateway_record(state, way[0])) if way is not None else iter(())
 
 
 def gateway_vsid(network: Network, p: VirtualGatewayProperties) -> Vsid:
@@ -106,7 +133,11 @@ def _edge(state: State, server_id: str, network: Network) -> EdgeNetwork | None:
             (pack_ip(text), prefix.prefixlen) for text, prefix in zip(p.gateway_addresses, prefixes, strict=True)
         ),
         routers=tuple(PackedIp(gateway_of(prefix).packed) for prefix in prefixes),
-        prefixes=tuple(packed_prefix(one.properties.address_prefix) for one in network.properties.subnets),
+        prefixes=tuple(
+            packed_prefix(one.properties.address_prefix)
+            for member in (network, *users_of(state, network))
+            for one in member.properties.subnets
+        ),
         provider_address=own,
         gateways=tuple(address for _, address in order),
         legs=tuple(_legs(state, network, p)),
@@ -131,7 +162,7 @@ def _legs(state: State, network: Network, p: VirtualGatewayProperties) -> Iterat
         leg = _leg_of(state, legs, _public_subnet(state, public))
         if leg is not None:
             legs[leg.subnet.lower()] = msgspec.structs.replace(leg, nat=public, addresses=(*leg.addresses, public))
-    for outside, inside in mappings(state, network):
+    for outside, inside in (one for member in (network, *users_of(state, network)) for one in mappings(state, member)):
         leg = _leg_of(state, legs, _public_subnet(state, outside))
         if leg is not None:
             both = (*leg.mappings, (outside, inside))

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from weft.core.peerings import connected
-from weft.core.policy_gateways import default_routes, gateway_record
+from weft.core.policy_gateways import gateway_record, ways_out
 from weft.core.policy_peers import peer_networks, servers_near
 from weft.core.policy_places import (
     INTERFACES,
@@ -129,8 +129,8 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         if place is not None:
             records.append(TunnelEndpoint(place))
     gateway = gateway_record(state, network)
-    if gateway is not None:
-        records += (gateway, *default_routes(gateway))
+    records += (gateway,) if gateway is not None else ()
+    records += ways_out(state, network)
     records += peer_networks(state, network)
     records += (route.record for route in user_routes(state, network))
     # of two that were adopted running with one address, the first by name has the record, here and in _lookup
@@ -150,7 +150,7 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
         case (2, *_):
             return next((one for one in map(subnet_record, network.properties.subnets) if one.key == key), None)
         case (3, *_):
-            routes = (*map(customer_route, network.properties.subnets), *default_routes(gateway_record(state, network)))
+            routes = (*map(customer_route, network.properties.subnets), *ways_out(state, network))
             return next((one for one in routes if one.key == key), None)
         case (4, bytes(address)):
             return _endpoint(state, network, PackedIp(address))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from weft.core.index import lower
 from weft.core.peerings import routed
-from weft.core.policy_gateways import default_routes, gateway_record
+from weft.core.policy_gateways import ways_out
 from weft.core.policy_places import Network, Seat, Subnet, packed_prefix
 from weft.core.state import State
 from weft.model.records import CustomerRoute, RecordKey, UserRoute
@@ -39,7 +39,7 @@ def user_routes(state: State, network: Network) -> Iterator[TableRoute]:
         table = table_of(state, subnet)
         if table is not None:
             if exits is None:
-                exits = list(default_routes(gateway_record(state, network)))
+                exits = list(ways_out(state, network))
             yield from routes_of(network, subnet, table, exits)
 
 
@@ -52,7 +52,7 @@ def table_of(state: State, subnet: Subnet) -> RouteTable | None:
 def routes_of(
     network: Network, subnet: Subnet, table: RouteTable, exits: Sequence[CustomerRoute] = ()
 ) -> Iterator[TableRoute]:
-    """What a table means for one of its subnets; `exits` lead to the network's gateway, one of a family."""
+    """What a table means for one of its subnets; `exits` lead to the gateway of the network, one of a family."""
     version = ipaddress.ip_network(subnet.properties.address_prefix, strict=False).version
     for route in table.properties.routes:
         if ipaddress.ip_network(route.properties.address_prefix).version == version:

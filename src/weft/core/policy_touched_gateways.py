@@ -10,6 +10,7 @@ from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
 from weft.core.policy_places import NETWORKS, SERVERS, Network, subnet_of
+from weft.core.policy_touched_routes import peer_ids
 from weft.core.state import State
 from weft.model.kinds import GATEWAY_POOLS, GATEWAYS, PUBLIC_IP_ADDRESSES, VIRTUAL_GATEWAYS, resource_ref
 from weft.model.records import RecordKey
@@ -28,11 +29,15 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
     reached: dict[str, None] = {}
     for change in changes:
         reached.update(dict.fromkeys(_networks(state, change)))
-    for name in reached:
+    # a network's way out may be a peer's, and a peer's edge has its prefixes and public addresses
+    for name in dict.fromkeys([*reached, *(peer for one in reached for peer in peer_ids(state, one, versions))]):
         gateways = _virtual_gateways(state, name, versions)
         servers = set(_servers(state, gateways, versions))
         for network in _seen(state, NETWORKS, name, versions):
             yield from _keys(state, network, gateways, servers, versions)
+            for peer in peer_ids(state, name, versions):
+                for key in _default_routes(state, peer, versions):
+                    yield ("network", network.properties.routing_domain_number), key
 
 
 def _networks(state: State, change: ResourceChange) -> Iterator[str]:
@@ -115,14 +120,26 @@ def _keys(
     stream = ("network", rdid)
     if gateways:
         yield stream, (8,)
-    for one in gateways:
-        subnet = subnet_of(network, last_id(one.properties.gateway_subnets[0]))
-        if subnet is not None:
-            for zeros in _ANYWHERE:
-                yield stream, (3, subnet.properties.virtual_subnet_id, zeros, 0)
+    for key in _default_routes_of(network, gateways):
+        yield stream, key
     for server in servers:
         yield ("host", server), (12, rdid)
         yield ("host", server), (21, rdid)
         for seen in _seen(state, SERVERS, server, versions):
             for text in seen.properties.provider_addresses:
                 yield stream, (4, pack_ip(text))
+
+
+def _default_routes(state: State, name: str, versions: Versions) -> Iterator[RecordKey]:
+    """To the gateways of a network, by its id."""
+    gateways = _virtual_gateways(state, name, versions)
+    for network in _seen(state, NETWORKS, name, versions) if gateways else ():
+        yield from _default_routes_of(network, gateways)
+
+
+def _default_routes_of(network: Network, gateways: Iterable[AnyResource]) -> Iterator[RecordKey]:
+    for one in gateways:
+        subnet = subnet_of(network, last_id(one.properties.gateway_subnets[0]))
+        if subnet is not None:
+            for zeros in _ANYWHERE:
+                yield (3, subnet.properties.virtual_subnet_id, zeros, 0)

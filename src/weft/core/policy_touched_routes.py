@@ -31,21 +31,40 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
     for change in changes:
         if change.kind == NETWORKS and _peered(change.before) != _peered(change.after):
             yield from _joined(state, change.id, versions)
-    reached: dict[str, None] = {}
-    for change in changes:
-        if change.kind == NETWORKS and _routing(change.before) != _routing(change.after):
-            reached[change.id.lower()] = None
-        elif change.kind == VIRTUAL_GATEWAYS.name:
-            found = (one for one in (change.before, change.after) if one is not None)
-            reached.update({network_id(one): None for one in found})
-        elif change.kind == TABLES:
-            routed = state.subnets_with_table(f"/{TABLES}/{change.id}")
-            reached.update({network.resource_id.lower(): None for network, _ in routed})
-    for name in reached:
+    for name in dict.fromkeys(_reached(state, changes, versions)):
         for network in seen(state, NETWORKS, name, versions):
             stream = ("network", network.properties.routing_domain_number)
             for key in _keys(state, network, versions):
                 yield stream, key
+
+
+def _reached(state: State, changes: Iterable[ResourceChange], versions: Versions) -> Iterator[str]:
+    """Ids, lower case, of the networks whose user routes changes can reach; some more than once."""
+    for change in changes:
+        if change.kind == NETWORKS:
+            yield from _routed_anew(state, change, versions)
+        elif change.kind == VIRTUAL_GATEWAYS.name:
+            for name in (network_id(one) for one in (change.before, change.after) if one is not None):
+                yield name
+                # a peer may leave by the same gateway
+                yield from peer_ids(state, name, versions)
+        elif change.kind == TABLES:
+            for network, _ in state.subnets_with_table(f"/{TABLES}/{change.id}"):
+                yield network.resource_id.lower()
+
+
+def _routed_anew(state: State, change: ResourceChange, versions: Versions) -> Iterator[str]:
+    """Ids of networks whose user routes a change of a network can reach: its own, and its peers' that leave by it."""
+    if _peered(change.before) != _peered(change.after) or _routing(change.before) != _routing(change.after):
+        yield change.id.lower()
+        yield from peer_ids(state, change.id, versions)
+
+
+def peer_ids(state: State, network_id: str, versions: Versions) -> dict[str, None]:
+    """Ids, lower case, of the networks that any version of a network names as its peers."""
+    found = seen(state, NETWORKS, network_id, versions)
+    sides = (side for one in found for side in one.properties.virtual_network_peerings)
+    return dict.fromkeys(last_id(side.properties.remote_virtual_network) for side in sides)
 
 
 def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Versions) -> Iterator[_Named]:

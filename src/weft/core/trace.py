@@ -206,16 +206,20 @@ class _Walk:
 
     def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
         """Out of the network, by the gateway that its host finds alive."""
-        gateway = policy_gateways.virtual_gateway_of(self._state, seat.network)
-        record = policy_gateways.gateway_record(self._state, seat.network)
-        if gateway is None or record is None:
+        way = policy_gateways.way_out_of(self._state, seat.network)
+        if way is None:
             self._no_gateway(seat, target)
+        network, gateway = way
+        record = policy_gateways.gateway_record(self._state, network)
+        assert record is not None
         ref = f"/virtualGateways/{gateway.resource_id}"
         route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
         if route is None and record.gateways:
             raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
         if route is not None:
-            self._step("routing", f"to the gateway of the network, {ip_text(route.next_hop)}", _name_of_route(route))
+            whose = "the network" if network is seat.network else f"peered network {network.resource_id}"
+            self._step("routing", f"to the gateway of {whose}, {ip_text(route.next_hop)}", _name_of_route(route))
+        seat = seat._replace(network=network)
         self._carry(seat, gateway, record)
         return self._pass_edge(seat, target, ref)
 

@@ -44,7 +44,7 @@ step = st.one_of(
     st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
-    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans()),
+    st.tuples(st.just("peer"), pick(tuple(NETWORKS)), st.integers(0, 2), st.booleans(), pick(("", "lends", "uses"))),
     st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, len(SETTINGS) - 1)),
     st.tuples(st.just("own_protocol"), pick(tuple(NETWORKS)), pick(("", "NVGRE", "Rewrite"))),
     st.tuples(st.just("stand"), pick(HOSTS), pick(INTERFACES), st.integers(0, 1), st.booleans()),
@@ -114,11 +114,13 @@ class Driver:
     def server(self, host, count):
         self.world.server(host, *ADDRESSES[host][:count])
 
-    def peer(self, name, side, forwarded):
-        """None, one, or one that nobody may use."""
+    def peer(self, name, side, forwarded, gateway=""):
+        """None, one, or one that nobody may use; its gateway is lent, or the other's used."""
         if self.world.state.get("virtualNetworks", name) is not None:
             others = [one for one in NETWORKS if one != name] if side else []
-            self.world.peer(name, *others, allow_virtual_network_access=side == 1, allow_forwarded_traffic=forwarded)
+            switches = {"allow_gateway_transit": gateway == "lends", "use_remote_gateways": gateway == "uses"}
+            access = {"allow_virtual_network_access": side == 1, "allow_forwarded_traffic": forwarded}
+            self.world.peer(name, *others, **access, **switches)
 
     def settings(self, name, shape):
         if self.world.state.get("networkInterfaces", name) is not None:

@@ -75,6 +75,37 @@ def test_a_history_of_peers():
     )
 
 
+def test_a_history_of_a_gateway_that_a_peer_uses():
+    check(
+        [
+            (True, ("gateway", "g1", "h1")),
+            (True, ("table", "t1", {"net", "out"})),
+            (True, ("network", "Red", 0, "t1")),
+            (True, ("peer", "Red", 1, False, "uses")),
+            (True, ("peer", "blue", 1, False, "lends")),
+            (True, ("way_out", "blue", ("g1",), True)),
+            (True, ("interface", "n1", "Red", 0, 2)),
+            (True, ("known", "n1", True)),
+            (True, ("public", "203.0.113.21")),
+            (True, ("network", "Red", 2, "t1")),
+            (True, ("peer", "Red", 1, False, "uses")),
+            (True, ("network", "blue", 1, "")),
+            (True, ("peer", "blue", 1, False, "lends")),
+            (True, ("way_out", "Red", ("g1",), False)),
+            (True, ("way_out", "Red", None, False)),
+            (True, ("known", "n1", False)),
+            (True, ("peer", "blue", 2, False, "lends")),
+            (True, ("peer", "blue", 1, False, "lends")),
+            (True, ("way_out", "blue", None, True)),
+            (True, ("way_out", "blue", ("g1",), True)),
+            (False, ("raze", "Red")),
+            (True, ("network", "Red", 0, "t1")),
+            (True, ("peer", "Red", 1, False, "uses")),
+            (True, ("raze", "blue")),
+        ]
+    )
+
+
 def test_a_history_of_routes():
     check(
         [

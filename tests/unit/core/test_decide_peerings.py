@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.core.gateway_world import GatewayWorld, virtual_gateway
 from tests.unit.core.world import World, put_command, virtual_network
 from weft.core import peerings
 from weft.core.commands import Batch, Preconditions
@@ -172,6 +173,20 @@ def test_gateways_are_used_one_way_only(world: World) -> None:
     assert refused(world, "blue", "p", peer("green", useRemoteGateways=True)) == (
         "AnotherPeeringAlreadyUsesRemoteGateways"
     )
+
+
+def test_a_network_is_left_by_its_own_gateway_or_a_peers() -> None:
+    world = GatewayWorld()
+    green = virtual_network({"web": "172.20.1.0/24", "gw": "172.20.2.0/24"}, ("172.20.0.0/16",))
+    world.put("/virtualNetworks/green", green)
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    join(world, "blue", "green", allowGatewayTransit=True)
+    join(world, "green", "blue", useRemoteGateways=True)
+    refusal = world.refused("/virtualGateways/w", virtual_gateway("green"))
+    assert refusal.code == "UseRemoteGatewaysWithOwnGateway"
+    join(world, "green", "blue")
+    world.put("/virtualGateways/w", virtual_gateway("green"))
+    assert refused(world, "green", "to-blue", peer("blue", useRemoteGateways=True)) == "UseRemoteGatewaysWithOwnGateway"
 
 
 # -- in one batch

@@ -172,3 +172,37 @@ def test_to_the_address_that_the_gateway_itself_has_in_the_network():
     ]
     made.way_out("Blue", "gw", "10.1.9.4", ())
     assert trace(made.state, "blue1-eth0", "10.1.9.4").reason.startswith("no gateway: none of the GatewayPools of ")
+
+
+def lent(nat="p1", used=True, **more):
+    """green uses the gateway of Blue, which has one machine of it known outside."""
+    made = world(nat=nat)
+    made.network("green", 70, {"web": ("10.2.1.0/24", 7001)})
+    made.interface("green1-eth0", 0x1DD8B71CAA01, ("/virtualNetworks/green/subnets/web", "10.2.1.11"))
+    made.machine("green1", "host1", ["green1-eth0"], "Running")
+    made.peer("green", "Blue", allow_virtual_network_access=True, use_remote_gateways=used, **more)
+    made.peer("Blue", "green", allow_virtual_network_access=True, allow_gateway_transit=True)
+    return made
+
+
+def test_a_peer_leaves_by_the_gateway_that_it_uses():
+    made = lent()
+    found = trace(made.state, "green1-eth0", OUTSIDE)
+    assert found.delivered and last(found).endswith("known outside as 203.0.113.20")
+    assert any(step.text == "to the gateway of peered network Blue, 10.1.9.4" for step in found.path)
+    assert (pack_ip("10.2.1.0"), 24) in policy_gateways.edge(made.state, "gw1", 60).prefixes
+    made.make_known("green1-eth0", "p2")
+    assert last(trace(made.state, "green1-eth0", OUTSIDE)).endswith("known outside as 203.0.113.21")
+
+
+def test_it_is_not_left_by_one_that_is_not_lent_or_not_there():
+    for made in (lent(used=False), lent()):
+        if (
+            made.state.get("virtualNetworks", "green")
+            .properties.virtual_network_peerings[0]
+            .properties.use_remote_gateways
+        ):
+            made.delete("virtualGateways", "Blue")
+        assert trace(made.state, "green1-eth0", OUTSIDE).reason.startswith("no gateway:")
+    edge = policy_gateways.edge(lent(used=False).state, "gw1", 60)
+    assert (pack_ip("10.2.1.0"), 24) not in edge.prefixes

@@ -14,7 +14,7 @@ from weft.core.index import last_id, lower
 from weft.core.peerings import Peering, VirtualNetwork, peering_to, remote_of
 from weft.core.state import State
 from weft.model.errors import Conflict, InUse, Invalid, InvalidReference
-from weft.model.kinds import VIRTUAL_NETWORKS
+from weft.model.kinds import VIRTUAL_GATEWAYS, VIRTUAL_NETWORKS
 from weft.model.resources import Ref
 from weft.model.tenancy import VirtualNetworkPeeringProperties
 from weft.model.values import IpPrefix
@@ -96,6 +96,14 @@ def _settled(draft: Draft, network: VirtualNetwork, peering: Peering, kept: Peer
         return _unchanged(peering, kept)
     back = _back(network, name, remote)
     _check_gateways(name, p, back)
+    own = draft.state.uses.of(f"/virtualNetworks/{network.resource_id}", VIRTUAL_GATEWAYS.name)
+    if p.use_remote_gateways and own:
+        raise Conflict(
+            f"Peering {name} has useRemoteGateways, but the network has a gateway of its own, {own[0]}: a network is "
+            "left by one.",
+            code="UseRemoteGatewaysWithOwnGateway",
+            target="useRemoteGateways",
+        )
     settled = VirtualNetworkPeeringProperties(
         remote_virtual_network=Ref(resource_ref=f"/virtualNetworks/{remote.resource_id}"),
         allow_virtual_network_access=p.allow_virtual_network_access,

@@ -112,6 +112,16 @@ def _check_network(state: State, ref: str, segment: Segment, old: VirtualGateway
                 target="gatewaySubnets",
             )
 
+    network = state.find_ref(segment.network)
+    for side in network.properties.virtual_network_peerings if network is not None else ():
+        if side.properties.use_remote_gateways:
+            raise Conflict(
+                f"{segment.network} uses the gateway of its peer by peering {side.resource_id}: end useRemoteGateways "
+                "there first.",
+                code="UseRemoteGatewaysWithOwnGateway",
+                target="gatewaySubnets",
+            )
+
 
 def _nat(state: State, ref: str, nat: Nat) -> Nat:
     if not lower(nat.public_ip_address):
