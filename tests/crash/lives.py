@@ -12,17 +12,9 @@ from pathlib import Path
 from tests.cluster.control import ANN, fabric_commands, interface, machine
 from tests.crash.child import Clock, addresses, tell
 from weft.control.controller import Controller
-from weft.core.commands import (
-    Batch,
-    Clone,
-    Delete,
-    ExportMachine,
-    RenewMac,
-    Reserve,
-    Restore,
-    TakeCheckpoint,
-)
+from weft.core.commands import Batch, Delete, RenewMac, Reserve
 from weft.core.commands import Path as Name
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 from weft.model.errors import Refusal
 
 CLIENTS = 4

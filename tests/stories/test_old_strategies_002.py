@@ -8,7 +8,8 @@ import pytest
 
 from tests.stories.simulated import Worlds
 from weft.core.changes import LeaseChange
-from weft.core.commands import Batch, Restore
+from weft.core.commands import Batch
+from weft.core.copy_commands import Restore
 from weft.sim import events
 from weft.sim.assignments import LeftToHost
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from weft.api import bodies, convert
 from weft.api.bodies import Named
 from weft.api.faults import UnknownPath
-from weft.core import commands
+from weft.core import commands, copy_commands
 from weft.model.errors import Invalid, InvalidMacAddress, InvalidReference
 from weft.model.kinds import NETWORK_INTERFACES, OWN_NAMES, SERVERS, VIRTUAL_MACHINES, is_own, owned_kind
 from weft.model.values import check_resource_id, parse_mac
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     @property
     def made(self) -> str:
         """Id of the machine that the answer shows: of a clone and an import the new one."""
-        return self.command.name if isinstance(self.command, commands.Clone) else self.machine
+        return self.command.name if isinstance(self.command, copy_commands.Clone) else self.machine
 
 
 def _migrate(machine: str, body: bodies.Migrate) -> commands.BeginMove:
@@ -54,25 +54,25 @@ def _failover(machine: str, body: bodies.Failover) -> commands.Failover:
     return commands.Failover(machine, _server(body.server))
 
 
-def _checkpoint(machine: str, body: bodies.Capture) -> commands.TakeCheckpoint:
-    return commands.TakeCheckpoint(machine, _name_of_capture(body.resource_id))
+def _checkpoint(machine: str, body: bodies.Capture) -> copy_commands.TakeCheckpoint:
+    return copy_commands.TakeCheckpoint(machine, _name_of_capture(body.resource_id))
 
 
-def _export(machine: str, body: bodies.Export) -> commands.ExportMachine:
-    return commands.ExportMachine(machine, _name_of_capture(body.resource_id), body.path)
+def _export(machine: str, body: bodies.Export) -> copy_commands.ExportMachine:
+    return copy_commands.ExportMachine(machine, _name_of_capture(body.resource_id), body.path)
 
 
 def _rewrite(machine: str, body: bodies.RewriteCheckpoints) -> commands.RewriteCheckpoints:
     return commands.RewriteCheckpoints(machine, check_resource_id(body.checkpoint) if body.checkpoint else "")
 
 
-def _clone(machine: str, body: bodies.Clone) -> commands.Clone:
+def _clone(machine: str, body: bodies.Clone) -> copy_commands.Clone:
     name = check_resource_id(body.resource_id)
-    return commands.Clone(machine, name, body.addresses, _server(body.server), body.is_template)
+    return copy_commands.Clone(machine, name, body.addresses, _server(body.server), body.is_template)
 
 
-def _restore(machine: str, body: bodies.Restore) -> commands.Restore:
-    return commands.Restore(machine, check_resource_id(body.checkpoint), body.addresses, body.if_taken)
+def _restore(machine: str, body: bodies.Restore) -> copy_commands.Restore:
+    return copy_commands.Restore(machine, check_resource_id(body.checkpoint), body.addresses, body.if_taken)
 
 
 def _renew(machine: str, body: bodies.RenewMac) -> commands.RenewMac:
@@ -82,16 +82,16 @@ def _renew(machine: str, body: bodies.RenewMac) -> commands.RenewMac:
     return commands.RenewMac(machine, interface, body.mac_address, body.force)
 
 
-def _import(machine: str, body: bodies.Import) -> commands.ImportMachine:
+def _import(machine: str, body: bodies.Import) -> copy_commands.ImportMachine:
     known = body.hypervisor
-    return commands.ImportMachine(
+    return copy_commands.ImportMachine(
         name=check_resource_id(body.resource_id),
         server=_server(body.server),
         interfaces=_interfaces(body.network_interfaces, "networkInterfaces"),
         addresses=body.addresses,
         power=body.power_state,
         checkpoints=tuple(
-            commands.ImportedCheckpoint(
+            copy_commands.ImportedCheckpoint(
                 _name_of_capture(each.resource_id),
                 _interfaces(each.network_interfaces, f"checkpoints[{at}].networkInterfaces"),
             )
@@ -102,12 +102,12 @@ def _import(machine: str, body: bodies.Import) -> commands.ImportMachine:
     )
 
 
-def _interfaces(asked: Sequence[bodies.ImportedInterface], path: str) -> tuple[commands.ImportedInterface, ...]:
+def _interfaces(asked: Sequence[bodies.ImportedInterface], path: str) -> tuple[copy_commands.ImportedInterface, ...]:
     for at, each in enumerate(asked):
         if each.mac_address:
             _check_mac(each.mac_address, f"{path}[{at}].macAddress")
     return tuple(
-        commands.ImportedInterface(
+        copy_commands.ImportedInterface(
             each.mac_address, each.ip_addresses, each.subnet.resource_ref if each.subnet is not None else ""
         )
         for each in asked

@@ -20,19 +20,8 @@ from weft.api.changes import readable
 from weft.api.faults import MethodNotAllowed
 from weft.api.resources import Resources, dry_answer, keep, kept, kept_id, wait_of
 from weft.control.controller import Controller
-from weft.core.commands import (
-    Actor,
-    BeginMove,
-    Clone,
-    CreateMachine,
-    Decision,
-    ExportMachine,
-    RenewMac,
-    Restore,
-    RewriteCheckpoints,
-    SetPower,
-    TakeCheckpoint,
-)
+from weft.core.commands import Actor, BeginMove, CreateMachine, Decision, RenewMac, RewriteCheckpoints, SetPower
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 from weft.model.errors import Invalid, InvalidReference, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 

@@ -32,9 +32,10 @@ from weft.control.watch import Watch
 from weft.control.writer import Encode, Submitted, Writer
 from weft.core import policy
 from weft.core.changes import Commit, ResourceChange
-from weft.core.commands import Actor, Batch, Command, Decision, ImportMachine
+from weft.core.commands import Actor, Batch, Command, Decision
 from weft.core.conflicts import Conflict as Clash
 from weft.core.conflicts import conflicts, conflicts_of, joined
+from weft.core.copy_commands import ImportMachine
 from weft.core.ledger import warnings_for
 from weft.core.state import State
 from weft.model.errors import Conflict

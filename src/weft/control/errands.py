@@ -16,20 +16,8 @@ from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation
 from weft.control.writer import Submitted, Writer
 from weft.core.changes import Commit, ResourceChange
-from weft.core.commands import (
-    Actor,
-    BeginErrand,
-    Clone,
-    Command,
-    Delete,
-    EndErrand,
-    ExportMachine,
-    Path,
-    Restore,
-    SetPower,
-    Steps,
-    TakeCheckpoint,
-)
+from weft.core.commands import Actor, BeginErrand, Command, Delete, EndErrand, Path, SetPower, Steps
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 from weft.core.decide.errands import COPY
 from weft.core.decide.machines import is_on_errand, is_running, settled_machine
 from weft.core.host_facts import NoteCheckpoints

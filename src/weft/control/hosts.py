@@ -4,7 +4,7 @@ import msgspec
 
 from weft.control.fact_tables import FactTables
 from weft.control.publisher import Publisher
-from weft.core.commands import ImportMachine
+from weft.core.copy_commands import ImportMachine
 from weft.wire.messages import Facts
 
 RESUME_S = 10.0

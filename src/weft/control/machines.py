@@ -27,19 +27,15 @@ from weft.core.commands import (
     BeginErrand,
     BeginMove,
     BeginRemoval,
-    Clone,
     CreateMachine,
     Decision,
     Delete,
-    ExportMachine,
     Path,
     Preconditions,
     RenewMac,
-    Restore,
-    Restored,
     RewriteCheckpoints,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, ExportMachine, Restore, Restored, TakeCheckpoint
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import Conflict, WaitTimedOut
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
@@ -185,7 +181,7 @@ class Machines:
     async def restore(
         self, machine: str, checkpoint: str, addresses: str, if_taken: str, actor: Actor
     ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        """Back to a checkpoint, with a Restored per interface; see core.commands.Restore for the words.
+        """Back to a checkpoint, with a Restored per interface; see core.copy_commands.Restore for the words.
 
         Where its host has the checkpoint it goes back to it, and the machine has the power of then. Else a running
         machine whose addresses change is stopped for it and started again. Raises Refusal (AddressesTaken, ActiveTwin

@@ -9,7 +9,8 @@ import logging
 
 from weft.control.power import Power
 from weft.control.writer import Writer
-from weft.core.commands import Actor, Decision, Delete, Path, RenewMac, Restore, SetPower, TakeCheckpoint
+from weft.core.commands import Actor, Decision, Delete, Path, RenewMac, SetPower
+from weft.core.copy_commands import Restore, TakeCheckpoint
 from weft.core.policy_places import server_of
 from weft.model.errors import NotReady, Refusal, WeftError
 from weft.model.kinds import CHECKPOINTS, OWN_NAMES, VIRTUAL_MACHINES, owner_and_name

@@ -1,6 +1,6 @@
 """What a server's settings say about machines there that are none of ours. Pure reads; called by control."""
 
-from weft.core.commands import ImportedInterface, ImportMachine
+from weft.core.copy_commands import ImportedInterface, ImportMachine
 from weft.core.naming import fits, slug, suffixed
 from weft.core.state import State
 from weft.model.fabric import Adoption

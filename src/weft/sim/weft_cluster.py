@@ -13,7 +13,6 @@ from weft.core.commands import (
     AdvanceMove,
     Batch,
     BeginMove,
-    Clone,
     Command,
     Decision,
     Delete,
@@ -21,10 +20,9 @@ from weft.core.commands import (
     Failover,
     Path,
     Put,
-    Restore,
     SetPower,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.core.decide import decide_and_apply
 from weft.core.state import State
 from weft.model.errors import Refusal

@@ -10,18 +10,14 @@ from weft.core.commands import (
     AdvanceMove,
     Batch,
     BeginMove,
-    Clone,
     Failover,
-    ImportedInterface,
-    ImportMachine,
     MarkMachine,
     ReleaseAddress,
     RemoveServer,
     RenewMac,
-    Restore,
     SetPower,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.core.decide import decide
 from weft.model.errors import Refusal
 from weft.model.leases import MAC_SCOPE

@@ -9,16 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.unit.core.world import provider_network, put_command, server_on, virtual_network
-from weft.core.commands import (
-    Command,
-    CreateMachine,
-    ImportedCheckpoint,
-    ImportedInterface,
-    ImportMachine,
-    NewInterface,
-    Seen,
-    TakeCheckpoint,
-)
+from weft.core.commands import Command, CreateMachine, NewInterface, Seen
+from weft.core.copy_commands import ImportedCheckpoint, ImportedInterface, ImportMachine, TakeCheckpoint
 
 INTERFACES = [f"n{at}" for at in range(5)]
 MACHINES = ["m1", "m2", "m3"]

@@ -16,13 +16,11 @@ from weft.core.commands import (
     AdvanceMove,
     Batch,
     BeginMove,
-    Clone,
     Command,
     Decision,
     Delete,
     EndCoolDowns,
     EndReservations,
-    ExportMachine,
     Failover,
     MarkMachine,
     NoteSeen,
@@ -32,10 +30,9 @@ from weft.core.commands import (
     RemoveServer,
     RenewMac,
     Reserve,
-    Restore,
     SetPower,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 from weft.core.state import State
 from weft.model.errors import Refusal
 from weft.model.leases import COOLING, MAC_SCOPE

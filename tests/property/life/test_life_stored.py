@@ -21,7 +21,8 @@ from tests.property.life.life import Life, Outcome
 from tests.property.life.mortal import Died, Mortal
 from tests.property.life.test_life import loaded
 from weft.control.controller import Controller
-from weft.core.commands import Actor, BeginMove, Command, Decision, Failover, RenewMac, Restore, SetPower
+from weft.core.commands import Actor, BeginMove, Command, Decision, Failover, RenewMac, SetPower
+from weft.core.copy_commands import Restore
 from weft.core.decide import decide_and_apply
 from weft.core.state import State
 from weft.model.errors import Refusal

@@ -12,7 +12,8 @@ from tests.conftest import PROFILE
 from tests.property.life import asks
 from tests.property.life.life import POWERS, has
 from tests.property.life.test_life import OnState
-from weft.core.commands import AdvanceCreation, BeginErrand, CreateMachine, EndErrand, Steps, TakeCheckpoint
+from weft.core.commands import AdvanceCreation, BeginErrand, CreateMachine, EndErrand, Steps
+from weft.core.copy_commands import TakeCheckpoint
 from weft.model.errors import Refusal
 
 WAYS: tuple[tuple[str, ...], ...] = (

@@ -7,7 +7,7 @@ import pytest
 from weft.api.actions import ACTIONS, check_batched, place_of_action, understand
 from weft.api.call import encode
 from weft.api.faults import UnknownPath
-from weft.core import commands
+from weft.core import commands, copy_commands
 from weft.model.errors import Invalid
 from weft.model.workload import HypervisorIdentity
 
@@ -26,19 +26,19 @@ NIC = {"resourceRef": "/networkInterfaces/web1-eth0"}
         ("migrate", {"Server": "/servers/h2", "FORCE": "true"}, commands.BeginMove("web1", "h2", True)),
         ("migrate", {"server": {"ResourceRef": "/Servers/h2"}}, commands.BeginMove("web1", "h2")),
         ("failover", {"server": "h2"}, commands.Failover("web1", "h2")),
-        ("clone", {"RESOURCEID": "web2"}, commands.Clone("web1", "web2")),
+        ("clone", {"RESOURCEID": "web2"}, copy_commands.Clone("web1", "web2")),
         (
             "clone",
             {"resourceId": "t", "isTemplate": "True", "server": "h2", "addresses": "KEEP"},
-            commands.Clone("web1", "t", "keep", "h2", True),
+            copy_commands.Clone("web1", "t", "keep", "h2", True),
         ),
-        ("checkpoint", {"resourceId": "before"}, commands.TakeCheckpoint("web1", "before")),
-        ("export", {"resourceId": "e"}, commands.ExportMachine("web1", "e")),
-        ("restore", {"checkpoint": "before"}, commands.Restore("web1", "before")),
+        ("checkpoint", {"resourceId": "before"}, copy_commands.TakeCheckpoint("web1", "before")),
+        ("export", {"resourceId": "e"}, copy_commands.ExportMachine("web1", "e")),
+        ("restore", {"checkpoint": "before"}, copy_commands.Restore("web1", "before")),
         (
             "restore",
             {"checkpoint": "before", "addresses": "keep", "iftaken": "REMAP", "dryRun": 0},
-            commands.Restore("web1", "before", "keep", "remap"),
+            copy_commands.Restore("web1", "before", "keep", "remap"),
         ),
         ("renewmac", {"networkInterface": NIC}, commands.RenewMac("web1", "web1-eth0")),
         (
@@ -64,7 +64,7 @@ def test_the_controllers_own_names_are_no_clients(verb: str, body: Any, machine:
     with pytest.raises(Invalid, match="controller's own") as refused:
         read(verb, body, machine)
     assert (refused.value.code, refused.value.target) == ("InvalidResourceName", "resourceId")
-    assert read("checkpoint", {"resourceId": "weft"}) == commands.TakeCheckpoint("web1", "weft")
+    assert read("checkpoint", {"resourceId": "weft"}) == copy_commands.TakeCheckpoint("web1", "weft")
 
 
 def test_an_import_with_all_its_members() -> None:
@@ -81,14 +81,14 @@ def test_an_import_with_all_its_members() -> None:
         "adopt": True,
         "hypervisor": {"type": "libvirt", "id": "ID-1"},
     }
-    imported = commands.ImportedInterface
-    assert read("import", body, "") == commands.ImportMachine(
+    imported = copy_commands.ImportedInterface
+    assert read("import", body, "") == copy_commands.ImportMachine(
         name="old",
         server="h1",
         interfaces=(imported("00:15:5d:00:00:01", ("10.1.1.5",), "/a/b"), imported()),
         addresses="newIfTaken",
         power="Running",
-        checkpoints=(commands.ImportedCheckpoint("c", (imported("00155D000002"),)),),
+        checkpoints=(copy_commands.ImportedCheckpoint("c", (imported("00155D000002"),)),),
         adopt=True,
         hypervisor=HypervisorIdentity(type="libvirt", id="ID-1"),
     )

@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.control import ANN, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
-from weft.core.commands import Put, TakeCheckpoint
+from weft.core.commands import Put
+from weft.core.copy_commands import TakeCheckpoint
 from weft.model.resources import Resource
 from weft.model.values import parse_mac
 

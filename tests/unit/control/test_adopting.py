@@ -8,7 +8,8 @@ from tests.cluster.host_agent import Rack
 from tests.unit.control.copies import controller, mac, quick, rack
 from tests.unit.control.machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Batch, Clone, ImportedInterface, ImportMachine
+from weft.core.commands import Batch
+from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine
 from weft.model.errors import Conflict
 from weft.model.hypervisor import MachineState
 from weft.model.values import mac_digits

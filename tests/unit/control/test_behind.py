@@ -21,8 +21,9 @@ from tests.unit.control.behind import (
 )
 from tests.unit.control.machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Clone, Delete, Failover, RenewMac, TakeCheckpoint
+from weft.core.commands import Delete, Failover, RenewMac
 from weft.core.commands import Path as Name
+from weft.core.copy_commands import Clone, TakeCheckpoint
 from weft.model.fabric import Adoption, ServerProperties
 from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 from weft.model.leases import MAC_SCOPE

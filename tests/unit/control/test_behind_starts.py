@@ -21,7 +21,7 @@ from tests.unit.control.behind import (
 )
 from tests.unit.control.machines import until
 from weft.control.controller import Controller
-from weft.core.commands import Clone
+from weft.core.copy_commands import Clone
 from weft.model.fabric import ServerProperties
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.wire.messages import Isolate, MayRun, MayRunAnswer

@@ -11,7 +11,8 @@ from tests.unit.control.copies import address, controller, mac, prepare, quick, 
 from tests.unit.control.machines import power, until
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
-from weft.core.commands import Batch, Clone, Decision, RenewMac, Restore, SetPower, TakeCheckpoint
+from weft.core.commands import Batch, Decision, RenewMac, SetPower
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, StoreUnavailable
 from weft.model.leases import MAC_SCOPE
 from weft.model.records import PortBinding

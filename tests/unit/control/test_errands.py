@@ -10,7 +10,8 @@ from tests.cluster.feed_agent import FeedAgent
 from tests.cluster.host_agent import Rack
 from tests.unit.control.machines import quick, until
 from weft.control.controller import Controller
-from weft.core.commands import Batch, Failover, Restore, SetPower, TakeCheckpoint
+from weft.core.commands import Batch, Failover, SetPower
+from weft.core.copy_commands import Restore, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, WaitTimedOut
 
 __all__ = ["quick"]

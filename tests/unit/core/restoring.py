@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.core.life import WEB, Life
-from weft.core.commands import Decision, TakeCheckpoint
+from weft.core.commands import Decision
+from weft.core.copy_commands import TakeCheckpoint
 
 WEB1 = "/weft/virtualMachines/web1"
 

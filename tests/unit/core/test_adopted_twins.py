@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.core.world import World
-from weft.core.commands import ImportedInterface, ImportMachine
+from weft.core.copy_commands import ImportedInterface, ImportMachine
 
 MAC = ImportedInterface("0C-00-00-00-00-01")
 

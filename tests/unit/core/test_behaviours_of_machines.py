@@ -9,19 +9,9 @@ import pytest
 
 from tests.property.life.test_life import loaded
 from tests.unit.core.world import World, dynamic_interface, put_command, static_interface
-from weft.core.commands import (
-    Clone,
-    ImportedInterface,
-    ImportMachine,
-    MarkMachine,
-    NoteSeen,
-    ReleaseAddress,
-    Restore,
-    Seen,
-    SetPower,
-    TakeCheckpoint,
-)
+from weft.core.commands import MarkMachine, NoteSeen, ReleaseAddress, Seen, SetPower
 from weft.core.conflicts import conflicts
+from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.core.policy import host_stream
 from weft.core.state import State
 from weft.model.leases import MAC_SCOPE

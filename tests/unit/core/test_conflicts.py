@@ -6,8 +6,9 @@ import pytest
 
 from tests.unit.core.test_l2 import adapters, ref, subnet
 from tests.unit.core.world import World, static_interface
-from weft.core.commands import ImportedInterface, ImportMachine, MarkMachine
+from weft.core.commands import MarkMachine
 from weft.core.conflicts import Conflict, conflicts, conflicts_of
+from weft.core.copy_commands import ImportedInterface, ImportMachine
 
 MAC = "10-10-10-10-11-05"
 

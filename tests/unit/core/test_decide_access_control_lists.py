@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.world import World, dynamic_interface, virtual_network
-from weft.core.commands import Clone, Restore, TakeCheckpoint
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.core.filters import family_of, first_tagged, port_range
 from weft.model.leases import LIST_SCOPE
 

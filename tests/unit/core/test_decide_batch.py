@@ -13,7 +13,8 @@ from tests.unit.core.world import (
     static_interface,
     virtual_network,
 )
-from weft.core.commands import Batch, Clone, Path, Put, SetPower, TakeCheckpoint
+from weft.core.commands import Batch, Path, Put, SetPower
+from weft.core.copy_commands import Clone, TakeCheckpoint
 from weft.model.errors import InvalidMacAddress
 
 PUTS = (

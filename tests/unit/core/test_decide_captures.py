@@ -5,18 +5,8 @@ import pytest
 from tests.unit.core.life import CHECKPOINT, EXPORT, Life, events
 from tests.unit.core.world import dynamic_interface, put_command, static_interface, virtual_network
 from weft.core.changes import LeaseChange
-from weft.core.commands import (
-    BeginMove,
-    Clone,
-    Command,
-    Delete,
-    ExportMachine,
-    Path,
-    Preconditions,
-    RenewMac,
-    Restore,
-    TakeCheckpoint,
-)
+from weft.core.commands import BeginMove, Command, Delete, Path, Preconditions, RenewMac
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 
 
 @pytest.fixture

@@ -6,15 +6,8 @@ import pytest
 
 from tests.unit.core.life import WEB, Life, events, waiting_interface
 from tests.unit.core.world import dynamic_interface, put_command, static_interface, virtual_network
-from weft.core.commands import (
-    BeginMove,
-    Clone,
-    ImportedInterface,
-    ImportMachine,
-    Restore,
-    SetPower,
-    TakeCheckpoint,
-)
+from weft.core.commands import BeginMove, SetPower
+from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.model.values import mac_digits, parse_mac
 
 

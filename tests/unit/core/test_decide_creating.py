@@ -15,8 +15,8 @@ from weft.core.commands import (
     NewInterface,
     Preconditions,
     SetPower,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import TakeCheckpoint
 from weft.core.decide.granting import STRATEGIES
 from weft.core.policy import host_stream
 from weft.model.hypervisor import Disk, Hardware

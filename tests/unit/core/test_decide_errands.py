@@ -9,18 +9,16 @@ from weft.core.commands import (
     Batch,
     BeginErrand,
     BeginMove,
-    Clone,
     Delete,
     EndErrand,
     Failover,
     MarkMachine,
     Path,
     RemoveServer,
-    Restore,
     SetPower,
     Steps,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.core.policy import host_stream
 from weft.model.records import Errand, Machine
 

@@ -6,19 +6,8 @@ import pytest
 
 from tests.unit.core.life import CHECKPOINT, Life, events, waiting_interface
 from tests.unit.core.world import dynamic_interface
-from weft.core.commands import (
-    BeginMove,
-    Clone,
-    ExportMachine,
-    Failover,
-    MarkMachine,
-    ReleaseAddress,
-    ReleaseInactive,
-    RemoveServer,
-    Restore,
-    SetPower,
-    TakeCheckpoint,
-)
+from weft.core.commands import BeginMove, Failover, MarkMachine, ReleaseAddress, ReleaseInactive, RemoveServer, SetPower
+from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import parse_mac
 

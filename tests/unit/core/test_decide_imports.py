@@ -6,16 +6,13 @@ import pytest
 
 from tests.unit.core.life import CHECKPOINT, WEB, Life, events
 from tests.unit.core.world import dynamic_interface, put_command, server_on, static_interface, virtual_network
-from weft.core.commands import (
+from weft.core.commands import NoteSeen, RenewMac, Seen, SetPower
+from weft.core.copy_commands import (
     ExportMachine,
     ImportedCheckpoint,
     ImportedInterface,
     ImportMachine,
-    NoteSeen,
-    RenewMac,
     Restore,
-    Seen,
-    SetPower,
     TakeCheckpoint,
 )
 from weft.model.values import parse_mac

@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.core.world import World, dynamic_interface, scope_of, static_interface, virtual_network
 from weft.core.changes import LeaseChange
-from weft.core.commands import Clone, Decision, ReleaseAddress, Restore, TakeCheckpoint
+from weft.core.commands import Decision, ReleaseAddress
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.core.decide.learning import MOST_TAKE_OVERS, WITHIN_S
 from weft.core.host_facts import ForgetAddress, LearnAddress
 from weft.model.errors import Refusal

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.core.life import Life, events
-from weft.core.commands import BeginMove, Clone, Failover, MarkMachine, NoteSeen, RenewMac, Seen, TakeCheckpoint
+from weft.core.commands import BeginMove, Failover, MarkMachine, NoteSeen, RenewMac, Seen
+from weft.core.copy_commands import Clone, TakeCheckpoint
 from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.leases import MAC_SCOPE

@@ -5,7 +5,8 @@ import pytest
 from tests.unit.core.life import Life, events
 from tests.unit.core.world import dynamic_interface, static_interface
 from weft.core.changes import LeaseChange
-from weft.core.commands import BeginMove, Clone, MarkMachine, RenewMac, TakeCheckpoint
+from weft.core.commands import BeginMove, MarkMachine, RenewMac
+from weft.core.copy_commands import Clone, TakeCheckpoint
 
 ETH0 = "/networkInterfaces/web1-eth0"
 

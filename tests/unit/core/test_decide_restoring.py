@@ -5,15 +5,8 @@ import pytest
 from tests.unit.core.life import WEB, Life, events
 from tests.unit.core.restoring import WEB1, interfaces, outcomes, static_ip, world
 from tests.unit.core.world import dynamic_interface, server_on, static_interface, virtual_network
-from weft.core.commands import (
-    Batch,
-    BeginMove,
-    Clone,
-    MarkMachine,
-    RenewMac,
-    Restore,
-    TakeCheckpoint,
-)
+from weft.core.commands import Batch, BeginMove, MarkMachine, RenewMac
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 
 __all__ = ["world"]
 

@@ -5,14 +5,8 @@ import pytest
 from tests.unit.core.life import CHECKPOINT, Life
 from tests.unit.core.restoring import outcomes, static_ip, world
 from tests.unit.core.world import dynamic_interface, static_interface
-from weft.core.commands import (
-    Clone,
-    NoteSeen,
-    RenewMac,
-    Restore,
-    Seen,
-    TakeCheckpoint,
-)
+from weft.core.commands import NoteSeen, RenewMac, Seen
+from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.model.values import parse_mac
 
 __all__ = ["world"]

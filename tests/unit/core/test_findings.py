@@ -7,8 +7,9 @@ import pytest
 
 from tests.unit.core.life import WEB, Life
 from weft.core.behind import arrival, host_notes, machine_notes
-from weft.core.commands import Clone, NoteSeen, RenewMac, Seen
+from weft.core.commands import NoteSeen, RenewMac, Seen
 from weft.core.conflicts import Conflict, conflicts, joined
+from weft.core.copy_commands import Clone
 from weft.core.findings import elsewhere_findings, machine_findings, port_ref, stranger_findings
 from weft.core.guest_adapters import fitted, interfaces_of
 from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs

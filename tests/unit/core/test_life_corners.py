@@ -7,21 +7,16 @@ import pytest
 from tests.unit.core.life import WEB, Life, waiting_interface
 from tests.unit.core.world import dynamic_interface, server_on, static_interface
 from weft.core.commands import (
-    Clone,
     EndReservations,
-    ImportedCheckpoint,
-    ImportedInterface,
-    ImportMachine,
     MarkMachine,
     NoteSeen,
     ReleaseInactive,
     RemoveServer,
     Reserve,
-    Restore,
     Seen,
     SetPower,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, ImportedCheckpoint, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import Now, parse_mac
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.unit.core.world import World, dynamic_interface, static_interface, virtual_network
-from weft.core.commands import MarkMachine, TakeCheckpoint
+from weft.core.commands import MarkMachine
+from weft.core.copy_commands import TakeCheckpoint
 from weft.model.values import Now
 
 

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.core.life import Life
 from tests.unit.core.world import World, dynamic_interface, put_command, scope_of, static_interface, virtual_network
 from weft.core.changes import CursorChange, LeaseChange
-from weft.core.commands import Clone, EndCoolDowns, Path
+from weft.core.commands import EndCoolDowns, Path
+from weft.core.copy_commands import Clone
 from weft.core.decide.draft import Draft
 from weft.core.layout import RDID_POOL
 from weft.core.pools import Pool, PoolSpec, merge

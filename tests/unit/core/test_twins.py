@@ -7,11 +7,8 @@ from tests.unit.core.world import dynamic_interface, put_command, server_on, sta
 from weft.core import policy
 from weft.core.changes import LeaseChange
 from weft.core.commands import (
-    Clone,
     Decision,
     Failover,
-    ImportedInterface,
-    ImportMachine,
     MarkMachine,
     NoteSeen,
     ReleaseAddress,
@@ -21,6 +18,7 @@ from weft.core.commands import (
     SetPower,
 )
 from weft.core.conflicts import conflicts
+from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine
 from weft.core.trace import trace
 from weft.model.leases import ASSIGNED, MAC_SCOPE, Holder, Lease
 from weft.model.values import pack_ip, parse_mac

@@ -13,7 +13,6 @@ from weft.core.commands import (
     BeginErrand,
     BeginMove,
     BeginRemoval,
-    Clone,
     Command,
     CreateMachine,
     Decision,
@@ -21,9 +20,7 @@ from weft.core.commands import (
     EndCoolDowns,
     EndErrand,
     EndReservations,
-    ExportMachine,
     Failover,
-    ImportMachine,
     MarkMachine,
     NoteSeen,
     Put,
@@ -32,11 +29,10 @@ from weft.core.commands import (
     RemoveServer,
     RenewMac,
     Reserve,
-    Restore,
     SetPower,
     Steps,
-    TakeCheckpoint,
 )
+from weft.core.copy_commands import Clone, ExportMachine, ImportMachine, Restore, TakeCheckpoint
 from weft.core.decide import (
     captures,
     cool_down,

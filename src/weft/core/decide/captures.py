@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from weft.core.commands import Decision, ExportMachine, TakeCheckpoint
+from weft.core.commands import Decision
+from weft.core.copy_commands import ExportMachine, TakeCheckpoint
 from weft.core.decide.bindings import interface_of
 from weft.core.decide.cool_down import resting
 from weft.core.decide.draft import Draft

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from weft.core.commands import Decision, ImportedCheckpoint, ImportedInterface, ImportMachine
+from weft.core.commands import Decision
+from weft.core.copy_commands import ImportedCheckpoint, ImportedInterface, ImportMachine
 from weft.core.decide.bindings import check_twins, is_port_of, server_with_id
 from weft.core.decide.captures import captured_place, captured_places, store_capture
 from weft.core.decide.draft import Draft

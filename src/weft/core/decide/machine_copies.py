@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from weft.core.commands import Clone, Decision
+from weft.core.commands import Decision
+from weft.core.copy_commands import Clone
 from weft.core.decide.bindings import INTERFACES, interface_of, server_named, server_with_id
 from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag, retag

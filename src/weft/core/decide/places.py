@@ -3,7 +3,7 @@
 Called by the families of core.decide that follow interfaces about.
 """
 
-from weft.core.commands import Restored
+from weft.core.copy_commands import Restored
 from weft.core.decide.ip_configurations import Interface, Place, addresses_of
 from weft.core.index import lower
 from weft.core.state import State

@@ -7,7 +7,8 @@ core.decide by the API, in batches, and by control.restarts.
 
 import msgspec
 
-from weft.core.commands import Decision, Restore, Restored
+from weft.core.commands import Decision
+from weft.core.copy_commands import Restore, Restored
 from weft.core.decide.bindings import INTERFACES, interface_of, note_addresses, server_named, user_of
 from weft.core.decide.captures import Capture, captured_place
 from weft.core.decide.draft import Draft
