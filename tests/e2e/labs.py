@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests.e2e import forked
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -40,9 +42,7 @@ class Lab:
 
     def run(self, *words, timeout=90, code=0):
         """Its output; asserts the exit code."""
-        done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=timeout, env=self.environment
-        )
+        done = forked.run(["lab", "--name", self.name, *words], self.environment, timeout)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
@@ -56,16 +56,14 @@ class Lab:
         for begun in self._begun:
             begun.kill()
             begun.communicate()
-        subprocess.run(self.command("down"), capture_output=True, timeout=60, env=self.environment)
+        forked.run(["lab", "--name", self.name, "down"], self.environment, 60)
         left = namespaces(self.name), processes(str(self.folder / self.name))
         assert left == ([], []), left
 
     def weft(self, *words, timeout=150):
         """A command of the CLI, on this lab's controller."""
         environment = {**self.environment, "WEFT_CONTROLLER": json.loads(self.file.read_text())["url"]}
-        done = subprocess.run(
-            [sys.executable, "-m", "weft", *words], capture_output=True, text=True, timeout=timeout, env=environment
-        )
+        done = forked.run(words, environment, timeout)
         assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -20,7 +20,8 @@ from weft.model.values import PackedIp, ip_text
 
 EVERY_SECONDS = 60.0
 FIRST_SECONDS = 10.0
-"""A host that is new here is asked within this time, spread by its address."""
+"""A host that is new here is asked within this time, or within a second for each that this one sends to, if that is
+sooner; spread by its address."""
 PATIENCE_SECONDS = 1.0
 TRIES = 3
 MOST_IN_A_TURN = 50
@@ -75,7 +76,7 @@ class Reach:
         for gone in self._asked.keys() - others:
             self._numbers.pop(self._asked.pop(gone).number, None)
         for other in others - self._asked.keys():
-            self._asked[other] = _Asking(now + FIRST_SECONDS * _share(other))
+            self._asked[other] = _Asking(now + min(FIRST_SECONDS, len(others)) * _share(other))
         due = [(one.due, at, other, one) for at, (other, one) in enumerate(self._asked.items()) if one.due <= now]
         for _, _, other, asking in sorted(due, key=lambda one: one[:2])[:MOST_IN_A_TURN]:
             if self._next(asking, other, provider_mtu, now):

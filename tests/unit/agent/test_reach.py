@@ -122,3 +122,10 @@ def test_many_hosts_are_asked_by_and_by_and_told_in_a_bounded_list() -> None:
     assert len(reach.words()) == MOST_PROBLEMS + 1
     assert reach.words()[-1] == "280 other hosts are not reached either"
     assert list(reach.turn(frozenset(), 1500, now)) == [] and reach.words() == []
+
+
+def test_a_host_with_few_others_asks_them_at_once() -> None:
+    reach = Reach()
+    others = frozenset({other()})
+    assert list(reach.turn(others, 1500, 0.0)) == []
+    assert len(list(reach.turn(others, 1500, 1.0))) == 1
