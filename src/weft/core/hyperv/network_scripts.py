@@ -97,7 +97,7 @@ $index = $physical[0].InterfaceIndex
 # What is changed or removed is named by the record itself: Set- cannot be asked for a type, and Windows may have learnt
 # the same address. Windows Server 2012 has no types yet: all its records are static.
 $held = @{}
-foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -in @('Static', '35', '') })) {
+foreach ($record in @(Get-NetVirtualizationLookupRecord | Where-Object { [string]$_.Type -notin @('Dynamic', '36') })) {
     $key = '{0} {1} {2}' -f $record.VirtualSubnetID, $record.CustomerAddress, $record.MACAddress
     $held[$key] = $record
 }
@@ -120,6 +120,7 @@ function Add-LookupRecord {
         Context = $Record.Context
         CustomerID = $Record.CustomerId
     }
+    if ($Record.Type -ne 'Static') { $values.Type = $Record.Type }
     New-NetVirtualizationLookupRecord @values | Out-Null
 }
 

@@ -17,7 +17,15 @@ import msgspec
 
 from weft.model import records
 from weft.model.records import HostRecord, NetworkRecord
-from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, InstanceId, Vsid, ip_text, mac_digits
+from weft.model.values import (
+    GATEWAY_DUMMY_PROVIDER_ADDRESS,
+    ROUTER_MAC,
+    InstanceId,
+    PackedIp,
+    Vsid,
+    ip_text,
+    mac_digits,
+)
 
 MARK = "weft:"
 """How the Context of a lookup record of ours begins."""
@@ -25,6 +33,9 @@ MARK = "weft:"
 ENCAP = "TranslationMethodEncap"
 """NVGRE (RFC 7637); the only rule that we write."""
 
+WILDCARD = "GatewayWildcard"
+"""Type of the record for all that is outside: whoever has it is the gateway of the network."""
+OUTSIDE_METRIC = 255
 STATIC = "Static"
 
 NOT_HERE_YET = ("Incoming", "Absent")
@@ -180,7 +191,32 @@ def _network(needed: records.NeededNetwork, stream: list[NetworkRecord]) -> _Net
         for one in stream
         if isinstance(one, records.CustomerRoute) and (one.vsid, one.prefix) in subnets
     ]
+    out = next((one for one in stream if isinstance(one, records.GatewayRecord) and one.gateways), None)
+    if out is not None:
+        ways = _way_out(out, families.get(out.vsid, 0), name, rdid)
+        lookups += ways.lookups
+        routes = [one for one in routes if one.virtual_subnet_id not in {way.virtual_subnet_id for way in ways.routes}]
+        routes += ways.routes
+        if any(isinstance(one, records.LookupRecord) and one.vsid == out.vsid for one in stream):
+            warnings.append(
+                f"Virtual subnet {out.vsid} of network {name} has the default route, in place of its own: machines in"
+                " it are not reached from other subnets. Give the gateway a subnet for itself."
+            )
     return _Network([*gateways, *lookups], routes, warnings)
+
+
+def _way_out(record: records.GatewayRecord, size: int, network: str, rdid: str) -> _Network:
+    """The gateway's own record, the one for all that is outside, and the default route; `size` is the bytes of an
+    address of its subnet here. Windows takes one route for each VSID, so this one stands for the subnet's own."""
+    address = next((one for one in record.addresses if len(one) == size), None)
+    if address is None:
+        return _Network([], [], [])
+    own = records.LookupRecord(record.vsid, address, record.mac, record.gateways[0])
+    outside = records.LookupRecord(record.vsid, PackedIp(bytes(size)), record.mac, record.gateways[0])
+    context = context_of(network)
+    wildcard = msgspec.structs.replace(_lookup(outside, context, rdid), type=WILDCARD)
+    route = records.CustomerRoute(record.vsid, PackedIp(bytes(size)), 0, address, OUTSIDE_METRIC)
+    return _Network([_lookup(own, context, rdid), wildcard], [_customer_route(route, rdid)], [])
 
 
 def _one_prefix_each(

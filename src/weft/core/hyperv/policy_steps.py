@@ -142,6 +142,7 @@ foreach ($own in @($policy.LookupRecords)) {
         CustomerID = $own.CustomerId
     }
     if ($null -eq $there) {
+        if ($own.Type -ne 'Static') { $values.Type = $own.Type }
         New-NetVirtualizationLookupRecord @values | Out-Null
         Write-Output ('added lookup record {0} at {1}' -f $key, $own.ProviderAddress)
     } elseif ($there.MACAddress -ne $own.MacAddress) {

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from tests.cluster.world import World, instance, sample
-from tests.unit.core.hyperv.worlds import RDID, source_004
+from tests.unit.core.hyperv.worlds import RDID, identified, source_004
 from weft.core import policy
 from weft.core.hyperv.network_virtualization import (
     CustomerRoute,
@@ -219,3 +219,46 @@ def test_a_subnet_of_a_provider_network_may_have_no_prefix():
     bare = Resource(resource_id="bare", instance_id="x", properties=LogicalSubnetProperties(vlan_id=3))
     world.put("logicalNetworks", "hnvpa", replace(old, subnets=(bare, *old.subnets)))
     assert desired_of(world.state, "host1") == blue(1)
+
+
+def with_a_way_out(world: World) -> World:
+    """Blue has a gateway on host2, in a subnet of its own."""
+    world.network("blue", 60, {"web": ("10.1.1.0/24", 6001), "gw": ("10.1.9.0/24", 6009)})
+    identified(world, "virtualNetworks", "blue", RDID)
+    world.gateway("g1", "host2")
+    world.way_out("blue", "gw", "10.1.9.4", ("g1",))
+    return world
+
+
+def test_a_network_with_a_gateway_has_the_default_route_and_the_record_for_all_outside():
+    found = desired_of(with_a_way_out(source_004()).state, "host1")
+    way = [one for one in found.lookup_records if one.virtual_subnet_id == 6009 and not one.is_gateway]
+    assert [(one.customer_address, one.type, one.provider_address) for one in way] == [
+        ("0.0.0.0", "GatewayWildcard", "192.168.2.20"),
+        ("10.1.9.4", "Static", "192.168.2.20"),
+    ]
+    assert {(one.mac_address, one.context, one.customer_id) for one in way} == {
+        ("101010109904", "weft:blue", DOMAIN),
+    }
+    assert found.customer_routes == (
+        CustomerRoute(DOMAIN, 6001, "10.1.1.0/24", "0.0.0.0", 255),
+        CustomerRoute(DOMAIN, 6009, "0.0.0.0/0", "10.1.9.4", 255),
+    )
+    assert found.warnings == ()
+
+
+def test_a_machine_in_the_gateways_subnet_is_warned_of():
+    world = with_a_way_out(source_004())
+    world.interface("late-eth0", 0x101010101109, ("/virtualNetworks/blue/subnets/gw", "10.1.9.9"))
+    world.machine("late", "host1", ["late-eth0"], "Running")
+    [warning] = desired_of(world.state, "host1").warnings
+    assert warning.startswith("Virtual subnet 6009 of network blue has the default route, in place of its own")
+
+
+def test_without_a_gateway_that_serves_it_a_network_has_no_way_out():
+    world = with_a_way_out(source_004())
+    world.way_out("blue", "gw", "10.1.9.4", ())
+    found = desired_of(world.state, "host1")
+    assert [one.destination_prefix for one in found.customer_routes] == ["10.1.1.0/24", "10.1.9.0/24"]
+    world.way_out("blue", "gw", "fd00:9::4", ("g1",))
+    assert desired_of(world.state, "host1").customer_routes == found.customer_routes, "of the other family"

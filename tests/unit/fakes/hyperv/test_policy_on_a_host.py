@@ -116,6 +116,32 @@ def test_a_machine_that_moved_or_has_another_mac_address(host):
     assert host.difference(renewed) == Difference()
 
 
+OUT = LookupRecord("10.1.9.4", 6009, "101010109904", "192.168.2.20", context="weft:blue", customer_id=ONE.customer_id)
+WAY_OUT = replace(
+    BLUE,
+    lookup_records=(*BLUE.lookup_records, replace(OUT, customer_address="0.0.0.0", type="GatewayWildcard"), OUT),
+    customer_routes=(*BLUE.customer_routes, CustomerRoute(ONE.customer_id, 6009, "0.0.0.0/0", "10.1.9.4", 255)),
+)
+
+
+def test_the_way_out_of_a_network_comes_moves_and_goes(host):
+    assert [one for one in host.script(WAY_OUT) if "6009" in one] == [
+        "added lookup record 6009 0.0.0.0 at 192.168.2.20",
+        "added lookup record 6009 10.1.9.4 at 192.168.2.20",
+        "added customer route 0.0.0.0/0 of virtual subnet 6009",
+    ]
+    assert (host.script(WAY_OUT), host.failed, host.difference(WAY_OUT)) == ([], "", Difference())
+    records = (replace(one, provider_address="192.168.1.77") for one in WAY_OUT.lookup_records[-2:])
+    moved = replace(WAY_OUT, lookup_records=(*BLUE.lookup_records, *records))
+    host.apply(host.difference(moved).changes)
+    assert (host.script(moved), host.difference(moved)) == ([], Difference())
+    host.apply(host.difference(BLUE, moved).changes)
+    assert host.difference(BLUE) == Difference()
+    host.apply(host.difference(WAY_OUT).changes)
+    assert host.script(WAY_OUT) == []
+    assert len(host.script(BLUE, Sweep=True)) == 3
+
+
 def test_only_a_sweep_removes_what_is_no_longer_in_the_policy(host):
     host.script(BLUE)
     empty = replace(BLUE, lookup_records=(), customer_routes=(), ports=())
