@@ -25,7 +25,7 @@ _one_at_a_time = threading.Lock()
 
 
 def run(words, environment, timeout):
-    """As subprocess.run of `weft WORDS` with captured text. Raises subprocess.TimeoutExpired, the command being dead."""
+    """As subprocess.run of `weft WORDS` with captured text. Raises TimeoutExpired, the command being dead."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _one_at_a_time:
         line = _server()
         asked = json.dumps([list(words), environment, os.getcwd()]).encode()
