@@ -10,6 +10,7 @@ import random
 import sys
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.cluster.control import ANN, fabric_commands, interface
@@ -20,6 +21,7 @@ from weft.model.errors import Refusal
 from weft.store.store import Answer
 
 CLIENTS = 6
+Client = Callable[[Controller, str, random.Random], Awaitable[None]]
 
 
 class Clock:
@@ -69,13 +71,14 @@ def encode(request: str):
     return answer
 
 
-async def main(folder: Path, start: int) -> None:
+async def main(folder: Path, start: int, client: Client = client, clients: int = CLIENTS) -> None:
+    """A controller in this folder, with a fabric, and its clients; `start` tells one run's names from another's."""
     controller = Controller.open(folder, Clock(), lambda: str(uuid.uuid4()))
     async with controller.running():
         if controller.state.revision == 0:
             await controller.submit(Batch(tuple(fabric_commands())), ANN)
         tell(ready=controller.state.revision)
-        work = (client(controller, f"r{start}c{n}", random.Random(f"{start} {n}")) for n in range(CLIENTS))
+        work = (client(controller, f"r{start}c{n}", random.Random(f"{start} {n}")) for n in range(clients))
         try:
             await asyncio.gather(*work)
         except Refusal as full:

@@ -6,16 +6,14 @@ Run as `python -m tests.crash.lives FOLDER ROUND`. Prints a JSON line per answer
 import asyncio
 import random
 import sys
-import uuid
 from pathlib import Path
 
-from tests.cluster.control import ANN, fabric_commands, interface, machine
-from tests.crash.child import Clock, addresses, tell
+from tests.cluster.control import ANN, interface, machine
+from tests.crash.child import addresses, main, tell
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Delete, RenewMac, Reserve
 from weft.core.commands import Path as Name
 from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
-from weft.model.errors import Refusal
 
 CLIENTS = 4
 DB = "/virtualNetworks/blue/subnets/db"
@@ -80,18 +78,5 @@ async def client(controller: Controller, prefix: str, rng: random.Random) -> Non
             await step(controller, name, number, rng)
 
 
-async def main(folder: Path, start: int) -> None:
-    controller = Controller.open(folder, Clock(), lambda: str(uuid.uuid4()))
-    async with controller.running():
-        if controller.state.revision == 0:
-            await controller.submit(Batch(tuple(fabric_commands())), ANN)
-        tell(ready=controller.state.revision)
-        work = (client(controller, f"r{start}c{n}", random.Random(f"{start} {n}")) for n in range(CLIENTS))
-        try:
-            await asyncio.gather(*work)
-        except Refusal as full:
-            tell(full=full.message)
-
-
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), client, CLIENTS))

@@ -2,12 +2,21 @@
 
 from typing import Any
 
+import pytest
+
 from tests.stories.desk import Desk
 from weft.agent.hypervisors import Start
 from weft.fakes.console import Console
 
 M = "00-15-5D-01-05-07"
 """Of a host's own range, in no pool."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses of real hosts, shortened."""
+    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
+    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
 
 
 async def consoles(desk: Desk, *hosts: str, **more: Any) -> list[Console]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest_asyncio
+
 from tests.stories.desk import Desk, new_id
 from weft.agent.agent import Agent
 from weft.agent.memory import Memory
@@ -195,3 +197,9 @@ async def opened(pulse: float = PULSE_S) -> AsyncIterator[HyperVDesk]:
             yield made
         finally:
             await made.close()
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[HyperVDesk]:
+    async with opened() as made:
+        yield made

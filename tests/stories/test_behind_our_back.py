@@ -5,17 +5,11 @@ Told through the public API, on hosts that can tell one boot from another.
 
 from typing import Any
 
-import pytest
-
-from tests.stories.by_hand import clashes, consoles, has_mac, refs, renewed, says, starts
+from tests.stories.by_hand import clashes, consoles, has_mac, quick, refs, renewed, says, starts
 from tests.stories.desk import Desk
 from weft.model.values import parse_mac
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
+__all__ = ["quick"]
 
 
 async def test_stories_2_1_2_2_moved_and_restarted_by_hand_it_has_its_mac(desk: Desk) -> None:

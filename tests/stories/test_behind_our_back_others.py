@@ -7,15 +7,11 @@ import asyncio
 
 import pytest
 
-from tests.stories.by_hand import M, clash_of, clashes, consoles, has_mac, refs, says
+from tests.stories.by_hand import M, clash_of, clashes, consoles, has_mac, quick, refs, says
 from tests.stories.desk import Desk
 from weft.model.values import Mac, parse_mac
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
+__all__ = ["quick"]
 
 
 async def test_story_0_1_a_mac_that_changes_by_itself_is_seen_named_and_put_right(desk: Desk) -> None:

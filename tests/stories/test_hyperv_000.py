@@ -1,28 +1,18 @@
 """Source 000 on fake Hyper-V hosts: machines made as a whole, and what becomes of their addresses and ports."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.stories.hyperv_desk import BLUE, WEB, HyperVDesk, opened
+from tests.stories.by_hand import quick
+from tests.stories.hyperv_desk import BLUE, WEB, HyperVDesk, desk
 from weft.fakes.hyperv.machine import Nic, Profile
 from weft.model.values import Mac, parse_mac
 
+__all__ = ["desk", "quick"]
+
+
 VMS = "/weft/v1/virtualMachines"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
-
-
-@pytest_asyncio.fixture
-async def desk() -> AsyncIterator[HyperVDesk]:
-    async with opened() as made:
-        yield made
 
 
 def record_of(desk: HyperVDesk, host: str, address: str) -> tuple[str, str]:

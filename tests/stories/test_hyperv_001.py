@@ -1,26 +1,13 @@
 """Source 001 on fake Hyper-V hosts: addresses before the first boot, copies, and machines that other tools made."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-import pytest_asyncio
-
-from tests.stories.hyperv_desk import HyperVDesk, opened
+from tests.stories.by_hand import quick
+from tests.stories.hyperv_desk import HyperVDesk, desk
 from weft.model.values import parse_mac
 
+__all__ = ["desk", "quick"]
+
+
 VMS = "/weft/v1/virtualMachines"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
-
-
-@pytest_asyncio.fixture
-async def desk() -> AsyncIterator[HyperVDesk]:
-    async with opened() as made:
-        yield made
 
 
 async def shows(desk: HyperVDesk, name: str, mac: str) -> bool:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from click.testing import Result
 from typer.testing import CliRunner
 
+from tests.stories.by_hand import quick
 from tests.stories.desk import new_id
 from tests.stories.hyperv_desk import WEB, HyperVDesk, opened
 from weft.cli.commands import app
@@ -17,11 +18,7 @@ from weft.fakes.hyperv.machine import Vm
 from weft.fakes.hyperv.people import DesktopPool
 from weft.model.values import Mac, mac_dashes, mac_digits, parse_mac
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
+__all__ = ["quick"]
 
 
 @pytest_asyncio.fixture

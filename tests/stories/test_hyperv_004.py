@@ -9,19 +9,17 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
+from tests.stories.by_hand import quick
 from tests.stories.desk import new_id
 from tests.stories.hyperv_desk import BLUE, HyperVDesk, opened
 from weft.cli.commands import app
 from weft.fakes.hyperv.machine import Nic
 from weft.model.values import Mac
 
+__all__ = ["quick"]
+
+
 RED = 5001
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
 
 
 @pytest_asyncio.fixture

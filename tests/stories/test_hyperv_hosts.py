@@ -6,16 +6,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.stories.by_hand import quick
 from tests.stories.hyperv_desk import HyperVDesk, opened
 from weft.fakes.hyperv.cmdlets.moves import export, import_export
 
+__all__ = ["quick"]
+
+
 VMS = "/weft/v1/virtualMachines"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-    monkeypatch.setattr("weft.agent.sightings.SETTLE_SECONDS", 0.1)
 
 
 @pytest_asyncio.fixture

@@ -1,6 +1,8 @@
 """Moves against model hosts: make before break, and what becomes of one whose hosts or controller fail."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -199,9 +201,10 @@ async def test_a_move_that_the_store_held_up_goes_on_by_itself(controller: Contr
     assert rack.hosts["host3"].machines == {"a": "Running"}
 
 
-@pytest.mark.parametrize("phase", ["preparing", "switching", "switched"])
-async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> None:
-    first = open_in(tmp_path)
+@contextlib.asynccontextmanager
+async def ended_in(folder: Path, phase: str) -> AsyncIterator[Rack]:
+    """Hosts whose controller ended while machine a moves from host1 to host3, in this phase."""
+    first = open_in(folder)
     await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
     await fill_b(first)
     async with Rack("host1", "host2", "host3") as rack:
@@ -215,6 +218,12 @@ async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> Non
                 await host.disconnect()
         await asyncio.gather(moving, return_exceptions=True)
         first.close()
+        yield rack
+
+
+@pytest.mark.parametrize("phase", ["preparing", "switching", "switched"])
+async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> None:
+    async with ended_in(tmp_path, phase) as rack:
         second = open_in(tmp_path)
         async with second.running():
             rack.connect(second.publisher)
@@ -232,20 +241,7 @@ async def test_after_a_restart_a_move_waits_for_its_peers_to_come_back(
     tmp_path: Path, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 30)
-    first = open_in(tmp_path)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
-    await fill_b(first)
-    async with Rack("host1", "host2", "host3") as rack:
-        rack.connect(first.publisher)
-        async with first.running():
-            await first.machines.start("a", ANN)
-            stop_at(first, phase)
-            moving = asyncio.create_task(first.machines.migrate("a", "host3", ANN))
-            await until(lambda: (m := first.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
-            for host in rack.hosts.values():
-                await host.disconnect()
-        await asyncio.gather(moving, return_exceptions=True)
-        first.close()
+    async with ended_in(tmp_path, phase) as rack:
         second = open_in(tmp_path)
         async with second.running():
             for name in ("host1", "host3"):

@@ -2,10 +2,13 @@
 
 import pytest
 
-from tests.unit.fakes.hyperv.world import World
+from tests.unit.fakes.hyperv.one_machine import refusal, world
 from weft.core.hyperv.cmdlets import CMDLETS
 from weft.fakes.hyperv.cmdlets.table import SPECS, cmdlets_of, missing
-from weft.fakes.hyperv.powershell.errors import NotUnderstood, PowerShellError
+from weft.fakes.hyperv.powershell.errors import NotUnderstood
+
+__all__ = ["world"]
+
 
 PROFILE = """
 $id = '9940cd46-8b06-43bb-b9d5-93d50381fd56'
@@ -20,19 +23,6 @@ $feature.SettingData.VendorId = '{1FA41B39-B444-4E43-B35A-E1F7985FD548}'
 $feature.SettingData.VendorName = 'NetworkController'
 $feature.SettingData.ProfileData = 1
 """
-
-
-@pytest.fixture
-def world():
-    made = World()
-    made.web1 = made.console.create("web1")
-    return made
-
-
-def refusal(world, script, host=None):
-    with pytest.raises(PowerShellError) as refused:
-        world.type(script, host)
-    return refused.value.message
 
 
 def test_the_fake_knows_nothing_that_is_not_in_the_table():

@@ -1,22 +1,8 @@
 """The cmdlets of the fake host that have to do with disks: checkpoints, exports, copies and moves."""
 
-import pytest
+from tests.unit.fakes.hyperv.one_machine import refusal, world
 
-from tests.unit.fakes.hyperv.world import World
-from weft.fakes.hyperv.powershell.errors import PowerShellError
-
-
-@pytest.fixture
-def world():
-    made = World()
-    made.web1 = made.console.create("web1")
-    return made
-
-
-def refusal(world, script, host=None):
-    with pytest.raises(PowerShellError) as refused:
-        world.type(script, host)
-    return refused.value.message
+__all__ = ["world"]
 
 
 def test_disks_are_made_attached_and_found(world):
