@@ -26,7 +26,7 @@ PORT = {
 def said(name="we7g0", remote="192.0.2.9", local="198.51.100.10", **more):
     ends = {"local_ip": local, "remote_ip": remote, "packet_type": "legacy_l3"}
     told = {**PORT, **{f"weft-{key}": value for key, value in more.items()}}
-    return [name, ["map", [*map(list, ends.items())]], ["map", [*map(list, told.items())]]]
+    return [name, ["map", [*map(list, ends.items())]], ["map", [*map(list, told.items())]], ["set", []]]
 
 
 def ports(*rows):
@@ -61,6 +61,8 @@ def test_ports_that_another_hand_changed_are_passed_over():
     broken[2] = ["map", [["weft", "edge"]]]
     assert [one.name for one in ports(broken, said("we8g0"))] == ["we8g0"]
     assert read_ports("") == []
+    closed = [*said()[:3], "could not add network device we7g0 to ofproto (File exists)"]
+    assert [one.error for one in ports(said(), closed)] == ["", closed[3]]
 
 
 def test_what_is_there_and_not_wanted_goes():

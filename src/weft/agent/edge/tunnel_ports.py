@@ -52,9 +52,15 @@ class TunnelPorts:
                 await self._vsctl(words)
                 await self._settle()
         if asked:
+            self._check_open(edge.rdid, await self._ports())
             most = await self._physical_mtu()
             lines = [f"link set dev {link.inside} mtu {tunnels.inside_mtu(tunnel, most)}" for link, tunnel in asked]
             await batch(["ip", "-n", name, "-batch", "-"], lines)
+
+    def _check_open(self, rdid: int, ports: Sequence[TunnelPort]) -> None:
+        for one in ports:
+            if tunnels.is_port(one.name, rdid) and one.error:
+                raise EdgeFailure(f"the switch cannot make GRE port {one.name}: {one.error}")
 
     async def carry(self, rdid: Rdid, carries: bool) -> None:
         """Answer for an edge's near ends from now on, or no more; and say so to the neighbours."""
@@ -102,7 +108,7 @@ class TunnelPorts:
         await ask(bridge, [(pack_ip(near), pack_ip(hop)) for near, hop in sorted(wanted.hops)])
 
     async def _ports(self, *, check: bool = True) -> list[TunnelPort]:
-        words = ["--format=json", "--columns=name,options,external_ids", "find", "interface", "type=gre"]
+        words = ["--format=json", f"--columns={','.join(tunnels.COLUMNS)}", "find", "interface", "type=gre"]
         return tunnels.read_ports(await self._vsctl([*words, "external_ids:weft=edge"], check=check))
 
     async def _bridges(self) -> list[str]:

@@ -23,6 +23,7 @@ _OVERHEAD = 20 + 4
 """Bytes of the outer IPv4 header and of GRE's (RFC 2784)."""
 _KEY = 4
 """More, with a key (RFC 2890)."""
+COLUMNS = ("name", "options", "external_ids", "error")
 SETTINGS = {
     "ipv4.conf.{}.promote_secondaries": 1,
     "ipv4.conf.{}.forwarding": 0,
@@ -48,6 +49,8 @@ class TunnelPort(msgspec.Struct, frozen=True):
     gateway: str
     """Of the near end's subnet; empty where it names none."""
     carries: bool
+    error: str = ""
+    """Why the switch could not open it, in its words."""
 
 
 class Outside(NamedTuple):
@@ -136,9 +139,9 @@ def _map(members: dict[str, str]) -> str:
 
 
 def read_ports(text: str) -> list[TunnelPort]:
-    """Of `ovs-vsctl --format=json --columns=name,options,external_ids find interface`: those that are ours, whole."""
+    """Of `ovs-vsctl --format=json find interface` with COLUMNS: those that are ours, whole."""
     found = []
-    for name, options, told in json.loads(text or '{"data": []}')["data"]:
+    for name, options, told, error in json.loads(text or '{"data": []}')["data"]:
         ours, ends = _members(told), _members(options)
         try:
             found.append(
@@ -153,6 +156,7 @@ def read_ports(text: str) -> list[TunnelPort]:
                     local_length=int(ours["weft-length"]),
                     gateway=ours["weft-gateway"],
                     carries=ours["weft-carries"] == "yes",
+                    error=error if isinstance(error, str) else "",
                 )
             )
         except (KeyError, ValueError):
