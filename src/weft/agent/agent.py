@@ -15,6 +15,7 @@ import msgspec
 
 from weft.agent.captures import Captures
 from weft.agent.errands import Errands
+from weft.agent.facts import of_plane, with_machines
 from weft.agent.guests import Guests
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
@@ -41,10 +42,8 @@ from weft.wire.messages import (
     Hello,
     Insist,
     Isolate,
-    MachineFact,
     MayRun,
     MayRunAnswer,
-    Problem,
     Refused,
     Resend,
     ToController,
@@ -356,38 +355,12 @@ class Agent:
         """Send the facts, whole, if they have changed and somebody listens."""
         if self._outbox is None:
             return
-        plane = self._plane.telling(self._trouble.words)
-        facts = Facts(
-            machines=self._machine_facts(self._verbs) if self._verbs is not None else (),
-            ports=plane.ports,
-            problems=(*plane.problems, *self._guests.problems(), *self._host_problems()),
-            drift=plane.drift,
-            drops=plane.drops,
-            hits=plane.hits,
-            foreign=plane.foreign,
-            seen=plane.seen,
-            looked=plane.looked,
-            hypervisor=self._guests.state if self._verbs is not None and not self._guests.trouble else None,
-            gateways=plane.gateways,
-            carries=plane.carries,
-            brought=plane.brought,
-            unused=plane.unused,
-            hit_bytes=plane.hit_bytes,
-            counts=plane.counts,
-            provider=plane.provider,
-        )
+        facts = of_plane(self._plane.telling(self._trouble.words))
+        if self._verbs is not None:
+            facts = with_machines(facts, self._guests, self._verbs, self._world(self._verbs), self._now())
         if facts != self._told:
             self._told = facts
             self._say(facts)
-
-    def _machine_facts(self, verbs: Verbs) -> tuple[MachineFact, ...]:
-        if not self._guests.known:
-            return ()
-        now = self._now()
-        return verbs.facts(self._world(verbs), lambda name: self._guests.presence.of(name, now))
-
-    def _host_problems(self) -> tuple[Problem, ...]:
-        return self._verbs.problems(self._world(self._verbs)) if self._verbs is not None else ()
 
     def _say(self, message: ToController) -> None:
         if self._outbox is not None:
