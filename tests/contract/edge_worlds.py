@@ -17,7 +17,7 @@ from weft.fakes import packet as p
 from weft.fakes.edge import FakeEdge
 from weft.fakes.frames import frame, packet
 from weft.lab import names
-from weft.lab.commands import run
+from weft.lab.commands import run, within
 from weft.lab.external import ensure_external
 from weft.lab.state import ExternalState
 from weft.model.values import pack_ip
@@ -74,6 +74,7 @@ class NamespaceWorld:
     def __init__(self, folder):
         self._lab = LabWorld(folder)
         self.states = folder / "s"
+        self._drivers = []
 
     async def open(self):
         await self._lab.open()
@@ -85,13 +86,26 @@ class NamespaceWorld:
         ensure_external(self.lab, self.lab.read(), ExternalState("peer", 0, f"{FAR}/24", "host1"))
 
     async def close(self):
+        for driver in self._drivers:
+            driver.close()
         await self._lab.close()
 
     def afresh(self):
         place = Place(
             self.lab.rundir(self._host) / "db.sock", "host1", f"{self.lab.name}-host1@edge", states=self.states
         )
-        return Inside(self._space, NamespaceEdge(place))
+        self._drivers.append(NamespaceEdge(place))
+        return Inside(self._space, self._drivers[-1])
+
+    def on_the_host(self, words):
+        """Runs a command there; ovs-vsctl finds its database."""
+        found = words.split()
+        if found[0] == "ovs-vsctl":
+            found.insert(1, f"--db=unix:{self.lab.rundir(self._host) / 'db.sock'}")
+        return run(within(self._space, found))
+
+    def in_the_edge(self, network, words):
+        return run(within(self.edge_space(network), ["sh", "-c", words]), check=False)
 
     def edge_space(self, network):
         return f"{self._space}@edge{network.rdid}"

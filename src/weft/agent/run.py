@@ -6,6 +6,7 @@ Called by __main__, which brings the hypervisor driver (drivers live above the a
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import zlib
 from pathlib import Path
@@ -58,25 +59,33 @@ def collect_seldom() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
+def allow_files() -> None:
+    """A gateway listens to each of its edges: as many files as the system lets us have, not the 1 024 of old."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | None = None) -> None:
     """On this host's Open vSwitch. Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if
     the controller wants another agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane
     stays as it is. Raises Invalid for a controller that is no address, before anything is touched."""
     check_controller(options.controller)
+    database = options.rundir.absolute() / "db.sock"
+    bridges = options.bridge, options.outer_bridge
+    edges = NamespaceEdge(Place(database, options.server, options.edges, *bridges, options.state.absolute() / "edges"))
+    allow_files()
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
     try:
-        database = options.rundir.absolute() / "db.sock"
-        bridges = options.bridge, options.outer_bridge
-        place = Place(database, options.server, options.edges, *bridges, options.state.absolute() / "edges")
         plane = OvsPlane(
             switch,
-            edge=NamespaceEdge(place),
+            edge=edges,
             probes_as=zlib.crc32(agent_id.encode()),
             outside=Outside(is_there, other_holder, lambda own: adapters(own, switch.ports_beside), listen),
         )
         await work(options, agent_id, plane, hypervisor)
     finally:
+        edges.close()
         await switch.close()
 
 

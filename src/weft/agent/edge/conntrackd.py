@@ -21,6 +21,7 @@ from weft.model.values import Rdid, ip_text
 NETNS = Path("/run/netns")
 PROGRAM = "conntrackd"
 YOUNG_SECONDS = 10.0
+FOUND_SECONDS = 1.0
 
 
 class Conntrackd:
@@ -33,6 +34,9 @@ class Conntrackd:
         self._started_at: dict[Rdid, float] = {}
         self._pids: dict[Rdid, int] = {}
         self._ended: set[Rdid] = set()
+        self._found: dict[int, list[int]] = {}
+        """Daemons by namespace, as they were at some time."""
+        self._found_at = -FOUND_SECONDS
 
     async def keep(self, name: str, edge: EdgeNetwork) -> None:
         """The daemon of the edge in this namespace as it should be; none where nobody has to know its connections.
@@ -45,10 +49,16 @@ class Conntrackd:
                 f"{self._program} is not on this host: connections behind nat that only the other side keeps up would "
                 "end with a fail-over (apt-get install conntrackd)"
             )
-        told = replication.config(edge, self._file(edge.rdid, "ctl"), self._file(edge.rdid, "lock"))
+        told = self._config(edge)
         linked = await self._link(name, edge)
         if linked or self._told(edge.rdid) != told or not self._runs(name, edge.rdid):
             await self._start(name, edge.rdid, told)
+
+    def is_kept(self, name: str, edge: EdgeNetwork) -> bool:
+        """Does its daemon run as it was told, or none where there should be none? Its link is not looked at."""
+        if not replication.peers(edge):
+            return edge.rdid in self._ended and not self._told(edge.rdid)
+        return self._told(edge.rdid) == self._config(edge) and self._runs(name, edge.rdid)
 
     def is_young(self, rdid: Rdid) -> bool:
         """Was its daemon started just now? Then what the others tell it may still be on its way."""
@@ -99,6 +109,8 @@ class Conntrackd:
 
     async def _start(self, name: str, rdid: Rdid, told: str) -> None:
         self._ended.discard(rdid)
+        self._pids.pop(rdid, None)
+        self._found_at = -FOUND_SECONDS
         _stop(name)
         self._folder.mkdir(parents=True, exist_ok=True)
         for kind in ("lock", "ctl"):
@@ -112,13 +124,20 @@ class Conntrackd:
         await run([self._program, "-C", str(self._file(rdid, "conf")), word])
 
     def _runs(self, name: str, rdid: Rdid) -> bool:
-        """Is a daemon in this namespace? Which, is remembered: to find it without, every process is looked at."""
-        pid = self._pids.get(rdid)
-        if pid is None or not _is_in(pid, (NETNS / name).stat().st_ino):
+        """Is a daemon in this namespace? To know it without memory every process is looked at, once for all edges."""
+        space = (NETNS / name).stat().st_ino
+        now = time.monotonic()
+        if rdid not in self._pids and now > self._found_at + FOUND_SECONDS:
+            self._found, self._found_at = _daemons(), now
+        pid = self._pids.get(rdid) or next(iter(self._found.get(space, ())), None)
+        if pid is None or not _is_in(pid, space):
             self._pids.pop(rdid, None)
-            for found in _daemons(name):
-                self._pids[rdid] = found
-        return rdid in self._pids
+            return False
+        self._pids[rdid] = pid
+        return True
+
+    def _config(self, edge: EdgeNetwork) -> str:
+        return replication.config(edge, self._file(edge.rdid, "ctl"), self._file(edge.rdid, "lock"))
 
     def _told(self, rdid: Rdid) -> str:
         """What its daemon was told; empty for none."""
@@ -133,19 +152,27 @@ class Conntrackd:
 
 def _stop(name: str) -> None:
     """A namespace lasts as long as one is in it."""
-    for pid in _daemons(name):
+    for pid in _daemons().get((NETNS / name).stat().st_ino, ()):
         os.kill(pid, signal.SIGKILL)
 
 
-def _daemons(name: str) -> list[int]:
-    """Every conntrackd in this namespace: it is ours as the namespace is."""
-    space = (NETNS / name).stat().st_ino
-    return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and _is_in(int(one.name), space)]
+def _daemons() -> dict[int, list[int]]:
+    """Every conntrackd by its namespace's number: one in an edge's is ours, as the namespace is."""
+    found: dict[int, list[int]] = {}
+    for one in Path("/proc").iterdir():
+        if one.name.isdigit() and (space := _space_of(int(one.name))):
+            found.setdefault(space, []).append(int(one.name))
+    return found
 
 
 def _is_in(pid: int, space: int) -> bool:
+    return _space_of(pid) == space
+
+
+def _space_of(pid: int) -> int:
+    """The namespace of a conntrackd; 0 for none."""
     entry = Path("/proc", str(pid))
     try:
-        return (entry / "comm").read_text().strip() == PROGRAM and (entry / "ns/net").stat().st_ino == space
+        return (entry / "ns/net").stat().st_ino if (entry / "comm").read_text().strip() == PROGRAM else 0
     except OSError:
-        return False
+        return 0

@@ -7,6 +7,7 @@ protocol, tables by name. Every step looks first, so a crash between any two is 
 
 import json
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -14,20 +15,24 @@ from typing import Any
 
 import msgspec
 
+from weft.agent.edge import ports
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.announcing import announce
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
+from weft.agent.edge.watch import Watch
 from weft.model.records import EdgeNetwork
 from weft.model.values import Rdid
 
 log = logging.getLogger(__name__)
 
 NETNS = Path("/run/netns")
+WHOLE_SECONDS = 600.0
+"""An edge that nobody touched, as far as its watch has heard, is looked at whole this often."""
 FRESH_SECONDS = 20.0
-"""So long after an edge was looked at whole only its outer addresses are looked at."""
+"""So long after its GRE connections were looked at they are not looked at again."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -58,15 +63,26 @@ class NamespaceEdge:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._limits: dict[Rdid, list[str]] = {}
-        """As they were last set by this process."""
+        self._limits: dict[Rdid, tuple[list[str], str]] = {}
+        """As they were last set by this process, and how tc showed them then."""
         self._made: dict[Rdid, Wanted] = {}
         """What this process has made: where only the carrier changes, only addresses do."""
+        self._watches: dict[Rdid, Watch] = {}
+        self._disturbed: set[Rdid] = set()
+        """Changed by another hand since they were made."""
         self._built_at: dict[Rdid, float] = {}
         """When it was last looked at whole."""
+        self._beside_at: dict[Rdid, float] = {}
+        self._tunnelled: set[Rdid] | None = None
+        """Edges that had GRE connections at the last look; None before the first."""
         self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
         self._states = Conntrackd(place.states) if place.states is not None else None
         self._lacks: dict[Rdid, str] = {}
+
+    def close(self) -> None:
+        """The edges stay; nobody listens to them any more."""
+        for rdid in list(self._watches):
+            self._unwatch(rdid)
 
     async def there(self) -> dict[Rdid, bool]:
         found: dict[Rdid, bool] = {}
@@ -76,47 +92,100 @@ class NamespaceEdge:
             return found
         for name in names:
             number = name.removeprefix(self._place.prefix)
-            if name.startswith(self._place.prefix) and number.isdigit() and await self._is_ours(name):
-                found[Rdid(int(number))] = await self._holds(name)
-        for rdid, holds in (await self._tunnels.there()).items() if found else ():
+            if name.startswith(self._place.prefix) and number.isdigit():
+                carries = await self._carries(name, Rdid(int(number)))
+                found |= {Rdid(int(number)): carries} if carries is not None else {}
+        await self._look_at_ports()
+        tunnelled = await self._tunnels.there() if found else {}
+        self._tunnelled = set(tunnelled)
+        for rdid, holds in tunnelled.items():
             found[rdid] = found.get(rdid, False) or holds
         return found
 
-    async def _is_ours(self, name: str) -> bool:
-        shown = await run(["ip", "-n", name, "-j", "link", "show", "dev", "lo"], check=False)
-        return bool(shown.strip()) and json.loads(shown)[0].get("ifalias") == self._place.mark
+    async def _carries(self, name: str, rdid: Rdid) -> bool | None:
+        """Does this namespace answer for outer addresses? None where it is not ours."""
+        made = self._made.get(rdid)
+        if made is not None and not self._is_disturbed(rdid):
+            return made.carries
+        alias, addresses = await _standing(name)
+        return any(addresses[link] for link in addresses if link[0] == "o") if alias == self._place.mark else None
 
-    async def _holds(self, name: str) -> bool:
-        return any(found for link, found in (await _addresses(name)).items() if link.startswith("o"))
+    async def _look_at_ports(self) -> None:
+        """At the bridges, of all edges at once."""
+        if not self._made:
+            return
+        there = ports.there(await self._vsctl(ports.LISTING))
+        bridges = self._place.inner, self._place.outer
+        for rdid, made in self._made.items():
+            if any(there.get(name) != one for name, one in ports.wanted(made.network, bridges).items()):
+                self._disturbed.add(rdid)
+
+    def _is_disturbed(self, rdid: Rdid) -> bool:
+        """Is it to be looked at whole before anybody may rely on it?"""
+        watch = self._watches.get(rdid)
+        if watch is None or not watch.is_quiet():
+            self._disturbed.add(rdid)
+        return rdid in self._disturbed or time.monotonic() > self._built_at[rdid] + WHOLE_SECONDS
 
     async def put(self, wanted: Wanted) -> str:
-        network = wanted.network
-        name = self._place.namespace(network.rdid)
-        made_before = self._made.pop(network.rdid, None)
-        now = time.monotonic()
-        same = made_before is not None and made_before.network == network and made_before.mtu == wanted.mtu
-        if not same or (made_before == wanted and now - self._built_at[network.rdid] > FRESH_SECONDS):
+        rdid, name = wanted.network.rdid, self._place.namespace(wanted.network.rdid)
+        made = self._made.pop(rdid, None)
+        same = made is not None and made.network == wanted.network and made.mtu == wanted.mtu
+        known = made if same and not self._is_disturbed(rdid) else None
+        in_a_hurry = same and made is not None and made.carries != wanted.carries
+        if known is None and not in_a_hurry:
             await self._build(name, wanted)
-            self._built_at[network.rdid] = now
+            await self._keep_states(name, wanted.network)
+        elif not in_a_hurry:
+            await self._look_beside(name, wanted)
         # last: who answers for an address can do what it promises
-        await self._answer_for(name, wanted)
-        self._made[network.rdid] = wanted
-        return self._lacks.get(network.rdid, "")
+        await self._answer_for(name, wanted, known)
+        self._made[rdid] = wanted
+        if known is not None or not in_a_hurry:
+            self._disturbed.discard(rdid)
+            self._watches[rdid].is_quiet()  # that was us
+        return self._lacks.get(rdid, "")
 
     async def _build(self, name: str, wanted: Wanted) -> None:
         """All but who answers for the outer addresses."""
-        network = wanted.network
-        if not await self._exists(name):
+        network, rdid = wanted.network, wanted.network.rdid
+        fresh = not await self._exists(name)
+        if fresh:
             await self._make(name)
-        made = await self._link(name, network)
+        if fresh or rdid not in self._watches or not self._watches[rdid].is_here():
+            self._watch(name, rdid)
+        made = await self._link(name, network, fresh)
         if made:
-            self._limits.pop(network.rdid, None)
+            self._limits.pop(rdid, None)
         await batch(["ip", "-n", name, "-batch", "-"], edge.lines_inside(wanted))
-        await self._sweep_routes(name, network)
-        await self._translate(name, network)
-        await self._limit(name, network)
-        await self._tunnels.build(name, wanted)
-        await self._keep_states(name, network)
+        if not fresh:
+            await self._sweep_routes(name, network)
+        await self._translate(name, network, fresh)
+        await self._limit(name, network, fresh)
+        if network.tunnels or self._tunnelled is None or rdid in self._tunnelled:
+            await self._tunnels.build(name, wanted)
+        self._built_at[rdid] = time.monotonic()
+
+    async def _look_beside(self, name: str, wanted: Wanted) -> None:
+        """At what no watch of the namespace tells of."""
+        rdid, now = wanted.network.rdid, time.monotonic()
+        if self._states is not None and not self._states.is_kept(name, wanted.network):
+            await self._keep_states(name, wanted.network)
+        if wanted.network.tunnels and now > self._beside_at.get(rdid, 0.0) + FRESH_SECONDS:
+            self._beside_at[rdid] = now
+            await self._tunnels.build(name, wanted)
+
+    def _watch(self, name: str, rdid: Rdid) -> None:
+        self._unwatch(rdid)
+        try:
+            self._watches[rdid] = Watch(name)
+        except OSError as error:
+            raise EdgeFailure(f"{name} cannot be watched: {error.strerror}") from error
+
+    def _unwatch(self, rdid: Rdid) -> None:
+        watch = self._watches.pop(rdid, None)
+        if watch is not None:
+            watch.close()
 
     async def _keep_states(self, name: str, network: EdgeNetwork) -> None:
         """An edge is of use without them: what fails is told, and the next look tries again."""
@@ -134,7 +203,8 @@ class NamespaceEdge:
         if path.stat().st_dev == NETNS.stat().st_dev:
             path.unlink()  # whoever made it was killed before it was bound
             return False
-        if not await self._is_ours(name):
+        alias, _ = await _standing(name)
+        if alias != self._place.mark:
             raise EdgeFailure(f"namespace {name} is there and not ours: ip netns del {name} makes room")
         return True
 
@@ -144,10 +214,10 @@ class NamespaceEdge:
         script = f'ip link set dev lo alias "$1" up && sysctl -qw {written} && exec ip netns attach "$2" $$'
         await run(["unshare", "--net", "sh", "-c", script, "sh", self._place.mark, name])
 
-    async def _link(self, name: str, network: EdgeNetwork) -> bool:
+    async def _link(self, name: str, network: EdgeNetwork, fresh: bool) -> bool:
         """Veths and ports as wanted, others of this edge gone. Whether one was made."""
         wanted = edge.links(network)
-        inside, host = await _links(name), await _links("")
+        inside, host = set() if fresh else set((await _standing(name))[1]), _links_here()
         stale = [one for one in host if edge.is_link(one, network.rdid) and one not in {link.host for link in wanted}]
         missing = [link for link in wanted if link.inside not in inside or link.host not in host]
         gone = [*stale, *(link.host for link in missing if link.host in host)]
@@ -158,9 +228,10 @@ class NamespaceEdge:
         if leftovers:
             await batch(["ip", "-n", name, "-batch", "-"], [f"link del dev {one}" for one in leftovers])
         await batch(["ip", "-batch", "-"], lines)
-        for link in missing:
+        if missing:
             # the switch passes on what it reads: checksums that a card was to fill in would stay empty
-            await run(["ip", "netns", "exec", name, "ethtool", "-K", link.inside, "tx", "off"], check=False)
+            script = 'for link; do ethtool -K "$link" tx off; done'
+            await run([*_within(name), "sh", "-c", script, "sh", *(link.inside for link in missing)], check=False)
         words: list[str] = []
         for one in stale:
             words += ["--", "--if-exists", "del-port", one]
@@ -169,9 +240,10 @@ class NamespaceEdge:
         await self._vsctl(words)
         return bool(missing)
 
-    async def _vsctl(self, words: Sequence[str]) -> None:
-        if words:
-            await run(["ovs-vsctl", f"--db=unix:{self._place.database}", "--timeout=10", *words])
+    async def _vsctl(self, words: Sequence[str]) -> str:
+        if not words:
+            return ""
+        return await run(["ovs-vsctl", f"--db=unix:{self._place.database}", "--timeout=10", *words])
 
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
@@ -190,30 +262,33 @@ class NamespaceEdge:
         if lines:
             await batch(["ip", "-n", name, "-batch", "-"], lines)
 
-    async def _translate(self, name: str, network: EdgeNetwork) -> None:
+    async def _translate(self, name: str, network: EdgeNetwork, fresh: bool) -> None:
         """Connections of a translation that is not there any more end with it; others stay as they are."""
-        within = ["ip", "netns", "exec", name]
+        within = _within(name)
         rules = edge.rules(network)
-        before = edge.translated(await run([*within, "nft", "list", "ruleset"], check=False))
+        shown = "" if fresh else await run([*within, "nft", "list", "ruleset"], check=False)
+        before = edge.translated(shown)
         await run([*within, "nft", "-f", "-"], rules)
         for outer in sorted({one for one, _ in before - edge.translated(rules)}):
             for side in ("--orig-dst", "--reply-dst"):
                 await run([*within, "conntrack", "-D", side, outer], check=False)
 
-    async def _limit(self, name: str, network: EdgeNetwork) -> None:
-        """Only what has changed: a qdisc that is made anew loses what waits in it."""
+    async def _limit(self, name: str, network: EdgeNetwork, fresh: bool) -> None:
+        """Only where it is not as this process left it: a qdisc that is made anew loses what waits in it."""
         lines = edge.limits(network)
-        if self._limits.get(network.rdid) == lines:
+        if self._limits.get(network.rdid) == (lines, await _shaping(name)):
             return
-        for link in edge.links(network):
+        for link in () if fresh else edge.links(network):
             await run(["tc", "-n", name, "qdisc", "del", "dev", link.inside, "root"], check=False)
         if lines:
             await batch(["tc", "-n", name, "-batch", "-"], lines)
-        self._limits[network.rdid] = lines
+        self._limits[network.rdid] = lines, await _shaping(name)
 
-    async def _answer_for(self, name: str, wanted: Wanted) -> None:
+    async def _answer_for(self, name: str, wanted: Wanted, known: Wanted | None) -> None:
+        """`known`: as it is for sure."""
         rdid, states = wanted.network.rdid, self._states
-        there, asked = await _addresses(name), edge.addresses(wanted)
+        asked = edge.addresses(wanted)
+        there = edge.addresses(known) if known is not None else (await _standing(name))[1]
         lines = []
         for link, addresses in asked.items():
             lines += [f"addr del {one} dev {link}" for one in there.get(link, set()) - addresses]
@@ -247,15 +322,15 @@ class NamespaceEdge:
         await self._tunnels.remove(rdid)
         if self._states is not None and (NETNS / name).exists():
             await self._states.end(name, rdid)
-        links = [one for one in await _links("") if edge.is_link(one, rdid)]
+        links = [one for one in _links_here() if edge.is_link(one, rdid)]
         await self._vsctl([word for one in links for word in ("--", "--if-exists", "del-port", one)])
         if links:
             await batch(["ip", "-batch", "-"], [f"link del dev {one}" for one in links])
         if await self._exists(name):
             await run(["ip", "netns", "del", name])
-        self._limits.pop(rdid, None)
-        self._made.pop(rdid, None)
-        self._lacks.pop(rdid, None)
+        self._unwatch(rdid)
+        for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
+            known.pop(rdid, None)
 
 
 _USUAL_METRIC6 = 1024
@@ -270,19 +345,30 @@ def _short(prefix: str) -> str:
     return address if length == ("128" if ":" in address else "32") else prefix
 
 
-async def _links(name: str) -> set[str]:
-    """Of a namespace; of our own without a name."""
-    within = ["-n", name] if name else []
-    return {one["ifname"] for one in json.loads(await run(["ip", *within, "-j", "link", "show"]) or "[]")}
+def _within(name: str) -> list[str]:
+    """Begins a command there; `ip netns exec` would make mounts of its own."""
+    return ["nsenter", f"--net={NETNS / name}"]
 
 
-async def _addresses(name: str) -> dict[str, set[str]]:
-    """Addresses with prefix length by link, but for link-local ones."""
-    shown: list[Any] = json.loads(await run(["ip", "-n", name, "-j", "addr", "show"], check=False) or "[]")
-    return {
+def _links_here() -> set[str]:
+    """Of our own namespace."""
+    return {name for _, name in socket.if_nameindex()}
+
+
+async def _shaping(name: str) -> str:
+    """All of tc there, in its words."""
+    return await run(["tc", "-n", name, "-batch", "-"], f"qdisc show\nclass show dev {edge.INNER}\n", check=False)
+
+
+async def _standing(name: str) -> tuple[str, dict[str, set[str]]]:
+    """The alias of a namespace's `lo`, and its addresses with prefix length by link, but for link-local ones. Nothing
+    of one that is not there."""
+    shown: list[Any] = json.loads(await run(["ip", "-n", name, "-j", "-d", "addr", "show"], check=False) or "[]")
+    addresses = {
         one["ifname"]: {
             f"{each['local']}/{each['prefixlen']}" for each in one["addr_info"] if each["scope"] == "global"
         }
         for one in shown
         if one["ifname"] != "lo"
     }
+    return next((one.get("ifalias", "") for one in shown if one["ifname"] == "lo"), ""), addresses

@@ -1,0 +1,82 @@
+"""What another hand does to an edge is undone by the next look, and an edge that nobody touched is left alone."""
+
+import re
+
+import msgspec
+import pytest
+
+from tests.contract.edge_worlds import edge_world
+from tests.contract.test_edge import EDGE, LEG
+from weft.agent.edge.wanted import Wanted
+from weft.agent.edge.watch import Watch
+from weft.lab.commands import run
+from weft.model.values import pack_ip
+
+pytestmark = pytest.mark.root
+
+PEER = pack_ip("192.168.1.11")
+WANTED = Wanted(msgspec.structs.replace(EDGE, legs=(LEG,), gateways=(EDGE.provider_address, PEER)), True, 1458)
+IN_THE_EDGE = [
+    "ip addr del 203.0.113.20/32 dev o0",
+    "ip addr del 10.1.254.2/29 dev inner",
+    "ip addr add 203.0.113.99/32 dev o0",
+    "ip link set dev inner mtu 1300",
+    "ip link set dev o0 down",
+    "ip link del dev o0",
+    "ip route del default",
+    "ip route add 198.51.100.0/24 dev o0 proto 87",
+    "nft flush ruleset",
+    "nft delete chain ip weft outward",
+    "tc qdisc del dev o0 root",
+    "tc class del dev inner classid 1:10",
+    "pkill -x conntrackd --ns $$ --nslist net",
+]
+ON_THE_HOST = [
+    "ovs-vsctl del-port we7i",
+    "ovs-vsctl del-port br-phy we7o0",
+    "ovs-vsctl set port we7o0 tag=7",
+    "ovs-vsctl remove interface we7i external_ids iface-id",
+    "ip link del dev we7i",
+]
+
+
+def standing(world) -> list[str]:
+    """All that an edge is made of, as kernel and switch show it; without what is random,
+    in the order of words."""
+    shows = [
+        "ip -o link show | sed 's/^[0-9]*: //; s/ qlen.*//'",
+        *("ip -br addr show", "ip route show", "nft list ruleset", "tc qdisc show", "tc class show dev inner"),
+    ]
+    inside = [world.in_the_edge(EDGE, one) for one in shows]
+    daemons = len(run(["ip", "netns", "pids", world.edge_space(EDGE)]).split())
+    ids = "ovs-vsctl --bare --columns=name,external_ids find interface external_ids:weft=edge"
+    tag = world.on_the_host("ovs-vsctl --if-exists get port we7o0 tag")
+    bridges = [world.on_the_host(f"ovs-vsctl list-ports {one}") for one in ("br-int", "br-phy")]
+    whole = re.sub(r"@if\d+|fe80::\S+|(?<=tbf )\w+:", "", "".join(inside)) + "\n".join(
+        (str(daemons), tag, *bridges, *sorted(world.on_the_host(ids).splitlines()))
+    )
+    return sorted(whole.split())
+
+
+async def test_a_touched_edge_is_mended_and_another_is_left_alone(tmp_path_factory):
+    async with edge_world("namespace", tmp_path_factory.mktemp("e")) as world:
+        await world.driver.put(WANTED)
+        before = standing(world)
+        assert {"203.0.113.20/32", "snat", "tbf", "we7i"} <= set(before)
+
+        for _ in range(2):
+            await world.driver.there()
+            await world.driver.put(WANTED)
+        watch = Watch(world.edge_space(EDGE))
+        await world.driver.there()
+        await world.driver.put(WANTED)
+        assert watch.is_quiet(), "nobody touched it: nothing is said to its kernel"
+        watch.close()
+
+        for act, deeds in ((lambda deed: world.in_the_edge(EDGE, deed), IN_THE_EDGE), (world.on_the_host, ON_THE_HOST)):
+            for deed in deeds:
+                act(deed)
+                assert standing(world) != before, deed
+                await world.driver.there()
+                await world.driver.put(WANTED)
+                assert standing(world) == before, deed
