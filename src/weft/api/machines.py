@@ -115,7 +115,7 @@ class MachineActions:
 
     async def delete_checkpoint(self, call: Call, machine: str, checkpoint: str) -> Answer:
         """DELETE of a checkpoint that the machine's host has too. Raises as handle()."""
-        await self._controller.machines.delete_checkpoint(machine, checkpoint, call.when, call.actor)
+        await self._controller.machines.checkpoints.delete(machine, checkpoint, call.when, call.actor)
         return Answer(200)
 
     async def _work(self, call: Call, asked: Asked) -> Answer:
@@ -130,17 +130,17 @@ class MachineActions:
             act = {"Running": machines.start, "Off": machines.stop, "Saved": machines.save}[command.power]
             await act(command.machine, actor)
         elif isinstance(command, Restore):
-            _, report = await machines.restore(
+            _, report = await machines.checkpoints.restore(
                 command.machine, command.checkpoint, command.addresses, command.if_taken, actor
             )
         elif isinstance(command, TakeCheckpoint | ExportMachine):
-            await machines.capture(command, actor)
+            await machines.checkpoints.capture(command, actor)
         elif isinstance(command, Clone):
             await machines.clone(command, actor)
         elif isinstance(command, RewriteCheckpoints):
-            report = await machines.rewrite(command, actor)
+            report = await machines.checkpoints.rewrite(command, actor)
         elif isinstance(command, RenewMac):
-            _, report = await machines.renew(
+            _, report = await machines.checkpoints.renew(
                 command.machine, command.interface, command.mac_address, command.force, actor
             )
         else:
@@ -185,7 +185,7 @@ class MachineActions:
 
     def _dry(self, asked: Asked) -> Answer:
         if isinstance(asked.command, RewriteCheckpoints):
-            rewrites = self._controller.machines.rewrites(asked.command)
+            rewrites = self._controller.machines.checkpoints.rewrites(asked.command)
             return json_answer(
                 {"dryRun": True, "outcome": "done", "changes": [], "properties": _report(asked, rewrites)}
             )
@@ -197,7 +197,7 @@ class MachineActions:
         """What an action would come to. Raises Refusal."""
         if isinstance(asked.command, Restore | RenewMac):
             # as if the machine were stopped for it and started again, where that is what would be done
-            return self._controller.machines.dry_run(asked.command)
+            return self._controller.machines.checkpoints.dry_run(asked.command)
         return self._controller.dry_run(self._on_host(asked))
 
     def _answer(self, asked: Asked, decision: Decision) -> Answer:

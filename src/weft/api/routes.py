@@ -130,7 +130,7 @@ class Routes:
         """Is a checkpoint deleted that the machine's host has to delete too?"""
         if call.method != "DELETE" or rest[2].lower() != CHECKPOINTS.name or call.flag("dryRun"):
             return False
-        return self._controller.machines.is_on_host(rest[1], rest[3])
+        return self._controller.machines.checkpoints.is_on_host(rest[1], rest[3])
 
     async def _audit(self, call: Call, rest: list[str]) -> Answer:
         if rest[0].lower() == "schemas":

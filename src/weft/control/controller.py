@@ -62,7 +62,7 @@ class Controller:
         self.machines = Machines(self.writer, self.publisher)
         self.evacuations = Evacuations(self.state, self.publisher, self.machines.migrate)
         self._observations = Observations(
-            self.writer, self.publisher, self.machines.is_busy, self.machines.may_come_back
+            self.writer, self.publisher, self.machines.alone.is_busy, self.machines.may_come_back
         )
         self.rule_hits = RuleHits(lambda: self.now().wall)
         self.publisher.on_facts = self._heard

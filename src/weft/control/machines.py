@@ -1,16 +1,18 @@
 """What a host must do for a machine: the intent is committed, the host carries it out, then the caller is answered.
 
-Start, stop, save, migrate, restore, renew and failover. Called by the API through Controller.machines. What was
-answered 200 is so on the hosts; what failed is taken back and raised as a typed error. One action per machine at a
-time. An action goes on when its caller has gone, and a move goes on after a restart. On a server that no agent ever
-connected for the intent is the fact.
+Start, stop, save, migrate and failover are here, checkpoints and other addresses in checkpoints.py. Called by the API
+through Controller.machines. What was answered 200 is so on the hosts; what failed is taken back and raised as a typed
+error. One action per machine at a time. An action goes on when its caller has gone, and a move goes on after a restart.
+On a server that no agent ever connected for the intent is the fact.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
+from weft.control.alone import Alone
+from weft.control.checkpoints import Checkpoints
 from weft.control.creations import Creations
 from weft.control.drivers import defines
 from weft.control.errands import Errands
@@ -19,26 +21,14 @@ from weft.control.moves import UNDER_WAY, Moves
 from weft.control.power import POWER_TIMEOUT_S, Power
 from weft.control.publisher import Publisher
 from weft.control.restarts import Restarts
-from weft.control.rewriting import Rewrite, Rewriting
+from weft.control.rewriting import Rewriting
 from weft.control.writer import Writer
 from weft.core.changes import Commit
-from weft.core.commands import (
-    Actor,
-    BeginErrand,
-    BeginMove,
-    BeginRemoval,
-    CreateMachine,
-    Decision,
-    Delete,
-    Path,
-    Preconditions,
-    RenewMac,
-    RewriteCheckpoints,
-)
-from weft.core.copy_commands import Clone, ExportMachine, Restore, Restored, TakeCheckpoint
+from weft.core.commands import Actor, BeginMove, BeginRemoval, CreateMachine, Decision, Preconditions
+from weft.core.copy_commands import Clone
 from weft.core.policy_places import VirtualMachine, server_of
-from weft.model.errors import Conflict, WaitTimedOut
-from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES
+from weft.model.errors import WaitTimedOut
+from weft.model.kinds import VIRTUAL_MACHINES
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +37,6 @@ CREATE_TIMEOUT_S = 270.0
 """Less than clients wait for an answer."""
 
 RESUMED = Actor("controller", "system")
-
-Done = TypeVar("Done")
-"""What an action answers."""
 
 
 class Machines:
@@ -64,9 +51,11 @@ class Machines:
         self._restarts = Restarts(writer, self._power)
         self._creations = Creations(writer, publisher, self._moves)
         self.errands = Errands(writer, publisher)
-        self._rewriting = Rewriting(writer, publisher, self.errands)
         self._failovers = Failovers(writer, publisher, self._power, self._moves)
-        self._busy: dict[str, asyncio.Task[Any]] = {}
+        self.alone = Alone()
+        rewriting = Rewriting(writer, publisher, self.errands)
+        parts = self._power, self._restarts, self.errands, rewriting
+        self.checkpoints = Checkpoints(writer, publisher, parts, self.alone)
         self._making: dict[str, asyncio.Task[VirtualMachine]] = {}
         """By machine, lower case: a creation that somebody asked for and that is under way."""
         self._moving: set[str] = set()
@@ -91,14 +80,14 @@ class Machines:
     async def _whole(self, name: str, making: Coroutine[Any, Any, VirtualMachine]) -> VirtualMachine:
         """Make a machine after whoever makes it now."""
         key = name.lower()
-        if key not in self._making and key not in self._busy and key in self._creations.open:
+        if key not in self._making and not self.alone.is_busy(key) and key in self._creations.open:
             self.sweep()
-            if (carried := self._busy.get(key)) is not None:
+            if (carried := self.alone.of(key)) is not None:
                 await asyncio.wait({carried}, timeout=CREATE_TIMEOUT_S)
         while (earlier := self._making.get(key)) is not None:
             if not (await asyncio.wait({earlier}, timeout=CREATE_TIMEOUT_S))[0]:
                 break
-        work = asyncio.create_task(self._alone(name, making))
+        work = asyncio.create_task(self.alone.run(name, making))
         self._making[key] = work
         work.add_done_callback(lambda done: self._made(key, done))
         try:
@@ -136,7 +125,7 @@ class Machines:
     async def delete(self, machine: str, when: Preconditions, actor: Actor) -> None:
         """Delete a machine with the disks that were made for it, once its host has removed them. Raises Refusal,
         NotReady when that is still to come."""
-        await self._alone(machine, self._delete(machine, when, actor))
+        await self.alone.run(machine, self._delete(machine, when, actor))
 
     async def _delete(self, machine: str, when: Preconditions, actor: Actor) -> None:
         creation = self._power.machine(machine).properties.creation
@@ -152,15 +141,15 @@ class Machines:
 
     async def start(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Run a machine where it is bound. Raises Refusal (ActiveTwin ...) or NotReady, then nothing has changed."""
-        return await self._alone(machine, self._power.set(machine, "Running", actor, timeout))
+        return await self.alone.run(machine, self._power.set(machine, "Running", actor, timeout))
 
     async def stop(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Switch a machine off; its addresses stay. When this returns it answers nothing. Raises as start()."""
-        return await self._alone(machine, self._power.set(machine, "Off", actor, timeout))
+        return await self.alone.run(machine, self._power.set(machine, "Off", actor, timeout))
 
     async def save(self, machine: str, actor: Actor, timeout: float = POWER_TIMEOUT_S) -> VirtualMachine:
         """Freeze a machine to disk. Raises as start()."""
-        return await self._alone(machine, self._power.set(machine, "Saved", actor, timeout))
+        return await self.alone.run(machine, self._power.set(machine, "Saved", actor, timeout))
 
     async def migrate(
         self, machine: str, server: str, actor: Actor, force: bool = False, timeout: float = MOVE_TIMEOUT_S
@@ -173,81 +162,10 @@ class Machines:
         """
         if self._goes_to(machine, server):
             self.sweep()
-            carried = self._busy.get(machine.lower())
+            carried = self.alone.of(machine.lower())
             if carried is not None:
                 await asyncio.wait({carried}, timeout=timeout)
-        return await self._alone(machine, self._migrate(machine, server, actor, force, timeout))
-
-    async def restore(
-        self, machine: str, checkpoint: str, addresses: str, if_taken: str, actor: Actor
-    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        """Back to a checkpoint, with a Restored per interface; see core.copy_commands.Restore for the words.
-
-        Where its host has the checkpoint it goes back to it, and the machine has the power of then. Else a running
-        machine whose addresses change is stopped for it and started again. Raises Refusal (AddressesTaken, ActiveTwin
-        ...) with nothing changed, NotReady or StoreUnavailable with the addresses it had.
-        """
-        command = Restore(machine, checkpoint, addresses, if_taken)
-        if self.errands.there(machine, checkpoint) is not None:
-            return await self._alone(machine, self._went_back(command, actor))
-        return await self._alone(machine, self._changed(command, actor))
-
-    async def _went_back(self, command: Restore, actor: Actor) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        if command.addresses == "keep":
-            # or it would come back with what it had then
-            self._writer.dry_run(self.errands.on_host(command))
-            of_this = RewriteCheckpoints(command.machine, command.checkpoint)
-            await self._rewriting.carry_out(of_this, actor, memory=True)
-        return await self._errand(command, actor)
-
-    async def _errand(
-        self, command: Restore | TakeCheckpoint | ExportMachine, actor: Actor
-    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        done = await self.errands.carry_out(command.machine, self.errands.on_host(command), actor)
-        report = done.decision.report if done.decision is not None else ()
-        return self._power.machine(command.machine), report
-
-    async def capture(self, command: TakeCheckpoint | ExportMachine, actor: Actor) -> VirtualMachine:
-        """Take a checkpoint, or make an export, on the machine's host too. Raises Refusal, NotReady with nothing done,
-        WaitTimedOut when the host is still at it."""
-        return (await self._alone(command.machine, self._errand(command, actor)))[0]
-
-    def is_on_host(self, machine: str, checkpoint: str) -> bool:
-        """Has its host a checkpoint of the machine too? Raises NotReady."""
-        return self.errands.there(machine, checkpoint) is not None
-
-    async def delete_checkpoint(self, machine: str, checkpoint: str, when: Preconditions, actor: Actor) -> None:
-        """On its host first, then in the ledger. Raises as capture()."""
-        path = Path(VIRTUAL_MACHINES.name, machine, ((CHECKPOINTS.name, checkpoint),))
-        self._writer.dry_run(Delete(path, when))
-        there = self.errands.there(machine, checkpoint)
-        own_id = there.id if there is not None else ""
-        command = BeginErrand(machine, "deleteCheckpoint", checkpoint, own_id)
-        await self._alone(machine, self.errands.carry_out(machine, command, actor))
-
-    def rewrites(self, command: RewriteCheckpoints) -> list[Rewrite]:
-        """What rewrite() would change. Raises NotFound, NotReady."""
-        return self._rewriting.wanted(command)
-
-    async def rewrite(self, command: RewriteCheckpoints, actor: Actor) -> list[Rewrite]:
-        """Give checkpoints the MAC addresses that the machine's interfaces own, on its host and in the ledger.
-
-        Raises as capture(); those before the one that failed are done.
-        """
-        return await self._alone(command.machine, self._rewriting.carry_out(command, actor))
-
-    async def renew(
-        self, machine: str, interface: str, mac: str, force: bool, actor: Actor
-    ) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        """Another MAC address for one interface, granted where `mac` is empty. A running machine only by force: then it
-        is stopped for it and started again, on a host that can. Raises as restore()."""
-        return await self._alone(machine, self._changed(RenewMac(machine, interface, mac, force), actor))
-
-    def dry_run(self, command: Restore | RenewMac) -> Decision:
-        """What restore() or renew() would come to, also where the machine would be stopped for it. Raises Refusal."""
-        if isinstance(command, Restore) and (steps := self.errands.on_host(command)) is not command:
-            return self._writer.dry_run(steps)
-        return self._restarts.dry_run(command) if self._needs_restart(command) else self._writer.dry_run(command)
+        return await self.alone.run(machine, self._migrate(machine, server, actor, force, timeout))
 
     async def failover(
         self, machine: str, server: str, fenced: bool, actor: Actor, timeout: float = FAILOVER_TIMEOUT_S
@@ -262,10 +180,10 @@ class Machines:
         key = machine.lower()
         work = self._failovers.carry_out(machine, server, actor, timeout)
         if key in self._ending_move or not self._failovers.is_moving(machine):
-            return await self._alone(machine, work)
+            return await self.alone.run(machine, work)
         # who carries the move waits for hosts that may be dead: it lets go when the record says that it is over
         self._ending_move.add(key)
-        task = self._begin(machine, work)
+        task = self.alone.begin(machine, work)
         task.add_done_callback(lambda done: self._ending_move.discard(key))
         return await asyncio.shield(task)
 
@@ -287,77 +205,26 @@ class Machines:
             move = machine.properties.move if machine is not None else None
             if move is None or move.phase not in UNDER_WAY:
                 self._moving.discard(name)
-            elif name not in self._busy and name not in self._moves.ending:
+            elif not self.alone.is_busy(name) and name not in self._moves.ending:
                 log.info("going on with the move of %s in phase %s", name, move.phase)
-                self._begin(name, self._moves.resume(name, RESUMED))
-        for name in self._creations.open - self._busy.keys():
-            self._begin(name, self._creations.carry(name, RESUMED))
+                self.alone.begin(name, self._moves.resume(name, RESUMED))
+        for name in self._creations.open - self.alone.machines:
+            self.alone.begin(name, self._creations.carry(name, RESUMED))
         for name in list(self._restarts.unfinished):
-            if name not in self._busy and self._restarts.may_finish(name):
+            if not self.alone.is_busy(name) and self._restarts.may_finish(name):
                 log.info("%s was being changed when the controller ended", name)
-                self._begin(name, self._restarts.finish(name, RESUMED))
+                self.alone.begin(name, self._restarts.finish(name, RESUMED))
 
     def may_come_back(self, server: str) -> bool:
         """Has a server's agent had no time to connect since the controller began?"""
         return self._failovers.may_come_back(server)
 
-    def is_busy(self, machine: str) -> bool:
-        """Is an action on the machine under way?"""
-        return machine.lower() in self._busy
-
     async def close(self) -> None:
         """Stop waiting; moves are taken up at the next start."""
-        tasks = [*self._busy.values(), *self._moves.ending.values()]
+        tasks = [*self.alone.tasks, *self._moves.ending.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _alone(self, machine: str, work: Coroutine[Any, Any, Done]) -> Done:
-        if machine.lower() in self._busy:
-            work.close()
-            raise Conflict(
-                f"Another action on the machine '{machine}' is under way: wait until it has ended.",
-                code="AnotherOperationInProgress",
-            )
-        return await asyncio.shield(self._begin(machine, work))
-
-    def _begin(self, machine: str, work: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
-        key = machine.lower()
-        task = asyncio.create_task(work, name=f"action on {machine}")
-        self._busy[key] = task
-        task.add_done_callback(lambda done: self._ended(key, done))
-        return task
-
-    def _ended(self, key: str, task: asyncio.Task[Any]) -> None:
-        if self._busy.get(key) is task:
-            del self._busy[key]
-        # the caller may have gone: then nobody else would ask for the error
-        if not task.cancelled() and task.exception() is not None:
-            log.info("action on %s failed: %s", key, task.exception())
-
-    async def _changed(self, command: Restore | RenewMac, actor: Actor) -> tuple[VirtualMachine, tuple[Restored, ...]]:
-        if self._needs_restart(command):
-            report = (await self._restarts.carry_out(command, actor)).report
-        else:
-            decision = (await self._writer.submit(command, actor)).decision
-            report = () if decision is None else decision.report
-        return self._power.machine(command.machine), report
-
-    def _needs_restart(self, command: Restore | RenewMac) -> bool:
-        """Can it only be done while the machine is off, and does the machine run? Raises Refusal."""
-        machine = self._power.machine(command.machine)
-        if machine.properties.power_state != "Running":
-            return False
-        if isinstance(command, RenewMac):
-            agent = self._publisher.managed.get(server_of(machine))
-            return command.force and agent is not None and bool(agent.hypervisor)
-        try:
-            self._writer.dry_run(command)
-        except Conflict as conflict:
-            if conflict.code == "MachineIsRunning":
-                return True
-            raise
-        return False
 
     async def _migrate(self, name: str, server: str, actor: Actor, force: bool, timeout: float) -> VirtualMachine:
         machine = self._power.machine(name)

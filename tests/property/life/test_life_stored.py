@@ -120,9 +120,9 @@ class OnStore(Life):
             case BeginMove(name, server):
                 return machines.migrate(name, server, OPERATOR)
             case Restore(name, checkpoint, addresses, taken):
-                return machines.restore(name, checkpoint, addresses, taken, OPERATOR)
+                return machines.checkpoints.restore(name, checkpoint, addresses, taken, OPERATOR)
             case RenewMac(name, interface, mac, force):
-                return machines.renew(name, interface, mac, force, OPERATOR)
+                return machines.checkpoints.renew(name, interface, mac, force, OPERATOR)
             case Failover(name, server):
                 return _said(lambda: machines.failover(name, server, True, OPERATOR))
         return None

@@ -26,11 +26,11 @@ def marks(controller: Controller) -> list[str]:
 
 
 async def restore(controller: Controller, if_taken: str = "refuse", addresses: str = "captured"):
-    return await controller.machines.restore("a", "before", addresses, if_taken, ANN)
+    return await controller.machines.checkpoints.restore("a", "before", addresses, if_taken, ANN)
 
 
 async def renew(controller: Controller, force: bool = False, wanted: str = ""):
-    return await controller.machines.renew("a", "a-eth0", wanted, force, ANN)
+    return await controller.machines.checkpoints.renew("a", "a-eth0", wanted, force, ANN)
 
 
 def powers(controller: Controller) -> list[str]:
@@ -85,7 +85,7 @@ async def test_what_cannot_be_restored_stops_nothing(controller: Controller, rac
 async def test_a_dry_run_says_what_would_become_of_a_running_machine(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     before = controller.state.revision
-    decision = controller.machines.dry_run(Restore("a", "before"))
+    decision = controller.machines.checkpoints.dry_run(Restore("a", "before"))
     assert [one.outcome for one in decision.report] == ["restored"]
     assert (controller.state.revision, address(controller)) == (before, "10.1.1.60")
 

@@ -110,7 +110,7 @@ async def test_a_move_whose_source_died_ends_with_the_failover(controller: Contr
     destination.gate.set()
     await asyncio.sleep(0.2)
     assert place(controller) == "/servers/host2"
-    assert not controller.machines.is_busy("a")
+    assert not controller.machines.alone.is_busy("a")
 
 
 async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let_go(
@@ -129,7 +129,7 @@ async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let
     assert refused.value.code == "AnotherOperationInProgress"
     rack.hosts["host2"].stuck = False
     await failing
-    assert not controller.machines.is_busy("a")
+    assert not controller.machines.alone.is_busy("a")
     rack.hosts["host3"].gate.set()
 
 
