@@ -134,8 +134,10 @@ class NamespaceWorld:
                     inner.send(frame(sent))
                     while select.select([far], [], [], SECONDS / TRIES)[0]:
                         *ends, found = gre.unwrapped(far.recv(2048))
-                        if packet(bytes(12) + b"\x08\x00" + found).dst_port == 53:
-                            assert found[12:20] == pack_ip(source) + pack_ip(target)
+                        kind, at = (b"\x86\xdd", 8) if ":" in source else (b"\x08\x00", 12)
+                        if packet(bytes(12) + kind + found).dst_port == 53:
+                            both = pack_ip(source) + pack_ip(target)
+                            assert found[at : at + len(both)] == both
                             return tuple(ends)
             return None
 
@@ -143,7 +145,8 @@ class NamespaceWorld:
 
     async def out_of_tunnel(self, network, key, target, tries=TRIES):
         """Whether a packet that the far end sends with that key reaches the network."""
-        inside = frame(p.udp((OUTSIDE_MAC, ROUTER), ("10.9.0.1", target), (53, 5001)))[14:]
+        source = "fd09::1" if ":" in target else "10.9.0.1"
+        inside = frame(p.udp((OUTSIDE_MAC, ROUTER), (source, target), (53, 5001)))[14:]
 
         def work():
             with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:

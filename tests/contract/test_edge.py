@@ -8,7 +8,7 @@ import pytest
 from tests.contract.edge_worlds import FAR, NEAR, edge_world
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeRoute, EdgeTunnel
-from weft.model.values import Mac, Rdid, Vsid, pack_ip
+from weft.model.values import Mac, PackedIp, Rdid, Vsid, pack_ip
 
 OUTSIDE, PUBLIC, NAT = "203.0.113.1", "203.0.113.20", "203.0.113.10"
 LEG = EdgeLeg(
@@ -35,17 +35,23 @@ EDGE = EdgeNetwork(
     gateways=(pack_ip("192.168.1.10"),),
     legs=(LEG,),
 )
+NOWHERE = PackedIp(b"")
 TUNNEL = EdgeTunnel(
     "far",
     pack_ip(NEAR),
     pack_ip(FAR),
     vlan=0,
     local_length=24,
-    gateway=pack_ip(FAR)[:0],
+    gateway=NOWHERE,
     key_value=77,
     addresses=((pack_ip("172.16.0.1"), 30),),
-    routes=(EdgeRoute(pack_ip("10.9.0.0"), 16, pack_ip(FAR)[:0]),),
+    routes=(EdgeRoute(pack_ip("10.9.0.0"), 16, NOWHERE), EdgeRoute(pack_ip("fd09::"), 16, NOWHERE)),
 )
+SIX = {
+    "addresses": (*EDGE.addresses, (pack_ip("fd01:fe::2"), 64)),
+    "routers": (*EDGE.routers, pack_ip("fd01:fe::1")),
+    "prefixes": (*EDGE.prefixes, (pack_ip("fd01:1::"), 64), (pack_ip("fd01:fe::"), 64)),
+}
 WANTED = Wanted(EDGE, True, 1458)
 
 
@@ -89,7 +95,7 @@ async def test_a_life(world):
     assert await world.outward(EDGE, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
     assert await world.inward(EDGE, PUBLIC) is None
 
-    tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,))
+    tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,), **SIX)
     wanted = Wanted(tunnelled, True, 1458)
     await fresh.put(wanted)
     ends = pack_ip(NEAR), pack_ip(FAR), 77
@@ -98,6 +104,8 @@ async def test_a_life(world):
     assert await world.out_of_tunnel(tunnelled, 77, "10.1.1.11")
     assert not await world.out_of_tunnel(tunnelled, 78, "10.1.1.11", 1), "another key is another network's"
     assert not await world.out_of_tunnel(tunnelled, -1, "10.1.1.11", 1)
+    assert await world.into_tunnel(tunnelled, "fd01:1::11", "fd09::1") == ends, "IPv6 inside IPv4"
+    assert await world.out_of_tunnel(tunnelled, 77, "fd01:1::11")
     assert not await world.hears_other_than_gre(), "the host itself has nothing at a near end"
     assert await world.afresh().there() == {7: True}
     await world.restart_switch()
