@@ -86,6 +86,8 @@ class Sketch:
         self.cards: list[Card] = []
         self.running: list[Card] = []
         self.peers: set[frozenset[str]] = set()
+        self.peerings: dict[str, list[str]] = {}
+        """Networks that each names as its peers."""
         self.flat = False
         """All hosts are on one provider subnet."""
         self.rewriting: set[str] = set()
@@ -111,6 +113,10 @@ class Sketch:
             elif name == "rules":
                 listed, number, drawn, *defaults = words
                 world.filter(listed, number, [_rule(*one) for one in drawn.items()], *defaults)
+            elif name == "lend":
+                lender, user = words
+                world.peer(lender, *self.peerings[lender], allow_gateway_transit=True)
+                world.peer(user, lender, use_remote_gateways=True)
             elif name == "settings":
                 world.settings(words[0], **_settings(words[1]))
             elif name == "vlans":
@@ -189,7 +195,7 @@ def draw_peerings(draw, sketch):
     the same prefixes be peers of a third."""
     bases = {place.network: place.base for place in sketch.places if place.network not in sketch.rewriting}
     used = {network: {base} for network, base in bases.items()}
-    wanted: dict[str, list[str]] = {}
+    wanted = sketch.peerings
     for one, other in itertools.combinations(bases, 2):
         apart = bases[other] not in used[one] and bases[one] not in used[other]
         ways = draw(st.sampled_from((0, 1, 2, 2))) if apart else 0

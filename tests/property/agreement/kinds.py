@@ -80,6 +80,10 @@ def draw_ways_out(draw, sketch):
         sketch.call("way_out", network, place.name(family), edge, carriers, nat)
         sketch.edges[network] = edge
         sketch.carriers |= {places[one] for one in carriers}
+    for network, others in sketch.peerings.items():
+        # also of one that has none to lend, or that does not look back
+        if network not in sketch.edges and len(others) == 1 and others[0] in sketch.peerings and draw(st.booleans()):
+            sketch.call("lend", others[0], network)
 
 
 def draw_settings(draw, sketch):
