@@ -4,14 +4,27 @@ Stateful, with failure switches; hosts of one `Rack` can hand a machine to each 
 """
 
 import asyncio
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.publisher import Publisher
 from weft.model.hypervisor import CheckpointState, HypervisorState, MachineState
-from weft.model.records import Errand, Machine, PortBinding
-from weft.wire.messages import HOST_STREAM, HOST_UNREACHABLE, Facts, Insist, MachineFact, PortFact, Problem, SeenMac
+from weft.model.records import Errand, Machine, PortBinding, PortLearning
+from weft.model.values import pack_ip
+from weft.wire.messages import (
+    HOST_STREAM,
+    HOST_UNREACHABLE,
+    Brought,
+    Facts,
+    Insist,
+    MachineFact,
+    PortFact,
+    Problem,
+    SeenMac,
+    Unused,
+)
 
 
 class Host(FeedAgent):
@@ -32,6 +45,10 @@ class Host(FeedAgent):
         """Machines whose record was taken away here while they ran here or were on their way here."""
         self.seen: tuple[SeenMac, ...] = ()
         self.looked = True
+        self.brought: dict[tuple[str, str], int] = {}
+        """What its guests use, by interface and address: when they announced it last. Told while they have it not."""
+        self.unused: dict[tuple[str, str], bool] = {}
+        """What they have and do not answer for: whether for too long."""
         self.gone: set[str] = set()
         """Machines that the hypervisor had and lists no more; they are not made anew."""
         self.states: dict[str, MachineState] | None = None
@@ -129,10 +146,21 @@ class Host(FeedAgent):
             seen=self.seen,
             looked=self.looked,
             hypervisor=self._hypervisor(),
+            brought=tuple(Brought(own, ip, at) for own, ip, at in self._guests(self.brought, has=False)),
+            unused=tuple(Unused(own, ip, aged) for own, ip, aged in self._guests(self.unused, has=True)),
         )
         if facts != self._told:
             self._told = facts
             self.say(facts)
+
+    def _guests(self, told: dict, *, has: bool) -> Iterator[tuple]:
+        """Of the interfaces here whose guests may bring addresses."""
+        names = {one.network_interface: one.instance_id for one in self.records(PortBinding)}
+        learnt = {one.instance_id: one.learnt for one in self.records(PortLearning)}
+        for (name, text), value in sorted(told.items()):
+            own, address = names.get(name), pack_ip(text)
+            if own in learnt and (address in learnt[own]) is has:
+                yield own, address, value
 
     def _fact(self, name: str) -> MachineFact:
         generation, failure = self.failures.get(name, (0, ""))

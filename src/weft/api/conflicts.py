@@ -5,12 +5,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from weft.api.call import Answer, Call, json_answer
-from weft.core.conflicts import ACTIVE_TWIN, DRIFT, FOREIGN, RANGE_OVERLAP, Conflict
+from weft.core.conflicts import KINDS, Conflict
 from weft.core.state import State
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
-
-KINDS = (ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT)
 
 MAX_PAGE = 1000
 

@@ -11,10 +11,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from weft.api.access import rule_hits
-from weft.api.conflicts import KINDS
 from weft.api.ledger import counts
 from weft.control.controller import Controller
 from weft.core.changes import Change, LeaseChange
+from weft.core.conflicts import KINDS
 from weft.model.kinds import RESERVATIONS, SERVERS
 from weft.model.leases import UNSEEN
 from weft.wire.messages import COUNTS

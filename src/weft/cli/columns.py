@@ -22,6 +22,11 @@ def _configurations(member: str) -> Cell:
     return cell
 
 
+def _interface_addresses(p: Any) -> str:
+    learnt = (f"{one['ipAddress']} (learnt)" for one in p.get("learnedIPAddresses") or ())
+    return _joined(one for one in (_configurations("privateIPAddress")(p), *learnt) if one)
+
+
 def _member(*names: str) -> Cell:
     def cell(p: Any) -> Any:
         for name in names:
@@ -199,7 +204,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     },
     "networkInterfaces": {
         "mac": mac_of,
-        "ip": _configurations("privateIPAddress"),
+        "ip": _interface_addresses,
         "subnet": _configurations("subnet"),
         "server": _ref("server"),
         "status": STATUS,

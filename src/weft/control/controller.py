@@ -19,6 +19,7 @@ from weft.control.clockwork import Clockwork
 from weft.control.evacuations import Evacuations
 from weft.control.feed import Receive, serve_agent
 from weft.control.hosts import HostView, host_view, runs_there
+from weft.control.learning import Learning
 from weft.control.machines import Machines
 from weft.control.observations import Observations
 from weft.control.provider_network import provider_conflicts
@@ -65,6 +66,7 @@ class Controller:
             self.writer, self.publisher, self.machines.alone.is_busy, self.machines.may_come_back
         )
         self.rule_hits = RuleHits(lambda: self.now().wall)
+        self._learning = Learning(self.writer, self.publisher)
         self.publisher.on_facts = self._heard
         self.publisher.may_run = Twins(self.writer, self.publisher).refusal
         self._watch = Watch(store, loaded.generation, loaded.revision)
@@ -89,6 +91,7 @@ class Controller:
         working = (
             asyncio.create_task(self._clockwork.run(), name="clockwork"),
             asyncio.create_task(self._observations.run(), name="observations"),
+            asyncio.create_task(self._learning.run(), name="learning"),
             asyncio.create_task(self.machines.errands.run(), name="errands"),
         )
         self.machines.resume()
@@ -109,6 +112,7 @@ class Controller:
     def _heard(self, server: str) -> None:
         """An agent told its facts."""
         self._observations.heard(server)
+        self._learning.heard(server)
         self.machines.errands.heard(server)
         session = self.publisher.session(server)
         if session is not None:
@@ -131,10 +135,12 @@ class Controller:
     def conflicts(self, machine: str = "") -> list[Clash]:
         """Every present clash, of the ledger and between what hosts tell and the ledger; with its id, those of one
         machine."""
-        behind = self._observations.behind
+        behind, learning = self._observations.behind, self._learning
         if machine:
-            return joined(conflicts_of(self.state, machine), behind.conflicts_of(machine))
-        told = (*behind.conflicts(), *provider_conflicts(self.state, self.publisher.sessions()))
+            own = (*behind.conflicts_of(machine), *learning.conflicts_of(machine))
+            return joined(conflicts_of(self.state, machine), own)
+        places = provider_conflicts(self.state, self.publisher.sessions())
+        told = (*behind.conflicts(), *learning.conflicts(), *places)
         return joined(conflicts(self.state), told)
 
     def _sample(self) -> None:

@@ -27,8 +27,10 @@ ACTIVE_TWIN = "activeTwin"
 FOREIGN = "foreign"
 RANGE_OVERLAP = "rangeOverlap"
 DRIFT = "drift"
+GUEST_ADDRESS = "guestAddress"
 
-_ORDER = {kind: at for at, kind in enumerate((ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT))}
+KINDS = (ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT, GUEST_ADDRESS)
+_ORDER = {kind: at for at, kind in enumerate(KINDS)}
 
 
 class Conflict(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,7 +38,8 @@ class Conflict(msgspec.Struct, frozen=True, rename="camel"):
 
     kind: str
     """activeTwin: two that run have one address. foreign: something outside Weft has it too. rangeOverlap: a hypervisor
-    draws from addresses that another gives away. drift: what has it is gone outside Weft."""
+    draws from addresses that another gives away. drift: what has it is gone outside Weft. guestAddress: a guest uses
+    one that it may not have."""
     address: str
     """As /weft/v1 writes it; FIRST to LAST for a range."""
     l2_domain: str = msgspec.field(name="l2Domain")

@@ -90,6 +90,22 @@ def release_brought(draft: Draft, lease: Lease, reason: str) -> None:
     _without(draft, interface, (found,), reason)
 
 
+def brought_by_another(state: State, instance_id: str, address: PackedIp) -> Interface | None:
+    """The other interface of its subnet whose guest has brought an address, if one has."""
+    found = state.by_instance(instance_id)
+    if found is None or found[0] != INTERFACES:
+        return None
+    try:
+        segment, _ = _segment(state, found[1], address)
+    except Conflict:
+        return None
+    lease = state.lease(segment.scope, int.from_bytes(address))
+    if lease is None or lease.state != ASSIGNED or not is_learnt(lease):
+        return None
+    other: Interface | None = state.get(INTERFACES, lease.holders[0].ref.rpartition("/")[2])
+    return other if other is not found[1] else None
+
+
 def learnt_at(state: State, interface: Interface, place: Place) -> LearnedAddress | None:
     """What it has learnt that stands at this place of the ledger."""
     for one in interface.properties.learned_ip_addresses:
