@@ -153,7 +153,6 @@ GATES: dict[Field, str] = {
         tenancy.VirtualSubnetProperties,
         "encryption_enabled",
     ): "hosts have no IPsec between them",
-    (tenancy.GuestSpecifiedAddresses, "enabled"): "no host learns the addresses of its guests yet",
     (workload.PortSettings, "port_flow_limit"): "no host counts the connections of a port",
     (workload.PortSettings, "iov_weight"): "adapters of machines are virtual, not parts of a physical one",
     (workload.QosSettings, "outbound_reserved_value"): "no host can promise a share of its adapter",

@@ -113,6 +113,18 @@ def test_what_cools_after_somebody_was_given_it_is_kept_from_guests(world: World
     assert learn(world, "n1").outcome == "done"
 
 
+def test_an_interface_may_have_back_at_once_what_it_gave_up_itself(world: World) -> None:
+    body = dynamic_interface()
+    extra = {"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}
+    extra |= {"privateIPAllocationMethod": "Static", "privateIPAddress": VIP}
+    body["ipConfigurations"].append({"resourceId": "ip2", "properties": extra})
+    world.put("/networkInterfaces/n1", body)
+    world.put("/networkInterfaces/n1", dynamic_interface())
+    assert refused(world, "n2", announced=True).code == "PrivateIPAddressInUse"
+    learn(world, "n1")
+    assert learnt(world, "n1") == [VIP]
+
+
 def test_an_excluded_address_is_kept_from_guests(world: World) -> None:
     web = WEB | {"excluded": [{"first": VIP, "last": VIP, "reason": "printer"}]}
     world.put("/virtualNetworks/blue", virtual_network({"web": web, "db": "10.1.2.0/24"}))

@@ -8,13 +8,10 @@ not run or does not answer for it. What was given by Weft or asked for in an ipC
 
 import ipaddress
 from collections.abc import Iterable
-from typing import NoReturn
-
-import msgspec
 
 from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
-from weft.core.decide.holding import IP_IN_USE, about, check_rest, others_of, why_excluded
+from weft.core.decide.holding import IP_IN_USE, about, check_rest, why_excluded
 from weft.core.decide.ip_configurations import Interface, Place, addresses_of, check_reserved, stored_address
 from weft.core.decide.learnt_addresses import release_learnt
 from weft.core.decide.machines import note_place
@@ -48,15 +45,31 @@ def learn(draft: Draft, command: LearnAddress) -> Decision:
     place, ref = (segment.scope, address), f"/networkInterfaces/{interface.resource_id}"
     if place in addresses_of(draft.state, interface) or learnt_at(draft.state, interface, place) is not None:
         return Decision(changes=(), outcome="unchanged", resource=interface)
+    holder = Holder("networkInterface", ref, segment.domain)
     try:
         check_reserved(segment, address, ref)
         if why := why_excluded(draft, *place):
             raise Invalid(f"{why}.", code="PrivateIPAddressInReservedRange", target="privateIPAddress")
+        lease = draft.lease(*place)
+        if lease is not None and not is_learnt(lease):
+            _check_free(draft, lease, holder)
         _check_limit(interface, subnet, segment)
-        return _learn(draft, command, (interface, segment), place)
+        taken = _take_over(draft, command, lease, ref) if lease is not None and lease.state == ASSIGNED else ()
     except Refusal as refusal:
         about(refusal, *place, ref)
         raise
+    _note(draft, interface)
+    event, words = ("takenOver", f"from {lease.holders[0].ref}") if lease is not None and taken else (LEARNT, LEARNT)
+    draft.turn(lease, Lease(*place, ASSIGNED, (holder,), reason=LEARNT), event, words)
+    learned = LearnedAddress(
+        ip_address=ip_text(segment.version, address),
+        subnet=Ref(resource_ref=segment.ref),
+        since=wall_text(draft.now.wall),
+        taken_over=taken,
+    )
+    every = (*interface.properties.learned_ip_addresses, learned)
+    after = store_changed(draft, interface, learned_ip_addresses=every)
+    return Decision(changes=draft.changes(), outcome="done", resource=after)
 
 
 def forget(draft: Draft, command: ForgetAddress) -> Decision:
@@ -152,35 +165,12 @@ def _check_limit(interface: Interface, subnet: Subnet, segment: Segment) -> None
         )
 
 
-def _learn(draft: Draft, command: LearnAddress, where: tuple[Interface, Segment], place: Place) -> Decision:
-    interface, segment = where
-    ref = f"/networkInterfaces/{interface.resource_id}"
-    holder = Holder("networkInterface", ref, segment.domain)
-    lease = draft.lease(*place)
-    taken: tuple[float, ...] = ()
-    event, words = LEARNT, LEARNT
-    if lease is not None and is_learnt(lease):
-        if lease.state == ASSIGNED:
-            taken = _take_over(draft, command, lease, ref)
-            event, words = "takenOver", f"from {lease.holders[0].ref}"
-    elif lease is not None:
-        _refuse(draft, lease, holder)
-    _note(draft, interface)
-    draft.turn(lease, Lease(*place, ASSIGNED, (holder,), reason=LEARNT), event, words)
-    text = ip_text(segment.version, place[1])
-    learned = LearnedAddress(
-        ip_address=text, subnet=Ref(resource_ref=segment.ref), since=wall_text(draft.now.wall), taken_over=taken
-    )
-    every = (*interface.properties.learned_ip_addresses, learned)
-    after = store_changed(draft, interface, learned_ip_addresses=every)
-    return Decision(changes=draft.changes(), outcome="done", resource=after)
-
-
-def _refuse(draft: Draft, lease: Lease, holder: Holder) -> NoReturn:
-    """Of an address that somebody was given, keeps, or has just given up."""
-    if lease.state == COOLING or not lease.holders:
-        check_rest(draft, lease, msgspec.structs.replace(holder, ref=""))
-    others = others_of(lease, "") or lease.holders
+def _check_free(draft: Draft, lease: Lease, holder: Holder) -> None:
+    """Refuse what somebody was given, keeps, or, but for the interface itself, has just given up."""
+    check_rest(draft, lease, holder)
+    if lease.state == COOLING:
+        return
+    others = lease.holders
     raise AddressInUse(
         f"{hold_text(draft.state, lease, others[0])}: the guest of {holder.ref} cannot have it too. Take it from that "
         "guest, or release what has it.",
