@@ -143,12 +143,13 @@ class Cluster:
             self._drop_unneeded(host)
         await self.rest()
 
-    async def follow(self):
-        """Tell every host only what changed since the last call, as the publisher would."""
+    async def follow(self, dies_after=None):
+        """Tell every host only what changed since the last call, as the publisher would. `dies_after` so many hosts the
+        controller dies: the others hear nothing until settle()."""
         state, changes = self.world.state, self.world.taken()
         touched = policy.touched(state, changes)
         known = {host.name: set(host.streams) for host in self.hosts.values()}
-        for host in self.hosts.values():
+        for host in list(self.hosts.values())[:dies_after]:
             for (kind, stream), key in touched:
                 if kind == policy.HOST and stream == host.name.lower():
                     host.tell(HOST_STREAM, key, policy.record(state, (kind, stream), key))

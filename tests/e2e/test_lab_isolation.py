@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.e2e.labs import EXAMPLES, mac_of, ping
+from tests.e2e.matrix import Matrix
 
 pytestmark = pytest.mark.root
 
@@ -15,6 +16,9 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
         assert ping(lab, f"{tenant}1", "10.1.1.12") == "20 sent, 20 received"
         neighbours = lab.run("exec", f"{tenant}1", "--", "ip", "neigh").replace(":", "").upper()
         assert mac_of(lab, f"{tenant}2-eth0") in neighbours, "its own, of four machines with that address"
+    with Matrix(lab) as matrix:
+        matrix.honest()
+        assert matrix.guests_lie() > 2000
     moving = lab.begin("ping", "shop1", "10.1.1.12", "-c", "200", "-i", "0.01")
     lab.weft("vm", "migrate", "shop2", "--to", "host1")
     said = moving.communicate(timeout=30)[0]
@@ -30,7 +34,7 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
     [received] = re.findall(r"200 sent, (\d+) received", moving.communicate(timeout=30)[0])
     assert int(received) >= 190
     for host in ("host1", "host2"):
-        assert "vxlan-" in lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int")
+        assert "weft-vxlan" in lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int")
 
 
 def changed(folder):

@@ -1,10 +1,14 @@
 """Two tenants in the lab: what trace says is what arrives, and a host is emptied under load.
 
+Nobody gets what is not his, whatever guests and the wire send; make soak asks that again after random churn, with
+agents, switches and the controller dying.
+
 Trace is asked about every pair of machines, gateways and nobody's addresses, by each protocol: dozens of questions in
 make test, thousands in make soak.
 """
 
 import json
+import random
 import sys
 import time
 
@@ -13,6 +17,7 @@ import pytest
 
 from tests.conftest import PROFILE
 from tests.e2e.labs import EXAMPLES
+from tests.e2e.matrix import Matrix
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "two-tenants.yaml")
@@ -70,6 +75,42 @@ def test_trace_says_what_the_lab_carries(shared):
             assert not wrong, wrong[:5]
             assert {found["delivered"] for found in told} == {True, False}
     shared.weft("vm", "start", "red2")
+
+
+def test_whatever_is_sent_reaches_nobody_whose_it_is_not(shared):
+    lie(shared)
+    if PROFILE != "soak":
+        return
+    chance = random.Random(time.time_ns())
+    for _ in range(10):
+        churn(shared, chance)
+        lie(shared)
+
+
+def lie(lab):
+    with Matrix(lab) as matrix:
+        matrix.honest()
+        assert matrix.guests_lie() > 900 and matrix.wire_lies() > 400
+        matrix.honest()
+
+
+def churn(lab, chance):
+    """Something of somebody's life, with something dying meanwhile; until all is well again."""
+    name = chance.choice(("blue1", "blue2", "bluedb", "red1", "red2"))
+    what = chance.choice(("move", "stop", "renew"))
+    dies = chance.choice((("agent", "host1"), ("agent", "host2"), ("switch", "host1"), ("controller",)))
+    print("churn:", name, what, dies)
+    if what == "move":
+        host = chance.choice(("host1", "host2"))
+        if f"machine     {name:22}running on {host}" not in lab.run("status"):
+            lab.weft("vm", "migrate", name, "--to", host)
+    else:
+        lab.weft("vm", "stop", name)
+        if what == "renew":
+            lab.weft("vm", "renew-mac", name, "--yes")
+        lab.weft("vm", "start", name)
+    lab.run("kill", *dies)
+    lab.run("up", FILE)
 
 
 def test_a_host_is_emptied_while_one_of_its_machines_is_busy(shared):

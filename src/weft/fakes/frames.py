@@ -64,7 +64,7 @@ def _transport(packet: Packet, ends: bytes) -> bytes:
         return _summed(packet, ends, head + struct.pack("!BBHHH", 0x50, packet.tcp_flags, 65535, 0, 0) + text, 16)
     if packet.ip_proto in (ICMP, ICMPV6):
         return _summed(packet, ends, _icmp(packet), 2)
-    return b"x" * 32
+    return (text + b"x" * 32)[:32]
 
 
 def _icmp(packet: Packet) -> bytes:

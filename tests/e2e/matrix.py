@@ -1,0 +1,197 @@
+"""The isolation matrix with real packets: what each guest of a lab, and the wire, sends to reach what is not theirs.
+
+Every frame bears a number, in its payload or behind its end, where no header reaches: whoever gets a frame is known
+to have got that one, whatever was rewritten on its way. Sockets in the guests' own namespaces send and listen.
+"""
+
+import contextlib
+import itertools
+import json
+import select
+import socket
+import struct
+import time
+
+import httpx
+from msgspec.structs import replace
+from pyroute2 import netns
+
+from tests.cluster.lies import GRE, Card, from_guest, from_wire, is_honest
+from weft.fakes import packet as p
+from weft.fakes.frames import frame
+from weft.model.values import ip_text, pack_ip
+
+_MARK = b"\xfeLIE"
+_OUTGOING = 4
+_AT_ONCE = 40
+"""So many frames are under way: more would overrun a queue, and what is lost tells nothing."""
+_QUIET_SECONDS = 0.3
+_PATIENCE_SECONDS = 15.0
+_KINDS = {"gre": socket.IPPROTO_GRE, "vxlan": socket.IPPROTO_UDP}
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    netns.pushns(namespace)
+    try:
+        yield
+    finally:
+        netns.popns()
+
+
+class Matrix:
+    """Of one lab, as it stands now. Use as a context."""
+
+    def __init__(self, lab):
+        self._lab = lab
+        with httpx.Client(base_url=json.loads(lab.file.read_text())["url"], timeout=30) as client:
+            self.cards = list(_cards(client))
+            self._hosts = {
+                each["resourceId"]: each["properties"]["providerAddresses"][0]
+                for each in _listed(client, "networking/v1/servers")
+            }
+        self._taps = {}
+        self._numbers = itertools.count(1)
+        self._sent = {}
+        """What was sent under a number, and who may get it, in words and machines."""
+        self._arrived = set()
+
+    def __enter__(self):
+        for card in self.cards:
+            with inside(f"{self._lab.name}-{card.machine}"):
+                tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+                tap.bind(("eth0", 0))
+            self._taps[card.machine] = tap
+        with inside(f"{self._lab.name}-@router"):
+            self._wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        return self
+
+    def __exit__(self, *_):
+        for tap in (*self._taps.values(), self._wire):
+            tap.close()
+
+    def guests_lie(self):
+        """All that each may send to reach each of another tenant; returns how many."""
+        for one, other in itertools.permutations(self.cards, 2):
+            if one.tenant == other.tenant:
+                continue
+            for lie in from_guest(one, other):
+                kin = {card.machine for card in self.cards if card.tenant == one.tenant}
+                may = kin if is_honest(lie, one) else {one.machine}
+                self._send(self._taps[one.machine].send, lie, f"{lie} of {one.machine}", may)
+        return self._end()
+
+    def wire_lies(self):
+        """The same of the provider network, from the router between the hosts, under any outer source."""
+        sources = {pack_ip(address): host for host, address in self._hosts.items()}
+        vsids = {card.vsid for card in self.cards}
+        tunnelled = [card for card in self.cards if card.vsid > 0xFFF]
+        for one in tunnelled:
+            for vsid, outer in from_wire(one, self._hosts[one.host], sources, vsids):
+                sender = sources.get(outer.source)
+                there = {card.tenant for card in self.cards if card.host == sender}
+                may = {
+                    card.machine
+                    for card in tunnelled
+                    if card.vsid == vsid and card.tenant in there and not outer.inner.vlan_tci
+                }
+                to = (self._hosts[one.host], 0)
+                words = f"{outer.kind} from {ip_text(outer.source)}, VSID {vsid}, {outer.inner} for {one.machine}"
+                self._send(lambda sent, to=to: self._wire.sendto(sent, to), outer.inner, words, may, outer)
+        return self._end()
+
+    def honest(self):
+        """What must arrive, so that silence means something: from each guest to each of its subnet, whose
+        kernel may quote it in a refusal."""
+        pairs = [
+            (one, other)
+            for one, other in itertools.permutations(self.cards, 2)
+            if (one.tenant, one.vsid) == (other.tenant, other.vsid)
+        ]
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while pairs:
+            wanted = {}
+            for one, other in pairs:
+                sent = p.udp((one.mac, other.mac), (one.address(4), other.address(4)), (9, 9), "")
+                send, words = self._taps[one.machine].send, f"{one} to {other}"
+                wanted[self._send(send, sent, words, {one.machine, other.machine})] = (one, other)
+            self._arrived.clear()
+            self._end()
+            # a queue of a busy machine may lose one
+            pairs = [pair for number, pair in wanted.items() if number not in self._arrived]
+            assert not pairs or time.monotonic() < until, f"never came: {pairs}"
+
+    def _send(self, send, packet, words, may, outer=None):  # noqa: PLR0913
+        number = next(self._numbers)
+        self._sent[number] = (words, may)
+        mark = _MARK + number.to_bytes(4)
+        if packet.ip_proto in (p.UDP, GRE):
+            # a Linux bridge cuts off what stands behind an IP packet
+            marked = frame(replace(packet, payload=mark.decode("latin-1")))
+        else:
+            marked = frame(packet) + mark
+        send(_outer(outer, marked) if outer is not None else marked)
+        if number % _AT_ONCE == 0:
+            self._listen(0.02)
+        return number
+
+    def _end(self):
+        self._listen(_QUIET_SECONDS)
+        sent, self._sent = len(self._sent), {}
+        return sent
+
+    def _listen(self, quiet_s):
+        names = {tap: machine for machine, tap in self._taps.items()}
+        while ready := select.select(list(names), [], [], quiet_s)[0]:
+            for tap in ready:
+                data, address = tap.recvfrom(65536)
+                place = data.rfind(_MARK)
+                if address[2] == _OUTGOING or place < 0:
+                    continue
+                number = int.from_bytes(data[place + 4 : place + 8])
+                words, may = self._sent[number]
+                self._arrived.add(number)
+                assert names[tap] in may, f"{words} reached {names[tap]}"
+
+
+def _outer(outer, inner):
+    """An IP packet of the provider network; the kernel fills in length and checksum."""
+    if outer.kind == "gre":
+        body = struct.pack("!HHI", 0x2000, 0x6558, outer.key) + inner
+    else:
+        body = struct.pack("!HHHHII", 0xC000, 4789, 16 + len(inner), 0, 0x08000000, outer.key << 8) + inner
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, _KINDS[outer.kind], 0)
+    return head + outer.source + outer.destination + body
+
+
+def _listed(client, path):
+    return client.get(f"/{path}").raise_for_status().json()["value"]
+
+
+def _cards(client):
+    """What runs, by the controller's word."""
+    interfaces = {each["resourceId"]: each for each in _listed(client, "networking/v1/networkInterfaces")}
+    places = {}
+    for kind, vsid in (("virtualNetworks", "virtualSubnetId"), ("logicalNetworks", "vlanID")):
+        for network in _listed(client, f"networking/v1/{kind}"):
+            for subnet in network["properties"]["subnets"]:
+                ref = f"/{kind}/{network['resourceId']}/subnets/{subnet['resourceId']}"
+                # segments of one network are as far apart as two tenants
+                tenant = network["resourceId"] if kind == "virtualNetworks" else ref
+                places[ref.lower()] = (tenant, int(subnet["properties"][vsid]))
+    for machine in _listed(client, "weft/v1/virtualMachines"):
+        properties = machine["properties"]
+        if properties["powerState"] != "Running":
+            continue
+        name = properties["networkInterfaces"][0]["resourceRef"].rpartition("/")[2]
+        own = interfaces[name]["properties"]
+        configurations = [each["properties"] for each in own["ipConfigurations"]]
+        tenant, vsid = places[configurations[0]["subnet"]["resourceRef"].lower()]
+        yield Card(
+            machine["resourceId"],
+            properties["server"]["resourceRef"].rpartition("/")[2],
+            tenant,
+            vsid,
+            int(own["privateMacAddress"], 16),
+            tuple(each["privateIPAddress"] for each in configurations),
+        )
