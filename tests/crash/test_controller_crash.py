@@ -4,38 +4,17 @@ What was answered is there; what was not is there wholly or not at all; leases a
 of every pool add up; the log replayed from nothing gives the rows; a request id gets its answer again.
 """
 
-import json
 import random
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.control import ANN, interface, open_in
 from tests.crash.child import encode
+from tests.crash.killing import check_log, run_and_kill
 from weft.core.state import State
 from weft.model.leases import ASSIGNED, COOLING, MAC_SCOPE, RESERVED, ip_scope
 from weft.store.store import Store
-
-ROOT = Path(__file__).parents[2]
-
-
-def run_and_kill(folder: Path, start: int, seconds: float, module: str = "tests.crash.child") -> list[dict]:
-    """The lines that the child could tell before it died."""
-    command = [sys.executable, "-m", module, str(folder), str(start)]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    ready = child.stdout.readline()
-    assert b"ready" in ready or b"asked" in ready, ready
-    time.sleep(seconds)
-    child.kill()
-    rest = child.stdout.read()
-    child.wait()
-    child.stdout.close()
-    lines = rest.split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
 
 
 class Promised:
@@ -99,22 +78,6 @@ def check_ledger(state: State, have: dict) -> None:
             assert pool.used(word) == sum(lease.state == word for lease in inside)
         free = pool.capacity - pool.taken.used
         assert free + sum(map(pool.used, (ASSIGNED, COOLING, RESERVED))) == pool.capacity
-
-
-def check_log(store: Store, state: State) -> None:
-    """Dense from the first revision, and enough to rebuild the state."""
-    replayed, after = State(state.generation), 0
-    while commits := store.log(after, 500):
-        for commit in commits:
-            assert commit.revision == after + 1
-            after = commit.revision
-            for change in commit.changes:
-                replayed.apply(change)
-    assert after == state.revision
-    assert replayed == state
-    cooling = [one for one in state.leases(MAC_SCOPE).values() if one.state == COOLING]
-    for lease in cooling[:5]:
-        assert [row.event for row in store.history(MAC_SCOPE, lease.address)][-1] == "released"
 
 
 @pytest.mark.timeout(300)

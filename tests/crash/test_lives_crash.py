@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control import open_in
-from tests.crash.test_controller_crash import check_log, run_and_kill
+from tests.crash.killing import check_log, run_and_kill
 from weft.core.state import State
 from weft.model.leases import COOLING, MAC_SCOPE, RETAINED, ip_scope
 from weft.model.values import parse_mac

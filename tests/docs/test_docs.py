@@ -11,6 +11,7 @@ import pytest
 import typer.main
 
 from tests.docs import found
+from tests.docs.texts import DOCS, ROOT, text_of
 from tests.unit.api.conftest import Api, N, W, interface_in, machine_with, with_filters_routes_and_peers
 from weft.__main__ import commands
 from weft.agent.flows.fields import DropReason
@@ -19,16 +20,10 @@ from weft.api.metrics import Metrics
 from weft.control.controller import Controller
 from weft.model.kinds import KINDS, Kind
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 PAGES = sorted(page for page in (ROOT / "README.md", *DOCS.rglob("*.md")) if page.exists())
 SHELL = ("sh", "shell", "bash", "console")
 EVERYWHERE = "Options of many commands"
 """The section of cli.md whose options need not be named again."""
-
-
-def text_of(name: str) -> str:
-    return (DOCS / name).read_text()
 
 
 def section(text: str, title: str) -> str:

@@ -6,7 +6,7 @@ That its commands exist is asked of every page, in test_docs.py.
 import re
 from pathlib import Path
 
-from tests.docs.test_docs import text_of
+from tests.docs.texts import text_of
 from weft.core.hyperv.cmdlets import CMDLETS
 
 ROOT = Path(__file__).parents[2]

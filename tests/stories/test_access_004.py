@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.stories.desk import Desk
-from tests.stories.test_source_004 import blue_and_red
+from tests.stories.tenants import blue_and_red
 
 LISTS = "/networking/v1/accessControlLists"
 PING = {

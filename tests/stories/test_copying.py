@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.stories.hyperv_desk import HyperVDesk, opened
-from tests.stories.test_taking_in import VMS, take_in, told
+from tests.stories.taking_in import VMS, take_in, told
 from weft.core.hyperv.script import Script
 from weft.fakes.hyperv.shell import FakeShell
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.stories.desk import Desk
-from tests.stories.test_source_004 import blue_and_red
+from tests.stories.tenants import blue_and_red
 
 
 async def test_a_host_is_emptied_and_its_machines_keep_answering(desk: Desk) -> None:

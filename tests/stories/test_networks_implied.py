@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
-from tests.stories.test_source_004 import blue_and_red
+from tests.stories.tenants import blue_and_red
 from weft.fakes import packet as p
 from weft.model.values import parse_mac
 

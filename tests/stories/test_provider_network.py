@@ -3,7 +3,7 @@
 import pytest
 
 from tests.stories.desk import Desk
-from tests.stories.test_source_004 import blue_and_red
+from tests.stories.tenants import blue_and_red
 from weft.fakes.outside import ProviderLan
 
 HOST2 = "192.168.2.20"

@@ -1,45 +1,17 @@
 """Stories of machines that hosts have already and that Weft takes over: their hosts are fake Hyper-V hosts."""
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
 
-from tests.stories.hyperv_desk import WEB, HyperVDesk, opened
+from tests.stories.hyperv_desk import HyperVDesk, desk
+from tests.stories.taking_in import VMS, take_in, told
 from weft.model.values import parse_mac
 
-VMS = "/weft/v1/virtualMachines"
+__all__ = ["desk"]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.control.observations.EVERY_S", 0.05)
-
-
-@pytest.fixture
-async def desk() -> AsyncIterator[HyperVDesk]:
-    async with opened() as made:
-        yield made
-
-
-async def told(desk: HyperVDesk, host: str, name: str) -> Any:
-    """A machine as its host tells it, once it does."""
-    found: list[Any] = []
-
-    async def so() -> bool:
-        machines = (await desk.get(f"/weft/v1/servers/{host}/machines"))["value"]
-        found[:] = [one for one in machines if one["name"] == name]
-        return bool(found)
-
-    await desk.eventually(so)
-    return found[0]
-
-
-async def take_in(desk: HyperVDesk, host: str, name: str, **more: Any) -> Any:
-    there = await told(desk, host, name)
-    nics = [{"macAddress": one["mac"] or "", "subnet": WEB} for one in there["adapters"]]
-    body = {"resourceId": name, "server": host, "networkInterfaces": nics, "powerState": there["powerState"]}
-    return await desk.post(f"{VMS}/import", body | {"hypervisor": {"type": "hyperv", "id": there["id"]}} | more)
 
 
 async def is_bound(desk: HyperVDesk, name: str, mac: str, dynamic: bool = False) -> None:

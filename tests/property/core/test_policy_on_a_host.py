@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.unit.core.hyperv.test_network_virtualization import GATEWAY, ONE, TWO, blue
+from tests.unit.core.hyperv.networks import GATEWAY, ONE, TWO, blue
 from tests.unit.fakes.hyperv.network_host import NetworkHost
 from weft.core.hyperv.differences import Changes
 from weft.core.hyperv.network_virtualization import Desired, LookupRecord

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.unit.agent.test_machines import BINDING, START, machine, world
+from tests.unit.agent.worlds import BINDING, START, machine, world
 from weft.agent.errands import Errands, is_done
 from weft.agent.hypervisors import Announce, CarryOut, Define, HypervisorFailure, Remove, Stop
 from weft.agent.machines import verb_for

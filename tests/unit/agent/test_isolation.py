@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.unit.agent.test_machines import machine, world
+from tests.unit.agent.worlds import machine, world
 from weft.agent.hypervisors import Disconnect, HypervisorFailure, Reconnect, Stop
 from weft.agent.isolation import isolating
 from weft.agent.machines import host_verbs, known, names, verb_for

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, facts, told
-from tests.unit.agent.test_reconcile import settled
+from tests.unit.agent.settling import settled
 from weft.agent.flows import metering
 from weft.agent.flows.actions import Goto, Output, Resubmit, SetField
 from weft.agent.flows.fields import MOST_PORT, TO_PORT, Table

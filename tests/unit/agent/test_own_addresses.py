@@ -1,7 +1,7 @@
 """Provider addresses on the host's own interface: which are put there, which are taken off, which keep it unsettled."""
 
 from tests.unit.agent.policies import GUESTS, HOSTS, addresses, facts, told
-from tests.unit.agent.test_reconcile import settled
+from tests.unit.agent.settling import settled
 from weft.agent.flows.flow import flow_text
 from weft.agent.own_addresses import OwnAddresses
 from weft.agent.switch import HostAddress, SwitchFacts, SwitchPort, Tunnel

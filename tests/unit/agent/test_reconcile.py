@@ -13,6 +13,7 @@ from tests.unit.agent.policies import (
     told,
     tunnel,
 )
+from tests.unit.agent.settling import settled
 from weft.agent.flows.actions import Output, SetField
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, TO_PORT, Table
 from weft.agent.flows.flow import Flow, exact, flow_text
@@ -25,16 +26,6 @@ from weft.wire.messages import HOST_STREAM
 
 BLUE2 = GUESTS["blue2"]
 OLD = Flow(Table.OUTPUT, 3, (exact(ETH_DST, 1),), (), COOKIE_MARK)
-
-
-def settled(host="host1"):
-    """A host whose switch has everything."""
-    reconciler = told(host)
-    reconciler.switch_is(facts(host))
-    reconciler.switch_has(())
-    reconciler.done(reconciler.plan(True), ())
-    assert reconciler.settled
-    return reconciler
 
 
 def texts(flows):

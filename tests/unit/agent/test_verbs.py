@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from tests.unit.agent.test_machines import machine, world
+from tests.unit.agent.worlds import machine, world
 from weft.agent.hypervisors import HypervisorFailure
 from weft.agent.verbs import MOST_OF_HOST, Verbs
 from weft.model.hypervisor import AdapterState, CheckpointState, Hardware, MachineState

@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import unix_connect
 
 from tests.unit.cli.conftest import CLUSTER, Weft
-from tests.unit.cli.test_hyperv import Agent, listed
+from tests.unit.cli.hyperv_agents import Agent, listed
 from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 
 MAC = 0x525400AA0001

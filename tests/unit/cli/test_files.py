@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.faults import faults
 from weft.cli.documents import document
 from weft.cli.faults import BadFile
 from weft.cli.files import parse_stream, read_stream
@@ -20,12 +21,6 @@ properties:
   - resourceId: web
     properties: {addressPrefix: 10.1.1.0/24}
 """
-
-
-def faults(text: str) -> list[str]:
-    with pytest.raises(BadFile) as caught:
-        parse_stream(text, "f.yaml")
-    return [str(fault) for fault in caught.value.faults]
 
 
 def test_a_good_stream_is_typed_and_keeps_only_what_was_written() -> None:

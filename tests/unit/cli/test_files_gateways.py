@@ -1,6 +1,6 @@
 """Faults of public addresses, gateways and their pools in a file, all at once and with their lines."""
 
-from tests.unit.cli.test_files import faults
+from tests.unit.cli.faults import faults
 from weft.cli.files import parse_stream
 
 FILE = """\

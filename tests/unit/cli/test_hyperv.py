@@ -4,16 +4,13 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
 import pytest
-from websockets.sync.client import ClientConnection, unix_connect
+from websockets.sync.client import unix_connect
 
 from tests.unit.cli.conftest import Weft
-from weft.model.hypervisor import AdapterState, CheckpointState, HypervisorState, MachineState
-from weft.model.records import HostSettings
-from weft.wire.messages import PROTOCOL, Facts, Hello, ToAgent
+from tests.unit.cli.hyperv_agents import Agent, listed
+from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 
 HOSTS = "\n---\n".join(
     f"kind: servers\nresourceId: {name}\nproperties: {{}}" for name in ("hv1", "hv2", "hv3", "other")
@@ -44,31 +41,6 @@ HV2 = (
     machine("ID-5", "desk [9]", CheckpointState("C-7", "c", (DRAWN,))),
     machine("ID-4", "web1", CheckpointState("C-6", "c", (DRAWN,)), own="web1"),
 )
-
-
-class Agent:
-    """An agent's end of the feed."""
-
-    def __init__(
-        self, socket: ClientConnection, server: str, machines: tuple[MachineState, ...], hypervisor: str = "hyperv"
-    ) -> None:
-        self.socket = socket
-        self.socket.send(msgspec.msgpack.encode(Hello(PROTOCOL, server, f"agent-{server}", "", hypervisor=hypervisor)))
-        self.socket.send(msgspec.msgpack.encode(Facts(hypervisor=HypervisorState(machines))))
-
-    def told(self) -> HostSettings:
-        """The first settings that come."""
-        while True:
-            frame = msgspec.msgpack.decode(self.socket.recv(timeout=5), type=ToAgent)
-            for record in (*getattr(frame, "records", ()), *getattr(frame, "puts", ())):
-                if isinstance(record, HostSettings):
-                    return record
-
-
-def listed(weft: Weft, *words: str) -> Any:
-    result = weft("hyperv", "blank-checkpoints", *words, "-o", "json")
-    assert result.exit_code == 0, result.output
-    return {each["checkpoint"]["id"]: each["checkpoint"]["blanking"] for each in json.loads(result.stdout)}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.core.test_l2 import adapters, ref, subnet
+from tests.unit.core.subnets import adapters, ref, subnet
 from tests.unit.core.world import World, static_interface
 from weft.core.commands import MarkMachine
 from weft.core.conflicts import Conflict, conflicts, conflicts_of

@@ -1,30 +1,12 @@
 """Which subnets are one L2 domain, as adapters and VLANs come and go."""
 
 import copy
-from typing import Any
 
 import pytest
 
+from tests.unit.core.subnets import adapters, ref, subnet
 from tests.unit.core.world import World, static_interface
 from weft.core.l2 import subnet_on
-
-
-def subnet(name: str, vlan: int, third: int) -> dict[str, Any]:
-    return {"resourceId": name, "properties": {"vlanID": vlan, "addressPrefix": f"172.16.{third}.0/24"}}
-
-
-def adapters(*trunks: str) -> dict[str, Any]:
-    """Adapters, each with the subnets named: `a/lan b/lan`."""
-    found = []
-    for at, trunk in enumerate(trunks):
-        refs = [{"resourceRef": ref(one)} for one in trunk.split()]
-        found.append({"resourceId": f"nic{at}", "properties": {"logicalSubnets": refs}})
-    return {"networkInterfaces": found}
-
-
-def ref(short: str) -> str:
-    network, name = short.split("/")
-    return f"/logicalNetworks/{network}/subnets/{name}"
 
 
 @pytest.fixture

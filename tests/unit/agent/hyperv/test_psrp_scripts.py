@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from tests.contract.hypervisor_worlds import WEB, WEB_PORTS
-from tests.unit.agent.hyperv.test_psrp import certificate
+from tests.unit.agent.hyperv.certificates import certificate
 from tests.unit.agent.hyperv.winrm import winrm
 from weft.agent.hyperv.credentials import Credentials
 from weft.agent.hyperv.driver import HyperVDriver

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.core.hyperv.test_network_virtualization import GATEWAY, ONE, TWO, blue, port
+from tests.unit.core.hyperv.networks import GATEWAY, ONE, TWO, blue, port
 from weft.core.hyperv.differences import BoundPort, Changes, Difference, Replacement, adapter_of, difference
 from weft.core.hyperv.found import Found, FoundAdapter, FoundAddress, FoundRoute, read_found
 from weft.core.hyperv.network_virtualization import CustomerRoute, Desired, LookupRecord, ProviderAddress, ProviderRoute

@@ -2,14 +2,12 @@
 
 from msgspec.structs import replace
 
-from tests.cluster.world import World, instance, sample
+from tests.cluster.world import World, sample
+from tests.unit.core.hyperv.networks import DOMAIN, blue
 from tests.unit.core.hyperv.worlds import RDID, identified, source_004
 from weft.core import policy
 from weft.core.hyperv.network_virtualization import (
     CustomerRoute,
-    Desired,
-    LookupRecord,
-    Port,
     ProviderAddress,
     ProviderRoute,
     desired,
@@ -20,39 +18,6 @@ from weft.model.fabric import LogicalSubnetProperties
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
 from weft.model.workload import HypervisorIdentity
-
-ENCAP = "TranslationMethodEncap"
-DOMAIN = "{" + RDID + "}"
-ONE = LookupRecord("10.1.1.11", 6001, "101010101105", "192.168.1.10", ENCAP, "Static", "weft:blue", DOMAIN)
-TWO = replace(ONE, customer_address="10.1.1.12", mac_address="101010101107", provider_address="192.168.2.20")
-GATEWAY = LookupRecord(
-    "10.1.1.1", 6001, "025745465401", "169.254.254.254", ENCAP, "Static", "weft:blue gateway", DOMAIN
-)
-
-
-def port(number: int, **values) -> Port:
-    made = Port(
-        network_interface=f"BlueVM{number}-eth0",
-        instance_id=instance(f"networkInterfaces/BlueVM{number}-eth0"),
-        virtual_subnet_id=6001,
-        mac_address="101010101105" if number == 1 else "101010101107",
-        machine=f"BlueVM{number}",
-        machine_id="",
-        position=0,
-        of=1,
-    )
-    return replace(made, **values)
-
-
-def blue(number: int) -> Desired:
-    """Source 004's host1 or host2."""
-    return Desired(
-        lookup_records=(GATEWAY, ONE, TWO),
-        customer_routes=(CustomerRoute(DOMAIN, 6001, "10.1.1.0/24", "0.0.0.0", 255),),
-        provider_addresses=(ProviderAddress(f"192.168.{number}.{number}0", 24),),
-        provider_routes=(ProviderRoute("0.0.0.0/0", f"192.168.{number}.1"),),
-        ports=(port(number),),
-    )
 
 
 def test_story_4_5_every_host_of_a_routing_domain_is_told_the_same_records():

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.core.hyperv.test_network_virtualization import GATEWAY, ONE, TWO, blue, port
+from tests.unit.core.hyperv.networks import GATEWAY, ONE, TWO, blue, port
 from tests.unit.fakes.hyperv.network_host import NetworkHost
 from weft.core.hyperv.differences import Changes, Difference
 from weft.core.hyperv.network_virtualization import CustomerRoute, Desired, LookupRecord, ProviderAddress
