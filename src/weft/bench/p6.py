@@ -1,25 +1,25 @@
 """P6: a host's policy to flows in its switch: everything, and one changed record; beside ovs-ofctl with the same text.
+And the same of a port under a long access list (p6_lists.py).
 
 On a real Open vSwitch of a lab host whose agent is stopped. "Everything" counts building the flows from the records,
 sending them as one bundle and the switch's confirmation; ovs-ofctl reads the ready text.
 """
 
-import asyncio
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from weft.agent.flows.flow import flows_text
 from weft.agent.flows.table import FlowTable
 from weft.agent.flows.ways import Way
 from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.run import collect_seldom
-from weft.agent.switch import StepFailure, SwitchChange, Tunnel
+from weft.agent.switch import SwitchChange, Tunnel
+from weft.bench.bridge import Bridge, all_done, seconds
+from weft.bench.p6_lists import lists
 from weft.bench.p8 import bench_lab
 from weft.bench.rows import Missing, Row, Size, alternate
-from weft.lab import commands, hosts, names
-from weft.lab.state import LabFolder
+from weft.lab import commands, hosts
 from weft.model.errors import WeftError
 from weft.model.records import LookupRecord, NetworkRecord, NetworkSettings, SubnetRecord, TunnelEndpoint
 from weft.model.values import Mac, PackedIp, Rdid, Vsid, pack_ip
@@ -50,6 +50,8 @@ RDID, VSID = Rdid(7), Vsid(6001)
 PREFIX = ipaddress.ip_network("10.0.0.0/8")
 LOCAL = pack_ip("192.168.1.10")
 TUNNEL_PORT = 1
+MANY = 100_000
+"""So many flows take seconds: fewer pairs of them."""
 
 
 def run(size: Size) -> Iterator[Row]:
@@ -60,48 +62,21 @@ def run(size: Size) -> Iterator[Row]:
     try:
         with bench_lab(HOST) as lab:
             hosts.stop_agent(lab, lab.host("host1"))
-            switch = _Bridge(lab)
+            switch = Bridge(lab)
             one_at: dict[int, float] = {}
-            for count in (1_000, 10_000) if size.full else (200,):
+            for count in (1_000, 10_000, MANY) if size.full else (200,):
                 yield from _rows(switch, count, size, one_at)
+            yield from lists(switch, size, next(iter(one_at.values())))
     except WeftError as error:
         raise Missing(f"the lab did not do it: {error}") from error
 
 
-class _Bridge:
-    """br-int of the lab's host, by the agent's driver and by ovs-ofctl."""
-
-    def __init__(self, lab: LabFolder) -> None:
-        self.rundir = lab.rundir(lab.host("host1"))
-        self.socket = str(self.rundir / f"{names.INTEGRATION_BRIDGE}.mgmt")
-        self.text = Path(lab.path) / "bench.flows"
-
-    def ofctl(self, *words: str) -> None:
-        commands.run(["ovs-ofctl", "-O", "OpenFlow15", "--bundle", *words[:1], f"unix:{self.socket}", *words[1:]])
-
-    def clear(self) -> None:
-        commands.run(["ovs-ofctl", "-O", "OpenFlow15", "del-flows", f"unix:{self.socket}"])
-
-    def over(self, work: Callable[[OvsSwitch], Awaitable[float]]) -> float:
-        """Seconds that `work` says, by a driver whose connections are open before, as the agent's are."""
-
-        async def connected() -> float:
-            switch = OvsSwitch(self.rundir, names.INTEGRATION_BRIDGE)
-            await switch.open()
-            try:
-                await switch.facts()
-                return await work(switch)
-            finally:
-                await switch.close()
-
-        return asyncio.run(connected())
-
-
-def _rows(switch: _Bridge, flows: int, size: Size, one_at: dict[int, float]) -> Iterator[Row]:
+def _rows(switch: Bridge, flows: int, size: Size, one_at: dict[int, float]) -> Iterator[Row]:
     records = _records(flows)
     table = _table(records)
     switch.text.write_text(flows_text(table.flows.values()))
     count = len(table.flows)
+    pairs = 3 if flows == MANY else 10
 
     def all_ours() -> float:
         switch.clear()
@@ -109,16 +84,16 @@ def _rows(switch: _Bridge, flows: int, size: Size, one_at: dict[int, float]) -> 
 
     def all_ofctl() -> float:
         switch.clear()
-        return _seconds(lambda: switch.ofctl("replace-flows", str(switch.text)))
+        return seconds(lambda: switch.ofctl("replace-flows", str(switch.text)))
 
-    ours, other, ratio = alternate(all_ours, all_ofctl, size.pick(1, 10))
+    ours, other, ratio = alternate(all_ours, all_ofctl, size.pick(1, pairs))
     yardstick = "ovs-ofctl --bundle replace-flows"
     yield Row("P6", f"{count:,} flows, all from records", ours * 1000, "ms", yardstick, other * 1000, ratio)
     changes = iter(range(1, 1_000_000))
     ours, other, ratio = alternate(
         lambda: switch.over(lambda driver: _change_one(driver, table, next(changes))),
-        lambda: _seconds(lambda: switch.ofctl("replace-flows", str(switch.text))),
-        size.pick(2, 10),
+        lambda: seconds(lambda: switch.ofctl("replace-flows", str(switch.text))),
+        size.pick(2, pairs),
     )
     yield Row("P6", f"{count:,} flows, one record changed", ours * 1000, "ms", yardstick, other * 1000, ratio)
     one_at[count] = ours
@@ -131,7 +106,7 @@ def _rows(switch: _Bridge, flows: int, size: Size, one_at: dict[int, float]) -> 
 async def _load(driver: OvsSwitch, records: list[NetworkRecord]) -> float:
     started = time.perf_counter()
     table = _table(records)
-    _all_done(await driver.apply(SwitchChange(puts=tuple(table.flows.values()))))
+    all_done(await driver.apply(SwitchChange(puts=tuple(table.flows.values()))))
     return time.perf_counter() - started
 
 
@@ -144,18 +119,7 @@ async def _change_one(driver: OvsSwitch, table: FlowTable, change: int) -> float
     table.build()
     puts = tuple(table.flows[key] for key in table.changed if key in table.flows)
     removes = tuple(key for key in table.changed if key not in table.flows)
-    _all_done(await driver.apply(SwitchChange(puts=puts, removes=removes)))
-    return time.perf_counter() - started
-
-
-def _all_done(failures: tuple[StepFailure, ...]) -> None:
-    if failures:
-        raise Missing(f"the switch refused: {failures[0].message}")
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
+    all_done(await driver.apply(SwitchChange(puts=puts, removes=removes)))
     return time.perf_counter() - started
 
 

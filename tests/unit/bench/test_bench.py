@@ -128,3 +128,16 @@ def test_p7(tmp_path: Path) -> None:
     beside = ["plain veth", "plain Open vSwitch bridge", "kernel VXLAN and bridge"]
     assert [row["yardstick"] for row in rows] == ["two static flows"] * 3 + [name for name in beside for _ in range(3)]
     assert all(float(str(row["value"])) > 0 for row in rows)
+
+
+@pytest.mark.soak
+@pytest.mark.root
+def test_p6_measures_a_port_under_a_list(tmp_path: Path) -> None:
+    rows = [row for row in measured("P6", tmp_path) if row["id"] == "P6.list"]
+    assert [str(row["case"]).split(", ")[-1] for row in rows] == [
+        "all from records",
+        "built only",
+        "one rule changed",
+        "one rule of 50 changed",
+    ]
+    assert all(float(str(row["value"])) > 0 for row in rows)
