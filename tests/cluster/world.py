@@ -259,6 +259,20 @@ class World:
         )
         self._interface_leases(name, wanted=True)
 
+    def encrypt(self, network, *subnets):
+        """encryptionEnabled on these subnets, and on no others."""
+        old = self.state.get("virtualNetworks", network).properties
+        made = tuple(
+            replace(one, properties=replace(one.properties, encryption_enabled=one.resource_id in subnets))
+            for one in old.subnets
+        )
+        self.put("virtualNetworks", network, replace(old, subnets=made))
+
+    def on_provider_network(self, server, told):
+        """What its agent says of it: fabric.ServerProviderNetwork, or None."""
+        old = self.state.get("servers", server).properties
+        self.put("servers", server, replace(old, provider_network=told))
+
     def guests(self, network, subnet, **settings):
         """Whether guests of a subnet may bring addresses: tenancy.GuestSpecifiedAddresses."""
         old = self.state.get("virtualNetworks", network).properties

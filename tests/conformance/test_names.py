@@ -76,6 +76,7 @@ EXTENSIONS = {
         "twinPolicy",
         "adoption",
         "blankCheckpoints",
+        "providerNetwork",
     },
     "logicalNetworks": {"providerAddressPolicy", "providerAddressCount"},
     "gateways": {"server"},

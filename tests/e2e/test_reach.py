@@ -46,12 +46,12 @@ def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(shared):
     lab = shared
     in_router(lab, "nft", RULE.format("ip protocol 47"))
     anew(lab, "host1")
-    told(lab, "host1", "GRE (IP protocol 47) blocked between 192.168.1.10 and 192.168.2.20: pings pass")
+    told(lab, "host1", "GRE (IP protocol 47) blocked between host1 (192.168.1.10) and host2 (192.168.2.20): pings pass")
     in_router(lab, "nft", "delete table inet t")
     # what host2 sends leaves the router by host1's link
     in_router(lab, "ip", "link", "set", "dev", "net0", "mtu", "1400")
     anew(lab, "host2")
-    told(lab, "host2", "MTU too small between 192.168.2.20 and 192.168.1.10: 13")
+    told(lab, "host2", "MTU too small between host2 (192.168.2.20) and host1 (192.168.1.10): 13")
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received", "small packets pass all the same"
     in_router(lab, "ip", "link", "set", "dev", "net0", "mtu", "1500")
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from weft.agent.encryption import TunnelEncryption
 from weft.model.values import PackedIp
 
 UNKNOWN_MAC = "an unknown MAC address"
@@ -36,7 +37,7 @@ Stop = Callable[[], None]
 
 
 class Outside(msgspec.Struct, frozen=True):
-    """Functions, so that a test can bring its own of each."""
+    """Mostly functions, so that a test can bring its own of each."""
 
     ping: Callable[[PackedIp, PackedIp], Awaitable[bool]]
     """From a provider address of this host to another's: is it there?"""
@@ -47,3 +48,5 @@ class Outside(msgspec.Struct, frozen=True):
     Raises OSError."""
     listen: Callable[[PackedIp, Adapter, Callable[[str], None]], Stop]
     """Call with the MAC address of whoever else says that the address is his, until stopped. Raises OSError."""
+    encryption: TunnelEncryption | None = None
+    """What encrypts this host's tunnels, or says why nothing does; None: nothing, and it is not said why."""

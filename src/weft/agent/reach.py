@@ -26,6 +26,7 @@ PATIENCE_SECONDS = 1.0
 TRIES = 3
 MOST_IN_A_TURN = 50
 MOST_PROBLEMS = 20
+UNPROBED = "its agent answers no probes: it drives Hyper-V, is older than they are, or has never connected"
 STEP = 8
 """Bytes to which the largest size that passes is found."""
 _SMALL = 100
@@ -43,6 +44,20 @@ class Other(msgspec.Struct, frozen=True):
 
     way: Way
     remote: PackedIp
+    server: str = ""
+    """Whose it is; empty if that is not said."""
+    probed: bool = True
+    """Does somebody there answer? It is not asked otherwise."""
+    own: str = ""
+    """This host's own server."""
+
+    @property
+    def ours(self) -> str:
+        return _called(self.own, self.way.source)
+
+    @property
+    def theirs(self) -> str:
+        return _called(self.server, self.remote)
 
 
 class _Asking(msgspec.Struct):
@@ -73,6 +88,7 @@ class Reach:
 
     def turn(self, others: frozenset[Other], provider_mtu: int, now: float) -> Iterator[PacketOut]:
         """What is to be asked now."""
+        others = frozenset(one for one in others if one.probed)
         for gone in self._asked.keys() - others:
             self._numbers.pop(self._asked.pop(gone).number, None)
         for other in others - self._asked.keys():
@@ -108,14 +124,22 @@ class Reach:
         if asking is None or not asking.silent:
             return
         asking.silent = False
-        ours, theirs = ip_text(other.way.source), ip_text(other.remote)
         if answers:
             asking.words = (
-                f"{_KINDS[other.way.tunnel.kind][1]} blocked between {ours} and {theirs}: pings pass and no tunnelled "
-                f"packet is answered; let it through on the way, or see to {theirs}'s agent if it is stopped or older"
+                f"{_KINDS[other.way.tunnel.kind][1]} blocked between {other.ours} and {other.theirs}: pings pass and "
+                f"no tunnelled packet is answered; let it through on the way, or see to the agent of "
+                f"{other.server or ip_text(other.remote)} if it is stopped"
             )
         else:
-            asking.words = f"no answer from {theirs} to {ours}, neither to tunnelled packets nor to pings: is it up?"
+            asking.words = (
+                f"no answer from {other.theirs} to {other.ours}, neither to tunnelled packets nor to pings: is it up?"
+            )
+
+    @staticmethod
+    def unprobed(others: frozenset[Other]) -> tuple[str, ...]:
+        """Hosts that are not asked, in words; bounded."""
+        found = {f"{one.theirs}: not probed: {UNPROBED}" for one in others if not one.probed}
+        return tuple(sorted(found)[:MOST_PROBLEMS])
 
     def words(self) -> list[str]:
         """What is wrong, in words; bounded."""
@@ -161,6 +185,10 @@ class Reach:
         return PacketOut(frame.ljust(_ETHERNET + asking.size, b"\0"), actions)
 
 
+def _called(server: str, address: PackedIp) -> str:
+    return f"{server} ({ip_text(address)})" if server else ip_text(address)
+
+
 def _share(other: Other) -> float:
     """0 to 1, the same for one pair of hosts always: so that all do not ask at once."""
     return zlib.crc32(other.way.source + other.remote) / 0xFFFF_FFFF
@@ -193,5 +221,5 @@ def _through(packet: PacketIn, source: PackedIp) -> Actions:
 
 def _too_small(other: Other, passes: int, provider_mtu: int) -> str:
     """In outer packets, as MTUs are written: what passes, and what this host's own provider network carries."""
-    ours, theirs = ip_text(other.way.source), ip_text(other.remote)
-    return f"MTU too small between {ours} and {theirs}: {passes}, needs {provider_mtu}; raise it on the way"
+    ends = f"{other.ours} and {other.theirs}"
+    return f"MTU too small between {ends}: {passes}, needs {provider_mtu}; raise it on the way"

@@ -19,12 +19,14 @@ class ReachKeeper:
         self._switch = switch
         self._outside = outside
         self._reach = Reach()
+        self._unprobed: tuple[str, ...] = ()
         self._pinging: set[asyncio.Task[None]] = set()
 
     def ask(self, others: frozenset[Other], provider_mtu: int) -> None:
         """What is due now; called every second or so."""
         if self._outside is None:
             return
+        self._unprobed = Reach.unprobed(others)
         self._switch.send(self._reach.turn(others, provider_mtu, _now()))
         for other in self._reach.silent[: PINGS_AT_ONCE - len(self._pinging)]:
             task = asyncio.create_task(self._ask_why(self._outside, other), name="ping")
@@ -37,6 +39,10 @@ class ReachKeeper:
     def heard(self, packet: PacketIn) -> None:
         """What flows sent to service REACH."""
         self._switch.send(self._reach.heard(packet, _now()))
+
+    def unprobed(self) -> tuple[str, ...]:
+        """Hosts that are not asked, and why, in words."""
+        return self._unprobed
 
     def words(self) -> list[str]:
         """What does not get through, in words."""

@@ -22,6 +22,7 @@ from weft.agent.bindings import (
     with_limits,
     without_rules,
 )
+from weft.agent.encryption import Pair
 from weft.agent.flows.flow import Flow
 from weft.agent.flows.installed import Installed
 from weft.agent.flows.metering import Meters
@@ -109,6 +110,11 @@ class Reconciler:
         if addresses != self.tunnels.withheld:
             self.tunnels.withheld = self.addresses.withheld = addresses
             self._stale = True
+
+    def sealed_are(self, pairs: frozenset[Pair]) -> None:
+        """Between these provider addresses tunnels are encrypted, and between no others."""
+        if pairs != self.tunnels.sealed:
+            self.tunnels.sealed, self._stale = pairs, True
 
     def switch_lost(self) -> None:
         """The connection broke: what the switch has must be read again, and every peer be prepared again."""

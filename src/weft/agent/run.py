@@ -6,6 +6,7 @@ Called by __main__, which brings the hypervisor driver (drivers live above the a
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import zlib
@@ -23,6 +24,7 @@ from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
 from weft.agent.outside import Outside
+from weft.agent.ovs.no_encryption import NoEncryption, kernel_has_esp
 from weft.agent.ovs.plane import OvsPlane
 from weft.agent.ovs.switch import OvsSwitch
 from weft.agent.plane import Plane
@@ -77,11 +79,15 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()
     try:
+        encryption = NoEncryption(switch.datapath, kernel_has_esp(Path("/"), os.uname().release))
+        outside = Outside(
+            is_there, other_holder, lambda places: adapters(places, switch.ports_beside), listen, encryption
+        )
         plane = OvsPlane(
             switch,
             edge=edges,
             probes_as=zlib.crc32(agent_id.encode()),
-            outside=Outside(is_there, other_holder, lambda own: adapters(own, switch.ports_beside), listen),
+            outside=outside,
         )
         await work(options, agent_id, plane, hypervisor)
     finally:

@@ -5,6 +5,7 @@ Kept by reconcile.py. It follows from what the host is told, from its networks a
 
 from collections.abc import Iterable, Mapping
 
+from weft.agent.encryption import Pair
 from weft.agent.flows.domain import Domain
 from weft.agent.flows.ways import TUNNEL_KINDS, Way, mtu_for
 from weft.agent.flows.ways_out import binding_of
@@ -24,6 +25,8 @@ class Tunnels:
         """All provider addresses of this host."""
         self.withheld: frozenset[PackedIp] = frozenset()
         """Those of them that are not to be used: another machine has them, or it is not known yet that none has."""
+        self.sealed: frozenset[Pair] = frozenset()
+        """Between these provider addresses, this host's first, tunnels are encrypted."""
         self.provider_mtu = 1500
         """MTU of the interfaces that carry the tunnels, the least of them."""
         self.wanted: frozenset[Tunnel] = frozenset()
@@ -53,9 +56,35 @@ class Tunnels:
             if number is not None:
                 mtu = mtu_for(domain.settings.encapsulation, self.provider_mtu, 6 if len(local) == 16 else 4)
                 also = sorted(at for one, at in numbers.items() if one.kind == tunnel.kind and at != number)
-                ways[domain.rdid] = Way(tunnel, number, mtu, local, tuple(also))
+                ways[domain.rdid] = Way(tunnel, number, mtu, local, self._sealed(domain, local), tuple(also))
         self.wanted = frozenset(wanted)
         self.ways = ways
+
+    def _sealed(self, domain: Domain, local: PackedIp) -> frozenset[PackedIp] | None:
+        """Hosts to which the tunnels of a network are encrypted, from whichever address; None: they need not be."""
+        if domain.settings is None or not domain.settings.encrypted:
+            return None
+        own = self._sources(domain, local)
+        return frozenset(
+            one.remote for one in self.sealed if all(Pair(source, one.remote) in self.sealed for source in own)
+        )
+
+    def _sources(self, domain: Domain, local: PackedIp) -> set[PackedIp]:
+        """Addresses that this host sends packets of a network from."""
+        bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
+        return {local, *(one.provider_address for one in bindings if one.rdid == domain.rdid and one.provider_address)}
+
+    @property
+    def to_encrypt(self) -> frozenset[Pair]:
+        """Between which provider addresses nothing may pass in clear."""
+        return frozenset(
+            Pair(source, remote)
+            for domain, local in self._sending()
+            if domain.settings is not None and domain.settings.encrypted
+            for remote in (*domain.endpoints(), *(domain.gateway.gateways if domain.gateway is not None else ()))
+            if remote not in self.own
+            for source in self._sources(domain, local)
+        )
 
     def find_peers(self) -> None:
         """Work out who is at the other ends."""
@@ -127,9 +156,11 @@ class Tunnels:
         own = self.own
         for rdid, way in self.ways.items():
             domain = self._domains.get(rdid)
-            for remote in domain.endpoints() if domain is not None else ():
+            names = {one.provider_address: one for one in domain.who()} if domain is not None else {}
+            mine = names[way.source].server if way.source in names else ""
+            for remote, one in names.items():
                 if remote not in own:
-                    yield Other(way, remote)
+                    yield Other(way, remote, one.server, one.probed, mine)
 
 
 def numbers_of(facts: SwitchFacts) -> dict[Tunnel, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from weft.control.drivers import filters
 from weft.control.gateway_health import DEAD, carrier_of, health_of
 from weft.control.hosts import HostView
+from weft.core.encryption import crosses_in_clear
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
 from weft.core.ledger import warnings_for
@@ -148,9 +149,13 @@ class Configuration:
             elif own == IN_PROGRESS:
                 status = IN_PROGRESS
             interface_errors += list(self._failing(view, network))
+        clear = [_clear(ref) for ref in crosses_in_clear(self._state, network)]
         if host_errors or interface_errors:
             status = FAILURE
-        return {"status": status, "hostErrors": host_errors, "virtualNetworkInterfaceErrors": interface_errors}
+        elif clear and status == SUCCESS:
+            status = WARNING
+        said = {"detailedInfo": clear} if clear else {}
+        return {"status": status, **said, "hostErrors": host_errors, "virtualNetworkInterfaceErrors": interface_errors}
 
     def _of_list(self, found: Any) -> Members | None:
         """Has every host with a port under an access list the list as it is now, and does it carry it out?"""
@@ -224,6 +229,11 @@ def _of_verb(view: HostView, machine: Any) -> Iterator[Members]:
     fact = view.tables.machines.get(machine.resource_id)
     if fact is not None and fact.failure:
         yield _detail("PolicyConfigurationFailure", fact.failure)
+
+
+def _clear(ref: str) -> Members:
+    words = f"Its tunnels cross {ref}, which is public, unencrypted: see encryptionEnabled of its subnets."
+    return {"source": "Controller", "message": words, "code": "Unknown"}
 
 
 def _detail(code: str, message: str) -> Members:

@@ -18,7 +18,7 @@ from weft.core.trace import EPHEMERAL, trace
 from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
-from weft.model.values import ip_text
+from weft.model.values import PackedIp, ip_text
 from weft.wire.messages import COUNTS, MachineFact, ProviderFacts
 
 
@@ -104,6 +104,9 @@ def _provider(told: ProviderFacts | None) -> dict[str, Any] | None:
         "otherHolders": [
             {"providerAddress": ip_text(one.provider_address), "mac": one.mac, "used": one.used} for one in told.holders
         ],
+        "notProbed": list(told.unprobed),
+        "tunnelEncryption": {"available": not told.no_encryption, "reason": told.no_encryption},
+        "notEncrypted": [{"from": ip_text(local), "to": ip_text(remote)} for local, remote in told.in_clear],
     }
 
 
@@ -175,4 +178,8 @@ def _facts(controller: Controller) -> HostFacts:
                 return port.reason or f"{_spelled(controller, server)} keeps it closed"
         return None
 
-    return HostFacts(closed=closed, dead=lambda server: dead_for(controller.host, server))
+    def in_clear(server: str, remote: PackedIp) -> bool:
+        told = controller.host(server).facts.provider
+        return told is not None and remote in {to for _, to in told.in_clear}
+
+    return HostFacts(in_clear=in_clear, closed=closed, dead=lambda server: dead_for(controller.host, server))

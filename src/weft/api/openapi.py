@@ -280,7 +280,7 @@ _POLICY = [
     _query("version", "Of powershell: v1, or v2 with port profiles only."),
 ]
 _CLASHES = [
-    _query("kind", "activeTwin, foreign, drift or rangeOverlap."),
+    _query("kind", "activeTwin, foreign, drift, rangeOverlap or clearText."),
     _query("server", "Those on this server."),
     _query("machine", "Those of this machine."),
     *_LIMITS,

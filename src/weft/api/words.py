@@ -90,6 +90,7 @@ READ_ONLY: frozenset[Field] = frozenset(
         (workload.VirtualMachineProperties, "errand"),
         (workload.VirtualMachineProperties, "made_as"),
         (fabric.ServerProperties, "mac_range"),
+        (fabric.ServerProperties, "provider_network"),
         (gateways.VirtualGatewayProperties, "gateways"),
         (gateways.VirtualGatewayProperties, "gateway_mac_address"),
         (gateways.VirtualGatewayProperties, "gateway_addresses"),
@@ -149,10 +150,6 @@ EMPTY_FOR_NONE: frozenset[Field] = frozenset(
 """References for which clients write "" or {} where they mean none."""
 
 GATES: dict[Field, str] = {
-    (
-        tenancy.VirtualSubnetProperties,
-        "encryption_enabled",
-    ): "hosts have no IPsec between them",
     (workload.PortSettings, "port_flow_limit"): "no host counts the connections of a port",
     (workload.PortSettings, "iov_weight"): "adapters of machines are virtual, not parts of a physical one",
     (workload.QosSettings, "outbound_reserved_value"): "no host can promise a share of its adapter",

@@ -255,6 +255,9 @@ _WHERE_SET: dict[str, dict[str, Cell]] = {
     },
     "ipPools": {"drain": lambda p: _yes(p.get("drain"))},
     "servers": {
+        "adapters": texts.adapters,
+        "offloads": texts.offloads,
+        "encryption": texts.encryption,
         "plan": _ref("addressPlan"),
         "mac range": lambda p: range_text(p.get("macRange")),
         "group": _member("hostGroup"),

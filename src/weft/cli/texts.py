@@ -133,3 +133,28 @@ def decided(p: Any) -> int:
     return sum(
         (one or {}).get("packets", 0) for one in (*hits, p.get("inboundDefaultHits"), p.get("outboundDefaultHits"))
     )
+
+
+def adapters(p: Any) -> str:
+    """Of a server: by which adapters the packets of its provider addresses leave."""
+    return ", ".join(dict.fromkeys(up for one in _adapters(p) for up in one.get("uplinks") or [one["name"]]))
+
+
+def offloads(p: Any) -> str:
+    """Which encapsulations those cut up themselves; empty while that is not known."""
+    told = [one["offloads"] for one in _adapters(p) if one.get("offloads") is not None]
+    if not told:
+        return ""
+    every = set.intersection(*map(set, told))
+    kinds = {"tx-gre-segmentation": "NVGRE", "tx-udp_tnl-segmentation": "VXLAN"}
+    return ", ".join(name for feature, name in kinds.items() if feature in every) or "none"
+
+
+def encryption(p: Any) -> str:
+    """Whether its tunnels can be encrypted; empty while that is not known."""
+    told = (p.get("providerNetwork") or {}).get("tunnelEncryption")
+    return "" if told is None else "available" if told.get("available") else "none"
+
+
+def _adapters(p: Any) -> list[Any]:
+    return list((p.get("providerNetwork") or {}).get("adapters") or ())

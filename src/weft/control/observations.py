@@ -10,11 +10,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from weft.control.behind import Behind
+from weft.control.provider_network import noted
 from weft.control.publisher import Publisher
 from weft.control.session import Session
 from weft.control.writer import Writer
 from weft.core.changes import Commit, LeaseChange, ResourceChange
 from weft.core.commands import Actor, MarkMachine, NoteSeen, Seen
+from weft.core.host_facts import NoteProviderNetwork
 from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.model.errors import Refusal, StoreUnavailable
@@ -105,6 +107,7 @@ class Observations:
         if session is None:
             # what it saw last stays noted until it is back
             return
+        await self._note_provider_network(server, session)
         await self._note_seen(server, session)
         if session.missing() is not None:
             # its facts may be of a machine as it was before
@@ -112,6 +115,13 @@ class Observations:
             return
         await self._note_machines(server, session)
         await self.behind.take_in(server, session)
+
+    async def _note_provider_network(self, server: str, session: Session) -> None:
+        """Not before the agent has told anything: what it said before it went is what is known of it."""
+        found = self._writer.state.get(SERVERS.name, server)
+        told = noted(session.facts.provider)
+        if found is not None and session.facts_heard and found.properties.provider_network != told:
+            await self._writer.submit(NoteProviderNetwork(found.resource_id, told), _agent(server))
 
     async def _note_seen(self, server: str, session: Session) -> None:
         if not _has_looked(session):

@@ -1,7 +1,7 @@
-"""What hosts find wrong with the provider network that concerns more than themselves, as conflicts.
+"""What hosts tell of their places on the provider network: as a part of their records, and as conflicts.
 
-Called by controller.py at each question; costs by the hosts whose agents are connected. A host whose agent has gone
-says nothing.
+Called by observations.py, and by controller.py at each question for conflicts; that costs by the hosts whose agents are
+connected. A host whose agent has gone says nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,10 +11,11 @@ from weft.core.conflicts import FOREIGN, Conflict
 from weft.core.notable import present
 from weft.core.state import State
 from weft.model.errors import InvalidMacAddress
+from weft.model.fabric import ProviderAdapter, ServerProviderNetwork, TunnelEncryption
 from weft.model.kinds import SERVERS
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import ip_text, parse_mac
-from weft.wire.messages import HolderFact
+from weft.wire.messages import HolderFact, ProviderFacts
 
 
 def provider_conflicts(state: State, sessions: Iterable[Session]) -> Iterator[Conflict]:
@@ -24,6 +25,24 @@ def provider_conflicts(state: State, sessions: Iterable[Session]) -> Iterator[Co
         server = state.get(SERVERS.name, session.server)
         if told is not None and server is not None:
             yield from (_doubled(state, server.resource_id, one) for one in told.holders)
+
+
+def noted(told: ProviderFacts | None) -> ServerProviderNetwork | None:
+    """What of it becomes a part of the server's record."""
+    if told is None:
+        return None
+    adapters = tuple(
+        ProviderAdapter(
+            provider_address=ip_text(one.provider_address),
+            name=one.name,
+            mtu=one.mtu,
+            uplinks=one.uplinks,
+            offloads=one.offloads,
+        )
+        for one in told.adapters
+    )
+    encryption = TunnelEncryption(available=not told.no_encryption, reason=told.no_encryption)
+    return ServerProviderNetwork(adapters=adapters, tunnel_encryption=encryption)
 
 
 def _doubled(state: State, server: str, told: HolderFact) -> Conflict:

@@ -11,9 +11,11 @@ import msgspec
 
 from weft.core.cmdlets import REGISTRY_VALUES, set_vm_host
 from weft.core.decide.places import places_of
+from weft.core.encryption import crossed_in_clear
 from weft.core.host_ranges import Overlap, overlaps
 from weft.core.index import last_id
 from weft.core.notable import Place, is_off, present
+from weft.core.peerings import VirtualNetwork
 from weft.core.state import State
 from weft.core.words import address_text, place_text
 from weft.model.leases import MAC_SCOPE, Holder, Lease
@@ -28,9 +30,11 @@ FOREIGN = "foreign"
 RANGE_OVERLAP = "rangeOverlap"
 DRIFT = "drift"
 GUEST_ADDRESS = "guestAddress"
+CLEAR_TEXT = "clearText"
 
-KINDS = (ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT, GUEST_ADDRESS)
+KINDS = (ACTIVE_TWIN, FOREIGN, RANGE_OVERLAP, DRIFT, GUEST_ADDRESS, CLEAR_TEXT)
 _ORDER = {kind: at for at, kind in enumerate(KINDS)}
+_MOST_NAMED = 5
 
 
 class Conflict(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,9 +43,9 @@ class Conflict(msgspec.Struct, frozen=True, rename="camel"):
     kind: str
     """activeTwin: two that run have one address. foreign: something outside Weft has it too. rangeOverlap: a hypervisor
     draws from addresses that another gives away. drift: what has it is gone outside Weft. guestAddress: a guest uses
-    one that it may not have."""
+    one that it may not have. clearText: tunnels cross a public network and nobody encrypts them."""
     address: str
-    """As /weft/v1 writes it; FIRST to LAST for a range."""
+    """As /weft/v1 writes it; FIRST to LAST for a range; the prefix of a network."""
     l2_domain: str = msgspec.field(name="l2Domain")
     """Reference of a subnet where they meet; empty if it is not known, for IP addresses, and for ranges."""
     holders: tuple[str, ...]
@@ -58,6 +62,7 @@ def conflicts(state: State) -> list[Conflict]:
     found = [one for place in sorted(notable.contested) for one in _contested(state, place)]
     found.extend(_overlap(one) for one in overlaps(state))
     found.extend(_drift(state, place) for place in sorted(notable.inactive))
+    found.extend(_in_clear(*one) for one in crossed_in_clear(state))
     return by_kind(found)
 
 
@@ -88,6 +93,22 @@ def joined(ledger: Iterable[Conflict], told: Iterable[Conflict]) -> list[Conflic
 def by_kind(found: Iterable[Conflict]) -> list[Conflict]:
     """In the order of kinds, each once, else as they come."""
     return sorted(dict.fromkeys(found), key=lambda one: _ORDER[one.kind])
+
+
+def _in_clear(ref: str, prefix: str, networks: list[VirtualNetwork]) -> Conflict:
+    names = [one.resource_id for one in networks]
+    more = len(names) - _MOST_NAMED
+    named = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return Conflict(
+        kind=CLEAR_TEXT,
+        address=prefix,
+        l2_domain=ref,
+        holders=(ref, *(f"/virtualNetworks/{name}" for name in names[:_MOST_NAMED])),
+        remedy=f"Tunnels of {named} cross {ref} unencrypted, and that is marked isPublic: set encryptionEnabled on "
+        "their subnets where the hosts can encrypt (weft get servers -o wide), give the hosts another provider "
+        "network, or encrypt what carries this one.",
+        command="",
+    )
 
 
 def _contested(state: State, place: Place) -> Iterator[Conflict]:

@@ -7,6 +7,7 @@ host_checkpoints. GuestFacts are made by control.learning and decided by core.de
 
 import msgspec
 
+from weft.model.fabric import ServerProviderNetwork
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.values import PackedIp
 
@@ -16,6 +17,13 @@ class NoteHost(msgspec.Struct, frozen=True):
 
     server: str
     dynamic_range: tuple[int, int]
+
+
+class NoteProviderNetwork(msgspec.Struct, frozen=True):
+    """A server is on its provider network so; None: its agent does not say."""
+
+    server: str
+    provider_network: ServerProviderNetwork | None
 
 
 class NoteMachine(msgspec.Struct, frozen=True):
@@ -51,7 +59,7 @@ class NoteCheckpoints(msgspec.Struct, frozen=True):
     checkpoints: tuple[CheckpointState, ...]
 
 
-HostFact = NoteHost | NoteMachine | NoteMacs | NoteCheckpoints
+HostFact = NoteHost | NoteProviderNetwork | NoteMachine | NoteMacs | NoteCheckpoints
 
 
 class LearnAddress(msgspec.Struct, frozen=True):

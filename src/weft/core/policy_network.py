@@ -7,6 +7,7 @@ with the number of interfaces. Both must agree: a property test compares them af
 import ipaddress
 from collections.abc import Iterable, Iterator
 
+from weft.core.encryption import is_encrypted
 from weft.core.peerings import connected
 from weft.core.policy_gateways import gateway_record, ways_out
 from weft.core.policy_peers import peer_networks, servers_near
@@ -17,9 +18,11 @@ from weft.core.policy_places import (
     Network,
     Seat,
     Subnet,
+    answers_probes,
     every_seat,
     has_mac,
     instance_of,
+    known,
     mac_of,
     network_of,
     packed_prefix,
@@ -59,7 +62,14 @@ def settings(state: State, network: Network) -> NetworkSettings:
     protocol = network.properties.network_virtualization_protocol or everywhere
     rdid = Rdid(network.properties.routing_domain_number)
     encapsulation = _ENCAPSULATIONS.get(protocol.lower(), "vxlan")
-    return NetworkSettings(rdid, encapsulation, network_ref(network), instance_of(network), scope(state, network))
+    return NetworkSettings(
+        rdid,
+        encapsulation,
+        network_ref(network),
+        instance_of(network),
+        scope(state, network),
+        is_encrypted(state, network),
+    )
 
 
 def scope(state: State, network: Network) -> tuple[PackedPrefix, ...]:
@@ -127,7 +137,7 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
     for server_id in servers_near(state, network):
         place = provider_address(state, server_id, network)
         if place is not None:
-            records.append(TunnelEndpoint(place))
+            records.append(endpoint(state, server_id, place))
     gateway = gateway_record(state, network)
     records += (gateway,) if gateway is not None else ()
     records += ways_out(state, network)
@@ -176,6 +186,12 @@ def _beside(state: State, network: Network, key: RecordKey) -> NetworkRecord | N
             return None
 
 
+def endpoint(state: State, server_id: str, address: PackedIp) -> TunnelEndpoint:
+    """An address of a server, and how that is known to others."""
+    server = known(state, "servers", server_id)
+    return TunnelEndpoint(address, server.resource_id, answers_probes(server))
+
+
 def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoint | None:
     logical = network.properties.logical_network
     if logical is None:
@@ -183,7 +199,7 @@ def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoi
     interested = servers_near(state, network)
     for server_id in _held_by(state, logical.resource_ref, address, "servers"):
         if server_id in interested and provider_address(state, server_id, network) == address:
-            return TunnelEndpoint(address)
+            return endpoint(state, server_id, address)
     return None
 
 

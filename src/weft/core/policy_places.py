@@ -136,6 +136,11 @@ def provider_address(state: State, server_id: str, network: Network) -> PackedIp
     return pack_ip(address) if address is not None else None
 
 
+def answers_probes(server: Server | None) -> bool:
+    """Those do whose agents tell of their place on the provider network; both came with one version."""
+    return server is not None and server.properties.provider_network is not None
+
+
 def network_of(state: State, rdid: int) -> Network | None:
     """The virtual network with this routing domain number."""
     lease = state.lease(RDID_SCOPE, rdid)

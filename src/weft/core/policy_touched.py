@@ -16,6 +16,7 @@ from weft.core.policy_access import LISTS
 from weft.core.policy_host import host_settings
 from weft.core.policy_learning import told_of
 from weft.core.policy_network import network_ref
+from weft.core.policy_peers import networks_near
 from weft.core.policy_places import (
     INTERFACES,
     LOGICAL_NETWORKS,
@@ -26,6 +27,7 @@ from weft.core.policy_places import (
     Network,
     Subnet,
     VirtualMachine,
+    answers_probes,
     instance_of,
     packed_prefix,
     subnet_names,
@@ -169,6 +171,14 @@ class Touched:
         if host_settings(change.before) != host_settings(change.after):
             self._host_key(change.id, HostSettings().key)
         old, new = (addresses(change.before), addresses(change.after))
+        if (
+            change.before is None
+            or change.after is None
+            or answers_probes(change.before) != answers_probes(change.after)
+        ):
+            for network in networks_near(self._state, change.id):
+                for text in (old or ()) + (new or ()):
+                    self._network_key(network, (4, pack_ip(text)))
         if old == new:
             return
         for text in (old or ()) + (new or ()):

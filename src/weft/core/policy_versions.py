@@ -3,6 +3,7 @@
 Called by policy_touched.
 """
 
+from weft.core.encryption import asks_for_it
 from weft.core.index import interfaces_of, last_id, lower
 from weft.core.policy_places import Interface, Network, Server, Subnet, VirtualMachine, instance_of
 from weft.model.resources import Ref, Resource
@@ -39,7 +40,7 @@ def scope_identity(network: Network | None) -> object:
     peers = tuple(
         (lower(p.properties.remote_virtual_network), p.properties.remote_instance_id) for p in peerings(network)
     )
-    return network.properties.address_space, peers
+    return network.properties.address_space, peers, asks_for_it(network)
 
 
 def configurations(interface: Interface | None) -> tuple[Resource[IpConfigurationProperties], ...]:

@@ -321,7 +321,14 @@ class _Walk:
             stands = f"{ip_text(record.provider_address)} stands for {ip_text(record.customer_address)}"
             self._step("rewriting", stands, named)
             return
-        encapsulation = policy_network.settings(self._state, seat.network).encapsulation.upper()
+        settings = policy_network.settings(self._state, seat.network)
+        encapsulation = settings.encapsulation.upper() + (", encrypted," if settings.encrypted else "")
+        if settings.encrypted and self._facts.in_clear(self._host, record.provider_address):
+            text = (
+                f"not encrypted: tunnels from {self._host} to {there} are to be and are not, so the packet is dropped "
+                f"there; weft host state {self._host} says why"
+            )
+            raise Stopped(text, f"/servers/{self._host}")
         outer = f"from {ip_text(own)} to {ip_text(record.provider_address)}"
         self._step("encapsulation", f"{encapsulation} {outer}, VSID {record.vsid}", named)
         self._host = there

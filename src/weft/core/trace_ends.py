@@ -39,6 +39,10 @@ def _none_dead(server: str) -> frozenset[PackedIp]:
     return frozenset()
 
 
+def _sealed(server: str, remote: PackedIp) -> bool:
+    return False
+
+
 class HostFacts(msgspec.Struct, frozen=True):
     """What hosts report beyond their policy, by instanceId of an interface."""
 
@@ -46,6 +50,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     """Why a port is not bound on its switch; None where it is, or nothing is known of it."""
     dead: Callable[[str], frozenset[PackedIp]] = _none_dead
     """Provider addresses of the gateways that a server finds dead."""
+    in_clear: Callable[[str, PackedIp], bool] = _sealed
+    """Does a server say that its tunnels to a provider address are to be encrypted and are not?"""
     silent: frozenset[str] = frozenset()
     """Ports whose guest was reached but answered nothing."""
 

@@ -65,6 +65,8 @@ class Guest:
         self.adapters: tuple[Adapter, ...] = ()
         self.silent = False
         self.saved = False
+        self.mtu = 0
+        """Of its adapters as its hypervisor tells it; 0: it does not."""
         self.isolated = False
         """Its ports were unplugged by us."""
         self.checkpoints: list[Checkpoint] = []
@@ -202,6 +204,7 @@ class FakeHypervisor:
             checkpoints=tuple(one.state for one in guest.checkpoints),
             isolated=guest.isolated,
             unfinished=guest.name in self.shelf.unfinished,
+            mtu=guest.mtu,
         )
 
     async def carry_out(self, verb: Verb) -> None:

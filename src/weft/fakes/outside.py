@@ -6,6 +6,7 @@ What run.py makes of netlink and raw sockets. Tests give addresses to other mach
 import ipaddress
 from collections.abc import Callable, Mapping
 
+from weft.agent.encryption import TunnelEncryption
 from weft.agent.outside import Adapter, Outside, Stop
 from weft.fakes.addresses import DEVICE
 from weft.model.values import PackedIp, pack_ip
@@ -18,13 +19,14 @@ class ProviderLan:
         one = adapter or Adapter(DEVICE, b"\x02\x00\x00\x00\x00\x01", 1500)
         self.adapters: dict[str, Adapter] = {one.name: one}
         """The host's interfaces; change them as an operator would."""
+        self.encryption: TunnelEncryption | None = None
         self.asked: list[str] = []
         """Addresses that somebody probed for."""
         self._others: dict[PackedIp, str] = {}
         self._ears: dict[PackedIp, list[Callable[[str], None]]] = {}
 
     def outside(self) -> Outside:
-        return Outside(self._ping, self._other_holder, self._adapters, self._listen)
+        return Outside(self._ping, self._other_holder, self._adapters, self._listen, self.encryption)
 
     def claim(self, address: str, mac: str) -> None:
         """Another machine has it from now on, and says so."""

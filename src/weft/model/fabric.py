@@ -169,6 +169,32 @@ class BlankCheckpoint(_Properties, frozen=True):
     checkpoint: str = ""
 
 
+class ProviderAdapter(_Properties, frozen=True):
+    """Where a provider address of a server is. Ours."""
+
+    provider_address: str = ""
+    name: str = ""
+    mtu: int = 0
+    uplinks: tuple[str, ...] = ()
+    """The adapters below, by which its packets leave."""
+    offloads: tuple[str, ...] | None = None
+    """What all of these do about encapsulated packets, as ethtool(8) calls it; None: they do not say."""
+
+
+class TunnelEncryption(_Properties, frozen=True):
+    """Whether tunnels from and to a server can be encrypted, and if not, why. Ours."""
+
+    available: bool = False
+    reason: str = ""
+
+
+class ServerProviderNetwork(_Properties, frozen=True):
+    """A server on its provider network, as its agent says. Ours."""
+
+    adapters: tuple[ProviderAdapter, ...] = ()
+    tunnel_encryption: TunnelEncryption = TunnelEncryption()
+
+
 class ServerProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
@@ -204,6 +230,8 @@ class ServerProperties(_Properties, frozen=True):
     """Ours."""
     blank_checkpoints: tuple[BlankCheckpoint, ...] = ()
     """Ours: checkpoints that the agent rids of the MAC addresses that its hypervisor drew."""
+    provider_network: ServerProviderNetwork | None = None
+    """Ours, read-only: None until an agent has said it; one that drives Hyper-V, or is older, never does."""
 
 
 class VirtualSubnetIdRange(_Properties, frozen=True):

@@ -221,6 +221,13 @@ class ProviderFacts(msgspec.Struct, frozen=True, array_like=True):
     adapters: tuple[AdapterFact, ...] = ()
     """By provider address; those that are on no interface are not in it."""
     holders: tuple[HolderFact, ...] = ()
+    unprobed: tuple[str, ...] = ()
+    """Hosts of its networks that it does not probe, and why, in words; at most 20."""
+    no_encryption: str = "its agent is older than that"
+    """Why its tunnels cannot be encrypted; empty: they can."""
+    in_clear: tuple[tuple[PackedIp, PackedIp], ...] = ()
+    """Of networks that are to be encrypted: between which provider addresses, its own first, nothing is yet, so that
+    what would go there is dropped."""
 
 
 class Brought(msgspec.Struct, frozen=True, gc=False, array_like=True):

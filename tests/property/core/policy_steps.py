@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.cluster.world import World
+from weft.model.fabric import ServerProviderNetwork
 from weft.model.tenancy import AclRuleProperties, DhcpOptions
 from weft.model.workload import Creation, DnsSettings, Errand, QosSettings
 
@@ -48,6 +49,8 @@ step = st.one_of(
     st.tuples(st.just("settings"), pick(INTERFACES), st.integers(0, len(SETTINGS) - 1)),
     st.tuples(st.just("own_protocol"), pick(tuple(NETWORKS)), pick(("", "NVGRE", "Rewrite"))),
     st.tuples(st.just("stand"), pick(HOSTS), pick(INTERFACES), st.integers(0, 1), st.booleans()),
+    st.tuples(st.just("encrypt"), pick(tuple(NETWORKS)), st.sets(pick(("web", "db")))),
+    st.tuples(st.just("says"), pick(HOSTS), st.booleans()),
     st.tuples(st.just("table"), pick(("t1", "T2")), st.sets(pick(tuple(ROUTES)), max_size=3)),
     st.tuples(st.just("interface"), pick(INTERFACES), pick(tuple(NETWORKS)), st.integers(0, 3), st.integers(1, 2)),
     st.tuples(st.just("drop"), pick(INTERFACES)),
@@ -121,6 +124,13 @@ class Driver:
             switches = {"allow_gateway_transit": gateway == "lends", "use_remote_gateways": gateway == "uses"}
             access = {"allow_virtual_network_access": side == 1, "allow_forwarded_traffic": forwarded}
             self.world.peer(name, *others, **access, **switches)
+
+    def encrypt(self, name, subnets):
+        if self.world.state.get("virtualNetworks", name) is not None:
+            self.world.encrypt(name, *subnets)
+
+    def says(self, host, answers):
+        self.world.on_provider_network(host, ServerProviderNetwork() if answers else None)
 
     def settings(self, name, shape):
         if self.world.state.get("networkInterfaces", name) is not None:

@@ -106,6 +106,27 @@ def test_a_history_of_a_gateway_that_a_peer_uses():
     )
 
 
+def test_a_history_of_encryption_and_of_who_answers_probes():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 0, 1)),
+            (True, ("interface", "n1", "Red", 0, 2)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("machine", "M2", "H2", {"n1"})),
+            (True, ("says", "h1", True)),
+            (True, ("encrypt", "blue", {"db"})),
+            (True, ("peer", "blue", 1, False)),
+            (True, ("peer", "Red", 1, True)),
+            (True, ("encrypt", "blue", set())),
+            (False, ("encrypt", "Red", {"web"})),
+            (True, ("says", "H2", True)),
+            (True, ("server", "H2", 2)),
+            (True, ("says", "h1", False)),
+            (True, ("peer", "Red", 0, True)),
+        ]
+    )
+
+
 def test_a_history_of_routes():
     check(
         [

@@ -1,5 +1,6 @@
 """Whether tunnels reach other hosts: two agents' probes over a way that lets pass what the test says."""
 
+import msgspec
 import pytest
 
 from weft.agent.asking import REACH
@@ -129,3 +130,23 @@ def test_a_host_with_few_others_asks_them_at_once() -> None:
     others = frozenset({other()})
     assert list(reach.turn(others, 1500, 0.0)) == []
     assert len(list(reach.turn(others, 1500, 1.0))) == 1
+
+
+def test_hosts_are_called_by_name_and_those_that_cannot_answer_are_not_asked() -> None:
+    named = Other(Way(Tunnel("gre"), 6, source=ONE), TWO, "host2", own="host1")
+    mute = Other(Way(Tunnel("gre"), 6, source=ONE), pack_ip("192.168.2.30"), "hv1", probed=False, own="host1")
+    near = Reach()
+    asked = []
+    for second in range(60):
+        asked += near.turn(frozenset({named, mute}), 1500, float(second))
+    assert {one.value for packet in asked for one in packet.actions if getattr(one, "field", None) is TUN_DST} == {
+        int.from_bytes(TWO)
+    }
+    assert near.silent == [named]
+    near.pinged(named, answers=True)
+    (words,) = near.words()
+    assert words.startswith("GRE (IP protocol 47) blocked between host1 (192.168.1.10) and host2 (192.168.2.20): ")
+    (words,) = Reach.unprobed(frozenset({named, mute}))
+    assert words.startswith("hv1 (192.168.2.30): not probed: its agent answers no probes")
+    list(near.turn(frozenset({msgspec.structs.replace(named, probed=False)}), 1500, 100.0))
+    assert near.words() == [], "of one that turns out not to answer nothing bad is said"

@@ -200,10 +200,6 @@ class TestRefusals:
             (NETWORK_INTERFACES, interface(portSettings={"portFlowLimit": "10"})),
             (NETWORK_INTERFACES, interface(portSettings={"qosSettings": {"outboundReservedValue": 5}})),
             (
-                VIRTUAL_NETWORKS,
-                {"properties": {"subnets": [{"resourceId": "s", "properties": {"encryptionEnabled": "True"}}]}},
-            ),
-            (
                 LOGICAL_NETWORKS,
                 {
                     "properties": {

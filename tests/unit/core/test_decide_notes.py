@@ -7,7 +7,8 @@ import pytest
 from tests.unit.core.life import Life, events
 from weft.core.commands import BeginMove, Failover, MarkMachine, NoteSeen, RenewMac, Seen
 from weft.core.copy_commands import Clone, TakeCheckpoint
-from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
+from weft.core.host_facts import NoteCheckpoints, NoteHost, NoteMachine, NoteMacs, NoteProviderNetwork
+from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 from weft.model.hypervisor import AdapterState, CheckpointState
 from weft.model.leases import MAC_SCOPE
 from weft.model.values import parse_mac
@@ -257,3 +258,13 @@ def test_a_failover_keeps_the_hypervisors_id(world: Life) -> None:
     world.do(NoteMachine("web1", "h1", "", "hyperv", "V1"))
     world.do(Failover("web1", "h2"))
     assert p(world).hypervisor.id == "V1"
+
+
+def test_a_hosts_place_on_the_provider_network_is_noted_once_and_survives_a_put(world: Life) -> None:
+    told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))
+    assert world.do(NoteProviderNetwork("H1", told)).outcome == "done"
+    assert world.get("/servers/h1").properties.provider_network == told
+    assert world.do(NoteProviderNetwork("h1", told)).outcome == "unchanged"
+    assert world.do(NoteProviderNetwork("h1", None)).outcome == "done"
+    assert world.get("/servers/h1").properties.provider_network is None
+    assert world.refuses(NoteProviderNetwork("h9", told)).code == "InvalidResourceReference"

@@ -55,8 +55,8 @@ def test_a_routing_domain_is_told_its_subnets_routes_hosts_and_running_machines(
         SubnetRecord(6002, db, 24, pack_ip("10.1.2.1")),
         CustomerRoute(6001, web, 24, zeros, 255),
         CustomerRoute(6002, db, 24, zeros, 255),
-        TunnelEndpoint(PA1),
-        TunnelEndpoint(PA2),
+        TunnelEndpoint(PA1, "Host1", probed=False),
+        TunnelEndpoint(PA2, "host2", probed=False),
         LookupRecord(6001, pack_ip("10.1.1.11"), MAC + 1, PA1),
         LookupRecord(6001, pack_ip("10.1.1.12"), MAC + 2, PA2),
         LookupRecord(6002, pack_ip("10.1.2.21"), MAC + 3, PA2),
@@ -236,7 +236,7 @@ def test_a_move_in_its_phases():
 
     world.move("blue2", "host3", "preparing")
     assert seen() == (["Running", "Incoming"], [PA3, b""], PA2)
-    assert policy.record(world.state, BLUE, (4, PA3)) == TunnelEndpoint(PA3)
+    assert policy.record(world.state, BLUE, (4, PA3)) == TunnelEndpoint(PA3, "host3", probed=False)
     assert policy.record(world.state, ("host", "host3"), (12, 60)) is not None
     assert machine(world, "host3", "blue2").generation == 7
     world.move("blue2", "host3", "switching")

@@ -3,6 +3,7 @@
 Called by table.py, a method per kind of part. Pure.
 """
 
+from weft.agent.bindings import Local
 from weft.agent.flows import decap, l2, ports, responder, segment
 from weft.agent.flows.actions import Actions
 from weft.agent.flows.domain import Domain
@@ -44,7 +45,11 @@ class ByMac:
                 ()
                 if domain and domain.rewriting
                 else decap.of_stray(
-                    vsid, mac, (local.binding.provider_address, local.binding.forward_to), door_of(local)
+                    vsid,
+                    mac,
+                    (local.binding.provider_address, local.binding.forward_to),
+                    door_of(local),
+                    self._may_reach(domain, local),
                 )
             )
         elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
@@ -52,6 +57,11 @@ class ByMac:
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):
             flows.append(responder.of_link_local(vsid, mac))
         return tuple(flows)
+
+    def _may_reach(self, domain: Domain | None, local: Local) -> bool:
+        """May what comes for a machine that has left be sent on to where it is?"""
+        way = self._placing.way(domain, local)
+        return way is None or way.may_reach(local.binding.forward_to)
 
     def of_group(self, vsid: Vsid) -> tuple[Flow, ...]:
         """Broadcast and multicast of a virtual subnet: a copy to each port here and each host with one."""
@@ -75,7 +85,8 @@ class ByMac:
         way = placing.way(domain, None)
         gone = [local for _, local in here if way and placing.gone(domain, local)]
         own = next((local.binding.provider_address for local in gone), NOWHERE)
-        flows += decap.of_group(vsid, into_ports, passed_on(domain, vsid, gone, bool(doors)), own)
+        onward = filter(way.may_reach, passed_on(domain, vsid, gone, bool(doors))) if way else ()
+        flows += decap.of_group(vsid, into_ports, onward, own)
         return tuple(flows)
 
     def _copies(self, domain: Domain | None, vsid: Vsid, hosts: set[PackedIp]) -> Actions:

@@ -13,7 +13,7 @@ from weft.agent.flows.actions import Actions, Goto, InPort
 from weft.agent.flows.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flows.flow import Flow, dropped, exact
 from weft.agent.flows.l2 import to_group, to_mac
-from weft.agent.flows.ways import Door, from_host, into, sent_from, toward
+from weft.agent.flows.ways import Door, Way, from_host, into, sent_from, toward
 
 
 def of_fixed() -> tuple[Flow, ...]:
@@ -30,10 +30,12 @@ def _onward(reason: DropReason) -> Actions:
     return (Goto(Table.TELL),) if reason in (DropReason.TTL_EXPIRED, DropReason.UNLEARNT) else ()
 
 
-def of_endpoint(rdid: int, provider_address: bytes) -> Flow:
-    """A host that may send packets of this routing domain."""
+def of_endpoint(rdid: int, provider_address: bytes, way: Way) -> Flow:
+    """A host that may send packets of this routing domain, encrypted where they must be."""
     match = (from_host(provider_address), exact(RDID, rdid))
-    return Flow(Table.TUNNEL_SOURCE, 100, match, (Goto(Table.DECAP),), cookie(Category.NETWORK, rdid))
+    allowed = way.may_reach(provider_address)
+    enter: Actions = (Goto(Table.DECAP),) if allowed else dropped(DropReason.NOT_ENCRYPTED)
+    return Flow(Table.TUNNEL_SOURCE, 100, match, enter, cookie(Category.NETWORK, rdid))
 
 
 def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
@@ -57,13 +59,14 @@ def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = (), own: by
     return tuple(flows)
 
 
-def of_stray(vsid: int, mac: int, ends: tuple[bytes, bytes], door: Door | None) -> tuple[Flow, ...]:
+def of_stray(vsid: int, mac: int, ends: tuple[bytes, bytes], door: Door | None, may: bool) -> tuple[Flow, ...]:
     """A machine that has moved: `ends` are the address that this host sends on from, and where to; `door` is its port
-    here while it still exists."""
+    here while it still exists; `may`: nothing forbids to send it there."""
     own, forward_to = ends
     mark = cookie(Category.LOOKUP, vsid)
     stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
+    onward: Actions = (*sent_from(own), toward(forward_to), InPort())
     return (
         Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
-        Flow(Table.DECAP, 100, to_mac(vsid, mac), (*sent_from(own), toward(forward_to), InPort()), mark),
+        Flow(Table.DECAP, 100, to_mac(vsid, mac), onward if may else dropped(DropReason.NOT_ENCRYPTED), mark),
     )

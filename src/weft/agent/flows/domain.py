@@ -69,8 +69,12 @@ class Domain:
         ]
         return [one for one in found if isinstance(one, SubnetRecord)]
 
+    def who(self) -> list[TunnelEndpoint]:
+        """The hosts with ports in the network, by provider address."""
+        return [record for record in self.records.values() if isinstance(record, TunnelEndpoint)]
+
     def endpoints(self) -> list[PackedIp]:
-        return [record.provider_address for record in self.records.values() if isinstance(record, TunnelEndpoint)]
+        return [record.provider_address for record in self.who()]
 
     def parts(self) -> set[Part]:
         """Every part that any record here touches."""

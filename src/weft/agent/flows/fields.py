@@ -248,6 +248,8 @@ class DropReason(enum.IntEnum):
     or from a guest, from an address that none stands for."""
     NOT_FORWARDED = 34
     """Sent on by a guest for another, into a peered network that takes no such packets."""
+    NOT_ENCRYPTED = 35
+    """Of a network that is to be encrypted, to or from a host whose tunnels are not."""
 
 
 COOKIE_MARK = 0x5745 << 48

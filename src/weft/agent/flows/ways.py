@@ -23,12 +23,13 @@ from weft.agent.flows.fields import (
     TUN_IPV6_SRC,
     TUN_SRC,
     Category,
+    DropReason,
     Field,
     Table,
     cookie,
     learnt_cookie,
 )
-from weft.agent.flows.flow import Match, Term, exact
+from weft.agent.flows.flow import Match, Term, dropped, exact
 from weft.agent.switch import Tunnel
 from weft.model.records import PackedPrefix, PortAccess, PortBinding, PortLearning, PortLimits
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
@@ -175,8 +176,13 @@ class Way(msgspec.Struct, frozen=True):
     source: PackedIp = PackedIp(b"")
     """The host's own provider address, which the agent's probes are sent from; guests' packets have that of their
     port."""
+    sealed: frozenset[PackedIp] | None = None
+    """The only hosts that anything may be sent to and taken from, since tunnels to them are encrypted; None: any."""
     also: tuple[int, ...] = ()
     """Numbers of other tunnel ports of this kind, to be removed: what still comes by them is taken."""
+
+    def may_reach(self, provider_address: bytes) -> bool:
+        return self.sealed is None or provider_address in self.sealed
 
     @property
     def in_ports(self) -> tuple[Term, ...]:
@@ -192,7 +198,9 @@ class Way(msgspec.Struct, frozen=True):
 
     def to(self, vsid: int, provider_address: bytes) -> Actions:
         """Tunnel the packet by way of table ENCAP, which looks whether it fits; with a FlowID where there is one (VXLAN
-        has its entropy in the UDP source port)."""
+        has its entropy in the UDP source port). What would go in clear and must not is dropped."""
+        if not self.may_reach(provider_address):
+            return dropped(DropReason.NOT_ENCRYPTED)
         spread: Actions = (FlowId(),) if self.tunnel.kind == "gre" else ()
         aimed = (self.key(vsid), toward(provider_address), *spread)
         if not self.mtu:
@@ -201,7 +209,8 @@ class Way(msgspec.Struct, frozen=True):
         return (check, *aimed, SetField(TO_PORT, self.number), Goto(Table.ENCAP))
 
     def copy_to(self, vsid: int, provider_addresses: tuple[bytes, ...]) -> Actions:
-        """One copy to each; FlowID 0."""
+        """One copy to each that it may go to; FlowID 0."""
+        provider_addresses = tuple(filter(self.may_reach, provider_addresses))
         if not provider_addresses:
             return ()
         return (

@@ -22,6 +22,7 @@ from weft.agent.brought import Guests, question_for
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.pulses import Pulses
 from weft.agent.edge.wanted import Edge
+from weft.agent.encryption_keeper import EncryptionKeeper
 from weft.agent.flows.fields import DropReason
 from weft.agent.flows.hits import Hits
 from weft.agent.flows.ways_out import binding_of
@@ -81,6 +82,8 @@ class OvsPlane:
         self._used: frozenset[PackedIp] | None = None
         """Addresses that were there, and tunnels with them, when this agent began; None before it has looked."""
         self._provider = ProviderKeeper(outside, self._happened.set) if outside is not None else None
+        driver = outside.encryption if outside is not None else None
+        self._encryption = EncryptionKeeper(driver, self._happened.set) if driver is not None else None
         self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
@@ -163,6 +166,9 @@ class OvsPlane:
             self._probes.ask(self.reconciler.tunnels.gateways, own)
             self.reconciler.dead_are(self._probes.pulses.dead)
         self._claim()
+        if self._encryption is not None:
+            self._encryption.want(self.reconciler.tunnels.to_encrypt)
+            self.reconciler.sealed_are(self._encryption.sealed)
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
         announcements = self._announcements.take(local, _now())
@@ -231,6 +237,7 @@ class OvsPlane:
         works += [self._keeper.run()] if self._keeper is not None else []
         works += [self._probes.run()] if self._probes is not None else []
         works += [self._provider.run()] if self._provider is not None else []
+        works += [self._encryption.run()] if self._encryption is not None else []
         tasks = [asyncio.create_task(_logged(work)) for work in works]
         try:
             await asyncio.gather(*tasks)
@@ -323,7 +330,7 @@ class OvsPlane:
             unused=self._guests.unused(self.reconciler.locals, _now()),
             hit_bytes=self._hits.bytes,
             counts=self._counts(),
-            provider=provider_facts(self._provider),
+            provider=provider_facts(self._provider, self._encryption, self._reaching.unprobed()),
         )
 
     def _counts(self) -> dict[str, int]:
@@ -348,6 +355,8 @@ class OvsPlane:
             yield from (Problem(FAILED, words) for words in claims.failures())
             yield from (Problem(BETWEEN_HOSTS, words) for words in claims.warnings())
             yield from (Problem(BETWEEN_HOSTS, words) for words in self._provider.without_offload(kinds))
+        if self._encryption is not None:
+            yield from (Problem(BETWEEN_HOSTS, words) for words in self._encryption.words())
         yield from (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
 
     def _gateway_facts(self) -> tuple[GatewayFact, ...]:

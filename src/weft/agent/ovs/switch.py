@@ -120,6 +120,13 @@ class OvsSwitch:
         )
         return (*given, *self._learnt)
 
+    def datapath(self) -> str:
+        """The bridge's datapath_type; empty for the kernel's, and while that is not known."""
+        try:
+            return self._database.rows().datapath_type
+        except SwitchUnavailable:
+            return ""
+
     def ports_beside(self, interface: str) -> tuple[str, ...]:
         """The devices on the bridge, another than ours, that an interface is on or is the own port of."""
         try:

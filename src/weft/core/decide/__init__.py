@@ -57,7 +57,15 @@ from weft.core.decide import (
 )
 from weft.core.decide.batch import apply_batch, apply_steps, revert_all
 from weft.core.decide.draft import Draft
-from weft.core.host_facts import ForgetAddress, LearnAddress, NoteCheckpoints, NoteHost, NoteMachine, NoteMacs
+from weft.core.host_facts import (
+    ForgetAddress,
+    LearnAddress,
+    NoteCheckpoints,
+    NoteHost,
+    NoteMachine,
+    NoteMacs,
+    NoteProviderNetwork,
+)
 from weft.core.state import State
 from weft.model.values import NewId, Now
 
@@ -84,6 +92,7 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     RemoveServer: failover.remove_server,
     MarkMachine: failover.mark_machine,
     NoteHost: noting.note_host,
+    NoteProviderNetwork: noting.note_provider_network,
     NoteMachine: noting.note_machine,
     NoteMacs: rollback.note_macs,
     NoteCheckpoints: host_checkpoints.note_checkpoints,

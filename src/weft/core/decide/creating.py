@@ -15,6 +15,7 @@ from weft.core.decide.bindings import INTERFACES, check_twins, interface_of, ser
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.clusters import server_for
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.envelope import check_delete
 from weft.core.decide.granting import STRATEGIES
 from weft.core.decide.hardware import GENERATION, check_kind, checked_hardware
@@ -65,6 +66,7 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     hardware = _hardware(command, server.resource_id.lower())
     note_place(draft, command.name, place)
     interfaces = [_interface(draft, command.name, at, one, place) for at, one in enumerate(command.interfaces)]
+    check_place(draft, server, refs_of(interfaces))
     ensure_provider_addresses(draft, server)
     properties = VirtualMachineProperties(
         server=place,

@@ -9,6 +9,7 @@ from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer
 from weft.core.decide import servers
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_with_id
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.machines import (
     Machine,
     being_made,
@@ -47,6 +48,7 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
             target="server",
         )
     note_place(draft, machine.resource_id, place)
+    check_place(draft, server, p.network_interfaces)
     give_macs(draft, p.network_interfaces, server)
     if p.power_state == "Running":
         check_twins(draft, machine.resource_id, p)

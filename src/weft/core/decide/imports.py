@@ -15,6 +15,7 @@ from weft.core.copy_commands import ImportedCheckpoint, ImportedInterface, Impor
 from weft.core.decide.bindings import check_twins, is_port_of, server_with_id
 from weft.core.decide.captures import captured_place, captured_places, store_capture
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.granting import ANYWHERE, Origin
 from weft.core.decide.holding import (
     CAPTURES,
@@ -81,6 +82,7 @@ def import_machine(draft: Draft, command: ImportMachine) -> Decision:
     )
     if not command.adopt:
         if server is not None:
+            check_place(draft, server, refs_of(interfaces))
             ensure_provider_addresses(draft, server)
         if power == "Running":
             check_twins(draft, command.name, properties, entry.there)

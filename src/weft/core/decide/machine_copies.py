@@ -13,6 +13,7 @@ from weft.core.commands import Decision
 from weft.core.copy_commands import Clone
 from weft.core.decide.bindings import INTERFACES, interface_of, server_named, server_with_id
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.envelope import new_etag, retag
 from weft.core.decide.holding import hold_twin, holder_in
 from weft.core.decide.ip_configurations import Configuration, Interface
@@ -65,6 +66,7 @@ def clone(draft: Draft, command: Clone) -> Decision:
         copy = _twin if command.addresses == "keep" else _fresh_copy
         interfaces = [copy(draft, one, name, place) for one, name in zip(originals, names, strict=True)]
     if server is not None:
+        check_place(draft, server, refs_of(interfaces))
         ensure_provider_addresses(draft, server)
     return store_machine(
         draft, command.name, msgspec.structs.replace(properties, network_interfaces=refs_of(interfaces)), source

@@ -6,6 +6,7 @@ Called through core.decide by control.power.
 from weft.core.commands import Decision, SetPower
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_named
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.machines import machine_named, note_place, put_machine, settled_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
@@ -38,6 +39,7 @@ def set_power(draft: Draft, command: SetPower) -> Decision:
             raise Invalid(
                 f"Virtual machine {machine.resource_id} is bound to no server: put it on one first.", target="server"
             )
+        check_place(draft, server, p.network_interfaces)
         note_place(draft, machine.resource_id, p.server)
         give_macs(draft, p.network_interfaces, server)
         check_twins(draft, machine.resource_id, p)

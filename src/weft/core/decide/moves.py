@@ -8,6 +8,7 @@ core.decide by control.machines.
 from weft.core.commands import AdvanceMove, BeginMove, Decision
 from weft.core.decide.bindings import server_with_id
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.machines import Machine, machine_named, put_machine, settled_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
@@ -33,6 +34,7 @@ def begin(draft: Draft, command: BeginMove) -> Decision:
     source = p.server.resource_ref.rpartition("/")[2] if p.server is not None else ""
     if source.lower() == server.resource_id.lower():
         return unchanged(machine)
+    check_place(draft, server, p.network_interfaces)
     ensure_provider_addresses(draft, server)
     destination = Ref(resource_ref=f"/servers/{server.resource_id}")
     if p.power_state != "Running":

@@ -1,4 +1,4 @@
-"""NoteHost and NoteMachine: what a host's hypervisor says of itself and of a machine becomes the record.
+"""NoteHost, NoteProviderNetwork and NoteMachine: what a host says of itself and of a machine becomes the record.
 
 Called through core.decide by control.behind, which compares first: what is on record already changes nothing. What
 another hand did is accepted where it can be: a start is refused while somebody else uses one of the machine's
@@ -15,7 +15,7 @@ from weft.core.decide.machines import machine_named, moving, note_place, put_mac
 from weft.core.decide.network_interfaces import give_macs
 from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import note_arrival
-from weft.core.host_facts import NoteHost, NoteMachine
+from weft.core.host_facts import NoteHost, NoteMachine, NoteProviderNetwork
 from weft.core.index import last_id
 from weft.model.fabric import MacRange
 from weft.model.resources import common_ref
@@ -31,6 +31,17 @@ def note_host(draft: Draft, command: NoteHost) -> Decision:
     if server.properties.dynamic_mac_range == drawn:
         return Decision(changes=(), outcome="unchanged", resource=server)
     properties = msgspec.structs.replace(server.properties, dynamic_mac_range=drawn)
+    after = msgspec.structs.replace(server, etag=new_etag(draft.new_id), properties=properties)
+    draft.put("servers", server.resource_id.lower(), server, after)
+    return Decision(changes=draft.changes(), outcome="done", resource=after)
+
+
+def note_provider_network(draft: Draft, command: NoteProviderNetwork) -> Decision:
+    """Raises InvalidReference."""
+    server = server_with_id(draft.state, command.server)
+    if server.properties.provider_network == command.provider_network:
+        return Decision(changes=(), outcome="unchanged", resource=server)
+    properties = msgspec.structs.replace(server.properties, provider_network=command.provider_network)
     after = msgspec.structs.replace(server, etag=new_etag(draft.new_id), properties=properties)
     draft.put("servers", server.resource_id.lower(), server, after)
     return Decision(changes=draft.changes(), outcome="done", resource=after)

@@ -50,6 +50,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         twin_policy=twin_policy(properties.twin_policy),
         adoption=adoption(draft.state, properties.adoption),
         blank_checkpoints=blank_checkpoints(properties.blank_checkpoints),
+        provider_network=before.provider_network if before is not None else None,
     )
 
 

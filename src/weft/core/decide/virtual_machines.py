@@ -6,6 +6,7 @@ A template names networks instead of interfaces, so it holds no address.
 from weft.core.decide.bindings import check_twins, interface_of, mark_addresses, note_addresses, server_named
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_place
 from weft.core.decide.granting import STRATEGIES
 from weft.core.decide.hardware import checked_hardware
 from weft.core.decide.holding import holder_in
@@ -58,6 +59,7 @@ def settle(draft: Draft, sent: Machine, old: Machine | None) -> VirtualMachinePr
     note_place(draft, sent.resource_id, place)
     # an adopted machine may wait for the address that its own host will draw: nothing is granted until it is bound anew
     if old is None or old.properties.server != place or old.properties.network_interfaces != settled.network_interfaces:
+        check_place(draft, server, settled.network_interfaces)
         give_macs(draft, settled.network_interfaces, server)
     if settled.power_state == "Running":
         _check_runs(draft, sent.resource_id, old, settled)

@@ -8,6 +8,7 @@ import msgspec
 
 from weft.core.decide.attaching import list_named, table_named
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_encryption
 from weft.core.decide.learning import end_learning
 from weft.core.decide.parsing import (
     LONGEST_COOL_DOWN_S,
@@ -66,12 +67,18 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     if old is not None:
         _check_old(draft.state, old, msgspec.structs.replace(sent, properties=settled))
     check_rewriting(draft.state, ref, settled, old)
+    check_encryption(draft.state, _as_new(sent, old, settled), old)
     settled = msgspec.structs.replace(settled, subnets=assign_vsids(draft, ref, subnets, old))
     if old is not None:
         _end_learning(draft, ref, old, settled)
         _forget(draft, old, msgspec.structs.replace(sent, properties=settled))
     note_meeting(draft, msgspec.structs.replace(sent, properties=settled))
     return settled
+
+
+def _as_new(sent: VirtualNetwork, old: VirtualNetwork | None, settled: VirtualNetworkProperties) -> VirtualNetwork:
+    """As it will be: peers know it by its instanceId."""
+    return msgspec.structs.replace(old if old is not None else sent, properties=settled)
 
 
 def _end_learning(draft: Draft, ref: str, old: VirtualNetwork, new: VirtualNetworkProperties) -> None:

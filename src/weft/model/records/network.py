@@ -16,6 +16,8 @@ class NetworkSettings(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """The RDID as Hyper-V has it, a GUID."""
     scope: tuple[PackedPrefix, ...] = ()
     """What the tag VIRTUALNETWORK of an access list means here: the address spaces of the network and its peers."""
+    encrypted: bool = False
+    """Tunnels carry its packets encrypted or not at all."""
 
     @property
     def key(self) -> RecordKey:
@@ -53,6 +55,10 @@ class TunnelEndpoint(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """A provider address that may send tunnelled packets of this routing domain: every host with a port in it."""
 
     provider_address: PackedIp
+    server: str = ""
+    """Whose it is, by its resourceId."""
+    probed: bool = True
+    """Does somebody there answer probes?"""
 
     @property
     def key(self) -> RecordKey:

@@ -1,0 +1,84 @@
+"""Which networks' tunnels are to be encrypted, which servers can do that, and what crosses a public network in clear.
+
+Called by core.decide, by policy, by core.conflicts and by the API. Pure. IPsec is between two hosts' provider addresses
+(RFC 4301), so it is a whole network that is encrypted as soon as one of its subnets is, and the networks that it is
+peered with: what one of them sends to the other travels between the same hosts.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from weft.core.peerings import VirtualNetwork, connected
+from weft.core.rewriting import is_rewriting
+from weft.core.state import State
+from weft.model.fabric import LogicalSubnetProperties, ServerProperties
+from weft.model.kinds import LOGICAL_NETWORKS, SERVERS, VIRTUAL_NETWORKS
+from weft.model.resources import Resource
+
+Server = Resource[ServerProperties]
+
+NOT_SAID = "its agent has not said that it can: it is older than that, drives Hyper-V, or has never connected"
+"""Of a server of which nothing is known."""
+
+
+def asks_for_it(network: VirtualNetwork) -> bool:
+    """Has it a subnet with encryptionEnabled itself?"""
+    return any(one.properties.encryption_enabled for one in network.properties.subnets)
+
+
+def is_encrypted(state: State, network: VirtualNetwork) -> bool:
+    """By itself, or by a network that it is peered with."""
+    return asks_for_it(network) or any(asks_for_it(remote) for _, _, remote in connected(state, network))
+
+
+def why_not(server: Server) -> str:
+    """Why a server's tunnels cannot be encrypted; empty if they can."""
+    told = server.properties.provider_network
+    if told is None:
+        return NOT_SAID
+    return "" if told.tunnel_encryption.available else told.tunnel_encryption.reason or NOT_SAID
+
+
+def unable(state: State, servers: Iterable[str]) -> list[str]:
+    """Of these servers, by id, those that cannot encrypt, with the reason, in words."""
+    found = (state.get(SERVERS.name, one) for one in dict.fromkeys(servers))
+    return [f"{one.resource_id} ({why})" for one in found if one is not None and (why := why_not(one))]
+
+
+def crossed_in_clear(state: State) -> Iterator[tuple[str, str, list[VirtualNetwork]]]:
+    """Provider subnets with isPublic: reference, prefix, and the networks whose tunnels cross them unencrypted."""
+    for logical in state.all(LOGICAL_NETWORKS.name):
+        if not logical.properties.network_virtualization_enabled:
+            continue
+        for subnet in logical.properties.subnets:
+            if subnet.properties.is_public and subnet.properties.address_prefix:
+                found = _crossing(state, subnet.properties)
+                if found:
+                    ref = f"/logicalNetworks/{logical.resource_id}/subnets/{subnet.resource_id}"
+                    yield ref, subnet.properties.address_prefix, found
+
+
+def crosses_in_clear(state: State, network: VirtualNetwork) -> list[str]:
+    """References of the provider subnets with isPublic that a network's tunnels cross unencrypted."""
+    own = network.resource_id.lower()
+    return [
+        ref for ref, _, crossing in crossed_in_clear(state) if any(one.resource_id.lower() == own for one in crossing)
+    ]
+
+
+def _crossing(state: State, subnet: LogicalSubnetProperties) -> list[VirtualNetwork]:
+    prefix = ipaddress.ip_network(subnet.address_prefix, strict=False)
+    found: dict[str, VirtualNetwork] = {}
+    for server in state.all(SERVERS.name):
+        if not any(ipaddress.ip_address(text) in prefix for text in server.properties.provider_addresses):
+            continue
+        for name in state.networks_on(server.resource_id):
+            network: Any = state.get(VIRTUAL_NETWORKS.name, name)
+            if network is not None and _has_tunnels(state, network) and not is_encrypted(state, network):
+                found[name] = network
+    return [found[name] for name in sorted(found)]
+
+
+def _has_tunnels(state: State, network: VirtualNetwork) -> bool:
+    return not is_rewriting(network.properties) and len(state.servers_of(network.resource_id)) > 1
