@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control import ANN, fill, interface, machine, open_in
-from tests.cluster.host_agent import Rack
+from tests.unit.control.machines import rack
 from weft.control.controller import Controller
 from weft.core.commands import Put
 from weft.core.copy_commands import TakeCheckpoint
 from weft.model.resources import Resource
 from weft.model.values import parse_mac
+
+__all__ = ["rack"]
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +48,6 @@ async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
     async with opened.running():
         yield opened
     opened.close()
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with Rack("host1", "host2", "host3") as made:
-        made.connect(controller.publisher)
-        yield made
 
 
 def address(controller: Controller, name: str = "a-eth0") -> str:

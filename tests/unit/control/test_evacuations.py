@@ -8,12 +8,12 @@ import pytest
 
 from tests.cluster.control import ANN, fabric_commands, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import quick
+from tests.unit.control.machines import quick, rack
 from weft.control.controller import Controller
 from weft.core.policy_places import server_of
 from weft.model.errors import Invalid, InvalidReference, NotFound, NotReady
 
-__all__ = ["quick"]
+__all__ = ["quick", "rack"]
 
 MACHINES = 500
 
@@ -34,13 +34,6 @@ async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
     async with opened.running():
         yield opened
     opened.close()
-
-
-@pytest.fixture
-async def rack(controller: Controller) -> AsyncIterator[Rack]:
-    async with Rack("host1", "host2", "host3") as one:
-        one.connect(controller.publisher)
-        yield one
 
 
 def places(controller: Controller) -> dict[str, str]:
