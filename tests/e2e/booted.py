@@ -10,7 +10,7 @@ import msgspec
 
 from tests.e2e.labs import PATH
 from weft.lab import hosts
-from weft.lab.booted import Address, arguments
+from weft.lab.booted import ASKS, Address, arguments
 from weft.lab.guest_image import MEMORY_MIB, guest_image
 from weft.lab.state import LabFolder
 
@@ -36,11 +36,12 @@ def machine(lab, name):
     return json.loads(lab.weft("get", "virtualMachines", name, "-o", "json"))["properties"]
 
 
-def booting(address):
-    """Words for `weft vm create`: the lab's guest with this address."""
+def booting(address, *, dhcp=False):
+    """Words for `weft vm create`: the lab's guest with this address, or one that asks for it."""
     image = guest_image()
+    given = ASKS if dhcp else Address(f"{address}/24", "10.1.1.1")
     words = ["--kernel", str(image.kernel), "--initrd", str(image.initrd), "--memory", f"{MEMORY_MIB}MiB"]
-    return [*words, "--kernel-arguments", arguments([Address(f"{address}/24", "10.1.1.1")]), "--ip", address]
+    return [*words, "--kernel-arguments", arguments([given]), "--ip", address]
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -54,6 +55,16 @@ class Said(msgspec.Struct, frozen=True):
 
 def console(lab, host, machine, patience=60.0):
     """The newest that it says of eth0; it says it every second."""
+    mac, seconds = _said(lab, host, machine, r"weft eth0 (\S+) up (\d+)\r", patience)
+    return Said(mac.replace(":", "").upper(), int(seconds))
+
+
+def told_by_dhcp(lab, host, machine, patience=60.0):
+    """(Address and length, gateway, MTU, DNS servers) of eth0, once it has been told."""
+    return _said(lab, host, machine, r"weft told eth0 (\S+) by (\S+) mtu (\d+) dns ?(.*?)\r", patience)
+
+
+def _said(lab, host, machine, words, patience):
     terminal = os.open(virsh(lab, host, "ttyconsole", machine), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     text, until = "", time.monotonic() + patience
     try:
@@ -61,8 +72,8 @@ def console(lab, host, machine, patience=60.0):
             try:
                 text += os.read(terminal, 65536).decode(errors="replace")
             except BlockingIOError:
-                if found := re.findall(r"weft eth0 (\S+) up (\d+)\r", text):
-                    return Said(found[-1][0].replace(":", "").upper(), int(found[-1][1]))
+                if found := re.findall(words, text):
+                    return found[-1]
             time.sleep(0.1)
     finally:
         os.close(terminal)

@@ -6,7 +6,7 @@ host1's machines are namespaces, host2 and host3 have libvirtd, on two provider 
 
 import pytest
 
-from tests.e2e.booted import answers, booting, console, machine, virsh
+from tests.e2e.booted import answers, booting, console, machine, told_by_dhcp, virsh
 from tests.e2e.labs import EXAMPLES, mac_of, ping
 from weft.lab import libvirtd
 
@@ -95,3 +95,12 @@ def test_a_libvirtd_that_is_killed_leaves_its_machines_and_status_says_how_it_co
     assert "dead" not in lab.run("status") and f"booted on {host}" in lab.run("status")
     assert virsh(lab, host, "domstate", "web1") == "running"
     assert console(lab, host, "web1").seconds >= before, "it was not restarted"
+
+
+def test_a_booted_machine_asks_for_its_address_by_dhcp(shared):
+    lab = shared
+    made = ("vm", "create", "asks", "--server", "host2", "--network", "blue/web")
+    lab.weft(*made, *booting("10.1.1.61", dhcp=True))
+    answers(lab, "peer", "10.1.1.61")
+    assert told_by_dhcp(lab, "host2", "asks") == ("10.1.1.61/24", "10.1.1.1", "1458", "")
+    lab.weft("vm", "delete", "asks", "-y")

@@ -1,6 +1,8 @@
 """A lab that is up, and what may happen to it: up again, crashes of each part, a machine that stops, a second lab."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -53,6 +55,45 @@ def test_packets_flow_while_the_agent_is_dead_and_when_it_comes_back(lab):
     lab.run("start", "agent", "host1")
     lab.run("start", "agent", "host2")
     assert pinging.end().lost == 0
+
+
+def where(lab):
+    """Host of each machine, as the ledger has it; those that move."""
+    machines = json.loads(lab.weft("get", "virtualMachines", "-o", "json"))
+    places = {one["resourceId"]: one["properties"]["server"]["resourceRef"].rpartition("/")[2] for one in machines}
+    return places, {one["resourceId"] for one in machines if one["properties"].get("move")}
+
+
+@pytest.mark.alone
+def test_the_controller_dies_in_the_middle_of_an_evacuation_and_no_packet_is_lost(lab):
+    """blue2, bluedb and red2 leave host2, one after the other, while the feed is late."""
+    before, _ = where(lab)
+    lab.run("delay-feed", "1")
+    pings = [Pinging(lab, "blue1", "10.1.1.12"), Pinging(lab, "blue1", "10.1.2.2"), Pinging(lab, "red1", "10.1.1.12")]
+    url = lab.run("url").strip()
+    words = ["host", "evacuate", "host2", "--to", "host1", "--at-once", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "weft", *words],
+        env={**lab.environment, "WEFT_CONTROLLER": url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as evacuating:
+        until = time.monotonic() + 30
+        while not where(lab)[1]:
+            assert time.monotonic() < until
+        lab.run("kill", "controller")
+        for one in pings:
+            one.more(100)
+        lab.run("start", "controller")
+        evacuating.kill()
+    lab.weft(*words)
+    places, moving = where(lab)
+    assert set(places.values()) == {"host1"} and not moving
+    assert [one.end().lost for one in pings] == [0, 0, 0]
+    lab.run("delay-feed", "0")
+    for machine, host in before.items():
+        if host != "host1":
+            lab.weft("vm", "migrate", machine, "--to", host)
 
 
 def test_packets_come_back_after_the_switch_does(lab):

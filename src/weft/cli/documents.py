@@ -8,7 +8,7 @@ from weft.cli.faults import Fault
 from weft.cli.shapes import Place
 from weft.model.kinds import BY_NAME, Kind, resource_ref
 
-LAB_KINDS = ("lab/host", "lab/external")
+LAB_KINDS = ("lab/host", "lab/external", "lab/guest")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class LabDocument(msgspec.Struct, frozen=True):
-    """What only the lab needs: `kind` is lab/host or lab/external, `properties` as written."""
+    """What only the lab needs: `kind` is one of LAB_KINDS, `properties` as written."""
 
     kind: str
     id: str

@@ -1,8 +1,8 @@
 """Machines of a lab that are booted by libvirt and QEMU: what they are made of.
 
 Called by weft.lab.up between the interfaces, whose addresses must be granted, and the machines. A machine on a libvirt
-host of which the file says no `hardware` boots the lab's own guest (guest_image.py), which has no DHCP to ask: its
-addresses stand on its kernel command line.
+host of which the file says no `hardware` boots the lab's own guest (guest_image.py): its addresses stand on its kernel
+command line, or that it asks for them.
 """
 
 import ipaddress
@@ -27,6 +27,13 @@ class Address(msgspec.Struct, frozen=True):
     gateway: str
 
 
+class Asks(msgspec.Struct, frozen=True):
+    """An interface asks for it by DHCP."""
+
+
+ASKS = Asks()
+
+
 def machines(resources: Sequence[Document], hosts: Sequence[str]) -> list[Document]:
     """The machines on these hosts that the lab has to say the hardware of."""
     names = {host.lower() for host in hosts}
@@ -40,8 +47,11 @@ def machines(resources: Sequence[Document], hosts: Sequence[str]) -> list[Docume
     return found
 
 
-def with_hardware(folder: LabFolder, booted: Sequence[Document]) -> list[Document]:
-    """The same machines with the lab's guest as their hardware. Raises LabFailure where no image can be made."""
+def with_hardware(folder: LabFolder, booted: Sequence[Document], dhcp: Sequence[str] = ()) -> list[Document]:
+    """The same machines with the lab's guest as their hardware; those of `dhcp`, in lower case, are told no address.
+
+    Raises LabFailure where no image can be made.
+    """
     if not booted:
         return []
     image = guest_image()
@@ -51,16 +61,23 @@ def with_hardware(folder: LabFolder, booted: Sequence[Document]) -> list[Documen
         return [[await _address(client, name) for name in one] for one in names]
 
     granted = control.ask(folder.read().url, addresses)
-    return [_with(resource, image, one) for resource, one in zip(booted, granted, strict=True)]
+    return [
+        _with(resource, image, [ASKS if resource.id.lower() in dhcp else address for address in one])
+        for resource, one in zip(booted, granted, strict=True)
+    ]
 
 
-def arguments(addresses: Sequence[Address | None]) -> str:
+def arguments(addresses: Sequence[Address | Asks | None]) -> str:
     """The guest's kernel command line."""
-    said = [f"weft.eth{number}={one.address},{one.gateway}" for number, one in enumerate(addresses) if one is not None]
+    said = [f"weft.eth{number}={_words(one)}" for number, one in enumerate(addresses) if one is not None]
     return " ".join([ARGUMENTS, *said])
 
 
-def _with(resource: Document, image: GuestImage, addresses: Sequence[Address | None]) -> Document:
+def _words(one: Address | Asks) -> str:
+    return f"{one.address},{one.gateway}" if isinstance(one, Address) else "dhcp"
+
+
+def _with(resource: Document, image: GuestImage, addresses: Sequence[Address | Asks | None]) -> Document:
     hardware = {
         "memoryMiB": MEMORY_MIB,
         "kernel": str(image.kernel),

@@ -2,9 +2,10 @@
 
 Made from Debian packages by `guest_image`, in a folder outside any checkout that is named by their versions; it appears
 there whole or not at all, and two makers at once do no harm. The guest gives each interface what the kernel command
-line says of it (`weft.eth0=10.1.1.11/24,10.1.1.1`: address and prefix length, gateway), answers pings, and says on its
-console every second which MAC address each interface has: lines such as `weft eth0 00:1d:d8:b7:1c:00 up 12`, the last
-number being the seconds since it booted.
+line says of it (`weft.eth0=10.1.1.11/24,10.1.1.1`: address and prefix length, gateway; `weft.eth0=dhcp`: what udhcpc
+is told), answers pings, and says on its console every second which MAC address each interface has: lines such as
+`weft eth0 00:1d:d8:b7:1c:00 up 12`, the last number being the seconds since it booted, and what DHCP told:
+`weft told eth0 10.1.1.11/24 by 10.1.1.1 mtu 1458 dns 10.1.1.53`.
 """
 
 import gzip
@@ -19,6 +20,7 @@ import msgspec
 
 from weft.lab.commands import run
 from weft.lab.cpio import Entry, archive
+from weft.lab.dhcp_scripts import UDHCPC
 from weft.lab.state import LabFailure
 
 KERNEL, BUSYBOX = "linux-image-cloud-amd64", "busybox-static"
@@ -37,8 +39,8 @@ MODULES = (
 MEMORY_MIB = 96
 """Enough for it."""
 ARGUMENTS = "console=ttyS0 quiet panic=1"
-REVISION = 1
-"""Raised with each change of INIT, so that a kept image is not taken for the new one."""
+REVISION = 3
+"""Raised with each change of INIT or UDHCPC, so that a kept image is not taken for the new one."""
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -54,13 +56,21 @@ for link in /sys/class/net/eth*; do
     mtu=$(sed -n "s/.*weft\\.mtu=\\([^ ]*\\).*/\\1/p" /proc/cmdline)
     [ -z "$mtu" ] || ip link set $name mtu $mtu
     ip link set $name up
-    [ -z "$given" ] || ip addr add ${given%%,*} dev $name
+    case $given in
+    '') ;;
+    dhcp) udhcpc -b -S -t 30 -T 1 -i $name -O mtu -s /lib/udhcpc >/dev/null 2>&1 & ;;
+    *) ip addr add ${given%%,*} dev $name ;;
+    esac
     case $given in *,*) ip route add default via ${given##*,} ;; esac
 done
 echo weft ready
 while :; do
     for link in /sys/class/net/eth*; do
-        echo weft ${link##*/} $(cat $link/address) up $(cut -d. -f1 /proc/uptime)
+        name=${link##*/}
+        echo weft $name $(cat $link/address) up $(cut -d. -f1 /proc/uptime)
+        told=/lib/$name.resolv.conf
+        [ ! -e $told ] || echo weft told $name $(ip -4 -o addr show dev $name | awk '{ print $4; exit }') \\
+            by $(ip route | awk '/^default/ { print $3; exit }') mtu $(cat $link/mtu) dns $(awk '{ print $2 }' $told)
     done
     sleep 1
 done
@@ -160,4 +170,10 @@ def _entries(busybox: bytes, modules: Iterable[tuple[str, bytes]]) -> list[Entry
     folders = [Entry(name) for name in ("bin", "dev", "lib", "proc", "sys")]
     files = [Entry(f"lib/{name}.ko", content) for name, content in modules]
     init = INIT.replace("MODULES", " ".join(MODULES)).encode()
-    return [*folders, *files, Entry("bin/busybox", busybox, 0o755), Entry("init", init, 0o755)]
+    return [
+        *folders,
+        *files,
+        Entry("bin/busybox", busybox, 0o755),
+        Entry("init", init, 0o755),
+        Entry("lib/udhcpc", UDHCPC.encode(), 0o755),
+    ]

@@ -23,6 +23,7 @@ from weft.agent.hypervisors import (
     subject,
 )
 from weft.lab import names, namespaces, plugs
+from weft.lab.dhcp_clients import ensure_clients
 from weft.lab.guests import Guest, GuestFiles, GuestPort
 from weft.lab.legs import Legs
 from weft.lab.namespaces import NETNS
@@ -135,13 +136,16 @@ class LabHypervisor:
             await self._boot(guest)
         there = await links(self._plugs)
         await ip(self._plugs, plugs.guest_lines(guest, there, start.mtu))
-        await ip(guest.namespace, plugs.stack_lines(start))
+        asks = guest.machine.lower() in self._lab.read().dhcp
+        await ip(guest.namespace, [] if asks else plugs.stack_lines(start))
         for number in range(len(guest.ports)):
             eth = ["ethtool", "-K", f"eth{number}", "tx", "off"]  # a userspace switch sends on what it gets
             await run(["nsenter", f"--net={NETNS / guest.namespace}", "--", *eth])
         for host in guest.legs:
             await self._connect(guest, self._lab.host(host))
         await self._switch_to(guest, self._host)
+        if asks:
+            await ensure_clients(guest.namespace, self._lab.dhcp_folder(guest.number), start.ports)
         self._guests.write(msgspec.structs.replace(guest, host=self._host.name, running=True, mtu=start.mtu))
 
     async def _boot(self, guest: Guest) -> None:

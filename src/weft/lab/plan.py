@@ -9,6 +9,7 @@ import msgspec
 from weft.cli.documents import Document, Documents, LabDocument, document
 from weft.cli.faults import BadFile, Fault
 from weft.lab.plan_external import external
+from weft.lab.plan_guests import asking
 from weft.lab.state import ExternalState, HostState
 
 MOST_HOSTS = 250
@@ -29,6 +30,8 @@ class LabPlan(msgspec.Struct, frozen=True):
     off: tuple[str, ...] = ()
     """Machines of which the file says so."""
     externals: tuple[ExternalState, ...] = ()
+    dhcp: tuple[str, ...] = ()
+    """Machines, in lower case, that ask for their addresses by DHCP."""
 
     @property
     def booting(self) -> list[str]:
@@ -58,6 +61,7 @@ def plan(documents: Documents) -> LabPlan:
             hosts.append(found)
     outside = [doc for doc in documents.lab if doc.kind == "lab/external"]
     externals = [external(doc, number, hosts, faults) for number, doc in enumerate(outside)]
+    dhcp = asking(documents, faults)
     faults += _clashes(documents, hosts)
     if not hosts and not faults:
         file = documents.resources[0].file if documents.resources else "-"
@@ -68,7 +72,7 @@ def plan(documents: Documents) -> LabPlan:
     running = tuple(name for name, said in power.items() if said == "running")
     off = tuple(name for name, said in power.items() if said == "off")
     made = tuple(one for one in externals if one is not None)
-    return LabPlan(tuple(hosts), tuple(resources), running, off, made)
+    return LabPlan(tuple(hosts), tuple(resources), running, off, made, dhcp)
 
 
 def _host(doc: LabDocument, number: int, faults: list[Fault]) -> HostState | None:
@@ -112,7 +116,7 @@ def _hypervisor(said: dict[str, str], fault: Callable[[str], None]) -> str:
 
 def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
     """Two hosts of one name or address, or a machine named as a host: their namespaces would be one."""
-    lines = {doc.id: doc for doc in documents.lab}
+    lines = {doc.id: doc for doc in documents.lab if doc.kind == "lab/host"}
     seen: dict[str, str] = {}
     faults = []
     for host in hosts:
@@ -127,7 +131,7 @@ def _clashes(documents: Documents, hosts: list[HostState]) -> list[Fault]:
     for doc in documents.lab:
         if doc.kind == "lab/external" and doc.id.lower() in names:
             faults.append(Fault(doc.file, doc.line, f"lab/external {doc.id} is named as a host; rename one"))
-    names |= {doc.id.lower() for doc in documents.lab}
+    names |= {doc.id.lower() for doc in documents.lab if doc.kind != "lab/guest"}
     for resource in documents.resources:
         if resource.kind.name == "virtualMachines" and resource.id.lower() in names:
             text = f"machine {resource.id} is named as a host; their namespaces would clash: rename one"

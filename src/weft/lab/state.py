@@ -77,6 +77,8 @@ class LabState(msgspec.Struct, frozen=True):
     hosts: dict[str, HostState] = {}
     """By name in lower case."""
     externals: tuple[ExternalState, ...] = ()
+    dhcp: tuple[str, ...] = ()
+    """Machines, in lower case, that ask for their addresses instead of being given them."""
 
 
 def labs_folder() -> Path:
@@ -109,6 +111,10 @@ class LabFolder:
     @property
     def guests(self) -> Path:
         return self.path / "guests"
+
+    def dhcp_folder(self, guest: int) -> Path:
+        """What the DHCP clients of a namespace guest, by its number, run with and were told."""
+        return self.path / "dhcp" / str(guest)
 
     def rundir(self, host: HostState) -> Path:
         """Of the host's Open vSwitch: database, sockets, logs."""

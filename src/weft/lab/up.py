@@ -72,7 +72,7 @@ def _apply_all(folder: LabFolder, asked: LabPlan) -> Plan:
         return control.apply_resources(folder, asked.resources)
     others = [resource for resource in asked.resources if resource not in booted]
     first = control.apply_resources(folder, others)
-    second = control.apply_resources(folder, [*others, *with_hardware(folder, booted)])
+    second = control.apply_resources(folder, [*others, *with_hardware(folder, booted, asked.dhcp)])
     return Plan((*first.work, *second.work), second.done)
 
 
@@ -156,7 +156,7 @@ def _begin(folder: LabFolder, asked: LabPlan, controller: str) -> LabState:
         for host in asked.hosts:
             present[host.name.lower()] = _merge(old, present, host)
         if not controller:
-            return msgspec.structs.replace(old, hosts=present, externals=asked.externals)
+            return msgspec.structs.replace(old, hosts=present, externals=asked.externals, dhcp=asked.dhcp)
         return msgspec.structs.replace(
             old,
             hosts=present,
@@ -164,6 +164,7 @@ def _begin(folder: LabFolder, asked: LabPlan, controller: str) -> LabState:
             url=controller,
             controller_target=controller,
             externals=asked.externals,
+            dhcp=asked.dhcp,
         )
 
     return folder.change(begin)

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from weft.cli.files import parse_stream
-from weft.lab.booted import Address, arguments, machines
+from weft.lab.booted import ASKS, Address, arguments, machines
 from weft.lab.cpio import Entry, archive
 
 
@@ -26,6 +26,10 @@ def test_each_interface_with_an_address_is_told_it():
     said = arguments([Address("10.1.1.11/24", "10.1.1.1"), None, Address("10.1.2.7/16", "10.1.0.1")])
     assert "weft.eth0=10.1.1.11/24,10.1.1.1 weft.eth2=10.1.2.7/16,10.1.0.1" in said
     assert "eth1" not in said
+
+
+def test_an_interface_may_ask():
+    assert arguments([ASKS]).endswith(" weft.eth0=dhcp")
 
 
 def test_machines_on_booting_hosts_without_hardware_are_the_labs():

@@ -147,3 +147,26 @@ def test_a_host_has_legs_for_its_own_and_room_for_others():
     other = HOST.format("host2", "providerAddress: 192.168.1.11/24")
     found = of(GOOD, other, *machines)
     assert (found.legs_on("host1"), found.legs_on("host2")) == (3 + 8, 20)
+
+
+GUEST = "kind: lab/guest\nresourceId: {}\nproperties: {{{}}}\n"
+
+
+def test_a_guest_asks_for_its_addresses_if_the_file_says_so():
+    machines = MACHINE.format("App1", "Running"), MACHINE.format("app2", "Running")
+    assert of(GOOD, GUEST.format("app1", "dhcp: true"), GUEST.format("app2", "dhcp: false"), *machines).dhcp == (
+        "app1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("app1", "dhcp: perhaps", "lab/guest app1: dhcp is 'perhaps'; write true or false"),
+        ("app1", "dhpc: true", "lab/guest app1: unknown member dhpc; write dhcp: true"),
+        ("app9", "dhcp: true", "lab/guest app9: the file has no virtualMachines of that name"),
+    ],
+)
+def test_a_bad_guest_is_named_with_line_and_what_to_do(name, said, words):
+    (fault,) = faults(GOOD, GUEST.format(name, said), MACHINE.format("app1", "Running"))
+    assert fault.startswith("lab.yaml:") and words in fault
