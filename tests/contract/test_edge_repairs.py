@@ -1,5 +1,6 @@
 """What another hand does to an edge is undone by the next look, and an edge that nobody touched is left alone."""
 
+import asyncio
 import re
 
 import msgspec
@@ -7,7 +8,8 @@ import pytest
 
 from tests.contract.edge_worlds import edge_world
 from tests.contract.test_edge import EDGE, LEG
-from weft.agent.edge.wanted import Wanted
+from weft.agent.edge.database import Database
+from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch
 from weft.lab.commands import run
 from weft.model.values import pack_ip
@@ -80,3 +82,17 @@ async def test_a_touched_edge_is_mended_and_another_is_left_alone(tmp_path_facto
                 await world.driver.there()
                 await world.driver.put(WANTED)
                 assert standing(world) == before, deed
+
+
+async def test_changes_that_come_together_fail_alone(tmp_path_factory):
+    async with edge_world("namespace", tmp_path_factory.mktemp("e")) as world:
+        database = Database(world.lab.rundir(world.lab.host("host1")) / "db.sock")
+        add = ("--", "add-port", "br-phy")
+        asked = [(*add, "x1"), ("--", "add-port", "br-none", "x2"), (), (*add, "x3")]
+        found = await asyncio.gather(*map(database.change, asked), return_exceptions=True)
+        assert [type(one) for one in found] == [type(None), EdgeFailure, type(None), type(None)]
+        assert "br-none" in str(found[1])
+        there = (await database.ask(("list-ports", "br-phy"))).split()
+        assert {"x1", "x3"} <= set(there) and "x2" not in there
+        await asyncio.gather(*(database.change(("--", "del-port", one)) for one in ("x1", "x3")))
+        assert "x1" not in (await database.ask(("list-ports", "br-phy"))).split()

@@ -6,7 +6,8 @@ fails stays to be done, and is told.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
 """Every edge is put anew this often, whatever another hand did to it meanwhile."""
+TOGETHER = 12
+"""So many edges are made at a time, in fewer transactions of the switch's database; who is to take a network over waits
+for no more than these."""
 RETRY_SECONDS = 1.0
 HOLD_STEP_SECONDS = 0.5
 ASSERT_SECONDS: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -41,6 +45,13 @@ def _is_awaited(network: EdgeNetwork, reviving: frozenset[PackedIp]) -> bool:
     """Does one before this gateway come back just now?"""
     own = network.gateways.index(network.provider_address) if network.provider_address in network.gateways else 0
     return not reviving.isdisjoint(network.gateways[:own])
+
+
+One = TypeVar("One")
+
+
+def _groups(all_of_them: Sequence[One]) -> Iterator[Sequence[One]]:
+    return (all_of_them[at : at + TOGETHER] for at in range(0, len(all_of_them), TOGETHER))
 
 
 class EdgeKeeper:
@@ -141,13 +152,13 @@ class EdgeKeeper:
             elif before != wanted or network.rdid in self._due:
                 plain.append(wanted)
         waits = min(waits, *await asyncio.gather(*map(self._make, urgent)), LOOK_SECONDS)
-        for wanted in plain:
+        for some in _groups(plain):
             if self._news.is_set():
                 return 0.0
-            waits = min(waits, await self._make(wanted))
+            waits = min(waits, *await asyncio.gather(*map(self._make, some)))
         named = {network.rdid for network, _ in asked.edges}
-        for rdid in [one for one in self._there or () if one not in named] if asked.in_sync else []:
-            waits = min(waits, await self._remove(rdid))
+        for gone in _groups([one for one in self._there or () if one not in named] if asked.in_sync else []):
+            waits = min(waits, *await asyncio.gather(*map(self._remove, gone)))
         return waits
 
     def _holds(self, rdid: Rdid) -> bool:

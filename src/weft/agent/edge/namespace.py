@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from weft.agent.edge import wanted as edge
 from weft.agent.edge.announcing import announce
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.conntrackd import Conntrackd
+from weft.agent.edge.database import Database
 from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch
@@ -63,6 +64,7 @@ class NamespaceEdge:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._switch = Database(place.database)
         self._limits: dict[Rdid, tuple[list[str], str]] = {}
         """As they were last set by this process, and how tc showed them then."""
         self._made: dict[Rdid, Wanted] = {}
@@ -114,7 +116,7 @@ class NamespaceEdge:
         """At the bridges, of all edges at once."""
         if not self._made:
             return
-        there = ports.there(await self._vsctl(ports.LISTING))
+        there = ports.there(await self._switch.ask(ports.LISTING))
         bridges = self._place.inner, self._place.outer
         for rdid, made in self._made.items():
             if any(there.get(name) != one for name, one in ports.wanted(made.network, bridges).items()):
@@ -237,13 +239,8 @@ class NamespaceEdge:
             words += ["--", "--if-exists", "del-port", one]
         for link in (one for one in wanted if one.tunnel is None):
             words += edge.port_words(link, network, (self._place.inner, self._place.outer))
-        await self._vsctl(words)
+        await self._switch.change(words)
         return bool(missing)
-
-    async def _vsctl(self, words: Sequence[str]) -> str:
-        if not words:
-            return ""
-        return await run(["ovs-vsctl", f"--db=unix:{self._place.database}", "--timeout=10", *words])
 
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
@@ -323,7 +320,7 @@ class NamespaceEdge:
         if self._states is not None and (NETNS / name).exists():
             await self._states.end(name, rdid)
         links = [one for one in _links_here() if edge.is_link(one, rdid)]
-        await self._vsctl([word for one in links for word in ("--", "--if-exists", "del-port", one)])
+        await self._switch.change([word for one in links for word in ("--", "--if-exists", "del-port", one)])
         if links:
             await batch(["ip", "-batch", "-"], [f"link del dev {one}" for one in links])
         if await self._exists(name):

@@ -1,6 +1,6 @@
 """The ports of edges at this host's bridges: which there should be, and which there are. Pure.
 
-Called by edge/namespace.py. All of a host are read at once.
+Called by edge/namespace.py. All of a host are read at once; for changes see edge/database.py.
 """
 
 import json
