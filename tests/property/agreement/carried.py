@@ -91,11 +91,13 @@ class Wires:
         guest = self._center.guests.get(machine.resource_id) if machine is not None else None
         if guest is None or not guest.host:
             return (), False, False, (), False
-        instance = self._state.get("networkInterfaces", question.source).instance_id
+        interface = self._state.get("networkInterfaces", question.source)
+        instance, brought = interface.instance_id, interface.properties.learned_ip_addresses
         place = next(n for n, one in enumerate(guest.adapters) if one.instance_id == instance)
         own, target = guest.adapters[place], pack_ip(question.to)
         source, hop = own.source_for(target), own.next_hop(target)
-        if source is None or hop is None or source == target:
+        # its guest has what it brought, too
+        if source is None or hop is None or target in (source, *(pack_ip(one.ip_address) for one in brought)):
             return (), False, False, (), False
         mac = self._center.resolve(guest.name, hop, place) or NOBODY
         packet = self._packet(question, (own.mac, mac), (str(p.ipaddress.ip_address(source)), question.to))

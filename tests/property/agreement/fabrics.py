@@ -92,6 +92,8 @@ class Sketch:
         """All hosts are on one provider subnet."""
         self.rewriting: set[str] = set()
         """Networks that rewrite."""
+        self.brought: dict[str, list[str]] = {}
+        """Addresses that guests brought, by network."""
         self.lans: list[kinds.Lan] = []
         self.edges: dict[str, str] = {}
         """Networks with a virtual gateway, and its address there."""
@@ -119,6 +121,8 @@ class Sketch:
                 world.peer(user, lender, use_remote_gateways=True)
             elif name == "settings":
                 world.settings(words[0], **_settings(words[1]))
+            elif name == "guests":
+                world.guests(*words, enabled=True)
             elif name == "vlans":
                 world.vlans(words[0], **words[1])
             else:
@@ -145,6 +149,8 @@ class Sketch:
                 yield place.address(family, 77)
         for other in self.cards:
             yield from other.addresses
+        for every in self.brought.values():
+            yield from every
 
     def questions(self, seed, count):
         """About so many different ones, most from machines that run, half of them to others of the network."""
@@ -156,6 +162,8 @@ class Sketch:
             near = [one for one in self.running if self.is_near(one.place, card.place) and one != card]
             if near and chance.random() < 0.6:
                 to = chance.choice(chance.choice(near).addresses)
+            if self.brought.get(card.place.network) and chance.random() < 0.2:
+                to = chance.choice(self.brought[card.place.network])
             ping = "icmpv6" if ":" in to else "icmp"
             protocol = chance.choice((ping, "tcp", "udp"))
             asked.add(Question(card.name, to, protocol, 0 if protocol == ping else chance.choice(PORTS)))
@@ -321,6 +329,7 @@ FEATURES = [
     draw_peerings,
     kinds.draw_ways_out,
     draw_cards,
+    kinds.draw_brought,
     draw_machines,
     draw_lists,
     kinds.draw_settings,

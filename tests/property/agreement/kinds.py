@@ -112,3 +112,18 @@ def draw_standing(draw, sketch):
     for number, card in enumerate(rewriting, 100):
         if draw(st.sampled_from((True, True, True, True, False))):
             sketch.call("stand", sketch.server_of(card), card.name, f"192.168.1.{number}")
+
+
+def draw_brought(draw, sketch):
+    """Addresses that guests brought, also of a family that their interface was not given."""
+    for place in sketch.places:
+        if place.network in sketch.rewriting or not draw(st.booleans()):
+            continue
+        cards = [card for card in sketch.cards if card.place == place]
+        for family in place.families:
+            sketch.call("guests", place.network, place.name(family))
+        for number, card in enumerate(draw(st.lists(st.sampled_from(cards), max_size=2)) if cards else ()):
+            family = draw(st.sampled_from(place.families))
+            address = place.address(family, 200 + number)
+            sketch.call("bring", card.name, place.ref(family), address)
+            sketch.brought.setdefault(place.network, []).append(address)
