@@ -66,6 +66,7 @@ def cost(world, change):
         lambda w: w.move("m1", "h3", "preparing"),
         lambda w: w.move("m1", "h3", "switched"),
         lambda w: w.interface("n1", 9999, ("/virtualNetworks/blue/subnets/web", "10.99.0.5")),
+        lambda w: w.bring("n1", "/virtualNetworks/blue/subnets/web", "10.99.0.200"),
         lambda w: w.delete("virtualMachines", "m1"),
         lambda w: w.interface("new", 9999, ("/virtualNetworks/blue/subnets/web", "10.99.0.5")),
     ],

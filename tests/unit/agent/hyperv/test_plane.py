@@ -15,8 +15,8 @@ from weft.fakes.hyperv.datacenter import HyperVDatacenter
 from weft.fakes.hyperv.people import Console
 from weft.fakes.hyperv.shell import FakeShell
 from weft.model.hypervisor import Disk, Hardware
-from weft.model.records import LookupRecord, Machine, NetworkSettings
-from weft.model.values import InstanceId, ip_text
+from weft.model.records import LookupRecord, Machine, NetworkSettings, PortLearning
+from weft.model.values import InstanceId, ip_text, pack_ip
 from weft.wire.messages import Delta, Facts, Full
 
 BLUE1 = GUESTS["blue1"]
@@ -258,3 +258,12 @@ async def test_version_2_is_port_profiles_and_no_records():
         assert (str(nic.profile.value("ProfileId")), nic.virtual_subnet_id) == (f"{{{BLUE1.instance}}}", 0)
         assert host.fake.records.lookups == []
         assert not [name for name in host.shell.ran if name.startswith("network virtualization")]
+
+
+async def test_a_port_whose_guest_may_bring_addresses_is_a_problem_of_its_interface_for_as_long_as_it_may():
+    learning = PortLearning(BLUE1.instance, ((pack_ip("10.1.1.0"), 24),))
+    async with working(Delta(0, 1, 11, (RUNNING, learning))) as (_, controller):
+        (problem,) = await controller.until(problems("learn no addresses"))
+        assert (problem.code, problem.instance_id) == ("PolicyConfigurationFailure", BLUE1.instance)
+        controller.say(Delta(0, 2, 12, (), (learning.key,)))
+        await controller.until(lambda self: not problems("learn no addresses")(self))
