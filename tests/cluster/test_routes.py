@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cluster import ways_out
 from tests.cluster.harness import Cluster
 from tests.cluster.world import World
 from weft.agent.flows.metering import Kind, meter_id
@@ -260,7 +261,7 @@ async def test_an_access_list_holds_for_what_is_sent_on_too(cluster):
 
 async def test_a_route_to_the_gateway_takes_the_one_that_the_network_has(cluster):
     world = cluster.world
-    world.outside("internet", "203.0.113.0/24")
+    ways_out.outside(world, "internet", "203.0.113.0/24")
     world.table("t", out=("198.51.100.0/24", "Internet", ""), shut=("0.0.0.0/0", "None", ""))
     network(world, "blue", {"web": "t"})
     await cluster.follow()
@@ -268,8 +269,8 @@ async def test_a_route_to_the_gateway_takes_the_one_that_the_network_has(cluster
     assert forwarded(cluster, "blue11", address("blue11"), target) == []
     assert (await switch.dump()).drops["no_gateway"] == 1
     assert trace(world.state, "blue11-eth0", target).reason.startswith("no gateway")
-    world.gateway("g1", "h3")
-    world.way_out("blue", "db", "10.1.2.250", ("g1",))
+    ways_out.gateway(world, "g1", "h3")
+    ways_out.way_out(world, "blue", "db", "10.1.2.250", ("g1",))
     await cluster.follow()
     record = policy.record(world.state, ("network", 1), (9, 1000, pack_ip("198.51.100.0"), 24))
     assert (record.hop_vsid, record.next_hop) == (1001, pack_ip("10.1.2.250"))

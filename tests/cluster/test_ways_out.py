@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.cluster import ways_out
 from tests.cluster.harness import Cluster
 from tests.cluster.world import sample
 from weft.fakes import packet as p
@@ -17,8 +18,8 @@ def world(carriers=("g1", "g2")):
     made.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002), "gw": ("10.1.9.0/24", 6009)})
     for number, (name, address) in enumerate(GATEWAYS.items(), 1):
         made.server(name, address)
-        made.gateway(f"g{number}", name)
-    made.way_out("Blue", "gw", "10.1.9.4", carriers)
+        ways_out.gateway(made, f"g{number}", name)
+    ways_out.way_out(made, "Blue", "gw", "10.1.9.4", carriers)
     return made
 
 
@@ -88,7 +89,7 @@ def test_without_a_gateway_it_is_counted_as_that():
         made = await cluster(())
         assert made.center.send("blue1", outward()) == []
         assert (await made.center.switches["Host1"].dump()).drops["no_gateway"] == 1
-        made.world.way_out("Blue", "gw", "10.1.9.4", ("g2",))
+        ways_out.way_out(made.world, "Blue", "gw", "10.1.9.4", ("g2",))
         await made.follow()
         assert places(made.center.send("blue1", outward())) == [("gw2", "edge", EDGE)]
         made.world.delete("virtualGateways", "Blue")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.rewriting import purpose_of
 from weft.core.state import State
-from weft.model import fabric, gateways, tenancy, workload
+from weft.model import fabric, tenancy, workload
 from weft.model.leases import ASSIGNED, LIST_SCOPE, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Ref, Resource
 
@@ -307,59 +307,6 @@ class World:
                 self._lease(scope, int(ip), Holder("", ""), wanted=False)
         rest = tuple(one for one in old.learned_ip_addresses if one.ip_address != address)
         self.put("networkInterfaces", name, replace(old, learned_ip_addresses=rest))
-
-    def outside(self, name, prefix, vlan=0, public=True):
-        """A logical network of one subnet `out`, whose gateway is its first address."""
-        net = ipaddress.ip_network(prefix)
-        pools = (
-            Resource(
-                resource_id="p",
-                instance_id=instance(f"{name}/p"),
-                properties=fabric.IpPoolProperties(start_ip_address=str(net[10]), end_ip_address=str(net[50])),
-            ),
-        )
-        properties = fabric.LogicalSubnetProperties(
-            address_prefix=prefix,
-            vlan_id=vlan,
-            default_gateways=(str(net[1]),),
-            is_public=public,
-            ip_pools=pools,
-        )
-        subnet = Resource(resource_id="out", instance_id=instance(f"{name}/out"), properties=properties)
-        self.put("logicalNetworks", name, fabric.LogicalNetworkProperties(subnets=(subnet,)))
-
-    def public_address(self, name, text):
-        self.put("publicIPAddresses", name, gateways.PublicIpAddressProperties(ip_address=text))
-
-    def make_known(self, interface, public):
-        """The first address of an interface is known outside as this publicIPAddress; None: as none."""
-        old = self.state.get("networkInterfaces", interface)
-        first, *others = old.properties.ip_configurations
-        ref = Ref(f"/publicIPAddresses/{public}") if public else None
-        changed = replace(first, properties=replace(first.properties, public_ip_address=ref))
-        self.put("networkInterfaces", interface, replace(old.properties, ip_configurations=(changed, *others)))
-
-    def gateway(self, name, server):
-        properties = gateways.GatewayProperties(pool=Ref("/gatewayPools/gp"), server=Ref(f"/servers/{server}"))
-        self.put("gateways", name, properties)
-
-    def way_out(self, network, subnet, address, carriers, nat="", connections=()):  # noqa: PLR0913
-        """The virtual gateway of a network, of the same name."""
-        self.put(
-            "virtualGateways",
-            network,
-            gateways.VirtualGatewayProperties(
-                gateway_pools=(Ref("/gatewayPools/gp"),),
-                gateway_subnets=(Ref(f"/virtualNetworks/{network}/subnets/{subnet}"),),
-                network_connections=connections,
-                nat=gateways.Nat(
-                    enabled=bool(nat), public_ip_address=Ref(f"/publicIPAddresses/{nat}") if nat else None
-                ),
-                gateways=tuple(Ref(f"/gateways/{one}") for one in carriers),
-                gateway_mac_address=f"{0x101010109900 + len(network):012X}",
-                gateway_addresses=(address,),
-            ),
-        )
 
     def _interface_leases(self, name, wanted, keep=()):
         found = self.state.get("networkInterfaces", name)

@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.cluster import ways_out
 from tests.cluster.world import World
 from weft.model.fabric import ServerProviderNetwork
 from weft.model.tenancy import AclRuleProperties, DhcpOptions
@@ -92,8 +93,8 @@ class Driver:
         self.vlans(20, "10.7.0.0/24")
         for name in NETWORKS:
             self.network(name, 0)
-        self.world.outside("internet", "203.0.113.0/24")
-        self.world.public_address("p1", "203.0.113.20")
+        ways_out.outside(self.world, "internet", "203.0.113.0/24")
+        ways_out.public_address(self.world, "p1", "203.0.113.20")
 
     def protocol(self, name):
         self.world.protocol(name)
@@ -295,24 +296,24 @@ class Driver:
         """Its server is fixed, so another is another gateway; virtual gateways may name one that is gone."""
         self.world.delete("gateways", name)
         if host:
-            self.world.gateway(name, host)
+            ways_out.gateway(self.world, name, host)
 
     def way_out(self, network, carriers, nat):
         if self.world.state.get("virtualNetworks", network) is None or carriers is None:
             self.world.delete("virtualGateways", network)
             return
-        self.world.way_out(network, "web", "10.1.1.250", carriers, nat="p1" if nat else "")
+        ways_out.way_out(self.world, network, "web", "10.1.1.250", carriers, nat="p1" if nat else "")
 
     def outside(self, prefix):
-        self.world.outside("internet", prefix)
+        ways_out.outside(self.world, "internet", prefix)
 
     def public(self, address):
-        self.world.public_address("p1", address)
+        ways_out.public_address(self.world, "p1", address)
 
     def known(self, name, yes):
         found = self.world.state.get("networkInterfaces", name)
         if found is not None and found.properties.ip_configurations:
-            self.world.make_known(name, "p1" if yes else None)
+            ways_out.make_known(self.world, name, "p1" if yes else None)
 
     def raze(self, network):
         """A network with all that is in it, as one batch."""

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from tests.cluster import ways_out
 from tests.cluster.world import sample
 from weft.core import policy_gateways
 from weft.core.edge_routes import exit_for, known_as
@@ -53,14 +54,14 @@ def with_vips(made):
 def world(nat="", connections=()):
     made = sample()
     made.network("Blue", 60, {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002), "gw": ("10.1.9.0/24", 6009)})
-    made.outside("internet", "203.0.113.0/24")
-    made.outside("physical", "10.100.0.0/24", vlan=100, public=False)
-    made.public_address("p1", "203.0.113.20")
-    made.public_address("p2", "203.0.113.21")
+    ways_out.outside(made, "internet", "203.0.113.0/24")
+    ways_out.outside(made, "physical", "10.100.0.0/24", vlan=100, public=False)
+    ways_out.public_address(made, "p1", "203.0.113.20")
+    ways_out.public_address(made, "p2", "203.0.113.21")
     for number in (1, 2):
         made.server(f"gw{number}", f"192.168.1.3{number}")
-        made.gateway(f"g{number}", f"gw{number}")
-    made.way_out("Blue", "gw", "10.1.9.4", ("g1", "g2"), nat=nat, connections=connections)
+        ways_out.gateway(made, f"g{number}", f"gw{number}")
+    ways_out.way_out(made, "Blue", "gw", "10.1.9.4", ("g1", "g2"), nat=nat, connections=connections)
     return made
 
 
@@ -70,7 +71,7 @@ def last(result):
 
 def test_behind_the_networks_address_or_its_own():
     made = world(nat="p1")
-    made.make_known("blue2-eth0", "p2")
+    ways_out.make_known(made, "blue2-eth0", "p2")
     one, two = (trace(made.state, name, OUTSIDE) for name in ("blue1-eth0", "blue2-eth0"))
     assert one.delivered and two.delivered
     assert (one.path[-1].host, last(one)) == (
@@ -170,7 +171,7 @@ def test_to_the_address_that_the_gateway_itself_has_in_the_network():
         "encapsulation",
         "decapsulation",
     ]
-    made.way_out("Blue", "gw", "10.1.9.4", ())
+    ways_out.way_out(made, "Blue", "gw", "10.1.9.4", ())
     assert trace(made.state, "blue1-eth0", "10.1.9.4").reason.startswith("no gateway: none of the GatewayPools of ")
 
 
@@ -191,7 +192,7 @@ def test_a_peer_leaves_by_the_gateway_that_it_uses():
     assert found.delivered and last(found).endswith("known outside as 203.0.113.20")
     assert any(step.text == "to the gateway of peered network Blue, 10.1.9.4" for step in found.path)
     assert (pack_ip("10.2.1.0"), 24) in policy_gateways.edge(made.state, "gw1", 60).prefixes
-    made.make_known("green1-eth0", "p2")
+    ways_out.make_known(made, "green1-eth0", "p2")
     assert last(trace(made.state, "green1-eth0", OUTSIDE)).endswith("known outside as 203.0.113.21")
 
 

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from tests.cluster import ways_out
 from tests.cluster.world import World, sample
 from tests.unit.core.hyperv.networks import DOMAIN, blue
 from tests.unit.core.hyperv.worlds import RDID, identified, source_004
@@ -190,8 +191,8 @@ def with_a_way_out(world: World) -> World:
     """Blue has a gateway on host2, in a subnet of its own."""
     world.network("blue", 60, {"web": ("10.1.1.0/24", 6001), "gw": ("10.1.9.0/24", 6009)})
     identified(world, "virtualNetworks", "blue", RDID)
-    world.gateway("g1", "host2")
-    world.way_out("blue", "gw", "10.1.9.4", ("g1",))
+    ways_out.gateway(world, "g1", "host2")
+    ways_out.way_out(world, "blue", "gw", "10.1.9.4", ("g1",))
     return world
 
 
@@ -222,8 +223,8 @@ def test_a_machine_in_the_gateways_subnet_is_warned_of():
 
 def test_without_a_gateway_that_serves_it_a_network_has_no_way_out():
     world = with_a_way_out(source_004())
-    world.way_out("blue", "gw", "10.1.9.4", ())
+    ways_out.way_out(world, "blue", "gw", "10.1.9.4", ())
     found = desired_of(world.state, "host1")
     assert [one.destination_prefix for one in found.customer_routes] == ["10.1.1.0/24", "10.1.9.0/24"]
-    world.way_out("blue", "gw", "fd00:9::4", ("g1",))
+    ways_out.way_out(world, "blue", "gw", "fd00:9::4", ("g1",))
     assert desired_of(world.state, "host1").customer_routes == found.customer_routes, "of the other family"
