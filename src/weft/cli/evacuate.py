@@ -11,12 +11,15 @@ from weft.cli.addresses import plain
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.names import last_of, server_ref
 from weft.cli.show import Format, Output
+from weft.model.errors import NotFound, NotReady, Unavailable
 from weft.wire.client import WEFT, Client, error_of
 
 app = typer.Typer()
 
 EVERY_S = 0.5
 """Between two looks."""
+AWAY_S = 120.0
+"""So long a controller may be away, and its agents after it is back."""
 
 
 @app.command("evacuate", epilog=EPILOG)
@@ -41,14 +44,38 @@ def evacuate(
 
     async def work(client: Client) -> None:
         path = f"{WEFT}/servers/{last_of(server)}/evacuate"
-        found = (await client.post(f"{path}?timeout=0", body)).body
-        while not found["ended"]:
-            show.say(_line(found))
-            await asyncio.sleep(EVERY_S)
-            found = await client.get(path)
-        print_end(found, output)
+        print_end(await _followed(client, path, body), output)
 
     run(ctx, controller, work)
+
+
+async def _followed(client: Client, path: str, body: Any) -> Any:
+    """Begin it and look until it has ended. A controller that was started anew knows nothing of it: it is asked again,
+    and goes on with what is left once agents are back."""
+    now = asyncio.get_running_loop().time
+    found = (await client.post(f"{path}?timeout=0", body)).body
+    heard, anew = now(), 0.0
+    while not found["ended"] or (_waits_for_agents(found) and now() < anew):
+        show.say(_line(found))
+        await asyncio.sleep(EVERY_S)
+        try:
+            found = (await client.post(f"{path}?timeout=0", body)).body if found["ended"] else await client.get(path)
+            heard = now()
+        except NotFound:
+            found, anew = {**found, "ended": True, "failed": [_NOT_ASKED]}, now() + AWAY_S
+        except Unavailable as silence:
+            if now() - heard > AWAY_S:
+                raise
+            show.say(f"{silence.message} Machines go on as they are; asking again.")
+    return found
+
+
+_NOT_ASKED = {"error": {"code": NotReady.code}}
+"""In the place of a machine's failure, until the controller that began since has been asked."""
+
+
+def _waits_for_agents(found: Any) -> bool:
+    return any(one["error"]["code"] == NotReady.code for one in found["failed"])
 
 
 def _line(found: Any) -> str:

@@ -1,11 +1,15 @@
 """`weft host evacuate` against a controller whose hosts have no agents: what is intended is the fact."""
 
+from typing import Any, cast
+
 import pytest
 
 from tests.unit.cli.conftest import CLUSTER, Weft
 from weft.cli import evacuate
 from weft.cli.actions import NotAll
 from weft.cli.show import Format
+from weft.model.errors import NotFound
+from weft.wire.client import Answer, Client, ControllerUnreachable
 
 
 def test_a_host_is_emptied(weft: Weft) -> None:
@@ -33,3 +37,44 @@ def test_what_could_not_go_is_named_beside_what_went(capsys: pytest.CaptureFixtu
     said = capsys.readouterr()
     assert said.out == "MACHINE  NOW ON\nweb1     host2\n"
     assert said.err == "1 of 2 moved, 0 under way, 1 failed\n"
+
+
+class Restarted:
+    """The client of a controller that began anew in the middle: silent for a moment, then without agents."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def post(self, path: str, body: Any) -> Answer:
+        self.asked.append("post")
+        failed = [{"error": {"code": "ServerNotReady"}}] if self.asked.count("post") == 2 else []
+        first = len(self.asked) == 1
+        return Answer(200, {"total": 2, "moved": [], "underWay": [], "failed": failed, "ended": not first})
+
+    async def get(self, path: str) -> Any:
+        self.asked.append("get")
+        if self.asked.count("get") == 1:
+            raise ControllerUnreachable("nobody answers.")
+        raise NotFound("it was not evacuated since this controller began")
+
+
+async def test_across_a_restart_of_the_controller_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evacuate, "EVERY_S", 0.001)
+    client = Restarted()
+    found = await evacuate._followed(cast(Client, client), "", {})
+    assert client.asked == ["post", "get", "get", "post", "post"]
+    assert found["ended"] and not found["failed"]
+    assert "nobody answers. Machines go on as they are" in capsys.readouterr().err
+
+
+async def test_a_host_that_is_not_ready_ends_it_where_no_controller_was_away() -> None:
+    class Unwilling(Restarted):
+        async def post(self, path: str, body: Any) -> Answer:
+            self.asked.append("post")
+            return Answer(200, {"failed": [{"error": {"code": "ServerNotReady"}}], "ended": True})
+
+    client = Unwilling()
+    await evacuate._followed(cast(Client, client), "", {})
+    assert client.asked == ["post"]
