@@ -161,9 +161,12 @@ async def test_story_4_14_encryption_where_hosts_have_it_and_nothing_in_clear_wh
     }
     error = await desk.refused("PUT", "/weft/v1/virtualMachines/s3", {"properties": place}, status=409)
     assert error["code"] == "EncryptionNotAvailable" and "host3" in error["message"] and "ESP" in error["message"]
+    await desk.machine("b3", "host3", "blue", start=False)
+    body = desk.nic_body("secret", "web")
+    error = await desk.refused("PUT", "/networking/v1/networkInterfaces/b3-eth0", body, status=409)
+    assert error["code"] == "EncryptionNotAvailable", error
     body = {"server": {"resourceRef": "/servers/host3"}}
     assert (await desk.refused("POST", "/weft/v1/virtualMachines/s1/migrate", body))["code"] == "EncryptionNotAvailable"
-    await desk.machine("b3", "host3", "blue")
     # nor may an open network be joined to it from there
     peer = {"remoteVirtualNetwork": {"resourceRef": "/virtualNetworks/blue"}, "allowVirtualnetworkAccess": True}
     back = peer | {"remoteVirtualNetwork": {"resourceRef": "/virtualNetworks/secret"}}
@@ -180,8 +183,9 @@ async def test_story_4_14_encryption_where_hosts_have_it_and_nothing_in_clear_wh
     assert [one for one in desk.center.network.seen[sent:] if one.key >> 8 == 7001] == []
     trace = await desk.post("/weft/v1/trace", {"from": "/networkInterfaces/s1-eth0", "to": "10.9.1.12"})
     assert not trace["delivered"] and "not encrypted" in str(trace)
-    status, words = await status_of(desk, "host2")
-    assert status == "Warning" and "from 192.168.2.20 to 192.168.1.10" in words and "ESP" in words
+    await desk.eventually(lambda: _is(desk, "host2", "Warning"))
+    words = (await status_of(desk, "host2"))[1]
+    assert "from 192.168.2.20 to 192.168.1.10" in words and "ESP" in words
     ipsec.host("host2").lacks = ""
     await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
     # nor where what encrypts does not answer: what comes meanwhile is not believed either

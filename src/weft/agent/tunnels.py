@@ -37,6 +37,8 @@ class Tunnels:
         """Those that the switch is prepared for."""
         self.others: frozenset[Other] = frozenset()
         """Hosts that networks here send to by a tunnel that is there."""
+        self.to_encrypt: frozenset[Pair] = frozenset()
+        """Between which provider addresses nothing may pass in clear."""
         self._made: set[Tunnel] = set()
 
     def find_ways(self, facts: SwitchFacts) -> None:
@@ -74,22 +76,17 @@ class Tunnels:
         bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
         return {local, *(one.provider_address for one in bindings if one.rdid == domain.rdid and one.provider_address)}
 
-    @property
-    def to_encrypt(self) -> frozenset[Pair]:
-        """Between which provider addresses nothing may pass in clear."""
-        return frozenset(
-            Pair(source, remote)
-            for domain, local in self._sending()
-            if domain.settings is not None and domain.settings.encrypted
-            for remote in (*domain.endpoints(), *(domain.gateway.gateways if domain.gateway is not None else ()))
-            if remote not in self.own
-            for source in self._sources(domain, local)
-        )
+    def _to_encrypt(self) -> Iterable[Pair]:
+        for domain, local in self._sending():
+            if domain.settings is not None and domain.settings.encrypted:
+                remotes = [one for one in domain.endpoints() if one not in self.own]
+                yield from (Pair(source, remote) for source in self._sources(domain, local) for remote in remotes)
 
     def find_peers(self) -> None:
         """Work out who is at the other ends."""
         self.peers = frozenset(self._wanted_peers())
         self.others = frozenset(self._reached_by_tunnel())
+        self.to_encrypt = frozenset(self._to_encrypt())
         self.reached &= self.peers
 
     def to_add(self, facts: SwitchFacts) -> tuple[Tunnel, ...]:

@@ -49,8 +49,21 @@ def _below(found: Any) -> Iterator[Table]:
     yield ["access list", "rule", "packets", "bytes"], rules
     problems = [[p.get("code"), p.get("message"), p.get("instanceId")] for p in found.get("problems") or ()]
     yield ["problem", "message", "interface"], problems
+    provider = found.get("providerNetwork") or {}
+    adapters = [
+        [one["providerAddress"], one["name"], one["mtu"], ", ".join(one["uplinks"]), _offloads(one["offloads"])]
+        for one in provider.get("adapters") or ()
+    ]
+    yield ["provider address", "interface", "mtu", "uplinks", "offloads"], adapters
+    encryption = provider.get("tunnelEncryption") or {}
+    yield ["tunnel encryption"], [[encryption.get("reason") or "available"]] if encryption else []
+    yield ["not probed"], [[text] for text in provider.get("notProbed") or ()]
     yield ["repaired"], [[text] for text in found.get("drift") or ()]
     yield ["foreign"], [[text] for text in found.get("foreign") or ()]
+
+
+def _offloads(told: list[str] | None) -> str:
+    return "not told" if told is None else ", ".join(told) or "none"
 
 
 def _word(value: Any) -> Any:

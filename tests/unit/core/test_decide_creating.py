@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.core.world import World
+from tests.unit.core.world import World, virtual_network
 from weft.core.commands import (
     AdvanceCreation,
     BeginRemoval,
@@ -18,7 +18,9 @@ from weft.core.commands import (
 )
 from weft.core.copy_commands import TakeCheckpoint
 from weft.core.decide.granting import STRATEGIES
+from weft.core.host_facts import NoteProviderNetwork
 from weft.core.policy import host_stream
+from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 from weft.model.hypervisor import Disk, Hardware
 from weft.model.records import Machine
 from weft.model.workload import HypervisorIdentity
@@ -279,6 +281,18 @@ class TestClusters:
         assert self.server(world, "c", "h1", "h2") == "/servers/h1"
         assert self.server(world, "d", "h1", "h2") == "/servers/h2"
         assert self.server(world, "e") == "/servers/h3"
+
+    def test_one_whose_tunnels_can_be_encrypted_where_they_must_be(self, world: World) -> None:
+        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))
+        world.do(NoteProviderNetwork("h3", told))
+        web = {"addressPrefix": "10.9.1.0/24", "encryptionEnabled": True}
+        world.put("/virtualNetworks/secret", virtual_network({"web": web}))
+        secret = (NewInterface("/virtualNetworks/secret/subnets/web"),)
+        world.do(CreateMachine("s", cluster="c1", connected=frozenset({"h1", "h2"}), interfaces=secret))
+        assert world.get("/weft/virtualMachines/s").properties.server.resource_ref == "/servers/h3"
+        refusal = world.refuses(CreateMachine("t", "h1", interfaces=secret))
+        assert refusal.code == "EncryptionNotAvailable" and "h1" in refusal.message
+        assert self.server(world, "a") == "/servers/h1"
 
     def test_its_servers_are_spelt_as_they_are(self, world: World) -> None:
         refs = [ref.resource_ref for ref in world.get("/weft/clusters/c1").properties.servers]

@@ -4,7 +4,7 @@ A server is in one cluster at most. A machine's cluster is its server's. Called 
 core.decide.creating.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -58,16 +58,17 @@ def leave(draft: Draft, server: str) -> None:
     draft.put(CLUSTERS.name, cluster.resource_id.lower(), cluster, after)
 
 
-def server_for(state: State, name: str, connected: Container[str]) -> Resource[Any]:
-    """Where in a cluster a new machine goes: a connected server before others, then the one with least machines, then
-    the first by name. Raises InvalidReference, Conflict (ClusterIsEmpty)."""
+def server_for(
+    state: State, name: str, connected: Container[str], fits: Callable[[Resource[Any]], bool]
+) -> Resource[Any]:
+    """Where in a cluster a new machine goes: a server that it fits before others, a connected one before others, then
+    the one with least machines, then the first by name. Raises InvalidReference, Conflict (ClusterIsEmpty)."""
     cluster: Cluster | None = state.get(CLUSTERS.name, name.rpartition("/")[2])
     if cluster is None:
         raise InvalidReference(f"There is no cluster '{name}'.", target="cluster")
     keys = [last_id(ref) for ref in cluster.properties.servers]
     if not keys:
         raise Conflict(f"/weft/clusters/{cluster.resource_id} has no server: put one into it.", code="ClusterIsEmpty")
-    best = min(keys, key=lambda key: (key not in connected, state.count_on(key), key))
-    server = state.get("servers", best)
-    assert server is not None
-    return server
+    servers = {key: server for key in keys if (server := state.get("servers", key)) is not None}
+    best = min(servers, key=lambda key: (not fits(servers[key]), key not in connected, state.count_on(key), key))
+    return servers[best]

@@ -15,7 +15,7 @@ from weft.core.decide.bindings import INTERFACES, check_twins, interface_of, ser
 from weft.core.decide.captures import remove_checkpoints
 from weft.core.decide.clusters import server_for
 from weft.core.decide.draft import Draft
-from weft.core.decide.encrypting import check_place
+from weft.core.decide.encrypting import check_place, needs_encryption
 from weft.core.decide.envelope import check_delete
 from weft.core.decide.granting import STRATEGIES
 from weft.core.decide.hardware import GENERATION, check_kind, checked_hardware
@@ -34,6 +34,7 @@ from weft.core.decide.machines import (
 )
 from weft.core.decide.network_interfaces import give_up
 from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.encryption import why_not
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
 from weft.model.hypervisor import Hardware
@@ -81,6 +82,11 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     return store_machine(draft, command.name, properties)
 
 
+def _fits(state: State, command: CreateMachine, server: Resource[Any]) -> bool:
+    """Can its tunnels be encrypted, where the machine's networks are to be?"""
+    return not any(needs_encryption(state, one.subnet) for one in command.interfaces) or not why_not(server)
+
+
 def _hardware(command: CreateMachine, server: str) -> Hardware | None:
     if server in command.without_define:
         return None
@@ -94,7 +100,7 @@ def _server_of(state: State, command: CreateMachine) -> Resource[Any]:
     if bool(command.server) == bool(command.cluster):
         raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
     if command.cluster:
-        server = server_for(state, command.cluster, command.connected)
+        server = server_for(state, command.cluster, command.connected, lambda one: _fits(state, command, one))
     else:
         server = server_with_id(state, command.server)
     name, ref = server.resource_id, f"/servers/{server.resource_id}"

@@ -14,7 +14,7 @@ from weft.core.state import State
 from weft.model.errors import Conflict, Invalid
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_NETWORKS
 from weft.model.resources import Ref, Resource
-from weft.model.workload import NetworkInterfaceProperties
+from weft.model.workload import IpConfigurationProperties
 
 NOT_AVAILABLE = "EncryptionNotAvailable"
 _MOST_NAMED = 5
@@ -50,22 +50,31 @@ def check_place(draft: Draft, server: Server | None, interfaces: Iterable[Ref]) 
     for ref in interfaces:
         found = draft.get(NETWORK_INTERFACES.name, last_id(ref))
         if found is not None:
-            check_seats(draft.state, server, found)
+            check_configurations(draft.state, server, found.resource_id, found.properties.ip_configurations)
 
 
-def check_seats(state: State, server: Server, interface: Resource[NetworkInterfaceProperties]) -> None:
+def check_configurations(
+    state: State, server: Server, interface: str, configurations: Iterable[Resource[IpConfigurationProperties]]
+) -> None:
     """The same of one interface, as it is about to be. Raises Conflict (EncryptionNotAvailable)."""
     why = why_not(server)
-    for configuration in interface.properties.ip_configurations if why else ():
-        parts = lower(configuration.properties.subnet).strip("/").split("/")
-        network = state.get(VIRTUAL_NETWORKS.name, parts[1]) if parts[0] == "virtualnetworks" else None
-        if network is not None and is_encrypted(state, network):
+    for configuration in configurations if why else ():
+        network = needs_encryption(state, lower(configuration.properties.subnet))
+        if network:
             raise Conflict(
-                f"/networkInterfaces/{interface.resource_id} is in /virtualNetworks/{network.resource_id}, which is "
-                f"encrypted, and the tunnels of {server.resource_id} cannot be: {why}. Choose another server.",
+                f"/networkInterfaces/{interface} is in {network}, which is encrypted, and the tunnels of "
+                f"{server.resource_id} cannot be: {why}. Choose another server.",
                 code=NOT_AVAILABLE,
                 target=f"/servers/{server.resource_id}",
             )
+
+
+def needs_encryption(state: State, subnet: str) -> str:
+    """Reference of the virtual network that a subnet lies in, if that is encrypted; empty otherwise."""
+    parts = subnet.lower().strip("/").split("/")
+    network = state.get(VIRTUAL_NETWORKS.name, parts[1]) if parts[0] == "virtualnetworks" else None
+    encrypted = network is not None and is_encrypted(state, network)
+    return f"/virtualNetworks/{network.resource_id}" if network is not None and encrypted else ""
 
 
 def _peers(network: VirtualNetwork) -> set[str]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from weft.core.decide.bindings import INTERFACES, interface_of
+from weft.core.decide.bindings import INTERFACES, interface_of, server_named
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_configurations
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import Origin, origin_of, origin_on
 from weft.core.decide.holding import NOBODY, about, grant_mac, hold_mac, holder_in, others_of, release, share_domain
@@ -48,6 +49,8 @@ def settle(draft: Draft, sent: Interface, old: Interface | None) -> NetworkInter
     origin = origin_of(draft.state, sent, old)
     beside = _not_in_the_way(draft.state, machine, origin)
     configurations, granted = settle_addresses(draft, sent, old, origin, beside)
+    if machine is not None and (server := server_named(draft.state, machine.properties.server)) is not None:
+        check_configurations(draft.state, server, sent.resource_id, configurations)
     holder = granted if method == "Dynamic" else msgspec.structs.replace(granted, granted=False)
     if old is None or not old.properties.private_mac_address:
         mac = _first_mac(draft, p, holder, origin, beside)

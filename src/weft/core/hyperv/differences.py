@@ -122,6 +122,11 @@ class _Work:
                 self._note("take_provider_addresses", found.address)
             elif own is not None:
                 here.add(own.provider_address)
+                if found.duplicate:
+                    self.problems.append(
+                        f"Another machine on the provider network has the provider address {own.provider_address}, so "
+                        "Windows does not use it: take it from there, or give this host another."
+                    )
                 if own != found.address:
                     self._note("set_provider_addresses", own)
             elif found.address.provider_address in mine:

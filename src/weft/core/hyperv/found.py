@@ -27,6 +27,8 @@ class FoundAddress(msgspec.Struct, frozen=True):
     address: ProviderAddress
     interface_index: int
     managed_by_cluster: bool = False
+    duplicate: bool = False
+    """Windows found another machine on the provider network that has it, and does not use it."""
 
 
 class FoundRoute(msgspec.Struct, frozen=True):
@@ -119,6 +121,7 @@ def _address(one: Mapping[str, Any]) -> FoundAddress:
         ProviderAddress(address, int(one["PrefixLength"]), int(one["VlanId"] or 0)),
         int(one["InterfaceIndex"]),
         bool(one["ManagedByCluster"]),
+        one["AddressState"] in ("Duplicate", "2"),
     )
 
 

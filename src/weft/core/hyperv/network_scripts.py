@@ -64,6 +64,7 @@ $adapters = @($held | ForEach-Object {
     ProviderAddresses = @(Get-NetVirtualizationProviderAddress | ForEach-Object {
         [pscustomobject]@{
             ProviderAddress = $_.ProviderAddress
+            AddressState = [string]$_.AddressState
             PrefixLength = $_.PrefixLength
             VlanId = $_.VlanID
             InterfaceIndex = $_.InterfaceIndex

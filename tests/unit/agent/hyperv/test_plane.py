@@ -267,3 +267,13 @@ async def test_a_port_whose_guest_may_bring_addresses_is_a_problem_of_its_interf
         assert (problem.code, problem.instance_id) == ("PolicyConfigurationFailure", BLUE1.instance)
         controller.say(Delta(0, 2, 12, (), (learning.key,)))
         await controller.until(lambda self: not problems("learn no addresses")(self))
+
+
+async def test_a_provider_address_that_another_machine_has_is_a_problem_until_it_is_mended():
+    async with working() as (host, controller):
+        await controller.applied(10, 0, BLUE, RED)
+        (address,) = host.fake.records.provider_addresses
+        address.state = "Duplicate"
+        await until(lambda: problems("Another machine on the provider network has the provider address")(controller))
+        address.state = "Preferred"
+        await until(lambda: not problems("Another machine on the provider network")(controller))

@@ -301,6 +301,7 @@ def test_what_windows_writes_is_read_into_the_same_values():
                 "VlanId": None,
                 "InterfaceIndex": 12,
                 "ManagedByCluster": False,
+                "AddressState": "Preferred",
             }
         ],
         "ProviderRoutes": [
@@ -344,3 +345,11 @@ def test_what_windows_writes_is_read_into_the_same_values():
     )
     empty = {name: None for name in document} | {"Unbound": True}
     assert read_found(empty) == Found(unbound=True)
+
+
+def test_a_provider_address_that_another_machine_has_is_told_and_left():
+    doubled = replace(IN_PLACE, provider_addresses=(FoundAddress(ADDRESS, 12, duplicate=True),))
+    found = difference(WANTED, doubled, WANTED)
+    assert not found.changes
+    (words,) = found.problems
+    assert "192.168.1.10" in words and "Windows does not use it" in words
