@@ -171,6 +171,8 @@ async def test_tables_show_who_is_filtered_routed_and_joined(fabric: Api, contro
         "inbound": "1, then Deny",
         "outbound": "Permit",
         "filters": "blue/web, n9",
+        "packets": 0,
+        "status": None,
     }
     rule = await shown(ACL_RULES, "/accessControlLists/front/aclRules/ssh")
     assert (rule["from"], rule["to"], rule["priority"]) == ("*", "10.1.1.0/24 22", "110")

@@ -59,7 +59,7 @@ def learn(draft: Draft, command: LearnAddress) -> Decision:
         about(refusal, *place, ref)
         raise
     _note(draft, interface)
-    event, words = ("takenOver", f"from {lease.holders[0].ref}") if lease is not None and taken else (LEARNT, LEARNT)
+    event, words = ("takenOver", f"from {lease.holders[0].ref}") if lease is not None and taken else (LEARNT, "")
     draft.turn(lease, Lease(*place, ASSIGNED, (holder,), reason=LEARNT), event, words)
     learned = LearnedAddress(
         ip_address=ip_text(segment.version, address),
