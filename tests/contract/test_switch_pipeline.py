@@ -37,7 +37,15 @@ from weft.agent.flows.ways import link_local_of
 from weft.agent.reach import FIRST_SECONDS, Reach
 from weft.agent.switch import Peer, SwitchChange
 from weft.fakes import packet as p
-from weft.model.records import NeededNetwork, NetworkSettings, PeerNetwork, PortLimits, TunnelEndpoint, UserRoute
+from weft.model.records import (
+    NeededNetwork,
+    NetworkSettings,
+    PeerNetwork,
+    PortLimits,
+    ProviderAddress,
+    TunnelEndpoint,
+    UserRoute,
+)
 from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
@@ -287,3 +295,47 @@ async def test_a_probe_comes_to_the_other_agent_and_its_answer_back(world):
         assert list(near.heard(await anext(back), FIRST_SECONDS)) == []
     assert list(near.turn(others, 1500, FIRST_SECONDS + 1)) == [] and near.words() == []
     assert await world.arrived() == set()
+
+
+async def test_a_virtual_subnet_is_reached_at_its_own_address_and_sends_from_it(world):
+    """The agent puts it on the host's interface; red goes on by the hosts' own, and no other source is taken."""
+    reconcilers = await two_hosts(world)
+    own = {"host1": pack_ip("192.168.1.71"), "host2": pack_ip("192.168.2.72")}
+    bound = {"host1": BLUE1, "host2": BLUE2}
+    for host, reconciler in reconcilers.items():
+        prefix = pack_ip(f"192.168.{host[-1]}.1")
+        address = ProviderAddress(own[host], 24, prefix, "provider", for_subnet=True)
+        binding = changed(bound[host].binding(), provider_address=own[host])
+        for record in (address, binding):
+            reconciler.put(0, record.key, record)
+        for there, guest in bound.items():
+            lookups = (changed(one, provider_address=own[there]) for one in guest.lookups())
+            for record in (TunnelEndpoint(own[there], for_subnet=True), *lookups):
+                reconciler.put(BLUE, record.key, record)
+    await settle(world, reconcilers)
+    for host, address in own.items():
+        there = (await seen(world, host, lambda _: True)).addresses
+        assert [one.ours for one in there if one.address == address] == [True]
+        others = {one.remote for one in reconcilers[host].tunnels.others}
+        assert others.isdisjoint(own.values()), "probes go to the hosts' own"
+    delivered = {("host2", "blue2", changed(ECHO, size=0))}
+    assert await world.send("host1", "blue1", ECHO) == delivered
+    assert ("host2", "bluedb") in {one[:2] for one in await world.send("host1", "blue1", ROUTED)}
+    assert await world.send("host1", "red1", ECHO) == {("host2", "red2", changed(ECHO, size=0))}
+    # from an address that host2 was not told of, nothing is taken: it was the subnet's that the packet left from
+    reconcilers["host2"].put(BLUE, (4, own["host1"]), None)
+    await settle(world, reconcilers)
+    before = await drops(world)
+    assert await world.send("host1", "blue1", ECHO) == set()
+    assert await counted(world, {}, "host2", {"wrong_source": 1}) == {"wrong_source": 1}, before
+    # taken back, it leaves the interface
+    for host, reconciler in reconcilers.items():
+        reconciler.put(0, (11, own[host]), None)
+        reconciler.put(0, bound[host].binding().key, bound[host].binding())
+        for there, guest in bound.items():
+            reconciler.put(BLUE, (4, own[there]), None)
+            for record in guest.lookups():
+                reconciler.put(BLUE, record.key, record)
+    await settle(world, reconcilers)
+    assert await world.send("host1", "blue1", ECHO) == delivered
+    await seen(world, "host1", lambda facts: [one.address for one in facts.addresses] == [HOSTS["host1"]])

@@ -101,6 +101,16 @@ class Told:
         found = (one for one in self.records.values() if isinstance(one, ProviderAddress))
         return sorted(found, key=lambda one: (len(one.address), one.address))
 
+    def own_beside(self) -> dict[PackedIp, PackedIp]:
+        """Of each address that is a virtual subnet's here, the host's own in the same provider network."""
+        own: dict[tuple[str, int], PackedIp] = {}
+        for one in self.provider_addresses:
+            if not one.for_subnet:
+                own.setdefault((one.logical_network, len(one.address)), one.address)
+        subnets = (one for one in self.provider_addresses if one.for_subnet)
+        found = ((one.address, own.get((one.logical_network, len(one.address)))) for one in subnets)
+        return {address: host for address, host in found if host is not None}
+
     @property
     def places(self) -> dict[Rdid | None, PackedIp]:
         """What to send from into the networks that the host has no port in, by their peerings with others."""

@@ -12,6 +12,7 @@ from weft.agent.flows.ways_out import binding_of
 from weft.agent.reach import Other
 from weft.agent.switch import Peer, SwitchFacts, Tunnel
 from weft.agent.told import Told
+from weft.model.records import PeerNetwork
 from weft.model.values import PackedIp, Rdid
 
 
@@ -47,7 +48,8 @@ class Tunnels:
         wanted: set[Tunnel] = set()
         ways: dict[Rdid, Way] = {}
         own = self._own_addresses()
-        self.own = frozenset((*own.values(), *(one.address for one in self._told.provider_addresses)))
+        sends = (one.provider_address for one in self._told.bindings if one.provider_address)
+        self.own = frozenset((*own.values(), *sends, *(one.address for one in self._told.provider_addresses)))
         self.provider_mtu = min((one.mtu for one in facts.addresses if one.address in self.own), default=1500)
         for domain, local in self._sending():
             if domain.settings is None or domain.rewriting:
@@ -72,9 +74,10 @@ class Tunnels:
         )
 
     def _sources(self, domain: Domain, local: PackedIp) -> set[PackedIp]:
-        """Addresses that this host sends packets of a network from."""
+        """Addresses that this host sends packets into a network from: those of its ports there, and in its peers."""
         bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
-        return {local, *(one.provider_address for one in bindings if one.rdid == domain.rdid and one.provider_address)}
+        senders = {domain.rdid, *(one.rdid for one in domain.records.values() if isinstance(one, PeerNetwork))}
+        return {local, *(one.provider_address for one in bindings if one.rdid in senders and one.provider_address)}
 
     def _to_encrypt(self) -> Iterable[Pair]:
         for domain, local in self._sending():
@@ -135,12 +138,14 @@ class Tunnels:
                 yield domain, local
 
     def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
-        """This host's provider address per routing domain; under None the one for domains without a port here."""
-        first = min((one.address for one in self._told.provider_addresses), default=None)
+        """This host's own provider address per routing domain, or what its ports send from; under None the one for
+        domains without a port here. A virtual subnet's stands for that of the host beside it."""
+        beside = self._told.own_beside()
+        first = min((one.address for one in self._told.provider_addresses if not one.for_subnet), default=None)
         own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
         for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
             if binding.provider_address:
-                own[binding.rdid] = binding.provider_address
+                own[binding.rdid] = beside.get(binding.provider_address, binding.provider_address)
         return own | self._told.places
 
     def _wanted_peers(self) -> Iterable[Peer]:
@@ -156,7 +161,8 @@ class Tunnels:
             names = {one.provider_address: one for one in domain.who()} if domain is not None else {}
             mine = names[way.source].server if way.source in names else ""
             for remote, one in names.items():
-                if remote not in own:
+                # a subnet's is the same host by the same interface as that one's own
+                if remote not in own and not one.for_subnet:
                     yield Other(way, remote, one.server, one.probed, mine)
 
 

@@ -16,6 +16,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     logical_network: str
     vlan: int = 0
     """Of its provider subnet; 0: untagged."""
+    for_subnet: bool = False
+    """It is one virtual subnet's on this host; False: the host's own."""
 
     @property
     def key(self) -> RecordKey:

@@ -59,6 +59,8 @@ class TunnelEndpoint(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """Whose it is, by its resourceId."""
     probed: bool = True
     """Does somebody there answer probes?"""
+    for_subnet: bool = False
+    """It is one virtual subnet's on its host, which has one of its own beside it."""
 
     @property
     def key(self) -> RecordKey:
