@@ -114,6 +114,22 @@ class World:
         address = ipaddress.ip_address(text)
         self._lease(ip_scope(PROVIDER, address.version), int(address), Holder("server", f"/servers/{server}"), wanted)
 
+    def subnet_address(self, server, subnet, text, wanted=True):
+        """A virtual subnet has a provider address of its own on a server, or has it no more."""
+        address = ipaddress.ip_address(text)
+        holder = Holder("server", f"/servers/{server}", subnet.lower(), True)
+        self._lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
+
+    def policy(self, server, policy):
+        """How a server uses its addresses."""
+        old = self.state.get("servers", server).properties
+        self.put("servers", server, replace(old, provider_address_policy=policy))
+
+    def readdressed(self, server, change):
+        """Its addresses are changing so, or not at all."""
+        old = self.state.get("servers", server).properties
+        self.put("servers", server, replace(old, provider_address_change=change))
+
     def filter(self, name, number, rules=(), inbound="Permit", outbound="Permit"):
         """An access list; `rules` are AclRuleProperties, named r and their priority."""
         made = tuple(Resource(resource_id=f"r{one.priority}", properties=one) for one in rules)

@@ -67,6 +67,7 @@ EXTENSIONS = {
         "providerAddresses",
         "providerAddressPolicy",
         "providerAddressCount",
+        "providerAddressChange",
         "hostGroup",
         "addressPlan",
         "clusterNumber",

@@ -16,10 +16,11 @@ from weft.api.ledger import NOTHING, counts, wall_of
 from weft.control.rule_hits import RuleHits
 from weft.core import peerings
 from weft.core.index import lower
+from weft.core.provider_places import told_addresses
 from weft.core.state import State
 from weft.model import fabric, gateways, tenancy, workload
 from weft.model.kinds import CHECKPOINTS, EXPORTS, SERVERS, Kind, owner_and_name, resource_ref
-from weft.model.values import Now
+from weft.model.values import Now, ip_text
 
 Members = dict[str, Any]
 
@@ -211,7 +212,7 @@ class Answers:
             properties["expires"] = wall_of(self._now(), properties["expires"])
 
     def _server(self, properties: Members, resource: Any, ref: str) -> None:
-        _drop_empty(properties, "hostGroup", "twinPolicy", "blankCheckpoints")
+        _drop_empty(properties, "hostGroup", "twinPolicy", "blankCheckpoints", "providerAddressChange")
         properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
         own = ref.lower()
         properties["virtualNetworkInterfaces"] = [
@@ -220,6 +221,13 @@ class Answers:
             if machine.properties.server is not None and machine.properties.server.resource_ref.lower() == own
             for interface in machine.properties.network_interfaces
         ]
+        held = told_addresses(self._state, resource.resource_id)
+        subnets = ((address, self._state.segment(purpose)) for _, address, purpose in held if purpose)
+        found = {ip_text(address): {"resourceRef": segment.ref} for address, segment in subnets if segment is not None}
+        if found:
+            properties["virtualSubnetAddresses"] = [
+                {"providerAddress": text, "virtualSubnet": subnet} for text, subnet in found.items()
+            ]
         for gateway in self._state.uses.of(ref, "gateways"):
             properties["gateway"] = {"resourceRef": gateway}
         self._add_configuration(properties, "servers", resource)

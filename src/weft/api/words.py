@@ -91,6 +91,7 @@ READ_ONLY: frozenset[Field] = frozenset(
         (workload.VirtualMachineProperties, "made_as"),
         (fabric.ServerProperties, "mac_range"),
         (fabric.ServerProperties, "provider_network"),
+        (fabric.ServerProperties, "provider_address_change"),
         (gateways.VirtualGatewayProperties, "gateways"),
         (gateways.VirtualGatewayProperties, "gateway_mac_address"),
         (gateways.VirtualGatewayProperties, "gateway_addresses"),
@@ -159,9 +160,6 @@ GATES: dict[Field, str] = {
 host does it, its line goes; nothing else stands in the way."""
 
 SERVED_VALUES: dict[Field, tuple[Any, ...]] = {
-    # hosts are told of one provider address for all of a network's tunnels
-    (fabric.LogicalNetworkProperties, "provider_address_policy"): (fabric.PER_HOST,),
-    (fabric.ServerProperties, "provider_address_policy"): ("", fabric.PER_HOST),
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): ("Enabled",),
     (fabric.VirtualNetworkManagerProperties, "enable_metering"): (False,),
     # 3.1.5.15: with Disabled in the list auditing is off, whatever else is in it

@@ -77,6 +77,15 @@ class AdvanceMove(msgspec.Struct, frozen=True):
     """Of the move that is meant; another one makes the command a refusal."""
 
 
+class AdvanceProviderAddresses(msgspec.Struct, frozen=True):
+    """A change of a host's provider addresses to phase `switched` or `done`."""
+
+    server: str
+    phase: str
+    generation: int
+    """Of the change that is meant; another one makes the command a refusal."""
+
+
 class NewInterface(msgspec.Struct, frozen=True):
     """An adapter of a machine that is made as a whole. What is not named is granted."""
 
@@ -283,6 +292,7 @@ Command = (
     | SetPower
     | BeginMove
     | AdvanceMove
+    | AdvanceProviderAddresses
     | CreateMachine
     | AdvanceCreation
     | BeginRemoval

@@ -11,7 +11,8 @@ import msgspec
 
 from weft.core.index import last_id, lower
 from weft.core.peerings import routed
-from weft.core.policy_places import NETWORKS, Network, known, network_of, packed_prefix, provider_address, subnet_of
+from weft.core.policy_places import NETWORKS, Network, known, network_of, packed_prefix, subnet_of
+from weft.core.provider_places import provider_address
 from weft.core.state import State
 from weft.core.uses import PUBLIC
 from weft.model.fabric import LogicalSubnetProperties

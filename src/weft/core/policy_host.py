@@ -16,7 +16,6 @@ from weft.core.policy_access import list_on, lists_on, port_access
 from weft.core.policy_gateways import edge, edges
 from weft.core.policy_learning import port_learning
 from weft.core.policy_limits import port_limits
-from weft.core.policy_network import network_ref
 from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import (
     INTERFACES,
@@ -31,12 +30,13 @@ from weft.core.policy_places import (
     known,
     mac_of,
     network_of,
+    network_ref,
     port_seats,
-    provider_address,
     server_of,
 )
 from weft.core.policy_segments import segment_binding, segment_port
 from weft.core.policy_services import port_service
+from weft.core.provider_places import provider_address, told_addresses
 from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.hypervisor import Disk, Hardware
@@ -58,14 +58,23 @@ NO_MAC = Mac(0)
 
 
 def provider_addresses(state: State, server: Server) -> Iterator[ProviderAddress]:
-    """The server's own addresses, each with the prefix and gateway of the provider subnet that it lies in."""
-    for text in server.properties.provider_addresses:
-        found = _provider_subnet(state, ipaddress.ip_address(text))
-        if found is not None:
-            logical_id, subnet = found
-            length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
-            gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
-            yield ProviderAddress(pack_ip(text), length, gateway, f"/logicalNetworks/{logical_id}", subnet.vlan_id)
+    """What the host is to have on its own interface, each with the prefix and gateway of the provider subnet that it
+    lies in: its own addresses, those of virtual subnets there, and those that come and leave."""
+    held = {address: bool(purpose) for _, address, purpose in told_addresses(state, server.resource_id)}
+    for address, for_subnet in held.items():
+        made = _told(state, address, for_subnet)
+        if made is not None:
+            yield made
+
+
+def _told(state: State, address: PackedIp, for_subnet: bool) -> ProviderAddress | None:
+    found = _provider_subnet(state, ipaddress.ip_address(address))
+    if found is None:
+        return None
+    logical_id, subnet = found
+    length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
+    gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
+    return ProviderAddress(address, length, gateway, f"/logicalNetworks/{logical_id}", subnet.vlan_id, for_subnet)
 
 
 def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubnetProperties] | None:
@@ -105,7 +114,7 @@ def port_binding(state: State, machine: VirtualMachine, interface: Interface, se
     move = machine.properties.move
     forward_to = NOWHERE
     if move is not None and move.source.lower() == server_id.lower():
-        forward_to = provider_address(state, move.destination, network) or NOWHERE
+        forward_to = provider_address(state, move.destination, network, places[0].subnet) or NOWHERE
     return PortBinding(
         instance_id=instance_of(interface),
         network_interface=interface.resource_id,
@@ -113,7 +122,7 @@ def port_binding(state: State, machine: VirtualMachine, interface: Interface, se
         vsid=places[0].vsid,
         mac=mac_of(interface),
         addresses=tuple(seat.address for seat in places),
-        provider_address=provider_address(state, server_id, network) or NOWHERE,
+        provider_address=provider_address(state, server_id, network, places[0].subnet) or NOWHERE,
         forward_to=forward_to,
     )
 
@@ -223,8 +232,9 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
     if server is None:
         return None
     match key:
-        case (11, bytes(_)):
-            return next((one for one in provider_addresses(state, server) if one.key == key), None)
+        case (11, bytes(address)):
+            held = {one: bool(purpose) for _, one, purpose in told_addresses(state, server_id)}
+            return _told(state, PackedIp(address), held[PackedIp(address)]) if address in held else None
         case (12, int(rdid)):
             network = network_of(state, rdid)
             if network is None or server_id.lower() not in servers_near(state, network):

@@ -25,12 +25,13 @@ from weft.core.policy_places import (
     known,
     mac_of,
     network_of,
+    network_ref,
     packed_prefix,
-    provider_address,
     server_of,
 )
 from weft.core.policy_routes import user_route, user_routes
 from weft.core.policy_services import subnet_options
+from weft.core.provider_places import endpoints, provider_address
 from weft.core.rewriting import is_rewriting, purpose_of, stands_for
 from weft.core.state import State
 from weft.model.leases import ip_scope
@@ -50,10 +51,6 @@ ON_LINK_METRIC = 255
 """Metric of a subnet's own route, as New-NetVirtualizationCustomerRoute is given it."""
 
 _ENCAPSULATIONS = {"nvgre": "nvgre", "vxlan": "vxlan", "rewrite": "rewrite"}
-
-
-def network_ref(network: Network) -> str:
-    return f"/virtualNetworks/{network.resource_id}"
 
 
 def settings(state: State, network: Network) -> NetworkSettings:
@@ -103,10 +100,12 @@ def lookups(state: State, interface: Interface, network: Network) -> Iterator[Lo
     machine = state.machine_of(interface.resource_id)
     if machine is None or machine.properties.power_state != RUNNING or not has_mac(interface):
         return
-    host = provider_address(state, server_of(machine), network)
-    for seat in every_seat(state, interface) if host is not None else ():
+    server_id, rewrites = server_of(machine), is_rewriting(network.properties)
+    for seat in every_seat(state, interface):
         if seat.network.resource_id == network.resource_id:
-            place = rewritten(state, server_of(machine), interface, seat) if is_rewriting(network.properties) else host
+            place = provider_address(state, server_id, network, seat.subnet)
+            if rewrites and place is not None:
+                place = rewritten(state, server_id, interface, seat)
             if place is not None:
                 yield LookupRecord(seat.vsid, seat.address, mac_of(interface), place)
 
@@ -135,9 +134,7 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         for interface in interfaces_of(state, network, subnet):
             interfaces[interface.resource_id.lower()] = interface
     for server_id in servers_near(state, network):
-        place = provider_address(state, server_id, network)
-        if place is not None:
-            records.append(endpoint(state, server_id, place))
+        records += (endpoint(state, server_id, *one) for one in endpoints(state, server_id, network))
     gateway = gateway_record(state, network)
     records += (gateway,) if gateway is not None else ()
     records += ways_out(state, network)
@@ -186,10 +183,10 @@ def _beside(state: State, network: Network, key: RecordKey) -> NetworkRecord | N
             return None
 
 
-def endpoint(state: State, server_id: str, address: PackedIp) -> TunnelEndpoint:
+def endpoint(state: State, server_id: str, address: PackedIp, for_subnet: bool) -> TunnelEndpoint:
     """An address of a server, and how that is known to others."""
     server = known(state, "servers", server_id)
-    return TunnelEndpoint(address, server.resource_id, answers_probes(server))
+    return TunnelEndpoint(address, server.resource_id, answers_probes(server), for_subnet)
 
 
 def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoint | None:
@@ -198,8 +195,9 @@ def _endpoint(state: State, network: Network, address: PackedIp) -> TunnelEndpoi
         return None
     interested = servers_near(state, network)
     for server_id in _held_by(state, logical.resource_ref, address, "servers"):
-        if server_id in interested and provider_address(state, server_id, network) == address:
-            return endpoint(state, server_id, address)
+        if server_id in interested:
+            found = dict(endpoints(state, server_id, network))
+            return endpoint(state, server_id, address, found[address]) if address in found else None
     return None
 
 

@@ -127,13 +127,8 @@ def server_of(machine: VirtualMachine) -> str:
     return last_id(machine.properties.server)
 
 
-def provider_address(state: State, server_id: str, network: Network) -> PackedIp | None:
-    """The server's tunnel address in the provider network of this virtual network; None if it has none."""
-    logical = network.properties.logical_network
-    if logical is None:
-        return None
-    address = state.provider_address_of(server_id, logical.resource_ref)
-    return pack_ip(address) if address is not None else None
+def network_ref(network: Network) -> str:
+    return f"/virtualNetworks/{network.resource_id}"
 
 
 def answers_probes(server: Server | None) -> bool:

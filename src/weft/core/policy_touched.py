@@ -9,13 +9,12 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from weft.core import policy_touched_gateways, policy_touched_routes
-from weft.core.changes import Change, ResourceChange
+from weft.core import policy_touched_addresses, policy_touched_gateways, policy_touched_routes
+from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.index import interfaces_of, last_id, lower, servers_of
 from weft.core.policy_access import LISTS
 from weft.core.policy_host import host_settings
 from weft.core.policy_learning import told_of
-from weft.core.policy_network import network_ref
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import (
     INTERFACES,
@@ -29,14 +28,15 @@ from weft.core.policy_places import (
     VirtualMachine,
     answers_probes,
     instance_of,
+    network_ref,
     packed_prefix,
     subnet_names,
     subnet_of,
 )
 from weft.core.policy_segments import provider_subnets, segments_of
 from weft.core.policy_services import told_to_all, told_to_one
+from weft.core.policy_touched_addresses import shared_out, used
 from weft.core.policy_versions import (
-    addresses,
     configurations,
     connections,
     ends,
@@ -51,10 +51,11 @@ from weft.core.policy_versions import (
     subnet_identity,
     whereabouts,
 )
+from weft.core.provider_places import network_of_purpose, own_texts, told_addresses
 from weft.core.state import State
 from weft.model.records import HostSettings, RecordKey
 from weft.model.resources import AnyResource
-from weft.model.values import pack_ip
+from weft.model.values import PackedIp, pack_ip
 
 Stream = tuple[str, int | str]
 
@@ -64,7 +65,9 @@ class Touched:
 
     def __init__(self, state: State, changes: Iterable[Change]) -> None:
         self._state = state
-        self._changes = [change for change in changes if isinstance(change, ResourceChange)]
+        every = list(changes)
+        self._changes = [change for change in every if isinstance(change, ResourceChange)]
+        self._leases = [change for change in every if isinstance(change, LeaseChange)]
         self._versions: dict[tuple[str, str], list[AnyResource]] = defaultdict(list)
         self._changed_machines: dict[str, list[VirtualMachine]] = defaultdict(list)
         self._moved: set[str] = set()
@@ -100,6 +103,8 @@ class Touched:
         for change in self._changes:
             if change.kind in readers:
                 readers[change.kind](change)
+        for server_id, address, purpose in policy_touched_addresses.of_subnets(self._leases):
+            self._subnet_address(server_id, address, purpose)
         self._name_all()
         return self._found
 
@@ -155,14 +160,17 @@ class Touched:
         for subnet in sorted(segments_of(change.before) ^ segments_of(change.after)):
             for interface in self._state.interfaces_in(f"/logicalNetworks/{change.id}/subnets/{subnet[0]}"):
                 self._moved.add(interface.resource_id.lower())
+        if shared_out(change.before) != shared_out(change.after):
+            for server in self._state.all(SERVERS):
+                self._resettle(server.resource_id)
         old, new = provider_subnets(change.before), provider_subnets(change.after)
         if old == new:
             return
-        changed = {prefix for prefix, *_ in old ^ new}
+        changed = [ipaddress.ip_network(prefix) for prefix, *_ in old ^ new]
         for server in self._state.all(SERVERS):
-            for text in server.properties.provider_addresses:
-                if any(ipaddress.ip_address(text) in ipaddress.ip_network(prefix) for prefix in changed):
-                    self._host_key(server.resource_id, (11, pack_ip(text)))
+            for _, address, _ in told_addresses(self._state, server.resource_id):
+                if any(ipaddress.ip_address(address) in prefix for prefix in changed):
+                    self._host_key(server.resource_id, (11, address))
 
     def _server(self, change: ResourceChange) -> None:
         if connections(change.before) != connections(change.after):
@@ -170,20 +178,26 @@ class Touched:
             self._machines.update(one.resource_id.lower() for one in self._state.machines_on(change.id))
         if host_settings(change.before) != host_settings(change.after):
             self._host_key(change.id, HostSettings().key)
-        old, new = (addresses(change.before), addresses(change.after))
         if (
             change.before is None
             or change.after is None
             or answers_probes(change.before) != answers_probes(change.after)
         ):
             for network in networks_near(self._state, change.id):
-                for text in (old or ()) + (new or ()):
-                    self._network_key(network, (4, pack_ip(text)))
-        if old == new:
+                for address in policy_touched_addresses.of_server(self._state, change.id, self._versions):
+                    self._network_key(network, (4, address))
+        if used(change.before) == used(change.after):
             return
-        for text in (old or ()) + (new or ()):
+        for text in (*own_texts(change.before), *own_texts(change.after)):
             self._host_key(change.id, (11, pack_ip(text)))
         self._resettle(change.id)
+
+    def _subnet_address(self, server_id: str, address: PackedIp, purpose: str) -> None:
+        """A virtual subnet on a host has come to have an address of its own there, or has it no more."""
+        self._host_key(server_id, (11, address))
+        for network in self._seen(NETWORKS, network_of_purpose(purpose)):
+            self._network_key(network, (4, address))
+        self._moved.update(policy_touched_addresses.interfaces_in(self._state, server_id, purpose))
 
     def _resettle(self, server_id: str) -> None:
         """The server's tunnel address may be another one: all its ports are told anew."""
@@ -365,9 +379,8 @@ class Touched:
         for server_id in servers:
             for rdid, network in networks.items():
                 self._host_key(server_id, (12, rdid))
-                for server in self._seen(SERVERS, server_id):
-                    for text in addresses(server) or ():
-                        self._network_key(network, (4, pack_ip(text)))
+                for address in policy_touched_addresses.of_server(self._state, server_id, self._versions):
+                    self._network_key(network, (4, address))
 
     def _machine_records(self, machine_id: str) -> None:
         versions: list[VirtualMachine] = self._seen(MACHINES, machine_id)

@@ -10,12 +10,12 @@ from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
 from weft.core.policy_places import NETWORKS, SERVERS, Network, subnet_of
+from weft.core.policy_touched_addresses import of_server
 from weft.core.policy_touched_routes import peer_ids
 from weft.core.state import State
 from weft.model.kinds import GATEWAY_POOLS, GATEWAYS, PUBLIC_IP_ADDRESSES, VIRTUAL_GATEWAYS, resource_ref
 from weft.model.records import RecordKey
 from weft.model.resources import AnyResource
-from weft.model.values import pack_ip
 
 Stream = tuple[str, int | str]
 Versions = Mapping[tuple[str, str], list[AnyResource]]
@@ -125,9 +125,8 @@ def _keys(
     for server in servers:
         yield ("host", server), (12, rdid)
         yield ("host", server), (21, rdid)
-        for seen in _seen(state, SERVERS, server, versions):
-            for text in seen.properties.provider_addresses:
-                yield stream, (4, pack_ip(text))
+        for address in of_server(state, server, versions):
+            yield stream, (4, address)
 
 
 def _default_routes(state: State, name: str, versions: Versions) -> Iterator[RecordKey]:

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
-from weft.core.policy_places import NETWORKS, SERVERS, Network, network_of
+from weft.core.policy_places import NETWORKS, Network, network_of
 from weft.core.policy_routes import TABLES, RouteTable, routes_of
+from weft.core.policy_touched_addresses import of_server
 from weft.core.state import State
 from weft.model.kinds import VIRTUAL_GATEWAYS
 from weft.model.records import RecordKey
 from weft.model.resources import AnyResource
-from weft.model.values import pack_ip
 
 Stream = tuple[str, int | str]
 Versions = Mapping[tuple[str, str], list[AnyResource]]
@@ -104,9 +104,8 @@ def _joined(state: State, network_id: str, versions: Versions) -> Iterator[_Name
                 yield ("network", one.properties.routing_domain_number), (_PEER, rdid)
                 for server_id in state.servers_of(one.resource_id):
                     yield ("host", server_id), (_NEEDED, rdid)
-                    server = state.get(SERVERS, server_id)
-                    for text in server.properties.provider_addresses if server is not None else ():
-                        yield ("network", rdid), (_ENDPOINT, pack_ip(text))
+                    for address in of_server(state, server_id, versions):
+                        yield ("network", rdid), (_ENDPOINT, address)
 
 
 def _peered(network: Network | None) -> object:

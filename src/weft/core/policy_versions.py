@@ -15,10 +15,6 @@ def connections(server: Server | None) -> object:
     return server.properties.connections if server is not None else ()
 
 
-def addresses(server: Server | None) -> tuple[str, ...] | None:
-    return server.properties.provider_addresses if server is not None else None
-
-
 def network_identity(network: Network) -> tuple[int | str, ...]:
     properties = network.properties
     logical = last_id(properties.logical_network)

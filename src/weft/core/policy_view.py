@@ -13,6 +13,7 @@ from weft.core import policy_gateways, policy_host, policy_network, policy_route
 from weft.core.hyperv.network_virtualization import context_of
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import SERVERS, Interface, Network
+from weft.core.provider_places import told_addresses
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import NotFound
@@ -28,13 +29,15 @@ def view(state: State, server_id: str) -> dict[str, Any]:
     if server is None:
         raise NotFound(f"There is no server '{server_id}'.", target=f"/servers/{server_id}")
     addresses = list(policy_host.provider_addresses(state, server))
+    held = ((address, state.segment(purpose)) for _, address, purpose in told_addresses(state, server_id) if purpose)
+    subnets = {address: segment.ref for address, segment in held if segment is not None}
     networks = sorted(networks_near(state, server.resource_id), key=lambda one: one.resource_id.lower())
     return {
-        "providerAddresses": [_provider_address(one) for one in addresses],
+        "providerAddresses": [_provider_address(one, subnets.get(one.address, "")) for one in addresses],
         "providerRoutes": [
-            {"destinationPrefix": _ANYWHERE[len(one.gateway)], "nextHop": ip_text(one.gateway), "metric": 0}
-            for one in addresses
-            if one.gateway
+            {"destinationPrefix": _ANYWHERE[len(gateway)], "nextHop": ip_text(gateway), "metric": 0}
+            for gateway in dict.fromkeys(one.gateway for one in addresses)
+            if gateway
         ],
         "lookupRecords": [record for network in networks for record in _lookup_records(state, network)],
         "customerRoutes": [route for network in networks for route in _customer_routes(state, network)],
@@ -43,11 +46,13 @@ def view(state: State, server_id: str) -> dict[str, Any]:
     }
 
 
-def _provider_address(record: ProviderAddress) -> dict[str, Any]:
+def _provider_address(record: ProviderAddress, subnet: str) -> dict[str, Any]:
+    """`subnet`: resourceRef of the virtual subnet that has it on this host; empty where it is the host's own."""
     return {
         "providerAddress": ip_text(record.address),
         "prefixLength": record.prefix_length,
         "logicalNetwork": record.logical_network,
+        "virtualSubnet": subnet,
     }
 
 

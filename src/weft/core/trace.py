@@ -22,10 +22,11 @@ from weft.core.policy_places import (
     instance_of,
     learnt_seats,
     mac_of,
+    network_ref,
     port_seats,
-    provider_address,
 )
 from weft.core.policy_segments import stands
+from weft.core.provider_places import provider_address
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.core.trace_access import Probe, filtered
@@ -202,7 +203,7 @@ class _Walk:
             "record": "customerRoute",
             "destinationPrefix": f"{address}/{address.max_prefixlen}",
         }
-        raise Stopped(text, policy_network.network_ref(seat.network), missing)
+        raise Stopped(text, network_ref(seat.network), missing)
 
     def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
         """Out of the network, by the gateway that its host finds alive."""
@@ -277,7 +278,7 @@ class _Walk:
         return TraceResult(True, tuple(self.path), f"left by the gateway on {self._host} through {where}", ref)
 
     def _gateway(self, seat: Seat, subnet: Subnet, target: PackedIp) -> TraceResult:
-        ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
+        ref = f"{network_ref(seat.network)}/subnets/{subnet.resource_id}"
         self._step("routing", f"{ip_text(target)} is the distributed router of subnet {subnet.resource_id}")
         if self._protocol not in PING:
             raise Stopped(f"the distributed router answers ping only, not {self._protocol}", ref)
@@ -303,8 +304,11 @@ class _Walk:
         tail = "; the guest answers nothing (a firewall inside it?)" if silent else ""
         return f"delivered to port {holder.resource_id} on {there}{tail}"
 
+    def _sent_from(self, seat: Seat) -> PackedIp | None:
+        return provider_address(self._state, self._host, seat.network, seat.subnet)
+
     def _tunnel(self, seat: Seat, record: LookupRecord, there: str, named: str) -> None:
-        own = provider_address(self._state, self._host, seat.network)
+        own = self._sent_from(seat)
         if own is None:
             text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
             raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})

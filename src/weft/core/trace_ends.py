@@ -21,6 +21,7 @@ from weft.core.policy_places import (
     has_mac,
     instance_of,
     learnt_seats,
+    network_ref,
     port_seats,
     server_of,
 )
@@ -113,7 +114,7 @@ class Ends:
         if theirs[0].network.resource_id not in [one.resource_id for one in near]:
             here, there = own.network.resource_id, theirs[0].network.resource_id
             text = f"no route: {wanted.resource_id} is in virtual network {there}, which {here} cannot reach"
-            raise Stopped(text, policy_network.network_ref(own.network))
+            raise Stopped(text, network_ref(own.network))
         families = {len(seat.address) for seat in port_seats(self._state, source)}
         return next((seat.address for seat in theirs if len(seat.address) in families), theirs[0].address)
 
@@ -130,7 +131,7 @@ class Ends:
                 return interface
         if found:
             return found[0]
-        ref = f"{policy_network.network_ref(seat.network)}/subnets/{subnet.resource_id}"
+        ref = f"{network_ref(seat.network)}/subnets/{subnet.resource_id}"
         text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
         raise Stopped(text, ref, _missing_lookup(vsid, target))
 

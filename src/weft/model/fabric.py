@@ -195,6 +195,18 @@ class ServerProviderNetwork(_Properties, frozen=True):
     tunnel_encryption: TunnelEncryption = TunnelEncryption()
 
 
+class ProviderAddressChange(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """A host's provider addresses become others while machines are on it: made before the old ones are broken. A stored
+    state, so a crash resumes it."""
+
+    phase: str = "preparing"
+    """preparing: the host is to have those that come, and others to accept them. switched: they are used; those that
+    leave are still there and accepted."""
+    coming: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    generation: int = 0
+
+
 class ServerProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.15. `provider_addresses` (ours): asked for in a PUT, else granted; without prefix length."""
 
@@ -212,6 +224,8 @@ class ServerProperties(_Properties, frozen=True):
     """Ours: as of a logical network, for this host; empty for what the network says."""
     provider_address_count: int = 0
     """Ours: with policy several; 0 for what the network says."""
+    provider_address_change: ProviderAddressChange | None = None
+    """Ours, read-only: while provider addresses of the host, or of virtual subnets on it, come and leave."""
     host_group: str = ""
     """Ours: a name that macPools may be meant for."""
     address_plan: Ref | None = None

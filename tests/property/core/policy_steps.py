@@ -5,8 +5,10 @@ from msgspec.structs import replace
 
 from tests.cluster import ways_out
 from tests.cluster.world import World
-from weft.model.fabric import ServerProviderNetwork
+from weft.core.provider_places import told_addresses
+from weft.model.fabric import ProviderAddressChange, ServerProviderNetwork
 from weft.model.tenancy import AclRuleProperties, DhcpOptions
+from weft.model.values import ip_text
 from weft.model.workload import Creation, DnsSettings, Errand, QosSettings
 
 HOSTS = ("h1", "H2", "h3")
@@ -43,6 +45,9 @@ step = st.one_of(
     st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
     st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
+    st.tuples(st.just("policy"), pick(HOSTS), pick(("", "several", "perVirtualSubnet"))),
+    st.tuples(st.just("subnet_address"), pick(HOSTS), pick(tuple(NETWORKS)), pick(("web", "db")), st.booleans()),
+    st.tuples(st.just("readdressed"), pick(HOSTS), pick(("preparing", "switched", ""))),
     st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
     st.tuples(st.just("network"), pick(tuple(NETWORKS)), st.integers(0, 3), pick(("", "t1", "T2"))),
@@ -117,6 +122,21 @@ class Driver:
 
     def server(self, host, count):
         self.world.server(host, *ADDRESSES[host][:count])
+
+    def policy(self, host, name):
+        self.world.policy(host, name)
+
+    def subnet_address(self, host, network, subnet, wanted):
+        """A virtual subnet has an address of its own on a host, whatever is there, or has it no more."""
+        last = 100 + 10 * HOSTS.index(host) + 2 * tuple(NETWORKS).index(network) + (subnet == "db")
+        ref = f"/virtualNetworks/{network}/subnets/{subnet}"
+        self.world.subnet_address(host, ref, f"192.168.1.{last}", wanted)
+
+    def readdressed(self, host, phase):
+        """The first of what it has comes, and the last leaves."""
+        held = sorted(ip_text(one) for _, one, _ in told_addresses(self.world.state, host))
+        change = ProviderAddressChange(phase, tuple(held[:1]), tuple(held[1:][-1:]), 7) if phase and held else None
+        self.world.readdressed(host, change)
 
     def peer(self, name, side, forwarded, gateway=""):
         """None, one, or one that nobody may use; its gateway is lent, or the other's used."""

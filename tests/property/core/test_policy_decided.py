@@ -4,10 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.core.test_policy_increments import Mirror
-from tests.unit.core.world import World, dynamic_interface, put_command, server_on, static_interface, virtual_network
+from tests.unit.core.world import (
+    World,
+    dynamic_interface,
+    provider_network,
+    put_command,
+    server_on,
+    static_interface,
+    virtual_network,
+)
 from weft.core import policy
 from weft.core.commands import (
     AdvanceMove,
+    AdvanceProviderAddresses,
     Batch,
     BeginMove,
     Failover,
@@ -27,6 +36,8 @@ NETWORKS = ("blue", "Red")
 INTERFACES = ("n1", "n2", "N3")
 MACHINES = ("m1", "M2")
 NEXT = {"preparing": "switching", "switching": "switched", "withdrawing": "switched", "switched": "done"}
+
+POLICIES = ("perHost", "several", "perVirtualSubnet")
 
 pick = st.sampled_from
 subnets = pick(
@@ -95,6 +106,22 @@ puts = st.one_of(
         st.integers(15, 18),
     ),
     st.builds(
+        lambda one, policy, count: put_command(
+            f"/servers/{one}", {**server_on("pa1"), "providerAddressPolicy": policy, "providerAddressCount": count}
+        ),
+        pick(HOSTS),
+        pick(("", "", *POLICIES)),
+        st.integers(0, 3),
+    ),
+    st.builds(
+        lambda policy, count: put_command(
+            "/logicalNetworks/hnvpa",
+            provider_network() | {"providerAddressPolicy": policy, "providerAddressCount": count},
+        ),
+        pick(POLICIES),
+        st.integers(1, 3),
+    ),
+    st.builds(
         lambda name: put_command("/virtualNetworkManager/configuration", {"networkVirtualizationProtocol": name}),
         pick(("NVGRE", "VXLAN")),
     ),
@@ -146,7 +173,8 @@ life = st.one_of(
     anyone.map(lambda one: World.delete_command(f"/weft/virtualMachines/{one}")),
     waiting,
 )
-commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life)
+readdressed = st.tuples(st.just("readdress"), pick(HOSTS))
+commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life, readdressed)
 
 
 class Followed:
@@ -173,7 +201,13 @@ class Followed:
         return found | {("host", host.lower()): policy.host_stream(state, host) for host in HOSTS}
 
     def do(self, command):
-        if isinstance(command, tuple):
+        if isinstance(command, tuple) and command[0] == "readdress":
+            server = self.world.state.get("servers", command[1])
+            change = server.properties.provider_address_change if server is not None else None
+            generation = change.generation if change is not None else 0
+            phase = "switched" if change is not None and change.phase == "preparing" else "done"
+            command = AdvanceProviderAddresses(command[1], phase, generation)
+        elif isinstance(command, tuple):
             _, name, host, phase = command
             found = self.world.state.get("virtualMachines", name)
             move = found.properties.move if found is not None else None
@@ -233,3 +267,33 @@ def test_a_whole_move_and_one_that_fails():
     assert state.get("virtualMachines", "m1").properties.move.phase == "switching"
     assert state.get("virtualMachines", "m1").properties.server.resource_ref == "/servers/H3"
     assert state.get("virtualMachines", "M2").properties.move is None
+
+
+def test_policies_of_provider_addresses_that_change_while_machines_run_and_move():
+    def network(policy, count=1):
+        words = {"providerAddressPolicy": policy, "providerAddressCount": count}
+        return put_command("/logicalNetworks/hnvpa", provider_network() | words), True
+
+    def goes_on(*hosts):
+        return [(("readdress", host), True) for host in hosts for _ in ("switched", "done")]
+
+    asked = {**server_on("pa1"), "providerAddresses": ["192.168.1.18"]}
+    followed = follow(
+        [
+            network("perVirtualSubnet"),
+            *goes_on("h1", "h2"),
+            (("move", "m1", "h2", "next"), True),
+            (("move", "m1", "h2", "next"), True),
+            (put_command("/servers/h2", asked), True),
+            (("move", "m1", "h2", "next"), True),
+            (("readdress", "h2"), True),
+            (("move", "m1", "h2", "next"), True),
+            (("readdress", "h2"), True),
+            (put_command("/networkInterfaces/n2", dynamic_interface("/virtualNetworks/Red/subnets/db")), True),
+            network("several", 3),
+            *goes_on("h2"),
+            (put_command("/servers/h2", {**server_on("pa1"), "providerAddressPolicy": "perHost"}), True),
+            network("perHost"),
+        ]
+    )
+    assert followed.world.state.get("servers", "h2").properties.provider_address_change is None

@@ -249,3 +249,33 @@ def test_a_history_of_rewriting():
             (True, ("own_protocol", "blue", "")),
         ]
     )
+
+
+def test_a_history_of_provider_addresses():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 0, 1)),
+            (True, ("interface", "n1", "Red", 0, 2)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("power", "m1", "Running")),
+            (True, ("subnet_address", "h1", "blue", "web", True)),
+            (True, ("subnet_address", "H2", "Red", "web", True)),
+            (True, ("machine", "M2", "H2", {"n1"})),
+            (True, ("peer", "blue", 1, False)),
+            (True, ("peer", "Red", 1, False)),
+            (True, ("readdressed", "h1", "preparing")),
+            (True, ("readdressed", "h1", "switched")),
+            (True, ("move", "m1", "H2", "preparing")),
+            (True, ("subnet_address", "H2", "blue", "web", True)),
+            (True, ("move", "m1", "H2", "switched")),
+            (True, ("move", "m1", "H2", "done")),
+            (False, ("readdressed", "h1", "")),
+            (True, ("subnet_address", "h1", "blue", "web", False)),
+            (True, ("server", "H2", 2)),
+            (True, ("policy", "H2", "several")),
+            (True, ("subnet_address", "H2", "blue", "web", False)),
+            (True, ("network", "blue", 1, "")),
+            (True, ("server", "H2", 1)),
+            (True, ("peer", "Red", 0, False)),
+        ]
+    )

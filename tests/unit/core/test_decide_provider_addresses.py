@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from tests.unit.core.world import World, provider_network, virtual_network
+from weft.core import policy
+from weft.core.commands import AdvanceProviderAddresses
+from weft.core.provider_places import falls_to
+from weft.model.errors import Refusal
 from weft.model.leases import ip_scope
+from weft.model.records import LookupRecord, PortBinding, ProviderAddress, TunnelEndpoint
+from weft.model.values import Vsid, ip_text, pack_ip
 
 SCOPE = ip_scope("/logicalNetworks/hnvpa", 4)
 WEB, DB = "/virtualnetworks/blue/subnets/web", "/virtualnetworks/blue/subnets/db"
@@ -93,6 +99,15 @@ def test_a_virtual_subnet_has_one_from_its_first_interface_to_its_last() -> None
     assert [lease.state for lease in world.state.leases(SCOPE).values()].count("cooling") == 1
 
 
+def test_a_host_that_names_no_provider_subnet_has_more_where_its_own_address_is() -> None:
+    world = world_of("perVirtualSubnet")
+    world.put("/servers/h3", {"providerAddresses": ["192.168.2.14"]})
+    placed(world, "vm1", server="h3")
+    held = world.state.addresses.providers["/servers/h3"][SCOPE]
+    assert sorted(held.values()) == ["", WEB]
+    assert all(ip_text(address.to_bytes(4)).startswith("192.168.2.") for address in held)
+
+
 def test_a_move_has_both_ends_until_it_is_over() -> None:
     world = world_of("perVirtualSubnet")
     placed(world, "vm1")
@@ -116,12 +131,155 @@ def test_a_policy_that_changes_changes_what_is_held() -> None:
     placed(world, "vm1")
     world.put("/logicalNetworks/hnvpa", provider_network() | {"providerAddressPolicy": "perVirtualSubnet"})
     assert purposes(world) == ["", WEB]
+    assert change_of(world).phase == "preparing" and len(change_of(world).coming) == 1
     server = {"networkInterfaces": [{"resourceId": "a", "properties": {}}], "providerAddressPolicy": "perHost"}
     server["networkInterfaces"][0]["properties"] = {  # type: ignore[index]
         "logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa1"}]
     }
     world.put("/servers/h1", server)
+    assert (purposes(world), change_of(world)) == ([""], None)
+
+
+def change_of(world: World, server: str = "h1") -> Any:
+    return world.get(f"/servers/{server}").properties.provider_address_change
+
+
+def goes_on(world: World, *phases: str, server: str = "h1") -> None:
+    for phase in phases:
+        world.do(AdvanceProviderAddresses(server, phase, change_of(world, server).generation))
+
+
+def told(world: World, server: str = "h1") -> tuple[str, str, list[str]]:
+    """What web's machine on a host is reached at, what its port sends from, and what is on the host's interface."""
+    rdid = world.get("/virtualNetworks/blue").properties.routing_domain_number
+    network = policy.network_stream(world.state, rdid)
+    host = policy.host_stream(world.state, server)
+    (lookup,) = (one for one in network.values() if isinstance(one, LookupRecord))
+    (port,) = (one for one in host.values() if isinstance(one, PortBinding))
+    own = sorted(ip_text(one.address) for one in host.values() if isinstance(one, ProviderAddress))
+    accepted = sorted(ip_text(one.provider_address) for one in network.values() if isinstance(one, TunnelEndpoint))
+    assert own == accepted
+    return ip_text(lookup.provider_address), ip_text(port.provider_address), own
+
+
+OLD, NEW, OTHER = "192.168.1.10", "192.168.1.15", "192.168.1.16"
+
+
+def asks(world: World, *addresses: str, server: str = "h1") -> None:
+    body = {"networkInterfaces": [{"resourceId": "a", "properties": PA1}], "providerAddresses": list(addresses)}
+    world.put(f"/servers/{server}", body)
+
+
+PA1 = {"logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa1"}]}
+
+
+def running_world(policy_name: str = "perHost", count: int = 1) -> World:
+    world = world_of(policy_name, count)
+    placed(world, "vm1")
+    world.power("vm1", "Running")
+    return world
+
+
+def test_a_hosts_address_is_another_only_once_it_is_accepted_and_the_old_one_goes_last() -> None:
+    world = running_world()
+    asks(world, NEW)
+    assert world.get("/servers/h1").properties.provider_addresses == (NEW,)
+    assert told(world) == (OLD, OLD, [OLD, NEW])
+    goes_on(world, "switched")
+    assert told(world) == (NEW, NEW, [OLD, NEW])
+    goes_on(world, "done")
+    assert told(world) == (NEW, NEW, [NEW])
+    assert change_of(world) is None
+    assert [lease.state for lease in world.state.leases(SCOPE).values()].count("cooling") == 1
+
+
+def test_a_host_that_nobody_uses_has_another_address_at_once() -> None:
+    world = world_of("perHost")
+    asks(world, NEW)
+    assert change_of(world) is None
     assert purposes(world) == [""]
+
+
+def test_what_was_asked_for_may_be_taken_back_or_be_another_while_it_is_prepared() -> None:
+    world = running_world()
+    asks(world, NEW)
+    asks(world, OTHER)
+    assert told(world) == (OLD, OLD, [OLD, OTHER])
+    asks(world, OLD)
+    assert told(world) == (OLD, OLD, [OLD])
+    assert change_of(world) is None
+
+
+def test_once_it_is_switched_it_must_end_first() -> None:
+    world = running_world()
+    asks(world, NEW)
+    goes_on(world, "switched")
+    asks(world, NEW)
+    body = {"networkInterfaces": [{"resourceId": "a", "properties": PA1}], "providerAddresses": [OTHER]}
+    assert world.refused("/servers/h1", body).code == "ProviderAddressesAreChanging"
+    goes_on(world, "done")
+    asks(world, OTHER)
+    assert told(world) == (NEW, NEW, [NEW, OTHER])
+
+
+def test_a_step_out_of_turn_or_of_another_change_is_refused() -> None:
+    world = running_world()
+    asks(world, NEW)
+    for command, code in (
+        (AdvanceProviderAddresses("h1", "done", change_of(world).generation), "InvalidParameterValue"),
+        (AdvanceProviderAddresses("h1", "switched", 0), "ProviderAddressChangeIsOver"),
+        (AdvanceProviderAddresses("h9", "switched", 0), "NotFound"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            world.do(command)
+        assert refused.value.code == code
+
+
+def test_a_policy_that_changes_while_machines_run_is_made_before_it_is_broken_both_ways() -> None:
+    world = running_world()
+    world.put("/logicalNetworks/hnvpa", provider_network() | {"providerAddressPolicy": "perVirtualSubnet"})
+    before, _, both = told(world)
+    assert before == OLD and len(both) == 2
+    goes_on(world, "switched")
+    (own,) = set(both) - {OLD}
+    assert told(world) == (own, own, both)
+    goes_on(world, "done")
+    world.put("/logicalNetworks/hnvpa", provider_network())
+    assert told(world) == (own, own, both)
+    goes_on(world, "switched")
+    assert told(world) == (OLD, OLD, both)
+    goes_on(world, "done")
+    assert told(world) == (OLD, OLD, [OLD])
+
+
+def test_what_interfaces_bring_is_used_at_once_and_what_they_leave_goes_at_once() -> None:
+    world = running_world("perVirtualSubnet")
+    assert change_of(world) is None
+    reached, sends, own = told(world)
+    assert reached == sends != OLD and own == [OLD, reached]
+    world.delete("/weft/virtualMachines/vm1")
+    assert purposes(world) == [""]
+
+
+def test_more_of_a_hosts_own_are_used_once_they_are_accepted() -> None:
+    world = running_world()
+    body = {"networkInterfaces": [{"resourceId": "a", "properties": PA1}], "providerAddressPolicy": "several"}
+    world.put("/servers/h1", body | {"providerAddressCount": 4})
+    assert told(world)[0] == OLD and len(told(world)[2]) == 4
+    goes_on(world, "switched", "done")
+    vsid = world.get("/virtualNetworks/blue").properties.subnets[0].properties.virtual_subnet_id
+    own = [pack_ip(text) for text in told(world)[2]]
+    assert told(world)[0] == ip_text(falls_to(vsid, own))
+
+
+def test_virtual_subnets_are_dealt_out_evenly_and_one_address_more_moves_only_its_share() -> None:
+    own = [pack_ip(f"192.168.1.{last}") for last in range(10, 14)]
+    dealt = {vsid: falls_to(Vsid(vsid), own) for vsid in range(5000, 7000)}
+    shares = sorted(list(dealt.values()).count(one) for one in own)
+    assert 400 < shares[0] and shares[-1] < 600
+    more = {vsid: falls_to(Vsid(vsid), [*own, pack_ip("192.168.1.14")]) for vsid in dealt}
+    moved = {vsid for vsid in dealt if more[vsid] != dealt[vsid]}
+    assert {more[vsid] for vsid in moved} == {pack_ip("192.168.1.14")} and 300 < len(moved) < 500
 
 
 def test_a_host_that_is_deleted_gives_all_back() -> None:
@@ -167,9 +325,5 @@ def test_a_subnets_address_is_not_asked_for_as_the_hosts_own() -> None:
     placed(world, "vm1")
     (address,) = (a for a, why in world.state.addresses.providers["/servers/h1"][SCOPE].items() if why)
     text = ".".join(str(address >> shift & 255) for shift in (24, 16, 8, 0))
-    adapter = {"logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa1"}]}
-    world.delete("/weft/virtualMachines/vm1")
-    world.wait(7200)
-    world.machine("vm1", "h1", "Off", "vm1-nic")
-    body = {"networkInterfaces": [{"resourceId": "a", "properties": adapter}], "providerAddresses": [text]}
-    assert world.refused("/servers/h1", body).code in ("ResourceInUse", "PrivateIPAddressInUse")
+    body = {"networkInterfaces": [{"resourceId": "a", "properties": PA1}], "providerAddresses": [text]}
+    assert world.refused("/servers/h1", body).code == "PrivateIPAddressInUse"

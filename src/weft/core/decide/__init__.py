@@ -9,6 +9,7 @@ from typing import Any
 from weft.core.commands import (
     AdvanceCreation,
     AdvanceMove,
+    AdvanceProviderAddresses,
     Batch,
     BeginErrand,
     BeginMove,
@@ -48,6 +49,7 @@ from weft.core.decide import (
     noting,
     provider_addresses,
     puts,
+    readdressing,
     release,
     renewal,
     reservations,
@@ -77,6 +79,7 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
     SetPower: machine_power.set_power,
     BeginMove: moves.begin,
     AdvanceMove: moves.advance,
+    AdvanceProviderAddresses: readdressing.advance,
     CreateMachine: creating.create,
     AdvanceCreation: creating.advance,
     BeginRemoval: creating.begin_removal,

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from weft.core import provider_places
+from weft.core.addresses import holder_of
 from weft.core.changes import ResourceChange
 from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import next_in
 from weft.core.decide.holding import release, take_granted
+from weft.core.decide.readdressing import changed, with_change, without
 from weft.core.index import interfaces_of, lower, servers_of
 from weft.core.pools import Pool, Segment
 from weft.core.rewriting import is_rewriting, purpose_of
@@ -56,19 +59,16 @@ def settled_policy(policy: str, count: int, default: str) -> str:
 def policy_of(draft: Draft, server: ServerProperties, network: str) -> tuple[str, int]:
     """(Policy, count) of a host in a provider network, by the network's reference: its own, else the network's."""
     found = draft.get("logicalNetworks", network.rpartition("/")[2])
-    own = server.provider_address_policy
-    policy = own or (found.properties.provider_address_policy if found is not None else PER_HOST)
-    counted = found.properties.provider_address_count if found is not None else 1
-    return policy, (server.provider_address_count or counted) if policy == SEVERAL else 1
+    return provider_places.policy_of(server, found.properties if found is not None else None)
 
 
 def held_by(state: State, ref: str, server: Server | None) -> Held:
-    """A host's own, in the order in which the server lists them."""
+    """A host's own, in the order in which the server lists them; those that leave are none of them."""
     scopes = state.addresses.providers.get(ref.lower(), {})
     own = ((scope, a) for scope, addresses in scopes.items() for a, purpose in addresses.items() if not purpose)
     held = {(scope, a): ip_text(int(scope[2]), a) for scope, a in own}
     listed = server.properties.provider_addresses if server is not None else ()
-    return dict(sorted(held.items(), key=lambda one: listed.index(one[1])))
+    return dict(sorted(((p, t) for p, t in held.items() if t in listed), key=lambda one: listed.index(one[1])))
 
 
 def named_by(state: State, adapters: Iterable[Adapter]) -> list[Segment]:
@@ -124,19 +124,58 @@ def follow(draft: Draft, decision: Decision) -> Decision:
         if server is not None:
             _settle_subnets(draft, server)
     changes = draft.changes()
-    return decision if changes == decision.changes else msgspec.structs.replace(decision, changes=changes)
+    if changes == decision.changes:
+        return decision
+    answered = decision.resource
+    if isinstance(answered, Resource) and isinstance(answered.properties, ServerProperties):
+        answered = draft.get("servers", answered.resource_id)
+    return msgspec.structs.replace(decision, changes=changes, resource=answered)
 
 
 def _settle_subnets(draft: Draft, server: Server) -> None:
+    """What a policy changes while machines run comes and leaves with the host's change of addresses; what interfaces
+    bring along, or leave behind, is used or released at once."""
     ref = f"/servers/{server.resource_id}"
     wanted = dict(_subnets_on(draft, server))
-    held = {purpose: place for place, purpose in _for_purposes(draft.state, ref) if purpose in wanted}
-    for place, purpose in _for_purposes(draft.state, ref):
-        if purpose not in wanted:
+    held = {purpose: place for place, purpose in _for_purposes(draft.state, ref) if _is_held(draft, place)}
+    change = server.properties.provider_address_change
+    leaving: set[str] = set(change.leaving) if change is not None else set()
+    stay, gone, came = set[str](), set[str](), set[str]()
+    if held.keys() != wanted.keys() or leaving:
+        stay = _remaining(draft, server)
+    for purpose, place in held.items():
+        if purpose not in wanted and purpose not in stay:
+            gone.add(_text(place))
             release(draft, *place, ref, f"the last interface in {purpose} has left {ref}")
+    left = {_text(place) for purpose, place in held.items() if purpose not in wanted and purpose in stay} - leaving
     for purpose, segments in wanted.items():
         if purpose not in held:
-            take(draft, ref, segments, purpose)
+            place = take(draft, ref, segments, purpose)
+            came |= {_text(place)} if purpose in stay else set()
+        elif _text(held[purpose]) in leaving:
+            came.add(_text(held[purpose]))
+    after = changed(draft, ref, without(change, gone), came, left)
+    unused = set(change.coming) if change is not None else set()
+    for place in held.values():
+        if _text(place) in left & unused:
+            release(draft, *place, ref, "the policy that it was for is another again")
+    if after != change:
+        with_change(draft, server, after)
+
+
+def _remaining(draft: Draft, server: Server) -> set[str]:
+    """L2 domains with an interface on the host before the decision and after it."""
+    after = {segment.domain for segment in _on(draft, server)}
+    return {segment.domain for segment in _on(Draft(draft.state, draft.now, draft.new_id), server)} & after
+
+
+def _is_held(draft: Draft, place: Place) -> bool:
+    """Still, after what the command has done so far?"""
+    return holder_of(draft.lease(*place), "server") is not None
+
+
+def _text(place: Place) -> str:
+    return ip_text(int(place[0][2]), place[1])
 
 
 def _touched(draft: Draft, decision: Decision) -> set[str]:
@@ -167,22 +206,33 @@ def _servers_on(state: State, network: str) -> set[str]:
 def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segment]]]:
     """Virtual subnets (L2 domains) with an interface on a host, and ipConfigurations that are rewritten there, each
     with the provider subnets to grant from."""
+    for interface_id in _interfaces_on(draft, server):
+        yield from _rewritten(draft, server, interface_id)
+    seen: set[str] = set()
+    for segment in _on(draft, server):
+        if segment.domain not in seen:
+            seen.add(segment.domain)
+            carriers = _carriers(draft, server, segment)
+            if carriers:
+                yield segment.domain, carriers
+
+
+def _interfaces_on(draft: Draft, server: Server) -> Iterator[str]:
+    """Ids of the interfaces of machines that are on a host or come to it, as they would be."""
     key = server.resource_id.lower()
     ids = {machine.resource_id.lower() for machine in draft.state.machines_on(key)}
-    ids |= draft.changed("virtualMachines")
-    seen: set[str] = set()
-    for machine_id in sorted(ids):
+    for machine_id in sorted(ids | draft.changed("virtualMachines")):
         machine = draft.get("virtualMachines", machine_id)
-        if machine is None or key not in servers_of(machine):
-            continue
-        for interface_id in interfaces_of(machine):
-            yield from _rewritten(draft, server, interface_id)
-            for segment in _segments_of(draft, interface_id):
-                if segment.virtual and segment.domain not in seen:
-                    seen.add(segment.domain)
-                    carriers = _carriers(draft, server, segment)
-                    if carriers:
-                        yield segment.domain, carriers
+        if machine is not None and key in servers_of(machine):
+            yield from interfaces_of(machine)
+
+
+def _on(draft: Draft, server: Server) -> Iterator[Segment]:
+    """The virtual subnets of those interfaces; one that has several may come several times."""
+    for interface_id in _interfaces_on(draft, server):
+        for segment in _segments_of(draft, interface_id):
+            if segment.virtual:
+                yield segment
 
 
 def _rewritten(draft: Draft, server: Server, interface_id: str) -> Iterator[tuple[str, list[Segment]]]:
@@ -216,6 +266,11 @@ def _carriers(draft: Draft, server: Server, segment: Segment) -> list[Segment]:
     if policy_of(draft, server.properties, logical)[0] != PER_VIRTUAL_SUBNET:
         return []
     named = named_by(draft.state, server.properties.network_interfaces)
+    if not named:
+        # which subnets it is on is not said: those that its own addresses are of
+        own = held_by(draft.state, f"/servers/{server.resource_id}", server)
+        every = draft.state.addresses.provider_segments.values()
+        named = [one for one in every if any(s == one.scope and one.first <= a <= one.last for s, a in own)]
     return [one for one in named if one.network == logical and one.pools]
 
 

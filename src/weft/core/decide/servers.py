@@ -15,12 +15,13 @@ from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
 from weft.core.decide.parsing import ip_of
 from weft.core.decide.provider_addresses import Adapter, Held, Server, grant_missing, held_by, named_by, settled_policy
+from weft.core.decide.readdressing import changed, is_used, without
 from weft.core.decide.seen import forget_ports
 from weft.core.decide.stranger_rules import adoption, blank_checkpoints, twin_policy
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.model.errors import AddressInUse, InUse, Invalid, InvalidReference
-from weft.model.fabric import ServerProperties
+from weft.model.fabric import ProviderAddressChange, ServerProperties
 from weft.model.leases import Holder
 from weft.model.resources import Ref
 
@@ -32,12 +33,16 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
     follow_adapter_macs(draft, ref, old.properties.network_interfaces if old is not None else (), adapters)
     held = held_by(draft.state, ref, old)
     asked = _asked(draft.state, sent.properties.provider_addresses, adapters, held)
+    change = old.properties.provider_address_change if old is not None else None
     if asked and set(asked) != set(held):
-        _replace(draft, ref, held, asked)
+        change = _replace(draft, ref, change, (held, asked))
         held = asked
     policy = settled_policy(sent.properties.provider_address_policy, sent.properties.provider_address_count, "")
     own = msgspec.structs.replace(sent.properties, network_interfaces=adapters, provider_address_policy=policy)
-    texts = (*held.values(), *grant_missing(draft, ref, own, held))
+    granted = grant_missing(draft, ref, own, held)
+    if granted and held and is_used(draft.state, sent.resource_id):
+        change = changed(draft, ref, change, granted, ())
+    texts = (*held.values(), *granted)
     before = old.properties if old is not None else None
     properties = range_for(draft, own, before)
     if old is not None and old.properties.mac_range is not None and old.properties.mac_range != properties.mac_range:
@@ -45,6 +50,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
     return msgspec.structs.replace(
         properties,
         provider_addresses=texts,
+        provider_address_change=change,
         dynamic_mac_range=own_range(properties.dynamic_mac_range),
         wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
         twin_policy=twin_policy(properties.twin_policy),
@@ -86,11 +92,17 @@ def give_up(draft: Draft, old: Server) -> None:
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:
     """Grant what a server still lacks, now that a machine is bound to it. Raises PoolIsFull (PAIpAddressExhausted)."""
     ref = f"/servers/{server.resource_id}"
-    held = held_by(draft.state, ref, server)
+    held, change = held_by(draft.state, ref, server), server.properties.provider_address_change
+    used = bool(held) and is_used(draft.state, server.resource_id)
+    if used and change is not None:
+        return  # it lacks none that it could do without until then
     granted = grant_missing(draft, ref, server.properties, held)
     if granted:
         texts = (*server.properties.provider_addresses, *granted)
-        properties = msgspec.structs.replace(server.properties, provider_addresses=texts)
+        change = changed(draft, ref, change, granted, ()) if used else change
+        properties = msgspec.structs.replace(
+            server.properties, provider_addresses=texts, provider_address_change=change
+        )
         after = msgspec.structs.replace(server, etag=new_etag(draft.new_id), properties=properties)
         draft.put("servers", server.resource_id.lower(), server, after)
 
@@ -137,15 +149,21 @@ def _has(state: State, segment: Segment, address: int) -> bool:
     return pool is not None and pool.spec.key in segment.pools
 
 
-def _replace(draft: Draft, ref: str, held: Held, asked: Held) -> None:
-    for machine in draft.state.machines_on(ref.rpartition("/")[2]) if held else ():
-        raise InUse(
-            f"The provider addresses of {ref} cannot change while /weft/virtualMachines/{machine.resource_id} is bound "
-            "to it: migrate it first.",
-            target="providerAddresses",
-        )
+def _replace(
+    draft: Draft, ref: str, change: ProviderAddressChange | None, sides: tuple[Held, Held]
+) -> ProviderAddressChange | None:
+    """Take what was asked for; what was not goes at once if nobody uses it, else once others know its successor."""
+    held, asked = sides
+    gone = {held[place] for place in held if place not in asked}
+    new = {asked[place] for place in asked if place not in held}
+    unused = set(change.coming) if change is not None else set()
+    if held and is_used(draft.state, ref.rpartition("/")[2]):
+        after = changed(draft, ref, change, new, gone)
+        gone &= unused
+    else:
+        after = without(change, gone)
     for scope, address in held:
-        if (scope, address) not in asked:
+        if held[scope, address] in gone:
             release(draft, scope, address, ref, "another provider address was asked for")
     for scope, address in asked:
         if (scope, address) not in held:
@@ -159,6 +177,7 @@ def _replace(draft: Draft, ref: str, held: Held, asked: Held) -> None:
                 )
             _check_purpose(draft.state, ref, (scope, address), asked)
             hold_ip(draft, scope, address, Holder("server", ref))
+    return after
 
 
 def _check_purpose(state: State, ref: str, place: tuple[str, int], asked: Held) -> None:

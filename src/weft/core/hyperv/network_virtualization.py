@@ -261,10 +261,10 @@ def _customer_route(route: records.CustomerRoute, rdid: str) -> CustomerRoute:
 
 
 def _provider_routes(addresses: Iterable[records.ProviderAddress]) -> Iterator[ProviderRoute]:
-    for one in sorted(addresses, key=lambda one: one.address):
-        if one.gateway:
-            anywhere = "0.0.0.0/0" if len(one.gateway) == 4 else "::/0"
-            yield ProviderRoute(anywhere, ip_text(one.gateway))
+    """One to each gateway, however many addresses of the host are beside it."""
+    for gateway in dict.fromkeys(one.gateway for one in sorted(addresses, key=lambda one: one.address)):
+        if gateway:
+            yield ProviderRoute("0.0.0.0/0" if len(gateway) == 4 else "::/0", ip_text(gateway))
 
 
 def _ports(own: list[HostRecord]) -> Iterator[Port]:

@@ -1,0 +1,140 @@
+"""Which of a host's provider addresses stands for what: what a virtual subnet's machines there are reached at and send
+from, what the host itself has, and what others must accept from it.
+
+Called by the policy modules, by trace and by core.decide. Pure reads of the state. Each virtual subnet has one address
+on a host, whatever the policy, so that one copy of a broadcast reaches a host once:
+* an address that the ledger holds for the subnet (policy perVirtualSubnet), else
+* of the host's own with policy several the one that the VSID falls to, and
+* the lowest of the host's own otherwise, IPv4 before IPv6.
+While they change, those that come are not used before `preparing` is over, and those that leave not after.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from weft.core.index import lower
+from weft.core.peerings import routed
+from weft.core.policy_places import (
+    LOGICAL_NETWORKS,
+    SERVERS,
+    Network,
+    Server,
+    Subnet,
+    network_ref,
+)
+from weft.core.state import State
+from weft.model.fabric import PER_HOST, SEVERAL, LogicalNetworkProperties, ServerProperties
+from weft.model.leases import ip_scope
+from weft.model.values import PackedIp, Vsid, ip_text
+
+SUBNETS = "/virtualnetworks/"
+"""How a purpose begins that is a virtual subnet's L2 domain."""
+_BYTES = {4: 4, 6: 16}
+
+
+def policy_of(server: ServerProperties, logical: LogicalNetworkProperties | None) -> tuple[str, int]:
+    """(Policy, how many addresses of its own) of a host in a provider network: as it says itself, else the network."""
+    policy = server.provider_address_policy or (logical.provider_address_policy if logical is not None else PER_HOST)
+    counted = logical.provider_address_count if logical is not None else 1
+    return policy, (server.provider_address_count or counted) if policy == SEVERAL else 1
+
+
+def provider_address(state: State, server_id: str, network: Network, subnet: Subnet | None = None) -> PackedIp | None:
+    """The host's address in the provider network of a virtual network, for one of its subnets, or for the host itself;
+    None if it has none."""
+    server: Server | None = state.get(SERVERS, server_id)
+    logical = lower(network.properties.logical_network)
+    if server is None or not logical:
+        return None
+    for version in (4, 6) if subnet is not None else ():
+        found = _in_use(state, server, logical, version, purpose_of(state, network, subnet))
+        if found:
+            return found[0]
+    for version in (4, 6):
+        own = _in_use(state, server, logical, version, "") or _held(state, server, logical, version, "")
+        if own:
+            return _shared_out(state, server, logical, own, subnet)
+    return None
+
+
+def purpose_of(state: State, network: Network, subnet: Subnet | None) -> str:
+    """What the ledger holds addresses of a virtual subnet for: its L2 domain, which a dual-stack pair shares."""
+    ref = f"{network_ref(network)}/subnets/{subnet.resource_id}".lower() if subnet is not None else ""
+    segment = state.addresses.segments.get(ref)
+    return segment.domain if segment is not None else ref
+
+
+def endpoints(state: State, server_id: str, network: Network) -> Iterator[tuple[PackedIp, bool]]:
+    """What a host may send packets of a network from, each with whether it is for a virtual subnet alone: all of its
+    own, and those of subnets of the network and of its peers."""
+    logical = lower(network.properties.logical_network)
+    scopes = state.addresses.providers.get(f"/servers/{server_id.lower()}", {}) if logical else {}
+    senders = {f"{SUBNETS}{name}/" for name in senders_into(state, network)}
+    for version in (4, 6):
+        for address, purpose in scopes.get(ip_scope(logical, version), {}).items():
+            if not purpose or _within(purpose, senders):
+                yield _packed(address, version), bool(purpose)
+
+
+def senders_into(state: State, network: Network) -> set[str]:
+    """Ids, lower case, of the networks whose machines send into this one: itself and its peers."""
+    peers = (remote.resource_id.lower() for _, _, remote in routed(state, network))
+    return {network.resource_id.lower(), *peers}
+
+
+def told_addresses(state: State, server_id: str) -> Iterator[tuple[str, PackedIp, str]]:
+    """(Scope, address, purpose) of all that is to be on the host's own interface: its own and its virtual subnets'.
+    What stands for a customer address is not among them: flows answer for it."""
+    for scope, addresses in state.addresses.providers.get(f"/servers/{server_id.lower()}", {}).items():
+        for address, purpose in addresses.items():
+            if not purpose or purpose.startswith(SUBNETS):
+                yield scope, _packed(address, int(scope[2])), purpose
+
+
+def _within(purpose: str, prefixes: set[str]) -> bool:
+    return any(purpose.startswith(one) for one in prefixes)
+
+
+def _held(state: State, server: Server, logical: str, version: int, purpose: str) -> list[PackedIp]:
+    place = f"/servers/{server.resource_id.lower()}", ip_scope(logical, version), purpose
+    return sorted(_packed(one, version) for one in state.addresses.providing.get(place, ()))
+
+
+def _in_use(state: State, server: Server, logical: str, version: int, purpose: str) -> list[PackedIp]:
+    held = _held(state, server, logical, version, purpose)
+    change = server.properties.provider_address_change
+    if change is None or not held:
+        return held
+    not_in_use = change.coming if change.phase == "preparing" else change.leaving
+    return [one for one in held if ip_text(one) not in not_in_use]
+
+
+def _shared_out(state: State, server: Server, logical: str, own: list[PackedIp], subnet: Subnet | None) -> PackedIp:
+    if subnet is None or len(own) == 1:
+        return own[0]
+    network = state.get(LOGICAL_NETWORKS, logical.rpartition("/")[2])
+    policy, _ = policy_of(server.properties, network.properties if network is not None else None)
+    return falls_to(Vsid(subnet.properties.virtual_subnet_id), own) if policy == SEVERAL else own[0]
+
+
+def falls_to(vsid: Vsid, addresses: list[PackedIp]) -> PackedIp:
+    """Which of several addresses a virtual subnet has: by rendezvous hashing, so that one more address takes its share
+    of the subnets from the others, and moves no other."""
+    return max(addresses, key=lambda one: hashlib.blake2s(vsid.to_bytes(4) + one, digest_size=8).digest())
+
+
+def _packed(address: int, version: int) -> PackedIp:
+    return PackedIp(address.to_bytes(_BYTES[version]))
+
+
+def own_texts(server: Server | None) -> tuple[str, ...]:
+    """The host's own addresses as text, those that leave too."""
+    if server is None:
+        return ()
+    change = server.properties.provider_address_change
+    return (*server.properties.provider_addresses, *(change.leaving if change is not None else ()))
+
+
+def network_of_purpose(purpose: str) -> str:
+    """Id, lower case, of the virtual network whose subnet an address is for; empty if it is for something else."""
+    return purpose.split("/")[2] if purpose.startswith(SUBNETS) else ""
