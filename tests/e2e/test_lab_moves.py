@@ -31,6 +31,91 @@ def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
 
 
+@pytest.mark.alone
+@pytest.mark.parametrize(("delay", "address"), [(0, "192.168.2.77"), (1, "192.168.2.78")])
+def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, tmp_path, delay, address):
+    """Of the host of the machine that is pinged; the new one is on its interface, and the one before it goes."""
+    host = f"host{place_of(lab, 'server')[-1]}"
+    before = provider_addresses(lab, host)
+    lab.run("delay-feed", str(delay))
+    pinging = Pinging(lab, "client", "10.2.0.20")
+    apply(lab, tmp_path, "servers", host, {"providerAddresses": [address]})
+    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    silence = pinging.end()
+    print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
+    assert silence.lost == 0
+    lab.run("delay-feed", "0")
+    wait_for(lambda: address in on_interface(lab, host))
+    # what the lab itself gave its host stays there, what an agent put there goes
+    wait_for(lambda: set(on_interface(lab, host)) <= {address, given(lab, host)})
+    assert server(lab, host)["providerAddresses"] == [address] != before
+    assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+    assert f"to {address}," in lab.weft("trace", "client-eth0", "10.2.0.20")
+    apply(lab, tmp_path, "servers", host, {"providerAddresses": before})
+    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    wait_for(lambda: on_interface(lab, host) == before)
+
+
+@pytest.mark.alone
+def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_them_back(lab, tmp_path):
+    """Policy perVirtualSubnet and back: 3.12, what is on the host is what is meant, and no ping is lost."""
+    host = f"host{place_of(lab, 'server')[-1]}"
+    own = server(lab, host)["providerAddresses"]
+    network = json.loads(lab.weft("get", "logicalNetworks", "hnvpa", "-o", "json"))["properties"]
+    pinging = Pinging(lab, "client", "10.2.0.20")
+    apply(lab, tmp_path, "logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perVirtualSubnet"})
+    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    policy = json.loads(lab.weft("policy", host, "-o", "json"))
+    told = {one["providerAddress"]: one["virtualSubnet"] for one in policy["providerAddresses"]}
+    (subnets,) = (one for one, subnet in told.items() if subnet)
+    assert set(told) == {*own, subnets}
+    records = {one["customerAddress"]: one["providerAddress"] for one in policy["lookupRecords"]}
+    assert (records["10.2.0.20"], records["10.2.0.1"]) == (subnets, "169.254.254.254")
+    wait_for(lambda: {*own, subnets} <= set(on_interface(lab, host)))
+    assert f"to {subnets}," in lab.weft("trace", "client-eth0", "10.2.0.20")
+    apply(lab, tmp_path, "logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perHost"})
+    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    wait_for(lambda: subnets not in on_interface(lab, host))
+    silence = pinging.end()
+    print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
+    assert silence.lost == 0
+
+
+def apply(lab, folder, kind, name, properties):
+    file = folder / "change.json"
+    file.write_text(json.dumps({"kind": kind, "resourceId": name, "properties": properties}))
+    lab.weft("apply", "-f", str(file))
+
+
+def server(lab, host):
+    return json.loads(lab.weft("get", "servers", host, "-o", "json"))["properties"]
+
+
+def provider_addresses(lab, host):
+    return server(lab, host)["providerAddresses"]
+
+
+def place_of(lab, machine):
+    return json.loads(lab.weft("get", "virtualMachines", machine, "-o", "json"))["properties"]["server"]["resourceRef"]
+
+
+def on_interface(lab, host):
+    said = json.loads(lab.run("host", host, "--", "ip", "-j", "address", "show", "dev", "br-phy"))
+    return [one["local"] for link in said for one in link["addr_info"] if one["family"] == "inet"]
+
+
+def given(lab, host):
+    """What the file of the lab gives it."""
+    return json.loads(lab.file.read_text())["hosts"][host]["provider_address"].partition("/")[0]
+
+
+def wait_for(condition, patience=30):
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_a_peer_hears_of_a_renewed_mac_though_it_sends_nothing(lab):
     """Its neighbour entries would keep the old one until it sends again, and for seconds then."""
     before = mac_of(lab, "server-eth0")

@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from tests.stories.bodies import network_body
+from tests.stories.bodies import network_body, vsid
 from tests.stories.desk import Desk
 from tests.stories.tenants import blue_and_red
 from weft.fakes import packet as p
-from weft.model.values import parse_mac
+from weft.model.values import ip_text, parse_mac
 
 LOGICAL = "/networking/v1/logicalNetworks/hnvpa"
 
@@ -33,6 +33,66 @@ async def test_story_3_10_where_no_provider_address_is_left_no_machine_is_placed
     await desk.delete("/networking/v1/servers/host1")
     usage = await desk.get(pool)
     assert (usage["assigned"], usage["cooling"]) == (0, 1)
+
+
+async def by_virtual_subnet(desk: Desk) -> None:
+    network = await desk.get(LOGICAL)
+    network["properties"]["providerAddressPolicy"] = "perVirtualSubnet"
+    await desk.put(LOGICAL, network)
+
+
+async def test_story_3_10_the_address_of_a_virtual_subnet_is_freed_with_its_last_machine(desk: Desk) -> None:
+    """Two addresses: the host's own and one more. The second virtual subnet is refused before anything is placed."""
+    await desk.cluster(hosts=1, provider_pool=("192.168.1.10", "192.168.1.11"))
+    await by_virtual_subnet(desk)
+    await desk.machine("blue1", "host1")
+    await desk.nic("red1-eth0", "red", "web")
+    body = {
+        "server": {"resourceRef": "/servers/host1"},
+        "networkInterfaces": [{"resourceRef": "/networkInterfaces/red1-eth0"}],
+    }
+    error = await desk.refused("PUT", "/weft/v1/virtualMachines/red1", {"properties": body})
+    assert error["code"] == "PAIpAddressExhausted"
+    assert "ipPools/pool" in error["message"] and "is held by /servers/host1" in error["message"]
+    assert not await desk.exists("/weft/v1/virtualMachines/red1")
+    assert (await desk.get("/networking/v1/servers/host1"))["properties"]["virtualSubnetAddresses"] == [
+        {"providerAddress": "192.168.1.11", "virtualSubnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}
+    ]
+    await desk.act("blue1", "stop")
+    await desk.delete("/weft/v1/virtualMachines/blue1")
+    usage = await desk.get("/weft/v1/logicalNetworks/hnvpa/subnets/pa1/ipPools/pool/usage")
+    assert (usage["assigned"], usage["cooling"]) == (1, 1)
+    assert "virtualSubnetAddresses" not in (await desk.get("/networking/v1/servers/host1"))["properties"]
+
+
+async def test_story_3_12_each_virtual_subnet_has_its_own_address_on_host_records_and_wire(desk: Desk) -> None:
+    await blue_and_red(desk)
+    await by_virtual_subnet(desk)
+
+    async def settled() -> bool:
+        servers = [await desk.get(f"/networking/v1/servers/host{n}") for n in (1, 2)]
+        return not any("providerAddressChange" in one["properties"] for one in servers)
+
+    await desk.eventually(settled)
+    outer: dict[str, tuple[str, str]] = {}
+    for host in ("host1", "host2"):
+        policy = await desk.get(f"/weft/v1/servers/{host}/policy")
+        told = {one["providerAddress"]: one["virtualSubnet"] for one in policy["providerAddresses"]}
+        on_host = {ip_text(one.address): one.ours for one in desk.center.switches[host].addresses.found()}
+        assert on_host == {text: bool(subnet) for text, subnet in told.items()} and len(told) == 3
+        of = {subnet.split("/")[2]: text for text, subnet in told.items() if subnet}
+        for tenant in ("blue", "red"):
+            number = (await desk.get(f"/networking/v1/virtualNetworks/{tenant}"))["properties"]["subnets"][0]
+            records = [one for one in policy["lookupRecords"] if str(one["virtualSubnetId"]) == vsid(number)]
+            by_address = {one["customerAddress"]: one["providerAddress"] for one in records}
+            assert by_address["10.1.1.1"] == "169.254.254.254"
+            assert by_address[f"10.1.1.1{host[-1]}"] == of[tenant]
+            outer[tenant] = (*outer.get(tenant, ()), of[tenant])
+    for tenant in ("blue", "red"):
+        desk.center.network.seen.clear()
+        assert await desk.answers(f"{tenant}1", "10.1.1.12") == [f"{tenant}2"]
+        pairs = {(ip_text(one.source), ip_text(one.destination)) for one in desk.center.network.seen}
+        assert pairs <= {outer[tenant], outer[tenant][::-1]} and pairs
 
 
 async def test_story_4_1_a_new_tenant_is_one_request_and_nothing_physical_changes(desk: Desk) -> None:

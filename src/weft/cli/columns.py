@@ -14,6 +14,16 @@ def _joined(values: Any) -> str:
     return ", ".join(str(value) for value in values or ())
 
 
+def _provider_addresses(p: Any) -> str:
+    """The host's own, those of virtual subnets on it with their names, and what leaves once all know its successor."""
+    subnets = (
+        f"{one['providerAddress']} ({name_of(one['virtualSubnet'])})" for one in p.get("virtualSubnetAddresses") or ()
+    )
+    change = p.get("providerAddressChange") or {}
+    leaving = (f"{one} leaves" for one in change.get("leaving") or ())
+    return _joined((*(p.get("providerAddresses") or ()), *subnets, *leaving))
+
+
 def _configurations(member: str) -> Cell:
     def cell(p: Any) -> str:
         found = [c["properties"].get(member) for c in p.get("ipConfigurations") or ()]
@@ -124,7 +134,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
         "failover cluster": _member("failoverCluster"),
     },
     "servers": {
-        "provider addresses": lambda p: _joined(p.get("providerAddresses")),
+        "provider addresses": _provider_addresses,
         "interfaces": lambda p: _joined(name_of(r) for r in p.get("virtualNetworkInterfaces") or ()),
         "status": STATUS,
     },

@@ -31,7 +31,8 @@ _ANSWERED_ONLY = frozenset(
         "resourceRef etag provisioningState configurationState usage virtualNetworks networkInterfaces "
         "ipConfigurations server checkpoints exports conflicts restore counters serviceInsertion "
         "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules "
-        "virtualNetworkInterfaces peeringState subnets securityTags ipConfiguration virtualGateways "
+        "virtualNetworkInterfaces virtualSubnetAddresses peeringState subnets securityTags ipConfiguration "
+        "virtualGateways "
         "networkConnections gateway gatewayPools bgpRouters routingType totalCapacity availableCapacity protocol "
         "connectionState unreachabilityReason health activeGateway hits inboundDefaultHits outboundDefaultHits"
     ).split()
@@ -40,7 +41,8 @@ _ANSWERED_ONLY = frozenset(
 
 _WRITTEN_BY_WEFT = frozenset(
     (
-        "etag move macRange inactive creation errand madeAs gateways gatewayMacAddress gatewayAddresses listNumber "
+        "etag move macRange providerAddressChange inactive creation errand madeAs gateways gatewayMacAddress "
+        "gatewayAddresses listNumber "
         "routingDomainNumber remoteAddressSpace remoteInstanceId matched"
     ).split()
 )
