@@ -115,7 +115,7 @@ class Host:
             states=reconciler.states,
             locals=reconciler.locals,
             subnets=subnets,
-            mtus={one: reconciler.mtu(local.binding) for one, local in reconciler.locals.items()},
+            mtus={one: reconciler.mtus.of(local.binding) for one, local in reconciler.locals.items()},
             leaving=self.leaving,
             in_sync=self.in_sync,
             settled=reconciler.settled,

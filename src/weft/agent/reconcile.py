@@ -27,9 +27,9 @@ from weft.agent.flows.flow import Flow
 from weft.agent.flows.installed import Installed
 from weft.agent.flows.metering import Meters
 from weft.agent.flows.table import FlowTable
-from weft.agent.flows.ways import mtu_for
 from weft.agent.flows.ways_out import Dead, binding_of, instance_of
 from weft.agent.identity import own_adapters
+from weft.agent.mtus import Mtus
 from weft.agent.own_addresses import OwnAddresses
 from weft.agent.switch import StepFailure, SwitchChange, SwitchFacts, SwitchMeter
 from weft.agent.told import Told
@@ -41,7 +41,6 @@ from weft.model.records import (
     HostSettings,
     Machine,
     NetworkSettings,
-    PortBinding,
     PortService,
     Record,
     RecordKey,
@@ -71,8 +70,7 @@ class Reconciler:
         self._stale = True
         """Bindings and ways must be worked out again."""
         self._peers_stale = True
-        self._mtus_asked: dict[str, tuple[int, int]] = {}
-        """By port name: its number, and the MTU last asked for."""
+        self.mtus = Mtus(self.tunnels, self.table.domains)
 
     # told
 
@@ -159,7 +157,7 @@ class Reconciler:
             tunnels_add=self.tunnels.to_add(self._facts),
             patch_add=self._physical() if self.table.wants_patch and not self._patch else None,
             peers=self.tunnels.to_reach(),
-            mtus=self._mtus(),
+            mtus=self.mtus.to_set(self.locals.values()),
             meters=self._meters.to_set,
             zones_flush=self._installed.zones(puts),
             puts=puts,
@@ -174,7 +172,7 @@ class Reconciler:
         """The change was carried out, but for the steps that failed; those stay to be done."""
         for failure in failures:
             if failure.step == "mtu":
-                self._mtus_asked.pop(failure.subject, None)
+                self.mtus.failed(failure.subject)
         self._meters.done(change, failures)
         self.tunnels.reached |= set(change.peers) - {failure.peer for failure in failures}
         self.tunnels.made(change.tunnels_add)
@@ -183,31 +181,10 @@ class Reconciler:
             self._installed.done(change, {key for key in refused if key is not None})
         self.failures = failures
 
-    def mtu(self, binding: PortBinding) -> int:
-        """Largest IP packet that the interface's network carries."""
-        if not binding.rdid:  # a logical network: no tunnel
-            return self.provider_mtu
-        family = 6 if len(binding.provider_address) == 16 else 4
-        return mtu_for(self._encapsulation(binding), self.provider_mtu, family)
-
     def provider_places(self) -> Mapping[PackedIp, str]:
         """On which interface each provider address of this host is or will be; empty for none."""
         self._work_out()
         return self.addresses.places
-
-    @property
-    def provider_mtu(self) -> int:
-        """MTU of the interface that carries the tunnels."""
-        return self.tunnels.provider_mtu
-
-    def _encapsulation(self, binding: PortBinding) -> str:
-        domain = self.table.domains.get(binding.rdid)
-        return domain.settings.encapsulation if domain and domain.settings else "vxlan"
-
-    def guest_mtu(self, local: Local) -> int:
-        """What the guest is told: also not more than a port takes that another hand has made smaller."""
-        port, most = local.port, self.mtu(local.binding)
-        return min(most, port.mtu) if port is not None and port.mtu and not port.mtu_of_ours else most
 
     def service_of(self, instance_id: str) -> PortService | None:
         """What was told of one interface's guest alone."""
@@ -256,25 +233,9 @@ class Reconciler:
         failed = [Problem(FAILED, words) for words in self.addresses.words]
         failed += [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
         unruled = [Problem(BLOCKED, words, one) for one, words in without_rules(self.locals, self.table.filters.lists)]
+        large = self.mtus.too_large(self.locals, self.machines, self.states)
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
-        return (*silent, *closed, *dead, *failed, *self._too_large(), *unruled)
-
-    def _too_large(self) -> Iterable[Problem]:
-        """Guests that believe that their network carries more than it does: each such packet costs an error."""
-        machine_of: dict[str, str] = {
-            instance: one.machine for one in self.machines.values() for instance in one.instance_ids
-        }
-        for instance, local in sorted(self.locals.items()):
-            machine, most = machine_of.get(instance, ""), self.mtu(local.binding)
-            state = self.states.get(machine)
-            kind = self._encapsulation(local.binding).upper() if local.segment is None else "a frame"
-            within = f"{kind} inside {self.provider_mtu} carries {most}"
-            name = local.binding.network_interface
-            if state is not None and state.power == "Running" and state.mtu > most:
-                words = (
-                    f"{name}: the guest's MTU is {state.mtu}, {within}; restart {machine} or lower its MTU to {most}"
-                )
-                yield Problem(FAILED, words, instance)
+        return (*silent, *closed, *dead, *failed, *(Problem(FAILED, words, one) for one, words in large), *unruled)
 
     def foreign(self) -> tuple[str, ...]:
         return foreign_ports(self.locals, self._facts)
@@ -331,20 +292,3 @@ class Reconciler:
 
     def _physical(self) -> tuple[PackedIp, ...]:
         return tuple(one.address for one in self._told.provider_addresses)
-
-    def _mtus(self) -> tuple[tuple[str, int], ...]:
-        """Ports with another MTU than they should have: the physical network's, for a port drops what is larger in
-        silence; of what no tunnel carries the guest is told. An edge's kernel tells it itself, so its port takes what
-        the tunnel carries. Asked once per port and MTU until it is so: not every switch can set it."""
-        wanted = []
-        for local in self.locals.values():
-            port, most = local.port, self.mtu(local.binding) if local.edge else self.provider_mtu
-            if port is None:
-                continue
-            if not (port.mtu > most or (port.mtu_of_ours and port.mtu < most)):
-                self._mtus_asked.pop(port.name, None)
-                continue
-            if self._mtus_asked.get(port.name) != (asked := (port.ofport, most)):
-                self._mtus_asked[port.name] = asked
-                wanted.append((port.name, most))
-        return tuple(sorted(wanted))

@@ -271,7 +271,7 @@ def test_a_port_has_the_mtu_of_the_physical_network_whatever_its_tunnel_carries(
     change = reconciler.plan(True)
     assert change.mtus == (("blue1", 1500), ("red1", 1500))
     assert reconciler.plan(True).mtus == ()
-    assert reconciler.mtu(GUESTS["blue1"].binding()) == 1458
+    assert reconciler.mtus.of(GUESTS["blue1"].binding()) == 1458
     reconciler.switch_is(with_mtus(1400))
     assert reconciler.plan(True).mtus == (), "another hand's choice stays"
 
@@ -313,7 +313,7 @@ def test_a_guest_is_not_told_more_than_its_port_takes():
     ):
         reconciler.switch_is(given)
         reconciler.plan(True)
-        told_to[name] = reconciler.guest_mtu(reconciler.locals[GUESTS["blue1"].instance])
+        told_to[name] = reconciler.mtus.of_guest(reconciler.locals[GUESTS["blue1"].instance])
     assert told_to == {"ours": 1458, "another hand's": 1300, "large": 1458}
 
 

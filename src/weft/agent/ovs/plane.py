@@ -189,7 +189,7 @@ class OvsPlane:
         self._brought = self._guests.brought(self.reconciler.locals, _now())
         if in_sync:
             self._announcements.begin()
-            self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.provider_mtu)
+            self._reaching.ask(self.reconciler.tunnels.others, self.reconciler.mtus.provider)
         self._keep_edges(in_sync)
 
     def _claim(self) -> None:
@@ -210,7 +210,7 @@ class OvsPlane:
     def _keep_edges(self, in_sync: bool) -> None:
         if self._keeper is not None:
             edges = sorted(self.reconciler.edges, key=lambda one: one.rdid)
-            asked = tuple((one, self.reconciler.mtu(binding_of(one))) for one in edges)
+            asked = tuple((one, self.reconciler.mtus.of(binding_of(one))) for one in edges)
             pulses = self._probes.pulses if self._probes is not None else Pulses()
             self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving))
 
@@ -276,7 +276,7 @@ class OvsPlane:
         reconciler = self.reconciler
         service = reconciler.service_of(local.binding.instance_id)
         nothing = PacketIn(b"", 0, local.number or 0)
-        return Question(nothing, local, reconciler.table, service, reconciler.guest_mtu(local))
+        return Question(nothing, local, reconciler.table, service, reconciler.mtus.of_guest(local))
 
     async def look_around(self) -> None:
         facts = self.reconciler.switch_facts
@@ -306,7 +306,7 @@ class OvsPlane:
                 subnets[binding.vsid] = (*subnets.get(binding.vsid, ()), *local.segment.subnets)
             else:
                 subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
-            mtus[instance] = reconciler.guest_mtu(local)
+            mtus[instance] = reconciler.mtus.of_guest(local)
         return Standing(reconciler.locals, subnets, mtus, reconciler.settings)
 
     def telling(self, trouble: str) -> Telling:
