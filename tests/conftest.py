@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("soak", max_examples=5_000, stateful_step_count=200, deadline=None, print_blob=True)
+settings.register_profile("soak", max_examples=5_000, stateful_step_count=80, deadline=None, print_blob=True)
 PROFILE = os.environ.get("WEFT_HYPOTHESIS_PROFILE", "ci")
 settings.load_profile(PROFILE)
 

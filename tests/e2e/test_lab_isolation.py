@@ -1,6 +1,9 @@
 """Isolation kinds beside each other on real hosts: VLANs of the physical network, and virtual networks."""
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -8,10 +11,33 @@ from tests.e2e.labs import EXAMPLES, mac_of, ping
 from tests.e2e.matrix import Matrix
 
 pytestmark = pytest.mark.root
+FILE = str(EXAMPLES / "vlans.yaml")
+
+TAKES = """
+import socket
+listening = socket.create_server(("10.1.1.12", 5000))
+print("ready", flush=True)
+taken, peer = listening.accept()
+for line in taken.makefile():
+    taken.sendall(f"{peer[0]} {line}".encode())
+"""
+ASKS = """
+import socket, sys
+with socket.create_connection(("10.1.1.12", 5000), 20) as asking:
+    answers = asking.makefile()
+    for line in sys.stdin:
+        asking.sendall(line.encode())
+        print(answers.readline(), end="", flush=True)
+"""
+
+
+@pytest.fixture
+def lab(module_lab):
+    """Each test goes on with what the one before has left."""
+    return module_lab[0]
 
 
 def test_vlans_beside_virtual_networks(lab, tmp_path):
-    lab.run("up", str(EXAMPLES / "vlans.yaml"))
     for tenant in ("shop", "desk", "blue", "green"):
         assert ping(lab, f"{tenant}1", "10.1.1.12") == "20 sent, 20 received"
         neighbours = lab.run("exec", f"{tenant}1", "--", "ip", "neigh").replace(":", "").upper()
@@ -35,6 +61,45 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
     assert int(received) >= 190
     for host in ("host1", "host2"):
         assert "weft-vxlan" in lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int")
+
+
+def test_4_c5_a_vlan_is_left_and_its_machines_keep_addresses_and_connection(lab, tmp_path):
+    """Between two hosts, and the VLAN beside it, with the same addresses, stays where it is."""
+    lab.weft("vm", "migrate", "shop2", "--to", "host2")
+    before = {name: (mac_of(lab, f"{name}-eth0"), inside(lab, name)) for name in ("shop1", "shop2")}
+    takes = lab.begin("exec", "shop2", "--", sys.executable, "-c", TAKES)
+    assert takes.stdout.readline() == "ready\n"
+    command = lab.command("exec", "shop1", "--", sys.executable, "-c", ASKS)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=lab.environment, text=True, **pipes) as asks:
+
+        def answers(word):
+            asks.stdin.write(f"{word}\n")
+            asks.stdin.flush()
+            return asks.stdout.readline() == f"10.1.1.11 {word}\n"
+
+        assert answers("vlan")
+        folder = tmp_path / "leaving"
+        lab.weft("leave-vlans", "shops", "--provider", "hnvpa", "-o", str(folder))
+        lab.weft("apply", "-f", str(folder / "00-networks.yaml"), "--wait")
+        assert answers("prepared")
+        [step] = folder.glob("001-*.yaml")
+        for file, tunnelled in ((step, True), (folder / "back" / step.name, False)):
+            lab.weft("apply", "-f", str(file), "--wait")
+            assert answers("forth" if tunnelled else "back")
+            said = lab.weft("trace", "shop1-eth0", "10.1.1.12")
+            assert ("VLAN 20" in said) != tunnelled, said
+            for name in ("shop1", "desk1"):
+                assert ping(lab, name, "10.1.1.12") == "20 sent, 20 received"
+            assert {name: (mac_of(lab, f"{name}-eth0"), inside(lab, name)) for name in before} == before
+        asks.stdin.close()
+    takes.kill()
+
+
+def inside(lab, machine):
+    """The addresses that the machine itself has; since when its interface is there, as it was not made anew."""
+    (link,) = json.loads(lab.run("exec", machine, "--", "ip", "-j", "addr", "show", "dev", "eth0"))
+    return link["ifindex"], sorted((one["local"], one["prefixlen"]) for one in link["addr_info"])
 
 
 def changed(folder):

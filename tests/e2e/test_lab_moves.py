@@ -18,7 +18,7 @@ def lab(shared):
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("delay", [0, 1])
+@pytest.mark.parametrize("delay", [0, 1, pytest.param(5, marks=pytest.mark.soak)])
 def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     """VXLAN, both families, also while the feed is late."""
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"

@@ -19,7 +19,7 @@ from tests.conftest import PROFILE
 from tests.e2e.labs import EXAMPLES
 from tests.e2e.matrix import Matrix
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.longer]
 FILE = str(EXAMPLES / "two-tenants.yaml")
 PORTS = range(1, 120) if PROFILE == "soak" else (22,)
 OTHERS = ("10.1.1.1", "10.1.2.1", "10.1.1.77", "10.1.2.77", "203.0.113.9")

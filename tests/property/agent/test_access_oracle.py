@@ -176,7 +176,7 @@ async def live(history):
                 assert hosts.send(sender, receiver, packet) == oracle.passes(sender, receiver, packet), (step, packet)
 
 
-@settings(max_examples=2000 if PROFILE == "soak" else 100)
+@settings(max_examples=2000 if PROFILE == "soak" else 60)
 @given(steps)
 def test_switches_do_what_the_words_say(history):
     asyncio.run(live(history))

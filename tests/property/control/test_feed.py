@@ -198,7 +198,7 @@ async def run(folder: Path, rng: random.Random) -> None:
 
 
 # long histories from a seed: drawing each step by itself makes Hypothesis prefer histories too short to go wrong
-@settings(max_examples=settings().max_examples if PROFILE == "soak" else 50)
+@settings(max_examples=3000 if PROFILE == "soak" else 50)
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 2000]), st.sampled_from([5, 200_000]))
 def test_every_agent_ends_with_the_full_state(seed: int, frames: int, keys: int) -> None:
     limits = session.MAX_FRAMES, recent.MAX_KEYS

@@ -40,7 +40,7 @@ policies = st.builds(
     warnings=st.lists(hostile, max_size=2).map(tuple),
 )
 
-bounded = settings(max_examples=settings().max_examples if PROFILE == "soak" else 40)
+bounded = settings(max_examples=2000 if PROFILE == "soak" else 40)
 
 
 @bounded
