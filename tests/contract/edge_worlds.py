@@ -67,6 +67,9 @@ class FakeWorld:
     async def restart_switch(self):
         pass
 
+    async def put_all(self, *wanted):
+        await all_at_once(self.driver, *wanted)
+
 
 class NamespaceWorld:
     """Frames are put into the host's end of one veth, and awaited at the host's end of the other."""
@@ -94,8 +97,8 @@ class NamespaceWorld:
         place = Place(
             self.lab.rundir(self._host) / "db.sock", "host1", f"{self.lab.name}-host1@edge", states=self.states
         )
-        self._drivers.append(NamespaceEdge(place))
-        return Inside(self._space, self._drivers[-1])
+        self._drivers.append(Inside(self._space, NamespaceEdge(place)))
+        return self._drivers[-1]
 
     def on_the_host(self, words):
         """Runs a command there; ovs-vsctl finds its database."""
@@ -168,6 +171,9 @@ class NamespaceWorld:
     async def restart_switch(self):
         await self._lab.restart("host1")
 
+    async def put_all(self, *wanted):
+        await self.driver.put_all(*wanted)
+
     async def left(self):
         """What edges have left on the host, beside their namespaces."""
         database = self.lab.rundir(self._host) / "db.sock"
@@ -180,17 +186,38 @@ class NamespaceWorld:
         return await asyncio.to_thread(_in, self._space, lambda: _exchange(ends, sent, wanted))
 
 
+async def all_at_once(driver, *wanted):
+    """As the keeper does."""
+    await asyncio.gather(*map(driver.put, wanted))
+
+
 class Inside:
-    """The driver of an agent that runs in the host's namespace."""
+    """The driver of an agent that runs in the host's namespace: all of it in one loop, as in an agent."""
 
     def __init__(self, space, driver):
-        self._space, self._driver = space, driver
+        self._driver, self._loop = driver, asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=(space,))
+        self._thread.start()
+
+    def _run(self, space):
+        netns.setns(space)
+        self._loop.run_forever()
+        self._driver.close()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def close(self):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def put_all(self, *wanted):
+        await self._do(all_at_once(self._driver, *wanted))
+
+    async def _do(self, work):
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def __getattr__(self, name):
-        def call(*arguments):
-            return asyncio.to_thread(_in, self._space, lambda: asyncio.run(getattr(self._driver, name)(*arguments)))
-
-        return call
+        return lambda *arguments: self._do(getattr(self._driver, name)(*arguments))
 
 
 def _in(space, work):

@@ -86,6 +86,10 @@ async def test_a_life(world):
     assert await world.inward(EDGE, PUBLIC) == pack_ip("10.1.1.12")
     assert await world.inward(EDGE, NAT) is None, "nobody is behind it that has not begun"
 
+    await driver.put(msgspec.structs.replace(WANTED, carries=False))
+    await driver.put(WANTED)
+    assert await world.outward(EDGE, "10.1.1.11", OUTSIDE) == pack_ip(NAT), "it stood by, and lost no route by that"
+
     routed = msgspec.structs.replace(LEG, nat=pack_ip(NAT)[:0], mappings=(), outbound_kbps=0)
     changed = msgspec.structs.replace(WANTED, network=msgspec.structs.replace(EDGE, legs=(routed,)))
     fresh = world.afresh()
@@ -111,6 +115,19 @@ async def test_a_life(world):
     await world.restart_switch()
     await at_last(fresh, wanted)
     assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.9.0.1") == ends, "no port or flow of before is missing"
+    assert await world.out_of_tunnel(tunnelled, 77, "10.1.1.11")
+
+    # another network with the same far end: it has a near end of its own, and the other's goes on without it
+    beside = msgspec.structs.replace(TUNNEL, local=pack_ip("198.51.100.11"), key_value=-1)
+    other = msgspec.structs.replace(EDGE, rdid=Rdid(8), legs=(), tunnels=(beside,))
+    await fresh.put(Wanted(other, True, 1458))
+    assert await world.into_tunnel(other, "10.1.1.11", "10.9.0.1") == (pack_ip("198.51.100.11"), pack_ip(FAR), -1)
+    both = Wanted(other, False, 1458), msgspec.structs.replace(wanted, carries=False)
+    await world.put_all(*both)
+    assert await world.afresh().there() == {7: False, 8: False}
+    await world.put_all(both[0], wanted)
+    assert await world.into_tunnel(tunnelled, "10.1.1.11", "10.9.0.1") == ends
+    await fresh.remove(Rdid(8))
     assert await world.out_of_tunnel(tunnelled, 77, "10.1.1.11")
 
     await fresh.put(msgspec.structs.replace(wanted, carries=False))

@@ -81,6 +81,7 @@ def test_a_host_that_is_in_the_subnet_itself_has_no_near_end_there():
     wanted = outside("wev12", ports(said()))
     assert tunnels.rival("wev12", {"wev12": {"198.51.100.10/24"}, "br-phy": {"192.168.1.10/24"}}, wanted) == ""
     assert "by br-phy itself" in tunnels.rival("wev12", {"br-phy": {"198.51.100.3/24"}}, wanted)
+    assert "cannot be a far end" in tunnels.rival("wev12", {"eth1": {"192.0.2.4/24"}}, wanted)
 
 
 @pytest.mark.parametrize(("key", "mtu"), [(-1, 1476), (0, 1472), (77, 1472)])

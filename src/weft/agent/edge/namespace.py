@@ -295,6 +295,8 @@ class NamespaceEdge:
             await self._or_without(states.take(rdid))
         lines += [edge.address_line(one, link) for link, one in fresh]
         if lines:
+            # the kernel takes the routes of an interface with its last address
+            lines = [*lines, *map(edge.route_line, edge.routes(wanted.network))]
             await batch(["ip", "-n", name, "-batch", "-"], lines)
         if wanted.carries:
             # also where nothing changed: neighbours may have heard another gateway meanwhile

@@ -25,6 +25,12 @@ class TunnelPorts:
         self._outer = outer
         self._mark = mark
         self._one_at_a_time = asyncio.Lock()
+        self._known: set[Rdid] | None = None
+        """Edges that had connections when the database was last read."""
+        self._asked: dict[Rdid, bool] = {}
+        """Who is to carry, and is not told yet: all of it is done at once by whoever comes first."""
+        self._failed: dict[Rdid, EdgeFailure] = {}
+        """Of those that another did along with its own."""
 
     async def there(self) -> dict[Rdid, bool]:
         """Edges that have connections here, and whether this host answers for their near ends."""
@@ -37,6 +43,8 @@ class TunnelPorts:
         """The ports of an edge as wanted, in a namespace that has their veths, others of it gone; not yet who carries.
         Raises EdgeFailure."""
         edge, asked = wanted.network, tunnels.tunnel_links(wanted.network)
+        if not asked and self._known is not None and edge.rdid not in self._known:
+            return
         async with self._one_at_a_time:
             ports = {one.name: one for one in await self._ports()}
             words = self._del_ports(edge.rdid, {tunnels.port_of(link) for link, _ in asked}, ports)
@@ -63,10 +71,22 @@ class TunnelPorts:
                 raise EdgeFailure(f"the switch cannot make GRE port {one.name}: {one.error}")
 
     async def carry(self, rdid: Rdid, carries: bool) -> None:
-        """Answer for an edge's near ends from now on, or no more; and say so to the neighbours."""
+        """Answer for an edge's near ends from now on, or no more; and say so to the neighbours. Many edges cost hardly
+        more than one: when a gateway dies, another takes all of its networks at once. Raises EdgeFailure."""
+        self._asked[rdid] = carries
         async with self._one_at_a_time:
-            await self._vsctl(tunnels.carrying_words(await self._ports(), rdid, carries))
-            await self._settle()
+            failed = self._failed.pop(rdid, None)
+            if failed is not None:
+                raise failed
+            if rdid not in self._asked:
+                return
+            asked, self._asked = self._asked, {}
+            try:
+                await self._vsctl(tunnels.carrying_words(await self._ports(), asked))
+                await self._settle()
+            except EdgeFailure as failure:
+                self._failed |= {other: failure for other in asked if other != rdid}
+                raise
 
     async def remove(self, rdid: Rdid) -> None:
         async with self._one_at_a_time:
@@ -109,7 +129,9 @@ class TunnelPorts:
 
     async def _ports(self, *, check: bool = True) -> list[TunnelPort]:
         words = ["--format=json", f"--columns={','.join(tunnels.COLUMNS)}", "find", "interface", "type=gre"]
-        return tunnels.read_ports(await self._vsctl([*words, "external_ids:weft=edge"], check=check))
+        found = tunnels.read_ports(await self._vsctl([*words, "external_ids:weft=edge"], check=check))
+        self._known = {one.rdid for one in found}
+        return found
 
     async def _bridges(self) -> list[str]:
         words = ["--bare", "--columns=name", "find", "bridge", "external_ids:weft=edge"]

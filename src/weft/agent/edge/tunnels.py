@@ -10,7 +10,7 @@ remember them.
 import hashlib
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -127,11 +127,14 @@ def port_words(edge: EdgeNetwork, link: Link, tunnel: EdgeTunnel, carries: bool)
     return [*words, f"options={_map(options)}", f"external_ids={_map(told)}"]
 
 
-def carrying_words(ports: Iterable[TunnelPort], rdid: int, carries: bool) -> list[str]:
+def carrying_words(ports: Iterable[TunnelPort], asked: Mapping[Rdid, bool]) -> list[str]:
     """Only who carries has changed."""
-    said = f'external_ids:weft-carries="{"yes" if carries else ""}"'
-    found = [one.name for one in ports if one.rdid == rdid and one.carries != carries]
-    return [word for name in found for word in ("--", "set", "interface", name, said)]
+    words = []
+    for one in ports:
+        carries = asked.get(one.rdid, one.carries)
+        if carries != one.carries:
+            words += ["--", "set", "interface", one.name, f'external_ids:weft-carries="{"yes" if carries else ""}"']
+    return words
 
 
 def _map(members: dict[str, str]) -> str:
@@ -211,16 +214,21 @@ def address_lines(bridge: str, there: set[str], wanted: Outside) -> list[str]:
 
 
 def rival(bridge: str, there: dict[str, set[str]], wanted: Outside) -> str:
-    """Why the host cannot have these addresses; empty if it can. `there` are the IPv4 addresses of its interfaces: with
-    one in the same network it would have two ways there."""
+    """Why the host cannot have these addresses, or send to these far ends; empty if it can. `there` are the IPv4
+    addresses of its interfaces: to a network in which it is itself it would have two ways."""
+    own = [(device, ipaddress.ip_interface(one).network) for device, found in there.items() for one in found]
     for near in wanted.addresses:
         network = ipaddress.ip_network(near, strict=False)
-        for device, found in there.items():
-            if device != bridge and any(ipaddress.ip_interface(one).network.overlaps(network) for one in found):
+        for device, other in own:
+            if device != bridge and other.overlaps(network):
                 return (
                     f"this host is in {network} by {device} itself, so it cannot have {wanted.addresses[near]} there: "
                     "near ends of GRE connections need a subnet of their own"
                 )
+    for far in wanted.routes:
+        for device, other in own:
+            if device != bridge and ipaddress.ip_address(far) in other:
+                return f"this host is in {other} by {device} itself, so {far} there cannot be a far end of GRE"
     return ""
 
 
