@@ -7,7 +7,6 @@ SwitchUnavailable and is opened anew with the next call; then the caller reads e
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -25,12 +24,12 @@ from weft.agent.ovs import addresses, neighbours
 from weft.agent.ovs import learnt as ovs_learnt
 from weft.agent.ovs import patch as ovs_patch
 from weft.agent.ovs.database import Interface, OvsDatabase, PortTaken
+from weft.agent.ovs.next_hops import NextHops
 from weft.agent.ovs.tunnel_ports import tunnel_name, tunnel_of, tunnel_options
 from weft.agent.switch import (
     HostAddress,
     PacketIn,
     PacketOut,
-    Peer,
     StepFailure,
     SwitchChange,
     SwitchDump,
@@ -43,12 +42,7 @@ from weft.agent.switch import (
 from weft.model.errors import InvalidMacAddress
 from weft.model.values import Mac, ip_text, parse_mac
 
-log = logging.getLogger(__name__)
-
 PROTOCOLS = ("OpenFlow13",)
-REFRESH_SECONDS = 300.0
-"""Next hops are set again this often; Open vSwitch forgets them after 900 s."""
-RETRY_SECONDS = 2.0
 OPEN_SECONDS = 2.0
 MOST_WAITING = 1000
 """Packets for the agent."""
@@ -68,8 +62,7 @@ class OvsSwitch:
         self._connection: OpenflowConnection | None = None
         self._known: dict[int, Flow] = {}
         """Flows by the hash of their bytes in a dump, so that only new ones are decoded."""
-        self._peers: dict[Peer, str] = {}
-        """Next hop's MAC as last set; empty while nobody answers for it."""
+        self._next_hops = NextHops(self._rundir)
         self._keepers: tuple[asyncio.Task[None], ...] = ()
         self._learnt: frozenset[SwitchMac] | None = None
         self._addresses: tuple[HostAddress, ...] | None = None
@@ -89,7 +82,7 @@ class OvsSwitch:
         self._links = neighbours.link_news()
         asyncio.get_running_loop().add_reader(self._links, self._links_changed)
         self._keepers = (
-            asyncio.create_task(self._keep_peers(), name="next hops"),
+            asyncio.create_task(self._next_hops.keep(), name="next hops"),
             asyncio.create_task(self._keep_learnt(), name="learnt addresses"),
         )
 
@@ -139,7 +132,8 @@ class OvsSwitch:
     async def apply(self, change: SwitchChange) -> tuple[StepFailure, ...]:
         connection = await self._connected()
         failures = await self._open(change)
-        failures += await self._reach(change.peers)
+        if change.peers and self._database.rows().datapath_type == "netdev":
+            failures += await self._next_hops.reach(change.peers)
         for name, mtu in change.mtus:
             failures += await self._in_database(
                 "mtu", name, lambda tables, name=name, mtu=mtu: tables.set_mtu(name, mtu)
@@ -265,7 +259,7 @@ class OvsSwitch:
             path = str(self._rundir / f"{self._bridge}.mgmt")
             self._connection = await OpenflowConnection.connect(path, Heard(self._happened.set, self._packet_came))
             self._known = {}
-            self._peers = {}
+            self._next_hops.forget()
             self._addresses = None
         return self._connection
 
@@ -337,30 +331,7 @@ class OvsSwitch:
                 puts = [flow for flow in puts if flow.key != key]
         return failures
 
-    # next hops
-
-    async def _reach(self, peers: tuple[Peer, ...]) -> list[StepFailure]:
-        """Set the next hops of new peers; one that answers nothing is tried again in the background."""
-        if not peers or self._database.rows().datapath_type != "netdev":
-            return []
-        fresh = [peer for peer in peers if peer not in self._peers]
-        self._peers.update(dict.fromkeys(fresh, ""))
-        await asyncio.gather(*(self._set_next_hop(peer, neighbours.RESOLVE_SECONDS) for peer in fresh))
-        return [
-            StepFailure("peer", ip_text(peer.remote), "nobody answers for its next hop", peer)
-            for peer in peers
-            if not self._peers.get(peer)
-        ]
-
-    async def _set_next_hop(self, peer: Peer, patience: float) -> None:
-        try:
-            hop, mac = await neighbours.resolve(peer, patience)
-            await neighbours.command(self._rundir, "tnl/neigh/set", hop.device, hop.address, mac)
-        except (neighbours.Unreachable, OSError, ValueError) as error:
-            log.info("next hop to %s: %s", ip_text(peer.remote), error)
-            return
-        if peer in self._peers:
-            self._peers[peer] = mac
+    # what the bridges have learnt
 
     async def _keep_learnt(self) -> None:
         """Ask the bridges what they have learnt, again and again; who does not answer has learnt nothing new."""
@@ -377,18 +348,6 @@ class OvsSwitch:
             self._learnt = await ovs_learnt.learnt(self._rundir, {bridge for bridge, _ in ports}, ports)
         except (OSError, ValueError):
             self._learnt = self._learnt or frozenset()
-
-    async def _keep_peers(self) -> None:
-        """Ask again for those that do not answer, and set the others again before they age out."""
-        loop = asyncio.get_running_loop()
-        refresh_at = loop.time() + REFRESH_SECONDS
-        while True:
-            await asyncio.sleep(RETRY_SECONDS)
-            due = loop.time() >= refresh_at
-            if due:
-                refresh_at = loop.time() + REFRESH_SECONDS
-            for peer in [peer for peer, mac in self._peers.items() if due or not mac]:
-                await self._set_next_hop(peer, RETRY_SECONDS)
 
 
 def _mac_of(text: str) -> Mac | None:
