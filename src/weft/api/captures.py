@@ -1,9 +1,16 @@
 """GET /weft/v1/capture: the packets of an interface as a pcap file that goes on. Called by weft.api.routes."""
 
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
 from weft.api.call import Answer, Call
 from weft.control.controller import Controller
+from weft.core import pcap
 from weft.core.index import servers_of
 from weft.core.packet_filter import read_filter
+from weft.core.policy_places import RUNNING
+from weft.core.trace_ends import no_interface
 from weft.model.errors import Conflict, Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES
 from weft.wire.messages import Capture
@@ -23,7 +30,7 @@ async def capture(controller: Controller, call: Call) -> Answer:
         raise Invalid("?interface=NAME says whose packets.", target="interface")
     interface = controller.state.get(NETWORK_INTERFACES.name, name)
     if interface is None:
-        raise NotFound(f"There is no networkInterface '{name}'.", target=f"/networkInterfaces/{name}")
+        raise NotFound(no_interface(controller.state, name), target=f"/networkInterfaces/{name}")
     text = call.query.get("filter", "")
     read_filter(text)
     asked = Capture(
@@ -35,7 +42,27 @@ async def capture(controller: Controller, call: Call) -> Answer:
         filter=text,
     )
     pieces = await controller.captures.begin(_server(controller, call, interface.resource_id), asked)
-    return Answer(200, headers=_UNCACHED, content_type=CONTENT_TYPE, stream=pieces)
+    return Answer(
+        200, headers=_UNCACHED, content_type=CONTENT_TYPE, stream=_noted(pieces, _beginning(controller, name))
+    )
+
+
+async def _noted(pieces: AsyncGenerator[bytes, None], note: bytes) -> AsyncIterator[bytes]:
+    """With a note behind the file's header."""
+    async with aclosing(pieces):
+        yield await anext(pieces) + note
+        async for piece in pieces:
+            yield piece
+
+
+def _beginning(controller: Controller, name: str) -> bytes:
+    """Why nothing may come by; empty where something may."""
+    machine = controller.state.machine_of(name)
+    if machine is None or machine.properties.power_state == RUNNING:
+        return b""
+    fraction, seconds = math.modf(controller.now().wall)
+    text = f"weft: machine {machine.resource_id} is {machine.properties.power_state}: packets come by once it runs"
+    return pcap.note(int(seconds), int(fraction * 1e6), text)
 
 
 def _server(controller: Controller, call: Call, name: str) -> str:

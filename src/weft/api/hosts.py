@@ -14,7 +14,7 @@ from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.index import servers_of
 from weft.core.policy import view
 from weft.core.policy_places import network_of
-from weft.core.trace import EPHEMERAL, trace
+from weft.core.trace import EPHEMERAL, PING, trace
 from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
 from weft.model.kinds import NETWORK_INTERFACES, SERVERS
@@ -132,8 +132,9 @@ def _spelled(controller: Controller, server: str) -> str:
 def trace_packet(controller: Controller, call: Call) -> Answer:
     """POST /weft/v1/trace: would this packet arrive, and if not, what decides so?"""
     asked = {name.lower(): value for name, value in convert.parse_object(call.body).items()}
+    protocol = _text(asked, "protocol", "icmp").lower()
     for name in ("port", "sourceport"):
-        if asked.get(name) is not None and _text(asked, "protocol", "icmp").lower() not in ("tcp", "udp"):
+        if asked.get(name) is not None and protocol in PING:
             raise Invalid(
                 "Only tcp and udp have ports: name one of them as the protocol, or leave port out.", target=name
             )
@@ -141,7 +142,7 @@ def trace_packet(controller: Controller, call: Call) -> Answer:
         controller.state,
         _text(asked, "from"),
         _text(asked, "to"),
-        _text(asked, "protocol", "icmp"),
+        protocol,
         _port(asked.get("port"), 0),
         _facts(controller),
         _port(asked.get("sourceport"), EPHEMERAL),

@@ -1,6 +1,7 @@
 """`weft capture`: the packets of an interface, copied where they come by, into a pcap file."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -59,8 +60,6 @@ def capture(
         finally:
             if counted.has_begun:
                 show.say(f"{counted.packets} packets captured")
-            for text in counted.notes:
-                show.say(text)
 
     run(ctx, controller, work)
 
@@ -77,7 +76,8 @@ def _open(name: str) -> "nullcontext[BinaryIO] | BinaryIO":
 def _put(file: BinaryIO, piece: bytes, counted: "Counted") -> None:
     file.write(piece)
     file.flush()
-    counted.take(piece)
+    for text in counted.take(piece):
+        show.say(text)
 
 
 class Counted:
@@ -85,7 +85,6 @@ class Counted:
 
     def __init__(self) -> None:
         self.packets = 0
-        self.notes: list[str] = []
         self._left = b""
         self._skip = 24
         """Bytes of the file's header that are still to come."""
@@ -94,7 +93,8 @@ class Counted:
     def has_begun(self) -> bool:
         return not self._skip
 
-    def take(self, piece: bytes) -> None:
+    def take(self, piece: bytes) -> Iterator[str]:
+        """What the capture says in it."""
         skipped = min(self._skip, len(piece))
         self._skip -= skipped
         left = self._left + piece[skipped:]
@@ -105,7 +105,7 @@ class Counted:
                 break
             packet = left[at + _RECORD : end]
             if packet.startswith(_NOTE):
-                self.notes.append(show.clean(packet[14:].decode("ascii", "replace")))
+                yield show.clean(packet[14:].decode("ascii", "replace"))
             else:
                 self.packets += 1
             at = end

@@ -167,9 +167,12 @@ def _read(path: Path, host: str, faults: list[Fault]) -> Source | None:
     try:
         content = path.read_bytes()
     except OSError as error:
-        faults.append(Fault(str(path), 1, f"cannot be read ({error.strerror}); name an inventory file or a folder"))
+        faults.append(Fault(str(path), 1, f"cannot be read ({error.strerror}); name a file that is there"))
         return None
     return _understood(str(path), content, faults, host)
+
+
+_NO_TEXT = "is neither UTF-8 nor UTF-16 text; save it as UTF-8"
 
 
 def _understood(file: str, content: bytes, faults: list[Fault], host: str = "") -> Source | None:
@@ -178,7 +181,8 @@ def _understood(file: str, content: bytes, faults: list[Fault], host: str = "") 
         return Source(file, _decoded(content), host, path.resolve().parent.name, False, path.stem)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        faults.append(Fault(file, line, "is neither UTF-8 nor UTF-16 text; save it as UTF-8"))
+        workbook = content.startswith(b"PK")
+        faults.append(Fault(file, line, "is a workbook or an archive; save its sheet as CSV" if workbook else _NO_TEXT))
         return None
 
 

@@ -154,7 +154,7 @@ def machine_ref(text: str) -> str:
 
 def end_of_trace(text: str) -> str:
     """An IP address as it is, anything else as an interface."""
-    looks_like_address = ":" in text or text.replace(".", "").isdecimal()
+    looks_like_address = ":" in text or text.replace(".", "").replace("/", "").isdecimal()
     return text if looks_like_address else interface_ref(text)
 
 

@@ -6,7 +6,7 @@ connection or the controller, whichever is first.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Captures:
         self._readers: dict[int, asyncio.Queue[Captured]] = {}
         publisher.captured = self._captured
 
-    async def begin(self, server: str, asked: Capture) -> AsyncIterator[bytes]:
+    async def begin(self, server: str, asked: Capture) -> AsyncGenerator[bytes, None]:
         """A pcap file piece by piece, once the agent has begun. Raises NotReady, Conflict (with the agent's words)."""
         session = self._publisher.session(server)
         asked = msgspec.structs.replace(asked, number=next(self._numbers))
@@ -56,7 +56,9 @@ class Captures:
             raise Conflict(f"{self._publisher.spelled(server)}: {first.failure}.", target="interface")
         return self._pieces(server, asked, queue)
 
-    async def _pieces(self, server: str, asked: Capture, queue: "asyncio.Queue[Captured]") -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, server: str, asked: Capture, queue: "asyncio.Queue[Captured]"
+    ) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         session, until = self._publisher.session(server), loop.time() + asked.seconds + GRACE_S
         try:

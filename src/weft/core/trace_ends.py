@@ -3,6 +3,7 @@
 Pure; whatever is in the way of an end raises Stopped with the verdict.
 """
 
+import ipaddress
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from weft.core import policy_network
 from weft.core.peerings import routed
 from weft.core.policy_places import (
     INTERFACES,
+    MACHINES,
     RUNNING,
     SERVERS,
     Interface,
@@ -62,8 +64,22 @@ def interface_named(state: State, text: str, target: str) -> Interface:
     name = name.split("/", 1)[1] if name.lower().startswith("networkinterfaces/") else name
     interface: Interface | None = state.get(INTERFACES, name)
     if interface is None:
-        raise InvalidReference(f"There is no network interface '{text}'.", target=target)
+        raise InvalidReference(no_interface(state, name), target=target)
     return interface
+
+
+def no_interface(state: State, name: str) -> str:
+    """That there is none of this name, and which may be meant."""
+    machine: VirtualMachine | None = state.get(MACHINES, name)
+    if machine is not None:
+        own = ", ".join(ref.resource_ref.rpartition("/")[2] for ref in machine.properties.network_interfaces)
+        return f"'{name}' is a machine and no network interface: name one of its own, {own or 'of which it has none'}."
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        looks_like_address = name.replace(".", "").replace("/", "").isdecimal()
+        return f"There is no network interface '{name}'{', and it is no IP address' if looks_like_address else ''}."
+    return f"'{name}' is an address, which interfaces of several networks may have: name the interface."
 
 
 def ref_of(interface: Interface) -> str:

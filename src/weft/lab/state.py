@@ -148,7 +148,9 @@ class LabFolder:
         try:
             return msgspec.json.decode((self.path / "lab.json").read_bytes(), type=LabState)
         except FileNotFoundError:
-            raise NotFound(f"No lab '{self.name}' is up: weft lab --name {self.name} up FILE makes one.") from None
+            others = sorted(each.parent.name for each in self.path.parent.glob("*/lab.json"))
+            up = f" Up: {', '.join(others)}, each by its --name." if others else ""
+            raise NotFound(f"No lab '{self.name}' is up: weft lab --name {self.name} up FILE makes one.{up}") from None
         except msgspec.DecodeError as error:
             down = f"weft lab --name {self.name} down"
             raise LabFailure(f"{self.path}/lab.json is not readable ({error}): {down} clears it away.") from error

@@ -66,15 +66,20 @@ def _changing(context: typer.Context) -> Iterator[LabFolder]:
 @app.command("up")
 def up_(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(help="YAML: lab/host documents and resources; - for standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="YAML: lab/host documents and resources; - for standard input.", show_default=False)
+    ] = "",
+    same: Annotated[str, typer.Option("-f", "--file", help="The same, as weft apply takes it.")] = "",
     controller: Annotated[str, typer.Option(help="Use this controller (http://... or unix:PATH).")] = "",
 ) -> None:
     """Make the lab what FILE says; again after a change or a crash.
 
     Running machines whose interfaces changed are restarted. What is not in FILE is named and left as it is.
     """
+    if bool(file) == bool(same):
+        raise typer.BadParameter("name one file: weft lab up FILE")
     with _changing(context) as lab:
-        up.bring_up(lab, read_stream(file), controller, typer.echo)
+        up.bring_up(lab, read_stream(file or same), controller, typer.echo)
         typer.echo(f"lab '{lab.name}' is up: {lab.read().url}")
 
 

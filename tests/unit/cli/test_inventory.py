@@ -142,6 +142,11 @@ def test_files_that_cannot_be_read(put: Any, tmp_path: Path) -> None:
     assert found[2].startswith("missing.json:1: cannot be read (No such file or directory)")
 
 
+def test_a_workbook_is_told_from_a_sheet(tmp_path: Path) -> None:
+    (tmp_path / "sheet.csv").write_bytes(b"PK\x03\x04\x14\x00\xff\xfe")
+    assert faults(str(tmp_path / "sheet.csv")) == ["sheet.csv:1: is a workbook or an archive; save its sheet as CSV"]
+
+
 def test_what_is_no_text_is_told_so(put: Any) -> None:
     (fault,) = faults(put("x.xlsx", "PK\x03\x04\x14\x00\x06\x00"))
     assert fault.startswith("x.xlsx:1: is no text; a spreadsheet is saved as CSV (UTF-8)")

@@ -28,6 +28,9 @@ def test_a_lab_that_is_not_up_says_how_to_make_it(lab):
         lab.read()
     with pytest.raises(Invalid):
         open_lab("../x")
+    open_lab("other").create()
+    with pytest.raises(NotFound, match=r"FILE makes one\. Up: other, each by its --name\.$"):
+        lab.read()
 
 
 def test_state_is_read_as_written(lab):

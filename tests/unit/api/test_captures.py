@@ -1,0 +1,86 @@
+"""GET /weft/v1/capture: the stream of an agent's pieces, and what is said before the first packet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.control import deliver
+from tests.cluster.feed_agent import FeedAgent
+from tests.unit.api.conftest import Api, N, W, interface_in, machine_with
+from weft.control.controller import Controller
+from weft.core.commands import Actor, SetPower
+from weft.wire.messages import CAPTURE, Capture, Captured
+
+CLICK = f"{W}/capture?interface=n1"
+PACKET = bytes(16)
+
+
+@pytest.fixture
+async def agent(fabric: Api, controller: Controller) -> AsyncIterator[FeedAgent]:
+    await fabric.made(f"{N}/networkInterfaces/n1", interface_in())
+    await fabric.made(f"{W}/virtualMachines/vm1", machine_with("n1"))
+    made = FeedAgent("host1", "lab")
+    made.abilities = (*made.abilities, CAPTURE)
+    made.connect(controller.publisher)
+    await deliver(made)
+    yield made
+    await made.disconnect()
+
+
+async def captured(fabric: Api, agent: FeedAgent) -> bytes:
+    asking = asyncio.create_task(fabric.get(CLICK))
+    async with asyncio.timeout(5):
+        while not (asked := [one for one in agent.words if isinstance(one, Capture)]):
+            await deliver(agent)
+    for piece in (Captured(asked[0].number), Captured(asked[0].number, PACKET), Captured(asked[0].number, ended=True)):
+        agent.say(piece)  # type: ignore[arg-type]
+    found = await asking
+    assert found.status_code == 200
+    return found.content
+
+
+async def test_a_machine_that_is_off_is_named_before_anything_else(
+    fabric: Api, controller: Controller, agent: FeedAgent
+) -> None:
+    content = await captured(fabric, agent)
+    words = b"weft: machine vm1 is Off: packets come by once it runs"
+    assert content[24 + 16 :] == bytes(12) + b"\x88\xb5" + words + PACKET
+    await controller.submit(SetPower("vm1", "Running"), Actor())
+    agent.words.clear()
+    assert (await captured(fabric, agent))[24:] == PACKET
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vm1", "'vm1' is a machine and no network interface: name one of its own, n1."),
+        ("10.1.1.2", "'10.1.1.2' is an address, which interfaces of several networks may have: name the interface."),
+        ("n2", "There is no network interface 'n2'."),
+    ],
+)
+@pytest.mark.usefixtures("agent")
+async def test_what_is_no_interface_is_told_what_it_is(fabric: Api, name: str, words: str) -> None:
+    answer: Any = await fabric.get(f"{W}/capture?interface={name}")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, words)
+    traced = await fabric.post(f"{W}/trace", {"from": name, "to": "10.1.1.9"})
+    assert (traced.status_code, traced.json()["error"]["message"]) == (400, words)
+
+
+@pytest.mark.usefixtures("agent")
+async def test_what_a_trace_cannot_be_for(fabric: Api) -> None:
+    for asked, words in (
+        ({"to": "10.1.1.300"}, "There is no network interface '10.1.1.300', and it is no IP address."),
+        ({"to": "10.1.1.0/24"}, "There is no network interface '10.1.1.0/24', and it is no IP address."),
+        (
+            {"to": "10.1.1.9", "protocol": "http", "port": 80},
+            "'http' is not traced: name one of icmp, icmpv6, tcp, udp.",
+        ),
+        (
+            {"to": "10.1.1.9", "port": 80},
+            "Only tcp and udp have ports: name one of them as the protocol, or leave port out.",
+        ),
+    ):
+        answer = await fabric.post(f"{W}/trace", {"from": "n1", **asked})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (400, words)
