@@ -278,13 +278,28 @@ def test_a_restore_into_another_subnet_gives_it_up(world: World) -> None:
     assert held.state == COOLING
 
 
-def test_both_families_of_a_pair_have_their_own_limit(world: World) -> None:
-    def pair(prefix: str, other: str) -> dict[str, Any]:
+def pair_of_subnets(*, enabled: bool) -> dict[str, Any]:
+    def one(prefix: str, other: str) -> dict[str, Any]:
         ref = {"resourceRef": f"/virtualNetworks/red/subnets/{other}"}
-        return {"addressPrefix": prefix, "dualStackSubnet": ref, "guestSpecifiedAddresses": GUESTS}
+        guests = {"guestSpecifiedAddresses": GUESTS} if enabled else {}
+        return {"addressPrefix": prefix, "dualStackSubnet": ref, **guests}
 
-    network = virtual_network({"v4": pair("10.2.0.0/24", "v6"), "v6": pair("fd00:0:0:2::/64", "v4")})
-    world.put("/virtualNetworks/red", network)
+    return virtual_network({"v4": one("10.2.0.0/24", "v6"), "v6": one("fd00:0:0:2::/64", "v4")})
+
+
+def test_a_pair_of_subnets_that_takes_no_more_gives_up_what_one_interface_has_of_both(world: World) -> None:
+    world.put("/virtualNetworks/red", pair_of_subnets(enabled=True))
+    world.interface("n9", "/virtualNetworks/red/subnets/v4")
+    world.machine("m9", "h1", "Running", "n9")
+    learn(world, "n9", "10.2.0.9")
+    learn(world, "n9", "fd00:0:0:2::9")
+    world.put("/virtualNetworks/red", pair_of_subnets(enabled=False))
+    assert learnt(world, "n9") == []
+    assert world.state.index.learning == {}
+
+
+def test_both_families_of_a_pair_have_their_own_limit(world: World) -> None:
+    world.put("/virtualNetworks/red", pair_of_subnets(enabled=True))
     world.interface("n9", "/virtualNetworks/red/subnets/v4")
     world.machine("m9", "h1", "Running", "n9")
     for address in ("10.2.0.9", "10.2.0.8", "fd00:0:0:2::9", "fd00:0:0:2::8"):

@@ -18,7 +18,7 @@ from weft.core.decide.machines import note_place
 from weft.core.decide.network_interfaces import store_changed
 from weft.core.decide.places import domain_of
 from weft.core.host_facts import ForgetAddress, LearnAddress
-from weft.core.index import last_id
+from weft.core.index import last_id, lower
 from weft.core.policy_places import INTERFACES, Subnet
 from weft.core.pools import Segment
 from weft.core.state import State
@@ -83,13 +83,16 @@ def forget(draft: Draft, command: ForgetAddress) -> Decision:
     return Decision(changes=(), outcome="unchanged", resource=interface)
 
 
-def end_learning(draft: Draft, subnet_ref: str, reason: str) -> None:
-    """Release all that guests of a subnet have brought. Costs by those."""
-    for interface in draft.state.interfaces_learning(subnet_ref):
-        gone = [one for one in interface.properties.learned_ip_addresses if _is_in(one, subnet_ref)]
+def end_learning(draft: Draft, subnets: Iterable[str], reason: str) -> None:
+    """Release all that guests of these subnets have brought, by their references. Costs by those."""
+    ended = {one.lower() for one in subnets}
+    found = {one.resource_id: one for subnet in sorted(ended) for one in draft.state.interfaces_learning(subnet)}
+    for interface in found.values():
+        gone = [one for one in interface.properties.learned_ip_addresses if lower(one.subnet) in ended]
         _note(draft, interface)
         _without(draft, interface, gone, reason)
-    note_place(draft, "", None)
+    if found:
+        note_place(draft, "", None)
 
 
 def release_brought(draft: Draft, lease: Lease, reason: str) -> None:
@@ -155,7 +158,7 @@ def _segment(state: State, interface: Interface, address: PackedIp) -> tuple[Seg
 
 def _check_limit(interface: Interface, subnet: Subnet, segment: Segment) -> None:
     most = subnet.properties.guest_specified_addresses.maximum_per_interface
-    had = sum(_is_in(one, segment.ref) for one in interface.properties.learned_ip_addresses)
+    had = sum(lower(one.subnet) == segment.key for one in interface.properties.learned_ip_addresses)
     if had >= most:
         raise Conflict(
             f"The guest of /networkInterfaces/{interface.resource_id} has brought {had} addresses of {segment.ref}, "
@@ -218,10 +221,6 @@ def _without(draft: Draft, interface: Interface, gone: Iterable[LearnedAddress],
         release_learnt(draft, (segment.scope, stored_address(one.ip_address)), interface, reason)
         left.remove(one)
     return store_changed(draft, interface, learned_ip_addresses=tuple(left))
-
-
-def _is_in(one: LearnedAddress, subnet_ref: str) -> bool:
-    return one.subnet is not None and one.subnet.resource_ref.lower() == subnet_ref.lower()
 
 
 def _note(draft: Draft, interface: Interface) -> None:

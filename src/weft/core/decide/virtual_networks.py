@@ -84,10 +84,9 @@ def _as_new(sent: VirtualNetwork, old: VirtualNetwork | None, settled: VirtualNe
 def _end_learning(draft: Draft, ref: str, old: VirtualNetwork, new: VirtualNetworkProperties) -> None:
     """Where guests may not bring addresses any more, those that they have are released."""
     may = {one.resource_id.lower() for one in new.subnets if one.properties.guest_specified_addresses.enabled}
-    for one in old.properties.subnets:
-        if one.properties.guest_specified_addresses.enabled and one.resource_id.lower() not in may:
-            subnet = f"{ref}/subnets/{one.resource_id}"
-            end_learning(draft, subnet, f"{subnet} has guestSpecifiedAddresses disabled")
+    could = (one.resource_id for one in old.properties.subnets if one.properties.guest_specified_addresses.enabled)
+    ended = [f"{ref}/subnets/{one}" for one in could if one.lower() not in may]
+    end_learning(draft, ended, "its subnet has guestSpecifiedAddresses disabled")
 
 
 def remove(draft: Draft, old: VirtualNetwork) -> None:
