@@ -1,5 +1,6 @@
 """Random clusters for the packet oracle, drawn by hypothesis: tenants that share prefixes, addresses and MACs."""
 
+import itertools
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -57,6 +58,8 @@ class Plan(NamedTuple):
     vms: tuple[Vm, ...]
     move: tuple[int, str, str]
     """Which running machine moves (modulo), where to, and the phase that it has reached."""
+    policy: str = "perHost"
+    """How hosts have provider addresses."""
 
 
 plans = st.builds(
@@ -66,6 +69,7 @@ plans = st.builds(
         *(st.lists(vms(tenant), min_size=1, max_size=4, unique_by=lambda vm: vm.number) for tenant in TENANTS)
     ).map(lambda both: tuple(both[0] + both[1])),
     st.tuples(st.integers(0, 7), st.sampled_from(HOSTS), st.sampled_from(PHASES)),
+    st.sampled_from(("perHost", "several", "perVirtualSubnet")),
 )
 
 
@@ -75,7 +79,9 @@ def build(plan):
     world.protocol(plan.protocol)
     world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
     for number, host in enumerate(HOSTS, 1):
-        world.server(host, f"192.168.{1 + number % 2}.{10 * number}")
+        subnet = f"192.168.{1 + number % 2}"
+        world.server(host, *(f"{subnet}.{10 * number + one}" for one in range(3 if plan.policy == "several" else 1)))
+        world.policy(host, plan.policy)
     for rdid, tenant in enumerate(TENANTS, 50):
         base = rdid * 100
         world.network(
@@ -88,6 +94,13 @@ def build(plan):
                 "db6": ("fd00:2::/64", base + 1),
             },
         )
+        for subnet in ("web", "db"):
+            world.pair(tenant, subnet, f"{subnet}6")
+    by_subnet = itertools.product(enumerate(HOSTS, 1), TENANTS, enumerate(("web", "db")))
+    for (number, host), tenant, (at, subnet) in by_subnet if plan.policy == "perVirtualSubnet" else ():
+        last = 100 + 10 * number + 2 * TENANTS.index(tenant) + at
+        text = f"192.168.{1 + number % 2}.{last}"
+        world.subnet_address(host, f"/virtualNetworks/{tenant}/subnets/{subnet}", text)
     for vm in plan.vms:
         ref = f"/virtualNetworks/{vm.tenant}/subnets/{vm.subnet}"
         places = [(ref + ("6" if ":" in address else ""), address) for address in vm.addresses]

@@ -191,9 +191,9 @@ def check_forged(cluster, plan):
     stranger = pack_ip("192.168.66.66")
     for vm in filter(runs, plan.vms):
         host = cluster.center.guests[vm.name].host
-        (local,) = cluster.world.state.get("servers", host).properties.provider_addresses
+        local, *_ = cluster.world.state.get("servers", host).properties.provider_addresses
         peers = [one for one in HOSTS if one != host]
-        (peer,) = cluster.world.state.get("servers", peers[0]).properties.provider_addresses
+        peer, *_ = cluster.world.state.get("servers", peers[0]).properties.provider_addresses
         inner = p.udp((vm.mac ^ 0x40, vm.mac), ("10.1.1.99", vm.address(4)), (1, 2))
         for source, vsid in ((stranger, 5000), (pack_ip(peer), 4999), (pack_ip(peer), 0), (pack_ip(peer), 0xFFFFFF)):
             outer = Outer(kind, source, pack_ip(local), vsid << shift, inner)
@@ -211,6 +211,8 @@ async def check(plan):
 @bounded
 @given(plans)
 @example(FULL)
+@example(FULL._replace(policy="several"))
+@example(FULL._replace(policy="perVirtualSubnet"))
 def test_a_packet_arrives_exactly_where_the_model_says(plan):
     asyncio.run(check(plan))
 

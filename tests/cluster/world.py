@@ -120,6 +120,16 @@ class World:
         holder = Holder("server", f"/servers/{server}", subnet.lower(), True)
         self._lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
 
+    def pair(self, network, four, six):
+        """Two subnets of a network with one VSID are a dual-stack pair."""
+        old = self.state.get("virtualNetworks", network).properties
+        ref = Ref(f"/virtualNetworks/{network}/subnets/{four}")
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, dual_stack_subnet=ref)) if one.resource_id == six else one
+            for one in old.subnets
+        )
+        self.put("virtualNetworks", network, replace(old, subnets=subnets))
+
     def policy(self, server, policy):
         """How a server uses its addresses."""
         old = self.state.get("servers", server).properties

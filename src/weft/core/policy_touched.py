@@ -208,6 +208,7 @@ class Touched:
         before: Network | None = change.before
         after: Network | None = change.after
         whole = before is None or after is None or network_identity(before) != network_identity(after)
+        repaired = policy_touched_addresses.paired_otherwise(before, after)
         for network in (before, after):
             if network is None:
                 continue
@@ -216,9 +217,11 @@ class Touched:
             other = after if network is before else before
             for subnet in network.properties.subnets:
                 twin = subnet_of(other, subnet.resource_id.lower()) if other is not None else None
-                if whole or twin is None or subnet_identity(twin) != subnet_identity(subnet):
+                other_one = whole or twin is None or subnet_identity(twin) != subnet_identity(subnet)
+                if other_one or subnet.resource_id.lower() in repaired:
                     self._subnet(network, subnet)
                     continue
+                assert twin is not None
                 if other is not None and told_to_all(other, twin) != told_to_all(network, subnet):
                     prefix, _ = packed_prefix(subnet.properties.address_prefix)
                     self._network_key(network, (7, subnet.properties.virtual_subnet_id, prefix))

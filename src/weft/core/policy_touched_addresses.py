@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from weft.core.addresses import holder_of
 from weft.core.changes import LeaseChange
 from weft.core.index import interfaces_of, lower
-from weft.core.policy_places import INTERFACES, SERVERS, Server
+from weft.core.layout import dual_stack_domains
+from weft.core.policy_places import INTERFACES, SERVERS, Network, Server, network_ref
 from weft.core.provider_places import SUBNETS, own_texts, told_addresses
 from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties
@@ -41,6 +42,14 @@ def interfaces_in(state: State, server_id: str, purpose: str) -> Iterator[str]:
                 segment = state.segment(lower(configuration.properties.subnet))
                 if segment is not None and segment.domain == purpose:
                     yield interface_id
+
+
+def paired_otherwise(before: Network | None, after: Network | None) -> set[str]:
+    """Ids, lower case, of the subnets of a network that are in another L2 domain than before, by their partners."""
+    if before is None or after is None:
+        return set()
+    old, new = (dual_stack_domains(network_ref(one), one.properties.subnets) for one in (before, after))
+    return {ref.rpartition("/")[2] for ref in old.keys() & new.keys() if old[ref] != new[ref]}
 
 
 def of_server(state: State, server_id: str, versions: Versions) -> Iterator[PackedIp]:

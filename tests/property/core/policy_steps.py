@@ -47,6 +47,7 @@ step = st.one_of(
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
     st.tuples(st.just("policy"), pick(HOSTS), pick(("", "several", "perVirtualSubnet"))),
     st.tuples(st.just("subnet_address"), pick(HOSTS), pick(tuple(NETWORKS)), pick(("web", "db")), st.booleans()),
+    st.tuples(st.just("pair"), pick(tuple(NETWORKS)), pick(("web", "Six"))),
     st.tuples(st.just("readdressed"), pick(HOSTS), pick(("preparing", "switched", ""))),
     st.tuples(st.just("vlans"), pick((20, 30)), pick(("10.7.0.0/24", "10.7.0.0/25"))),
     st.tuples(st.just("shop"), pick(INTERFACES), st.integers(0, 2), st.integers(1, 2)),
@@ -131,6 +132,11 @@ class Driver:
         last = 100 + 10 * HOSTS.index(host) + 2 * tuple(NETWORKS).index(network) + (subnet == "db")
         ref = f"/virtualNetworks/{network}/subnets/{subnet}"
         self.world.subnet_address(host, ref, f"192.168.1.{last}", wanted)
+
+    def pair(self, network, named_by):
+        """The subnets of one VSID are a pair, which either of them says."""
+        if self.world.state.get("virtualNetworks", network) is not None:
+            self.world.pair(network, *(("web", "Six") if named_by == "Six" else ("Six", "web")))
 
     def readdressed(self, host, phase):
         """The first of what it has comes, and the last leaves."""

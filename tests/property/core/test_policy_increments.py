@@ -279,3 +279,17 @@ def test_a_history_of_provider_addresses():
             (True, ("peer", "Red", 0, False)),
         ]
     )
+
+
+def test_a_history_of_subnets_that_become_a_pair():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 1, 1)),
+            (True, ("machine", "m1", "h1", {"n0"})),
+            (True, ("power", "m1", "Running")),
+            (True, ("subnet_address", "h1", "blue", "web", True)),
+            (True, ("pair", "blue", "Six")),
+            (True, ("network", "blue", 0, "")),
+            (True, ("pair", "blue", "web")),
+        ]
+    )

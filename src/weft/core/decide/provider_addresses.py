@@ -18,6 +18,7 @@ from weft.core.decide.granting import next_in
 from weft.core.decide.holding import release, take_granted
 from weft.core.decide.readdressing import changed, with_change, without
 from weft.core.index import interfaces_of, lower, servers_of
+from weft.core.layout import dual_stack_domains
 from weft.core.pools import Pool, Segment
 from weft.core.rewriting import is_rewriting, purpose_of
 from weft.core.state import State
@@ -26,6 +27,7 @@ from weft.model.errors import Invalid, PoolIsFull
 from weft.model.fabric import PER_HOST, PER_VIRTUAL_SUBNET, SEVERAL, ServerInterfaceProperties, ServerProperties
 from weft.model.leases import Holder, ip_scope
 from weft.model.resources import Resource
+from weft.model.tenancy import VirtualNetworkProperties
 
 Server = Resource[ServerProperties]
 Adapter = Resource[ServerInterfaceProperties]
@@ -192,9 +194,18 @@ def _touched(draft: Draft, decision: Decision) -> set[str]:
             found.update(servers_of(machine) if machine is not None else ())
         elif change.kind == "servers":
             found.add(change.id)
+        elif change.kind == "virtualNetworks" and len({_places_of(one) for one in sides}) > 1:
+            found.update(draft.state.servers_of(change.id))
         elif change.kind == "logicalNetworks":
             found.update(_servers_on(draft.state, f"/logicalnetworks/{change.id}"))
     return found
+
+
+def _places_of(network: Resource[VirtualNetworkProperties]) -> tuple[object, ...]:
+    """What of a virtual network says which addresses its subnets have on hosts."""
+    p = network.properties
+    domains = dual_stack_domains(network.resource_id, p.subnets)
+    return lower(p.logical_network), is_rewriting(p), tuple(sorted(domains.items()))
 
 
 def _servers_on(state: State, network: str) -> set[str]:
