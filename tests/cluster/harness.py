@@ -11,7 +11,7 @@ from weft.agent.machines import names, verb_for
 from weft.agent.reconcile import Reconciler
 from weft.agent.switch import SwitchUnavailable
 from weft.core import policy
-from weft.fakes.hypervisor import Datacenter
+from weft.fakes.datacenter import Datacenter
 from weft.model.records import Machine, NeededNetwork, SubnetRecord
 from weft.wire.messages import HOST_STREAM
 

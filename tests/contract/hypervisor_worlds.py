@@ -20,7 +20,7 @@ import pytest
 
 from weft.agent.hypervisors import Define, Migrate, Prepare, Start
 from weft.agent.programs import PATH
-from weft.fakes.hypervisor import Datacenter
+from weft.fakes.datacenter import Datacenter
 from weft.lab import commands, hosts, libvirtd, names, namespaces, router, up
 from weft.lab.commands import ip_batch
 from weft.lab.guests import GuestFiles

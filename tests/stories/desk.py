@@ -20,9 +20,9 @@ from weft.agent.ovs.plane import OvsPlane
 from weft.agent.session import stay_connected
 from weft.api.serve import Listen, serve
 from weft.control.controller import Controller
+from weft.fakes.datacenter import Datacenter
 from weft.fakes.edge import FakeEdge
 from weft.fakes.guest import Adapter
-from weft.fakes.hypervisor import Datacenter
 from weft.fakes.outside import ProviderLan
 from weft.fakes.switch import FakeSwitch
 from weft.model.values import pack_ip, parse_mac

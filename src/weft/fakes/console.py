@@ -5,8 +5,10 @@ of.
 """
 
 from weft.agent.hypervisors import HypervisorFailure
+from weft.fakes.datacenter import Datacenter
 from weft.fakes.guest import Adapter
-from weft.fakes.hypervisor import Datacenter, FakeHypervisor, Guest
+from weft.fakes.hypervisor import FakeHypervisor
+from weft.fakes.machine import Guest
 from weft.fakes.shelf import Checkpoint, with_macs
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.model.values import InstanceId, Mac

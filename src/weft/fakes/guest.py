@@ -1,6 +1,6 @@
 """What runs in a fake machine: a small IP stack that resolves, pings and answers.
 
-Called by fakes.hypervisor. Pure: a guest takes a packet and returns those that it sends in answer.
+Called by fakes.datacenter and fakes.hypervisor. Pure: a guest takes a packet and returns those that it sends in answer.
 """
 
 import ipaddress

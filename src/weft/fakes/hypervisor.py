@@ -1,13 +1,11 @@
-"""A datacenter of fake hosts: machines that plug ports into fake switches, ping each other and move.
+"""The hypervisor of a fake host: does what verbs ask to the guests of its datacenter.
 
-Used by the simulated demo and the cluster tests. Each host has a FakeHypervisor (agent.hypervisors.Hypervisor); the
-Datacenter is what they share, for a machine that moves goes on existing while its host changes.
+Implements agent.hypervisors.Hypervisor; held to the real ones by the contract suite. Made by fakes/datacenter.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-
-import msgspec
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from weft.agent.hypervisors import (
     Announce,
@@ -25,152 +23,37 @@ from weft.agent.hypervisors import (
     Stop,
     Verb,
 )
-from weft.fakes import packet as p
 from weft.fakes.cables import Cables
-from weft.fakes.guest import Adapter, adapter_of, is_echo_reply, resolved
+from weft.fakes.guest import Adapter, adapter_of
 from weft.fakes.listeners import Listeners
-from weft.fakes.network import Delivery, ProviderNetwork
-from weft.fakes.packet import Packet
+from weft.fakes.machine import Guest
 from weft.fakes.shelf import Checkpoint, Shelf, adapter_states, found, with_macs
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Errand
-from weft.model.values import Mac, PackedIp, ip_text, pack_ip
-
-_ROUNDS = 16
-"""How often guests may answer each other before an exchange is over."""
-
+from weft.model.values import Mac
 
 ID_OF = "id-of-"
 """Before a machine's name: its hypervisor's id."""
 
 
-class Ping(msgspec.Struct, frozen=True):
-    """What came back: `ttl` as the pinging guest saw it."""
+class Shared(Protocol):
+    """What the hypervisors of a datacenter have in common: see fakes/datacenter.py."""
 
-    received: bool
-    ttl: int = 0
-    reason: str = ""
+    switches: dict[str, FakeSwitch]
+    hypervisors: dict[str, "FakeHypervisor"]
+    guests: dict[str, Guest]
 
+    def guest(self, machine: str) -> Guest: ...
 
-class Guest:
-    """A machine: where it runs, and its adapters. `silent` is a firewall inside that answers nothing."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.host = ""
-        """Where it runs; empty while it does not."""
-        self.prepared: set[str] = set()
-        """Hosts that have its ports."""
-        self.adapters: tuple[Adapter, ...] = ()
-        self.silent = False
-        self.saved = False
-        self.mtu = 0
-        """Of its adapters as its hypervisor tells it; 0: it does not."""
-        self.isolated = False
-        """Its ports were unplugged by us."""
-        self.checkpoints: list[Checkpoint] = []
-        self.exports: list[str] = []
-
-
-class Datacenter:
-    """Hosts by name, each with a switch and a hypervisor, and the machines on them."""
-
-    def __init__(self, mtu: int = 1500) -> None:
-        self.network = ProviderNetwork(mtu)
-        self.switches: dict[str, FakeSwitch] = {}
-        self.hypervisors: dict[str, FakeHypervisor] = {}
-        self.guests: dict[str, Guest] = {}
-        self.reached: list[tuple[str, Packet]] = []
-        """Every packet that reached a running guest in an exchange, newest last: who saw what it should not have?"""
-
-    def add_host(self, name: str, addresses: Iterable[str]) -> "FakeHypervisor":
-        """A host with these provider addresses; `name` is its server's resource id."""
-        self.switches[name] = FakeSwitch(name, self.network, [pack_ip(address) for address in addresses])
-        self.hypervisors[name] = FakeHypervisor(self, name)
-        return self.hypervisors[name]
-
-    def readdress(self, name: str, addresses: Iterable[str]) -> None:
-        """Another person gives the host other provider addresses."""
-        self.switches[name].readdress([pack_ip(address) for address in addresses])
-
-    def host_named(self, server: str) -> str:
-        """The host of a server id in any case. Raises HypervisorFailure if there is none."""
-        for name in self.switches:
-            if name.lower() == server.lower():
-                return name
-        raise HypervisorFailure(f"there is no host {server}")
-
-    # What guests do.
-
-    def send(self, machine: str, packet: Packet, adapter: int = 0) -> list[Delivery]:
-        """The machine sends any packet by one of its adapters, spoofed or not: where it comes out."""
-        guest = self.guests[machine]
-        if not guest.host:
-            return []
-        return self.switches[guest.host].inject(guest.adapters[adapter].name, packet)
-
-    def receiver(self, delivery: Delivery) -> tuple[Guest, int] | None:
-        """The running guest, and which of its adapters, that a delivery reached; None if nobody is there."""
-        for guest in self.guests.values():
-            for place, adapter in enumerate(guest.adapters):
-                if guest.host == delivery.host and adapter.name == delivery.port:
-                    return guest, place
-        return None
-
-    def exchange(self, machine: str, packet: Packet, adapter: int = 0) -> list[Packet]:
-        """Send a packet, let every guest that it reaches answer, and so on: all that came back to the sender."""
-        heard: list[Packet] = []
-        waiting = [(machine, packet, adapter)]
-        for _ in range(_ROUNDS):
-            arrived = [delivery for name, one, place in waiting for delivery in self.send(name, one, place)]
-            waiting = []
-            for delivery in arrived:
-                reached = self.receiver(delivery)
-                if reached is None:
-                    continue
-                guest, place = reached
-                self.reached.append((guest.name, delivery.packet))
-                if guest.name == machine:
-                    heard.append(delivery.packet)
-                if not guest.silent:
-                    waiting += [
-                        (guest.name, answer, place) for answer in guest.adapters[place].answers(delivery.packet)
-                    ]
-            if not waiting:
-                break
-        return heard
-
-    def resolve(self, machine: str, address: PackedIp, adapter: int = 0) -> int | None:
-        """The MAC that the network answers for an address on the machine's link; None if nobody answers."""
-        request = self.guests[machine].adapters[adapter].resolve(address)
-        answers = (resolved(heard, address) for heard in self.exchange(machine, request, adapter))
-        return next((mac for mac in answers if mac is not None), None)
-
-    def ping(self, machine: str, address: str, adapter: int = 0) -> Ping:
-        """One echo request and what became of it."""
-        guest = self.guests.get(machine)
-        if guest is None or not guest.host:
-            return Ping(False, reason=f"{machine} does not run")
-        own, target = guest.adapters[adapter], pack_ip(address)
-        source, hop = own.source_for(target), own.next_hop(target)
-        if source is None or hop is None:
-            return Ping(False, reason="network is unreachable")
-        mac = self.resolve(machine, hop, adapter)
-        if mac is None:
-            return Ping(False, reason=f"no answer for {ip_text(hop)}")
-        request = p.echo((own.mac, mac), (ip_text(source), address))
-        for heard in self.exchange(machine, request, adapter):
-            if is_echo_reply(heard) and heard.ip_src == p.number(address) and heard.eth_dst == own.mac:
-                return Ping(True, heard.ttl)
-        return Ping(False, reason="no reply")
+    def host_named(self, server: str) -> str: ...
 
 
 class FakeHypervisor:
     """The hypervisor of one host. `failing` holds why a verb (or an errand), by its name in lower case, fails until
     taken out; `draws` are MAC addresses that adapters come to have whatever is asked for, while there are any."""
 
-    def __init__(self, datacenter: Datacenter, host: str) -> None:
+    def __init__(self, datacenter: Shared, host: str) -> None:
         self.host = host
         self.failing: dict[str, str] = {}
         self.draws: list[Mac] = []
@@ -296,7 +179,7 @@ class FakeHypervisor:
 
     def _prepare(self, machine: str, adapters: tuple[Adapter, ...]) -> Guest:
         """Plug the ports. A running machine keeps the stack that it has."""
-        guest = self._datacenter.guests.setdefault(machine, Guest(machine))
+        guest = self._datacenter.guest(machine)
         if not guest.host:
             self._unplug_all_but(guest, adapters)
             guest.adapters = adapters

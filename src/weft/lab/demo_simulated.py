@@ -25,7 +25,7 @@ from weft.cli.documents import Documents
 from weft.cli.plan import apply
 from weft.control.controller import Controller
 from weft.fakes import packet as p
-from weft.fakes.hypervisor import Datacenter
+from weft.fakes.datacenter import Datacenter
 from weft.fakes.network import Outer
 from weft.lab.capture import Frame, Tunnelled
 from weft.lab.demo_stage import Identity, Lie, Pings, Stage

@@ -10,8 +10,8 @@ from weft.agent.flows.flow import Flow, exact
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.switch import SwitchChange
 from weft.fakes import packet as p
+from weft.fakes.datacenter import Datacenter
 from weft.fakes.guest import Adapter, resolved
-from weft.fakes.hypervisor import Datacenter
 from weft.model.records import Machine, PortBinding, SubnetRecord
 from weft.model.values import Mac, pack_ip
 
