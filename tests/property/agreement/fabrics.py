@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.cluster import ways_out
 from tests.cluster.world import World
 from tests.property.agreement import kinds
 from weft.model.tenancy import AclRuleProperties
@@ -125,6 +126,8 @@ class Sketch:
                 world.guests(*words, enabled=True)
             elif name == "vlans":
                 world.vlans(words[0], **words[1])
+            elif hasattr(ways_out, name):
+                getattr(ways_out, name)(world, *words)
             else:
                 getattr(world, name)(*words)
         return world
@@ -179,6 +182,24 @@ def draw_hosts(draw, sketch):
         subnet = 1 if sketch.flat else 1 + number % 2
         addresses = () if server == without else (f"192.168.{subnet}.{10 * number}",)
         sketch.call("server", server, *addresses)
+
+
+def draw_provider_addresses(draw, sketch):
+    """How hosts use what addresses they have, and those that virtual subnets have there."""
+    for place in sketch.places:
+        if len(place.families) > 1:
+            sketch.call("pair", place.network, place.name("4"), place.name("6"))
+    told = {words[0]: words[1:] for name, *words in sketch.calls if name == "server"}
+    for number, server in enumerate(SERVERS, 1):
+        policy = draw(st.sampled_from(("perHost", "several", "perVirtualSubnet")))
+        base = 1 if sketch.flat else 1 + number % 2
+        if policy == "several" and told[server]:
+            sketch.call("server", server, *told[server], f"192.168.{base}.{10 * number + 1}")
+        sketch.call("policy", server, policy)
+        for at, place in enumerate(sketch.places if policy == "perVirtualSubnet" and told[server] else ()):
+            if draw(st.booleans()):
+                address = f"192.168.{base}.{100 + 40 * (number - 1) + at}"
+                sketch.call("subnet_address", server, place.ref(place.families[0]), address)
 
 
 def draw_networks(draw, sketch):
@@ -324,6 +345,7 @@ def _settings(drawn):
 FEATURES = [
     draw_hosts,
     draw_networks,
+    draw_provider_addresses,
     kinds.draw_own_protocols,
     kinds.draw_lans,
     draw_peerings,

@@ -27,6 +27,16 @@ def test_story_4_5_every_host_of_a_routing_domain_is_told_the_same_records():
     assert desired_of(world.state, "HOST2") == blue(2)
 
 
+def test_a_virtual_subnets_address_is_told_beside_the_hosts_own_with_one_route_for_both():
+    world = source_004()
+    world.subnet_address("host1", "/virtualNetworks/blue/subnets/web", "192.168.1.77")
+    found = desired_of(world.state, "host1")
+    assert found.provider_addresses == (ProviderAddress("192.168.1.10", 24), ProviderAddress("192.168.1.77", 24))
+    assert found.provider_routes == (ProviderRoute("0.0.0.0/0", "192.168.1.1"),)
+    places = {one.customer_address: one.provider_address for one in found.lookup_records if not one.is_gateway}
+    assert set(places.values()) == {"192.168.1.77", "192.168.2.20"}
+
+
 def test_story_4_7_each_subnet_has_its_route():
     found = desired_of(sample().state, "host1")
     assert [
