@@ -33,9 +33,16 @@ async def test_story_x4_a_provider_address_that_another_has_is_not_used(desk: De
     """Found before a tunnel starts from it; named with the other's MAC address; used once it is free."""
     lan = desk.lans["host2"] = ProviderLan()
     lan.claim(HOST2, OTHER)
-    await blue_and_red(desk)
-    assert [one for one in (await desk.center.switches["host2"].facts()).ports if one.tunnel] == []
-    assert await desk.answers("blue1", "10.1.1.12") == []
+    await desk.cluster()
+    await desk.machine("b1", "host1", ip="10.1.1.11")
+    await desk.machine("b2", "host2", ip="10.1.1.12", start=False)
+
+    async def told_of_it() -> bool:
+        return bool((await desk.get("/weft/v1/servers/host2/state"))["ports"])
+
+    await desk.eventually(told_of_it)
+    switch = desk.center.switches["host2"]
+    assert [one for one in (await switch.facts()).ports if one.tunnel] == []
     status, words = await status_of(desk, "host2")
     assert status == "Failure" and HOST2 in words and OTHER in words
     (conflict,) = await desk.conflicts("foreign")
@@ -43,8 +50,10 @@ async def test_story_x4_a_provider_address_that_another_has_is_not_used(desk: De
     assert OTHER in conflict["remedy"] and "uses it for nothing" in conflict["remedy"]
     state = await desk.get("/weft/v1/servers/host2/state")
     assert state["providerNetwork"]["otherHolders"] == [{"providerAddress": HOST2, "mac": OTHER, "used": False}]
+    assert not await desk.applied("host2"), "nobody goes on as if it had the address"
     lan.give_up(HOST2)
-    await desk.eventually_answers("blue1", "10.1.1.12", ["blue2"])
+    await desk.act("b2", "start")
+    await desk.eventually_answers("b1", "10.1.1.12", ["b2"])
 
     async def mended() -> bool:
         return not await desk.conflicts("foreign") and (await status_of(desk, "host2"))[0] == "Success"
