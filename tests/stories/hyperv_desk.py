@@ -183,6 +183,16 @@ class HyperVDesk(Desk):
         await self.eventually(so)
         return await self.mac(f"{machine}-eth0")
 
+    async def macs(self) -> dict[str, str]:
+        """By interface, as the ledger has them."""
+        found: dict[str, str] = {}
+        path = "/networking/v1/networkInterfaces"
+        while path:
+            page = await self.get(path)
+            found |= {one["resourceId"]: one["properties"]["privateMacAddress"] for one in page["value"]}
+            path = page.get("nextLink") or ""
+        return found
+
     async def all_applied(self) -> bool:
         return all([await self.applied(host) for host in self.center.hosts])
 
