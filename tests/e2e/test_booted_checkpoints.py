@@ -4,6 +4,8 @@ libvirtd: story 2.4 as a user meets it.
 host1's machines are namespaces, host2 and host3 have libvirtd, on two provider subnets.
 """
 
+import time
+
 import pytest
 
 from tests.e2e.booted import answers, booting, console, machine, told_by_dhcp, virsh
@@ -69,7 +71,10 @@ def test_checkpoint_restore_after_a_renewal_clone_and_export_are_done_by_the_hyp
     assert said.seconds >= taken, "it goes on where the checkpoint was taken"
     lab.weft("vm", "stop", "app1")
     lab.weft("vm", "clone", "app1", "app2")
-    assert (tmp_path / "app2.qcow2").exists()
+    until = time.monotonic() + 60
+    while not (tmp_path / "app2.qcow2").exists():  # its host makes it once it hears of it
+        assert time.monotonic() < until
+        time.sleep(0.05)
     second = mac_of(lab, "app2-eth0")
     assert second != first and second.lower() in virsh(lab, "host2", "dumpxml", "app2").replace(":", "")
     lab.weft("vm", "start", "app2")
