@@ -132,7 +132,7 @@ class NamespaceWorld:
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
 
         def work():
-            with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
+            with in_namespace(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
                 for _ in range(tries):
                     inner.send(frame(sent))
                     while select.select([far], [], [], SECONDS / TRIES)[0]:
@@ -144,7 +144,7 @@ class NamespaceWorld:
                             return tuple(ends)
             return None
 
-        return await asyncio.to_thread(_in, self._space, work)
+        return await asyncio.to_thread(in_namespace, self._space, work)
 
     async def out_of_tunnel(self, network, key, target, tries=TRIES):
         """Whether a packet that the far end sends with that key reaches the network."""
@@ -152,7 +152,7 @@ class NamespaceWorld:
         inside = frame(p.udp((OUTSIDE_MAC, ROUTER), (source, target), (53, 5001)))[14:]
 
         def work():
-            with _in(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
+            with in_namespace(self._peer, gre.channel) as far, _wire(f"we{network.rdid}i") as inner:
                 for _ in range(tries):
                     far.sendto(gre.wrapped(inside, key), (NEAR, 0))
                     while select.select([inner], [], [], SECONDS / TRIES)[0]:
@@ -161,7 +161,7 @@ class NamespaceWorld:
                             return True
             return False
 
-        return await asyncio.to_thread(_in, self._space, work)
+        return await asyncio.to_thread(in_namespace, self._space, work)
 
     async def hears_other_than_gre(self):
         """Does the host answer a ping at the near end?"""
@@ -183,7 +183,7 @@ class NamespaceWorld:
         return [one for one in (*bridges, *ports, *links) if one.startswith("we")]
 
     async def _pass(self, ends, sent, wanted):
-        return await asyncio.to_thread(_in, self._space, lambda: _exchange(ends, sent, wanted))
+        return await asyncio.to_thread(in_namespace, self._space, lambda: _exchange(ends, sent, wanted))
 
 
 async def all_at_once(driver, *wanted):
@@ -220,7 +220,7 @@ class Inside:
         return lambda *arguments: self._do(getattr(self._driver, name)(*arguments))
 
 
-def _in(space, work):
+def in_namespace(space, work):
     """What `work` answers, from a thread that is in a namespace; its own threads and processes are, too."""
     answer = []
 

@@ -1,19 +1,25 @@
 """The daemons by which gateways keep each other's connections, beside a real edge: by level, whoever made them."""
 
+import asyncio
+import functools
 import os
+import re
 import signal
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.contract.edge_worlds import edge_world
+from tests.contract.edge_worlds import edge_world, in_namespace
 from tests.contract.test_edge import EDGE, LEG
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.wanted import EdgeFailure, Wanted
-from weft.lab.commands import run
-from weft.model.values import PackedIp, Rdid, pack_ip
+from weft.lab import namespaces
+from weft.lab.commands import run, within
+from weft.model.values import PackedIp, Rdid, ip_text, pack_ip
 
 pytestmark = pytest.mark.root
 
@@ -89,3 +95,104 @@ async def test_a_host_without_conntrackd_says_what_that_costs(tmp_path):
     states = Conntrackd(tmp_path, "conntrackd-that-is-not-here")
     with pytest.raises(EdgeFailure, match="behind nat .*apt-get install conntrackd"):
         await states.keep("nowhere", edge(ONE, TWO).network)
+
+
+def _run(work):
+    return asyncio.run(work())
+
+
+class Gateways:
+    """Hosts on one segment, each with the namespace of an edge, and no switch: only what states need."""
+
+    def __init__(self, name: str, folder: Path, number: int) -> None:
+        self._name, self._folder = name, folder
+        self._addresses = [pack_ip(f"192.168.9.{n + 1}") for n in range(number)]
+        self.daemons = [Conntrackd(folder / str(n)) for n in range(number)]
+
+    def _space(self, what: str) -> str:
+        return f"{self._name}-{what}"
+
+    def space(self, n: int) -> str:
+        return self._space(f"e{n}")
+
+    def open(self) -> None:
+        run(["ip", "netns", "add", self._space("sw")])
+        run(["ip", "-n", self._space("sw"), "link", "add", "br0", "up", "type", "bridge"])
+        for n, address in enumerate(self._addresses):
+            host = self._space(f"h{n}")
+            for one in (host, self.space(n)):
+                run(["ip", "netns", "add", one])
+                run(["ip", "-n", one, "link", "set", "lo", "up"])
+            ends = ["type", "veth", "peer", "name", f"p{n}", "netns", self._space("sw")]
+            run(["ip", "-n", host, "link", "add", "nic", *ends])
+            run(["ip", "-n", self._space("sw"), "link", "set", f"p{n}", "master", "br0", "up"])
+            run(["ip", "-n", host, "addr", "add", f"{ip_text(address)}/24", "dev", "nic"])
+            run(["ip", "-n", host, "link", "set", "nic", "up"])
+
+    def close(self) -> None:
+        for line in run(["ip", "netns"]).splitlines():
+            if line.startswith(f"{self._name}-"):
+                namespaces.delete(line.split()[0])
+
+    def does(self, n: int, *steps: str) -> None:
+        """What its agent asks of the daemon."""
+        network = msgspec.structs.replace(
+            edge(*self._addresses).network, provider_address=self._addresses[n], rdid=Rdid(n + 1)
+        )
+        for step in steps:
+            words = (self.space(n), network) if step == "keep" else (network.rdid,)
+            work = functools.partial(getattr(self.daemons[n], step), *words)
+            in_namespace(self._space(f"h{n}"), functools.partial(_run, work))
+
+    def connect(self, n: int, protocol: str, port: int) -> None:
+        """As if a machine had, behind nat, and an answer had come."""
+        ends = f"-s 10.1.1.11 -d 203.0.113.1 --sport {port} --dport 80 -t 3000 --src-nat 203.0.113.10:{port + 1000}"
+        state = ["--state", "ESTABLISHED"] if protocol == "tcp" else []
+        words = ["conntrack", "-I", "-p", protocol, *ends.split(), *state, "-u", "SEEN_REPLY,ASSURED"]
+        run(within(self.space(n), words))
+
+    def kernel(self, n: int) -> set[str]:
+        """Source ports outside of connections of the machine."""
+        found = run(within(self.space(n), ["conntrack", "-L", "-s", "10.1.1.11"]))
+        return set(re.findall(r"dst=203.0.113.10 sport=80 dport=(\d+)", found))
+
+    def heard(self, n: int) -> set[str]:
+        """Source ports inside of what the others told."""
+        told = self._folder / str(n) / f"{n + 1}.conf"
+        return set(re.findall(r"sport=(\d+)", run(within(self.space(n), ["conntrackd", "-C", str(told), "-e"]))))
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_gateways_keep_each_others_connections(number, request):
+    with tempfile.TemporaryDirectory(prefix="ws") as folder:
+        made = Gateways(f"s{os.getpid()}", Path(folder), number)
+        request.addfinalizer(made.close)
+        made.open()
+        for n in range(number):
+            made.does(n, "keep")
+        others = range(1, number)
+        made.connect(0, "tcp", 4000)
+        made.connect(0, "udp", 4001)
+        for n in others:
+            until(lambda n=n: made.heard(n) == {"4000", "4001"})
+            assert made.kernel(n) == set(), "they would age there"
+
+        for pid in daemons(made.space(1)):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: daemons(made.space(1)) == [])
+        made.daemons[1] = Conntrackd(Path(folder) / "1")
+        made.does(1, "keep")
+        until(lambda: made.heard(1) == {"4000", "4001"}, "a daemon that starts is told all")
+
+        made.does(1, "take", "tell")
+        assert made.kernel(1) == {"5000", "5001"}, "with their translation"
+        run(within(made.space(1), ["conntrack", "-D", "-p", "tcp", "-s", "10.1.1.11"]))
+        for n in (0, *others[1:]):
+            until(lambda n=n: made.heard(n) == {"4001"}, "they hear what it has, and what ends")
+
+
+def until(true, why=""):
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, why
+        time.sleep(0.05)

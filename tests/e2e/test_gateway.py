@@ -1,5 +1,6 @@
 """Out of a virtual network and in again by real gateways, and one of them dies."""
 
+import json
 import os
 import signal
 import subprocess
@@ -53,6 +54,32 @@ def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_n
     while "left by the gateway on gw1" not in (said := lab.weft("trace", "blue1-eth0", OUTSIDE)):
         assert time.monotonic() < until, said
     assert talk.more(50) < AGAIN_SECONDS, "and the first one when it was back"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("trouble", ["none", "late feed", "dead controller"])
+def test_streams_both_ways_behind_nat_go_on_under_load(lab, trouble):
+    """One connection each way, 20 Mbit/s, in tenths of a second: how long does nothing arrive?"""
+    lab.run("delay-feed", "5" if trouble == "late feed" else "0")
+    server = lab.begin("exec", "internet", "--", "timeout", "60", "iperf3", "-s", "-1", "-J", "-i", "0.1")
+    words = ("iperf3", "-c", OUTSIDE, "--bidir", "-b", "20M", "-t", "15", "-i", "0.1", "-J", "--get-server-output")
+    client = lab.begin("exec", "blue1", "--", *words)
+    time.sleep(4)  # of the stream, before anything happens
+    kill(lab, "gw1", controller=trouble == "dead controller")
+    said = json.loads(client.communicate(timeout=60)[0])
+    server.communicate(timeout=10)
+    lab.run("delay-feed", "0")
+    for end, what in ((said, "sum_bidir_reverse"), (said["server_output_json"], "sum")):
+        arrived = [one[what]["bytes"] for one in end["intervals"]]
+        silence = longest_silence(arrived) / 10
+        print(f"{trouble}, {what}: {sum(arrived) * 8 / 15e6:.1f} Mbit/s, nothing for {silence:.1f} s")
+        assert 0 < silence < AGAIN_SECONDS
+        assert sum(arrived[-20:]) > sum(arrived[10:30]) / 4, "it has recovered"
+
+
+def longest_silence(arrived):
+    """How many intervals in a row brought nothing."""
+    return max(map(len, "".join("x" if one else " " for one in arrived).split("x")))
 
 
 def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):

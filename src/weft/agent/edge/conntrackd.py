@@ -31,7 +31,7 @@ class Conntrackd:
         """`folder` is short enough for a socket in it: 107 characters with its name (unix(7))."""
         self._folder = folder
         self._program = program
-        self._started_at: dict[Rdid, float] = {}
+        self._asked_at: dict[Rdid, float] = {}
         self._pids: dict[Rdid, int] = {}
         self._ended: set[Rdid] = set()
         self._found: dict[int, list[int]] = {}
@@ -53,6 +53,10 @@ class Conntrackd:
         linked = await self._link(name, edge)
         if linked or self._told(edge.rdid) != told or not self._runs(name, edge.rdid):
             await self._start(name, edge.rdid, told)
+        if edge.rdid not in self._asked_at:
+            # another gateway may have had the network while the daemon or this agent was dead, or the host cut off
+            self._asked_at[edge.rdid] = time.monotonic()
+            await self._say(edge.rdid, "-n")
 
     def is_kept(self, name: str, edge: EdgeNetwork) -> bool:
         """Does its daemon run as it was told, or none where there should be none? Its link is not looked at."""
@@ -61,8 +65,8 @@ class Conntrackd:
         return self._told(edge.rdid) == self._config(edge) and self._runs(name, edge.rdid)
 
     def is_young(self, rdid: Rdid) -> bool:
-        """Was its daemon started just now? Then what the others tell it may still be on its way."""
-        return time.monotonic() - self._started_at.get(rdid, -YOUNG_SECONDS) < YOUNG_SECONDS
+        """Were the others asked just now for all that they have? Then it may still be on its way."""
+        return time.monotonic() - self._asked_at.get(rdid, -YOUNG_SECONDS) < YOUNG_SECONDS
 
     async def take(self, rdid: Rdid) -> None:
         """What the others told becomes connections of this kernel. Before the outer addresses come."""
@@ -117,8 +121,7 @@ class Conntrackd:
             self._file(rdid, kind).unlink(missing_ok=True)
         self._file(rdid, "conf").write_text(told)
         await run(["nsenter", f"--net={NETNS / name}", self._program, "-C", str(self._file(rdid, "conf")), "-d"])
-        self._started_at[rdid] = time.monotonic()
-        await self._say(rdid, "-n")
+        self._asked_at.pop(rdid, None)
 
     async def _say(self, rdid: Rdid, word: str) -> None:
         await run([self._program, "-C", str(self._file(rdid, "conf")), word])

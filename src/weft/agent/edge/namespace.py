@@ -143,7 +143,7 @@ class NamespaceEdge:
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted, known)
         self._made[rdid] = wanted
-        if known is not None or not in_a_hurry:
+        if not in_a_hurry:  # else the next look is a whole one
             self._disturbed.discard(rdid)
             self._watches[rdid].is_quiet()  # that was us
         return self._lacks.get(rdid, "")
