@@ -311,6 +311,9 @@ class HyperVPlane:
                 name = local.binding.network_interface
                 words = "Hyper-V hosts learn no addresses that guests bring; those that it has already it keeps"
                 yield Problem(FAILED, f"{name}: {words}", instance)
+        for edge in self._told.edges:
+            words = "Hyper-V hosts make no edges: let a Linux server be the gateway"
+            yield Problem(FAILED, f"{edge.resource_ref}: {words}")
         for words in self._difference.problems:
             yield Problem(FAILED, words)
 

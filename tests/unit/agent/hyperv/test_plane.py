@@ -5,6 +5,7 @@ import contextlib
 
 import msgspec
 
+from tests.contract.test_edge import EDGE
 from tests.unit.agent.host import Controller, machine_says
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, access_list, host_records, network_records
 from weft.agent.agent import Agent
@@ -238,6 +239,16 @@ async def test_a_port_under_an_access_list_is_a_problem_of_its_interface_for_as_
         assert problem.message.startswith("blue1-eth0: ")
         controller.say(Delta(0, 2, 12, (), (access.key,)))
         await controller.until(lambda self: not problems("carry out no access lists")(self))
+
+
+async def test_that_it_is_no_gateway_is_a_problem_for_as_long_as_it_should_be_one():
+    async with working(Delta(0, 1, 11, (EDGE,))) as (_, controller):
+        (problem,) = await controller.until(problems("make no edges"))
+        assert problem.message == (
+            "/virtualGateways/blue: Hyper-V hosts make no edges: let a Linux server be the gateway"
+        )
+        controller.say(Delta(0, 2, 12, (), (EDGE.key,)))
+        await controller.until(lambda self: not problems("make no edges")(self))
 
 
 async def test_the_addresses_of_running_strangers_are_seen():
