@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 ACTOR = Actor("readdressing", "system")
 
+TELL_EVERY_S = 60.0
+"""So often it is said for whom one still waits."""
+
 
 class Readdressing:
     """One per controller."""
@@ -86,6 +89,7 @@ class Readdressing:
 
     async def _everybody(self, name: str, change: ProviderAddressChange, revision: int) -> bool:
         """Wait until all that are concerned have applied a revision; False as soon as the change is another one."""
+        told_at = asyncio.get_running_loop().time() + TELL_EVERY_S
         with self._publisher.listening.to(self._concerned(name)) as listener:
             while self._change(name) == change:
                 concerned = self._concerned(name)
@@ -93,6 +97,10 @@ class Readdressing:
                 away = [one for one in concerned if self._is_away(one)]
                 if not late and not away:
                     return True
+                if asyncio.get_running_loop().time() >= told_at:
+                    told_at += TELL_EVERY_S
+                    waited = ", ".join(sorted({*away, *(one.server for one in late)}))
+                    log.warning("the provider addresses of %s, %s, wait for %s", name, change.phase, waited)
                 if not late:
                     await listener.next(RECHECK_S)
         return False

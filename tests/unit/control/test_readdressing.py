@@ -95,13 +95,14 @@ async def test_no_step_is_taken_before_a_slow_peer_has_acked(controller: Control
 
 
 async def test_a_peer_that_is_away_is_waited_for_since_its_packets_still_flow(
-    controller: Controller, rack: Rack
+    controller: Controller, rack: Rack, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await controller.machines.start("a", ANN)
     await controller.machines.start("b", ANN)
+    monkeypatch.setattr("weft.control.readdressing.TELL_EVERY_S", 0.1)
     await rack.hosts["host2"].disconnect()
     await ask(controller, NEW)
-    await asyncio.sleep(0.3)
+    await until(lambda: "the provider addresses of host1, preparing, wait for host2" in caplog.text)
     assert phase(controller) == "preparing"
     rack.hosts["host2"].connect(controller.publisher)
     await until(lambda: change(controller) is None)

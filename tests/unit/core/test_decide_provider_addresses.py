@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.core.world import World, provider_network, virtual_network
 from weft.core import policy
-from weft.core.commands import AdvanceProviderAddresses
+from weft.core.commands import AdvanceProviderAddresses, BeginMove, Failover
 from weft.core.provider_places import falls_to
 from weft.model.errors import Refusal
 from weft.model.leases import ip_scope
@@ -117,6 +117,29 @@ def test_a_move_has_both_ends_until_it_is_over() -> None:
     for phase in ("switching", "switched", "done"):
         world.advance("vm1", phase)
     assert (purposes(world, "h1"), purposes(world, "h2")) == ([""], ["", WEB])
+
+
+def test_a_failover_takes_the_need_along_at_once() -> None:
+    world = world_of("perVirtualSubnet")
+    placed(world, "vm1")
+    world.power("vm1", "Running")
+    world.do(Failover("vm1", "h2"))
+    assert (purposes(world, "h1"), purposes(world, "h2")) == ([""], ["", WEB])
+    assert change_of(world, "h2") is None
+    assert told(world, "h2")[0] != world.get("/servers/h2").properties.provider_addresses[0]
+
+
+def test_where_none_is_left_nothing_moves_and_nothing_fails_over_there() -> None:
+    world = world_of("perVirtualSubnet")
+    pool = world.state.space("/logicalnetworks/hnvpa/subnets/pa1/ippools/pool")
+    assert pool is not None
+    placed(world, "vm1")
+    world.power("vm1", "Running")
+    while pool.capacity - pool.taken.used:
+        world.put(f"/servers/x{pool.taken.used}", {"networkInterfaces": [{"resourceId": "a", "properties": PA1}]})
+    for command in (BeginMove("vm1", "h2"), Failover("vm1", "h2")):
+        assert world.refuses(command).code == "PAIpAddressExhausted"
+    assert (purposes(world, "h1"), purposes(world, "h2")) == (["", WEB], [""])
 
 
 def test_an_interface_that_goes_to_another_subnet_takes_its_need_along() -> None:
