@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,24 @@ def test_what_the_kernels_own_detection_found_taken(spaces):
         command("ip", "netns", "exec", one, "true")
     ((name, _, _, failed, holder, _),) = asked(one, "eth0", "fd00::10").values()
     assert (name, failed, holder) == ("eth0", True, "an unknown MAC address")
+
+
+PUT = """
+from weft.agent.ovs import addresses
+from weft.agent.switch import HostAddress
+from weft.model.values import pack_ip
+addresses.put(HostAddress(pack_ip("192.168.1.12"), 24, "eth0"))
+"""
+
+
+def test_an_address_that_is_put_on_an_interface_is_known_there_to_who_knew_it_elsewhere(spaces):
+    """It was another host's before, and cooled down while nobody sent to it."""
+    one, other = spaces
+    command("ip", "-n", other, "address", "add", "192.168.1.99/24", "dev", "eth0")
+    old = ("192.168.1.12", "lladdr", "02:ee:00:00:00:01", "nud", "stale", "dev", "eth0")
+    command("ip", "-n", other, "neigh", "replace", *old)
+    command("ip", "netns", "exec", one, sys.executable, "-c", PUT)
+    until = time.monotonic() + 10
+    while "02:aa:00:00:00:00" not in command("ip", "-n", other, "neigh", "show", "192.168.1.12"):
+        assert time.monotonic() < until
+        time.sleep(0.05)

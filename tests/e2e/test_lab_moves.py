@@ -40,6 +40,10 @@ def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, t
     lab.run("delay-feed", str(delay))
     pinging = Pinging(lab, "client", "10.2.0.20")
     apply(lab, tmp_path, "servers", host, {"providerAddresses": [address]})
+    if delay:
+        # what is stored is resumed, and nothing that was told is lost
+        lab.run("kill", "controller")
+        lab.run("start", "controller")
     wait_for(lambda: "providerAddressChange" not in server(lab, host))
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
@@ -73,6 +77,12 @@ def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_
     assert (records["10.2.0.20"], records["10.2.0.1"]) == (subnets, "169.254.254.254")
     wait_for(lambda: {*own, subnets} <= set(on_interface(lab, host)))
     assert f"to {subnets}," in lab.weft("trace", "client-eth0", "10.2.0.20")
+    lab.weft("vm", "migrate", "server", "--to", "host3" if host == "host2" else "host2")
+    wait_for(lambda: subnets not in on_interface(lab, host))
+    host = f"host{place_of(lab, 'server')[-1]}"
+    (moved,) = (one["providerAddress"] for one in server(lab, host)["virtualSubnetAddresses"])
+    assert moved != subnets and moved in on_interface(lab, host)
+    subnets = moved
     apply(lab, tmp_path, "logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perHost"})
     wait_for(lambda: "providerAddressChange" not in server(lab, host))
     wait_for(lambda: subnets not in on_interface(lab, host))
