@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, Pinging, ping
 from weft.lab.processes import alive
 from weft.lab.state import LabFolder
@@ -39,6 +40,17 @@ def test_a_network_has_a_way_out_and_its_machines_are_known_outside(lab):
     seen = lab.weft("trace", "blue2-eth0", OUTSIDE)
     assert f"known outside as {PUBLIC}" in seen and "gw1" in seen
     assert "no gateway" in lab.weft("trace", "red1-eth0", OUTSIDE)
+    with Traced(lab) as traced:
+        own = edge_of(lab)
+        told = traced.agree("blue1", [(to, "icmp", 0) for to in (OUTSIDE, own, "10.1.1.1", "10.1.1.12", "10.1.1.77")])
+        assert own in told[1]["reason"]
+        traced.agree("red1", [(to, "icmp", 0) for to in (OUTSIDE, own, "10.1.1.1")])
+
+
+def edge_of(lab):
+    """The gateway's own address in the network."""
+    found = json.loads(lab.weft("get", "virtualGateways", "blue", "-o", "json"))
+    return found["properties"]["gatewayAddresses"][0]
 
 
 def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_nat(lab, talk):

@@ -67,7 +67,9 @@ while True:
         last = time.monotonic()
     except TimeoutError:
         pass
-    pathlib.Path(sys.argv[2]).write_text(str(time.monotonic() - last))
+    # whole or not at all: whoever reads half of it would take it for something else
+    pathlib.Path(sys.argv[2] + ".new").write_text(str(time.monotonic() - last))
+    pathlib.Path(sys.argv[2] + ".new").rename(sys.argv[2])
 """
 
 
@@ -100,6 +102,12 @@ def until(true, patience=20):
         time.sleep(0.05)
 
 
+def ask(path, number):
+    """Whole or not at all, as the listener reads it."""
+    path.with_suffix(".new").write_text(str(number))
+    path.with_suffix(".new").rename(path)
+
+
 def silence(path):
     """For how many seconds the listener has heard nothing."""
     try:
@@ -119,13 +127,23 @@ def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answer
     assert gives.wait(40) == 0
     assert takes.stdout.readline() == "60000\n"
     asked, heard = tmp_path / "asked", tmp_path / "heard"
-    asked.write_text("0")
+    ask(asked, 0)
     talks = python(lab, "server", TALKS)
     assert talks.stdout.readline() == "ready\n"
     python(lab, "client", LISTENS, str(asked), str(heard))
-    asked.write_text("1")
+    ask(asked, 1)
     until(lambda: silence(heard) < 0.5)
     lab.weft("vm", "migrate", "server", "--to", "host2")
     until(lambda: silence(heard) > 1.5)
-    asked.write_text("2")
+    ask(asked, 2)
     until(lambda: silence(heard) < 0.5)
+    until(lambda: has_hits(lab), patience=30)
+
+
+def has_hits(lab):
+    """On all hosts together: the pings that the default denied, and what the rule let in."""
+    found = json.loads(lab.weft("get", "acl", "answers-only", "-o", "json"))["properties"]
+    assert found["configurationState"]["status"] in ("Success", "InProgress"), found["configurationState"]
+    [rule] = found["aclRules"]
+    hits, denied = rule["properties"]["hits"], found["inboundDefaultHits"]
+    return hits["packets"] > 0 and hits["bytes"] > 14 * hits["packets"] and "last" in hits and denied["packets"] >= 5

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, mac_of, ping
 from tests.e2e.matrix import Matrix
 
@@ -45,6 +46,12 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
     with Matrix(lab) as matrix:
         matrix.honest()
         assert matrix.guests_lie() > 2000
+    with Traced(lab) as traced:
+        questions = [
+            (to, *kind) for to in ("10.1.1.12", "10.1.1.1", "10.1.1.77") for kind in (("icmp", 0), ("tcp", 22))
+        ]
+        for tenant in ("shop", "desk", "blue", "green"):
+            traced.agree(f"{tenant}1", questions)
     moving = lab.begin("ping", "shop1", "10.1.1.12", "-c", "200", "-i", "0.01")
     lab.weft("vm", "migrate", "shop2", "--to", "host1")
     said = moving.communicate(timeout=30)[0]

@@ -9,13 +9,12 @@ make test, thousands in make soak.
 
 import json
 import random
-import sys
 import time
 
-import httpx
 import pytest
 
 from tests.conftest import PROFILE
+from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
 from tests.e2e.matrix import Matrix
 
@@ -23,56 +22,18 @@ pytestmark = [pytest.mark.root, pytest.mark.longer]
 FILE = str(EXAMPLES / "two-tenants.yaml")
 PORTS = range(1, 120) if PROFILE == "soak" else (22,)
 OTHERS = ("10.1.1.1", "10.1.2.1", "10.1.1.77", "10.1.2.77", "203.0.113.9")
-ASK = """
-import json, socket, subprocess, sys
-from concurrent.futures import ThreadPoolExecutor
-def ask(question):
-    to, protocol, port = question
-    if protocol == "icmp":
-        return not subprocess.run(["ping", "-nqc1", "-W1", to], stdout=subprocess.DEVNULL).returncode
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.settimeout(1)
-        try:
-            one.connect((to, port))
-            if protocol == "udp":
-                one.send(b"?")
-                one.recv(1)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-        return True
-with ThreadPoolExecutor(64) as pool:
-    print(json.dumps(list(pool.map(ask, json.loads(sys.argv[1])))))
-"""
-"""A guest refuses what arrives, since nothing listens: that is an answer too."""
 
 
 def test_trace_says_what_the_lab_carries(shared):
     interfaces = {name: f"{name}-eth0" for name in ("blue1", "blue2", "bluedb", "red1", "red2")}
     shared.weft("vm", "stop", "red2")
-    url = json.loads(shared.file.read_text())["url"]
-    with httpx.Client(base_url=url, timeout=30) as client:
-        held = {name: address_of(client, interface) for name, interface in interfaces.items()}
-        # a kernel refuses no more than some 50 datagrams at once
-        asked = [("icmp", 0), *(("tcp", port) for port in PORTS), *(("udp", port) for port in PORTS[:4])]
-        for name in ("blue1", "blue2", "bluedb", "red1"):
-            # its kernel answers as many refusals as there are
-            allowed = ("net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
-            shared.run("exec", name, "--", "sysctl", "-qw", *allowed)
+    # a kernel refuses no more than some 50 datagrams at once
+    asked = [("icmp", 0), *(("tcp", port) for port in PORTS), *(("udp", port) for port in PORTS[:4])]
+    with Traced(shared) as traced:
+        held = {name: traced.address_of(interface) for name, interface in interfaces.items()}
         for name in ("blue1", "blue2", "bluedb", "red1"):
             targets = sorted({*held.values(), *OTHERS} - {held[name]})
-            questions = [(to, protocol, port) for to in targets for protocol, port in asked]
-            said = shared.run("exec", name, "--", sys.executable, "-c", ASK, json.dumps(questions), timeout=900)
-            carried = json.loads(said.strip().splitlines()[-1])
-            told = [traced(client, interfaces[name], *question) for question in questions]
-            wrong = [
-                (name, *question, arrived, found["reason"])
-                for question, arrived, found in zip(questions, carried, told, strict=True)
-                if arrived != found["delivered"]
-            ]
-            assert not wrong, wrong[:5]
+            told = traced.agree(name, [(to, protocol, port) for to in targets for protocol, port in asked])
             assert {found["delivered"] for found in told} == {True, False}
     shared.weft("vm", "start", "red2")
 
@@ -135,14 +96,3 @@ def until_listening(lab):
     while "5201" not in lab.run("exec", "blue2", "--", "ss", "-ltn"):
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def address_of(client, interface):
-    found = client.get(f"/networking/v1/networkInterfaces/{interface}").raise_for_status().json()
-    return found["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"]
-
-
-def traced(client, interface, to, protocol, port):
-    body = {"from": {"resourceRef": f"/networkInterfaces/{interface}"}, "to": to, "protocol": protocol}
-    body |= {"port": port} if port else {}
-    return client.post("/weft/v1/trace", json=body).raise_for_status().json()

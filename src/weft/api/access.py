@@ -40,4 +40,4 @@ def add_hits(members: dict[str, Any], found: AccessControlList, priority: int, h
 
 def _hit(hit: Hit) -> dict[str, Any]:
     known = {"packets": hit.packets, "bytes": hit.octets}
-    return known if hit.last is None else known | {"last": wall_text(hit.last)}
+    return known if hit.last is None else known | {"last": wall_text(float(int(hit.last)))}

@@ -1,9 +1,10 @@
 """What all hosts together count of the rules of access lists, and when a rule last decided something.
 
 Fed by weft.control.controller with every report that comes in, read by the API. Kept as sums, so that a question about
-a rule costs one and none walks over hosts or interfaces. A host that is away counts with what it told last. In memory
-only: after a restart of the controller the counts are told anew; when a rule was last hit is not known until it is
-again. Pure, but for its memory.
+a rule costs one and none walks over hosts or interfaces. A host begins anew when its switch does, and when the list
+comes to it again with a machine that moves: what it had counted stays in the sum. In memory only: after a restart of
+the controller the sums are what hosts count then, and when a rule was last hit is not known until it is again. Pure,
+but for its memory.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,40 +56,34 @@ class RuleHits:
         if now == before:
             return
         self._told[server] = now
-        was = before or {}
-        for subject in was.keys() | now.keys():
-            old, new = was.get(subject, (0, 0)), now.get(subject, (0, 0))
+        for subject, new in now.items():
+            old = (before or {}).get(subject, (0, 0))
+            if old[0] > new[0]:
+                old = (0, 0)
             if old != new:
                 # what a host counted before it was first heard may be of last year
-                self._add(subject, old, new, is_seen=before is not None and new[0] not in (0, old[0]))
+                self._add(subject, new[0] - old[0], new[1] - old[1], is_seen=before is not None)
 
-    def _add(self, subject: Subject, old: tuple[int, int], new: tuple[int, int], *, is_seen: bool) -> None:
+    def _add(self, subject: Subject, packets: int, octets: int, *, is_seen: bool) -> None:
         sum_ = self._sums.get(subject, NEVER)
-        packets, octets = sum_.packets + new[0] - old[0], sum_.octets + new[1] - old[1]
         last = self._wall() if is_seen else sum_.last
-        if packets or last is not None:
-            self._sums[subject] = Hit(packets, octets, last)
-        else:
-            self._sums.pop(subject, None)
+        self._sums[subject] = Hit(sum_.packets + packets, sum_.octets + octets, last)
 
     def committed(self, changes: Iterable[Change]) -> None:
-        """A rule that is another one now has not been hit; a server that is gone counts nothing."""
+        """A rule that is another one now has not been hit."""
         for change in changes:
             if not isinstance(change, ResourceChange):
                 continue
             if change.kind == LISTS and change.before is not None:
                 self._forget(change.before, change.after)
-            elif change.kind == SERVERS.name and change.after is None and change.id.lower() in self._told:
-                self._tell(change.id.lower(), {})
-                del self._told[change.id.lower()]
+            elif change.kind == SERVERS.name and change.after is None:
+                self._told.pop(change.id.lower(), None)
 
     def _forget(self, before: AccessControlList, after: AccessControlList | None) -> None:
-        """The counts themselves follow: a host counts anew what it filters anew."""
         stays = _meanings(after)
         for priority, meaning in _meanings(before).items():
-            subject = (before.properties.list_number, priority)
-            if subject in self._sums and stays.get(priority) != meaning:
-                self._sums[subject] = msgspec.structs.replace(self._sums[subject], last=None)
+            if stays.get(priority) != meaning:
+                self._sums.pop((before.properties.list_number, priority), None)
 
 
 def counts_of(facts: Facts) -> dict[Subject, tuple[int, int]]:

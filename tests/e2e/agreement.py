@@ -1,0 +1,71 @@
+"""What `weft trace` says beside what a lab carries: the same questions to both."""
+
+import json
+import sys
+
+import httpx
+
+ASK = """
+import json, socket, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+def ask(question):
+    to, protocol, port = question
+    if protocol == "icmp":
+        return not subprocess.run(["ping", "-nqc1", "-W1", to], stdout=subprocess.DEVNULL).returncode
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.settimeout(1)
+        try:
+            one.connect((to, port))
+            if protocol == "udp":
+                one.send(b"?")
+                one.recv(1)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+        return True
+with ThreadPoolExecutor(64) as pool:
+    print(json.dumps(list(pool.map(ask, json.loads(sys.argv[1])))))
+"""
+"""A guest refuses what arrives, since nothing listens: that is an answer too."""
+
+
+class Traced:
+    """The traces of one lab's controller. Use as a context."""
+
+    def __init__(self, lab):
+        self._lab = lab
+        self._client = httpx.Client(base_url=json.loads(lab.file.read_text())["url"], timeout=30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._client.close()
+
+    def address_of(self, interface):
+        found = self._client.get(f"/networking/v1/networkInterfaces/{interface}").raise_for_status().json()
+        return found["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"]
+
+    def ask(self, interface, to, protocol, port):
+        body = {"from": {"resourceRef": f"/networkInterfaces/{interface}"}, "to": to, "protocol": protocol}
+        body |= {"port": port} if port else {}
+        return self._client.post("/weft/v1/trace", json=body).raise_for_status().json()
+
+    def agree(self, machine, questions):
+        """Each question is (address, protocol, port), of the machine's first interface. Returns what trace says. What
+        leaves for the physical network is not compared: what is there is not Weft's."""
+        # its kernel answers as many refusals as there are
+        allowed = ("net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
+        self._lab.run("exec", machine, "--", "sysctl", "-qw", *allowed)
+        told = [self.ask(f"{machine}-eth0", *question) for question in questions]
+        words = ("exec", machine, "--", sys.executable, "-c", ASK, json.dumps(questions))
+        carried = json.loads(self._lab.run(*words, timeout=900).strip().splitlines()[-1])
+        wrong = [
+            (machine, *question, arrived, found["reason"])
+            for question, arrived, found in zip(questions, carried, told, strict=True)
+            if arrived != found["delivered"] and "is not Weft's" not in found["reason"]
+        ]
+        assert not wrong, wrong[:5]
+        return told
