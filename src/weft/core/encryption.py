@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from weft.core.index import last_id
 from weft.core.peerings import VirtualNetwork, connected
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
@@ -61,17 +62,29 @@ def crossed_in_clear(state: State) -> Iterator[tuple[str, str, list[VirtualNetwo
 
 def crosses_in_clear(state: State, network: VirtualNetwork) -> list[str]:
     """References of the provider subnets with isPublic that a network's tunnels cross unencrypted."""
-    own = network.resource_id.lower()
+    logical = state.get(LOGICAL_NETWORKS.name, last_id(network.properties.logical_network))
+    if logical is None:
+        return []
+    public = [one for one in logical.properties.subnets if one.properties.is_public]
+    if not public or not _has_tunnels(state, network) or is_encrypted(state, network):
+        return []
+    servers = (state.get(SERVERS.name, name) for name in state.servers_of(network.resource_id))
+    own = [text for one in servers if one is not None for text in one.properties.provider_addresses]
     return [
-        ref for ref, _, crossing in crossed_in_clear(state) if any(one.resource_id.lower() == own for one in crossing)
+        f"/logicalNetworks/{logical.resource_id}/subnets/{one.resource_id}"
+        for one in public
+        if one.properties.address_prefix and any(_lies_in(text, one.properties.address_prefix) for text in own)
     ]
 
 
+def _lies_in(address: str, prefix: str) -> bool:
+    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+
+
 def _crossing(state: State, subnet: LogicalSubnetProperties) -> list[VirtualNetwork]:
-    prefix = ipaddress.ip_network(subnet.address_prefix, strict=False)
     found: dict[str, VirtualNetwork] = {}
     for server in state.all(SERVERS.name):
-        if not any(ipaddress.ip_address(text) in prefix for text in server.properties.provider_addresses):
+        if not any(_lies_in(text, subnet.address_prefix) for text in server.properties.provider_addresses):
             continue
         for name in state.networks_on(server.resource_id):
             network: Any = state.get(VIRTUAL_NETWORKS.name, name)

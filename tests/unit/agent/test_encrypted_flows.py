@@ -1,0 +1,84 @@
+"""What flows do with a network that is to be encrypted: nothing goes to a host, or is taken from one, in clear."""
+
+import ipaddress
+
+import pytest
+
+from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, Cluster
+from weft.agent.encryption import Pair
+from weft.fakes import packet as p
+
+A, B, C = PLACES["a"], PLACES["b"], PLACES["c"]
+
+
+async def world(*sealed, encrypted=True):
+    """One machine on each host; between these ordered pairs of hosts everything is encrypted."""
+    cluster = Cluster({"sender": "a", "stays": "b", "other": "c"}, encrypted)
+    for name, told in cluster.told.items():
+        told.sealed_are(frozenset(Pair(PLACES[one], PLACES[two]) for one, two in sealed if one == name))
+    await cluster.settle()
+    return cluster
+
+
+def sent(cluster, name, host, to):
+    """Where a packet from one machine to another comes out."""
+    texts = [str(ipaddress.ip_address(ADDRESSES[one][0])) for one in (name, to)]
+    found = cluster.switches[host].inject(name, p.udp((MACS[name], MACS[to]), tuple(texts), (9, 9), "x"))
+    return [f"{one.host} {one.port}" for one in found]
+
+
+def crossed(cluster):
+    """Between which provider addresses anything was on the wire."""
+    return {(one.source, one.destination) for one in cluster.network.seen}
+
+
+async def drops(cluster, host):
+    return (await cluster.switches[host].dump()).drops.get("not_encrypted", 0)
+
+
+async def test_only_hosts_with_which_all_is_encrypted_are_sent_to():
+    cluster = await world("ab", "ba")
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"]
+    assert sent(cluster, "sender", "a", "other") == [] and await drops(cluster, "a") == 1
+    assert cluster.heard() == ["b stays"], "nor are broadcasts"
+    assert crossed(cluster) == {(A, B)}
+
+
+async def test_what_comes_in_clear_is_not_taken():
+    cluster = await world("ab")
+    assert sent(cluster, "sender", "a", "stays") == [] and await drops(cluster, "b") == 1
+    assert cluster.heard() == []
+
+
+async def test_a_network_that_need_not_be_encrypted_is_not_asked():
+    cluster = await world(encrypted=False)
+    assert sent(cluster, "sender", "a", "other") == ["c other"] and cluster.heard() == ["b stays", "c other"]
+
+
+async def test_it_follows_what_is_encrypted_now():
+    cluster = await world("ab", "ba")
+    cluster.told["a"].sealed_are(frozenset())
+    await cluster.settle()
+    assert sent(cluster, "sender", "a", "stays") == [] and cluster.heard() == []
+    cluster.told["a"].sealed_are(frozenset({Pair(A, B)}))
+    await cluster.settle()
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"]
+
+
+@pytest.mark.parametrize(("sealed", "arrives"), [(("ab", "ba", "bc", "cb"), ["c mover"]), (("ab", "ba"), [])])
+async def test_what_comes_for_a_machine_that_has_left_is_sent_on_encrypted_or_not_at_all(sealed, arrives):
+    cluster = Cluster({"sender": "a", "mover": "b"}, encrypted=True)
+    for name, told in cluster.told.items():
+        told.sealed_are(frozenset(Pair(PLACES[one], PLACES[two]) for one, two in sealed if one == name))
+    await cluster.move("b")
+    assert sent(cluster, "sender", "a", "mover") == arrives
+    assert cluster.heard() == arrives
+    assert await drops(cluster, "b") == (0 if arrives else 1)
+    assert ((B, C) in crossed(cluster)) is bool(arrives)
+
+
+async def test_the_driver_is_to_keep_what_the_records_name():
+    cluster = await world()
+    assert cluster.told["a"].tunnels.to_encrypt == {Pair(A, B), Pair(A, C)}
+    plain = await world(encrypted=False)
+    assert plain.told["a"].tunnels.to_encrypt == frozenset()

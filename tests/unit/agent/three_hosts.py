@@ -1,0 +1,82 @@
+"""Three hosts of one network, each with its own view of the records: what moves and tunnels are tried on."""
+
+from weft.agent.reconcile import Reconciler
+from weft.fakes import packet as p
+from weft.fakes.network import ProviderNetwork
+from weft.fakes.switch import FakeSwitch
+from weft.model.records import (
+    LookupRecord,
+    NeededNetwork,
+    NetworkSettings,
+    PortBinding,
+    ProviderAddress,
+    SubnetRecord,
+    TunnelEndpoint,
+)
+from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, pack_ip
+
+RDID, VSID = Rdid(7), Vsid(6001)
+PLACES = {name: pack_ip(f"192.168.1.{n}") for n, name in enumerate("abc", 1)}
+MACS = {name: Mac(0x001DD8B70000 + n) for n, name in enumerate(("sender", "mover", "stays", "other"), 1)}
+ADDRESSES = {name: tuple(pack_ip(text % n) for text in ("10.0.0.%d", "fd00::%d")) for n, name in enumerate(MACS, 1)}
+
+
+class Cluster:
+    """a has the sender; the mover goes from b to c; each host has its own view of the records."""
+
+    def __init__(self, at, encrypted=False):
+        self.network = ProviderNetwork()
+        self.switches = {name: FakeSwitch(name, self.network, [place]) for name, place in PLACES.items()}
+        self.told = {name: Reconciler() for name in PLACES}
+        self.at = dict(at)
+        for host, told in self.told.items():
+            told.put(0, (11, PLACES[host]), ProviderAddress(PLACES[host], 24, pack_ip("192.168.1.254"), "pa"))
+            told.put(0, (12, RDID), NeededNetwork(RDID, "/virtualNetworks/blue"))
+            records = [NetworkSettings(RDID, "nvgre", "/virtualNetworks/blue", encrypted=encrypted)]
+            records += [SubnetRecord(VSID, pack_ip("10.0.0.0"), 24, pack_ip("10.0.0.254"))]
+            records += [TunnelEndpoint(place) for place in PLACES.values()]
+            for record in records:
+                told.put(RDID, record.key, record)
+            for name in at:
+                self.know(host, name, at[name])
+        for name, host in at.items():
+            self.plug(name, host)
+
+    def know(self, host, name, where):
+        """A host's records say that a machine is there."""
+        for address in ADDRESSES[name]:
+            record = LookupRecord(VSID, address, MACS[name], PLACES[where])
+            self.told[host].put(RDID, record.key, record)
+
+    def bind(self, name, host, to=""):
+        forward = PLACES[to] if to else PackedIp(b"")
+        instance = InstanceId(name)
+        binding = PortBinding(instance, name, RDID, VSID, MACS[name], ADDRESSES[name], PLACES[host], forward_to=forward)
+        self.told[host].put(0, binding.key, binding)
+
+    def plug(self, name, host):
+        self.switches[host].plug(name, name, MACS[name])
+        self.bind(name, host)
+
+    async def settle(self):
+        for host, told in self.told.items():
+            for _ in range(4):
+                told.switch_is(await self.switches[host].facts())
+                told.switch_has((await self.switches[host].dump()).flows)
+                change = told.plan(True)
+                told.done(change, await self.switches[host].apply(change))
+
+    async def move(self, knowing=""):
+        """The mover runs at c; only the hosts that are named know it."""
+        self.switches["b"].unplug("mover")
+        self.bind("mover", "b", to="c")
+        self.plug("mover", "c")
+        for host in knowing:
+            self.know(host, "mover", "c")
+        await self.settle()
+
+    def heard(self, name="sender", host="a"):
+        """Who gets a broadcast, as often as they do."""
+        text = str(p.ipaddress.ip_address(ADDRESSES[name][0]))
+        sent = p.udp((MACS[name], p.BROADCAST), (text, "255.255.255.255"), (9, 9), "x")
+        return sorted(f"{one.host} {one.port}" for one in self.switches[host].inject(name, sent))
