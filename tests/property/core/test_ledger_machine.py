@@ -12,10 +12,12 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
 from tests.conftest import PROFILE
 from tests.property.core.ledger_asks import (
     GUESTS,
+    NETWORKS,
     PLAN,
     POOLS,
     SERVERS,
@@ -37,6 +39,8 @@ from weft.core.commands import (
     Decision,
     EndCoolDowns,
     EndReservations,
+    Path,
+    Put,
     SetPower,
 )
 from weft.core.conflicts import conflicts, conflicts_of
@@ -47,6 +51,7 @@ from weft.core.words import address_text
 from weft.model.errors import Refusal
 from weft.model.kinds import KINDS
 from weft.model.leases import MAC_SCOPE, Lease
+from weft.model.tenancy import GuestSpecifiedAddresses
 from weft.model.values import Now, parse_mac
 
 
@@ -74,14 +79,16 @@ class Ledger(RuleBasedStateMachine):
                 f"/macPools/{name}", {"startMacAddress": first, "endMacAddress": last, "coolDownSeconds": 10}
             )
         for name in ("blue", "red"):
-            subnets = [("web", "10.1.1.0/29"), ("six", "fd00::/125"), ("db", "10.1.2.0/29")]
+            pair = {"dualStackSubnet": {"resourceRef": f"/virtualNetworks/{name}/subnets/six"}}
+            subnets = {
+                "web": {"addressPrefix": "10.1.1.0/29", **GUESTS} | (pair if name == "blue" else {}),
+                "six": {"addressPrefix": "fd00::/125", **GUESTS},
+                "db": {"addressPrefix": "10.1.2.0/29"},
+            }
             body = {
                 "logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"},
                 "addressSpace": {"addressPrefixes": ["10.0.0.0/8", "fd00::/32"]},
-                "subnets": [
-                    {"resourceId": one, "properties": {"addressPrefix": prefix} | (GUESTS if one == "web" else {})}
-                    for one, prefix in subnets
-                ],
+                "subnets": [{"resourceId": one, "properties": properties} for one, properties in subnets.items()],
             }
             self.world.put(f"/virtualNetworks/{name}", body)
 
@@ -154,10 +161,28 @@ class Ledger(RuleBasedStateMachine):
         instances = [one.instance_id for one in self.state.all("networkInterfaces")]
         self.run(data.draw(notes(self._ids("virtualMachines"), instances)))
 
-    @precondition(lambda self: any(self.state.all("networkInterfaces")))
+    @rule(name=NETWORKS, enabled=st.sampled_from([True, True, False]))
+    def let_guests_bring(self, name: str, enabled: bool) -> None:
+        """In all subnets of a network, or in none."""
+        found = self.state.get("virtualNetworks", name)
+        if found is not None:
+            own = GuestSpecifiedAddresses(enabled=enabled, maximum_per_interface=2)
+            subnets = tuple(
+                structs.replace(one, properties=structs.replace(one.properties, guest_specified_addresses=own))
+                for one in found.properties.subnets
+            )
+            properties = structs.replace(found.properties, subnets=subnets)
+            self.run(Put(Path("virtualNetworks", name), structs.replace(found, properties=properties)))
+
+    @precondition(lambda self: any(self._placed()))
     @rule(data=st.data())
     def bring(self, data: st.DataObject) -> None:
-        self.run(data.draw(claims([one.instance_id for one in self.state.all("networkInterfaces")])))
+        for command in data.draw(st.lists(claims(self._placed()), min_size=1, max_size=5)):
+            self.run(command)
+
+    def _placed(self) -> list[str]:
+        """instanceIds of interfaces that are in a subnet."""
+        return [one.instance_id for one in self.state.all("networkInterfaces") if one.properties.ip_configurations]
 
     @precondition(lambda self: any(self.state.all("virtualMachines")))
     @rule(data=st.data(), power=st.sampled_from(["Running", "Running", "Off", "Saved"]))

@@ -12,7 +12,7 @@ from weft.agent.bindings import Local, Role
 from weft.agent.switch import Announcement, SwitchPort
 from weft.fakes import packet as p
 from weft.fakes.frames import packet
-from weft.model.records import LookupRecord
+from weft.model.records import LookupRecord, PortLearning
 from weft.model.values import Mac, PackedIp, Vsid, pack_ip
 from weft.wire.messages import Delta, Dropped, Full
 
@@ -64,6 +64,14 @@ def test_the_owner_is_not_told_nor_a_closed_port_nor_another_domain_with_that_su
     announcements.changed(RED, OLD_V4, with_mac(OLD_V4))
     assert announcements.take(LOCALS, 0.5) == ()
     assert announcements.due_at is None, "nobody was told, so nobody is told again"
+
+
+def test_who_took_an_address_over_is_not_told_of_it():
+    announcements = begun()
+    learning = PortLearning(BLUE1.instance, learnt=(OLD_V4.customer_address,))
+    owner = msgspec.structs.replace(local(BLUE1, 5), learning=learning)
+    announcements.changed(BLUE, OLD_V4, with_mac(OLD_V4, BLUE1.mac))
+    assert announcements.take((owner,), 10.0) == ()
 
 
 def test_nothing_before_it_has_begun_and_nothing_for_a_new_or_moved_record():

@@ -132,6 +132,14 @@ async def test_a_port_that_may_send_from_any_address_brings_none(bench):
     assert await told(bench, arp(VIP, VIP)) == []
 
 
+async def test_what_nobody_is_told_costs_no_rounds(bench):
+    """Without a controller nobody reads what is to be told; the loop waits all the same."""
+    for one in (arp(VIP, VIP), arp("10.1.1.201", "10.1.1.201")):
+        await bench.send(one)
+    await bench.settle()
+    assert bench.plane.due(told=False) > 0
+
+
 # What is kept of it, by time
 
 
