@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tests.contract.test_edge import EDGE
+from tests.contract.test_edge import EDGE, TUNNEL
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.wanted import Edge, EdgeFailure
 from weft.model.values import Mac, ip_text, pack_ip
@@ -61,7 +61,7 @@ async def until(true: Any) -> None:
 async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
     appliance = Appliance()
     own = EDGE.provider_address
-    network = msgspec.structs.replace(EDGE, gateways=(OTHER, own))
+    network = msgspec.structs.replace(EDGE, gateways=(OTHER, own), tunnels=(TUNNEL,))
     appliance.partitions["weft-9"] = {"active": True}
     keeper = EdgeKeeper(documented(appliance))
     running = asyncio.create_task(keeper.run())
@@ -77,6 +77,7 @@ async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
                 {"to": "10.1.254.0", "length": 29, "via": "10.1.254.1"},
             ],
             "outer": [{"vlan": 100, "addresses": ["203.0.113.10", "203.0.113.20"]}],
+            "tunnels": [{"from": "198.51.100.10", "to": "198.51.100.1", "key": 77}],
             "sourceNat": ["203.0.113.10"],
             "oneToOne": [["203.0.113.20", "10.1.1.12"]],
             "active": False,
