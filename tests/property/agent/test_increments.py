@@ -184,7 +184,7 @@ class Told:
         return reconciler
 
 
-@settings(max_examples=6000 if PROFILE == "soak" else 150)
+@settings(max_examples=3000 if PROFILE == "soak" else 150)
 @given(steps)
 def test_increments_equal_a_fresh_build(history):
     told, reconciler = Told(), Reconciler()
@@ -201,7 +201,7 @@ def test_increments_equal_a_fresh_build(history):
         assert all(value & ~mask == 0 for _, value, mask in flow.match), flow
 
 
-@settings(max_examples=6000 if PROFILE == "soak" else 150)
+@settings(max_examples=3000 if PROFILE == "soak" else 150)
 @given(steps)
 def test_the_switch_ends_up_with_exactly_the_policy(history):
     async def live():
