@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster import ways_out
+from tests.cluster import access_lists, ways_out
 from tests.cluster.harness import Cluster
 from tests.cluster.world import World
 from weft.agent.flows.metering import Kind, meter_id
@@ -250,8 +250,8 @@ async def test_limits_hold_where_they_are_set(cluster):
 
 async def test_an_access_list_holds_for_what_is_sent_on_too(cluster):
     world = cluster.world
-    world.filter("none", 7, outbound="Deny")
-    world.filter_subnet("blue", "web", "none")
+    access_lists.put_list(world, "none", 7, outbound="Deny")
+    access_lists.filter_subnet(world, "blue", "web", "none")
     world.settings("blue12-eth0", mac_spoofing_enabled="Enabled")
     await cluster.follow()
     assert forwarded(cluster, "blue12", address("blue12"), "10.1.1.1") == []

@@ -12,7 +12,7 @@ from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.rewriting import purpose_of
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
-from weft.model.leases import ASSIGNED, LIST_SCOPE, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
+from weft.model.leases import ASSIGNED, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Ref, Resource
 
 PROVIDER = "/logicalNetworks/hnvpa"
@@ -50,7 +50,7 @@ class World:
         if before is not None:
             self._turn(ResourceChange(kind, name.lower(), before, None))
 
-    def _lease(self, scope, address, holder, wanted=True):
+    def lease(self, scope, address, holder, wanted=True):
         before = self.state.lease(scope, address)
         after = Lease(scope, address, ASSIGNED, (holder,)) if wanted else None
         if before != after:
@@ -112,13 +112,13 @@ class World:
 
     def _provider_lease(self, server, text, wanted):
         address = ipaddress.ip_address(text)
-        self._lease(ip_scope(PROVIDER, address.version), int(address), Holder("server", f"/servers/{server}"), wanted)
+        self.lease(ip_scope(PROVIDER, address.version), int(address), Holder("server", f"/servers/{server}"), wanted)
 
     def subnet_address(self, server, subnet, text, wanted=True):
         """A virtual subnet has a provider address of its own on a server, or has it no more."""
         address = ipaddress.ip_address(text)
         holder = Holder("server", f"/servers/{server}", subnet.lower(), True)
-        self._lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
+        self.lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
 
     def pair(self, network, four, six):
         """Two subnets of a network with one VSID are a dual-stack pair."""
@@ -139,46 +139,6 @@ class World:
         """Its addresses are changing so, or not at all."""
         old = self.state.get("servers", server).properties
         self.put("servers", server, replace(old, provider_address_change=change))
-
-    def filter(self, name, number, rules=(), inbound="Permit", outbound="Permit"):
-        """An access list; `rules` are AclRuleProperties, named r and their priority."""
-        made = tuple(Resource(resource_id=f"r{one.priority}", properties=one) for one in rules)
-        self._lease(LIST_SCOPE, number, Holder("accessControlList", f"/accessControlLists/{name}"))
-        self.put(
-            "accessControlLists",
-            name,
-            tenancy.AccessControlListProperties(
-                acl_rules=made, inbound_default_action=inbound, outbound_default_action=outbound, list_number=number
-            ),
-        )
-
-    def unfilter(self, name):
-        """Take an access list away that nothing names."""
-        found = self.state.get("accessControlLists", name)
-        if found is not None:
-            self._lease(LIST_SCOPE, found.properties.list_number, Holder("", ""), wanted=False)
-            self.delete("accessControlLists", name)
-
-    def filter_subnet(self, network, subnet, name):
-        """The subnet names an access list from now on, or none."""
-        old = self.state.get("virtualNetworks", network).properties
-        ref = Ref(f"/accessControlLists/{name}") if name else None
-        subnets = tuple(
-            replace(one, properties=replace(one.properties, access_control_list=ref))
-            if one.resource_id.lower() == subnet.lower()
-            else one
-            for one in old.subnets
-        )
-        self.put("virtualNetworks", network, replace(old, subnets=subnets))
-
-    def filter_interface(self, interface, name):
-        """All its ipConfigurations name an access list from now on, or none."""
-        old = self.state.get("networkInterfaces", interface).properties
-        ref = Ref(f"/accessControlLists/{name}") if name else None
-        configurations = tuple(
-            replace(one, properties=replace(one.properties, access_control_list=ref)) for one in old.ip_configurations
-        )
-        self.put("networkInterfaces", interface, replace(old, ip_configurations=configurations))
 
     def space(self, network, *prefixes):
         """The network's address space."""
@@ -231,9 +191,9 @@ class World:
         )
         ref = f"/virtualNetworks/{name}"
         old = self.state.get("virtualNetworks", name)
-        self._lease(RDID_SCOPE, rdid, Holder("virtualNetwork", ref))
+        self.lease(RDID_SCOPE, rdid, Holder("virtualNetwork", ref))
         for subnet, (_, vsid) in subnets.items():
-            self._lease(VSID_SCOPE, vsid, Holder("virtualSubnet", f"{ref}/subnets/{subnet}"))
+            self.lease(VSID_SCOPE, vsid, Holder("virtualSubnet", f"{ref}/subnets/{subnet}"))
         self.put(
             "virtualNetworks",
             name,
@@ -255,7 +215,7 @@ class World:
         rewrites; or for that at another place."""
         address, purpose = ipaddress.ip_address(text), purpose_of(interface, f"ip{place}")
         holder = Holder("server", f"/servers/{server}", purpose)
-        self._lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
+        self.lease(ip_scope(PROVIDER, address.version), int(address), holder, wanted)
 
     def settings(self, name, **settings):
         """The portSettings of an interface."""
@@ -318,7 +278,7 @@ class World:
         held = self.state.lease(scope, int(ip))
         for holder in held.holders if held is not None else ():
             self.forget(holder.ref.rpartition("/")[2], address)
-        self._lease(scope, int(ip), Holder("networkInterface", f"/networkInterfaces/{name}"))
+        self.lease(scope, int(ip), Holder("networkInterface", f"/networkInterfaces/{name}"))
         old = self.state.get("networkInterfaces", name).properties
         learnt = workload.LearnedAddress(ip_address=address, subnet=Ref(subnet))
         self.put("networkInterfaces", name, replace(old, learned_ip_addresses=(*old.learned_ip_addresses, learnt)))
@@ -330,7 +290,7 @@ class World:
             if one.ip_address == address:
                 ip = ipaddress.ip_address(address)
                 scope = ip_scope(one.subnet.resource_ref.partition("/subnets/")[0], ip.version)
-                self._lease(scope, int(ip), Holder("", ""), wanted=False)
+                self.lease(scope, int(ip), Holder("", ""), wanted=False)
         rest = tuple(one for one in old.learned_ip_addresses if one.ip_address != address)
         self.put("networkInterfaces", name, replace(old, learned_ip_addresses=rest))
 
@@ -344,7 +304,7 @@ class World:
                 continue
             network, address = place[0].partition("/subnets/")[0], ipaddress.ip_address(place[1])
             holder = Holder("networkInterface", f"/networkInterfaces/{name}")
-            self._lease(ip_scope(network, address.version), int(address), holder, wanted)
+            self.lease(ip_scope(network, address.version), int(address), holder, wanted)
 
     def drop_interface(self, name):
         self._interface_leases(name, wanted=False)

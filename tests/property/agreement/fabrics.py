@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.cluster import ways_out
+from tests.cluster import access_lists, ways_out
 from tests.cluster.world import World
 from tests.property.agreement import kinds
 from weft.model.tenancy import AclRuleProperties
@@ -22,6 +22,20 @@ PORTS = (22, 53, 443)
 OUTSIDE = ("203.0.113.9", "2001:db8:ffff::9", "10.1.200.1")
 """In no subnet of any network."""
 POWERS = ("Running", "Running", "Running", "Running", "Off", "Saved")
+
+BESIDE = {
+    one.__name__: one
+    for one in (
+        access_lists.filter_interface,
+        access_lists.filter_subnet,
+        ways_out.gateway,
+        ways_out.make_known,
+        ways_out.outside,
+        ways_out.public_address,
+        ways_out.way_out,
+    )
+}
+"""What is put into a world beside its own methods, by name."""
 
 
 class Place(NamedTuple):
@@ -115,7 +129,7 @@ class Sketch:
                 world.table(table, **{f"r{number}": route for number, route in enumerate(routes)})
             elif name == "rules":
                 listed, number, drawn, *defaults = words
-                world.filter(listed, number, [_rule(*one) for one in drawn.items()], *defaults)
+                access_lists.put_list(world, listed, number, [_rule(*one) for one in drawn.items()], *defaults)
             elif name == "lend":
                 lender, user = words
                 world.peer(lender, *self.peerings[lender], allow_gateway_transit=True)
@@ -126,8 +140,8 @@ class Sketch:
                 world.guests(*words, enabled=True)
             elif name == "vlans":
                 world.vlans(words[0], **words[1])
-            elif hasattr(ways_out, name):
-                getattr(ways_out, name)(world, *words)
+            elif name in BESIDE:
+                BESIDE[name](world, *words)
             else:
                 getattr(world, name)(*words)
         return world

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.cluster import ways_out
+from tests.cluster import access_lists, ways_out
 from tests.cluster.world import World
 from weft.core.provider_places import told_addresses
 from weft.model.fabric import ProviderAddressChange, ServerProviderNetwork
@@ -216,7 +216,7 @@ class Driver:
             destination_address_prefix="10.1.0.0/16",
             destination_port_range="22",
         )
-        self.world.filter(name, LISTS[name], (rule,), inbound=("Permit", "Deny")[shape // 2])
+        access_lists.put_list(self.world, name, LISTS[name], (rule,), inbound=("Permit", "Deny")[shape // 2])
 
     def unlist(self, name):
         ref = f"/accessControlLists/{name}"
@@ -224,12 +224,12 @@ class Driver:
         if not any(True for _ in state.interfaces_with_list(ref)) and not any(
             True for _ in state.subnets_with_list(ref)
         ):
-            self.world.unfilter(name)
+            access_lists.take_list(self.world, name)
 
     def filter_subnet(self, network, subnet, name):
         known = self.world.state.get("virtualNetworks", network)
         if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
-            self.world.filter_subnet(network, subnet, name.upper())
+            access_lists.filter_subnet(self.world, network, subnet, name.upper())
 
     def guests(self, network, subnet, age):
         """Age 0: none."""
@@ -252,7 +252,7 @@ class Driver:
     def filter_interface(self, interface, name):
         known = self.world.state.get("networkInterfaces", interface)
         if known is not None and (not name or self.world.state.get("accessControlLists", name) is not None):
-            self.world.filter_interface(interface, name)
+            access_lists.filter_interface(self.world, interface, name)
 
     def space(self, network, prefix):
         if self.world.state.get("virtualNetworks", network) is not None:
