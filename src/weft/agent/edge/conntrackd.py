@@ -4,7 +4,9 @@ Called by edge/namespace.py. A daemon outlives the agent; whoever starts without
 in, and what it was told by its file and by the alias of its link. Every step looks first.
 """
 
+import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,6 +19,8 @@ from weft.agent.edge.wanted import PEERS, EdgeFailure
 from weft.agent.programs import PATH
 from weft.model.records import EdgeNetwork
 from weft.model.values import Rdid, ip_text
+
+log = logging.getLogger(__name__)
 
 NETNS = Path("/run/netns")
 PROGRAM = "conntrackd"
@@ -34,6 +38,9 @@ class Conntrackd:
         self._asked_at: dict[Rdid, float] = {}
         self._pids: dict[Rdid, int] = {}
         self._ended: set[Rdid] = set()
+        self._carries: dict[Rdid, bool] = {}
+        """What is still to be told."""
+        self._working: asyncio.Task[None] | None = None
         self._found: dict[int, list[int]] = {}
         """Daemons by namespace, as they were at some time."""
         self._found_at = -FOUND_SECONDS
@@ -85,11 +92,29 @@ class Conntrackd:
         if self._told(rdid):
             await self._say(rdid, "-t")
 
+    def later(self, rdid: Rdid, carries: bool) -> None:
+        """Tell or leave, by whether this gateway carries the network now, after everything that is more urgent: one
+        network at a time, the last word counts."""
+        self._carries.pop(rdid, None)
+        self._carries[rdid] = carries
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._carries:
+            rdid = next(iter(self._carries))
+            try:
+                await (self.tell(rdid) if self._carries.pop(rdid) else self.leave(rdid))
+            except EdgeFailure as failure:
+                # the daemon is looked at with the next whole look, and asks the others then
+                log.warning("connections: %s", failure)
+
     async def end(self, name: str, rdid: Rdid) -> None:
         """None of it, also of what a lost file would have named."""
         if rdid in self._ended and not self._told(rdid):
             return
         self._ended.add(rdid)
+        self._carries.pop(rdid, None)
         _stop(name)
         await run(["ip", "-n", name, "link", "del", "dev", PEERS], check=False)
         for kind in ("lock", "ctl", "conf"):

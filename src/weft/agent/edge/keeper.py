@@ -135,7 +135,7 @@ class EdgeKeeper:
 
     async def _work(self, age_s: float) -> float:
         """Make all as it should be; the seconds after which that is to be done again. Whoever is to take a network over
-        comes first, and all at once; what takes longer stops for news."""
+        comes first; what takes longer stops for news."""
         asked, waits = self._asked, LOOK_SECONDS
         plain: list[Wanted] = []
         urgent: list[Wanted] = []
@@ -151,7 +151,8 @@ class EdgeKeeper:
                 waits = min(waits, HOLD_STEP_SECONDS)
             elif before != wanted or network.rdid in self._due:
                 plain.append(wanted)
-        waits = min(waits, *await asyncio.gather(*map(self._make, urgent)), LOOK_SECONDS)
+        for some in _groups(urgent):
+            waits = min(waits, *await asyncio.gather(*map(self._make, some)))
         for some in _groups(plain):
             if self._news.is_set():
                 return 0.0

@@ -303,10 +303,8 @@ class NamespaceEdge:
             await announce(name, edge.announced(wanted))
         if wanted.network.tunnels:
             await self._tunnels.carry(wanted.network.rdid, wanted.carries)
-        if states is not None and takes:
-            await self._or_without(states.tell(rdid))
-        if states is not None and leaves:
-            await self._or_without(states.leave(rdid))
+        if states is not None and (takes or leaves):
+            states.later(rdid, wanted.carries)
 
     async def _or_without(self, work: Awaitable[None]) -> None:
         """Connections that are not handed over keep no network from its gateway. The daemon is looked at with the
