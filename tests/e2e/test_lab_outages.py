@@ -67,8 +67,7 @@ def where(lab):
 @pytest.mark.alone
 def test_the_controller_dies_in_the_middle_of_an_evacuation_and_no_packet_is_lost(lab):
     """blue2, bluedb and red2 leave host2, one after the other, while the feed is late."""
-    before, _ = where(lab)
-    lab.run("delay-feed", "1")
+    lab.run("delay-feed", "0.3")
     pings = [Pinging(lab, "blue1", "10.1.1.12"), Pinging(lab, "blue1", "10.1.2.2"), Pinging(lab, "red1", "10.1.1.12")]
     url = lab.run("url").strip()
     words = ["host", "evacuate", "host2", "--to", "host1", "--at-once", "1"]
@@ -92,9 +91,6 @@ def test_the_controller_dies_in_the_middle_of_an_evacuation_and_no_packet_is_los
         assert time.monotonic() < until, where(lab)
     assert [one.end().lost for one in pings] == [0, 0, 0]
     lab.run("delay-feed", "0")
-    for machine, host in before.items():
-        if host != "host1":
-            lab.weft("vm", "migrate", machine, "--to", host)
 
 
 def test_packets_come_back_after_the_switch_does(lab):
