@@ -1,16 +1,20 @@
-"""What every driver of tunnel encryption promises. Only the fake runs here: the kernels that this is tried on have no
-ESP. A driver of your own is held to it by a line in `worlds`."""
+"""What every driver of tunnel encryption promises: the fake, and the one that docs/networks.md shows, before a charon
+that is played here, since kernels that this is tried on have no ESP. A driver of your own is held to it by a line in
+`worlds`."""
 
 import gzip
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from weft.agent.encryption import EncryptionFailure, Pair, TunnelEncryption
 from weft.agent.ovs.no_encryption import NoEncryption, kernel_has_esp
 from weft.fakes.encryption import Ipsec
-from weft.model.values import pack_ip
+from weft.model.values import ip_text, pack_ip
 
 ONE, TWO, THREE = map(pack_ip, ("192.168.1.10", "192.168.2.20", "192.168.2.30"))
 THERE, BACK, AWAY = Pair(ONE, TWO), Pair(TWO, ONE), Pair(ONE, THREE)
@@ -23,7 +27,50 @@ def fake() -> Ends:
     return world.host("one"), world.host("two")
 
 
-worlds: list[Callable[[], Ends]] = [fake]
+class Charon:
+    """strongSwan's daemon of one host, as far as the driver asks it; `others` are those of the other hosts."""
+
+    def __init__(self, others: list["Charon"]) -> None:
+        self.loaded: dict[str, dict[str, Any]] = {}
+        self._others = others
+        others.append(self)
+
+    async def answers(self) -> bool:
+        return True
+
+    async def connections(self, prefix: str) -> set[str]:
+        return {one for one in self.loaded if one.startswith(prefix)}
+
+    async def unload(self, name: str) -> None:
+        del self.loaded[name]
+
+    async def load(self, name: str, connection: dict[str, Any]) -> None:
+        child = connection["children"]["tunnels"]
+        assert (child["mode"], set(child["start_action"].split("|"))) == ("transport", {"trap", "start"})
+        assert connection["local"] == {"certs": ["host"]}
+        self.loaded[name] = connection
+
+    async def installed(self) -> set[str]:
+        there = [_ends(one) for other in self._others if other is not self for one in other.loaded.values()]
+        return {name for name, one in self.loaded.items() if tuple(reversed(_ends(one))) in there}
+
+
+def _ends(connection: dict[str, Any]) -> tuple[str, str]:
+    (local,), (remote,) = connection["local_addrs"], connection["remote_addrs"]
+    return local, remote
+
+
+def documented() -> Ends:
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
+    (text,) = re.findall(r"```python\n(class StrongSwan.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"kernel_has_esp": lambda root, release: True, "Path": Path, "os": os, "ip_text": ip_text}
+    exec(text, names)
+    others: list[Charon] = []
+    one, two = (names["StrongSwan"](Charon(others), {"certs": ["host"]}) for _ in range(2))
+    return one, two
+
+
+worlds: list[Callable[[], Ends]] = [fake, documented]
 
 
 @pytest.fixture(params=worlds)
