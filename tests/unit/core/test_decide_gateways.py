@@ -16,6 +16,9 @@ from tests.unit.core.gateway_world import (
     subnet,
     virtual_gateway,
 )
+from tests.unit.core.world import virtual_network
+from weft.core.host_facts import NoteProviderNetwork
+from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 from weft.model.leases import ip_scope
 
 PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
@@ -358,3 +361,19 @@ def test_a_connection_is_put_and_deleted_alone() -> None:
     assert set(connections(world)) == {"vlan", "site"}
     world.delete("/virtualGateways/v/networkConnections/vlan")
     assert set(connections(world)) == {"site"}
+
+
+def test_an_encrypted_network_has_gateways_on_hosts_that_can_encrypt_only() -> None:
+    world = GatewayWorld(redundant=1)
+    for host in ("h1", "h2"):
+        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=host == "h1", reason="no ESP"))
+        world.do(NoteProviderNetwork(host, told))
+    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
+    world.put("/virtualNetworks/blue", virtual_network({"web": web, "gw": "10.1.2.0/24"}))
+    world.put("/virtualGateways/open", virtual_gateway("red"))
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue"))
+    assert refusal.code == "EncryptionNotAvailable" and "h2 (no ESP)" in refusal.message
+    assert "h1" not in refusal.message
+    world.do(NoteProviderNetwork("h2", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    assert len(world.gateways_of("v")) == 2

@@ -12,7 +12,7 @@ from weft.core.peerings import VirtualNetwork, connected
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid
-from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_NETWORKS
+from weft.model.kinds import GATEWAYS, NETWORK_INTERFACES, SERVERS, VIRTUAL_NETWORKS
 from weft.model.resources import Ref, Resource
 from weft.model.workload import IpConfigurationProperties
 
@@ -67,6 +67,17 @@ def check_configurations(
                 code=NOT_AVAILABLE,
                 target=f"/servers/{server.resource_id}",
             )
+
+
+def check_gateways(state: State, network: str, gateways: Iterable[Ref]) -> None:
+    """Gateways that are about to serve a virtual network, by its reference. Raises Conflict
+    (EncryptionNotAvailable)."""
+    if not needs_encryption(state, network):
+        return
+    found = (state.get(GATEWAYS.name, last_id(ref)) for ref in gateways)
+    cannot = unable(state, [last_id(one.properties.server) for one in found if one is not None])
+    if cannot:
+        raise _refusal(f"{network} is encrypted, and gateways of its pools are on hosts that have no IPsec", cannot)
 
 
 def needs_encryption(state: State, subnet: str) -> str:

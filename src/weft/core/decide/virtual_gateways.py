@@ -5,6 +5,7 @@ it, and the near end of each of its connections; all are in the ledger. Connecti
 """
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_gateways
 from weft.core.decide.gateway_order import order_of
 from weft.core.decide.gateway_pools import GatewayPool
 from weft.core.decide.holding import grant_ip, grant_mac, release
@@ -36,12 +37,15 @@ def settle(draft: Draft, sent: VirtualGateway, old: VirtualGateway | None) -> Vi
     nat = _nat(draft.state, ref, p.nat)
     connections = settle_connections(draft, ref, p.network_connections, pools, old)
     before = old.properties if old is not None else VirtualGatewayProperties()
+    gateways = order_of(draft.state, p.gateway_pools, before.gateways)  # what is sent of it is not believed
+    if gateways != before.gateways:
+        check_gateways(draft.state, segments[0].network, gateways)
     return VirtualGatewayProperties(
         gateway_pools=tuple(Ref(resource_ref=resource_ref(GATEWAY_POOLS, pool.resource_id)) for pool in pools),
         gateway_subnets=tuple(Ref(resource_ref=segment.ref) for segment in segments),
         network_connections=connections,
         nat=nat,
-        gateways=order_of(draft.state, p.gateway_pools, before.gateways),  # what is sent of it is not believed
+        gateways=gateways,
         gateway_mac_address=before.gateway_mac_address or mac_digits(grant_mac(draft, holder)),
         gateway_addresses=_addresses(draft, holder, segments, before),
     )
