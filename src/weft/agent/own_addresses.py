@@ -46,8 +46,7 @@ class OwnAddresses:
         """Is each there, and known to be nobody else's? A host on which there is none at all waits for its operator,
         and nobody waits for it."""
         ready = {one.address for one in self._found if one.ready}
-        needed = [one for one in self._told if one.awaited or one.address not in self.withheld]
-        missing = [one for one in needed if one.address not in ready - self.withheld]
+        missing = [one for one in self._told if one.address not in ready - self.withheld]
         return not missing or (len(missing) == len(self._told) and not any(map(self._device, missing)))
 
     @property

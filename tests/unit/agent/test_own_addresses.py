@@ -1,7 +1,5 @@
 """Provider addresses on the host's own interface: which are put there, which are taken off, which keep it unsettled."""
 
-from msgspec.structs import replace
-
 from tests.unit.agent.policies import GUESTS, HOSTS, addresses, facts, told
 from tests.unit.agent.settling import settled
 from weft.agent.flows.flow import flow_text
@@ -57,16 +55,6 @@ def test_nobody_waits_for_a_host_without_any():
 def test_only_what_an_agent_put_there_is_taken_off():
     found = (*on("br-phy", FIRST), *on("br-phy", SECOND, ours=True))
     assert own([], found).to_remove == on("br-phy", SECOND, ours=True)
-
-
-def test_one_that_another_may_have_is_not_waited_for_unless_it_is_to_take_a_place() -> None:
-    found = on("br-phy", FIRST)
-    for more, there in ((wanted(SECOND), True), (replace(wanted(SECOND), awaited=True), False)):
-        made = own([wanted(FIRST), more], found)
-        made.withheld = frozenset({SECOND})
-        assert (made.to_add, made.are_there) == ((), there)
-        made.withheld = frozenset()
-        assert made.to_add and not made.are_there
 
 
 def test_one_that_the_kernel_still_asks_about_is_not_there_yet():

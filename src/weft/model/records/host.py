@@ -18,8 +18,6 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """Of its provider subnet; 0: untagged."""
     for_subnet: bool = False
     """It is one virtual subnet's on this host; False: the host's own."""
-    awaited: bool = False
-    """It is to take another's place, once it is there."""
 
     @property
     def key(self) -> RecordKey:
