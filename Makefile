@@ -36,10 +36,11 @@ demo: setup ## run the main job in network namespaces; on the fake switch where 
 	    exec .venv/bin/weft demo --simulated; \
 	fi
 
-# First what needs no root; then labs in namespaces, each file by one worker, since its tests share a lab; of both by twice as
-# many workers as a small machine has cores, since tests wait for a third of their time and labs for more; last, with nothing beside it, what measures losses. A selection by ARGS may leave a part empty (exit code 5).
+# First what needs no root, which waits for a third of its time; then labs in namespaces, each file by one worker, since its
+# tests share a lab, and by twice as many as a small machine has cores, since labs wait for more; last, with nothing beside
+# it, what measures losses. A selection by ARGS may leave a part empty (exit code 5).
 test: lint ## lint, then all tests
-	@$(PY) -m pytest -n 4 -m "not root" $(ARGS) || [ $$? -eq 5 ]
+	@$(PY) -m pytest -n 3 -m "not root" $(ARGS) || [ $$? -eq 5 ]
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "root and not alone" $(ARGS) || [ $$? -eq 5 ]
 	@$(PY) -m pytest -m "root and alone" $(ARGS) || [ $$? -eq 5 ]
 
