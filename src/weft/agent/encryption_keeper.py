@@ -15,6 +15,8 @@ from weft.model.values import ip_text
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
+PATIENCE_SECONDS = 10.0
+"""A driver that takes longer does not answer."""
 MOST_PROBLEMS = 20
 NOT_ASKED = "its agent has only just begun"
 
@@ -22,13 +24,16 @@ NOT_ASKED = "its agent has only just begun"
 class EncryptionKeeper:
     """One host's. `changed` is called whenever what it says is another than before."""
 
-    def __init__(self, driver: TunnelEncryption, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, driver: TunnelEncryption, changed: Callable[[], None], patience_s: float = PATIENCE_SECONDS
+    ) -> None:
         self.why_not = NOT_ASKED
         """Why tunnels of this host cannot be encrypted; empty: they can."""
         self.sealed: frozenset[Pair] = frozenset()
         """Between these everything is encrypted."""
         self._driver = driver
         self._changed = changed
+        self._patience_s = patience_s
         self._pairs: frozenset[Pair] = frozenset()
         self._news = asyncio.Event()
         self._failure = ""
@@ -70,12 +75,22 @@ class EncryptionKeeper:
 
     async def _look(self) -> None:
         """Where the driver does not answer nothing is known to be encrypted."""
-        now = asyncio.get_running_loop().time()
         try:
-            self.why_not = await self._driver.why_not()
-            self.sealed = (await self._driver.keep(self._pairs)) & self._pairs
-            self._failure = ""
-            self._failing.over(now)
+            async with asyncio.timeout(self._patience_s):
+                self.why_not = await self._driver.why_not()
+                self.sealed = (await self._driver.keep(self._pairs)) & self._pairs
         except EncryptionFailure as failure:
-            self.sealed, self._failure = frozenset(), str(failure)
-            self._failing.lasts(self._failure, now)
+            self._fails(str(failure))
+        except TimeoutError:
+            self._fails(f"its driver does not answer within {self._patience_s:g} s")
+        except Exception as defect:
+            # a driver is another's work: whatever is wrong with it, nothing may go on in clear
+            log.debug("tunnel encryption failed", exc_info=True)
+            self._fails(f"its driver failed: {type(defect).__name__}: {defect}")
+        else:
+            self._failure = ""
+            self._failing.over(asyncio.get_running_loop().time())
+
+    def _fails(self, words: str) -> None:
+        self.sealed, self._failure = frozenset(), words
+        self._failing.lasts(words, asyncio.get_running_loop().time())

@@ -193,3 +193,31 @@ async def test_what_fails_is_told_and_tried_again():
         assert keeper.carried == frozenset()
         driver.refuses = ""
         await until(lambda: 7 in driver.edges and not keeper.failures)
+
+
+class FullDisk(FakeEdge):
+    """Fails as no driver should, until there is room."""
+
+    full = True
+
+    def _check(self):
+        if self.full:
+            raise OSError(28, "No space left on device")
+
+
+async def test_a_defect_of_one_edge_is_told_and_the_keeper_goes_on():
+    driver = FullDisk()
+    async with kept(driver) as keeper:
+        driver.full = False
+        keeper.ask(Asked((), frozenset(), True))
+        await until(lambda: keeper._there == {})
+        driver.full = True
+        keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
+        await until(lambda: "No space left" in keeper.failures.get(7, ""))
+        driver.full = False
+        await until(lambda: 7 in driver.edges and not keeper.failures)
+        driver.full = True
+        keeper.ask(Asked((), frozenset(), True))
+        await until(lambda: "No space left" in keeper.failures.get(7, ""))
+        driver.full = False
+        await until(lambda: driver.edges == {})

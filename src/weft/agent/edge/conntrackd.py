@@ -5,6 +5,7 @@ in, and what it was told by its file and by the alias of its link. Every step lo
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -181,7 +182,8 @@ class Conntrackd:
 def _stop(name: str) -> None:
     """A namespace lasts as long as one is in it."""
     for pid in _daemons().get((NETNS / name).stat().st_ino, ()):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(pid, signal.SIGKILL)
 
 
 def _daemons() -> dict[int, list[int]]:

@@ -47,6 +47,14 @@ def _is_awaited(network: EdgeNetwork, reviving: frozenset[PackedIp]) -> bool:
     return not reviving.isdisjoint(network.gateways[:own])
 
 
+def _words(failure: Exception) -> str:
+    """Also of a defect, of a full disk: it stays with its edge, and the others and the next look go on."""
+    if isinstance(failure, EdgeFailure):
+        return str(failure)
+    log.debug("a defect", exc_info=failure)
+    return f"{type(failure).__name__}: {failure}"
+
+
 One = TypeVar("One")
 
 
@@ -127,8 +135,8 @@ class EdgeKeeper:
     async def _look(self) -> bool:
         try:
             self._there = await self._driver.there()
-        except EdgeFailure as failure:
-            log.warning("edges: %s", failure)
+        except Exception as failure:
+            log.warning("edges: %s", _words(failure))
             return False
         self._due |= self._put.keys()
         return True
@@ -170,8 +178,8 @@ class EdgeKeeper:
         rdid = wanted.network.rdid
         try:
             lacks = await self._driver.put(wanted)
-        except EdgeFailure as failure:
-            self._fail(rdid, f"{wanted.network.resource_ref}: {failure}")
+        except Exception as failure:
+            self._fail(rdid, f"{wanted.network.resource_ref}: {_words(failure)}")
             return RETRY_SECONDS
         before = self._put.get(rdid)
         if before is None or before.carries != wanted.carries:
@@ -194,8 +202,8 @@ class EdgeKeeper:
     async def _remove(self, rdid: Rdid) -> float:
         try:
             await self._driver.remove(rdid)
-        except EdgeFailure as failure:
-            self._fail(rdid, f"edge {rdid} cannot be removed: {failure}")
+        except Exception as failure:
+            self._fail(rdid, f"edge {rdid} cannot be removed: {_words(failure)}")
             return RETRY_SECONDS
         self._put.pop(rdid, None)
         if self._there is not None:
