@@ -69,9 +69,11 @@ class Tunnels:
         if domain.settings is None or not domain.settings.encrypted:
             return None
         own = self._sources(domain, local)
-        return frozenset(
-            one.remote for one in self.sealed if all(Pair(source, one.remote) in self.sealed for source in own)
-        )
+        return frozenset(one.remote for one in self.sealed if self._is_sealed(own, one.remote))
+
+    def _is_sealed(self, own: Iterable[PackedIp], remote: PackedIp) -> bool:
+        kin = [Pair(one, remote) for one in own if len(one) == len(remote)]
+        return bool(kin) and all(one in self.sealed for one in kin)
 
     def _sources(self, domain: Domain, local: PackedIp) -> set[PackedIp]:
         """Addresses that this host sends packets into a network from: those of its ports there, and in its peers."""
@@ -83,7 +85,15 @@ class Tunnels:
         for domain, local in self._sending():
             if domain.settings is not None and domain.settings.encrypted:
                 remotes = [one for one in domain.endpoints() if one not in self.own]
-                yield from (Pair(source, remote) for source in self._sources(domain, local) for remote in remotes)
+                ends = self._sources(domain, local) | self._known_by(local)
+                yield from (Pair(end, other) for end in ends for other in remotes if len(end) == len(other))
+
+    def _known_by(self, local: PackedIp) -> set[PackedIp]:
+        """The host's own addresses in the provider network of one of them: others are told all (TunnelEndpoint) and
+        keep their end of each, and one that is not used yet is encrypted before it is."""
+        own = [one for one in self._told.provider_addresses if not one.for_subnet]
+        network = {one.logical_network for one in own if one.address == local}
+        return {one.address for one in own if one.logical_network in network} - self.withheld
 
     def find_peers(self) -> None:
         """Work out who is at the other ends."""

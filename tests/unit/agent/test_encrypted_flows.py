@@ -4,9 +4,11 @@ import ipaddress
 
 import pytest
 
-from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, Cluster
+from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, RDID, Cluster
 from weft.agent.encryption import Pair
 from weft.fakes import packet as p
+from weft.model.records import ProviderAddress, TunnelEndpoint
+from weft.model.values import pack_ip
 
 A, B, C = PLACES["a"], PLACES["b"], PLACES["c"]
 
@@ -75,6 +77,23 @@ async def test_what_comes_for_a_machine_that_has_left_is_sent_on_encrypted_or_no
     assert cluster.heard() == arrives
     assert await drops(cluster, "b") == (0 if arrives else 1)
     assert ((B, C) in crossed(cluster)) is bool(arrives)
+
+
+async def test_every_pair_is_kept_at_both_ends_also_of_addresses_that_are_not_used_yet():
+    cluster = await world("ab", "ba")
+    second, sixth = pack_ip("192.168.1.12"), pack_ip("2001:db8::12")
+    for told in cluster.told.values():
+        for one in (second, sixth):
+            told.put(RDID, (4, one), TunnelEndpoint(one))
+    for one in (second, sixth):
+        cluster.told["b"].put(0, (11, one), ProviderAddress(one, 24, pack_ip("192.168.1.254"), "pa"))
+    await cluster.settle()
+    asked = {name: told.tunnels.to_encrypt for name, told in cluster.told.items()}
+    assert asked["a"] == {Pair(A, B), Pair(A, C), Pair(A, second)}
+    assert asked["b"] == {Pair(one, other) for one in (B, second) for other in (A, C)}
+    every = frozenset().union(*asked.values())
+    assert every == {Pair(one.remote, one.local) for one in every}, "or one end waits for the other for ever"
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"], "what is not used keeps nobody waiting"
 
 
 async def test_the_driver_is_to_keep_what_the_records_name():
