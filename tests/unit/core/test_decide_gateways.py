@@ -377,3 +377,21 @@ def test_an_encrypted_network_has_gateways_on_hosts_that_can_encrypt_only() -> N
     world.do(NoteProviderNetwork("h2", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
     world.put("/virtualGateways/v", virtual_gateway("blue"))
     assert len(world.gateways_of("v")) == 2
+
+
+def test_a_gateway_that_joins_the_pool_of_an_encrypted_network_can_encrypt() -> None:
+    world = GatewayWorld(redundant=2)
+    for host in ("h1", "h2"):
+        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))
+        world.do(NoteProviderNetwork(host, told))
+    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
+    world.put("/virtualNetworks/blue", virtual_network({"web": web, "gw": "10.1.2.0/24"}))
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    before = world.gateways_of("v")
+    world.put("/servers/h9", {"networkInterfaces": []})
+    refusal = world.refused("/gateways/third", gateway("h9"))
+    assert refusal.code == "EncryptionNotAvailable" and "/virtualNetworks/blue is encrypted" in refusal.message
+    assert world.gateways_of("v") == before
+    world.do(NoteProviderNetwork("h9", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
+    world.put("/gateways/third", gateway("h9"))
+    assert len(world.gateways_of("v")) == 3

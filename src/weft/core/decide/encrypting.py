@@ -12,7 +12,7 @@ from weft.core.peerings import VirtualNetwork, connected
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid
-from weft.model.kinds import GATEWAYS, NETWORK_INTERFACES, SERVERS, VIRTUAL_NETWORKS
+from weft.model.kinds import NETWORK_INTERFACES, SERVERS, VIRTUAL_NETWORKS
 from weft.model.resources import Ref, Resource
 from weft.model.workload import IpConfigurationProperties
 
@@ -69,13 +69,11 @@ def check_configurations(
             )
 
 
-def check_gateways(state: State, network: str, gateways: Iterable[Ref]) -> None:
-    """Gateways that are about to serve a virtual network, by its reference. Raises Conflict
-    (EncryptionNotAvailable)."""
-    if not needs_encryption(state, network):
-        return
-    found = (state.get(GATEWAYS.name, last_id(ref)) for ref in gateways)
-    cannot = unable(state, [last_id(one.properties.server) for one in found if one is not None])
+def check_gateways(state: State, subnet: str, servers: Iterable[str]) -> None:
+    """Servers, by id, that are about to be gateways of a virtual network, by a reference to it or to its subnet. Raises
+    Conflict (EncryptionNotAvailable)."""
+    network = needs_encryption(state, subnet)
+    cannot = unable(state, servers) if network else []
     if cannot:
         raise _refusal(f"{network} is encrypted, and gateways of its pools are on hosts that have no IPsec", cannot)
 

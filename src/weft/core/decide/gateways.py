@@ -1,6 +1,7 @@
 """PUT and DELETE of gateways (MS-NCNBI 3.1.5.4): servers in the role of a gateway, in a pool."""
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import check_gateways
 from weft.core.decide.gateway_order import order_of, ref_of, reorder
 from weft.core.index import last_id, lower
 from weft.core.state import State
@@ -29,6 +30,7 @@ def settle(draft: Draft, sent: Gateway, old: Gateway | None) -> GatewayPropertie
             f"{server.resource_ref} is {other} already: a server is one gateway.", code="ServerInUse", target="server"
         )
     reorder(draft, (pool.resource_ref,), added=(ref,))
+    _check_encryption(draft, ref, last_id(server))
     return GatewayProperties(pool=pool, server=server)
 
 
@@ -43,6 +45,14 @@ def remove(draft: Draft, old: Gateway) -> None:
                 f"{ref} is the last gateway of {user}: add another to its pool, or delete that first.", target=ref
             )
     reorder(draft, (lower(old.properties.pool),), gone=ref.lower())
+
+
+def _check_encryption(draft: Draft, ref: str, server: str) -> None:
+    """Of the networks that it serves from now on. Raises Conflict (EncryptionNotAvailable)."""
+    for name in sorted(draft.changed(VIRTUAL_GATEWAYS.name)):
+        found = draft.get(VIRTUAL_GATEWAYS.name, name)
+        if found is not None and ref in (one.resource_ref for one in found.properties.gateways):
+            check_gateways(draft.state, lower(found.properties.gateway_subnets[0]), [server])
 
 
 def _named(state: State, kind: Kind, ref: Ref | None, target: str) -> Ref:

@@ -39,7 +39,8 @@ def settle(draft: Draft, sent: VirtualGateway, old: VirtualGateway | None) -> Vi
     before = old.properties if old is not None else VirtualGatewayProperties()
     gateways = order_of(draft.state, p.gateway_pools, before.gateways)  # what is sent of it is not believed
     if gateways != before.gateways:
-        check_gateways(draft.state, segments[0].network, gateways)
+        servers = draft.state.index.gateways.servers
+        check_gateways(draft.state, segments[0].network, [servers.get(last_id(one), "") for one in gateways])
     return VirtualGatewayProperties(
         gateway_pools=tuple(Ref(resource_ref=resource_ref(GATEWAY_POOLS, pool.resource_id)) for pool in pools),
         gateway_subnets=tuple(Ref(resource_ref=segment.ref) for segment in segments),
