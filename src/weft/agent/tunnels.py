@@ -60,7 +60,11 @@ class Tunnels:
             if number is not None:
                 mtu = mtu_for(domain.settings.encapsulation, self.provider_mtu, 6 if len(local) == 16 else 4)
                 also = sorted(at for one, at in numbers.items() if one.kind == tunnel.kind and at != number)
-                ways[domain.rdid] = Way(tunnel, number, mtu, local, self._sealed(domain, local), tuple(also))
+                sealed = self._sealed(domain, local)
+                taken = frozenset(
+                    one for one in self.sealed if sealed is not None and (4, one.remote) in domain.records
+                )
+                ways[domain.rdid] = Way(tunnel, number, mtu, local, sealed, taken, tuple(also))
         self.wanted = frozenset(wanted)
         self.ways = ways
 

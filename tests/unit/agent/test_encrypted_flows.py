@@ -2,6 +2,7 @@
 
 import ipaddress
 
+import msgspec
 import pytest
 
 from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, RDID, Cluster
@@ -94,6 +95,18 @@ async def test_every_pair_is_kept_at_both_ends_also_of_addresses_that_are_not_us
     every = frozenset().union(*asked.values())
     assert every == {Pair(one.remote, one.local) for one in every}, "or one end waits for the other for ever"
     assert sent(cluster, "sender", "a", "stays") == ["b stays"], "what is not used keeps nobody waiting"
+
+
+async def test_what_comes_to_another_address_of_the_host_than_the_tunnel_s_is_not_taken():
+    cluster = await world("ab", "ba")
+    second = pack_ip("192.168.2.2")
+    cluster.told["b"].put(0, (11, second), ProviderAddress(second, 24, pack_ip("192.168.2.254"), "another"))
+    await cluster.settle()
+    sent(cluster, "sender", "a", "stays")
+    (outer,) = cluster.network.seen
+    switch = cluster.switches["b"]
+    assert [one.port for one in switch.receive(outer)] == ["stays"]
+    assert switch.receive(msgspec.structs.replace(outer, destination=second)) == [] and await drops(cluster, "b") == 1
 
 
 async def test_the_driver_is_to_keep_what_the_records_name():

@@ -51,7 +51,7 @@ class ByAddress:
         domain, way = self._placing.domains.get(rdid), self._placing.ways.get(rdid)
         if domain is None or (4, address) not in domain.records or way is None or address in self._placing.own:
             return ()
-        return (decap.of_endpoint(rdid, address, way),)
+        return decap.of_endpoint(rdid, address, way)
 
     def of_route(self, rdid: Rdid, prefix: PackedIp, length: int) -> tuple[Flow, ...]:
         domain = self._placing.domains.get(rdid)

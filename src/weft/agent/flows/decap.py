@@ -1,5 +1,10 @@
 """Tables TUNNEL_SOURCE and DECAP: what comes out of a tunnel goes to a port of this host and VSID, or nowhere. Pure.
 
+TUNNEL_SOURCE
+priority 105, 104  what rewrite.py has
+priority 100  a host of the routing domain; where its tunnels must be encrypted, by an encrypted one
+priority  90  such a host by another tunnel: in clear
+priority   0  nobody of the routing domain
 DECAP
 priority 110  a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
               else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL)
@@ -11,9 +16,9 @@ from collections.abc import Iterable
 
 from weft.agent.flows.actions import Actions, Goto, InPort
 from weft.agent.flows.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
-from weft.agent.flows.flow import Flow, dropped, exact
+from weft.agent.flows.flow import Flow, dropped, exact, in_order
 from weft.agent.flows.l2 import to_group, to_mac
-from weft.agent.flows.ways import Door, Way, from_host, into, sent_from, toward
+from weft.agent.flows.ways import Door, Way, from_host, into, sent_from, to_host, toward
 
 
 def of_fixed() -> tuple[Flow, ...]:
@@ -30,12 +35,17 @@ def _onward(reason: DropReason) -> Actions:
     return (Goto(Table.TELL),) if reason in (DropReason.TTL_EXPIRED, DropReason.UNLEARNT) else ()
 
 
-def of_endpoint(rdid: int, provider_address: bytes, way: Way) -> Flow:
-    """A host that may send packets of this routing domain, encrypted where they must be."""
-    match = (from_host(provider_address), exact(RDID, rdid))
-    allowed = way.may_reach(provider_address)
-    enter: Actions = (Goto(Table.DECAP),) if allowed else dropped(DropReason.NOT_ENCRYPTED)
-    return Flow(Table.TUNNEL_SOURCE, 100, match, enter, cookie(Category.NETWORK, rdid))
+def of_endpoint(rdid: int, provider_address: bytes, way: Way) -> tuple[Flow, ...]:
+    """A host that may send packets of this routing domain. Where they must be encrypted, which a packet does not show
+    any more, only to the address of this host at which the other's tunnel is."""
+    match, mark = (from_host(provider_address), exact(RDID, rdid)), cookie(Category.NETWORK, rdid)
+    if way.sealed is None:
+        return (Flow(Table.TUNNEL_SOURCE, 100, match, (Goto(Table.DECAP),), mark),)
+    own = sorted(one.local for one in way.taken if one.remote == provider_address)
+    return (
+        *(Flow(Table.TUNNEL_SOURCE, 100, in_order((*match, to_host(one))), (Goto(Table.DECAP),), mark) for one in own),
+        Flow(Table.TUNNEL_SOURCE, 90, match, dropped(DropReason.NOT_ENCRYPTED), mark),
+    )
 
 
 def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:

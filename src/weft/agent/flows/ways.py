@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from weft.agent.encryption import Pair
 from weft.agent.flows.actions import Action, Actions, CheckLarger, FlowId, Goto, Output, Resubmit, SetField
 from weft.agent.flows.fields import (
     ETH_IPV4,
@@ -177,7 +178,9 @@ class Way(msgspec.Struct, frozen=True):
     """The host's own provider address, which the agent's probes are sent from; guests' packets have that of their
     port."""
     sealed: frozenset[PackedIp] | None = None
-    """The only hosts that anything may be sent to and taken from, since tunnels to them are encrypted; None: any."""
+    """The only hosts that anything may be sent to, since tunnels to them are encrypted; None: any."""
+    taken: frozenset[Pair] = frozenset()
+    """Where `sealed` is not None, the encrypted tunnels to hosts of the network: what comes by another is not taken."""
     also: tuple[int, ...] = ()
     """Numbers of other tunnel ports of this kind, to be removed: what still comes by them is taken."""
 
@@ -231,6 +234,12 @@ def sent_from(provider_address: bytes) -> Actions:
         return ()
     field = TUN_SRC if len(provider_address) == 4 else TUN_IPV6_SRC
     return (SetField(field, int.from_bytes(provider_address)),)
+
+
+def to_host(provider_address: bytes) -> Term:
+    """Match the outer destination, one of this host's own addresses."""
+    field = TUN_DST if len(provider_address) == 4 else TUN_IPV6_DST
+    return exact(field, int.from_bytes(provider_address))
 
 
 def from_host(provider_address: bytes) -> Term:
