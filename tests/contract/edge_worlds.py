@@ -48,6 +48,9 @@ class FakeWorld:
     async def outward(self, network, source, target):
         return self.driver.outward(network.rdid, pack_ip(source), pack_ip(target))
 
+    async def comes_back(self, network, source, target):
+        return False
+
     async def inward(self, network, target):
         return self.driver.inward(network.rdid, pack_ip(target))
 
@@ -119,6 +122,12 @@ class NamespaceWorld:
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
         found = await self._pass((f"we{network.rdid}i", f"we{network.rdid}o0"), sent, lambda one: one.dst_port == 53)
         return found.ip_src.to_bytes(4) if found else None
+
+    async def comes_back(self, network, source, target):
+        """Does what leaves a network for an address within it, or within a peer's, come in again?"""
+        sent, link = p.udp((ROUTER, network.mac), (source, target), (5000, 53)), f"we{network.rdid}i"
+        found = await self._pass((link, link), sent, lambda one: (one.dst_port, one.eth_src) == (53, network.mac))
+        return found is not None
 
     async def inward(self, network, target):
         space = self.edge_space(network)

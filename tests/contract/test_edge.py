@@ -83,6 +83,10 @@ async def test_a_life(world):
 
     assert await world.outward(EDGE, "10.1.1.11", OUTSIDE) == pack_ip(NAT)
     assert await world.outward(EDGE, "10.1.1.12", OUTSIDE) == pack_ip(PUBLIC), "its own address, before the network's"
+    assert await world.outward(EDGE, "10.1.1.11", "10.1.1.12") is None
+    assert not await world.comes_back(EDGE, "10.2.1.11", "10.1.1.12"), (
+        "or peers that are none of each other's meet here"
+    )
     assert await world.inward(EDGE, PUBLIC) == pack_ip("10.1.1.12")
     assert await world.inward(EDGE, NAT) is None, "nobody is behind it that has not begun"
 

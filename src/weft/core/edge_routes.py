@@ -41,11 +41,11 @@ def exits(edge: EdgeNetwork) -> Iterator[Exit]:
 
 
 def exit_for(edge: EdgeNetwork, target: PackedIp) -> Exit | None:
-    """Where a packet for an address outside leaves; None: there is no route."""
+    """Where a packet for an address outside leaves; None: there is no route, or it would lead back into the network or
+    into a peer that leaves by it too."""
+    within = max((length for prefix, length in edge.prefixes if _lies_in(target, prefix, length)), default=-1)
     fitting = [
-        one
-        for one in exits(edge)
-        if len(one.prefix) == len(target) and _network(target, one.prefix_length) == one.prefix
+        one for one in exits(edge) if one.prefix_length > within and _lies_in(target, one.prefix, one.prefix_length)
     ]
     return min(fitting, key=lambda one: (-one.prefix_length, one.metric), default=None)
 
@@ -56,6 +56,10 @@ def known_as(leg: EdgeLeg | EdgeTunnel, source: PackedIp) -> PackedIp:
         return source
     own = next((public for public, inside in leg.mappings if inside == source), None)
     return own or (leg.nat if leg.nat and len(leg.nat) == len(source) else source)
+
+
+def _lies_in(target: PackedIp, prefix: PackedIp, length: int) -> bool:
+    return len(prefix) == len(target) and _network(target, length) == prefix
 
 
 def _network(address: PackedIp, length: int) -> PackedIp:

@@ -196,6 +196,18 @@ def test_a_peer_leaves_by_the_gateway_that_it_uses():
     assert last(trace(made.state, "green1-eth0", OUTSIDE)).endswith("known outside as 203.0.113.21")
 
 
+def test_two_peers_that_leave_by_one_gateway_do_not_meet_there():
+    made = lent()
+    made.network("red", 80, {"web": ("10.3.1.0/24", 8001)})
+    made.interface("red1-eth0", 0x1DD8B71CAA02, ("/virtualNetworks/red/subnets/web", "10.3.1.11"))
+    made.machine("red1", "host1", ["red1-eth0"], "Running")
+    made.peer("red", "Blue", allow_virtual_network_access=True, use_remote_gateways=True)
+    made.peer("Blue", "green", "red", allow_virtual_network_access=True, allow_gateway_transit=True)
+    for one, other in (("green1-eth0", "10.3.1.11"), ("red1-eth0", "10.2.1.11")):
+        assert trace(made.state, one, OUTSIDE).delivered
+        assert trace(made.state, one, other).reason == f"the gateway on gw1 has no route to {other}"
+
+
 def test_it_is_not_left_by_one_that_is_not_lent_or_not_there():
     for made in (lent(used=False), lent()):
         if (

@@ -34,6 +34,8 @@ PEERS, PEERS_PORT = "peers", 3780
 """The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
 ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
 ALONE_THROUGH = f'iifname "{PEERS}" drop', f'oifname "{PEERS}" drop'
+NOT_BACK = f'iifname "{INNER}" oifname "{INNER}" drop'
+"""Peers that leave by one gateway are not peers of each other by that."""
 _UNLIMITED = "100gbit"
 _FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""
@@ -271,14 +273,15 @@ def _set(prefixes: Iterable[tuple[PackedIp, int]]) -> str:
 
 def _guards() -> Iterator[str]:
     """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
-    reset would end it. What the gateways tell each other has a link of its own."""
+    reset would end it. What the gateways tell each other has a link of its own. What leaves the network does not come
+    back into it."""
     yield "chain mine { type filter hook input priority filter;"
     for links_outside in ("o*", "t*"):
         yield f'  iifname "{links_outside}" ct state {{ new, invalid }} meta l4proto {{ tcp, udp }} drop;'
     yield f"  {ALONE_IN};"
     yield "}"
     yield "chain passing { type filter hook forward priority filter;"
-    yield from (f"  {one};" for one in ALONE_THROUGH)
+    yield from (f"  {one};" for one in (*ALONE_THROUGH, NOT_BACK))
     yield "}"
 
 
