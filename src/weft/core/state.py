@@ -21,9 +21,8 @@ from weft.core.pools import Pool, Segment
 from weft.core.uses import Uses
 from weft.model.fabric import VirtualNetworkManagerProperties
 from weft.model.kinds import BY_NAME, GATEWAY_KINDS, KINDS, VIRTUAL_SUBNETS, Kind, owned_id, owned_kind
-from weft.model.leases import Lease, ip_scope
+from weft.model.leases import Lease
 from weft.model.resources import AnyResource, Resource
-from weft.model.values import ip_text
 from weft.model.workload import VirtualMachineProperties
 
 MANAGER_INSTANCE = "5f1a8f0e-57ef-4d3c-9b1e-000000000001"
@@ -312,15 +311,6 @@ class State:
     def meet(self, one: str, other: str) -> bool:
         """Whether holders in two L2 domains (`Holder.domain`) could meet; one without a subnet may meet everyone."""
         return self.domains.meet(one, other)
-
-    def provider_address_of(self, server_id: str, logical_network_ref: str) -> str | None:
-        """A server's own provider address in a logical network, as text; the lowest, IPv4 first, if it has several."""
-        for version in (4, 6):
-            place = f"/servers/{server_id.lower()}", ip_scope(logical_network_ref, version), ""
-            held = self.addresses.providing.get(place)
-            if held:
-                return ip_text(min(held).to_bytes(4 if version == 4 else 16, "big"))
-        return None
 
 
 _WITHOUT_LAYOUT = GATEWAY_KINDS | frozenset(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.core.world import World, provider_network, virtual_network
+from tests.unit.core.world import World, provider_address_of, provider_network, virtual_network
 from weft.core import policy
 from weft.core.commands import AdvanceProviderAddresses, BeginMove, Failover
 from weft.core.provider_places import falls_to
@@ -90,7 +90,7 @@ def test_a_virtual_subnet_has_one_from_its_first_interface_to_its_last() -> None
     placed(world, "vm3", "db")
     assert purposes(world) == ["", DB, WEB]
     assert world.get("/servers/h1").properties.provider_addresses == (
-        world.state.provider_address_of("h1", "/logicalNetworks/hnvpa"),
+        provider_address_of(world, "h1", "/logicalNetworks/hnvpa"),
     )
     world.delete("/weft/virtualMachines/vm1")
     assert purposes(world) == ["", DB, WEB]

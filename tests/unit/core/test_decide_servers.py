@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.machines import WEB1, body, world
-from tests.unit.core.world import World, server_on, static_interface
+from tests.unit.core.world import World, provider_address_of, server_on, static_interface
 from weft.core.changes import ResourceChange
 from weft.model.leases import MAC_SCOPE
 
@@ -19,8 +19,8 @@ def addresses(world: World, server: str) -> tuple[str, ...]:
 
 def test_a_server_gets_an_address_of_the_provider_subnet_it_names(world: World) -> None:
     assert (addresses(world, "h1"), addresses(world, "h2")) == (("192.168.1.10",), ("192.168.2.10",))
-    assert world.state.provider_address_of("H2", "/LogicalNetworks/hnvpa") == "192.168.2.10"
-    assert world.state.provider_address_of("h2", "/logicalNetworks/other") is None
+    assert provider_address_of(world, "H2", "/LogicalNetworks/hnvpa") == "192.168.2.10"
+    assert provider_address_of(world, "h2", "/logicalNetworks/other") is None
     assert world.put("/servers/h1", server_on("pa1")).outcome == "unchanged"
     world.put("/servers/h3", {})
     assert addresses(world, "h3") == ()
@@ -68,7 +68,7 @@ def test_a_provider_address_changes_at_once_while_no_machine_is_bound(world: Wor
     assert addresses(world, "h1") == ("192.168.1.12", "192.168.1.11")
     assert world.put("/servers/h1", server_on("pa1")).outcome == "unchanged"
     assert world.counts("/logicalnetworks/hnvpa/subnets/pa1/ippools/pool") == {"assigned": 2, "cooling": 1, "free": 8}
-    assert world.state.provider_address_of("h1", "/logicalNetworks/hnvpa") == "192.168.1.11"
+    assert provider_address_of(world, "h1", "/logicalNetworks/hnvpa") == "192.168.1.11"
     world.put("/servers/h1", server_on("pa1") | {"providerAddresses": ["192.168.1.12"]})
     assert addresses(world, "h1") == ("192.168.1.12",)
 
@@ -118,7 +118,7 @@ def test_one_address_in_each_provider_network_that_adapters_name(world: World) -
     assert stored.provider_addresses == ("192.168.1.11", "fd00::10")
     refs = [ref.resource_ref for ref in stored.network_interfaces[0].properties.logical_subnets]
     assert refs[2] == "/logicalNetworks/six/subnets/pa"
-    assert world.state.provider_address_of("h3", "/logicalNetworks/six") == "fd00::10"
+    assert provider_address_of(world, "h3", "/logicalNetworks/six") == "fd00::10"
 
 
 @pytest.mark.parametrize("ref", ["", "/logicalNetworks/hnvpa", "/virtualNetworks/blue/subnets/web"])
@@ -172,5 +172,5 @@ def test_a_server_with_machines_cannot_be_deleted_and_its_address_cools_after(wo
     assert WEB1 in refusal.message
     world.delete(WEB1)
     world.delete("/servers/h1")
-    assert world.state.provider_address_of("h1", "/logicalNetworks/hnvpa") is None
+    assert provider_address_of(world, "h1", "/logicalNetworks/hnvpa") is None
     assert world.counts("/logicalnetworks/hnvpa/subnets/pa1/ippools/pool") == {"cooling": 1, "free": 10}

@@ -7,7 +7,7 @@ from weft.core import policy
 from weft.core.state import State
 from weft.model.values import pack_ip
 
-COUNTED = ("get", "lease", "machine_of", "by_instance", "provider_address_of", "interfaces_in", "machines_on", "all")
+COUNTED = ("get", "lease", "machine_of", "by_instance", "interfaces_in", "machines_on", "all")
 
 
 class CountingState(State):

@@ -24,7 +24,7 @@ from weft.model.errors import Refusal
 from weft.model.kinds import BY_NAME
 from weft.model.leases import MAC_SCOPE, Lease, ip_scope
 from weft.model.resources import AnyResource
-from weft.model.values import Now, parse_mac
+from weft.model.values import Now, ip_text, parse_mac
 
 
 def counted_ids() -> Iterator[str]:
@@ -200,6 +200,15 @@ def static_interface(
     if ip:
         body["ipConfigurations"][0]["properties"] |= {"privateIPAllocationMethod": "Static", "privateIPAddress": ip}
     return {**body, "privateMacAllocationMethod": "Static", "privateMacAddress": mac}
+
+
+def provider_address_of(world: World, server: str, network: str) -> str | None:
+    """A server's own provider address in a logical network; the lowest, IPv4 first, if it has several."""
+    for version, size in ((4, 4), (6, 16)):
+        held = world.state.addresses.providing.get((f"/servers/{server.lower()}", ip_scope(network, version), ""))
+        if held:
+            return ip_text(min(held).to_bytes(size))
+    return None
 
 
 def scope_of(network: str, version: int = 4) -> str:
