@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from weft.agent.announcements import arp_request
 from weft.agent.outside import UNKNOWN_MAC, Adapter, Stop
 from weft.model.values import PackedIp, mac_dashes
 
@@ -91,7 +92,7 @@ async def _answer(wire: socket.socket, own: bytes, address: bytes) -> str:
 def probe(own: bytes, address: bytes) -> bytes:
     """Who has this address? Of nobody in particular."""
     if len(address) == 4:
-        return _ARP.pack(b"\xff" * 6, own, _ETH_P_ARP, 1, 0x0800, 6, 4, 1, own, bytes(4), bytes(6), address)
+        return arp_request(own, bytes(4), address)
     group = b"\xff\x02" + bytes(9) + b"\x01\xff" + address[13:]
     told = struct.pack("!I16s", 0, address)
     head = struct.pack("!BBH", _SOLICITATION, 0, _checksum(bytes(16) + group, _SOLICITATION, told))

@@ -159,6 +159,18 @@ def frame_of(address: PackedIp, mac: Mac) -> bytes:
     return _ALL_NODES + hardware + b"\x86\xdd" + head + message
 
 
+def frames_of(address: PackedIp, mac: Mac) -> list[bytes]:
+    """The same in every form that somebody listens to: of IPv4 a reply and a request."""
+    reply = frame_of(address, mac)
+    return [reply, arp_request(mac.to_bytes(6), address, address)] if len(address) == 4 else [reply]
+
+
+def arp_request(hardware: bytes, own: bytes, asked: bytes) -> bytes:
+    """RFC 826, to everybody; `own` is zeros where nobody in particular asks."""
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + hardware + own + bytes(6) + asked
+    return (_BROADCAST + hardware + b"\x08\x06" + body).ljust(_LEAST, b"\0")
+
+
 def _reverse_request(mac: Mac) -> bytes:
     """RARP (RFC 903) about itself: says nothing that anybody must answer."""
     hardware, nobody = mac.to_bytes(6), bytes(4)

@@ -2,10 +2,9 @@
 
 import asyncio
 import socket
-import struct
 from collections.abc import Sequence
 
-from weft.agent.announcements import frame_of
+from weft.agent.announcements import arp_request, frames_of
 from weft.agent.edge.commands import inside
 from weft.agent.edge.wanted import EdgeFailure
 from weft.model.values import Mac, PackedIp
@@ -22,7 +21,7 @@ async def announce(name: str, found: Sequence[tuple[str, PackedIp]]) -> None:
                 mac = Mac(int.from_bytes(channel.getsockname()[4]))
                 for other, address in found:
                     if other == link:
-                        for frame in frames(address, mac):
+                        for frame in frames_of(address, mac):
                             channel.send(frame)
 
     try:
@@ -39,24 +38,9 @@ async def ask(link: str, questions: Sequence[tuple[PackedIp, PackedIp]]) -> None
             channel.bind((link, 0))
             hardware = channel.getsockname()[4]
             for own, other in questions:
-                channel.send(_arp_request(hardware, own, other))
+                channel.send(arp_request(hardware, own, other))
 
     try:
         await asyncio.to_thread(send)
     except OSError as error:
         raise EdgeFailure(f"{link}: {error}") from error
-
-
-def frames(address: PackedIp, mac: Mac) -> list[bytes]:
-    """Gratuitous ones of both kinds."""
-    reply = frame_of(address, mac)
-    if len(address) != 4:
-        return [reply]
-    hardware = mac.to_bytes(6)
-    return [reply, _arp_request(hardware, address, address)]
-
-
-def _arp_request(hardware: bytes, own: PackedIp, other: PackedIp) -> bytes:
-    """RFC 826, padded to the least that Ethernet carries."""
-    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + hardware + own + bytes(6) + other
-    return (b"\xff" * 6 + hardware + b"\x08\x06" + body).ljust(60, b"\0")

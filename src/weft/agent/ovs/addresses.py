@@ -7,20 +7,17 @@ later agent knows it; `ip address` shows it as proto 0x77.
 import errno
 import ipaddress
 import socket
-import struct
 from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from weft.agent.announcements import frames_of
 from weft.agent.switch import HostAddress
-from weft.model.values import PackedIp, ip_text
+from weft.model.values import Mac, PackedIp, ip_text
 
 PROTOCOL = 0x77
 """w. Kernels before 5.18 keep no such mark: there what was put stays until somebody takes it off."""
-ANNOUNCEMENTS = 2
-_ETH_P_ARP = 0x0806
-_ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 _LINK_LOCAL, _HOST = 253, 254
 """Scopes, rtnetlink(7)."""
 _TENTATIVE = 0x40
@@ -52,11 +49,8 @@ def _announce(wanted: HostAddress) -> None:
     """RFC 5227 section 2.3: an address that was another host's an hour ago may still be known at that one's MAC. The
     kernel announces none by itself; of IPv6 addresses neighbours find out as they use them (RFC 4861 section 7.3)."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
-        wire.bind((wanted.device, _ETH_P_ARP))
-        mac = wire.getsockname()[4]
-        sender = (mac, wanted.address)
-        frame = _ARP.pack(b"\xff" * 6, mac, _ETH_P_ARP, 1, 0x0800, 6, 4, 1, *sender, bytes(6), wanted.address)
-        for _ in range(ANNOUNCEMENTS):
+        wire.bind((wanted.device, 0))
+        for frame in frames_of(wanted.address, Mac(int.from_bytes(wire.getsockname()[4]))):
             wire.send(frame)
 
 
