@@ -31,6 +31,7 @@ from weft.core.policy_places import (
     mac_of,
     network_of,
     network_ref,
+    packed_prefix,
     port_seats,
     server_of,
 )
@@ -38,7 +39,7 @@ from weft.core.policy_segments import segment_binding, segment_port
 from weft.core.policy_services import port_service
 from weft.core.provider_places import provider_address, told_addresses
 from weft.core.state import State
-from weft.model.fabric import LogicalSubnetProperties
+from weft.model.fabric import LogicalNetworkProperties, LogicalSubnetProperties
 from weft.model.hypervisor import Disk, Hardware
 from weft.model.records import (
     Errand,
@@ -50,6 +51,7 @@ from weft.model.records import (
     ProviderAddress,
     RecordKey,
 )
+from weft.model.resources import Resource
 from weft.model.values import InstanceId, IpAddress, Mac, PackedIp, Rdid, pack_ip
 
 INCOMING, ABSENT = "Incoming", "Absent"
@@ -71,13 +73,28 @@ def _told(state: State, address: PackedIp, for_subnet: bool) -> ProviderAddress 
     found = _provider_subnet(state, ipaddress.ip_address(address))
     if found is None:
         return None
-    logical_id, subnet = found
+    logical, subnet = found
     length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
     gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
-    return ProviderAddress(address, length, gateway, f"/logicalNetworks/{logical_id}", subnet.vlan_id, for_subnet)
+    ref = f"/logicalNetworks/{logical.resource_id}"
+    return ProviderAddress(address, length, gateway, ref, subnet.vlan_id, for_subnet, _beyond(logical, subnet))
 
 
-def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubnetProperties] | None:
+def _beyond(
+    logical: Resource[LogicalNetworkProperties], own: LogicalSubnetProperties
+) -> tuple[tuple[PackedIp, int], ...]:
+    """What is reached from a provider subnet by its gateway: the network's other prefixes of its family."""
+    if not own.default_gateways:
+        return ()
+    here = packed_prefix(own.address_prefix)
+    every = (subnet.properties.address_prefix for subnet in logical.properties.subnets)
+    found = {packed_prefix(prefix) for prefix in every if prefix} - {here}
+    return tuple(sorted(one for one in found if len(one[0]) == len(here[0])))
+
+
+def _provider_subnet(
+    state: State, address: IpAddress
+) -> tuple[Resource[LogicalNetworkProperties], LogicalSubnetProperties] | None:
     """The logical network (the first by name, if several have it) and subnet that an address lies in."""
     for logical in sorted(state.all(LOGICAL_NETWORKS), key=lambda one: one.resource_id):
         if logical.properties.network_virtualization_enabled:
@@ -85,7 +102,7 @@ def _provider_subnet(state: State, address: IpAddress) -> tuple[str, LogicalSubn
                 # a subnet may be a VLAN alone, without a prefix: no address lies in it
                 prefix = subnet.properties.address_prefix
                 if prefix and address in ipaddress.ip_network(prefix, strict=False):
-                    return logical.resource_id, subnet.properties
+                    return logical, subnet.properties
     return None
 
 

@@ -166,7 +166,9 @@ class Touched:
         old, new = provider_subnets(change.before), provider_subnets(change.after)
         if old == new:
             return
-        changed = [ipaddress.ip_network(prefix) for prefix, *_ in old ^ new]
+        # an address is told with the prefixes of all the other subnets
+        moved = {prefix for prefix, *_ in old} != {prefix for prefix, *_ in new}
+        changed = [ipaddress.ip_network(prefix) for prefix, *_ in (old | new if moved else old ^ new)]
         for server in self._state.all(SERVERS):
             for _, address, _ in told_addresses(self._state, server.resource_id):
                 if any(ipaddress.ip_address(address) in prefix for prefix in changed):

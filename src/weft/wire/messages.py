@@ -7,10 +7,10 @@ Each stream counts its frames (`sequence`, dense): a gap means loss, and the age
 Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
         what follows it of MachineFact; seen and what follows it of Facts; move_address, hardware and errand of the
-        record Machine; instance_id and scope of NetworkSettings; vlan of ProviderAddress; provider_address of
-        NeededNetwork; passed_over of Full and Delta. Who does not know them passes them over. The record HostSettings
-        came later too: only hosts of which something is wanted are sent it; as SegmentPort, which only hosts with ports
-        on logical networks are sent.
+        record Machine; instance_id and scope of NetworkSettings; vlan and what follows it of ProviderAddress;
+        provider_address of NeededNetwork; passed_over of Full and Delta. Who does not know them passes them over. The
+        record HostSettings came later too: only hosts of which something is wanted are sent it; as SegmentPort, which
+        only hosts with ports on logical networks are sent.
         From this note on agents pass over records whose tag they do not know (weft.wire.unknown), so new records need
         no new version; agents of before break the connection at one, and are upgraded first.
 """

@@ -25,6 +25,8 @@ from weft.model.values import pack_ip
 from weft.model.workload import HypervisorIdentity
 
 PA1, PA2, PA3 = pack_ip("192.168.1.10"), pack_ip("192.168.2.20"), pack_ip("192.168.1.30")
+BESIDE_1 = ((pack_ip("192.168.2.0"), 24),)
+"""Of the provider network, beside the subnet that PA1 and PA3 are in."""
 BLUE = ("network", 60)
 MAC = 0x101010101100
 
@@ -66,7 +68,7 @@ def test_a_routing_domain_is_told_its_subnets_routes_hosts_and_running_machines(
 def test_a_host_is_told_its_address_its_networks_its_ports_and_its_machines():
     world = sample()
     assert set(policy.host_stream(world.state, "HOST1").values()) == {
-        ProviderAddress(PA1, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa"),
+        ProviderAddress(PA1, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa", beyond=BESIDE_1),
         NeededNetwork(60, "/virtualNetworks/Blue"),
         NeededNetwork(50, "/virtualNetworks/red"),
         PortBinding(eth0("blue1"), "blue1-eth0", 60, 6001, MAC + 1, (pack_ip("10.1.1.11"),), PA1),
@@ -74,6 +76,23 @@ def test_a_host_is_told_its_address_its_networks_its_ports_and_its_machines():
         Machine("blue1", "Running", (eth0("blue1"),), "", macs=(MAC + 1,)),
         Machine("red1", "Running", (eth0("red1"),), "", macs=(0x101010102201,)),
     }
+
+
+def test_an_address_is_told_with_what_its_gateway_leads_to_and_anew_when_that_changes():
+    world = sample()
+    told = policy.host_stream(world.state, "host2")[11, PA2]
+    assert told.beyond == ((pack_ip("192.168.1.0"), 24),)
+    world.taken()
+    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24", pa3="192.168.3.0/25", six="fd00:9::/64")
+    assert (("host", "host2"), (11, PA2)) in touched(world)
+    assert policy.record(world.state, ("host", "host2"), (11, PA2)).beyond == (
+        (pack_ip("192.168.1.0"), 24),
+        (pack_ip("192.168.3.0"), 25),
+    )
+    logical = world.state.get("logicalNetworks", "hnvpa").properties
+    without = tuple(replace(one, properties=replace(one.properties, default_gateways=())) for one in logical.subnets)
+    world.put("logicalNetworks", "hnvpa", replace(logical, subnets=without))
+    assert policy.record(world.state, ("host", "host2"), (11, PA2)).beyond == ()
 
 
 def test_a_stream_of_nothing_is_empty():
@@ -95,7 +114,7 @@ def test_a_host_without_a_machine_of_a_network_hears_nothing_of_it():
     world = sample()
     world.server("host3", "192.168.1.30")
     assert set(policy.host_stream(world.state, "host3").values()) == {
-        ProviderAddress(PA3, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa")
+        ProviderAddress(PA3, 24, pack_ip("192.168.1.1"), "/logicalNetworks/hnvpa", beyond=BESIDE_1)
     }
     assert policy.record(world.state, BLUE, (4, PA3)) is None
 
@@ -299,7 +318,10 @@ def test_what_no_host_hears_of_touches_nothing():
 def test_a_new_gateway_of_a_provider_subnet_touches_the_addresses_in_it_alone():
     world = sample()
     world.taken()
-    world.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/23")
+    logical = world.state.get("logicalNetworks", "hnvpa").properties
+    first, second = logical.subnets
+    second = replace(second, properties=replace(second.properties, default_gateways=("192.168.2.254",)))
+    world.put("logicalNetworks", "hnvpa", replace(logical, subnets=(first, second)))
     keys = touched(world)
     assert (("host", "host2"), (11, PA2)) in keys
     assert not any(stream == ("host", "host1") for stream, _ in keys)

@@ -18,6 +18,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """Of its provider subnet; 0: untagged."""
     for_subnet: bool = False
     """It is one virtual subnet's on this host; False: the host's own."""
+    beyond: tuple[tuple[PackedIp, int], ...] = ()
+    """Prefixes of its provider network's other subnets, which `gateway` leads to; none where that is empty."""
 
     @property
     def key(self) -> RecordKey:
