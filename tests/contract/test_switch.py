@@ -11,7 +11,7 @@ from weft.agent.flows.actions import Goto, Output
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flows.flow import Flow, exact
 from weft.agent.ovs.tunnel_ports import tunnel_name
-from weft.agent.switch import Announcement, HostAddress, SwitchChange, SwitchMac, SwitchUnavailable
+from weft.agent.switch import Announcement, HostAddress, HostRoute, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.fakes import packet as p
 from weft.model.values import pack_ip
 
@@ -144,6 +144,42 @@ async def test_an_address_that_is_put_on_the_hosts_interface_is_known_as_ours_un
     assert (await apply(world, "host1", SwitchChange(addresses_add=(HostAddress(more, 24, "none"),))))[
         0
     ].step == "address"
+
+
+async def test_a_route_that_is_put_on_the_host_is_known_as_ours_until_it_is_taken_away(world):
+    facts = await seen(world, "host1", lambda facts: own(facts, HOSTS["host1"]) and facts.routes)
+    device = own(facts, HOSTS["host1"]).device
+    before = facts.routes
+    link = [(one.gateway, one.device, one.ours) for one in before if one.prefix == pack_ip("192.168.1.0")]
+    assert link == [(b"", device, False)]
+    for gateway in ("192.168.1.1", "192.168.1.2"):
+        # the second takes the place of the first
+        asked = HostRoute(pack_ip("192.168.77.0"), 24, device, pack_ip(gateway), source=HOSTS["host1"], ours=True)
+        for _ in range(2):
+            assert await apply(world, "host1", SwitchChange(routes_add=(asked,))) == ()
+        await seen(world, "host1", lambda facts, asked=asked: set(facts.routes) == {*before, asked})
+    other = msgspec.structs.replace(asked, prefix=pack_ip("192.168.1.0"))
+    for _ in range(2):
+        # the second is none of ours
+        assert await apply(world, "host1", SwitchChange(routes_remove=(asked, other))) == ()
+    await seen(world, "host1", lambda facts: facts.routes == before)
+    for wrong in ({"device": "none"}, {"gateway": pack_ip("192.168.99.1")}, {"source": pack_ip("192.168.1.99")}):
+        failed = await apply(world, "host1", SwitchChange(routes_add=(msgspec.structs.replace(asked, **wrong),)))
+        assert [one.step for one in failed] == ["route"], wrong
+
+
+async def test_a_route_of_ours_goes_with_the_address_that_it_sends_from(world):
+    facts = await seen(world, "host1", lambda facts: own(facts, HOSTS["host1"]))
+    device = own(facts, HOSTS["host1"]).device
+    more = HostAddress(pack_ip("192.168.1.77"), 24, device)
+    route = HostRoute(pack_ip("192.168.77.0"), 24, device, pack_ip("192.168.1.1"), source=more.address, ours=True)
+    assert await apply(world, "host1", SwitchChange(addresses_add=(more,), routes_add=(route,))) == ()
+    await seen(world, "host1", lambda facts: route in facts.routes)
+    assert await apply(world, "host1", SwitchChange(routes_remove=(route,), addresses_remove=(more,))) == ()
+    await seen(world, "host1", lambda facts: route not in facts.routes and own(facts, more.address) is None)
+    assert await apply(world, "host1", SwitchChange(addresses_add=(more,), routes_add=(route,))) == ()
+    assert await apply(world, "host1", SwitchChange(addresses_remove=(more,))) == ()
+    await seen(world, "host1", lambda facts: route not in facts.routes)
 
 
 def own(facts, address):

@@ -101,6 +101,41 @@ def server(lab, host):
     return json.loads(lab.weft("get", "servers", host, "-o", "json"))["properties"]
 
 
+@pytest.mark.alone
+def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_operator_has_one(lab):
+    """The file names the gateway of each provider subnet. Machines on hosts of both reach each other by what the agents
+    put there; what the operator puts there himself goes before it."""
+    gateways = {"host1": "192.168.1.1", "host2": "192.168.2.1", "host3": "192.168.2.1"}
+    beyond = {"host1": "192.168.2.0/24", "host2": "192.168.1.0/24", "host3": "192.168.1.0/24"}
+    assert all(ours(lab, host) == [] for host in gateways)
+    try:
+        for host in gateways:
+            lab.run("host", host, "--", "ip", "route", "del", "default")
+        for host, gateway in gateways.items():
+            wait_for(lambda host=host, gateway=gateway: ours(lab, host) == [(beyond[host], gateway, given(lab, host))])
+            wait_for(lambda host=host: beyond[host] in lab.run("host", host, "--", "ovs-appctl", "ovs/route/show"))
+        assert ping(lab, "client", "10.2.0.20") == ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+        pinging = Pinging(lab, "client", "10.2.0.20")
+        own = ("ip", "route", "add", beyond["host1"], "via", gateways["host1"], "dev", "br-phy")
+        lab.run("host", "host1", "--", *own)
+        wait_for(lambda: ours(lab, "host1") == [])
+        assert pinging.end().lost == 0
+        lab.run("host", "host1", "--", *(word if word != "add" else "del" for word in own))
+        wait_for(lambda: len(ours(lab, "host1")) == 1)
+    finally:
+        for host, gateway in gateways.items():
+            lab.run("host", host, "--", "ip", "route", "replace", "default", "via", gateway, "dev", "br-phy")
+    for host in gateways:
+        wait_for(lambda host=host: ours(lab, host) == [])
+    assert ping(lab, "client", "10.2.0.20") == "20 sent, 20 received"
+
+
+def ours(lab, host):
+    """Routes that the agent of a host put there: prefix, gateway, address that it sends from."""
+    said = json.loads(lab.run("host", host, "--", "ip", "-j", "route", "show", "proto", "87"))
+    return [(one["dst"], one["gateway"], one["prefsrc"]) for one in said]
+
+
 def provider_addresses(lab, host):
     return server(lab, host)["providerAddresses"]
 

@@ -31,6 +31,7 @@ from weft.agent.flows.ways_out import Dead, binding_of, instance_of
 from weft.agent.identity import own_adapters
 from weft.agent.mtus import Mtus
 from weft.agent.own_addresses import OwnAddresses
+from weft.agent.provider_routes import ProviderRoutes
 from weft.agent.switch import StepFailure, SwitchChange, SwitchFacts, SwitchMeter
 from weft.agent.told import Told
 from weft.agent.tunnels import Tunnels, numbers_of
@@ -66,6 +67,7 @@ class Reconciler:
         self._meters = Meters()
         self._installed = Installed(self.table)
         self.addresses = OwnAddresses()
+        self.routes = ProviderRoutes()
         self.tunnels = Tunnels(self._told, self.table.domains)
         self._stale = True
         """Bindings and ways must be worked out again."""
@@ -143,6 +145,7 @@ class Reconciler:
             and not self._stale
             and not self.table.dirty
             and self.addresses.are_there
+            and (self.routes.are_there or any(one.step == "route" for one in self.failures))
             and self.tunnels.are_open(self._facts)
             and (self._patch or not self.table.wants_patch or any(one.step == "patch" for one in self.failures))
             and not any(failure.step in ("flows", "tunnel") for failure in self.failures)
@@ -154,6 +157,7 @@ class Reconciler:
         puts, removes = self._installed.changes()
         return SwitchChange(
             addresses_add=self.addresses.to_add,
+            routes_add=self.routes.to_add,
             tunnels_add=self.tunnels.to_add(self._facts),
             patch_add=self._physical() if self.table.wants_patch and not self._patch else None,
             peers=self.tunnels.to_reach(),
@@ -164,6 +168,7 @@ class Reconciler:
             removes=removes if in_sync else (),
             meters_remove=self._meters.to_remove if in_sync else (),
             tunnels_remove=self.tunnels.to_remove(self._facts) if in_sync else (),
+            routes_remove=self.routes.to_remove if in_sync else (),
             addresses_remove=self.addresses.to_remove if in_sync else (),
             patch_remove=in_sync and self._patch and not self.table.wants_patch,
         )
@@ -275,6 +280,7 @@ class Reconciler:
         patch = next((port.ofport for port in self._facts.ports if port.patch and port.ofport > 0), None)
         self.table.set_patch(patch, tuple(self._told.provider_addresses))
         self.addresses.are(self._told.provider_addresses, self._facts.addresses)
+        self.routes.are(self._told.provider_addresses, self._facts, self.addresses.withheld)
         self.tunnels.find_ways(self._facts)
         kinds = {number: tunnel.kind for tunnel, number in numbers_of(self._facts).items()}
         self.table.set_ways(self.tunnels.ways, kinds, self.tunnels.own)

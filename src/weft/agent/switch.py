@@ -40,6 +40,21 @@ class HostAddress(msgspec.Struct, frozen=True):
     """False while the kernel looks whether another has it (RFC 4862 section 5.4)."""
 
 
+class HostRoute(msgspec.Struct, frozen=True):
+    """A route of the host itself, of its kernel's main table."""
+
+    prefix: PackedIp
+    prefix_length: int
+    device: str
+    """Empty where packets go nowhere."""
+    gateway: PackedIp = ANY
+    """Empty: on the link itself."""
+    source: PackedIp = ANY
+    """What the host sends from by this route where nothing else says it; empty: the kernel chooses."""
+    ours: bool = False
+    """An agent put it there."""
+
+
 class SwitchPort(msgspec.Struct, frozen=True):
     """A port of the integration bridge as the switch has it now. The bridge's own port is not listed."""
 
@@ -72,6 +87,8 @@ class SwitchFacts(msgspec.Struct, frozen=True):
     bridge: str = "br-int"
     addresses: tuple[HostAddress, ...] = ()
     """Of the host's interfaces, loopback and link-local ones left out."""
+    routes: tuple[HostRoute, ...] = ()
+    """Of the host, those to single addresses, link-local ones and multicast left out."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -158,6 +175,8 @@ class SwitchChange(msgspec.Struct, frozen=True):
 
     addresses_add: tuple[HostAddress, ...] = ()
     """To be put on their devices, with our mark."""
+    routes_add: tuple[HostRoute, ...] = ()
+    """With our mark, and a metric above every usual one; one of ours to the same prefix gives way."""
     tunnels_add: tuple[Tunnel, ...] = ()
     patch_add: tuple[PackedIp, ...] | None = None
     """Connect with the bridge of the physical network: the one that is marked so (external_ids:weft=physical), else the
@@ -175,6 +194,8 @@ class SwitchChange(msgspec.Struct, frozen=True):
     meters_remove: tuple[int, ...] = ()
     """By id. A switch takes the flows that still name one with it, so they are changed before."""
     tunnels_remove: tuple[Tunnel, ...] = ()
+    routes_remove: tuple[HostRoute, ...] = ()
+    """Only such as bear our mark."""
     addresses_remove: tuple[HostAddress, ...] = ()
     """Only such as bear our mark."""
     patch_remove: bool = False
@@ -189,7 +210,7 @@ class StepFailure(msgspec.Struct, frozen=True):
     """One step of a change that could not be carried out; the others were. Ask again later."""
 
     step: str
-    """address, tunnel, patch, peer, mtu, meter or flows."""
+    """address, route, tunnel, patch, peer, mtu, meter or flows."""
     subject: str
     """What it concerns, in words."""
     message: str

@@ -16,6 +16,7 @@ from weft.agent.flows.flow import Flow, FlowKey
 from weft.agent.switch import (
     Announcement,
     HostAddress,
+    HostRoute,
     PacketIn,
     PacketOut,
     Peer,
@@ -94,7 +95,9 @@ class FakeSwitch:
 
     async def facts(self) -> SwitchFacts:
         self._answer()
-        return SwitchFacts(tuple(self._ports.values()), addresses=self.addresses.found())
+        return SwitchFacts(
+            tuple(self._ports.values()), addresses=self.addresses.found(), routes=self.addresses.routes()
+        )
 
     async def macs(self) -> tuple[SwitchMac, ...] | None:
         self._answer()
@@ -155,11 +158,8 @@ class FakeSwitch:
     def _carry_out(self, step: str, subject: str, value: object) -> list[StepFailure]:
         """One step of a change; what of it failed."""
         match step, value:
-            case _, (HostAddress() | Tunnel() as one, bool(wanted)):
-                self._changed()
-                return (
-                    self.addresses.turn(one, wanted) if isinstance(one, HostAddress) else self._set_tunnel(one, wanted)
-                )
+            case _, (HostAddress() | HostRoute() | Tunnel() as one, bool(wanted)):
+                return self._turn(one, wanted)
             case "patch", bool(wanted):
                 self._set_patch(wanted)
             case "peer", Peer() as peer:
@@ -177,6 +177,10 @@ class FakeSwitch:
             case "flows", SwitchChange() as change:
                 return self._tables.bundle(change)
         return []
+
+    def _turn(self, one: HostAddress | HostRoute | Tunnel, wanted: bool) -> list[StepFailure]:
+        self._changed()
+        return self._set_tunnel(one, wanted) if isinstance(one, Tunnel) else self.addresses.turn(one, wanted)
 
     def _set_tunnel(self, tunnel: Tunnel, wanted: bool) -> list[StepFailure]:
         name = f"{tunnel.kind}-{tunnel.local.hex()}" if tunnel.local else f"weft-{tunnel.kind}"

@@ -1,7 +1,7 @@
 """Addresses of the host's own interfaces: what is there, and putting provider addresses there. Linux only.
 
-Called by ovs/switch.py. What an agent put there bears a protocol number of ours (IFA_PROTO, rtnetlink(7)), by which any
-later agent knows it; `ip address` shows it as proto 0x77.
+Called by ovs/host_side.py. What an agent put there bears a protocol number of ours (IFA_PROTO, rtnetlink(7)), by which
+any later agent knows it; `ip address` shows it as proto 0x77.
 """
 
 import errno

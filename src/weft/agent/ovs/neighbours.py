@@ -22,8 +22,8 @@ RESOLVE_SECONDS = 0.3
 _STEP_SECONDS = 0.02
 _DISCARD = 9
 """A port that nobody minds a datagram to (RFC 863)."""
-_NEWS = 0x1 | 0x10 | 0x100
-"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, rtnetlink(7)."""
+_NEWS = 0x1 | 0x10 | 0x100 | 0x40 | 0x400
+"""RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, rtnetlink(7)."""
 _USABLE = 0x02 | 0x04 | 0x08 | 0x10 | 0x80
 """NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT."""
 
@@ -92,7 +92,7 @@ async def resolve(peer: Peer, patience: float) -> tuple[Hop, str]:
 
 
 def link_news() -> socket.socket:
-    """Becomes readable when an interface of this network namespace, or an address of one, comes, goes or changes."""
+    """Becomes readable when an interface of this network namespace, an address of one or a route comes or goes."""
     news = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
     news.bind((0, _NEWS))
     return news

@@ -182,8 +182,8 @@ class OvsPlane:
                     log.warning("%s %s: %s", failure.step, failure.subject, failure.message)
             self.reconciler.done(change, failures)
             ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
-            addresses = change.addresses_add or change.addresses_remove
-            self._switch_due = self._switch_due or bool(ports or addresses or change.mtus)
+            host = change.addresses_add or change.addresses_remove or change.routes_add or change.routes_remove
+            self._switch_due = self._switch_due or bool(ports or host or change.mtus)
         self._advertise()
         self._ask_guests()
         self._brought = self._guests.brought(self.reconciler.locals, _now())

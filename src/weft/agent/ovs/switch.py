@@ -20,14 +20,14 @@ from weft.agent.flows.flow import Flow, FlowKey
 from weft.agent.openflow.connection import FlowsRefused, Heard, OpenflowConnection
 from weft.agent.openflow.messages import Counted
 from weft.agent.openflow.terms import UnknownOnWire
-from weft.agent.ovs import addresses, neighbours
 from weft.agent.ovs import learnt as ovs_learnt
+from weft.agent.ovs import neighbours
 from weft.agent.ovs import patch as ovs_patch
 from weft.agent.ovs.database import Interface, OvsDatabase, PortTaken
+from weft.agent.ovs.host_side import HostSide
 from weft.agent.ovs.next_hops import NextHops
 from weft.agent.ovs.tunnel_ports import tunnel_name, tunnel_of, tunnel_options
 from weft.agent.switch import (
-    HostAddress,
     PacketIn,
     PacketOut,
     StepFailure,
@@ -40,7 +40,7 @@ from weft.agent.switch import (
     Tunnel,
 )
 from weft.model.errors import InvalidMacAddress
-from weft.model.values import Mac, ip_text, parse_mac
+from weft.model.values import Mac, parse_mac
 
 PROTOCOLS = ("OpenFlow13",)
 OPEN_SECONDS = 2.0
@@ -65,10 +65,7 @@ class OvsSwitch:
         self._next_hops = NextHops(self._rundir)
         self._keepers: tuple[asyncio.Task[None], ...] = ()
         self._learnt: frozenset[SwitchMac] | None = None
-        self._addresses: tuple[HostAddress, ...] | None = None
-        """Of the host's interfaces; None: to be read again."""
-        self._addresses_read = False
-        """Has none changed since they were last begun to be read?"""
+        self._host = HostSide()
         self._marked = False
         self._packets: asyncio.Queue[PacketIn] = asyncio.Queue(MOST_WAITING)
         self._lost = 0
@@ -101,7 +98,7 @@ class OvsSwitch:
         connection = await self._connected()
         numbers = await connection.ports()
         ports = [self._port(row, numbers) for row in rows.interfaces]
-        return SwitchFacts(tuple(ports), self._bridge, await self._own_addresses())
+        return SwitchFacts(tuple(ports), self._bridge, *await self._host.found())
 
     async def macs(self) -> tuple[SwitchMac, ...] | None:
         if self._learnt is None:
@@ -155,7 +152,9 @@ class OvsSwitch:
         """What flows and peers stand on."""
         failures: list[StepFailure] = []
         for one in change.addresses_add:
-            failures += await self._address(one, addresses.put)
+            failures += await self._host.address(one, True)
+        for route in change.routes_add:
+            failures += await self._host.route(route, True)
         for tunnel in change.tunnels_add:
             failures += await self._add_tunnel(tunnel)
         if change.patch_add is not None:
@@ -168,8 +167,10 @@ class OvsSwitch:
         failures: list[StepFailure] = []
         for name in map(tunnel_name, change.tunnels_remove):
             failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
+        for route in change.routes_remove:
+            failures += await self._host.route(route, False)
         for one in change.addresses_remove:
-            failures += await self._address(one, addresses.take)
+            failures += await self._host.address(one, False)
         if change.patch_remove:
             failures += await self._in_database("patch", ovs_patch.HERE, ovs_patch.remove)
         return failures
@@ -223,16 +224,6 @@ class OvsSwitch:
         except asyncio.QueueFull:
             self._lost += 1
 
-    async def _own_addresses(self) -> tuple[HostAddress, ...]:
-        if self._addresses is None:
-            # what changes while it is read is read again
-            self._addresses_read = True
-            found = await asyncio.to_thread(addresses.found)
-            if self._addresses_read:
-                self._addresses = found
-            return found
-        return self._addresses
-
     # connections
 
     def _database_changed(self) -> None:
@@ -242,10 +233,10 @@ class OvsSwitch:
         self._happened.set()
 
     def _links_changed(self) -> None:
-        """An interface of the host or an address of one came, went or changed."""
+        """An interface of the host, an address of one or a route came, went or changed."""
         if self._links is not None:
             neighbours.drain(self._links)
-        self._addresses, self._addresses_read = None, False
+        self._host.changed()
         self._happened.set()
 
     async def _connected(self) -> OpenflowConnection:
@@ -260,7 +251,7 @@ class OvsSwitch:
             self._connection = await OpenflowConnection.connect(path, Heard(self._happened.set, self._packet_came))
             self._known = {}
             self._next_hops.forget()
-            self._addresses = None
+            self._host.changed()
         return self._connection
 
     def _hang_up(self, reason: str = "closed") -> None:
@@ -285,15 +276,6 @@ class OvsSwitch:
     async def _add_tunnel(self, tunnel: Tunnel) -> list[StepFailure]:
         name, options = tunnel_name(tunnel), tunnel_options(tunnel)
         return await self._in_database("tunnel", name, lambda tables: tables.put_tunnel(name, tunnel.kind, options))
-
-    async def _address(self, one: HostAddress, work: Callable[[HostAddress], None]) -> list[StepFailure]:
-        try:
-            await asyncio.to_thread(work, one)
-        except OSError as error:
-            return [StepFailure("address", f"{ip_text(one.address)} on {one.device}", str(error))]
-        finally:
-            self._addresses = None
-        return []
 
     async def _in_database(self, step: str, subject: str, work: Callable[..., None]) -> list[StepFailure]:
         """What fails here stays to be done. (ovs-vswitchd itself takes no flows while it has no database.)"""
