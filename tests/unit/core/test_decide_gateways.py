@@ -379,6 +379,21 @@ def test_an_encrypted_network_has_gateways_on_hosts_that_can_encrypt_only() -> N
     assert len(world.gateways_of("v")) == 2
 
 
+def test_a_network_with_a_gateway_that_cannot_encrypt_is_not_encrypted() -> None:
+    world = GatewayWorld()
+    for host, able in (("h1", False), ("h2", True)):
+        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=able, reason="no ESP"))
+        world.do(NoteProviderNetwork(host, told))
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    assert world.gateways_of("v") == ["/gateways/g1"], "which is h1"
+    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
+    body = virtual_network({"web": web, "gw": "10.1.2.0/24"})
+    refusal = world.refused("/virtualNetworks/blue", body)
+    assert refusal.code == "EncryptionNotAvailable" and "h1 (no ESP)" in refusal.message
+    world.do(NoteProviderNetwork("h1", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
+    world.put("/virtualNetworks/blue", body)
+
+
 def test_a_gateway_that_joins_the_pool_of_an_encrypted_network_can_encrypt() -> None:
     world = GatewayWorld(redundant=2)
     for host in ("h1", "h2"):
