@@ -3,6 +3,7 @@
 Called by policy_host and policy_touched. A pure reading of one interface and its network.
 """
 
+from weft.core.index import lower
 from weft.core.policy_places import Interface, Subnet, has_mac, instance_of, learnt_seats, packed_prefix, port_seats
 from weft.core.state import State
 from weft.model.records import PortLearning
@@ -14,7 +15,11 @@ def port_learning(state: State, interface: Interface) -> PortLearning | None:
     places = port_seats(state, interface) if has_mac(interface) else ()
     if not places:
         return None
-    allowing = [one for one in places[0].network.properties.subnets if _allows(one, places[0].vsid)]
+    named = {seat.subnet.resource_id for seat in places}
+    subnets = [
+        one for one in places[0].network.properties.subnets if one.properties.virtual_subnet_id == places[0].vsid
+    ]
+    allowing = [one for one in subnets if told_of(one).enabled and may_be_beside(one, one.resource_id in named)]
     learnt = tuple(sorted((seat.address for seat in learnt_seats(state, interface)), key=lambda one: (len(one), one)))
     if not allowing and not learnt:
         return None
@@ -24,8 +29,10 @@ def port_learning(state: State, interface: Interface) -> PortLearning | None:
     return PortLearning(own, prefixes, learnt, min(ages, default=PortLearning(own).age_seconds))
 
 
-def _allows(subnet: Subnet, vsid: int) -> bool:
-    return subnet.properties.virtual_subnet_id == vsid and told_of(subnet).enabled
+def may_be_beside(subnet: Subnet, named: bool) -> bool:
+    """May an interface have addresses of this subnet, which an ipConfiguration of it names or which is the partner of
+    that one? Not of a partner with an access list: a port is under the lists that its ipConfigurations lead to."""
+    return named or not lower(subnet.properties.access_control_list)
 
 
 def told_of(subnet: Subnet) -> GuestSpecifiedAddresses:

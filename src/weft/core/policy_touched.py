@@ -231,6 +231,8 @@ class Touched:
                     self._learners(network, subnet)
                 if lower(twin.properties.access_control_list) != lower(subnet.properties.access_control_list):
                     self._filtered.update(one.resource_id.lower() for one in self._interfaces_in(network, subnet))
+                    # whoever has no ipConfiguration there may bring no address of a subnet with a list
+                    self._learners(network, subnet)
         if whole or scope_identity(before) != scope_identity(after):
             self._scopes(change)
 

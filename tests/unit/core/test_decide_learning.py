@@ -278,13 +278,13 @@ def test_a_restore_into_another_subnet_gives_it_up(world: World) -> None:
     assert held.state == COOLING
 
 
-def pair_of_subnets(*, enabled: bool) -> dict[str, Any]:
-    def one(prefix: str, other: str) -> dict[str, Any]:
+def pair_of_subnets(*, enabled: bool, **six: Any) -> dict[str, Any]:
+    def one(prefix: str, other: str, **more: Any) -> dict[str, Any]:
         ref = {"resourceRef": f"/virtualNetworks/red/subnets/{other}"}
         guests = {"guestSpecifiedAddresses": GUESTS} if enabled else {}
-        return {"addressPrefix": prefix, "dualStackSubnet": ref, **guests}
+        return {"addressPrefix": prefix, "dualStackSubnet": ref, **guests, **more}
 
-    return virtual_network({"v4": one("10.2.0.0/24", "v6"), "v6": one("fd00:0:0:2::/64", "v4")})
+    return virtual_network({"v4": one("10.2.0.0/24", "v6"), "v6": one("fd00:0:0:2::/64", "v4", **six)})
 
 
 def test_a_pair_of_subnets_that_takes_no_more_gives_up_what_one_interface_has_of_both(world: World) -> None:
@@ -296,6 +296,28 @@ def test_a_pair_of_subnets_that_takes_no_more_gives_up_what_one_interface_has_of
     world.put("/virtualNetworks/red", pair_of_subnets(enabled=False))
     assert learnt(world, "n9") == []
     assert world.state.index.learning == {}
+
+
+def test_nobody_gets_round_the_access_list_of_a_partner(world: World) -> None:
+    """A port is under the lists of the subnets that its ipConfigurations name."""
+    world.put("/accessControlLists/front", {"aclRules": []})
+    front = {"accessControlList": {"resourceRef": "/accessControlLists/front"}}
+    world.put("/virtualNetworks/red", pair_of_subnets(enabled=True))
+    for name in ("n8", "n9"):
+        world.interface(name, "/virtualNetworks/red/subnets/v4")
+        world.machine(f"m{name[1]}", "h1", "Running", name)
+    four = dynamic_interface("/virtualNetworks/red/subnets/v4")
+    six = {"resourceId": "six", "properties": {"subnet": {"resourceRef": "/virtualNetworks/red/subnets/v6"}}}
+    world.put("/networkInterfaces/n8", four | {"ipConfigurations": [*four["ipConfigurations"], six]})
+    for name, address in (("n8", "fd00:0:0:2::8"), ("n9", "fd00:0:0:2::9"), ("n9", "10.2.0.9")):
+        learn(world, name, address)
+    world.put("/virtualNetworks/red", pair_of_subnets(enabled=True, **front))
+    assert (learnt(world, "n8"), learnt(world, "n9")) == (["fd00:0:0:2::8"], ["10.2.0.9"])
+    refusal = refused(world, "n9", "fd00:0:0:2::7")
+    assert refusal.code == "GuestSpecifiedAddressesDisabled" and "access list" in refusal.message
+    learn(world, "n8", "fd00:0:0:2::7")
+    world.put("/networkInterfaces/n8", four)
+    assert learnt(world, "n8") == []
 
 
 def test_both_families_of_a_pair_have_their_own_limit(world: World) -> None:

@@ -13,12 +13,13 @@ from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import IP_IN_USE, about, check_rest, why_excluded
 from weft.core.decide.ip_configurations import Interface, Place, addresses_of, check_reserved, stored_address
-from weft.core.decide.learnt_addresses import release_learnt
+from weft.core.decide.learnt_addresses import names, release_learnt
 from weft.core.decide.machines import note_place
 from weft.core.decide.network_interfaces import store_changed
 from weft.core.decide.places import domain_of
 from weft.core.host_facts import ForgetAddress, LearnAddress
 from weft.core.index import last_id, lower
+from weft.core.policy_learning import may_be_beside
 from weft.core.policy_places import INTERFACES, Subnet
 from weft.core.pools import Segment
 from weft.core.state import State
@@ -83,14 +84,17 @@ def forget(draft: Draft, command: ForgetAddress) -> Decision:
     return Decision(changes=(), outcome="unchanged", resource=interface)
 
 
-def end_learning(draft: Draft, subnets: Iterable[str], reason: str) -> None:
-    """Release all that guests of these subnets have brought, by their references. Costs by those."""
-    ended = {one.lower() for one in subnets}
-    found = {one.resource_id: one for subnet in sorted(ended) for one in draft.state.interfaces_learning(subnet)}
+def end_learning(draft: Draft, subnets: Iterable[str], filtered: Iterable[str]) -> None:
+    """Release all that guests of these subnets have brought, by their references, and of those that are `filtered` now
+    what interfaces without an ipConfiguration there have. Costs by those."""
+    ended, listed = ({one.lower() for one in many} for many in (subnets, filtered))
+    found = {one.resource_id: one for ref in sorted(ended | listed) for one in draft.state.interfaces_learning(ref)}
     for interface in found.values():
-        gone = [one for one in interface.properties.learned_ip_addresses if lower(one.subnet) in ended]
-        _note(draft, interface)
-        _without(draft, interface, gone, reason)
+        learnt = [(one, lower(one.subnet)) for one in interface.properties.learned_ip_addresses]
+        gone = [one for one, ref in learnt if ref in ended or (ref in listed and not names(interface, ref))]
+        if gone:
+            _note(draft, interface)
+            _without(draft, interface, gone, "its subnet takes no such addresses any more")
     if found:
         note_place(draft, "", None)
 
@@ -151,9 +155,12 @@ def _segment(state: State, interface: Interface, address: PackedIp) -> tuple[Seg
         if segment is None or (segment.domain, segment.version) != (domain, version):
             continue
         if segment.first <= number <= segment.last and subnet.properties.guest_specified_addresses.enabled:
+            if not may_be_beside(subnet, names(interface, segment.key)):
+                break
             return segment, subnet
     text = f"Guests of /networkInterfaces/{interface.resource_id} may not bring {ip_text(version, number)}: "
-    raise Conflict(f"{text}no subnet of it has guestSpecifiedAddresses enabled for that.", code=_DISABLED)
+    why = "no subnet of it has guestSpecifiedAddresses enabled for that, or one with an access list has that it has no "
+    raise Conflict(f"{text}{why}ipConfiguration in.", code=_DISABLED)
 
 
 def _check_limit(interface: Interface, subnet: Subnet, segment: Segment) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Collection, Iterator
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import release
 from weft.core.decide.ip_configurations import Interface, Place, stored_address
+from weft.core.index import lower
+from weft.core.policy_learning import may_be_beside
+from weft.core.pools import Segment
 from weft.core.state import State
 from weft.model.leases import LEARNT
 from weft.model.workload import LearnedAddress
@@ -43,8 +46,19 @@ def kept_learnt(draft: Draft, old: Interface | None, domain: str, own: Collectio
         segment = draft.state.segment(one.subnet.resource_ref) if one.subnet is not None else None
         if place in own:
             continue
-        if segment is not None and segment.domain == domain:
+        if segment is not None and segment.domain == domain and _may_stay(draft.state, segment, own):
             kept.append(one)
         else:
             release_learnt(draft, place, old, "its interface left the subnet")
     return tuple(kept)
+
+
+def _may_stay(state: State, segment: Segment, own: Collection[Place]) -> bool:
+    subnet = state.find_ref(segment.key)
+    named = any(scope == segment.scope and segment.first <= address <= segment.last for scope, address in own)
+    return subnet is not None and may_be_beside(subnet, named)
+
+
+def names(interface: Interface, subnet: str) -> bool:
+    """Has it an ipConfiguration in a subnet, by its reference in lower case?"""
+    return any(lower(one.properties.subnet) == subnet for one in interface.properties.ip_configurations)

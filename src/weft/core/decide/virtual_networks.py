@@ -82,11 +82,12 @@ def _as_new(sent: VirtualNetwork, old: VirtualNetwork | None, settled: VirtualNe
 
 
 def _end_learning(draft: Draft, ref: str, old: VirtualNetwork, new: VirtualNetworkProperties) -> None:
-    """Where guests may not bring addresses any more, those that they have are released."""
+    """Where guests may not bring addresses any more, by an access list too, those that they have are released."""
     may = {one.resource_id.lower() for one in new.subnets if one.properties.guest_specified_addresses.enabled}
     could = (one.resource_id for one in old.properties.subnets if one.properties.guest_specified_addresses.enabled)
     ended = [f"{ref}/subnets/{one}" for one in could if one.lower() not in may]
-    end_learning(draft, ended, "its subnet has guestSpecifiedAddresses disabled")
+    filtered = [f"{ref}/subnets/{one.resource_id}" for one in new.subnets if _ref(one.properties.access_control_list)]
+    end_learning(draft, ended, filtered)
 
 
 def remove(draft: Draft, old: VirtualNetwork) -> None:
