@@ -8,10 +8,15 @@ itself (ovs-appctl ovs/route/show).
 
 import errno
 import ipaddress
+import os
+import socket
+import struct
+from collections.abc import Iterator
 from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from weft.agent.switch import ANY, HostRoute
 from weft.model.values import PackedIp, ip_text
@@ -25,14 +30,21 @@ _NOWHERE = (6, 7, 8)
 """RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT, rtnetlink(7)."""
 _IPV4, _IPV6 = 2, 10
 _BITS = {_IPV4: 32, _IPV6: 128}
+_HEADER = struct.Struct("=IHHII")
+"""nlmsghdr, netlink(7)."""
+_ROUTE = struct.Struct("=8BI")
+"""rtmsg, rtnetlink(7)."""
+_CODE = struct.Struct("=i")
+_ERROR, _DONE, _NEW, _GET = 2, 3, 24, 26
+_REQUEST, _DUMP = 0x1, 0x300
+_MOST = 1 << 17
 
 
 def found() -> tuple[HostRoute, ...]:
     """Those of the main table, but to single addresses, link-local ones and multicast."""
     with IPRoute() as route:
         names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in route.get_links()}
-        every = [one for family in _BITS for one in route.get_routes(family=family) if _counts(one)]
-    read = (_read(one, names) for one in every)
+    read = (_read(one, names) for family in _BITS for one in _dump(family))
     return tuple(sorted((one for one in read if not _local(one)), key=_order))
 
 
@@ -73,10 +85,31 @@ def _ask(what: str, wanted: HostRoute) -> None:
             raise OSError(error.code, str(error)) from error
 
 
-def _counts(one: Any) -> bool:
-    if (one.get_attr("RTA_TABLE") or one["table"]) != _MAIN or one["type"] not in (_UNICAST, *_NOWHERE):
-        return False
-    return bool(one["dst_len"] < _BITS[one["family"]])
+def _dump(family: int) -> Iterator[Any]:
+    """A host may have thousands of routes to single addresses: those are passed over undecoded."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        size = _HEADER.size + _ROUTE.size
+        kernel.send(_HEADER.pack(size, _GET, _REQUEST | _DUMP, 1, 0) + _ROUTE.pack(family, *[0] * 8))
+        while True:
+            said = kernel.recv(_MOST)
+            at = 0
+            while at < len(said):
+                length, kind, *_ = _HEADER.unpack_from(said, at)
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    code = -_CODE.unpack_from(said, at + _HEADER.size)[0]
+                    raise OSError(code, os.strerror(code))
+                if kind == _NEW and _counts(said, at + _HEADER.size, family):
+                    one = rtmsg(said[at : at + length])
+                    one.decode()
+                    yield one
+                at += (length + 3) & ~3
+
+
+def _counts(said: bytes, at: int, asked: int) -> bool:
+    family, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(said, at)
+    return family == asked and length < _BITS[asked] and table == _MAIN and kind in (_UNICAST, *_NOWHERE)
 
 
 def _read(one: Any, names: dict[int, str]) -> HostRoute:
