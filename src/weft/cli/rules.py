@@ -206,15 +206,29 @@ def _between(documents: Documents) -> list[Fault]:
 def _claims(document: Document) -> Iterator[tuple[str, Any, Place]]:
     properties = document.body["properties"]
     if document.kind.name == "virtualNetworks":
-        for i, subnet in enumerate(properties.get("subnets", ())):
+        subnets = properties.get("subnets", ())
+        pairs = _dual_stack_pairs(subnets)
+        for i, subnet in enumerate(subnets):
             vsid = subnet.get("properties", {}).get("virtualSubnetId")
-            if vsid:
+            # the two of a pair are one virtual subnet on the wire, as answers show them
+            if vsid and (str(subnet.get("resourceId")).lower(), str(vsid)) not in pairs:
                 yield "VSID", vsid, ("properties", "subnets", i, "properties", "virtualSubnetId")
     if document.kind.name == "virtualMachines" and not properties.get("isTemplate"):
         for i, ref in enumerate(properties.get("networkInterfaces", ())):
             if ref.get("resourceRef"):
                 place = ("properties", "networkInterfaces", i, "resourceRef")
                 yield "the interface", ref["resourceRef"].lower(), place
+
+
+def _dual_stack_pairs(subnets: Any) -> set[tuple[str, str]]:
+    """(Id of a subnet that another names as its dual-stack partner, the VSID of the one that names it)."""
+    found = set()
+    for subnet in subnets:
+        properties = subnet.get("properties", {})
+        partner = (properties.get("dualStackSubnet") or {}).get("resourceRef")
+        if partner:
+            found.add((str(partner).rpartition("/")[2].lower(), str(properties.get("virtualSubnetId"))))
+    return found
 
 
 def _mac_pool_overlaps(documents: Documents) -> list[Fault]:

@@ -165,6 +165,26 @@ properties:
     ]
 
 
+def test_the_two_subnets_of_a_dual_stack_pair_may_say_the_vsid_that_they_share() -> None:
+    pair = """kind: virtualNetworks
+resourceId: green
+properties:
+  logicalNetwork: {resourceRef: /logicalNetworks/hnvpa}
+  addressSpace: {addressPrefixes: [10.2.0.0/16, "fd00:2::/48"]}
+  subnets:
+  - resourceId: app
+    properties:
+      addressPrefix: 10.2.0.0/24
+      virtualSubnetId: "4096"
+      dualStackSubnet: {resourceRef: /virtualNetworks/green/subnets/app6}
+  - {resourceId: app6, properties: {addressPrefix: "fd00:2::/64", virtualSubnetId: "4096"}}
+"""
+    third = '  - {resourceId: db, properties: {addressPrefix: 10.2.1.0/24, virtualSubnetId: "4096"}}\n'
+    assert [fault.split(";")[0] for fault in faults(pair + third) if "VSID" in fault] == [
+        "f.yaml:13: VSID 4096 is already taken by virtualNetworks/green, line 10"
+    ]
+
+
 def test_what_two_documents_may_not_share() -> None:
     text = NETWORK.replace("24}", "24, virtualSubnetId: 6001}")
     pool = "kind: macPools\nresourceId: {}\nproperties: {{startMacAddress: 00-1D-D8-00-00-00, endMacAddress: 00-1D-D8-00-00-FF}}\n"
