@@ -68,6 +68,16 @@ def test_several_are_granted_with_the_host() -> None:
     assert (stored.provider_address_policy, purposes(world, "h3")) == ("perHost", [])
 
 
+def test_a_host_without_adapters_is_given_more_where_its_own_address_is() -> None:
+    world = world_of("perHost")
+    world.put("/servers/h3", {"providerAddresses": ["192.168.2.15"]})
+    asked = {"providerAddresses": ["192.168.2.15"], "providerAddressPolicy": "several", "providerAddressCount": 3}
+    world.put("/servers/h3", asked)
+    found = world.get("/servers/h3").properties.provider_addresses
+    assert (len(found), found[0]) == (3, "192.168.2.15")
+    assert {text.rpartition(".")[0] for text in found} == {"192.168.2"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -81,11 +81,20 @@ def named_by(state: State, adapters: Iterable[Adapter]) -> list[Segment]:
     return named or (list(segments.values()) if len(segments) == 1 else [])
 
 
+def _subnets_of(state: State, adapters: Iterable[Adapter], own: Iterable[Place]) -> list[Segment]:
+    """The same; where no adapter says which subnets a host is on, those that its own addresses are of."""
+    named = named_by(state, adapters)
+    if named:
+        return named
+    every, places = state.addresses.provider_segments.values(), tuple(own)
+    return [one for one in every if any(s == one.scope and one.first <= a <= one.last for s, a in places)]
+
+
 def grant_missing(draft: Draft, ref: str, server: ServerProperties, held: Held) -> list[str]:
     """What the host lacks for itself in each provider network that it is on. Subnets without ipPools grant nothing.
     Raises PoolIsFull (PAIpAddressExhausted)."""
     by_network: dict[str, list[Segment]] = {}
-    for segment in named_by(draft.state, server.network_interfaces):
+    for segment in _subnets_of(draft.state, server.network_interfaces, held):
         if segment.pools:
             by_network.setdefault(segment.network, []).append(segment)
     texts = []
@@ -276,13 +285,9 @@ def _carriers(draft: Draft, server: Server, segment: Segment) -> list[Segment]:
     logical = lower(network.properties.logical_network) if network is not None else ""
     if policy_of(draft, server.properties, logical)[0] != PER_VIRTUAL_SUBNET:
         return []
-    named = named_by(draft.state, server.properties.network_interfaces)
-    if not named:
-        # which subnets it is on is not said: those that its own addresses are of
-        own = held_by(draft.state, f"/servers/{server.resource_id}", server)
-        every = draft.state.addresses.provider_segments.values()
-        named = [one for one in every if any(s == one.scope and one.first <= a <= one.last for s, a in own)]
-    return [one for one in named if one.network == logical and one.pools]
+    own = held_by(draft.state, f"/servers/{server.resource_id}", server)
+    on = _subnets_of(draft.state, server.properties.network_interfaces, own)
+    return [one for one in on if one.network == logical and one.pools]
 
 
 def _for_purposes(state: State, ref: str) -> list[tuple[Place, str]]:
