@@ -75,9 +75,12 @@ class Answers:
 
     def of(self, kind: Kind, resource: Any, ref: str = "") -> Members:
         """The answer for a resource of a kind; `ref` is its resourceRef, needed for children only."""
-        return self._answer(
+        answer = self._answer(
             kind, resource, msgspec.to_builtins(resource), ref or resource_ref(kind, resource.resource_id)
         )
+        if isinstance(resource.properties, gateways.NetworkConnectionProperties):
+            self._carried(answer["properties"], ref)
+        return answer
 
     def several(self, kind: Kind, resources: Iterable[Any], parent_ref: str = "") -> list[Members]:
         """The answers for several resources of a kind; children need their parent's resourceRef."""
@@ -270,6 +273,13 @@ class Answers:
 
     def _connection(self, properties: Members, resource: Any, ref: str) -> None:
         gateway_answers.connection(properties)
+
+    def _carried(self, properties: Members, ref: str) -> None:
+        """What its virtual gateway says of it, where it is asked for by itself."""
+        gateway = self._state.find_ref(ref.rpartition("/networkConnections/")[0])
+        if gateway is not None:
+            configuration = self._configuration("virtualGateways", gateway) or {}
+            gateway_answers.carried(properties, gateway, configuration.get("activeGateway", ""))
 
     def _peering(self, properties: Members, resource: Any, ref: str) -> None:
         """What it answers of the other network is what that has now, as long as there is one."""

@@ -61,17 +61,23 @@ def virtual_gateway(properties: Members, resource: Any) -> None:
     active = properties.pop("activeGateway", "")
     if active:
         properties["activeGateway"] = {"resourceRef": _spelled(resource, active)}
-    first = resource.properties.gateways[:1]
     for connection in properties["networkConnections"]:
-        own = connection["properties"]
-        up = bool(active) and own["connectionStatus"] == "Enabled"
-        own["connectionState"] = "Connected" if up else "Disconnected"
-        if first:
-            own["gateway"] = properties.get("activeGateway") or {"resourceRef": first[0].resource_ref}
-            if not active:
-                own["unreachabilityReason"] = "no gateway: none of its gateways carries it"
-        else:
-            own["unreachabilityReason"] = "no gateway: none of its GatewayPools has one"
+        carried(connection["properties"], resource, active)
+
+
+def carried(own: Members, gateway: Any, active: str) -> None:
+    """To a connection of a virtual gateway: its state, and where it is or why it is nowhere. `active`: id of the
+    gateway that carries the network, empty for none."""
+    up = bool(active) and own["connectionStatus"] == "Enabled"
+    own["connectionState"] = "Connected" if up else "Disconnected"
+    first = gateway.properties.gateways[:1]
+    if active:
+        own["gateway"] = {"resourceRef": _spelled(gateway, active)}
+    elif first:
+        own["gateway"] = {"resourceRef": first[0].resource_ref}
+        own["unreachabilityReason"] = "no gateway: none of its gateways carries it"
+    else:
+        own["unreachabilityReason"] = "no gateway: none of its GatewayPools has one"
 
 
 def _spelled(resource: Any, gateway: str) -> str:

@@ -111,3 +111,17 @@ async def test_without_a_gateway_a_connection_says_why_it_is_down(outside: Api) 
     p = (await outside.made(f"{N}/virtualGateways/v", GATEWAY))["properties"]
     assert p["gateways"] == []
     assert p["networkConnections"][0]["properties"]["unreachabilityReason"].startswith("no gateway")
+
+
+@pytest.mark.parametrize("has_gateway", [True, False])
+async def test_a_connection_alone_says_what_its_virtual_gateway_says_of_it(outside: Api, has_gateway: bool) -> None:
+    if not has_gateway:
+        assert (await outside.send("DELETE", f"{N}/gateways/g1", b"")).is_success
+    await outside.made(f"{N}/virtualGateways/v", GATEWAY)
+    among = (await outside.body(f"{N}/virtualGateways/v"))["properties"]["networkConnections"]
+    assert (among[0]["properties"]["connectionState"], "gateway" in among[0]["properties"]) == (
+        "Disconnected",
+        has_gateway,
+    )
+    assert await outside.body(f"{N}/virtualGateways/v/networkConnections/site") == among[0]
+    assert (await outside.body(f"{N}/virtualGateways/v/networkConnections"))["value"] == among
