@@ -45,6 +45,7 @@ def leave_vlans(  # noqa: PLR0913 - one command, in the words of its user
     """
 
     async def work(client: Client) -> None:
+        await client.get(path_of(f"/logicalNetworks/{_id(provider)}"))  # or NotFound, before anything is written
         logical = [await client.get(path_of(f"/logicalNetworks/{_id(name)}")) for name in networks]
         interfaces = await client.list_all(path_of("/networkInterfaces"))
         found = plan(logical, interfaces, f"/logicalNetworks/{_id(provider)}", together)

@@ -179,7 +179,7 @@ def _short(value: Any) -> str:
         return str(value["resourceRef"])
     if isinstance(value, dict):
         return range_text(value) or "; ".join(f"{name} {_short(below)}" for name, below in value.items())
-    return ", ".join(_short(v) for v in value) if isinstance(value, list | tuple) else str(value)
+    return ", ".join(_short(v) for v in value) if isinstance(value, list | tuple) else str(value) or "(none)"
 
 
 def summary(plan: Plan) -> str:

@@ -51,6 +51,21 @@ def test_a_change_names_its_members(cluster: Path, weft: Weft) -> None:
     assert result.stdout.splitlines()[-1] == "0 created, 1 changed, 7 unchanged"
 
 
+def test_a_change_from_nothing_says_so(cluster: Path, weft: Weft) -> None:
+    server = "kind: servers\nresourceId: host1\nproperties: {providerAddressPolicy: perVirtualSubnet}\n"
+    result = weft("apply", "-f", "-", "--dry-run", stdin=server)
+    assert "providerAddressPolicy: (none) -> perVirtualSubnet" in result.stdout, result.output
+
+
+def test_vlans_are_left_for_a_provider_network_that_there_is(cluster: Path, weft: Weft, tmp_path: Path) -> None:
+    result = weft("leave-vlans", "hnvpa", "--provider", "hnvp", "-o", str(tmp_path / "leaving"))
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (
+        1,
+        "weft: NotFound: There is no /logicalNetworks/hnvp.",
+    )
+    assert not (tmp_path / "leaving").exists()
+
+
 def test_what_get_prints_as_yaml_can_be_applied(cluster: Path, weft: Weft) -> None:
     kinds = ("virtualNetworkManager", "macPools", "logicalNetworks", "servers", "virtualNetworks", "nics", "vms")
     for kind in kinds:
