@@ -267,7 +267,7 @@ def _worded(owner: type[Any], name: str, reader: _Reader) -> _Reader:
         result = reader(value, path)
         if allowed is not None:
             if result.lower() not in spelled:
-                raise Invalid(f"{path} is '{result}'. Write one of {', '.join(allowed)}.", target=path)
+                raise Invalid(f"{path} is '{result}'. Write one of {', '.join(filter(None, allowed))}.", target=path)
             result = spelled[result.lower()]
         if served is not None and result not in served:
             raise _not_served(path, f"'{value}'" if isinstance(value, str | int) else "this value")

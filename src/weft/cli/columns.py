@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from weft.cli import texts
+from weft.cli.names import natural
 from weft.cli.texts import mac_of, name_of, range_text, ranges_of
 from weft.model.kinds import Kind
 
@@ -135,7 +136,9 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     },
     "servers": {
         "provider addresses": _provider_addresses,
-        "interfaces": lambda p: _joined(name_of(r) for r in p.get("virtualNetworkInterfaces") or ()),
+        "interfaces": lambda p: _joined(
+            sorted((name_of(r) for r in p.get("virtualNetworkInterfaces") or ()), key=natural)
+        ),
         "status": STATUS,
     },
     "accessControlLists": {

@@ -94,7 +94,7 @@ def _overlaps(check: Check, subnets: list[tuple[Place, IpPrefix]]) -> None:
         for other, earlier in subnets[:i]:
             if prefix.version == earlier.version and prefix.overlaps(earlier):
                 line = check.document.line(other)
-                check.fault(place, f"{prefix} overlaps {earlier} of line {line}; choose disjoint subnets")
+                check.fault(place, f"{prefix} overlaps {earlier} of line {line}; choose disjoint prefixes")
 
 
 def _virtual_network(check: Check) -> None:

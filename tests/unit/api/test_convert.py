@@ -164,6 +164,10 @@ class TestRefusals:
             assert fault.target == target
         assert fault.target is not None and fault.target in fault.message
 
+    def test_the_words_that_can_be_written_are_named(self) -> None:
+        fault = refusal(SERVERS, {"properties": {"providerAddressPolicy": "severall"}})
+        assert fault.message.endswith("is 'severall'. Write one of perHost, several, perVirtualSubnet.")
+
     def test_child_without_id(self) -> None:
         fault = refusal(VIRTUAL_NETWORKS, {"properties": {"subnets": [{"properties": {}}]}})
         assert (fault.code, fault.target) == ("RequiredParamMissing", "properties.subnets[0].resourceId")

@@ -12,6 +12,7 @@ from weft.model.kinds import (
     KINDS,
     MAC_POOLS,
     RESERVATIONS,
+    SERVERS,
     VIRTUAL_GATEWAYS,
     VIRTUAL_MACHINES,
     Kind,
@@ -27,6 +28,11 @@ def shown(kind: Kind, **properties: Any) -> dict[str, Any]:
 def test_every_kind_has_columns_and_can_be_empty(kind: Kind) -> None:
     assert len(shown(kind)) > 1
     assert columns.table_of(kind, []) == (columns.heads(kind), [])
+
+
+def test_interfaces_of_a_server_stand_as_people_count() -> None:
+    refs = [{"resourceRef": f"/networkInterfaces/{name}"} for name in ("red1", "m10", "m2")]
+    assert shown(SERVERS, virtualNetworkInterfaces=refs)["interfaces"] == "m2, m10, red1"
 
 
 def test_an_address_plan() -> None:

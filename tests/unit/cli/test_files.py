@@ -108,7 +108,7 @@ def test_a_member_that_is_not_kept_is_a_note_not_a_fault() -> None:
         (NETWORK.replace("addressPrefix:", "adressPrefix:"), "f.yaml:8: unknown member 'adressPrefix'; did you mean addressPrefix?"),
         (NETWORK.replace("24}", "24, virtualSubnetId: 12}"), "f.yaml:8: VSID 12 is reserved; write 4096"),
         (NETWORK.replace("24}", "24, virtualSubnetId: x}"), "f.yaml:8: virtualSubnetId is 'x'; write a whole number"),
-        (NETWORK + "  - {resourceId: b, properties: {addressPrefix: 10.1.0.0/16}}\n", "f.yaml:9: 10.1.0.0/16 overlaps 10.1.1.0/24 of line 8;"),
+        (NETWORK + "  - {resourceId: b, properties: {addressPrefix: 10.1.0.0/16}}\n", "f.yaml:9: 10.1.0.0/16 overlaps 10.1.1.0/24 of line 8; choose disjoint prefixes"),
         (NETWORK + "  - {resourceId: WEB, properties: {addressPrefix: 10.1.2.0/24}}\n", "f.yaml:9: 'web' is already in line 7;"),
         (NETWORK.replace("/logicalNetworks/", "/logicalNetwork/"), "f.yaml:4: logicalNetwork refers to '/logicalNetwork/hnvpa'; write"),
     ],

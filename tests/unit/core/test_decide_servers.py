@@ -33,7 +33,7 @@ def test_an_address_asked_for_is_taken_with_or_without_its_length(world: World) 
     assert world.put("/servers/h3", {}).outcome == "unchanged"
     refusal = world.refused("/servers/h4", {"providerAddresses": ["192.168.1.20"]})
     assert refusal.code == "PrivateIPAddressInUse"
-    assert "/servers/h3" in refusal.message
+    assert refusal.message == "192.168.1.20 is held by /servers/h3. Choose another address."
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,7 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder, beside: Con
         for other in others:
             if other.ref.lower() not in beside:
                 raise AddressInUse(
-                    f"{hold_text(draft.state, lease, other)}. Choose another address, or let Weft pick one: "
-                    "privateIPAllocationMethod Dynamic.",
+                    f"{hold_text(draft.state, lease, other)}. Choose another address{_or_dynamic(holder)}.",
                     code=IP_IN_USE,
                     target="privateIPAddress",
                 )
@@ -129,6 +128,13 @@ def _hold_ip(draft: Draft, scope: str, address: int, holder: Holder, beside: Con
     if why:
         raise Invalid(f"{why}.", code="PrivateIPAddressInReservedRange", target="privateIPAddress")
     draft.turn(lease, Lease(scope, address, ASSIGNED, (*others, holder)), "assigned")
+
+
+def _or_dynamic(holder: Holder) -> str:
+    """For those that have such a member."""
+    if holder.kind in ("server", "virtualGateway"):
+        return ""
+    return ", or let Weft pick one: privateIPAllocationMethod Dynamic"
 
 
 def hold_twin(draft: Draft, scope: str, address: int, holder: Holder, reason: str) -> None:
