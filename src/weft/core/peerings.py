@@ -4,6 +4,7 @@ Both follow from what the two networks say of each other now. Called by the API'
 """
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from weft.core.index import last_id
 from weft.core.state import State
@@ -45,6 +46,22 @@ def state_of(state: State, network: VirtualNetwork, peering: Peering) -> str:
         return CONNECTED
     gone = peering.properties.matched or remote_of(state, peering) is None
     return DISCONNECTED if gone else INITIATED
+
+
+def why_not_by_peering(state: State, network: VirtualNetwork, address: IPv4Address | IPv6Address) -> str:
+    """Which peering would lead to an address, and why it does not, as the end of a sentence; empty without any."""
+    for peering in network.properties.virtual_network_peerings:
+        remote = remote_of(state, peering)
+        if remote is None or not _has(remote, address):
+            continue
+        found = state_of(state, network, peering)
+        why = f"is {found}" if found != CONNECTED else "is without allowVirtualNetworkAccess at one side or both"
+        return f"; its peering {peering.resource_id} with /virtualNetworks/{remote.resource_id} {why}"
+    return ""
+
+
+def _has(network: VirtualNetwork, address: IPv4Address | IPv6Address) -> bool:
+    return any(address in ip_network(prefix) for prefix in network.properties.address_space.address_prefixes)
 
 
 def routed(state: State, network: VirtualNetwork) -> Iterator[tuple[Peering, Peering, VirtualNetwork]]:

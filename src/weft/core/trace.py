@@ -13,6 +13,7 @@ import msgspec
 
 from weft.core import policy_gateways, policy_network, policy_routes
 from weft.core.edge_routes import exit_for, known_as
+from weft.core.peerings import why_not_by_peering
 from weft.core.policy_places import (
     SERVERS,
     Interface,
@@ -199,6 +200,7 @@ class _Walk:
         address = ipaddress.ip_address(target)
         self._step("routing", f"no route to {address} in network {seat.network.resource_id}")
         text = f"no gateway: {address} is outside virtual network {seat.network.resource_id}, which has no gateway"
+        text += why_not_by_peering(self._state, seat.network, address)
         missing: dict[str, str | int] = {
             "record": "customerRoute",
             "destinationPrefix": f"{address}/{address.max_prefixlen}",

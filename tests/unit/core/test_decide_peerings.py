@@ -9,6 +9,7 @@ from tests.unit.core.gateway_world import GatewayWorld, virtual_gateway
 from tests.unit.core.world import World, put_command, virtual_network
 from weft.core import peerings
 from weft.core.commands import Batch, Preconditions
+from weft.core.trace import trace
 
 SPACES = {"blue": "10.1.0.0/16", "red": "10.2.0.0/16", "green": "10.3.0.0/16", "overlap": "10.1.128.0/17"}
 
@@ -51,6 +52,25 @@ def refused(world: World, own: str, name: str, properties: dict[str, Any]) -> st
 
 
 # -- the state
+
+
+def test_a_trace_says_why_the_peering_that_would_lead_there_does_not(world: World) -> None:
+    world.interface("n1", "/virtualNetworks/blue/subnets/web")
+    world.machine("vm1", "h1", "Running", "n1")
+
+    def said() -> str:
+        reason = trace(world.state, "n1", "10.2.0.9").reason
+        return reason.partition("which has no gateway")[2]
+
+    assert said() == ""
+    join(world, "blue", "red", allowVirtualNetworkAccess=True)
+    assert said() == "; its peering to-red with /virtualNetworks/red is Initiated"
+    join(world, "red", "blue", allowVirtualNetworkAccess=False)
+    assert said() == (
+        "; its peering to-red with /virtualNetworks/red is without allowVirtualNetworkAccess at one side or both"
+    )
+    world.delete("/virtualNetworks/red/virtualNetworkPeerings/to-blue")
+    assert said() == "; its peering to-red with /virtualNetworks/red is Disconnected"
 
 
 def test_a_peering_is_initiated_until_the_other_side_answers(world: World) -> None:
