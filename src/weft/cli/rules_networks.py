@@ -67,7 +67,8 @@ def _prefix(check: Check, place: Place) -> None:
     try:
         prefix_or_tag(str(text).strip())
     except ValueError as why:
-        check.fault(place, f"'{text}' is no prefix ({why}) and none of {', '.join(TAGS)}; \"*\" is for all")
+        said = f" ({why})" if "/" in str(text) else ""
+        check.fault(place, f"'{text}' is no prefix{said} and none of {', '.join(TAGS)}; \"*\" is for all")
 
 
 def _ports(check: Check, place: Place, protocol: str) -> None:
@@ -104,10 +105,12 @@ def _next_hop(check: Check, place: Place) -> None:
     check.required(kind, " or ".join(_HOPS))
     _one_of(check, kind, _HOPS)
     address = check.address(hop)
-    is_appliance = str(check.at(kind)).lower() == "virtualappliance"
+    word = str(check.at(kind)).lower()
+    is_appliance = word == "virtualappliance"
     if is_appliance and address is None and hop not in check.document.lines:
         check.fault(kind, "the appliance's address is missing; write nextHopIpAddress: 10.1.1.4")
-    elif not is_appliance and check.at(hop):
+    elif not is_appliance and word in (one.lower() for one in _HOPS) and check.at(hop):
+        # of a word that is none it is not known whether it goes
         check.fault(hop, "nextHopIpAddress only goes with nextHopType VirtualAppliance; leave it out")
 
 

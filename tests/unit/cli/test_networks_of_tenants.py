@@ -119,6 +119,17 @@ def test_a_fault_is_found_in_the_file_with_its_line(text: str, said: str) -> Non
     assert said in str(caught.value)
 
 
+def test_a_word_that_is_none_is_said_once() -> None:
+    with pytest.raises(BadFile) as caught:
+        parse_stream(TABLE.replace("VirtualAppliance", "VirtualAplliance"), "f")
+    assert [(fault.line, fault.message.split(";")[0]) for fault in caught.value.faults] == [
+        (8, "'VirtualAplliance' is no nextHopType")
+    ]
+    with pytest.raises(BadFile) as caught:
+        parse_stream(RULE.replace("10.1.1.0/24", "VIRTUALNETWROK"), "f")
+    assert "'VIRTUALNETWROK' is no prefix and none of VIRTUALNETWORK, " in str(caught.value)
+
+
 def test_the_example_is_one_batch_that_the_rules_take() -> None:
     """As the controller will as soon as hosts do all of it; applied again it changes nothing."""
     world = World()
