@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import stores
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, Pinging, ping
 from weft.lab.processes import alive
@@ -115,6 +116,64 @@ def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):
     )
     shown = [line.split() for line in lab.weft("get", "gateways").splitlines()[1:]]
     assert [(row[0], row[3]) for row in shown] == [("gw1", "Dead"), ("gw2", "Dead")]
+
+
+@pytest.fixture
+def store(lab, tmp_path):
+    """A machine on host2 that has all that one can have; nothing is left of it."""
+    for name, text in zip(("plain", "more"), stores.documents(), strict=True):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    lab.weft("apply", "-f", str(tmp_path / "more.yaml"), "--wait")
+    for name in ("asker", "store"):
+        lab.weft("vm", "start", name)
+    yield "store"
+    for part in ("switch", "agent"):
+        lab.run("start", part, "host2")  # also where the test ended before that
+    for name in ("asker", "store"):
+        lab.weft("vm", "stop", name)
+        lab.weft("vm", "delete", name, "--interfaces", "-y")
+    lab.weft("delete", "publicIPAddresses", "store")
+    lab.weft("delete", "accessControlLists", "no-telnet")
+    lab.weft("apply", "-f", str(tmp_path / "plain.yaml"), "--wait")
+
+
+def test_a_machine_whose_host_dies_has_all_that_it_had_where_it_is_brought_up_again(lab, store):
+    """MAC, addresses of both families, the one that its guest brought, the public one, access list, port settings."""
+    bring = f"ip address add {stores.VIP}/24 dev eth0"
+    announce = f"busybox arping -U -q -c 1 -I eth0 {stores.VIP}"
+    lab.run("exec", store, "--", "sh", "-c", f"{bring} && {announce}")
+    until = time.monotonic() + 20
+    while not stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP):
+        assert time.monotonic() < until
+    awaited(lab, "internet", stores.PUBLIC)
+    before = stores.has(lab)
+    assert [one["ipAddress"] for one in before["learnedIPAddresses"]] == [stores.VIP]
+    assert [sorted(stores.limits(lab, host)) for host in ("host1", "host2")] == [[], ["33000", "77"]]
+    assert stores.telnet(lab) == ["TimeoutError", "ConnectionRefusedError"]
+
+    kill(lab, "host2")
+    stores.end_guests(lab, "host2")
+    until = time.monotonic() + 20
+    while json.loads(lab.weft("host", "state", "host2", "-o", "json"))["connected"]:
+        assert time.monotonic() < until
+    lab.weft("vm", "failover", "--from", "host2", "--to", "host1")
+    assert stores.has(lab) == before
+    # its guest begins anew: it brings its address again, and need not say so, since that is known to be its own
+    assert not stores.reached(lab, stores.VIP)
+    lab.run("exec", store, "--", "sh", "-c", bring)
+    assert stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP)
+    assert ping(lab, "internet", stores.PUBLIC, interval=0.05) == "20 sent, 20 received"
+    assert stores.telnet(lab) == ["TimeoutError", "ConnectionRefusedError"]
+    assert sorted(stores.limits(lab, "host1")) == ["33000", "77"]
+
+    # the host that comes back has none of them, and they are reached as before
+    lab.run("start", "switch", "host2")
+    lab.run("start", "agent", "host2")
+    until = time.monotonic() + 30
+    while stores.limits(lab, "host2") or "blue2" in lab.weft("host", "state", "host2"):
+        assert time.monotonic() < until
+    assert stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP) and stores.has(lab) == before
+    lab.weft("vm", "migrate", "blue2", "--to", "host2")
 
 
 class Talk:
