@@ -13,6 +13,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from weft.agent.announcements import frames_of
+from weft.agent.ovs.netlink import rtnetlink
 from weft.agent.switch import HostAddress
 from weft.model.values import Mac, PackedIp, ip_text
 
@@ -26,8 +27,8 @@ _IPV4, _IPV6 = 2, 10
 
 
 def found() -> tuple[HostAddress, ...]:
-    """All addresses but loopback and link-local ones."""
-    with IPRoute() as route:
+    """All addresses but loopback and link-local ones. Raises OSError."""
+    with rtnetlink() as route:
         links = {one["index"]: one for one in route.get_links()}
         every = [one for one in route.get_addr() if one["scope"] not in (_LINK_LOCAL, _HOST)]
     return tuple(sorted((_read(one, links[one["index"]]) for one in every if one["index"] in links), key=_order))
@@ -35,12 +36,12 @@ def found() -> tuple[HostAddress, ...]:
 
 def put(wanted: HostAddress) -> None:
     """Add it with our mark, and tell those who knew it elsewhere; nothing if it is there. Raises OSError."""
-    with IPRoute() as route:
-        try:
+    try:
+        with rtnetlink() as route:
             route.addr("add", **_words(route, wanted), proto=PROTOCOL)
-        except NetlinkError as error:
-            if error.code != errno.EEXIST:
-                raise OSError(error.code, str(error)) from error
+    except OSError as error:
+        if error.errno != errno.EEXIST:
+            raise
     if len(wanted.address) == 4:
         _announce(wanted)
 
@@ -57,12 +58,13 @@ def _announce(wanted: HostAddress) -> None:
 def take(wanted: HostAddress) -> None:
     """Remove it; nothing if it is gone. Raises OSError."""
     _keep_others(wanted.device)
-    with IPRoute() as route:
+    with rtnetlink() as route:
+        words = _words(route, wanted)
         try:
-            route.addr("del", **_words(route, wanted))
+            route.addr("del", **words)
         except NetlinkError as error:
             if error.code not in (errno.EADDRNOTAVAIL, errno.ENODEV):
-                raise OSError(error.code, str(error)) from error
+                raise
 
 
 def _keep_others(device: str) -> None:

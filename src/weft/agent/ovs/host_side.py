@@ -6,7 +6,7 @@ Kept by ovs/switch.py. Linux only.
 import asyncio
 
 from weft.agent.ovs import addresses, routes
-from weft.agent.switch import HostAddress, HostRoute, StepFailure
+from weft.agent.switch import HostAddress, HostRoute, StepFailure, SwitchUnavailable
 from weft.model.values import ip_text
 
 Found = tuple[tuple[HostAddress, ...], tuple[HostRoute, ...]]
@@ -26,11 +26,15 @@ class HostSide:
         self._found, self._read = None, False
 
     async def found(self) -> Found:
+        """Raises SwitchUnavailable: the kernel did not say, and is asked again."""
         if self._found is not None:
             return self._found
         # what changes while it is read is read again
         self._read = True
-        found = await asyncio.to_thread(lambda: (addresses.found(), routes.found()))
+        try:
+            found = await asyncio.to_thread(lambda: (addresses.found(), routes.found()))
+        except OSError as error:
+            raise SwitchUnavailable(f"the host's own addresses and routes cannot be read: {error}") from error
         if self._read:
             self._found = found
         return found

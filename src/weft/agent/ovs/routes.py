@@ -14,10 +14,9 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from weft.agent.ovs.netlink import rtnetlink
 from weft.agent.switch import ANY, HostRoute
 from weft.model.values import PackedIp, ip_text
 
@@ -41,8 +40,8 @@ _MOST = 1 << 17
 
 
 def found() -> tuple[HostRoute, ...]:
-    """Those of the main table, but to single addresses, link-local ones and multicast."""
-    with IPRoute() as route:
+    """Those of the main table, but to single addresses, link-local ones and multicast. Raises OSError."""
+    with rtnetlink() as route:
         names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in route.get_links()}
     read = (_read(one, names) for family in _BITS for one in _dump(family))
     return tuple(sorted((one for one in read if not _local(one)), key=_order))
@@ -63,7 +62,7 @@ def take(wanted: HostRoute) -> None:
 
 
 def _ask(what: str, wanted: HostRoute) -> None:
-    with IPRoute() as route:
+    with rtnetlink() as route:
         indexes = route.link_lookup(ifname=wanted.device)
         if not indexes:
             raise OSError(errno.ENODEV, f"there is no interface {wanted.device}")
@@ -79,10 +78,7 @@ def _ask(what: str, wanted: HostRoute) -> None:
             words["gateway"] = ip_text(wanted.gateway)
         if wanted.source:
             words["prefsrc"] = ip_text(wanted.source)
-        try:
-            route.route(what, **words)
-        except NetlinkError as error:
-            raise OSError(error.code, str(error)) from error
+        route.route(what, **words)
 
 
 def _dump(family: int) -> Iterator[Any]:
