@@ -2,9 +2,10 @@
 
 Fed by weft.control.controller with every report that comes in, read by the API. Kept as sums, so that a question about
 a rule costs one and none walks over hosts or interfaces. A host begins anew when its switch does, and when the list
-comes to it again with a machine that moves: what it had counted stays in the sum. In memory only: after a restart of
-the controller the sums are what hosts count then, and when a rule was last hit is not known until it is again. Pure,
-but for its memory.
+comes to it again with a machine that moves: what it had counted stays in the sum. That is seen by a count that is less
+than before, never by there being none at all: an agent that has not read its switch yet tells none either. In memory
+only: after a restart of the controller the sums are what hosts count then, and when a rule was last hit is not known
+until it is again. Pure, but for its memory.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,16 +54,16 @@ class RuleHits:
 
     def _tell(self, server: str, now: dict[Subject, tuple[int, int]]) -> None:
         before = self._told.get(server)
-        if now == before:
+        if now == before or (before and not now):
             return
         self._told[server] = now
         for subject, new in now.items():
             old = (before or {}).get(subject, (0, 0))
-            if old[0] > new[0]:
+            if old[0] > new[0] or old[1] > new[1] > 0:
                 old = (0, 0)
             if old != new:
                 # what a host counted before it was first heard may be of last year
-                self._add(subject, new[0] - old[0], new[1] - old[1], is_seen=before is not None)
+                self._add(subject, new[0] - old[0], max(new[1] - old[1], 0), is_seen=before is not None)
 
     def _add(self, subject: Subject, packets: int, octets: int, *, is_seen: bool) -> None:
         sum_ = self._sums.get(subject, NEVER)
