@@ -121,6 +121,13 @@ async def test_an_address_that_it_has_is_the_ports_own_and_no_news(bench):
     assert counts[learnt_cookie(1, int.from_bytes(pack_ip(VIP)))][0] == 2
 
 
+def test_addresses_of_a_port_that_end_alike_are_counted_apart():
+    ends = ("fd00:1::1", "fd00:2::1", "10.1.1.1", "11.1.1.1")
+    cookies = {learnt_cookie(1, int.from_bytes(pack_ip(one))) for one in ends}
+    assert len(cookies) == len(ends)
+    assert {one >> 24 for one in cookies} == {learnt_cookie(1, 0) >> 24}
+
+
 async def test_a_port_that_may_bring_none_is_as_strict_as_ever(bench):
     await bench.tell(0, PortLearning(BLUE1.instance))
     assert await told(bench, arp(VIP, VIP)) == []

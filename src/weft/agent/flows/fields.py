@@ -5,6 +5,7 @@ an int of `bits` bits, most significant bit first, also for addresses; a mask of
 """
 
 import enum
+import hashlib
 
 import msgspec
 
@@ -287,6 +288,7 @@ def rule_cookie(list_number: int, priority: int) -> int:
 
 
 def learnt_cookie(port: int, address: int) -> int:
-    """Of what a port says under a learnt address: its packets show that it is in use. 16 bits of port, the low 24 of
-    the address."""
-    return cookie(Category.LEARNT, port << 24 | address & 0xFFFFFF)
+    """Of what a port says under a learnt address: its packets show that it is in use. 16 bits of port, 24 of a hash of
+    the address: the last ones of itself are those of any ::1."""
+    digest = hashlib.blake2b(address.to_bytes(16), digest_size=3).digest()
+    return cookie(Category.LEARNT, port << 24 | int.from_bytes(digest))
