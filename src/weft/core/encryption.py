@@ -5,6 +5,7 @@ Called by core.decide, by policy, by core.conflicts and by the API. Pure. IPsec 
 peered with: what one of them sends to the other travels between the same hosts.
 """
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from weft.core.state import State
 from weft.model.fabric import LogicalSubnetProperties, ServerProperties
 from weft.model.kinds import LOGICAL_NETWORKS, SERVERS, VIRTUAL_NETWORKS
 from weft.model.resources import Resource
+from weft.model.values import pack_ip
 
 Server = Resource[ServerProperties]
 
@@ -73,18 +75,26 @@ def crosses_in_clear(state: State, network: VirtualNetwork) -> list[str]:
     return [
         f"/logicalNetworks/{logical.resource_id}/subnets/{one.resource_id}"
         for one in public
-        if one.properties.address_prefix and any(_lies_in(text, one.properties.address_prefix) for text in own)
+        if one.properties.address_prefix and _any_in(own, one.properties.address_prefix)
     ]
 
 
-def _lies_in(address: str, prefix: str) -> bool:
-    return ipaddress.ip_address(address) in ipaddress.ip_network(prefix, strict=False)
+def _any_in(addresses: Iterable[str], prefix: str) -> bool:
+    """Does one of these addresses lie in a prefix? Asked of every server for each report of conflicts."""
+    first, last = _ends(prefix)
+    return any(len(one) == len(first) and first <= one <= last for one in map(pack_ip, addresses))
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _ends(prefix: str) -> tuple[bytes, bytes]:
+    network = ipaddress.ip_network(prefix, strict=False)
+    return network.network_address.packed, network.broadcast_address.packed
 
 
 def _crossing(state: State, subnet: LogicalSubnetProperties) -> list[VirtualNetwork]:
     found: dict[str, VirtualNetwork] = {}
     for server in state.all(SERVERS.name):
-        if not any(_lies_in(text, subnet.address_prefix) for text in server.properties.provider_addresses):
+        if not _any_in(server.properties.provider_addresses, subnet.address_prefix):
             continue
         for name in state.networks_on(server.resource_id):
             network: Any = state.get(VIRTUAL_NETWORKS.name, name)
