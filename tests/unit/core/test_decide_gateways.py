@@ -309,6 +309,10 @@ def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
         (gre(routes=[{"destinationPrefix": "10.9.0.0/16", "nextHop": "172.16.0.2"}]), "NextHopIpAddressNotAllowed"),
         (gre(routes=[{"destinationPrefix": "10.9.0.1/16"}]), "InvalidIPPrefix"),
         (gre(routes=[{"destinationPrefix": "10.9.0.0/16", "metric": -1}]), "InvalidParameterValue"),
+        (gre(routes=[{"destinationPrefix": "10.1.1.0/24"}]), "RouteConflict"),
+        (gre(routes=[{"destinationPrefix": "10.1.1.64/26"}]), "RouteConflict"),
+        (gre(ipAddresses=[{"ipAddress": "10.1.1.9", "prefixLength": 30}]), "PrivateIPAddressInUse"),
+        (gre(peerIPAddresses=["10.1.2.9"]), "PrivateIPAddressInUse"),
         (gre(outboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
         (gre(inboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
         (gre(connectionStatus="Sometimes"), "InvalidParameterValue"),
@@ -343,6 +347,9 @@ def test_every_pool_must_serve_every_connection() -> None:
 
 def test_two_connections_do_not_share_an_address_or_a_route() -> None:
     world = GatewayWorld()
+    inside = [{"ipAddress": "172.16.0.1", "prefixLength": 30}]
+    body = virtual_gateway("blue", gre(ipAddresses=inside), gre("second", ipAddresses=inside))
+    assert world.refused("/virtualGateways/v", body).code == "PrivateIPAddressInUse"
     body = virtual_gateway("blue", l3(), l3("second"))
     assert world.refused("/virtualGateways/v", body).code == "PrivateIPAddressInUse"
     route = {"destinationPrefix": "10.9.0.0/16", "metric": 5}
@@ -352,6 +359,8 @@ def test_two_connections_do_not_share_an_address_or_a_route() -> None:
         "/virtualGateways/v",
         virtual_gateway("blue", gre(routes=[route]), gre("second", routes=[route | {"metric": 6}])),
     )
+    everywhere = {"destinationPrefix": "10.0.0.0/8"}
+    world.put("/virtualGateways/v", virtual_gateway("blue", gre(routes=[everywhere])))
 
 
 def test_a_connection_is_put_and_deleted_alone() -> None:

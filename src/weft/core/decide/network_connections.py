@@ -4,6 +4,7 @@ Called by core.decide.virtual_gateways. The gateway's own address on an L3 leg a
 the ledger of their logical network: asked for or, for GRE, granted from a greVipSubnet of the pools.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 import msgspec
@@ -29,7 +30,8 @@ VirtualGateway = Resource[VirtualGatewayProperties]
 def settle_connections(
     draft: Draft, ref: str, sent: tuple[Connection, ...], pools: list[GatewayPool], old: VirtualGateway | None
 ) -> tuple[Connection, ...]:
-    """The connections of a virtual gateway as they will be stored, their near ends held. Raises a Refusal."""
+    """The connections of a virtual gateway as they will be stored, their near ends held. `check_apart` asks whether
+    they meet the network's own addresses. Raises a Refusal."""
     state = draft.state
     held = ends_of(state, old)
     vips = _vip_segments(state, pools)
@@ -54,6 +56,49 @@ def settle_connections(
             release(draft, *place, ref, f"no connection of {ref} has it any more")
     _check_routes(settled)
     return tuple(settled)
+
+
+def check_apart(connections: Iterable[Connection], subnets: Iterable[str]) -> None:
+    """What is outside has no address of the network's own subnets (prefixes), and no two tunnels share one. Raises
+    Conflict (RouteConflict), AddressInUse."""
+    own = [ipaddress.ip_network(text) for text in subnets]
+    inside: dict[str, str] = {}
+    for one in connections:
+        for route in one.properties.routes:
+            to = ipaddress.ip_network(route.destination_prefix)
+            met = next((n for n in own if n.version == to.version and to.subnet_of(n)), None)  # type: ignore[arg-type]
+            if met is not None:
+                raise Conflict(
+                    f"The route of connection {one.resource_id} to {to} leads out of the network to addresses that "
+                    f"lie in it ({met}): name a prefix that is outside.",
+                    code="RouteConflict",
+                    target="destinationPrefix",
+                )
+        if one.properties.connection_type == "GRE":
+            _check_tunnel(one, own, inside)
+
+
+def _check_tunnel(
+    one: Connection, own: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], inside: dict[str, str]
+) -> None:
+    for text in (*(each.ip_address for each in one.properties.ip_addresses), *one.properties.peer_ip_addresses):
+        met = next((n for n in own if ipaddress.ip_address(text) in n), None)
+        if met is not None:
+            raise AddressInUse(
+                f"{text} in the tunnel of connection {one.resource_id} lies in the network itself ({met}): both ends "
+                "have addresses that are nobody else's.",
+                code="PrivateIPAddressInUse",
+                target="ipAddresses",
+            )
+        if text in inside:
+            raise AddressInUse(
+                f"Connections {inside[text]} and {one.resource_id} both have {text} in their tunnels: "
+                "give each its own.",
+                code="PrivateIPAddressInUse",
+                target="ipAddresses",
+            )
+    for each in one.properties.ip_addresses:
+        inside[each.ip_address] = one.resource_id
 
 
 def ends_of(state: State, gateway: VirtualGateway | None) -> dict[Place, str]:

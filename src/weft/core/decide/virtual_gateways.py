@@ -9,7 +9,7 @@ from weft.core.decide.encrypting import check_gateways
 from weft.core.decide.gateway_order import order_of
 from weft.core.decide.gateway_pools import GatewayPool
 from weft.core.decide.holding import grant_ip, grant_mac, release
-from weft.core.decide.network_connections import ends_of, settle_connections
+from weft.core.decide.network_connections import check_apart, ends_of, settle_connections
 from weft.core.decide.public_addresses import PublicAddress, attach
 from weft.core.decide.rewriting import check_no_rewriting
 from weft.core.index import last_id, lower
@@ -18,7 +18,7 @@ from weft.core.state import State
 from weft.core.words import ip_text
 from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.gateways import Nat, VirtualGatewayProperties
-from weft.model.kinds import GATEWAY_POOLS, VIRTUAL_GATEWAYS, resource_ref
+from weft.model.kinds import GATEWAY_POOLS, VIRTUAL_GATEWAYS, VIRTUAL_NETWORKS, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder
 from weft.model.resources import Ref, Resource
 from weft.model.values import mac_digits, pack_ip
@@ -36,6 +36,9 @@ def settle(draft: Draft, sent: VirtualGateway, old: VirtualGateway | None) -> Vi
     holder = Holder("virtualGateway", ref, segments[0].domain, True)
     nat = _nat(draft.state, ref, p.nat)
     connections = settle_connections(draft, ref, p.network_connections, pools, old)
+    network = draft.get(VIRTUAL_NETWORKS.name, segments[0].network.rpartition("/")[2])
+    assert network is not None
+    check_apart(connections, [one.properties.address_prefix for one in network.properties.subnets])
     before = old.properties if old is not None else VirtualGatewayProperties()
     gateways = order_of(draft.state, p.gateway_pools, before.gateways)  # what is sent of it is not believed
     if gateways != before.gateways:
