@@ -70,6 +70,13 @@ async def test_a_life(tmp_path_factory):
         await fresh.put(edge(ONE, TWO, nat=False))
         assert daemons(space) == [] and "peers" not in run(["ip", "-n", space, "link"])
         await fresh.put(edge(ONE, TWO))
+        assert len(daemons(space)) == 1
+        sealed = msgspec.structs.replace(edge(ONE, TWO), encrypted=True)
+        for driver in (fresh, fresh, world.afresh()):
+            assert "the network is encrypted" in await driver.put(sealed)
+            assert daemons(space) == [] and "peers" not in run(["ip", "-n", space, "link"]), "that link is in clear"
+        assert await fresh.put(edge(ONE, TWO)) == ""
+        assert len(daemons(space)) == 1
         await fresh.remove(Rdid(7))
         assert space not in run(["ip", "netns"])
 

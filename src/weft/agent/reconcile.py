@@ -209,6 +209,12 @@ class Reconciler:
         return self._told.edges
 
     @property
+    def encrypted(self) -> dict[Rdid, bool]:
+        """Whether the tunnels of a network are to be encrypted, of those of which that is known."""
+        known = ((rdid, domain.settings) for rdid, domain in self.table.domains.items())
+        return {rdid: settings.encrypted for rdid, settings in known if settings is not None}
+
+    @property
     def settings(self) -> HostSettings:
         """What is wanted of the host itself."""
         return self._told.settings

@@ -1,12 +1,19 @@
 """What the plane of a host with Open vSwitch makes of what the hypervisor says of its ports."""
 
+import asyncio
+
+import msgspec
+import pytest
+
+from tests.contract.test_edge import EDGE
 from tests.unit.agent.policies import GUESTS
 from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
+from weft.fakes.edge import FakeEdge
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import AdapterState, MachineState
-from weft.model.records import Machine
+from weft.model.records import Machine, NetworkSettings
 from weft.wire.messages import HOST_STREAM, SeenMac
 
 BLUE1 = GUESTS["blue1"]
@@ -30,3 +37,25 @@ async def test_an_adapter_of_ours_on_another_bridge_is_no_stranger(monkeypatch):
     await plane.act(True)
     await plane.look_around()
     assert plane.telling("").seen == (SeenMac(int(BLUE1.mac), "vnet8", "br-old"),)
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(encrypted):
+    driver = FakeEdge()
+    plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()), edge=driver)
+    serving = asyncio.create_task(plane.serve())
+    try:
+        other = msgspec.structs.replace(EDGE, rdid=8)
+        for record in (EDGE, other):
+            plane.put(HOST_STREAM, record.key, record)
+        settings = NetworkSettings(EDGE.rdid, "vxlan", "/virtualNetworks/blue", encrypted=encrypted)
+        plane.put(EDGE.rdid, settings.key, settings)
+        await plane.look()
+        await plane.act(False)
+        async with asyncio.timeout(5):
+            while not driver.edges:
+                await asyncio.sleep(0)
+        assert {rdid: one.encrypted for rdid, one in driver.edges.items()} == {EDGE.rdid: encrypted}
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)

@@ -39,6 +39,8 @@ class Asked(msgspec.Struct, frozen=True):
     """The policy is complete: what is not in it goes."""
     reviving: frozenset[PackedIp] = frozenset()
     """Dead gateways that have begun to answer: until they count as alive, this one keeps saying that it carries."""
+    encrypted: frozenset[Rdid] = frozenset()
+    """Networks whose tunnels are to be encrypted."""
 
 
 def _is_awaited(network: EdgeNetwork, reviving: frozenset[PackedIp]) -> bool:
@@ -149,7 +151,8 @@ class EdgeKeeper:
         urgent: list[Wanted] = []
         for network, mtu in asked.edges:
             before = self._put.get(network.rdid)
-            wanted = Wanted(network, carries(network, asked.dead, self._holds(network.rdid), age_s), mtu)
+            carrying = carries(network, asked.dead, self._holds(network.rdid), age_s)
+            wanted = Wanted(network, carrying, mtu, network.rdid in asked.encrypted)
             if not wanted.carries and carries(network, asked.dead, True, age_s):
                 waits = min(waits, HOLD_STEP_SECONDS)
             if before is not None and before != wanted and before.network == network:

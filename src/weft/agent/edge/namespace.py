@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from weft.agent.edge import ports
+from weft.agent.edge import ports, replication
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.announcing import announce
 from weft.agent.edge.commands import batch, run
@@ -132,12 +132,12 @@ class NamespaceEdge:
     async def put(self, wanted: Wanted) -> str:
         rdid, name = wanted.network.rdid, self._place.namespace(wanted.network.rdid)
         made = self._made.pop(rdid, None)
-        same = made is not None and made.network == wanted.network and made.mtu == wanted.mtu
+        same = made is not None and msgspec.structs.replace(made, carries=wanted.carries) == wanted
         known = made if same and not self._is_disturbed(rdid) else None
         in_a_hurry = same and made is not None and made.carries != wanted.carries
         if known is None and not in_a_hurry:
             await self._build(name, wanted)
-            await self._keep_states(name, wanted.network)
+            await self._keep_states(name, wanted)
         elif not in_a_hurry:
             await self._look_beside(name, wanted)
         # last: who answers for an address can do what it promises
@@ -171,8 +171,8 @@ class NamespaceEdge:
     async def _look_beside(self, name: str, wanted: Wanted) -> None:
         """At what no watch of the namespace tells of."""
         rdid, now = wanted.network.rdid, time.monotonic()
-        if self._states is not None and not self._states.is_kept(name, wanted.network):
-            await self._keep_states(name, wanted.network)
+        if self._states is not None and not self._states.is_kept(name, replication.told(wanted)):
+            await self._keep_states(name, wanted)
         if wanted.network.tunnels and now > self._beside_at.get(rdid, 0.0) + FRESH_SECONDS:
             self._beside_at[rdid] = now
             await self._tunnels.build(name, wanted)
@@ -189,14 +189,16 @@ class NamespaceEdge:
         if watch is not None:
             watch.close()
 
-    async def _keep_states(self, name: str, network: EdgeNetwork) -> None:
+    async def _keep_states(self, name: str, wanted: Wanted) -> None:
         """An edge is of use without them: what fails is told, and the next look tries again."""
-        self._lacks.pop(network.rdid, None)
+        rdid = wanted.network.rdid
+        self._lacks.pop(rdid, None)
         if self._states is not None:
             try:
-                await self._states.keep(name, network)
+                await self._states.keep(name, replication.told(wanted))
+                self._lacks[rdid] = replication.lacks(wanted)
             except EdgeFailure as failure:
-                self._lacks[network.rdid] = str(failure)
+                self._lacks[rdid] = str(failure)
 
     async def _exists(self, name: str) -> bool:
         path = NETNS / name

@@ -3,12 +3,14 @@
 Called by edge/conntrackd.py. The daemon speaks by multicast on a link of its own, `peers`: VXLAN between the provider
 addresses of the gateways, made in the host's namespace and moved into the edge's, so that the kernel carries it
 whatever becomes of the agent. The link's segment is the VSID of the gateway subnet, and its address the gateway's place
-in the order.
+in the order. The link is in clear and nobody proves on it who he is, so a network that is to be encrypted has none.
 """
 
 from pathlib import Path
 
-from weft.agent.edge.wanted import PEERS, PEERS_PORT
+import msgspec
+
+from weft.agent.edge.wanted import PEERS, PEERS_PORT, Wanted
 from weft.model.records import EdgeNetwork
 from weft.model.values import PackedIp, ip_text
 
@@ -31,6 +33,25 @@ def peers(edge: EdgeNetwork) -> tuple[PackedIp, ...]:
         return ()
     same = (one for one in edge.gateways if len(one) == len(edge.provider_address))
     return tuple(one for one in same if one != edge.provider_address)
+
+
+IN_CLEAR = (
+    "the network is encrypted, and gateways tell each other of connections in clear: connections behind nat that only "
+    "the other side keeps up end with a fail-over"
+)
+"""What an edge lacks whose peers may not be told."""
+
+
+def told(wanted: Wanted) -> EdgeNetwork:
+    """An edge as its daemon has it: without other gateways where these may not be told in clear."""
+    if not wanted.encrypted:
+        return wanted.network
+    return msgspec.structs.replace(wanted.network, gateways=(wanted.network.provider_address,))
+
+
+def lacks(wanted: Wanted) -> str:
+    """What of that is not as it would be in clear, in words; empty for nothing."""
+    return IN_CLEAR if wanted.encrypted and peers(wanted.network) else ""
 
 
 def host_name(edge: EdgeNetwork) -> str:

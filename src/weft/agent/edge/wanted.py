@@ -63,6 +63,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """This gateway is the one that carries the network."""
     mtu: int
     """Of the leg into the network: what its tunnels carry."""
+    encrypted: bool = False
+    """What is said of the network may not leave this host in clear."""
 
 
 class EdgeFailure(Exception):

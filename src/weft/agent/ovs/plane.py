@@ -209,10 +209,14 @@ class OvsPlane:
 
     def _keep_edges(self, in_sync: bool) -> None:
         if self._keeper is not None:
-            edges = sorted(self.reconciler.edges, key=lambda one: one.rdid)
+            encrypted = self.reconciler.encrypted
+            # before it is known whether its gateways may speak in clear an edge stays as it is
+            found = (one for one in self.reconciler.edges if in_sync or one.rdid in encrypted)
+            edges = sorted(found, key=lambda one: one.rdid)
             asked = tuple((one, self.reconciler.mtus.of(binding_of(one))) for one in edges)
             pulses = self._probes.pulses if self._probes is not None else Pulses()
-            self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving))
+            sealed = frozenset(one.rdid for one in edges if encrypted.get(one.rdid, True))
+            self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving, sealed))
 
     def _advertise(self) -> None:
         """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
