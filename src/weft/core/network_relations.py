@@ -18,6 +18,8 @@ class NetworkRelations(msgspec.Struct):
     """Virtual network ids per reference of the logical network that carries them."""
     rewriting: dict[str, None] = {}
     """Ids of the virtual networks with protocol Rewrite."""
+    sealed: dict[str, None] = {}
+    """Ids of the virtual networks with a subnet that has encryptionEnabled."""
     filtered: dict[str, dict[str, None]] = {}
     """References of virtual subnets per reference of the accessControlList that they name."""
     routed: dict[str, dict[str, None]] = {}
@@ -37,6 +39,9 @@ class NetworkRelations(msgspec.Struct):
         self.rewriting.pop(key, None)
         if after is not None and after.properties.network_virtualization_protocol == "Rewrite":
             self.rewriting[key] = None
+        self.sealed.pop(key, None)
+        if after is not None and any(one.properties.encryption_enabled for one in after.properties.subnets):
+            self.sealed[key] = None
         old = lower(before.properties.logical_network) if before is not None else ""
         new = lower(after.properties.logical_network) if after is not None else ""
         if old == new:

@@ -247,6 +247,7 @@ class Touched:
         versions: list[Network] = [one for one in (change.before, change.after) if one is not None]
         named = {last_id(p.properties.remote_virtual_network) for n in versions for p in peerings(n)}
         named.update(one.resource_id.lower() for one in self._state.peering_to(change.id))
+        named.update(policy_touched_routes.encryption_reaches(self._state, change.id, self._versions))
         for network_id in {change.id.lower(), *named}:
             for network in self._seen(NETWORKS, network_id):
                 self._network_key(network, (1,))

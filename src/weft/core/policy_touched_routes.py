@@ -1,4 +1,4 @@
-"""Which user routes and peers of networks a commit may have changed: a part of core.policy_touched.
+"""Which user routes, peers and encryption of networks a commit may have changed: a part of core.policy_touched.
 
 Every network that a change can reach is seen in all the versions that it had in the commit and the one that it has now,
 with its tables in all of theirs.
@@ -7,6 +7,7 @@ with its tables in all of theirs.
 from collections.abc import Iterable, Iterator, Mapping
 
 from weft.core.changes import ResourceChange
+from weft.core.encryption import asks_for_it
 from weft.core.gateway_places import network_id
 from weft.core.index import last_id
 from weft.core.policy_places import NETWORKS, Network, network_of
@@ -79,6 +80,23 @@ def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Ve
             near[rdid] = tuple(_peers_by_number(state, rdid, changed, versions))
         for other in near[rdid]:
             yield (stream, (_NEEDED, other)) if key[0] == _NEEDED else (("network", other), key)
+
+
+def encryption_reaches(state: State, network_id: str, versions: Versions) -> dict[str, None]:
+    """Ids, lower case, of all networks that hung together with one, or do now, if one of them is, or was, to be
+    encrypted: so are all of them."""
+    changed = (one for (kind, _), found in versions.items() if kind == NETWORKS for one in found)
+    if not state.index.networks.sealed and not any(map(asks_for_it, changed)):
+        return {}
+    found, due = {network_id.lower(): None}, [network_id.lower()]
+    asked = False
+    while due:
+        name = due.pop()
+        asked = asked or any(map(asks_for_it, seen(state, NETWORKS, name, versions)))
+        fresh = [one for one in peer_ids(state, name, versions) if one not in found]
+        found |= dict.fromkeys(fresh)
+        due += fresh
+    return found if asked else {}
 
 
 def _peers_by_number(state: State, rdid: int, changed: Iterable[Network], versions: Versions) -> Iterator[int]:

@@ -3,6 +3,7 @@ makes of it."""
 
 from hypothesis import given
 
+from tests.cluster.world import World
 from tests.property.core.policy_steps import HOSTS, NETWORKS, Driver, histories
 from weft.core import policy
 
@@ -125,6 +126,39 @@ def test_a_history_of_encryption_and_of_who_answers_probes():
             (True, ("peer", "Red", 0, True)),
         ]
     )
+
+
+def test_encryption_goes_along_a_chain_of_peers():
+    """a, b, c, d, each the peer of the next: what goes from one to another is asked the same at both ends."""
+    world, mirror, numbers = World(), Mirror(), {"a": 50, "b": 60, "c": 70, "d": 80}
+    world.fabric(pa1="192.168.1.0/24")
+
+    def encrypted():
+        mirror.follow(world.state, world.taken())
+        for rdid in numbers.values():
+            assert mirror.streams.get(("network", rdid), {}) == policy.network_stream(world.state, rdid), rdid
+        told = ((name, mirror.streams.get(("network", rdid), {}).get((1,))) for name, rdid in numbers.items())
+        return "".join(name for name, settings in told if settings is not None and settings.encrypted)
+
+    for name, rdid in numbers.items():
+        world.network(name, rdid, {"web": (f"10.{rdid}.1.0/24", rdid * 100)})
+    for name, others in (("a", "b"), ("b", "ac"), ("c", "bd"), ("d", "c")):
+        world.peer(name, *others)
+    assert encrypted() == ""
+    world.encrypt("a", "web")
+    assert encrypted() == "abcd"
+    world.peer("c", "d")
+    assert encrypted() == "ab"
+    world.encrypt("d", "web")
+    assert encrypted() == "abcd"
+    world.encrypt("a")
+    assert encrypted() == "cd"
+    world.peer("c", "b", "d")
+    assert encrypted() == "abcd"
+    world.delete("virtualNetworks", "c")
+    assert encrypted() == "d"
+    world.encrypt("d")
+    assert encrypted() == ""
 
 
 def test_a_history_of_routes():

@@ -9,7 +9,9 @@ from tests.unit.core.gateway_world import GatewayWorld, virtual_gateway
 from tests.unit.core.world import World, put_command, virtual_network
 from weft.core import peerings
 from weft.core.commands import Batch, Preconditions
+from weft.core.host_facts import NoteProviderNetwork
 from weft.core.trace import trace
+from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 
 SPACES = {"blue": "10.1.0.0/16", "red": "10.2.0.0/16", "green": "10.3.0.0/16", "overlap": "10.1.128.0/17"}
 
@@ -207,6 +209,27 @@ def test_a_network_is_left_by_its_own_gateway_or_a_peers() -> None:
     join(world, "green", "blue")
     world.put("/virtualGateways/w", virtual_gateway("green"))
     assert refused(world, "green", "to-blue", peer("blue", useRemoteGateways=True)) == "UseRemoteGatewaysWithOwnGateway"
+
+
+def test_a_network_joins_an_encrypted_one_s_peers_on_hosts_that_can_encrypt_only(world: World) -> None:
+    """Also where the encrypted one is the peer of a peer."""
+    sealed = {"resourceId": "web", "properties": {"addressPrefix": "10.2.0.0/24", "encryptionEnabled": True}}
+    able, unable = (ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=one)) for one in (True, False))
+    world.interface("n1", "/virtualNetworks/green/subnets/web")
+    world.interface("n2", "/virtualNetworks/green/subnets/web")
+    world.machine("vm1", "h1", "Running", "n1")
+    world.do(NoteProviderNetwork("h2", able))
+    join(world, "blue", "red")
+    join(world, "green", "blue")
+    world.put("/virtualNetworks/red", network("red", "blue") | {"subnets": [sealed]})
+    refusal = world.refused("/virtualNetworks/blue/virtualNetworkPeerings/to-green", peer("green"))
+    assert refusal.code == "EncryptionNotAvailable" and "h1" in refusal.message
+    world.do(NoteProviderNetwork("h1", able))
+    join(world, "blue", "green")
+    world.do(NoteProviderNetwork("h1", unable))
+    machine = {"networkInterfaces": [{"resourceRef": "/networkInterfaces/n2"}], "powerState": "Running"}
+    refusal = world.refused("/weft/virtualMachines/vm2", machine | {"server": {"resourceRef": "/servers/h1"}})
+    assert refusal.code == "EncryptionNotAvailable" and "/virtualNetworks/green" in refusal.message
 
 
 # -- in one batch

@@ -6,9 +6,9 @@ Called by core.decide.virtual_networks and by whoever puts a machine on a server
 from collections.abc import Iterable
 
 from weft.core.decide.draft import Draft
-from weft.core.encryption import Server, asks_for_it, is_encrypted, unable, why_not
+from weft.core.encryption import Server, asks_for_it, is_encrypted, together, unable, why_not
 from weft.core.index import last_id, lower
-from weft.core.peerings import VirtualNetwork, connected
+from weft.core.peerings import VirtualNetwork
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid
@@ -21,8 +21,8 @@ _MOST_NAMED = 5
 
 
 def check_encryption(state: State, new: VirtualNetwork, old: VirtualNetwork | None) -> None:
-    """A network that is encrypted from now on, by itself or a peer. Hosts that could before and can no longer refuse
-    no other change. Raises Invalid, Conflict (EncryptionNotAvailable)."""
+    """A network that is encrypted from now on, by itself or by one that it hangs together with. Hosts that could before
+    and can no longer refuse no other change. Raises Invalid, Conflict (EncryptionNotAvailable)."""
     ref = f"/virtualNetworks/{new.resource_id}"
     if asks_for_it(new) and is_rewriting(new.properties):
         raise Invalid(
@@ -30,10 +30,9 @@ def check_encryption(state: State, new: VirtualNetwork, old: VirtualNetwork | No
             code=NOT_AVAILABLE,
             target="encryptionEnabled",
         )
-    peers = [remote for _, _, remote in connected(state, new)]
     if not is_encrypted(state, new) or (old is not None and is_encrypted(state, old) and _peers(old) == _peers(new)):
         return
-    holding = [server for one in (new, *peers) for server in state.servers_of(one.resource_id)]
+    holding = [server for one in together(state, new) for server in state.servers_of(one.resource_id)]
     cannot = unable(state, holding)
     if cannot:
         raise _refusal(f"{ref} cannot be encrypted: it is on hosts that have no IPsec for it, or a peer is", cannot)
