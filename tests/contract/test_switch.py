@@ -163,6 +163,13 @@ async def test_a_route_that_is_put_on_the_host_is_known_as_ours_until_it_is_take
         # the second is none of ours
         assert await apply(world, "host1", SwitchChange(routes_remove=(asked, other))) == ()
     await seen(world, "host1", lambda facts: facts.routes == before)
+    # one that sums up, round the subnet that its next hop is in, beside a narrower one by another next hop
+    wide = msgspec.structs.replace(asked, prefix=pack_ip("192.168.0.0"), prefix_length=16)
+    narrow = msgspec.structs.replace(asked, gateway=pack_ip("192.168.1.1"))
+    assert await apply(world, "host1", SwitchChange(routes_add=(wide, narrow))) == ()
+    await seen(world, "host1", lambda facts: set(facts.routes) == {*before, wide, narrow})
+    assert await apply(world, "host1", SwitchChange(routes_remove=(wide, narrow))) == ()
+    await seen(world, "host1", lambda facts: facts.routes == before)
     for wrong in ({"device": "none"}, {"gateway": pack_ip("192.168.99.1")}, {"source": pack_ip("192.168.1.99")}):
         failed = await apply(world, "host1", SwitchChange(routes_add=(msgspec.structs.replace(asked, **wrong),)))
         assert [one.step for one in failed] == ["route"], wrong

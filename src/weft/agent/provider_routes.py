@@ -1,11 +1,14 @@
-"""Which routes of the host lead to the other subnets of its provider network, and which of ours are to go. Pure.
+"""Which routes of the host lead out of its provider subnet, and which of ours are to go. Pure.
+
+They lead to the other subnets of its provider network by its subnet's gateway, and by next hops of their own to what
+the subnet's routes name.
 
 Asked by reconcile.py. What the host's operator set up comes first: where he has a way to a prefix, ours is not put
 there, and goes if it is. There is never a default route among them.
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from weft.agent.switch import HostAddress, HostRoute, SwitchFacts
 from weft.model.records import ProviderAddress
@@ -35,10 +38,11 @@ class ProviderRoutes:
         wanted: dict[Prefix, HostRoute] = {}
         for one in usable:
             device = places[one.address].device
-            for prefix in one.beyond:
-                beside = any(_covers(prefix, own) or _covers(own, prefix) for own in here)
-                if prefix not in wanted and not beside and not _have_way(theirs, prefix, device):
-                    wanted[prefix] = HostRoute(*prefix, device, one.gateway, one.address, ours=True)
+            for prefix, hop, by_default in _ways(one, here):
+                there = _have_way(theirs, prefix, device if by_default else None)
+                # a host that has the next hop's address is the router itself
+                if hop not in places and prefix not in wanted and not there:
+                    wanted[prefix] = HostRoute(*prefix, device, hop, one.address, ours=True)
         self._wanted = frozenset(wanted.values())
 
     @property
@@ -58,14 +62,26 @@ class ProviderRoutes:
 
 
 def _usable(one: ProviderAddress, places: dict[PackedIp, HostAddress], withheld: frozenset[PackedIp]) -> bool:
-    """Can the host send from it, and is the gateway another machine?"""
+    """Can the host send from it?"""
     place = places.get(one.address)
-    return place is not None and place.ready and one.address not in withheld and one.gateway not in places
+    return place is not None and place.ready and one.address not in withheld
 
 
-def _have_way(theirs: Iterable[HostRoute], prefix: Prefix, device: str) -> bool:
-    """Does a route of another hand lead to all of a prefix? A default route does only by the provider address's own
-    interface: by another it is the way to the rest of the world."""
+def _ways(one: ProviderAddress, here: Iterable[Prefix]) -> Iterator[tuple[Prefix, PackedIp, bool]]:
+    """Prefixes, next hops, and whether a default route by the same interface leads there as well; `here` are the
+    subnets that the host has addresses in. A route of the subnet may sum up prefixes, so it may be wider than one of
+    those: the way there is the narrower one, and stays. It names its next hop because the default one is wrong."""
+    for prefix, length, hop in one.routes:
+        if not any(_covers(own, (prefix, length)) for own in here):
+            yield (prefix, length), hop, False
+    for beyond in one.beyond:
+        if not any(_covers(beyond, own) or _covers(own, beyond) for own in here):
+            yield beyond, one.gateway, True
+
+
+def _have_way(theirs: Iterable[HostRoute], prefix: Prefix, device: str | None) -> bool:
+    """Does a route of another hand lead to all of a prefix? A default route does only by `device`, the provider
+    address's own interface: by another it is the way to the rest of the world. None: none does."""
     ways = (one for one in theirs if _covers((one.prefix, one.prefix_length), prefix))
     return any(one.prefix_length > 0 or one.device == device for one in ways)
 

@@ -17,8 +17,8 @@ BEYOND = (pack_ip("192.168.2.0"), 24)
 SIX = (pack_ip("fd00:2::"), 64)
 
 
-def wanted(address, gateway=GATEWAY, beyond=(BEYOND,), length=24, for_subnet=False):
-    return ProviderAddress(address, length, gateway, "/logicalNetworks/hnvpa", 0, for_subnet, beyond)
+def wanted(address, gateway=GATEWAY, beyond=(BEYOND,), length=24, for_subnet=False, routes=()):
+    return ProviderAddress(address, length, gateway, "/logicalNetworks/hnvpa", 0, for_subnet, beyond, routes)
 
 
 def at(*found, device="br-phy", ready=True):
@@ -95,6 +95,32 @@ def test_no_route_without_an_address_that_is_there_and_its_own_or_a_gateway():
 def test_the_hosts_own_address_leads_before_those_of_virtual_subnets():
     told = [wanted(FIRST, for_subnet=True), wanted(SECOND)]
     assert [one.source for one in routes(told, at(FIRST, SECOND)).to_add] == [SECOND]
+
+
+HOP, FAR = pack_ip("192.168.1.254"), (pack_ip("10.9.0.0"), 16)
+
+
+def test_a_route_of_the_subnet_has_its_own_next_hop_also_without_a_gateway():
+    way = HostRoute(*FAR, "br-phy", HOP, FIRST, ours=True)
+    assert routes([wanted(FIRST, routes=((*FAR, HOP),))], at(FIRST), LINK).to_add == (way, OURS)
+    assert routes([wanted(FIRST, NOWHERE, (), routes=((*FAR, HOP),))], at(FIRST), LINK).to_add == (way,)
+    # the host is the gateway, or is the next hop
+    assert routes([wanted(FIRST, routes=((*FAR, HOP),))], at(FIRST, GATEWAY)).to_add == (way,)
+    assert routes([wanted(FIRST, routes=((*FAR, HOP),))], at(FIRST, HOP)).to_add == (OURS,)
+
+
+def test_a_route_of_the_subnet_goes_before_its_gateway_and_after_the_operators():
+    told = [wanted(FIRST, routes=((*BEYOND, HOP),))]
+    assert [one.gateway for one in routes(told, at(FIRST), LINK).to_add] == [HOP]
+    assert routes(told, at(FIRST), LINK, theirs("192.168.0.0/16", "eth0")).to_add == ()
+    # a default route leads to another next hop
+    assert [one.gateway for one in routes(told, at(FIRST), LINK, theirs("0.0.0.0/0")).to_add] == [HOP]
+
+
+def test_a_route_of_the_subnet_may_sum_up_and_takes_nothing_from_where_the_host_is():
+    wide, part = (pack_ip("192.168.0.0"), 16), (pack_ip("192.168.2.128"), 25)
+    told = [wanted(FIRST, beyond=(), routes=((*wide, HOP), (*part, HOP))), wanted(THIRD, NOWHERE, ())]
+    assert routes(told, at(FIRST)).to_add == (HostRoute(*wide, "br-phy", HOP, FIRST, ours=True),)
 
 
 def test_another_gateway_takes_the_place_of_the_one_before():

@@ -20,6 +20,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """It is one virtual subnet's on this host; False: the host's own."""
     beyond: tuple[tuple[PackedIp, int], ...] = ()
     """Prefixes of its provider network's other subnets, which `gateway` leads to; none where that is empty."""
+    routes: tuple[tuple[PackedIp, int, PackedIp], ...] = ()
+    """Of its provider subnet: prefix, length and next hop, one for each prefix. They go before `beyond`."""
 
     @property
     def key(self) -> RecordKey:
