@@ -25,7 +25,6 @@ def office(**changes: Any) -> dict[str, Any]:
         "defaultGateways": ["172.16.0.1"],
         "dnsServers": ["8.8.8.8"],
         "ipPools": [{"resourceId": "pool", "properties": pool}],
-        "routes": [{"resourceId": "r", "properties": {"destination": "0.0.0.0/0", "nextHop": "172.16.0.1"}}],
     }
     return {"subnets": [{"resourceId": "lan", "properties": {**properties, **changes}}]}
 
@@ -53,15 +52,55 @@ def pools(*bounds: tuple[str, str]) -> list[dict[str, Any]]:
         ({"ipPools": pools(("fd00::1", "fd00::2"))}, "InvalidParameterValue"),
         ({"ipPools": pools(("", "172.16.0.10"))}, "InvalidParameterValue"),
         ({"ipPools": pools(("172.16.0.2", "172.16.0.5"), ("172.16.0.5", "172.16.0.9"))}, "IpPoolsOverlap"),
-        ({"routes": [{"resourceId": "r", "properties": {"destination": "10.0.0.0/8", "nextHop": "10.0.0.1"}}]}, ""),
-        ({"routes": [{"resourceId": "r", "properties": {"destination": "x", "nextHop": "172.16.0.1"}}]}, ""),
-        ({"routes": [{"resourceId": "r", "properties": {"destination": "::/0", "nextHop": ""}}]}, ""),
     ],
 )
 def test_a_wrong_logical_subnet_is_refused(world: World, changes: dict[str, Any], code: str) -> None:
     refusal = world.refused("/logicalNetworks/office", office(**changes))
     assert refusal.status in (400, 409)
     assert not code or refusal.code == code
+
+
+def provider(*routes: tuple[str, str], **more: Any) -> dict[str, Any]:
+    made = [
+        {"resourceId": f"r{at}", "properties": {"destination": to, "nextHop": hop}}
+        for at, (to, hop) in enumerate(routes)
+    ]
+    subnet = {"addressPrefix": "172.16.0.0/24", "routes": made}
+    return {"networkVirtualizationEnabled": True, "subnets": [{"resourceId": "lan", "properties": subnet}], **more}
+
+
+@pytest.mark.parametrize(
+    ("routes", "code", "said"),
+    [
+        ([("x", "172.16.0.1")], "InvalidIPPrefix", "'x' is no prefix"),
+        ([("10.0.0.0/8", "10.0.0.1")], "InvalidParameterValue", "nextHop 10.0.0.1 does not lie in 172.16.0.0/24"),
+        ([("10.0.0.0/8", "")], "InvalidNextHopIpAddress", ""),
+        ([("0.0.0.0/0", "172.16.0.1")], "InvalidIPPrefix", "no default route"),
+        ([("::/0", "172.16.0.1")], "InvalidIPPrefix", "no default route"),
+        ([("fd00:2::/64", "172.16.0.1")], "InvalidIPPrefix", "the other family"),
+        ([("172.16.0.0/24", "172.16.0.1")], "InvalidIPPrefix", "in its subnet 172.16.0.0/24 itself"),
+        ([("172.16.0.128/25", "172.16.0.1")], "InvalidIPPrefix", "in its subnet 172.16.0.0/24 itself"),
+        ([("10.0.0.1/32", "172.16.0.1")], "InvalidIPPrefix", "a single address"),
+        ([("169.254.0.0/16", "172.16.0.1")], "InvalidIPPrefix", "link-local"),
+        (
+            [("10.0.0.0/8", "172.16.0.1"), ("10.0.0.0/8", "172.16.0.2")],
+            "RouteConflict",
+            "Routes r0 and r1 of subnet lan",
+        ),
+    ],
+)
+def test_a_wrong_route_of_a_provider_subnet_is_refused(
+    world: World, routes: list[tuple[str, str]], code: str, said: str
+) -> None:
+    refusal = world.refused("/logicalNetworks/provider", provider(*routes))
+    assert refusal.code == code
+    assert said in refusal.message
+
+
+def test_routes_may_sum_up_and_are_for_provider_networks_alone(world: World) -> None:
+    world.put("/logicalNetworks/provider", provider(("172.16.0.0/12", "172.16.0.1"), ("10.0.0.0/8", "172.16.0.2")))
+    office = provider(("10.0.0.0/8", "172.16.0.2"), networkVirtualizationEnabled=False)
+    assert "networkVirtualizationEnabled" in world.refused("/logicalNetworks/office", office).message
 
 
 @pytest.mark.parametrize(

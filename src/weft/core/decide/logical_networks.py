@@ -1,5 +1,6 @@
 """PUT and DELETE of logicalNetworks with their subnets, ipPools and routes (MS-NCNBI 3.1.5.8)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -55,6 +56,8 @@ def settle(draft: Draft, sent: LogicalNetwork, old: LogicalNetwork | None) -> Lo
         subnets.append(_with(subnet, _subnet(subnet.resource_id, subnet.properties, prefix)))
     refuse_overlap(prefixes, ref)
     p = sent.properties
+    if not p.network_virtualization_enabled:
+        _refuse_routes(subnets)
     if p.provider_address_policy.lower() == "several" and p.provider_address_count < 1:
         raise Invalid("providerAddressCount is at least 1 with policy several.", target="providerAddressCount")
     policy = settled_policy(p.provider_address_policy, p.provider_address_count, PER_HOST)
@@ -89,27 +92,64 @@ def _subnet(name: str, p: LogicalSubnetProperties, prefix: IpPrefix | None) -> L
     gateways = ip_texts(p.default_gateways, "defaultGateways")
     for text in gateways:
         _check_inside(prefix, text, "defaultGateways")
+    routes = tuple(_with(route, _route(route.resource_id, route.properties, prefix)) for route in p.routes)
+    _refuse_twins(name, routes)
     return msgspec.structs.replace(
         p,
         address_prefix=str(prefix),
         dns_servers=ip_texts(p.dns_servers, "dnsServers"),
         default_gateways=gateways,
-        routes=tuple(_with(route, _route(route.properties, prefix)) for route in p.routes),
+        routes=routes,
         ip_pools=tuple(_with(pool, _ip_pool(pool.resource_id, pool.properties, prefix)) for pool in p.ip_pools),
     )
 
 
-def _route(p: LogicalRouteProperties, prefix: IpPrefix) -> LogicalRouteProperties:
-    destination = _destination(p.destination)
+def _route(name: str, p: LogicalRouteProperties, prefix: IpPrefix) -> LogicalRouteProperties:
+    destination = prefix_of(p.destination, "destination")
+    why = _why_not(destination, prefix)
+    if why:
+        raise Invalid(f"Route {name} leads to {destination}: {why}.", code="InvalidIPPrefix", target="destination")
     hop = str(ip_of(p.next_hop, "nextHop", "InvalidNextHopIpAddress"))
     _check_inside(prefix, hop, "nextHop")
-    return msgspec.structs.replace(p, destination=destination, next_hop=hop)
+    return msgspec.structs.replace(p, destination=str(destination), next_hop=hop)
 
 
-def _destination(text: str) -> str:
-    if text in ("0.0.0.0/0", "::/0"):
-        return text
-    return str(prefix_of(text, "destination"))
+def _why_not(destination: IpPrefix, subnet: IpPrefix) -> str:
+    """Why no route of a subnet may lead there; empty if one may. It may be wider than the subnet, to sum up."""
+    if destination.prefixlen == 0:
+        return "hosts get no default route from Weft, so name the prefixes that other hosts are in"
+    if destination.version != subnet.version:
+        return f"its subnet {subnet} is of the other family"
+    if contains(subnet, int(destination.network_address), int(destination.broadcast_address)):
+        return f"that is in its subnet {subnet} itself, so name a prefix outside of it"
+    if destination.prefixlen == destination.max_prefixlen:
+        return "that is a single address, so name the prefix that it is in"
+    return "no router forwards to link-local addresses" if destination.is_link_local else ""
+
+
+def _refuse_twins(subnet: str, routes: Iterable[Resource[LogicalRouteProperties]]) -> None:
+    """One next hop for each destination. Raises Conflict (RouteConflict)."""
+    seen: dict[str, str] = {}
+    for route in routes:
+        destination = route.properties.destination
+        other = seen.setdefault(destination, route.resource_id)
+        if other != route.resource_id:
+            raise Conflict(
+                f"Routes {other} and {route.resource_id} of subnet {subnet} both lead to {destination}: keep one.",
+                code="RouteConflict",
+                target="destination",
+            )
+
+
+def _refuse_routes(subnets: Iterable[Resource[LogicalSubnetProperties]]) -> None:
+    """Only hosts with a provider address in a subnet would follow its routes."""
+    for subnet in subnets:
+        if subnet.properties.routes:
+            raise Invalid(
+                f"Subnet {subnet.resource_id} has routes, and its logical network carries no virtual networks: nobody "
+                "would follow them. Leave them out, or set networkVirtualizationEnabled.",
+                target="routes",
+            )
 
 
 def _check_inside(prefix: IpPrefix, text: str, target: str) -> None:
