@@ -81,6 +81,23 @@ class World:
             fabric.LogicalNetworkProperties(network_virtualization_enabled=True, subnets=subnets),
         )
 
+    def ways(self, subnet, *routes):
+        """Routes of a provider subnet: ("10.9.0.0/16", "192.168.1.254") ..."""
+        made = tuple(
+            Resource(
+                resource_id=destination.replace("/", "-"),
+                instance_id=instance(f"way/{subnet}/{destination}"),
+                properties=fabric.LogicalRouteProperties(destination=destination, next_hop=hop),
+            )
+            for destination, hop in routes
+        )
+        old = self.state.get("logicalNetworks", "hnvpa").properties
+        subnets = tuple(
+            replace(one, properties=replace(one.properties, routes=made)) if one.resource_id == subnet else one
+            for one in old.subnets
+        )
+        self.put("logicalNetworks", "hnvpa", replace(old, subnets=subnets))
+
     def two_provider_subnets(self):
         self.fabric(pa1="192.168.1.0/24", pa2="192.168.2.0/24")
 

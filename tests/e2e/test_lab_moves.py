@@ -102,9 +102,9 @@ def server(lab, host):
 
 
 @pytest.mark.alone
-def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_operator_has_one(lab):
+def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_operator_has_one(lab, tmp_path):
     """The file names the gateway of each provider subnet. Machines on hosts of both reach each other by what the agents
-    put there; what the operator puts there himself goes before it."""
+    put there; what the operator puts there himself goes before it. A route of a provider subnet reaches its hosts."""
     gateways = {"host1": "192.168.1.1", "host2": "192.168.2.1", "host3": "192.168.2.1"}
     beyond = {"host1": "192.168.2.0/24", "host2": "192.168.1.0/24", "host3": "192.168.1.0/24"}
     assert all(ours(lab, host) == [] for host in gateways)
@@ -122,6 +122,15 @@ def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_o
         assert pinging.end().lost == 0
         lab.run("host", "host1", "--", *(word if word != "add" else "del" for word in own))
         wait_for(lambda: len(ours(lab, "host1")) == 1)
+        network = json.loads(lab.weft("get", "logicalNetworks", "hnvpa", "-o", "json"))["properties"]
+        at_host1 = next(one["properties"] for one in network["subnets"] if gateways["host1"] in str(one["properties"]))
+        way = {"destination": "10.99.0.0/16", "nextHop": "192.168.1.3"}
+        for routes in ([{"resourceId": "far", "properties": way}], []):
+            at_host1["routes"] = routes
+            apply(lab, tmp_path, "logicalNetworks", "hnvpa", network)
+            far = [(way["destination"], way["nextHop"], given(lab, "host1"))] * len(routes)
+            both = {*far, (beyond["host1"], gateways["host1"], given(lab, "host1"))}
+            wait_for(lambda both=both: set(ours(lab, "host1")) == both)
     finally:
         for host, gateway in gateways.items():
             lab.run("host", host, "--", "ip", "route", "replace", "default", "via", gateway, "dev", "br-phy")

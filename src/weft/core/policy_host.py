@@ -77,7 +77,9 @@ def _told(state: State, address: PackedIp, for_subnet: bool) -> ProviderAddress 
     length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
     gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
     ref = f"/logicalNetworks/{logical.resource_id}"
-    return ProviderAddress(address, length, gateway, ref, subnet.vlan_id, for_subnet, _beyond(logical, subnet))
+    return ProviderAddress(
+        address, length, gateway, ref, subnet.vlan_id, for_subnet, _beyond(logical, subnet), _routes(subnet)
+    )
 
 
 def _beyond(
@@ -90,6 +92,17 @@ def _beyond(
     every = (subnet.properties.address_prefix for subnet in logical.properties.subnets)
     found = {packed_prefix(prefix) for prefix in every if prefix} - {here}
     return tuple(sorted(one for one in found if len(one[0]) == len(here[0])))
+
+
+def _routes(own: LogicalSubnetProperties) -> tuple[tuple[PackedIp, int, PackedIp], ...]:
+    """What a release that passed routes over let in, and no host can have, is left out."""
+    every = [(ipaddress.ip_network(one.properties.destination), pack_ip(one.properties.next_hop)) for one in own.routes]
+    found = [
+        (PackedIp(to.network_address.packed), to.prefixlen, hop)
+        for to, hop in every
+        if 0 < to.prefixlen < to.max_prefixlen == len(hop) * 8 and not to.is_link_local
+    ]
+    return tuple(sorted(found))
 
 
 def _provider_subnet(

@@ -130,12 +130,20 @@ def segments_of(network: Resource[LogicalNetworkProperties] | None) -> set[tuple
     }
 
 
-def provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> set[tuple[str, tuple[str, ...], int]]:
-    """What of a logical network reaches hosts: prefix, gateways and VLAN of its subnets if it is a provider network."""
+def provider_subnets(
+    network: Resource[LogicalNetworkProperties] | None,
+) -> set[tuple[str, tuple[str, ...], int, frozenset[tuple[str, str]]]]:
+    """What of a logical network reaches hosts: prefix, gateways, VLAN and routes (destination, next hop) of its subnets
+    if it is a provider network."""
     if network is None or not network.properties.network_virtualization_enabled:
         return set()
     subnets = (subnet.properties for subnet in network.properties.subnets if subnet.properties.address_prefix)
     return {
-        (str(ipaddress.ip_network(one.address_prefix, strict=False)), one.default_gateways, one.vlan_id)
+        (
+            str(ipaddress.ip_network(one.address_prefix, strict=False)),
+            one.default_gateways,
+            one.vlan_id,
+            frozenset((route.properties.destination, route.properties.next_hop) for route in one.routes),
+        )
         for one in subnets
     }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from weft.core import policy_gateways, policy_host, policy_network, policy_routes
-from weft.core.hyperv.network_virtualization import context_of
+from weft.core.hyperv.network_virtualization import context_of, provider_routes
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import SERVERS, Interface, Network
 from weft.core.provider_places import told_addresses
@@ -19,8 +19,6 @@ from weft.core.state import State
 from weft.model.errors import NotFound
 from weft.model.records import LookupRecord, PortBinding, PortLearning, ProviderAddress, SegmentPort
 from weft.model.values import GATEWAY_DUMMY_PROVIDER_ADDRESS, ROUTER_MAC, PackedIp, Vsid, ip_text, mac_digits
-
-_ANYWHERE = {4: "0.0.0.0/0", 16: "::/0"}
 
 
 def view(state: State, server_id: str) -> dict[str, Any]:
@@ -35,9 +33,8 @@ def view(state: State, server_id: str) -> dict[str, Any]:
     return {
         "providerAddresses": [_provider_address(one, subnets.get(one.address, "")) for one in addresses],
         "providerRoutes": [
-            {"destinationPrefix": _ANYWHERE[len(gateway)], "nextHop": ip_text(gateway), "metric": 0}
-            for gateway in dict.fromkeys(one.gateway for one in addresses)
-            if gateway
+            {"destinationPrefix": one.destination_prefix, "nextHop": one.next_hop, "metric": one.metric}
+            for one in provider_routes(addresses)
         ],
         "lookupRecords": [record for network in networks for record in _lookup_records(state, network)],
         "customerRoutes": [route for network in networks for route in _customer_routes(state, network)],

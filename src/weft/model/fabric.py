@@ -50,6 +50,8 @@ class IpPoolProperties(_Properties, frozen=True):
 
 
 class LogicalRouteProperties(_Properties, frozen=True):
+    """MS-NCNBI 3.1.5.8.2. By which next hop hosts with a provider address in the subnet reach a destination."""
+
     destination: str = ""
     next_hop: str = ""
 

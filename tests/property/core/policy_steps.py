@@ -30,6 +30,8 @@ PHASES = ("preparing", "switching", "withdrawing", "switched", "done", "failed")
 LISTS = {"front": 7, "Back": 8}
 WAYS_OUT = ((), ("g1",), ("g1", "g2"), ("g2", "g1"), None)
 """Gateways in order; None: no virtual gateway."""
+WAYS = ((), ("10.9.0.0/16",), ("10.9.0.0/16", "10.8.0.0/16"))
+"""Where routes of a provider subnet lead."""
 
 SETTINGS = (
     {},
@@ -44,6 +46,7 @@ pick = st.sampled_from
 step = st.one_of(
     st.tuples(st.just("protocol"), pick(("NVGRE", "VXLAN"))),
     st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
+    st.tuples(st.just("ways"), pick(("pa1", "pa2")), pick(WAYS)),
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
     st.tuples(st.just("policy"), pick(HOSTS), pick(("", "several", "perVirtualSubnet"))),
     st.tuples(st.just("subnet_address"), pick(HOSTS), pick(tuple(NETWORKS)), pick(("web", "db")), st.booleans()),
@@ -107,6 +110,9 @@ class Driver:
 
     def fabric(self, prefix):
         self.world.fabric(pa1=prefix, pa2="192.168.2.0/24")
+
+    def ways(self, subnet, destinations):
+        self.world.ways(subnet, *((one, f"192.168.{subnet[-1]}.{len(destinations)}") for one in destinations))
 
     def vlans(self, vlan, prefix):
         self.world.vlans("Shops", v20=(prefix, vlan), free=("", 0))

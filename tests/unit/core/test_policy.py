@@ -95,6 +95,18 @@ def test_an_address_is_told_with_what_its_gateway_leads_to_and_anew_when_that_ch
     assert policy.record(world.state, ("host", "host2"), (11, PA2)).beyond == ()
 
 
+def test_an_address_is_told_the_routes_of_its_subnet_and_those_of_another_touch_it_not():
+    world = sample()
+    world.taken()
+    # the others are of a release that let them in
+    others = ("0.0.0.0/0", "10.8.0.1/32", "fd00:9::/64", "169.254.7.0/24")
+    world.ways("pa1", *((one, "192.168.1.254") for one in ("10.9.0.0/16", *others)))
+    assert touched(world) == {(("host", "host1"), (11, PA1))}
+    told = policy.record(world.state, ("host", "host1"), (11, PA1))
+    assert told.routes == ((pack_ip("10.9.0.0"), 16, pack_ip("192.168.1.254")),)
+    assert told.beyond == BESIDE_1
+
+
 def test_a_stream_of_nothing_is_empty():
     world = sample()
     assert policy.network_stream(world.state, 99) == {}

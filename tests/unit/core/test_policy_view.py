@@ -17,6 +17,11 @@ def test_the_view_shows_gateway_and_machine_of_every_subnet_as_the_cmdlets_do():
     seen = policy.view(world.state, "HOST1")
     assert [one["providerAddress"] for one in seen["providerAddresses"]] == ["10.10.10.9"]
     assert seen["providerRoutes"] == [{"destinationPrefix": "0.0.0.0/0", "nextHop": "10.10.10.1", "metric": 0}]
+    world.ways("pa", ("10.9.0.0/16", "10.10.10.2"))
+    assert policy.view(world.state, "HOST1")["providerRoutes"] == [
+        *seen["providerRoutes"],
+        {"destinationPrefix": "10.9.0.0/16", "nextHop": "10.10.10.2", "metric": 0},
+    ]
     gateway, machine_record = seen["lookupRecords"]
     assert gateway == {
         "customerAddress": "10.0.0.1",

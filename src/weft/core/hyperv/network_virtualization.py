@@ -149,7 +149,7 @@ def desired(host: Iterable[HostRecord], networks: Mapping[int, Iterable[NetworkR
             ProviderAddress(ip_text(one.address), one.prefix_length, one.vlan)
             for one in sorted(addresses, key=lambda one: one.address)
         ),
-        provider_routes=tuple(dict.fromkeys(_provider_routes(addresses))),
+        provider_routes=tuple(provider_routes(addresses)),
         ports=tuple(sorted(_ports(own), key=lambda one: (one.machine, one.position, one.instance_id))),
         warnings=(*(text for network in compiled for text in network.warnings), *_reach(addresses, lookups, needed)),
     )
@@ -260,11 +260,18 @@ def _customer_route(route: records.CustomerRoute, rdid: str) -> CustomerRoute:
     )
 
 
-def _provider_routes(addresses: Iterable[records.ProviderAddress]) -> Iterator[ProviderRoute]:
-    """One to each gateway, however many addresses of the host are beside it."""
-    for gateway in dict.fromkeys(one.gateway for one in sorted(addresses, key=lambda one: one.address)):
+def provider_routes(addresses: Iterable[records.ProviderAddress]) -> Iterator[ProviderRoute]:
+    """One to each gateway, however many addresses of the host are beside it, and what routes of their subnets add."""
+    ordered = sorted(addresses, key=lambda one: one.address)
+    for gateway in dict.fromkeys(one.gateway for one in ordered):
         if gateway:
             yield ProviderRoute("0.0.0.0/0" if len(gateway) == 4 else "::/0", ip_text(gateway))
+    hops: dict[str, str] = {}
+    for address in sorted(ordered, key=lambda one: one.for_subnet):
+        for prefix, length, hop in address.routes:
+            # Windows takes one next hop for a prefix
+            hops.setdefault(f"{ip_text(prefix)}/{length}", ip_text(hop))
+    yield from (ProviderRoute(prefix, hop) for prefix, hop in hops.items())
 
 
 def _ports(own: list[HostRecord]) -> Iterator[Port]:
@@ -298,7 +305,9 @@ def _reach(
         yield "This host has no provider address: nothing of its virtual networks reaches other hosts."
     if not addresses or any(one.gateway for one in addresses):
         return
-    prefixes = [ip_network((one.address, one.prefix_length), strict=False) for one in addresses]
+    ways = [(one.address, one.prefix_length) for one in addresses]
+    ways += [(prefix, length) for one in addresses for prefix, length, _ in one.routes]
+    prefixes = [ip_network(one, strict=False) for one in ways]
     peers = sorted({one.provider_address for one in lookups if not one.is_gateway}, key=_order)
     far = [peer for peer in peers if not any(ip_address(peer) in prefix for prefix in prefixes)]
     if far:

@@ -129,6 +129,10 @@ def test_story_4_8_a_host_that_cannot_reach_its_peers_says_so():
     assert found.warnings == (
         "The provider subnet of this host names no gateway, so 192.168.2.20 and other subnets cannot be reached.",
     )
+    world.ways("pa1", ("192.168.2.0/24", "192.168.1.254"))
+    found = desired_of(world.state, "host1")
+    assert found.provider_routes == (ProviderRoute("192.168.2.0/24", "192.168.1.254"),)
+    assert found.warnings == ()
     near = World()
     near.fabric(pa="192.168.1.0/24")
     change_provider_subnets(near, default_gateways=())
