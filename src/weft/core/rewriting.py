@@ -11,6 +11,7 @@ from weft.model.tenancy import VirtualNetworkProperties
 from weft.model.values import PackedIp
 
 REWRITE = "Rewrite"
+_INTERFACES = "/networkinterfaces/"
 
 
 def is_rewriting(p: VirtualNetworkProperties) -> bool:
@@ -20,6 +21,11 @@ def is_rewriting(p: VirtualNetworkProperties) -> bool:
 def purpose_of(interface_id: str, configuration_id: str) -> str:
     """What such a provider address is for, as the ledger has it."""
     return f"/networkinterfaces/{interface_id}/ipconfigurations/{configuration_id}".lower()
+
+
+def interface_of(purpose: str) -> str:
+    """Id of the interface that a provider address stands for; empty for one with another purpose."""
+    return purpose.removeprefix(_INTERFACES).partition("/")[0] if purpose.startswith(_INTERFACES) else ""
 
 
 def stands_for(state: State, server_id: str, logical_network: str, purpose: str, version: int) -> PackedIp | None:

@@ -28,6 +28,8 @@ from weft.core.commands import (
 )
 from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.core.decide import decide
+from weft.core.provider_places import policy_of
+from weft.core.words import ip_text
 from weft.model.errors import Refusal
 from weft.model.leases import MAC_SCOPE
 
@@ -177,6 +179,30 @@ readdressed = st.tuples(st.just("readdress"), pick(HOSTS))
 commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life, readdressed)
 
 
+def provided(state, host):
+    """What a host holds a provider address for beside itself, and is to keep."""
+    server = state.get("servers", host)
+    change = server.properties.provider_address_change if server is not None else None
+    leaving = change.leaving if change is not None else ()
+    scopes = state.addresses.providers.get(f"/servers/{host.lower()}", {})
+    held = ((ip_text(4, address), why) for every in scopes.values() for address, why in every.items())
+    return {why for text, why in held if why and text not in leaving}
+
+
+def present(state, host):
+    """The virtual subnets with an interface on a host that has an address for each, by walking over all of them."""
+    server = state.get("servers", host)
+    found = set()
+    for machine in state.machines_on(host) if server is not None else ():
+        for interface in machine.properties.network_interfaces:
+            for one in state.find_ref(interface.resource_ref).properties.ip_configurations:
+                segment = state.segment(one.properties.subnet.resource_ref.lower())
+                logical = state.get("logicalNetworks", "hnvpa").properties
+                if segment.virtual and policy_of(server.properties, logical)[0] == "perVirtualSubnet":
+                    found.add(segment.domain)
+    return found
+
+
 class Followed:
     """A world that a publisher follows by increments; commits hold one command or several."""
 
@@ -221,6 +247,8 @@ class Followed:
         for change in decision.changes:
             self.world.state.apply(change)
             self.changes.append(change)
+        for host in HOSTS:
+            assert provided(self.world.state, host) == present(self.world.state, host), (host, command)
 
     def commit(self):
         self.world.state.revision += 1

@@ -5,7 +5,7 @@ perVirtualSubnet), which follows where interfaces are. A host's own addresses ar
 others name in `Holder.domain` what they are for, so that one host never has two for one purpose.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -16,11 +16,12 @@ from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import next_in
 from weft.core.decide.holding import release, take_granted
+from weft.core.decide.on_hosts import OnHosts
 from weft.core.decide.readdressing import changed, with_change, without
 from weft.core.index import interfaces_of, lower, servers_of
 from weft.core.layout import dual_stack_domains
 from weft.core.pools import Pool, Segment
-from weft.core.rewriting import is_rewriting, purpose_of
+from weft.core.rewriting import interface_of, is_rewriting, purpose_of
 from weft.core.state import State
 from weft.core.words import hold_text, ip_text, why_full
 from weft.model.errors import Invalid, PoolIsFull
@@ -130,10 +131,11 @@ def follow(draft: Draft, decision: Decision) -> Decision:
         isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
     ):
         return decision
-    for server_id in sorted(_touched(draft, decision)):
+    on_hosts = OnHosts(draft)
+    for server_id, wholly in sorted(_touched(draft, decision).items()):
         server: Server | None = draft.get("servers", server_id)
         if server is not None:
-            _settle_subnets(draft, server)
+            _settle_subnets(draft, server, on_hosts, wholly)
     changes = draft.changes()
     if changes == decision.changes:
         return decision
@@ -143,17 +145,24 @@ def follow(draft: Draft, decision: Decision) -> Decision:
     return msgspec.structs.replace(decision, changes=changes, resource=answered)
 
 
-def _settle_subnets(draft: Draft, server: Server) -> None:
+def _settle_subnets(draft: Draft, server: Server, on_hosts: OnHosts, wholly: bool) -> None:
     """What a policy changes while machines run comes and leaves with the host's change of addresses; what interfaces
-    bring along, or leave behind, is used or released at once."""
+    bring along, or leave behind, is used or released at once. Unless wholly, mappings of IP rewrite are looked at for
+    the interfaces that the command touches: those of others are as they were."""
     ref = f"/servers/{server.resource_id}"
-    wanted = dict(_subnets_on(draft, server))
-    held = {purpose: place for place, purpose in _for_purposes(draft.state, ref) if _is_held(draft, place)}
+    before, after_it = on_hosts.segments(server.resource_id.lower())
+    rewriting, looked_at = _rewriting_on(draft, server, on_hosts, wholly)
+    wanted = rewriting | dict(_for_domains(draft, server, after_it))
+    held = {
+        purpose: place
+        for place, purpose in _for_purposes(draft.state, ref)
+        if looked_at(purpose) and _is_held(draft, place)
+    }
     change = server.properties.provider_address_change
     leaving: set[str] = set(change.leaving) if change is not None else set()
     stay, gone, came = set[str](), set[str](), set[str]()
     if held.keys() != wanted.keys() or leaving:
-        stay = _remaining(draft, server)
+        stay = {one.domain for one in before} & {one.domain for one in after_it}
     for purpose, place in held.items():
         if purpose not in wanted and purpose not in stay:
             gone.add(_text(place))
@@ -174,12 +183,6 @@ def _settle_subnets(draft: Draft, server: Server) -> None:
         with_change(draft, server, after)
 
 
-def _remaining(draft: Draft, server: Server) -> set[str]:
-    """L2 domains with an interface on the host before the decision and after it."""
-    after = {segment.domain for segment in _on(draft, server)}
-    return {segment.domain for segment in _on(Draft(draft.state, draft.now, draft.new_id), server)} & after
-
-
 def _is_held(draft: Draft, place: Place) -> bool:
     """Still, after what the command has done so far?"""
     return holder_of(draft.lease(*place), "server") is not None
@@ -189,25 +192,25 @@ def _text(place: Place) -> str:
     return ip_text(int(place[0][2]), place[1])
 
 
-def _touched(draft: Draft, decision: Decision) -> set[str]:
-    """Ids of the servers where interfaces may have come or gone."""
-    found: set[str] = set()
+def _touched(draft: Draft, decision: Decision) -> dict[str, bool]:
+    """Ids of the servers where interfaces may have come or gone; True where all that they hold may be another."""
+    some, whole = set[str](), set[str]()
     for change in decision.changes:
         if not isinstance(change, ResourceChange):
             continue
         sides = [one for one in (change.before, change.after) if one is not None]
         if change.kind == "virtualMachines":
-            found.update(server for machine in sides for server in servers_of(machine))
+            some.update(server for machine in sides for server in servers_of(machine))
         elif change.kind == "networkInterfaces":
             machine = draft.state.machine_of(change.id)
-            found.update(servers_of(machine) if machine is not None else ())
+            some.update(servers_of(machine) if machine is not None else ())
         elif change.kind == "servers":
-            found.add(change.id)
+            whole.add(change.id)
         elif change.kind == "virtualNetworks" and len({_places_of(one) for one in sides}) > 1:
-            found.update(draft.state.servers_of(change.id))
+            whole.update(draft.state.servers_of(change.id))
         elif change.kind == "logicalNetworks":
-            found.update(_servers_on(draft.state, f"/logicalnetworks/{change.id}"))
-    return found
+            whole.update(_servers_on(draft.state, f"/logicalnetworks/{change.id}"))
+    return dict.fromkeys(some, False) | dict.fromkeys(whole, True)
 
 
 def _places_of(network: Resource[VirtualNetworkProperties]) -> tuple[object, ...]:
@@ -223,36 +226,39 @@ def _servers_on(state: State, network: str) -> set[str]:
     return {ref.rpartition("/")[2] for ref, held in state.addresses.providers.items() if scopes & held.keys()}
 
 
-def _subnets_on(draft: Draft, server: Server) -> Iterator[tuple[str, list[Segment]]]:
-    """Virtual subnets (L2 domains) with an interface on a host, and ipConfigurations that are rewritten there, each
-    with the provider subnets to grant from."""
-    for interface_id in _interfaces_on(draft, server):
-        yield from _rewritten(draft, server, interface_id)
-    seen: set[str] = set()
-    for segment in _on(draft, server):
-        if segment.domain not in seen:
-            seen.add(segment.domain)
-            carriers = _carriers(draft, server, segment)
-            if carriers:
-                yield segment.domain, carriers
+def _for_domains(draft: Draft, server: Server, on_it: list[Segment]) -> Iterator[tuple[str, list[Segment]]]:
+    """L2 domains of the virtual subnets on a host that have an address of their own there, each with the provider
+    subnets to grant from."""
+    for segment in {one.domain: one for one in reversed(on_it)}.values():
+        carriers = _carriers(draft, server, segment)
+        if carriers:
+            yield segment.domain, carriers
+
+
+def _rewriting_on(
+    draft: Draft, server: Server, on_hosts: OnHosts, wholly: bool
+) -> tuple[dict[str, list[Segment]], Callable[[str], bool]]:
+    """The ipConfigurations on a host that are rewritten there, each with the provider subnets to grant from; and of
+    which purposes that says all."""
+    if wholly:
+        every = _interfaces_on(draft, server)
+        return dict(one for i in every for one in _rewritten(draft, server, i)), lambda purpose: True
+    there, touched = on_hosts.touched(server.resource_id.lower())
+    found = dict(one for i in there for one in _rewritten(draft, server, i))
+    touched.add("")
+    return found, lambda purpose: interface_of(purpose) in touched
 
 
 def _interfaces_on(draft: Draft, server: Server) -> Iterator[str]:
     """Ids of the interfaces of machines that are on a host or come to it, as they would be."""
+    if not draft.state.index.networks.rewriting:
+        return
     key = server.resource_id.lower()
     ids = {machine.resource_id.lower() for machine in draft.state.machines_on(key)}
     for machine_id in sorted(ids | draft.changed("virtualMachines")):
         machine = draft.get("virtualMachines", machine_id)
         if machine is not None and key in servers_of(machine):
             yield from interfaces_of(machine)
-
-
-def _on(draft: Draft, server: Server) -> Iterator[Segment]:
-    """The virtual subnets of those interfaces; one that has several may come several times."""
-    for interface_id in _interfaces_on(draft, server):
-        for segment in _segments_of(draft, interface_id):
-            if segment.virtual:
-                yield segment
 
 
 def _rewritten(draft: Draft, server: Server, interface_id: str) -> Iterator[tuple[str, list[Segment]]]:
@@ -269,14 +275,6 @@ def _rewritten(draft: Draft, server: Server, interface_id: str) -> Iterator[tupl
         every = draft.state.addresses.provider_segments.values()
         carriers = [one for one in every if one.network == logical and one.version == segment.version and one.pools]
         yield purpose_of(interface_id, configuration.resource_id), carriers
-
-
-def _segments_of(draft: Draft, interface_id: str) -> Iterator[Segment]:
-    interface = draft.get("networkInterfaces", interface_id)
-    for configuration in interface.properties.ip_configurations if interface is not None else ():
-        segment = draft.state.segment(lower(configuration.properties.subnet))
-        if segment is not None:
-            yield segment
 
 
 def _carriers(draft: Draft, server: Server, segment: Segment) -> list[Segment]:
