@@ -16,9 +16,6 @@ from tests.unit.core.gateway_world import (
     subnet,
     virtual_gateway,
 )
-from tests.unit.core.world import virtual_network
-from weft.core.host_facts import NoteProviderNetwork
-from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 from weft.model.leases import ip_scope
 
 PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
@@ -370,52 +367,3 @@ def test_a_connection_is_put_and_deleted_alone() -> None:
     assert set(connections(world)) == {"vlan", "site"}
     world.delete("/virtualGateways/v/networkConnections/vlan")
     assert set(connections(world)) == {"site"}
-
-
-def test_an_encrypted_network_has_gateways_on_hosts_that_can_encrypt_only() -> None:
-    world = GatewayWorld(redundant=1)
-    for host in ("h1", "h2"):
-        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=host == "h1", reason="no ESP"))
-        world.do(NoteProviderNetwork(host, told))
-    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
-    world.put("/virtualNetworks/blue", virtual_network({"web": web, "gw": "10.1.2.0/24"}))
-    world.put("/virtualGateways/open", virtual_gateway("red"))
-    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue"))
-    assert refusal.code == "EncryptionNotAvailable" and "h2 (no ESP)" in refusal.message
-    assert "h1" not in refusal.message
-    world.do(NoteProviderNetwork("h2", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
-    world.put("/virtualGateways/v", virtual_gateway("blue"))
-    assert len(world.gateways_of("v")) == 2
-
-
-def test_a_network_with_a_gateway_that_cannot_encrypt_is_not_encrypted() -> None:
-    world = GatewayWorld()
-    for host, able in (("h1", False), ("h2", True)):
-        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=able, reason="no ESP"))
-        world.do(NoteProviderNetwork(host, told))
-    world.put("/virtualGateways/v", virtual_gateway("blue"))
-    assert world.gateways_of("v") == ["/gateways/g1"], "which is h1"
-    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
-    body = virtual_network({"web": web, "gw": "10.1.2.0/24"})
-    refusal = world.refused("/virtualNetworks/blue", body)
-    assert refusal.code == "EncryptionNotAvailable" and "h1 (no ESP)" in refusal.message
-    world.do(NoteProviderNetwork("h1", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
-    world.put("/virtualNetworks/blue", body)
-
-
-def test_a_gateway_that_joins_the_pool_of_an_encrypted_network_can_encrypt() -> None:
-    world = GatewayWorld(redundant=2)
-    for host in ("h1", "h2"):
-        told = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))
-        world.do(NoteProviderNetwork(host, told))
-    web = {"addressPrefix": "10.1.1.0/24", "encryptionEnabled": True}
-    world.put("/virtualNetworks/blue", virtual_network({"web": web, "gw": "10.1.2.0/24"}))
-    world.put("/virtualGateways/v", virtual_gateway("blue"))
-    before = world.gateways_of("v")
-    world.put("/servers/h9", {"networkInterfaces": []})
-    refusal = world.refused("/gateways/third", gateway("h9"))
-    assert refusal.code == "EncryptionNotAvailable" and "/virtualNetworks/blue is encrypted" in refusal.message
-    assert world.gateways_of("v") == before
-    world.do(NoteProviderNetwork("h9", ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))))
-    world.put("/gateways/third", gateway("h9"))
-    assert len(world.gateways_of("v")) == 3

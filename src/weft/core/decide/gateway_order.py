@@ -1,7 +1,8 @@
 """Which gateways serve a virtual gateway, in order: the first carries its traffic, the others stand by.
 
 Called by the rules of gateways, their pools and virtual gateways. An order is kept as far as its gateways are still
-there; what is missing is filled with those that carry least. A death is not decided here: the order stays.
+there; what is missing is filled with those that carry least. A death is not decided here: the order stays. Where the
+network is encrypted, hosts that can encrypt come first, and nobody else comes to it because another left.
 """
 
 from collections import Counter
@@ -11,7 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.encrypting import needs_encryption
 from weft.core.decide.envelope import new_etag
+from weft.core.encryption import unable
 from weft.core.index import last_id, lower
 from weft.core.state import State
 from weft.model.gateways import VirtualGatewayProperties
@@ -21,24 +24,24 @@ from weft.model.resources import Ref, Resource
 VirtualGateway = Resource[VirtualGatewayProperties]
 
 NONE: Mapping[str, int] = {}
+NOBODY: Mapping[str, str] = {}
 
 
-def order_of(
-    state: State, pools: Iterable[Ref], before: Iterable[Ref], added: Iterable[str] = (), gone: str = ""
-) -> tuple[Ref, ...]:
-    """The gateways for one that draws on `pools`; `added` are references that are not in the state yet, `gone` (lower
-    case) is leaving it."""
-    return _ordered(state, pools, before, _Change(tuple(added), gone, NONE, Counter()))
+def order_of(state: State, subnet: str, pools: Iterable[Ref], before: Iterable[Ref], gone: str = "") -> tuple[Ref, ...]:
+    """The gateways for one that draws on `pools` and is of the network that `subnet` is a reference into; `gone` (lower
+    case) is leaving the state."""
+    return _ordered(state, subnet, pools, before, _Change(NOBODY, gone, NONE, Counter()))
 
 
 def reorder(
     draft: Draft,
     pools: Iterable[str],
-    added: Iterable[str] = (),
+    added: Mapping[str, str] = NOBODY,
     gone: str = "",
     standby: Mapping[str, int] = NONE,
 ) -> None:
-    """Give every virtual gateway that draws on one of `pools` its gateways anew."""
+    """Give every virtual gateway that draws on one of `pools` its gateways anew. `added`: servers' ids by the
+    references of gateways that are not in the state yet; these may come to networks for which they are unfit."""
     state = draft.state
     names = {user for pool in pools for user in state.uses.of(pool, VIRTUAL_GATEWAYS.name)}
     moved: Counter[str] = Counter()
@@ -47,7 +50,8 @@ def reorder(
         old: VirtualGateway | None = state.get(VIRTUAL_GATEWAYS.name, key)
         assert old is not None
         p = old.properties
-        gateways = _ordered(state, p.gateway_pools, p.gateways, _Change(tuple(added), gone, standby, moved))
+        change = _Change(added, gone, standby, moved)
+        gateways = _ordered(state, lower(p.gateway_subnets[0]), p.gateway_pools, p.gateways, change)
         if gateways != p.gateways:
             moved.update(lower(ref) for ref in gateways[:1])
             moved.subtract(lower(ref) for ref in p.gateways[:1])
@@ -59,7 +63,8 @@ def reorder(
 class _Change(NamedTuple):
     """What the state does not have yet."""
 
-    added: tuple[str, ...]
+    added: Mapping[str, str]
+    """Ids of servers by the references of gateways."""
     gone: str
     standby: Mapping[str, int]
     """redundantGatewayCount by the pool's reference, lower case."""
@@ -67,18 +72,36 @@ class _Change(NamedTuple):
     """How many virtual gateways more have a gateway first."""
 
 
-def _ordered(state: State, pools: Iterable[Ref], before: Iterable[Ref], change: _Change) -> tuple[Ref, ...]:
+def _ordered(
+    state: State, subnet: str, pools: Iterable[Ref], before: Iterable[Ref], change: _Change
+) -> tuple[Ref, ...]:
     named = list(pools)
     there = {ref.lower(): ref for pool in named for ref in state.uses.of(pool.resource_ref, GATEWAYS.name)}
     there |= {ref.lower(): ref for ref in change.added}
     there.pop(change.gone, None)
     count = 1 + max((_standby(state, pool, change.standby) for pool in named), default=0)
-    kept = [there[lower(ref)] for ref in before if lower(ref) in there][:count]
+    unfit = _unfit(state, subnet, there.values(), change.added)
+    kept = [there[lower(ref)] for ref in before if lower(ref) in there]
     rest = sorted(
         (ref for ref in there.values() if ref not in kept),
         key=lambda ref: (load_of(state, ref) + change.moved[ref.lower()], ref),
     )
-    return tuple(Ref(resource_ref=ref) for ref in (*kept, *rest)[:count])
+    if change.gone or change.standby:  # whoever names or adds one that is unfit is refused instead
+        rest = [ref for ref in rest if ref not in unfit]
+    chosen = sorted((*kept, *rest), key=lambda ref: ref in unfit)[:count]
+    return tuple(Ref(resource_ref=ref) for ref in chosen)
+
+
+def _unfit(state: State, subnet: str, gateways: Iterable[str], added: Mapping[str, str]) -> set[str]:
+    """Those of the gateways, by reference, whose hosts cannot encrypt, where that is needed."""
+    if not needs_encryption(state, subnet):
+        return set()
+    return {ref for ref in gateways if unable(state, [added.get(ref, "") or server_of(state, ref)])}
+
+
+def server_of(state: State, gateway: str) -> str:
+    """Id of a gateway's server, by the gateway's reference; empty for one that is not there."""
+    return state.index.gateways.servers.get(gateway.rpartition("/")[2].lower(), "")
 
 
 def _standby(state: State, pool: Ref, changed: Mapping[str, int]) -> int:

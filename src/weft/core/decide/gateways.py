@@ -1,8 +1,9 @@
 """PUT and DELETE of gateways (MS-NCNBI 3.1.5.4): servers in the role of a gateway, in a pool."""
 
 from weft.core.decide.draft import Draft
-from weft.core.decide.encrypting import check_gateways
-from weft.core.decide.gateway_order import order_of, ref_of, reorder
+from weft.core.decide.encrypting import check_gateways, needs_encryption
+from weft.core.decide.gateway_order import order_of, ref_of, reorder, server_of
+from weft.core.encryption import unable
 from weft.core.index import last_id, lower
 from weft.core.state import State
 from weft.model.errors import Conflict, InUse, Invalid, InvalidReference
@@ -29,7 +30,7 @@ def settle(draft: Draft, sent: Gateway, old: Gateway | None) -> GatewayPropertie
         raise Conflict(
             f"{server.resource_ref} is {other} already: a server is one gateway.", code="ServerInUse", target="server"
         )
-    reorder(draft, (pool.resource_ref,), added=(ref,))
+    reorder(draft, (pool.resource_ref,), added={ref: last_id(server)})
     _check_encryption(draft, ref, last_id(server))
     return GatewayProperties(pool=pool, server=server)
 
@@ -40,11 +41,22 @@ def remove(draft: Draft, old: Gateway) -> None:
     for user in draft.state.uses.of(ref, VIRTUAL_GATEWAYS.name):
         found = draft.state.find_ref(user)
         assert found is not None
-        if not order_of(draft.state, found.properties.gateway_pools, (), gone=ref.lower()):
+        p = found.properties
+        subnet = lower(p.gateway_subnets[0])
+        left = order_of(draft.state, subnet, p.gateway_pools, p.gateways, gone=ref.lower())
+        sealed = bool(needs_encryption(draft.state, subnet))
+        if not left or (sealed and _is_worse(draft.state, left[0], old)):
+            able = " that can encrypt its network" if sealed else ""
             raise InUse(
-                f"{ref} is the last gateway of {user}: add another to its pool, or delete that first.", target=ref
+                f"{ref} is the last gateway of {user}{able}: add another to its pool, or delete that first.", target=ref
             )
     reorder(draft, (lower(old.properties.pool),), gone=ref.lower())
+
+
+def _is_worse(state: State, gateway: Ref, before: Gateway) -> bool:
+    """Would a network come from a host that can encrypt to one that cannot?"""
+    server = server_of(state, lower(gateway))
+    return bool(unable(state, [server])) and not unable(state, [last_id(before.properties.server)])
 
 
 def _check_encryption(draft: Draft, ref: str, server: str) -> None:

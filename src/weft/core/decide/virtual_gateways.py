@@ -40,7 +40,9 @@ def settle(draft: Draft, sent: VirtualGateway, old: VirtualGateway | None) -> Vi
     assert network is not None
     check_apart(connections, [one.properties.address_prefix for one in network.properties.subnets])
     before = old.properties if old is not None else VirtualGatewayProperties()
-    gateways = order_of(draft.state, p.gateway_pools, before.gateways)  # what is sent of it is not believed
+    gateways = order_of(
+        draft.state, segments[0].network, p.gateway_pools, before.gateways
+    )  # what is sent of it is not believed
     if gateways != before.gateways:
         servers = draft.state.index.gateways.servers
         check_gateways(draft.state, segments[0].network, [servers.get(last_id(one), "") for one in gateways])
