@@ -4,6 +4,7 @@ Kept by ovs/switch.py. Linux only.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from weft.agent.ovs import addresses, routes
 from weft.agent.switch import HostAddress, HostRoute, StepFailure, SwitchUnavailable
@@ -12,10 +13,16 @@ from weft.model.values import ip_text
 Found = tuple[tuple[HostAddress, ...], tuple[HostRoute, ...]]
 
 
+def _read() -> Found:
+    return addresses.found(), routes.found()
+
+
 class HostSide:
     """Of one host."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[], Found] = _read) -> None:
+        """`read` asks the kernel; it may raise OSError."""
+        self._ask = read
         self._found: Found | None = None
         """None: to be read again."""
         self._read = False
@@ -32,7 +39,7 @@ class HostSide:
         # what changes while it is read is read again
         self._read = True
         try:
-            found = await asyncio.to_thread(lambda: (addresses.found(), routes.found()))
+            found = await asyncio.to_thread(self._ask)
         except OSError as error:
             raise SwitchUnavailable(f"the host's own addresses and routes cannot be read: {error}") from error
         if self._read:
