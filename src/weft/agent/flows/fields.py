@@ -56,11 +56,8 @@ MARKS = Field("reg10", 32, "hex", (_NX, 10))
 """What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN."""
 TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
 """Number of the guest's port that it is for, and its conntrack zone on the way in."""
-SCRATCH = Field("reg12", 32, "hex", (_NX, 12))
-"""Means nothing from one table to the next."""
 CT_STATE = Field("ct_state", 32, "track", (_NX, 105))
 """Connection tracking's word on the packet: bits NEW to TRACKED; 0 until an action Ct has looked."""
-CT_ZONE = Field("ct_zone", 16, "dec", (_NX, 106))
 CT_MARK = Field("ct_mark", 32, "hex", (_NX, 107))
 """Of the connection; CUT: a rule of today forbids it."""
 
@@ -124,8 +121,6 @@ INSIDE, TOO_LARGE, FORWARDED, REWRITTEN = 0, 1, 2, 3
 """Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long; the
 guest sends it on for another; its destination is a provider address already."""
 
-LOCAL_PORT = 0xFFFFFFFE
-"""OFPP_LOCAL: the bridge's own interface."""
 IN_PORT_NUMBER = 0xFFFFFFF8
 """OFPP_IN_PORT: send back where it came from, which plain output refuses."""
 INTO_TABLES = 0xFFFFFFF9
