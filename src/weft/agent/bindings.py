@@ -188,7 +188,7 @@ def _port_of(binding: PortBinding, candidates: list[SwitchPort], id: str) -> tup
 def _role_of(
     leaves: bool, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
 ) -> Role:
-    running = machine is not None and states is not None and _runs(states.get(machine.machine))
+    running = machine is not None and states is not None and runs(states.get(machine.machine))
     if leaves and _has_left(port, machine, states is not None and not running):
         return Role.GONE
     if machine is not None and machine.power == "Incoming" and not running:
@@ -208,7 +208,8 @@ def _has_left(port: SwitchPort | None, machine: Machine | None, stands_still: bo
     return stands_still and (bool(machine.move_to) or machine.power == "Incoming")
 
 
-def _runs(state: MachineState | None) -> bool:
+def runs(state: MachineState | None) -> bool:
+    """Is there such a machine, and does it run?"""
     return state is not None and state.power == "Running"
 
 

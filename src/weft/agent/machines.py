@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from weft.agent.bindings import Local
+from weft.agent.bindings import Local, runs
 from weft.agent.errands import COPY, Ended, due, has_failed
 from weft.agent.hypervisors import (
     HOST,
@@ -137,17 +137,13 @@ def _id(state: MachineState | None) -> str:
     return state.id if state is not None else ""
 
 
-def _runs(state: MachineState | None) -> bool:
-    return state is not None and state.power == "Running"
-
-
 def _leave(name: str, state: MachineState | None, world: World) -> Verb | None:
     """It is not, or no longer, this host's: after a failover another one may run it already."""
     if not world.in_sync:
         return None
     if world.settled and (state is not None or name in world.leaving):
         return Remove(name, _id(state))
-    return Stop(name, _id(state)) if _runs(state) else None
+    return Stop(name, _id(state)) if runs(state) else None
 
 
 def _rest(machine: Machine, state: MachineState | None, world: World, power: str) -> Verb | None:
@@ -188,13 +184,13 @@ def _bear(state: MachineState, ports: tuple[PortBinding, ...]) -> bool:
 
 
 def _await(machine: Machine, state: MachineState | None, world: World) -> Verb | None:
-    if _runs(state) or _has_ports(machine, world) or (state is not None and state.awaited):
+    if runs(state) or _has_ports(machine, world) or (state is not None and state.awaited):
         return None
     return Prepare(machine, _bindings(machine, world), _id(state))
 
 
 def _run(machine: Machine, state: MachineState | None, world: World) -> Verb | None:
-    running = _runs(state)
+    running = runs(state)
     if machine.move_to:
         move = Migrate(machine.machine, machine.move_to, machine.move_address, _id(state))
         return move if running else None

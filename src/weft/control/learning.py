@@ -13,7 +13,7 @@ import msgspec
 
 from weft.control.publisher import Publisher
 from weft.control.writer import Writer
-from weft.core.commands import Actor
+from weft.core.commands import agent_of
 from weft.core.conflicts import GUEST_ADDRESS, Conflict
 from weft.core.decide.learning import brought_by_another
 from weft.core.host_facts import ForgetAddress, LearnAddress
@@ -141,7 +141,7 @@ class Learning:
             if before is not None and (before.code, before.announced) == (refusal.code, claim.announced):
                 return
         try:
-            await self._writer.submit(command, _agent(server))
+            await self._writer.submit(command, agent_of(server))
         except Refusal as refusal:
             self._refuse(server, claim, refusal)
             log.info("%s: %s", server, refusal)
@@ -180,7 +180,7 @@ class Learning:
         learnt = interface.properties.learned_ip_addresses if interface is not None else ()
         if ip_text(unused.address) in [one.ip_address for one in learnt]:
             command = ForgetAddress(unused.instance_id, unused.address, "its guest does not use it any more")
-            await self._writer.submit(command, _agent(server))
+            await self._writer.submit(command, agent_of(server))
 
     def _conflict(self, key: _Key, refused: _Refused) -> Conflict:
         holders = (refused.holder, refused.interface) if refused.holder else (refused.interface,)
@@ -191,7 +191,3 @@ class Learning:
             machine = self._state.machine_of(ref.rpartition("/")[2])
             if machine is not None:
                 yield machine.resource_id.lower()
-
-
-def _agent(server: str) -> Actor:
-    return Actor(f"agent of {server}", "agent")

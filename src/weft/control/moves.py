@@ -14,7 +14,7 @@ from collections.abc import Callable, Set
 
 from weft.control.publisher import Publisher
 from weft.control.verdicts import DONE, Expectation, Verdict
-from weft.control.waits import RECHECK_S, laggards_after
+from weft.control.waits import RECHECK_S, is_away, laggards_after
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
 from weft.core.index import servers_of
@@ -76,12 +76,9 @@ class Moves:
             self._resumed_at = _now()
         deadline = self._resumed_at + RESUME_GRACE_S
         with self._publisher.listening.to(self._concerned(name)) as listener:
-            while _now() < deadline and any(self._is_away(server) for server in self._concerned(name)):
+            while _now() < deadline and any(is_away(self._publisher, server) for server in self._concerned(name)):
                 self._moving(name, generation)
                 await listener.next(min(deadline - _now(), RECHECK_S))
-
-    def _is_away(self, server: str) -> bool:
-        return server in self._publisher.managed and self._publisher.session(server) is None
 
     def _concerned(self, name: str) -> set[str]:
         """Both ends of the move and every server with a port in a network of the machine or in a peer of it."""

@@ -15,7 +15,7 @@ from weft.control.publisher import Publisher
 from weft.control.session import Session
 from weft.control.writer import Writer
 from weft.core.changes import Commit, LeaseChange, ResourceChange
-from weft.core.commands import Actor, MarkMachine, NoteSeen, Seen
+from weft.core.commands import MarkMachine, NoteSeen, Seen, agent_of
 from weft.core.host_facts import NoteProviderNetwork
 from weft.core.notable import present
 from weft.core.policy_places import VirtualMachine, server_of
@@ -121,7 +121,7 @@ class Observations:
         found = self._writer.state.get(SERVERS.name, server)
         told = noted(session.facts.provider)
         if found is not None and session.facts_heard and found.properties.provider_network != told:
-            await self._writer.submit(NoteProviderNetwork(found.resource_id, told), _agent(server))
+            await self._writer.submit(NoteProviderNetwork(found.resource_id, told), agent_of(server))
 
     async def _note_seen(self, server: str, session: Session) -> None:
         if not _has_looked(session):
@@ -134,7 +134,7 @@ class Observations:
         self._remember(server, seen)
         told = tuple(one for one in seen if only is None or one.mac in only)
         try:
-            await self._writer.submit(NoteSeen(server, told, only), _agent(server))
+            await self._writer.submit(NoteSeen(server, told, only), agent_of(server))
         except BaseException:
             self._noted.pop(server, None)
             raise
@@ -157,7 +157,7 @@ class Observations:
         for command in list(self._marks(server, session.facts.machines)):
             log.warning("%s", _words(command))
             try:
-                await self._writer.submit(command, _agent(server))
+                await self._writer.submit(command, agent_of(server))
             except Refusal as refusal:
                 log.info("%s: %s", command.machine, refusal)
 
@@ -195,10 +195,6 @@ def _differing(before: tuple[Seen, ...], seen: tuple[Seen, ...]) -> set[int]:
     if before is seen or before == seen:
         return set()
     return {one.mac for one in set(before) ^ set(seen)}
-
-
-def _agent(server: str) -> Actor:
-    return Actor(f"agent of {server}", "agent")
 
 
 def _words(command: MarkMachine) -> str:

@@ -11,7 +11,7 @@ import logging
 from functools import partial
 
 from weft.control.publisher import Publisher
-from weft.control.waits import RECHECK_S, laggards_after
+from weft.control.waits import RECHECK_S, is_away, laggards_after
 from weft.control.writer import Writer
 from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, AdvanceProviderAddresses
@@ -94,7 +94,7 @@ class Readdressing:
             while self._change(name) == change:
                 concerned = self._concerned(name)
                 late = await laggards_after(self._publisher, revision, RECHECK_S, concerned)
-                away = [one for one in concerned if self._is_away(one)]
+                away = [one for one in concerned if is_away(self._publisher, one)]
                 if not late and not away:
                     return True
                 if asyncio.get_running_loop().time() >= told_at:
@@ -104,9 +104,6 @@ class Readdressing:
                 if not late:
                     await listener.next(RECHECK_S)
         return False
-
-    def _is_away(self, server: str) -> bool:
-        return server in self._publisher.managed and self._publisher.session(server) is None
 
     def _concerned(self, name: str) -> set[str]:
         """The host and every server that needs a network which it needs."""

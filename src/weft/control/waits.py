@@ -34,6 +34,11 @@ def lagging(publisher: Publisher, revision: int, among: Set[str] | None = None) 
     return sorted(found, key=lambda lag: lag.server)
 
 
+def is_away(publisher: Publisher, server: str) -> bool:
+    """Has it an agent, that is not connected now?"""
+    return server in publisher.managed and publisher.session(server) is None
+
+
 async def wait_applied(publisher: Publisher, revision: int, timeout: float) -> None:
     """Return when every host that needs `revision` has applied it. Raises WaitTimedOut, naming those that lag."""
     late = await laggards_after(publisher, revision, timeout)

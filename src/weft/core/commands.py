@@ -19,6 +19,11 @@ class Actor(msgspec.Struct, frozen=True):
     tenant: str | None = None
 
 
+def agent_of(server: str) -> Actor:
+    """For what the controller does upon the word of a server's agent."""
+    return Actor(f"agent of {server}", "agent")
+
+
 class Path(msgspec.Struct, frozen=True):
     """Names a resource or child: the kind, then (child kind name, id) pairs below it. Ids as the client wrote them."""
 
