@@ -1,7 +1,6 @@
 """How refusals speak of addresses, their holders and full pools. Called by core.decide."""
 
 from collections.abc import Iterable
-from ipaddress import IPv6Address
 
 from weft.core.pools import Pool
 from weft.core.state import State
@@ -17,17 +16,15 @@ from weft.model.leases import (
     Lease,
     is_learnt,
 )
-from weft.model.values import Now, mac_dashes
+from weft.model.values import Now, ip_text, mac_dashes
 
 STATES = (ASSIGNED, RETAINED, COOLING, RESERVED, FOREIGN)
 """Every state but free."""
 
 
-def ip_text(version: int, address: int) -> str:
-    """Canonical text of an address."""
-    if version == 4:
-        return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
-    return str(IPv6Address(address))
+def number_text(version: int, address: int) -> str:
+    """Canonical text of an IP address that is a number, as the ledger has it."""
+    return ip_text(address.to_bytes(4 if version == 4 else 16))
 
 
 def address_text(scope: str, address: int) -> str:
@@ -35,7 +32,7 @@ def address_text(scope: str, address: int) -> str:
     if scope == MAC_SCOPE:
         return mac_dashes(address)
     if scope.startswith("ip"):
-        return ip_text(int(scope[2]), address)
+        return number_text(int(scope[2]), address)
     return str(address)
 
 

@@ -29,7 +29,7 @@ from weft.core.commands import (
 from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.core.decide import decide
 from weft.core.provider_places import policy_of
-from weft.core.words import ip_text
+from weft.core.words import number_text
 from weft.model.errors import Refusal
 from weft.model.leases import MAC_SCOPE
 
@@ -185,7 +185,7 @@ def provided(state, host):
     change = server.properties.provider_address_change if server is not None else None
     leaving = change.leaving if change is not None else ()
     scopes = state.addresses.providers.get(f"/servers/{host.lower()}", {})
-    held = ((ip_text(4, address), why) for every in scopes.values() for address, why in every.items())
+    held = ((number_text(4, address), why) for every in scopes.values() for address, why in every.items())
     return {why for text, why in held if why and text not in leaving}
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from weft.core.decide.draft import Draft
+from weft.core.decide.parsing import word_of
 from weft.core.filters import (
     ALL_PORTS,
     EVERYTHING,
@@ -41,8 +42,8 @@ def settle(draft: Draft, sent: AccessControlList, old: AccessControlList | None)
     _check_priorities(rules)
     settled = AccessControlListProperties(
         acl_rules=rules,
-        inbound_default_action=_word(p.inbound_default_action, _DEFAULTS, "inboundDefaultAction"),
-        outbound_default_action=_word(p.outbound_default_action, _DEFAULTS, "outboundDefaultAction"),
+        inbound_default_action=word_of(p.inbound_default_action, _DEFAULTS, "inboundDefaultAction"),
+        outbound_default_action=word_of(p.outbound_default_action, _DEFAULTS, "outboundDefaultAction"),
         list_number=old.properties.list_number if old is not None else _number(draft, ref),
     )
     if old is not None:
@@ -114,7 +115,7 @@ def _rule(name: str, p: AclRuleProperties) -> AclRuleProperties:
         source_port_range=_source_ports(name, protocol, p.source_port_range),
         destination_address_prefix=destination,
         destination_port_range=_destination_ports(name, protocol, p.destination_port_range),
-        logging=_word(p.logging, _SWITCH, "logging"),
+        logging=word_of(p.logging, _SWITCH, "logging"),
         description=p.description,
     )
 
@@ -240,10 +241,3 @@ def _check_logical_users(state: State, ref: str, p: AccessControlListProperties)
                     code="AclRuleTagsNotSupportedOnLogicalNetwork",
                     target="aclRules",
                 )
-
-
-def _word(text: str, words: dict[str, str], target: str) -> str:
-    found = words.get(text.lower())
-    if found is None:
-        raise Invalid(f"{target} is {' or '.join(words.values())}, not '{text}'.", target=target)
-    return found

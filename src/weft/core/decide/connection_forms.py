@@ -13,7 +13,7 @@ from weft.core.decide.parsing import ip_of, ip_texts
 from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import ip_text
+from weft.core.words import number_text
 from weft.model.errors import Invalid, InvalidReference
 from weft.model.gateways import (
     ConnectionAddress,
@@ -164,7 +164,7 @@ def _own(segment: Segment, one: ConnectionAddress, name: str) -> ConnectionAddre
 def _check_inside(segment: Segment, text: str, target: str, name: str) -> str:
     address = ip_of(text, target, "InvalidIPAddress")
     if address.version != segment.version or not segment.first <= int(address) <= segment.last:
-        inside = f"{ip_text(segment.version, segment.first)}/{segment.prefix_length}"
+        inside = f"{number_text(segment.version, segment.first)}/{segment.prefix_length}"
         raise Invalid(
             f"{target} {address} of connection {name} does not lie in {segment.ref} ({inside}).",
             code="PrivateIPAddressNotInSubnet",

@@ -15,7 +15,7 @@ from weft.core.decide.public_addresses import attach_to, refuse_doubles
 from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import ip_text
+from weft.core.words import number_text
 from weft.model.errors import AddressInUse, Invalid, InvalidReference
 from weft.model.leases import Holder
 from weft.model.resources import Ref, Resource, common_ref
@@ -140,7 +140,7 @@ def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
     if address.version != segment.version or not segment.first <= number <= segment.last:
         raise Invalid(
             f"{address} does not lie in {segment.ref}, which is "
-            f"{ip_text(segment.version, segment.first)}/{segment.prefix_length}.",
+            f"{number_text(segment.version, segment.first)}/{segment.prefix_length}.",
             code="PrivateIPAddressNotInSubnet",
             target="privateIPAddress",
         )
@@ -152,7 +152,7 @@ def check_reserved(segment: Segment, address: int, ref: str) -> None:
     why = why_in(segment.reserved, address)
     if why:
         refusal = Invalid(
-            f"{ip_text(segment.version, address)} is {why} of {segment.ref}: choose another.",
+            f"{number_text(segment.version, address)} is {why} of {segment.ref}: choose another.",
             code="PrivateIPAddressInReservedRange",
             target="privateIPAddress",
         )
@@ -195,7 +195,7 @@ def _static_places(wanted: list[_Wanted]) -> set[Place]:
             place = one.segment.scope, one.address
             if place in places:
                 raise AddressInUse(
-                    f"Two ipConfigurations ask for {ip_text(one.segment.version, one.address)}.",
+                    f"Two ipConfigurations ask for {number_text(one.segment.version, one.address)}.",
                     code="PrivateIPAddressInUse",
                     target="privateIPAddress",
                 )
@@ -225,7 +225,7 @@ def _settled(one: _Wanted) -> Configuration:
         tags=configuration.tags,
         resource_metadata=configuration.resource_metadata,
         properties=IpConfigurationProperties(
-            private_ip_address=None if address is None else ip_text(one.segment.version, address),
+            private_ip_address=None if address is None else number_text(one.segment.version, address),
             private_ip_allocation_method=one.method,
             subnet=common_ref(one.segment.ref),
             is_primary=configuration.properties.is_primary,

@@ -23,7 +23,7 @@ from weft.core.policy_learning import may_be_beside
 from weft.core.policy_places import INTERFACES, Subnet
 from weft.core.pools import Segment
 from weft.core.state import State
-from weft.core.words import hold_text, ip_text
+from weft.core.words import hold_text, number_text
 from weft.model.errors import AddressInUse, Conflict, Invalid, NotFound, Refusal
 from weft.model.leases import ASSIGNED, COOLING, LEARNT, Holder, Lease, is_learnt
 from weft.model.resources import Ref
@@ -63,7 +63,7 @@ def learn(draft: Draft, command: LearnAddress) -> Decision:
     event, words = ("takenOver", f"from {lease.holders[0].ref}") if lease is not None and taken else (LEARNT, "")
     draft.turn(lease, Lease(*place, ASSIGNED, (holder,), reason=LEARNT), event, words)
     learned = LearnedAddress(
-        ip_address=ip_text(segment.version, address),
+        ip_address=number_text(segment.version, address),
         subnet=Ref(resource_ref=segment.ref),
         since=wall_text(draft.now.wall),
         taken_over=taken,
@@ -158,7 +158,7 @@ def _segment(state: State, interface: Interface, address: PackedIp) -> tuple[Seg
             if not may_be_beside(subnet, names(interface, segment.key)):
                 break
             return segment, subnet
-    text = f"Guests of /networkInterfaces/{interface.resource_id} may not bring {ip_text(version, number)}: "
+    text = f"Guests of /networkInterfaces/{interface.resource_id} may not bring {number_text(version, number)}: "
     why = "no subnet of it has guestSpecifiedAddresses enabled for that, or one with an access list has that it has no "
     raise Conflict(f"{text}{why}ipConfiguration in.", code=_DISABLED)
 

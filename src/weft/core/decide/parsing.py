@@ -5,7 +5,7 @@ Called by the families of core.decide. Answers are canonical, so that what is st
 
 import ipaddress
 
-from weft.core.words import ip_text
+from weft.core.words import number_text
 from weft.model.errors import Invalid
 from weft.model.fabric import ExcludedRange
 from weft.model.values import IpAddress, IpPrefix
@@ -52,6 +52,14 @@ def ip_texts(texts: tuple[str, ...], target: str) -> tuple[str, ...]:
     return tuple(str(ip_of(text, target)) for text in texts)
 
 
+def word_of(text: str, words: dict[str, str], target: str) -> str:
+    """A word in its canonical spelling, by its lower case. Raises Invalid, naming those there are."""
+    found = words.get(text.lower())
+    if found is None:
+        raise Invalid(f"{target} is {' or '.join(words.values())}, not '{text}'.", target=target)
+    return found
+
+
 def refuse_overlap(prefixes: list[tuple[IpPrefix, str]], where: str) -> None:
     """Raise Invalid if two of the named prefixes share an address. Cost n log n."""
     ordered = sorted(prefixes, key=lambda one: (one[0].version, int(one[0].network_address), one[0].prefixlen))
@@ -90,4 +98,4 @@ def check_warning(percent: int) -> None:
 
 
 def range_text(version: int, first: int, last: int) -> str:
-    return f"{ip_text(version, first)} to {ip_text(version, last)}"
+    return f"{number_text(version, first)} to {number_text(version, last)}"

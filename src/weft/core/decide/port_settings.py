@@ -5,6 +5,7 @@ Called by core.decide.network_interfaces. What no host does yet is refused befor
 
 import msgspec
 
+from weft.core.decide.parsing import word_of
 from weft.model.errors import Invalid
 from weft.model.workload import PortSettings, QosSettings
 
@@ -34,7 +35,7 @@ def settled_port_settings(p: PortSettings | None, is_virtual: bool = True) -> Po
     Invalid, naming the setting."""
     if p is None:
         return None
-    if not is_virtual and _word(p.mac_spoofing_enabled, _SWITCH, "macSpoofingEnabled") == "Enabled":
+    if not is_virtual and word_of(p.mac_spoofing_enabled, _SWITCH, "portSettings.macSpoofingEnabled") == "Enabled":
         raise Invalid(
             "portSettings.macSpoofingEnabled is for interfaces in virtual networks: in a logical network an interface "
             "that may use any IP address has none of its own (Unmanaged), and always its own MAC address.",
@@ -44,10 +45,12 @@ def settled_port_settings(p: PortSettings | None, is_virtual: bool = True) -> Po
         _check(name, getattr(p, field), most)
     return msgspec.structs.replace(
         p,
-        mac_spoofing_enabled=_word(p.mac_spoofing_enabled, _SWITCH, "macSpoofingEnabled"),
-        arp_guard_enabled=_word(p.arp_guard_enabled, _SWITCH, "arpGuardEnabled"),
-        dhcp_guard_enabled=_word(p.dhcp_guard_enabled, _SWITCH, "dhcpGuardEnabled"),
-        iov_interrupt_moderation=_word(p.iov_interrupt_moderation, _MODERATION, "iovInterruptModeration"),
+        mac_spoofing_enabled=word_of(p.mac_spoofing_enabled, _SWITCH, "portSettings.macSpoofingEnabled"),
+        arp_guard_enabled=word_of(p.arp_guard_enabled, _SWITCH, "portSettings.arpGuardEnabled"),
+        dhcp_guard_enabled=word_of(p.dhcp_guard_enabled, _SWITCH, "portSettings.dhcpGuardEnabled"),
+        iov_interrupt_moderation=word_of(
+            p.iov_interrupt_moderation, _MODERATION, "portSettings.iovInterruptModeration"
+        ),
         qos_settings=_qos(p.qos_settings),
     )
 
@@ -70,12 +73,3 @@ def _qos(p: QosSettings | None) -> QosSettings | None:
 def _check(name: str, value: int, most: int) -> None:
     if not 0 <= value <= most:
         raise Invalid(f"portSettings.{name} {value} is not between 0 and {most}.", target=f"portSettings.{name}")
-
-
-def _word(text: str, words: dict[str, str], name: str) -> str:
-    found = words.get(text.lower())
-    if found is None:
-        raise Invalid(
-            f"portSettings.{name} is {' or '.join(words.values())}, not '{text}'.", target=f"portSettings.{name}"
-        )
-    return found

@@ -23,7 +23,7 @@ from weft.core.layout import dual_stack_domains
 from weft.core.pools import Pool, Segment
 from weft.core.rewriting import interface_of, is_rewriting, purpose_of
 from weft.core.state import State
-from weft.core.words import hold_text, ip_text, why_full
+from weft.core.words import hold_text, number_text, why_full
 from weft.model.errors import Invalid, PoolIsFull
 from weft.model.fabric import PER_HOST, PER_VIRTUAL_SUBNET, SEVERAL, ServerInterfaceProperties, ServerProperties
 from weft.model.leases import Holder, ip_scope
@@ -69,7 +69,7 @@ def held_by(state: State, ref: str, server: Server | None) -> Held:
     """A host's own, in the order in which the server lists them; those that leave are none of them."""
     scopes = state.addresses.providers.get(ref.lower(), {})
     own = ((scope, a) for scope, addresses in scopes.items() for a, purpose in addresses.items() if not purpose)
-    held = {(scope, a): ip_text(int(scope[2]), a) for scope, a in own}
+    held = {(scope, a): number_text(int(scope[2]), a) for scope, a in own}
     listed = server.properties.provider_addresses if server is not None else ()
     return dict(sorted(((p, t) for p, t in held.items() if t in listed), key=lambda one: listed.index(one[1])))
 
@@ -103,7 +103,7 @@ def grant_missing(draft: Draft, ref: str, server: ServerProperties, held: Held) 
         has = sum(scope[3:] == network for scope, _ in held)
         for _ in range(policy_of(draft, server, network)[1] - has):
             scope, address = take(draft, ref, segments, "")
-            texts.append(ip_text(int(scope[2]), address))
+            texts.append(number_text(int(scope[2]), address))
     return texts
 
 
@@ -189,7 +189,7 @@ def _is_held(draft: Draft, place: Place) -> bool:
 
 
 def _text(place: Place) -> str:
-    return ip_text(int(place[0][2]), place[1])
+    return number_text(int(place[0][2]), place[1])
 
 
 def _touched(draft: Draft, decision: Decision) -> dict[str, bool]:

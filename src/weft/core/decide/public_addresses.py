@@ -9,11 +9,11 @@ import msgspec
 from weft.core.decide.draft import Draft
 from weft.core.decide.granting import next_in
 from weft.core.decide.holding import about, hold_ip, release, take_granted
-from weft.core.decide.parsing import ip_of
+from weft.core.decide.parsing import ip_of, word_of
 from weft.core.index import last_id, lower
 from weft.core.pools import Segment
 from weft.core.state import State
-from weft.core.words import ip_text, why_full
+from weft.core.words import number_text, why_full
 from weft.model.errors import AddressInUse, InUse, Invalid, InvalidReference, PoolIsFull
 from weft.model.gateways import PublicIpAddressProperties
 from weft.model.kinds import PUBLIC_IP_ADDRESSES, resource_ref
@@ -32,8 +32,8 @@ def settle(draft: Draft, sent: PublicAddress, old: PublicAddress | None) -> Publ
     """The properties as they will be stored, the address included. Raises a Refusal."""
     p = sent.properties
     ref = resource_ref(PUBLIC_IP_ADDRESSES, sent.resource_id)
-    method = _word(_METHODS, p.public_ip_allocation_method, "publicIPAllocationMethod")
-    version = _word(_VERSIONS, p.public_ip_address_version, "publicIPAddressVersion")
+    method = word_of(p.public_ip_allocation_method, _METHODS, "publicIPAllocationMethod")
+    version = word_of(p.public_ip_address_version, _VERSIONS, "publicIPAddressVersion")
     if not SHORTEST_IDLE_MIN <= p.idle_timeout_in_minutes <= LONGEST_IDLE_MIN:
         raise Invalid(
             f"idleTimeoutInMinutes {p.idle_timeout_in_minutes} is not in {SHORTEST_IDLE_MIN} to {LONGEST_IDLE_MIN}.",
@@ -127,13 +127,6 @@ def refuse_doubles(named: list[Ref]) -> None:
         seen.add(lower(ref))
 
 
-def _word(words: dict[str, str], text: str, target: str) -> str:
-    found = words.get(text.lower())
-    if found is None:
-        raise Invalid(f"{target} is {' or '.join(words.values())}, not '{text}'.", target=target)
-    return found
-
-
 def _address(draft: Draft, ref: str, asked: tuple[str, str, str | None], old: PublicAddress | None) -> str:
     """The one it has, where that is still what is asked for; else another, and the old one cools down."""
     method, version, text = asked
@@ -210,7 +203,7 @@ def _grant(draft: Draft, ref: str, version: str) -> str:
         if found is not None:
             scope = pool.spec.scope
             take_granted(draft, scope, found, Holder("publicIPAddress", ref, "", True))
-            return ip_text(int(scope[2]), found)
+            return number_text(int(scope[2]), found)
     why = why_full(state, pools, draft.now)
     if not pools:
         why = f"No logical subnet with isPublic has an {version} ipPool: add one, or ask for a Static address."

@@ -15,7 +15,7 @@ from weft.core.decide.rewriting import check_no_rewriting
 from weft.core.index import last_id, lower
 from weft.core.pools import Segment
 from weft.core.state import State
-from weft.core.words import ip_text
+from weft.core.words import number_text
 from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.gateways import Nat, VirtualGatewayProperties
 from weft.model.kinds import GATEWAY_POOLS, VIRTUAL_GATEWAYS, VIRTUAL_NETWORKS, resource_ref
@@ -171,7 +171,7 @@ def _addresses(
         if kept is not None:
             texts.append(held.pop(kept))
         else:
-            texts.append(ip_text(segment.version, grant_ip(draft, segment, holder)))
+            texts.append(number_text(segment.version, grant_ip(draft, segment, holder)))
     for place in held:
         release(draft, *place, holder.ref, f"no gateway subnet of {holder.ref} has it any more")
     return tuple(texts)
