@@ -120,7 +120,7 @@ class Controller:
         self.machines.errands.heard(server)
         session = self.publisher.session(server)
         if session is not None:
-            self.rule_hits.heard(session.server, session.facts)
+            self.rule_hits.heard(session.server, session.facts, begins=session.facts_heard <= 1)
 
     def _committed(self, commit: Commit) -> None:
         for change in commit.changes:

@@ -3,9 +3,9 @@
 Fed by weft.control.controller with every report that comes in, read by the API. Kept as sums, so that a question about
 a rule costs one and none walks over hosts or interfaces. A host begins anew when its switch does, and when the list
 comes to it again with a machine that moves: what it had counted stays in the sum. That is seen by a count that is less
-than before, never by there being none at all: an agent that has not read its switch yet tells none either. In memory
-only: after a restart of the controller the sums are what hosts count then, and when a rule was last hit is not known
-until it is again. Pure, but for its memory.
+than before. None at all says so only where the same agent told some before: one that has not read its switch yet tells
+none either. In memory only: after a restart of the controller the sums are what hosts count then, and when a rule was
+last hit is not known until it is again. Pure, but for its memory.
 """
 
 from collections.abc import Callable, Iterable
@@ -43,18 +43,27 @@ class RuleHits:
         self._sums: dict[Subject, Hit] = {}
         self._told: dict[str, dict[Subject, tuple[int, int]]] = {}
         """By server, lower case: (packets, bytes) as it last told them."""
+        self._has_told: set[str] = set()
+        """Servers whose agent has told some since it connected."""
 
     def of(self, number: int, priority: int) -> Hit:
         """A rule of a list, or a default action."""
         return self._sums.get((number, priority), NEVER)
 
-    def heard(self, server: str, facts: Facts) -> None:
-        """A host told its facts; its name in lower case."""
-        self._tell(server, counts_of(facts))
+    def heard(self, server: str, facts: Facts, begins: bool = False) -> None:
+        """A host told its facts, its name in lower case; `begins`: the first since its agent connected."""
+        now = counts_of(facts)
+        if begins:
+            self._has_told.discard(server)
+        if now:
+            self._has_told.add(server)
+        elif server not in self._has_told:
+            return
+        self._tell(server, now)
 
     def _tell(self, server: str, now: dict[Subject, tuple[int, int]]) -> None:
         before = self._told.get(server)
-        if now == before or (before and not now):
+        if now == before:
             return
         self._told[server] = now
         for subject, new in now.items():
@@ -79,6 +88,7 @@ class RuleHits:
                 self._forget(change.before, change.after)
             elif change.kind == SERVERS.name and change.after is None:
                 self._told.pop(change.id.lower(), None)
+                self._has_told.discard(change.id.lower())
 
     def _forget(self, before: AccessControlList, after: AccessControlList | None) -> None:
         stays = _meanings(after)
