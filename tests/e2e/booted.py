@@ -36,6 +36,13 @@ def machine(lab, name):
     return json.loads(lab.weft("get", "virtualMachines", name, "-o", "json"))["properties"]
 
 
+def moved(lab, name):
+    """A move answers when the machine is there; this waits until its peers know, before which nothing else begins."""
+    until = time.monotonic() + 60
+    while machine(lab, name).get("move"):
+        assert time.monotonic() < until, "the move does not end"
+
+
 def booting(address, *, dhcp=False):
     """Words for `weft vm create`: the lab's guest with this address, or one that asks for it."""
     image = guest_image()

@@ -54,6 +54,7 @@ class Matrix:
         self._numbers = itertools.count(1)
         self._sent = {}
         """What was sent under a number, and who may get it, in words and machines."""
+        self._ended = 0
         self._arrived = set()
 
     def __enter__(self):
@@ -136,9 +137,10 @@ class Matrix:
         return number
 
     def _end(self):
+        """How many were sent since the last end. What was sent before stays known: it may still come."""
         self._listen(_QUIET_SECONDS)
-        sent, self._sent = len(self._sent), {}
-        return sent
+        before, self._ended = self._ended, len(self._sent)
+        return self._ended - before
 
     def _listen(self, quiet_s):
         names = {tap: machine for machine, tap in self._taps.items()}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.booted import answers, booting, console, machine, told_by_dhcp, virsh
+from tests.e2e.booted import answers, booting, console, machine, moved, told_by_dhcp, virsh
 from tests.e2e.labs import EXAMPLES, mac_of, ping
 from weft.lab import libvirtd
 
@@ -32,6 +32,7 @@ def test_2_4_a_rollback_behind_our_back_brings_a_kept_address_back_without_a_reb
     taken = console(lab, "host2", "desk1").seconds
     # the snapshot goes along, though libvirt moves no domain that has one
     lab.weft("vm", "migrate", "desk1", "--to", "host3")
+    moved(lab, "desk1")
     assert virsh(lab, "host3", "snapshot-list", "desk1", "--name") == "logon"
     lab.weft("vm", "renew-mac", "desk1", "--force", "-y")
     answers(lab, "peer", "10.1.1.31")
