@@ -121,7 +121,7 @@ def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answer
     filtered(lab, tmp_path)
     lab.run("ping", "client", "10.2.0.20", "-c", "5", "-i", "0.02", code=1)
     # hosts tell every 10 s, and not what they counted after that for a port that has gone
-    until(lambda: denied(lab) >= 5, patience=30)
+    until(lambda: the_list(lab)["inboundDefaultHits"]["packets"] >= 5, patience=30)
     takes = python(lab, "server", TAKES)
     assert takes.stdout.readline() == "ready\n"
     gives = python(lab, "client", GIVES)
@@ -142,17 +142,14 @@ def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answer
     until(lambda: has_hits(lab), patience=30)
 
 
-def denied(lab):
-    """Packets, on all hosts together."""
-    return json.loads(lab.weft("get", "acl", "answers-only", "-o", "json"))["properties"]["inboundDefaultHits"][
-        "packets"
-    ]
+def the_list(lab):
+    return json.loads(lab.weft("get", "acl", "answers-only", "-o", "json"))["properties"]
 
 
 def has_hits(lab):
     """On all hosts together: the pings that the default denied, and what the rule let in."""
-    found = json.loads(lab.weft("get", "acl", "answers-only", "-o", "json"))["properties"]
+    found = the_list(lab)
     assert found["configurationState"]["status"] in ("Success", "InProgress"), found["configurationState"]
     [rule] = found["aclRules"]
-    hits = rule["properties"]["hits"]
-    return hits["packets"] > 0 and hits["bytes"] > 14 * hits["packets"] and "last" in hits and denied(lab) >= 5
+    hits, denied = rule["properties"]["hits"], found["inboundDefaultHits"]
+    return hits["packets"] > 0 and hits["bytes"] > 14 * hits["packets"] and "last" in hits and denied["packets"] >= 5
