@@ -5,7 +5,7 @@ moves of running machines: those are actions, carried out one by one after the b
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from weft.cli.compare import Difference, compare
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import BadFile
 from weft.cli.references import dangling, normal_ref
-from weft.cli.shapes import Place
+from weft.cli.refused import RefusedDocument
 from weft.model.errors import WeftError
 from weft.model.kinds import KINDS, VIRTUAL_MACHINES
 from weft.wire.client import Client, Write, path_of
@@ -43,20 +43,6 @@ class Plan(msgspec.Struct, frozen=True):
 
     def count(self, action: str) -> int:
         return sum(step.action == action for step in self.steps)
-
-
-class RefusedDocument(WeftError):
-    """The controller refused one document of a file; the message begins with its FILE:LINE. Nothing was applied."""
-
-    def __init__(self, document: Document, refusal: WeftError, member: str = "") -> None:
-        place = _place_of(document, member or refusal.target) or _place_of_value(document, refusal.message)
-        super().__init__(
-            f"{document.file}:{document.line(place)}: {document.name}: {refusal.message}",
-            code=refusal.code,
-            target=refusal.target,
-        )
-        self.status = refusal.status
-        self.refusal = refusal
 
 
 class RefusedMoves(WeftError):
@@ -146,32 +132,6 @@ def _culprit(documents: list[Document], refusal: WeftError) -> Document | None:
         if normal_ref(target).startswith(normal_ref(document.ref)):
             return document
     return documents[0] if len(documents) == 1 else None
-
-
-def _place_of(document: Document, target: str | None) -> Place:
-    """Line of the member that a target such as `requests[3].properties.subnets[0].properties.x` ends in."""
-    parts = [int(p) if p.isdigit() else p for p in re.split(r"[./\[\] ]+", target or "") if p]
-    for start in range(len(parts)):
-        for tail in (tuple(parts[start:]), ("properties", *parts[start:])):
-            if tail in document.lines:
-                return tail
-    last = str(parts[-1]).lower() if parts else ""
-    named = [place for place in document.lines if place and str(place[-1]).lower() == last]
-    return named[0] if len(named) == 1 else ()
-
-
-def _place_of_value(document: Document, message: str) -> Place:
-    """Where the value stands that a refusal without a target quotes; the longest, since a prefix holds its address."""
-    found = [(len(text), place) for place, text in _texts(document.body, ()) if f"'{text}'" in message]
-    return max(found, default=(0, ()))[1]
-
-
-def _texts(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    if isinstance(value, dict | list):
-        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _texts(below, (*place, name))
-    elif isinstance(value, str) and place[-1] != "resourceId":
-        yield place, value
 
 
 async def _step(client: Client, document: Document) -> Step:
