@@ -7,7 +7,7 @@ a few bytes; what is left out would never reach a host.
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from weft.core import policy_touched_addresses, policy_touched_gateways, policy_touched_routes
 from weft.core.changes import Change, LeaseChange, ResourceChange
@@ -30,14 +30,13 @@ from weft.core.policy_places import (
     instance_of,
     network_ref,
     packed_prefix,
-    subnet_names,
     subnet_of,
 )
 from weft.core.policy_segments import provider_subnets, segments_of
 from weft.core.policy_services import told_to_all, told_to_one
 from weft.core.policy_touched_addresses import shared_out, used
+from weft.core.policy_touched_versions import Versions
 from weft.core.policy_versions import (
-    configurations,
     connections,
     ends,
     interface_identity,
@@ -54,7 +53,6 @@ from weft.core.policy_versions import (
 from weft.core.provider_places import network_of_purpose, own_texts, told_addresses
 from weft.core.state import State
 from weft.model.records import HostSettings, RecordKey
-from weft.model.resources import AnyResource
 from weft.model.values import PackedIp, pack_ip
 
 Stream = tuple[str, int | str]
@@ -68,8 +66,7 @@ class Touched:
         every = list(changes)
         self._changes = [change for change in every if isinstance(change, ResourceChange)]
         self._leases = [change for change in every if isinstance(change, LeaseChange)]
-        self._versions: dict[tuple[str, str], list[AnyResource]] = defaultdict(list)
-        self._changed_machines: dict[str, list[VirtualMachine]] = defaultdict(list)
+        self._versions = Versions(state, self._changes)
         self._moved: set[str] = set()
         """Interfaces whose port, place or address may differ."""
         self._switched: set[str] = set()
@@ -86,11 +83,6 @@ class Touched:
         self._found: set[tuple[Stream, RecordKey]] = set()
 
     def keys(self) -> set[tuple[Stream, RecordKey]]:
-        for change in self._changes:
-            seen = self._versions[change.kind, change.id.lower()]
-            seen += [one for one in (change.before, change.after) if one is not None]
-            if change.kind == MACHINES:
-                self._remember_machine(change)
         readers = {
             "virtualNetworkManager": self._protocol,
             LOGICAL_NETWORKS: self._logical_network,
@@ -111,7 +103,7 @@ class Touched:
     def _name_all(self) -> None:
         """The records of every interface and machine that the readers found."""
         for interface_id in self._moved:
-            self._joined[interface_id] |= self._servers_with(interface_id)
+            self._joined[interface_id] |= self._versions.servers_with(interface_id)
         for interface_id, servers in self._joined.items():
             self._interests(interface_id, servers)
         for interface_id in self._moved | self._bound:
@@ -130,17 +122,6 @@ class Touched:
         self._found.update(policy_touched_gateways.touched(self._state, self._changes, self._versions))
         self._found.update(policy_touched_routes.touched(self._state, self._changes, self._versions))
         self._found.update(list(policy_touched_routes.beyond(self._state, self._found, self._versions)))
-
-    def _remember_machine(self, change: ResourceChange) -> None:
-        versions: list[VirtualMachine] = [one for one in (change.before, change.after) if one is not None]
-        for version in versions:
-            for interface_id in interfaces_of(version):
-                self._changed_machines[interface_id].append(version)
-
-    def _seen(self, kind: str, resource_id: str) -> list[AnyResource]:
-        """Every version of a resource in this commit, and the one it has now."""
-        now = self._state.get(kind, resource_id)
-        return [*self._versions.get((kind, resource_id.lower()), ()), *([now] if now is not None else [])]
 
     def _network_key(self, network: Network, key: RecordKey) -> None:
         self._found.add((("network", network.properties.routing_domain_number), key))
@@ -197,7 +178,7 @@ class Touched:
     def _subnet_address(self, server_id: str, address: PackedIp, purpose: str) -> None:
         """A virtual subnet on a host has come to have an address of its own there, or has it no more."""
         self._host_key(server_id, (11, address))
-        for network in self._seen(NETWORKS, network_of_purpose(purpose)):
+        for network in self._versions.seen(NETWORKS, network_of_purpose(purpose)):
             self._network_key(network, (4, address))
         self._moved.update(policy_touched_addresses.interfaces_in(self._state, server_id, purpose))
 
@@ -249,7 +230,7 @@ class Touched:
         named.update(one.resource_id.lower() for one in self._state.peering_to(change.id))
         named.update(policy_touched_routes.encryption_reaches(self._state, change.id, self._versions))
         for network_id in {change.id.lower(), *named}:
-            for network in self._seen(NETWORKS, network_id):
+            for network in self._versions.seen(NETWORKS, network_id):
                 self._network_key(network, (1,))
 
     def _list(self, change: ResourceChange) -> None:
@@ -313,47 +294,23 @@ class Touched:
 
     # What an affected interface or machine names, over all versions.
 
-    def _machines_with(self, interface_id: str) -> list[VirtualMachine]:
-        now = self._state.machine_of(interface_id)
-        changed = self._changed_machines.get(interface_id.lower(), [])
-        return [*changed, *([now] if now is not None else [])]
-
-    def _places(self, interface_id: str) -> Iterator[tuple[Network, int, str]]:
-        """(network, VSID, address) of every version of the interface in every version of its network; the address is
-        empty where the interface was adopted without one, which still needs its network."""
-        for interface in self._seen(INTERFACES, interface_id):
-            configured = [
-                (one.properties.subnet, one.properties.private_ip_address) for one in configurations(interface)
-            ]
-            for subnet_ref, address in (*configured, *learnt(interface)):
-                names = subnet_names(subnet_ref)
-                if names is None:
-                    continue
-                for network in self._seen(NETWORKS, names[0]):
-                    subnet = subnet_of(network, names[1])
-                    if subnet is not None:
-                        yield network, subnet.properties.virtual_subnet_id, address or ""
-
     def _lookups(self, interface_id: str) -> None:
-        for network, vsid, address in self._places(interface_id):
+        for network, vsid, address in self._versions.places(interface_id):
             if address:
                 self._network_key(network, (5, vsid, pack_ip(address)))
 
     def _learns(self, interface_id: str) -> None:
-        for server_id in self._servers_with(interface_id):
-            for version in self._seen(INTERFACES, interface_id):
+        for server_id in self._versions.servers_with(interface_id):
+            for version in self._versions.seen(INTERFACES, interface_id):
                 self._host_key(server_id, (22, instance_of(version).encode()))
-
-    def _servers_with(self, interface_id: str) -> set[str]:
-        return {name for machine in self._machines_with(interface_id) for name in servers_of(machine)}
 
     def _machine_of(self, interface_id: str) -> None:
         """Its MAC address stands in its machine's record too."""
-        self._machines.update(one.resource_id.lower() for one in self._machines_with(interface_id))
+        self._machines.update(one.resource_id.lower() for one in self._versions.machines_with(interface_id))
 
     def _ports(self, interface_id: str) -> None:
-        instances = {instance_of(one) for one in self._seen(INTERFACES, interface_id)}
-        for server_id in self._servers_with(interface_id):
+        instances = {instance_of(one) for one in self._versions.seen(INTERFACES, interface_id)}
+        for server_id in self._versions.servers_with(interface_id):
             for instance_id in instances:
                 self._host_key(server_id, (13, instance_id.encode()))
                 self._host_key(server_id, (18, instance_id.encode()))
@@ -362,28 +319,17 @@ class Touched:
 
     def _accesses(self, interface_id: str) -> None:
         """Which lists its port is under, and those lists, which a host has only as long as a port is under them."""
-        versions: list[Interface] = self._seen(INTERFACES, interface_id)
-        numbers = {number for one in versions for number in self._numbers(one)}
-        for server_id in self._servers_with(interface_id):
+        versions: list[Interface] = self._versions.seen(INTERFACES, interface_id)
+        numbers = {number for one in versions for number in self._versions.list_numbers(one)}
+        for server_id in self._versions.servers_with(interface_id):
             for version in versions:
                 self._host_key(server_id, (17, instance_of(version).encode()))
             for number in numbers:
                 self._host_key(server_id, (16, number))
 
-    def _numbers(self, interface: Interface) -> Iterator[int]:
-        """Of the lists that it and every version of its subnets name, in every version."""
-        for configuration in interface.properties.ip_configurations:
-            refs = {last_id(configuration.properties.access_control_list)}
-            names = subnet_names(configuration.properties.subnet)
-            for network in self._seen(NETWORKS, names[0]) if names is not None else ():
-                subnet = subnet_of(network, names[1]) if names is not None else None
-                refs.add(last_id(subnet.properties.access_control_list) if subnet is not None else "")
-            for list_id in refs - {""}:
-                yield from (one.properties.list_number for one in self._seen(LISTS, list_id))
-
     def _interests(self, interface_id: str, servers: Iterable[str]) -> None:
         """Which networks these servers need, and whose tunnel endpoints they are."""
-        networks = {one.properties.routing_domain_number: one for one, _, _ in self._places(interface_id)}
+        networks = {one.properties.routing_domain_number: one for one, _, _ in self._versions.places(interface_id)}
         for server_id in servers:
             for rdid, network in networks.items():
                 self._host_key(server_id, (12, rdid))
@@ -391,7 +337,7 @@ class Touched:
                     self._network_key(network, (4, address))
 
     def _machine_records(self, machine_id: str) -> None:
-        versions: list[VirtualMachine] = self._seen(MACHINES, machine_id)
+        versions: list[VirtualMachine] = self._versions.seen(MACHINES, machine_id)
         servers = {name for version in versions for name in servers_of(version)}
         for version in versions:
             for server_id in servers:

@@ -4,21 +4,19 @@ A host's own addresses stand in its server too, so that a change of it says what
 are the ledger's alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from weft.core.addresses import holder_of
 from weft.core.changes import LeaseChange
 from weft.core.index import interfaces_of, lower
 from weft.core.layout import dual_stack_domains
 from weft.core.policy_places import INTERFACES, SERVERS, Network, Server, network_ref
+from weft.core.policy_touched_versions import Versions
 from weft.core.provider_places import SUBNETS, own_texts, told_addresses
 from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties
-from weft.model.resources import AnyResource, Resource
+from weft.model.resources import Resource
 from weft.model.values import PackedIp, pack_ip
-
-Versions = Mapping[tuple[str, str], list[AnyResource]]
-"""Every version of a resource in the commit, by kind and id in lower case."""
 
 
 def of_subnets(changes: Iterable[LeaseChange]) -> Iterator[tuple[str, PackedIp, str]]:
@@ -54,7 +52,7 @@ def paired_otherwise(before: Network | None, after: Network | None) -> set[str]:
 
 def of_server(state: State, server_id: str, versions: Versions) -> Iterator[PackedIp]:
     """All that a host has, and what it had of its own in any version of the commit."""
-    for version in versions.get((SERVERS, server_id.lower()), ()):
+    for version in versions.changed(SERVERS, server_id):
         yield from map(pack_ip, own_texts(version))
     yield from (address for _, address, _ in told_addresses(state, server_id))
 

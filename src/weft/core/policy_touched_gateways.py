@@ -4,7 +4,7 @@ Every virtual gateway that a change can reach is seen in all the versions that i
 has now, on every server that any of them names.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
@@ -12,14 +12,13 @@ from weft.core.index import last_id
 from weft.core.policy_places import NETWORKS, SERVERS, Network, subnet_of
 from weft.core.policy_touched_addresses import of_server
 from weft.core.policy_touched_routes import peer_ids
+from weft.core.policy_touched_versions import Versions
 from weft.core.state import State
 from weft.model.kinds import GATEWAY_POOLS, GATEWAYS, PUBLIC_IP_ADDRESSES, VIRTUAL_GATEWAYS, resource_ref
 from weft.model.records import RecordKey
 from weft.model.resources import AnyResource
 
 Stream = tuple[str, int | str]
-Versions = Mapping[tuple[str, str], list[AnyResource]]
-"""Every version of a resource in the commit, by kind and id in lower case."""
 
 _ANYWHERE = (bytes(4), bytes(16))
 
@@ -30,12 +29,12 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
     for change in changes:
         reached.update(dict.fromkeys(_networks(state, change)))
     # a network's way out may be a peer's, and a peer's edge has its prefixes and public addresses
-    for name in dict.fromkeys([*reached, *(peer for one in reached for peer in peer_ids(state, one, versions))]):
+    for name in dict.fromkeys([*reached, *(peer for one in reached for peer in peer_ids(one, versions))]):
         gateways = _virtual_gateways(state, name, versions)
-        servers = set(_servers(state, gateways, versions))
-        for network in _seen(state, NETWORKS, name, versions):
+        servers = set(_servers(gateways, versions))
+        for network in versions.seen(NETWORKS, name):
             yield from _keys(state, network, gateways, servers, versions)
-            for peer in peer_ids(state, name, versions):
+            for peer in peer_ids(name, versions):
                 for key in _default_routes(state, peer, versions):
                     yield ("network", network.properties.routing_domain_number), key
 
@@ -87,30 +86,19 @@ def _network_of_user(state: State, user: str) -> Iterator[str]:
         yield _network_of(found.properties.subnet)
 
 
-def _seen(state: State, kind: str, name: str, versions: Versions) -> list[AnyResource]:
-    now = state.get(kind, name)
-    return [*versions.get((kind, name), ()), *([now] if now is not None else [])]
-
-
 def _virtual_gateways(state: State, network: str, versions: Versions) -> list[AnyResource]:
     """All that any version of the network had."""
-    found = [
-        one
-        for (kind, _), seen in versions.items()
-        if kind == VIRTUAL_GATEWAYS.name
-        for one in seen
-        if network_id(one) == network
-    ]
+    found = [one for one in versions.changed_of(VIRTUAL_GATEWAYS.name) if network_id(one) == network]
     for ref in state.uses.of(f"/virtualNetworks/{network}", VIRTUAL_GATEWAYS.name):
         now = state.find_ref(ref)
         found += [now] if now is not None else []
     return found
 
 
-def _servers(state: State, gateways: Iterable[AnyResource], versions: Versions) -> Iterator[str]:
+def _servers(gateways: Iterable[AnyResource], versions: Versions) -> Iterator[str]:
     for one in gateways:
         for ref in one.properties.gateways:
-            yield from (last_id(each.properties.server) for each in _seen(state, GATEWAYS.name, last_id(ref), versions))
+            yield from (last_id(each.properties.server) for each in versions.seen(GATEWAYS.name, last_id(ref)))
 
 
 def _keys(
@@ -132,7 +120,7 @@ def _keys(
 def _default_routes(state: State, name: str, versions: Versions) -> Iterator[RecordKey]:
     """To the gateways of a network, by its id."""
     gateways = _virtual_gateways(state, name, versions)
-    for network in _seen(state, NETWORKS, name, versions) if gateways else ():
+    for network in versions.seen(NETWORKS, name) if gateways else ():
         yield from _default_routes_of(network, gateways)
 
 

@@ -4,7 +4,7 @@ Every network that a change can reach is seen in all the versions that it had in
 with its tables in all of theirs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from weft.core.changes import ResourceChange
 from weft.core.encryption import asks_for_it
@@ -13,14 +13,12 @@ from weft.core.index import last_id
 from weft.core.policy_places import NETWORKS, Network, network_of
 from weft.core.policy_routes import TABLES, RouteTable, routes_of
 from weft.core.policy_touched_addresses import of_server
+from weft.core.policy_touched_versions import Versions
 from weft.core.state import State
 from weft.model.kinds import VIRTUAL_GATEWAYS
 from weft.model.records import RecordKey
-from weft.model.resources import AnyResource
 
 Stream = tuple[str, int | str]
-Versions = Mapping[tuple[str, str], list[AnyResource]]
-"""Every version of a resource in the commit, by kind and id in lower case."""
 
 _Named = tuple[Stream, RecordKey]
 _ENDPOINT, _PEER, _NEEDED = 4, 6, 12
@@ -33,9 +31,9 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
         if change.kind == NETWORKS and _peered(change.before) != _peered(change.after):
             yield from _joined(state, change.id, versions)
     for name in dict.fromkeys(_reached(state, changes, versions)):
-        for network in seen(state, NETWORKS, name, versions):
+        for network in versions.seen(NETWORKS, name):
             stream = ("network", network.properties.routing_domain_number)
-            for key in _keys(state, network, versions):
+            for key in _keys(network, versions):
                 yield stream, key
 
 
@@ -43,27 +41,27 @@ def _reached(state: State, changes: Iterable[ResourceChange], versions: Versions
     """Ids, lower case, of the networks whose user routes changes can reach; some more than once."""
     for change in changes:
         if change.kind == NETWORKS:
-            yield from _routed_anew(state, change, versions)
+            yield from _routed_anew(change, versions)
         elif change.kind == VIRTUAL_GATEWAYS.name:
             for name in (network_id(one) for one in (change.before, change.after) if one is not None):
                 yield name
                 # a peer may leave by the same gateway
-                yield from peer_ids(state, name, versions)
+                yield from peer_ids(name, versions)
         elif change.kind == TABLES:
             for network, _ in state.subnets_with_table(f"/{TABLES}/{change.id}"):
                 yield network.resource_id.lower()
 
 
-def _routed_anew(state: State, change: ResourceChange, versions: Versions) -> Iterator[str]:
+def _routed_anew(change: ResourceChange, versions: Versions) -> Iterator[str]:
     """Ids of networks whose user routes a change of a network can reach: its own, and its peers' that leave by it."""
     if _peered(change.before) != _peered(change.after) or _routing(change.before) != _routing(change.after):
         yield change.id.lower()
-        yield from peer_ids(state, change.id, versions)
+        yield from peer_ids(change.id, versions)
 
 
-def peer_ids(state: State, network_id: str, versions: Versions) -> dict[str, None]:
+def peer_ids(network_id: str, versions: Versions) -> dict[str, None]:
     """Ids, lower case, of the networks that any version of a network names as its peers."""
-    found = seen(state, NETWORKS, network_id, versions)
+    found = versions.seen(NETWORKS, network_id)
     sides = (side for one in found for side in one.properties.virtual_network_peerings)
     return dict.fromkeys(last_id(side.properties.remote_virtual_network) for side in sides)
 
@@ -71,7 +69,7 @@ def peer_ids(state: State, network_id: str, versions: Versions) -> dict[str, Non
 def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Versions) -> Iterator[_Named]:
     """What follows for the peers of a network from a server that has come to need it, or not: the same."""
     near: dict[int, tuple[int, ...]] = {}
-    changed = [one for (kind, _), seen in versions.items() if kind == NETWORKS for one in seen]
+    changed = versions.changed_of(NETWORKS)
     for stream, key in found:
         rdid = key[1] if key[0] == _NEEDED else stream[1] if key[0] == _ENDPOINT else None
         if not isinstance(rdid, int):
@@ -85,15 +83,14 @@ def beyond(state: State, found: Iterable[tuple[Stream, RecordKey]], versions: Ve
 def encryption_reaches(state: State, network_id: str, versions: Versions) -> dict[str, None]:
     """Ids, lower case, of all networks that hung together with one, or do now, if one of them is, or was, to be
     encrypted: so are all of them."""
-    changed = (one for (kind, _), found in versions.items() if kind == NETWORKS for one in found)
-    if not state.index.networks.sealed and not any(map(asks_for_it, changed)):
+    if not state.index.networks.sealed and not any(map(asks_for_it, versions.changed_of(NETWORKS))):
         return {}
     found, due = {network_id.lower(): None}, [network_id.lower()]
     asked = False
     while due:
         name = due.pop()
-        asked = asked or any(map(asks_for_it, seen(state, NETWORKS, name, versions)))
-        fresh = [one for one in peer_ids(state, name, versions) if one not in found]
+        asked = asked or any(map(asks_for_it, versions.seen(NETWORKS, name)))
+        fresh = [one for one in peer_ids(name, versions) if one not in found]
         found |= dict.fromkeys(fresh)
         due += fresh
     return found if asked else {}
@@ -103,20 +100,20 @@ def _peers_by_number(state: State, rdid: int, changed: Iterable[Network], versio
     now = network_of(state, rdid)
     for network in (*changed, *([now] if now is not None else [])):
         if network.properties.routing_domain_number == rdid:
-            for peer in _peers(state, network, versions):
+            for peer in _peers(network, versions):
                 yield peer.properties.routing_domain_number
 
 
-def _peers(state: State, network: Network, versions: Versions) -> Iterator[Network]:
+def _peers(network: Network, versions: Versions) -> Iterator[Network]:
     """Every version of the networks that a version of a network has peerings to."""
     for one in network.properties.virtual_network_peerings:
-        yield from seen(state, NETWORKS, last_id(one.properties.remote_virtual_network), versions)
+        yield from versions.seen(NETWORKS, last_id(one.properties.remote_virtual_network))
 
 
 def _joined(state: State, network_id: str, versions: Versions) -> Iterator[_Named]:
     """A network's peerings have changed, or what its peers are told of it."""
-    for network in seen(state, NETWORKS, network_id, versions):
-        for peer in _peers(state, network, versions):
+    for network in versions.seen(NETWORKS, network_id):
+        for peer in _peers(network, versions):
             for one, other in ((network, peer), (peer, network)):
                 rdid = other.properties.routing_domain_number
                 yield ("network", one.properties.routing_domain_number), (_PEER, rdid)
@@ -135,16 +132,10 @@ def _peered(network: Network | None) -> object:
     return p.routing_domain_number, network.resource_id, network.instance_id, logical, p.virtual_network_peerings
 
 
-def seen(state: State, kind: str, resource_id: str, versions: Versions) -> list[AnyResource]:
-    """Every version of a resource in this commit, and the one it has now."""
-    now = state.get(kind, resource_id)
-    return [*versions.get((kind, resource_id.lower()), ()), *([now] if now is not None else [])]
-
-
-def _keys(state: State, network: Network, versions: Versions) -> Iterator[RecordKey]:
+def _keys(network: Network, versions: Versions) -> Iterator[RecordKey]:
     for subnet in network.properties.subnets:
         name = last_id(subnet.properties.route_table)
-        tables: list[RouteTable] = seen(state, TABLES, name, versions) if name else []
+        tables: list[RouteTable] = versions.seen(TABLES, name) if name else []
         for table in tables:
             for route in routes_of(network, subnet, table):
                 yield route.record.key
