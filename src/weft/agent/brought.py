@@ -1,8 +1,9 @@
 """Addresses that guests of this host bring: which they use and have not, and which they have and do not use. Pure.
 
-Kept by ovs/plane.py, which passes the time in seconds of a clock that does not go back. By level: what is told is what
-is so now, and nothing is lost with a connection or a restart. Use is seen by the packets that flows count; a guest that
-is silent is asked (ARP, neighbour solicitation), since an address of a service may wait long for its next caller.
+Kept by ovs/guest_packets.py and ovs/plane.py, which pass the time in seconds of a clock that does not go back. By
+level: what is told is what is so now, and nothing is lost with a connection or a restart. Use is seen by the packets
+that flows count; a guest that is silent is asked (ARP, neighbour solicitation), since an address of a service may wait
+long for its next caller.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

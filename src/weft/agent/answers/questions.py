@@ -1,7 +1,7 @@
 """What guests ask the agent, and what a service makes of it. Pure values.
 
-Made by ovs/plane.py out of a packet-in and what the host knows; each service (dhcp4.py and its like) gets a Question
-and gives an Answer.
+Made by ovs/guest_packets.py out of a packet-in and what the host knows; each service (dhcp4.py and its like) gets a
+Question and gives an Answer.
 """
 
 import msgspec

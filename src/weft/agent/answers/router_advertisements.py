@@ -1,5 +1,5 @@
 """Router advertisements (RFC 4861): what an IPv6 guest is told of its subnet, asked or every now and then. A service of
-weft.agent.answers.services and a frame for ovs/plane.py. Pure.
+weft.agent.answers.services and a frame for ovs/guest_packets.py. Pure.
 
 A guest makes itself an address (flag A) only where that is the one it was granted: modified EUI-64 of its MAC in a /64.
 Any other is given by DHCPv6 (flag M). The router is the same on every host, and so is its link-local address.

@@ -1,8 +1,8 @@
 """What the agent answers guests itself: packets that flows send to it, each to the service that it is for.
 
-Called by ovs/plane.py. A service is a pure function of one file of its own, entered in SERVICES under the number that
-its flows give to their action Controller. It sees the packet, the interface that it came from, and what the host knows
-of the network; it gives back frames to send and what has been learnt. It keeps nothing and asks no clock.
+Called by ovs/guest_packets.py. A service is a pure function of one file of its own, entered in SERVICES under the
+number that its flows give to their action Controller. It sees the packet, the interface that it came from, and what the
+host knows of the network; it gives back frames to send and what has been learnt. It keeps nothing and asks no clock.
 A guest that asks too often is not answered; who bounds what reaches the agent before that is the switch (a meter of
 Kind.SERVICE) and its queue.
 """

@@ -13,12 +13,7 @@ from typing import Any
 import msgspec
 
 from weft.agent.announcements import Announcements, Arrivals
-from weft.agent.answers.questions import Question
-from weft.agent.answers.router_advertisements import EVERY_SECONDS, advertisement
 from weft.agent.answers.services import Services
-from weft.agent.asking import REACH, TOO_LARGE
-from weft.agent.bindings import Local
-from weft.agent.brought import Guests, question_for
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.pulses import Pulses
 from weft.agent.edge.wanted import Edge
@@ -27,6 +22,7 @@ from weft.agent.flows.fields import DropReason
 from weft.agent.flows.hits import Hits
 from weft.agent.flows.ways_out import binding_of
 from weft.agent.outside import Outside
+from weft.agent.ovs.guest_packets import GuestPackets
 from weft.agent.plane import Standing, Telling
 from weft.agent.probes import Probes
 from weft.agent.provider_facts import provider_facts
@@ -34,13 +30,12 @@ from weft.agent.provider_keeper import ProviderKeeper
 from weft.agent.reach_keeper import ReachKeeper
 from weft.agent.reconcile import FAILED, Reconciler
 from weft.agent.sightings import Sightings
-from weft.agent.switch import PacketIn, Switch, SwitchDump, to_port
-from weft.agent.trouble import Trouble
+from weft.agent.switch import Switch, SwitchDump
 from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import PackedIp, Rdid, Vsid
-from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, LOST, REFUSED, Brought, GatewayFact, Problem
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, Brought, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +43,6 @@ LOOK_SECONDS = 1.0
 """The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
 MAX_DRIFT = 50
-CONFLICT_SECONDS = 600.0
-"""How long it is told that a guest saw another use its address; it asks again after some seconds."""
 
 
 class OvsPlane:
@@ -70,21 +63,16 @@ class OvsPlane:
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
         self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
-        self._guests = Guests()
-        self._brought: tuple[Brought, ...] = ()
-        self._services = services or Services()
-        self._advertise_at = 0.0
-        self._too_large = 0
-        """Packets dropped since they were: no flow can count them, see flows/l2.py."""
-        self._conflicts: dict[str, tuple[float, str]] = {}
-        """By instance id: until when it is told, and what."""
         self._reaching = ReachKeeper(switch, outside)
+        asked = services or Services()
+        self._packets = GuestPackets(switch, asked, self.reconciler, self._reaching, self._happened.set)
+        self._guests = self._packets.guests
+        self._brought: tuple[Brought, ...] = ()
         self._used: frozenset[PackedIp] | None = None
         """Addresses that were there, and tunnels with them, when this agent began; None before it has looked."""
         self._provider = ProviderKeeper(outside, self._happened.set) if outside is not None else None
         driver = outside.encryption if outside is not None else None
         self._encryption = EncryptionKeeper(driver, self._happened.set) if driver is not None else None
-        self._failing = Trouble(log, "services")
         self._switch = switch
         self._switch_due = True
         self._look_at = 0.0
@@ -184,8 +172,7 @@ class OvsPlane:
             ports = change.tunnels_add or change.tunnels_remove or change.patch_add is not None or change.patch_remove
             host = change.addresses_add or change.addresses_remove or change.routes_add or change.routes_remove
             self._switch_due = self._switch_due or bool(ports or host or change.mtus)
-        self._advertise()
-        self._ask_guests()
+        self._packets.turn()
         self._brought = self._guests.brought(self.reconciler.locals, _now())
         if in_sync:
             self._announcements.begin()
@@ -218,26 +205,8 @@ class OvsPlane:
             sealed = frozenset(one.rdid for one in edges if encrypted.get(one.rdid, True))
             self._keeper.ask(Asked(asked, pulses.dead, in_sync, pulses.reviving, sealed))
 
-    def _advertise(self) -> None:
-        """Tell each guest anew of its router, before what it was told ends; a guest that comes up asks by itself."""
-        now = _now()
-        if now < self._advertise_at:
-            return
-        if self._advertise_at:
-            for local in self.reconciler.locals.values():
-                if local.number and not local.edge and (frame := advertisement(self._question_of(local))) is not None:
-                    self._switch.send((to_port(frame, local.number),))
-        self._advertise_at = now + EVERY_SECONDS
-
-    def _ask_guests(self) -> None:
-        """Whether they still have what they brought and do not use."""
-        for local, address in self._guests.to_ask(self.reconciler.locals, _now()):
-            subnet = self._question_of(local).subnet(len(address))
-            frame = question_for(local, address, subnet.gateway if subnet is not None else None)
-            self._switch.send((to_port(frame, local.number or 0),))
-
     async def serve(self) -> None:
-        works = [self._answer_guests()]
+        works = [self._packets.run()]
         works += [self._keeper.run()] if self._keeper is not None else []
         works += [self._probes.run()] if self._probes is not None else []
         works += [self._provider.run()] if self._provider is not None else []
@@ -249,38 +218,6 @@ class OvsPlane:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _answer_guests(self) -> None:
-        async for packet in self._switch.packets_in():
-            if packet.service == REACH:
-                self._reaching.heard(packet)
-                continue
-            self._too_large += packet.service == TOO_LARGE
-            try:
-                answer = self._services.answer(self._question(packet), _now())
-            except Exception:
-                # a packet is a guest's: whatever is in it may cost that packet, never the service
-                self._failing.lasts(f"service {packet.service} failed", _now())
-                log.debug("service %d failed", packet.service, exc_info=True)
-                continue
-            if self._guests.heard(answer.learnt, _now()):
-                self._happened.set()
-            for conflict in answer.conflicts:
-                self._conflicts[conflict.instance_id] = (_now() + CONFLICT_SECONDS, conflict.words)
-            self._switch.send(answer.out)
-
-    def _question(self, packet: PacketIn) -> Question:
-        reconciler = self.reconciler
-        local = next((one for one in reconciler.locals.values() if one.number == packet.in_port), None)
-        if local is None:
-            return Question(packet, None, reconciler.table)
-        return msgspec.structs.replace(self._question_of(local), packet=packet)
-
-    def _question_of(self, local: Local) -> Question:
-        reconciler = self.reconciler
-        service = reconciler.service_of(local.binding.instance_id)
-        nothing = PacketIn(b"", 0, local.number or 0)
-        return Question(nothing, local, reconciler.table, service, reconciler.mtus.of_guest(local))
 
     async def look_around(self) -> None:
         facts = self.reconciler.switch_facts
@@ -318,7 +255,7 @@ class OvsPlane:
             ports=self.reconciler.port_facts(),
             problems=(
                 *self.reconciler.problems(trouble),
-                *self._told_by_guests(),
+                *self._packets.problems(),
                 *self._edge_problems(),
                 *self._provider_problems(),
             ),
@@ -333,25 +270,14 @@ class OvsPlane:
             brought=self._brought,
             unused=self._guests.unused(self.reconciler.locals, _now()),
             hit_bytes=self._hits.bytes,
-            counts=self._counts(),
+            counts=self._packets.counts,
             provider=provider_facts(self._provider, self._encryption, self._reaching.unprobed()),
         )
 
-    def _counts(self) -> dict[str, int]:
-        counts = {REFUSED: self._services.refused, LOST: self._switch.packets_lost}
-        return {name: count for name, count in counts.items() if count}
-
     def _drops(self) -> dict[str, int]:
-        known = {DropReason.TOO_LARGE.name.lower(): self._too_large} if self._too_large else {}
+        too_large = self._packets.too_large
+        known = {DropReason.TOO_LARGE.name.lower(): too_large} if too_large else {}
         return self._dump.drops | known
-
-    def _told_by_guests(self) -> tuple[Problem, ...]:
-        now, local = _now(), self.reconciler.locals
-        self._conflicts = {one: said for one, said in self._conflicts.items() if said[0] > now and one in local}
-        return tuple(
-            Problem(FAILED, f"{local[one].binding.network_interface}: {words}", one)
-            for one, (_, words) in sorted(self._conflicts.items())
-        )
 
     def _provider_problems(self) -> Iterable[Problem]:
         if self._provider is not None:
