@@ -14,7 +14,7 @@ from weft.api import auth, faults, feed
 from weft.api.call import Answer, Call
 from weft.api.faults import BodyTooLarge, ClientGone
 from weft.api.routes import Routes
-from weft.model.errors import WeftError
+from weft.model.errors import ControllerEnding, WeftError
 from weft.model.values import NewId
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,24 @@ class App:
         self._id_base = new_id()[:24]
         self._id_count = itertools.count(1)
         self._metrics = routes.metrics
+        self._under_way: set[asyncio.Task[Any]] = set()
+        """Of requests that have no answer yet."""
+        self._breaks_off = False
 
     def end_streams(self) -> None:
         """The service stops: every watch ends here, so that nobody has to break it off."""
         self._routes.ending.set()
+
+    async def requests_end(self, patience_s: float) -> None:
+        """Those that are under way now, if they do so soon."""
+        if self._under_way:
+            await asyncio.wait(list(self._under_way), timeout=patience_s)
+
+    def break_off(self) -> None:
+        """Nobody waits any longer: whoever has no answer yet is told to ask again."""
+        self._breaks_off = True
+        for task in self._under_way:
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -53,7 +67,18 @@ class App:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"{self._id_base}{next(self._id_count):012x}"
         headers = dict(scope["headers"])
-        answer = await self._answer(scope, receive, headers, request_id)
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            answer = await self._answer(scope, receive, headers, request_id)
+        except asyncio.CancelledError:
+            if not self._breaks_off:
+                raise
+            task.uncancel()
+            answer = self._broken_off(request_id)
+        finally:
+            self._under_way.discard(task)
         self._metrics.answered(scope["method"], answer.status)
         common = [*_common_headers(headers, request_id), *answer.headers]
         bare = scope["method"] == "HEAD"
@@ -90,6 +115,15 @@ class App:
             # the one place where a fault of ours ends: this request fails, the others go on
             log.exception("request %s %s %s failed", request_id, scope["method"], scope["path"])
             return faults.unexpected(request_id)
+
+    def _broken_off(self, request_id: str) -> Answer:
+        fault = ControllerEnding(
+            "The controller ends before this request has its answer: what was asked may be done or not. "
+            "Ask again once it is back, with the same x-ms-client-request-id."
+        )
+        self._metrics.refused(fault.code)
+        log.warning("request %s: %s: broken off", request_id, fault.code)
+        return faults.answer_of(fault)
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:

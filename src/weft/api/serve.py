@@ -2,8 +2,8 @@
 
     await serve(controller, Listen("127.0.0.1:8470", data / "weft.sock"), new_id, announce)
 
-Returns after SIGTERM or SIGINT, or when `stop` is set; requests under way are answered first. Raises before it serves:
-AddressTaken, Invalid for an address that it may not listen on.
+Returns after SIGTERM or SIGINT, or when `stop` is set; requests under way are answered first, those that take longer
+with ControllerEnding. Raises before it serves: AddressTaken, Invalid for an address that it may not listen on.
 """
 
 import asyncio
@@ -31,6 +31,10 @@ from weft.model.values import NewId
 BACKLOG = 2048
 GOODBYE_S = 2
 """Streams and sockets get this long at the end."""
+GRACE_S = 1.5
+"""Before that, requests that are under way get this long."""
+REST_S = 0.5
+"""Less than GOODBYE_S: after so much of it requests that have come since are broken off."""
 
 UNIX_PATH_BYTES = 107
 """sun_path of unix(7), without its last zero."""
@@ -110,30 +114,31 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _told_to_stop(server: uvicorn.Server, app: App, stop: asyncio.Event | None) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        server.should_exit = True
-        app.end_streams()
-
-    async def end_when_set(event: asyncio.Event) -> None:
-        await event.wait()
-        end()
-
+    loop, told = asyncio.get_running_loop(), stop or asyncio.Event()
     caught: list[signal.Signals] = []
     for each in (signal.SIGTERM, signal.SIGINT):
         # not the main thread (tests), or a loop without signals
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(each, end)
+            loop.add_signal_handler(each, told.set)
             caught.append(each)
-    waiting = None if stop is None else asyncio.create_task(end_when_set(stop))
+    waiting = asyncio.create_task(_end(server, app, told))
     try:
         yield
     finally:
-        if waiting is not None:
-            waiting.cancel()
+        waiting.cancel()
         for each in caught:
             loop.remove_signal_handler(each)
+
+
+async def _end(server: uvicorn.Server, app: App, told: asyncio.Event) -> None:
+    """Once told to: agents stay connected while requests finish, since many wait for what they tell."""
+    await told.wait()
+    app.end_streams()
+    await app.requests_end(GRACE_S)
+    server.should_exit = True
+    # uvicorn lets go of whoever waits for the next request, and would answer 500 for whom it breaks off itself
+    await asyncio.sleep(REST_S)
+    app.break_off()
 
 
 def open_sockets(listen: Listen) -> list[socket.socket]:

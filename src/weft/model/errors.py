@@ -10,7 +10,7 @@
         PreconditionFailed         If-Match or If-None-Match                     412
         Compacted                  the cursor is older than the log: list again  410
       Unavailable                  try again later                               503
-        StoreUnavailable, WaitTimedOut (504)
+        StoreUnavailable, ControllerEnding, WaitTimedOut (504)
       Broken                       a person must look                            500
         StoreCorrupt, StoreLocked, StoreTooNew
 
@@ -137,6 +137,12 @@ class Unavailable(WeftError):
 
 class StoreUnavailable(Unavailable):
     """The database refused the transaction (disk full, connection lost); nothing of the batch was kept."""
+
+
+class ControllerEnding(Unavailable):
+    """The controller was told to end while it still worked on the request: what was asked may have been done."""
+
+    code = "ControllerEnding"
 
 
 class WaitTimedOut(Unavailable):

@@ -3,12 +3,12 @@
 Promises: every call answers what the controller answered, or raises. A refusal comes back as the same exception of
 weft.model.errors that the controller raised (code, message, target, status). A lost connection is tried again with
 the same x-ms-client-request-id (MS-NCNBI 1.3.1.2), so a write that was done but not answered is not done twice; when
-it stays lost, ControllerUnreachable is raised. Calls may run together. Ids come from `new_id`; without it no id is
-sent and only reads are tried again.
+it stays lost, ControllerUnreachable is raised. A controller that ends and says so is asked again, too. Calls may run
+together. Ids come from `new_id`; without it no id is sent and only reads are tried again.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +17,7 @@ import msgspec
 from weft.model.errors import (
     Compacted,
     Conflict,
+    ControllerEnding,
     Invalid,
     NotFound,
     PreconditionFailed,
@@ -31,6 +32,7 @@ from weft.wire.place import check_controller
 
 if TYPE_CHECKING:
     import httpx  # where it runs it is imported by those who speak: it takes as long as most of our own code
+    import tenacity
 
 NETWORKING = "/networking/v1"
 WEFT = "/weft/v1"
@@ -51,6 +53,16 @@ class ControllerUnreachable(Unavailable):
     """No answer from the controller: not running, wrong address, or the connection broke on every try."""
 
     code = "ControllerUnreachable"
+
+
+class _Ending(Exception):
+    """The controller answered that it ends."""
+
+    def __init__(self, response: "httpx.Response") -> None:
+        super().__init__()
+        self.response = response
+        told = response.headers.get("retry-after", "")
+        self.after_s = float(told) if told.isdecimal() else 0.0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -91,7 +103,8 @@ PLAIN = Write()
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long to hold on: `tries` for a lost connection (pauses 0.1, 0.2, 0.4 ... s), `answer_s` for an answer."""
+    """How long to hold on: `tries` for a lost connection (pauses 0.1, 0.2, 0.4 ... s, as long as Retry-After says after
+    a controller said that it ends), `answer_s` for an answer."""
 
     tries: int = 4
     answer_s: float = 60.0
@@ -233,24 +246,44 @@ class Client:
         return answer
 
     async def _send(self, request: "httpx.Request") -> "httpx.Response":
-        """Send; on a lost connection again, the same bytes with the same request id."""
+        """Send; on a lost connection, or if the controller ends, again: the same bytes with the same request id."""
         import httpx
         import tenacity
 
         repeatable = request.method == "GET" or "x-ms-client-request-id" in request.headers
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._patience.tries if repeatable else 1),
-            wait=tenacity.wait_exponential(multiplier=self._patience.pause_s),
-            retry=tenacity.retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
+            wait=self._pauses(),
+            retry=tenacity.retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError, _Ending)),
             reraise=True,
         )
         try:
             async for attempt in attempts:
                 with attempt:
-                    return await self._http.send(request)
+                    response = await self._http.send(request)
+                    if response.status_code == 503 and _code_of(response) == ControllerEnding.code:
+                        raise _Ending(response)
+                    return response
+        except _Ending as ending:
+            return ending.response
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         raise AssertionError("tenacity either returns or raises")
+
+    def _pauses(self) -> "Callable[[tenacity.RetryCallState], float]":
+        """Of one request; as long as Retry-After said, once it was told."""
+        import tenacity
+
+        growing, told = tenacity.wait_exponential(multiplier=self._patience.pause_s), 0.0
+
+        def pause(state: tenacity.RetryCallState) -> float:
+            nonlocal told
+            failure = state.outcome.exception() if state.outcome is not None else None
+            if isinstance(failure, _Ending):
+                told = failure.after_s
+            return max(told, growing(state))
+
+        return pause
 
     def _unreachable(self, error: Exception) -> ControllerUnreachable:
         why = str(error) or type(error).__name__
@@ -271,6 +304,10 @@ def error_of(status: int, body: Any) -> WeftError:
     error = family(message, code=said.get("code") or f"Http{status}", target=said.get("target"))
     error.status = status
     return error
+
+
+def _code_of(response: "httpx.Response") -> str:
+    return error_of(response.status_code, _json(response.content)).code
 
 
 def path_of(ref: str) -> str:

@@ -1,6 +1,7 @@
 """Over real sockets: where the service listens, the agents' feed, the watch."""
 
 import asyncio
+import contextlib
 import itertools
 import socket
 from collections.abc import AsyncIterator
@@ -43,6 +44,7 @@ class Served:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines: list[str] = []
+        self.stop = asyncio.Event()
         transport = httpx.AsyncHTTPTransport(uds=str(path))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://weft")
 
@@ -56,10 +58,11 @@ class Served:
 @pytest.fixture
 async def served(controller: Controller, tmp_path: Path) -> AsyncIterator[Served]:
     found = Served(tmp_path / "weft.sock")
-    stop = asyncio.Event()
     numbers = itertools.count(1)
     listen = Listen("127.0.0.1:0", found.path)
-    running = asyncio.create_task(serve(controller, listen, lambda: f"r{next(numbers)}", found.lines.append, stop))
+    running = asyncio.create_task(
+        serve(controller, listen, lambda: f"r{next(numbers)}", found.lines.append, found.stop)
+    )
     async with asyncio.timeout(10):
         while True:
             try:
@@ -69,7 +72,7 @@ async def served(controller: Controller, tmp_path: Path) -> AsyncIterator[Served
                 await asyncio.sleep(0.02)
     yield found
     await found.http.aclose()
-    stop.set()
+    found.stop.set()
     async with asyncio.timeout(10):
         await running
     assert not found.path.exists()
@@ -208,6 +211,45 @@ class TestFeed:
                 if status == wanted:
                     return codes
                 await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def ended(served: Served) -> AsyncIterator[None]:
+    """The service is told to end as the block begins, and has ended when it is left."""
+    served.stop.set()
+    yield
+    async with asyncio.timeout(10):
+        while served.path.exists():
+            await asyncio.sleep(0.02)
+
+
+class TestEnding:
+    """A request is under way, which a host keeps waiting, when the controller is told to end."""
+
+    async def _waiting(self, cluster: Served, socket: ClientConnection) -> "asyncio.Task[httpx.Response]":
+        await hello(socket)
+        await ack(socket, 2)
+        wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}  # type: ignore[misc]
+        asking = asyncio.create_task(cluster.put(f"{N}/virtualNetworks/blue", wanted, wait="hosts", timeout="60"))
+        async with asyncio.timeout(5):
+            while b"10.1.2.0" not in (await cluster.http.get(f"{N}/virtualNetworks/blue")).content:
+                await asyncio.sleep(0.02)
+        return asking
+
+    async def test_what_is_done_soon_is_answered(self, cluster: Served) -> None:
+        async with cluster.feed() as socket:
+            asking = await self._waiting(cluster, socket)
+            async with ended(cluster):
+                await ack(socket, 1)
+                assert (await asking).status_code == 200
+
+    async def test_what_is_not_hears_when_to_ask_again(self, cluster: Served) -> None:
+        async with cluster.feed() as socket:
+            asking = await self._waiting(cluster, socket)
+            async with ended(cluster):
+                answer = await asking
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["error"]["code"] == "ControllerEnding"
 
 
 def _subnet(name: str, prefix: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from weft.model.errors import Compacted, Conflict, Invalid, NotFound, Refusal, WaitTimedOut, WeftError
+from weft.model.errors import Compacted, Conflict, Invalid, NotFound, Refusal, Unavailable, WaitTimedOut, WeftError
 from weft.wire.client import Client, ControllerUnreachable, Patience, Write, error_of, path_of, server_sent_events
 
 
@@ -56,6 +56,32 @@ async def test_write_without_ids_is_not_repeated_but_a_read_is() -> None:
     flaky = Flaky(200, {"value": []}, lost=1)
     async with client_on(flaky, ids=False) as client:
         assert await client.get("/a") == {"value": []}
+
+
+class Ending(Flaky):
+    """A controller that ends: it says so to who comes first, is gone for the next, and then back."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.seen:
+            return await super().handle_async_request(request)
+        self.seen.append(request)
+        body = {"error": {"code": "ControllerEnding", "message": "Ask again."}}
+        return httpx.Response(503, json=body, headers={"retry-after": "0"})
+
+
+async def test_a_controller_that_ends_is_asked_again_with_the_same_request_id() -> None:
+    ending = Ending(201, {"resourceId": "blue"}, lost=2)
+    async with client_on(ending) as client:
+        assert (await client.put("/networking/v1/virtualNetworks/blue", {})).status == 201
+    assert [r.headers["x-ms-client-request-id"] for r in ending.seen] == ["id-0"] * 3
+
+
+async def test_what_is_refused_for_another_reason_is_not_asked_again() -> None:
+    flaky = Flaky(503, {"error": {"code": "ServiceUnavailable", "message": "The disk is full."}})
+    async with client_on(flaky) as client:
+        with pytest.raises(Unavailable, match="disk is full"):
+            await client.put("/a", {})
+    assert len(flaky.seen) == 1
 
 
 async def test_lost_for_good_says_where_and_what_to_do() -> None:
