@@ -8,9 +8,7 @@ import pytest
 from tests.cluster.control import ANN, fill, interface, machine, open_in
 from tests.unit.control.machines import rack
 from weft.control.controller import Controller
-from weft.core.commands import Put
 from weft.core.copy_commands import TakeCheckpoint
-from weft.model.resources import Resource
 from weft.model.values import parse_mac
 
 __all__ = ["rack"]
@@ -30,15 +28,7 @@ async def prepare(controller: Controller) -> None:
     """Machine a on host1 with a checkpoint `before`; then its interface got another address."""
     await fill(controller, interface("a-eth0", address="10.1.1.50"), machine("a", "host1", "a-eth0"))
     await controller.submit(TakeCheckpoint("a", "before"), ANN)
-    await controller.submit(readdressed("10.1.1.60"), ANN)
-
-
-def readdressed(address: str) -> Put:
-    put = interface("a-eth0", address=address)
-    return Put(
-        put.path,
-        Resource(resource_id="a-eth0", properties=put.document.properties),
-    )
+    await controller.submit(interface("a-eth0", address="10.1.1.60"), ANN)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, fill, interface, machine, open_in
+from tests.cluster.control import fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from weft.control.controller import Controller
 from weft.core.policy import network_stream
@@ -16,16 +16,18 @@ from weft.model.values import ip_text
 
 @pytest.fixture
 async def controller(tmp_path: Path) -> AsyncIterator[Controller]:
-    opened = open_in(tmp_path)
-    await fill(opened, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
-    await fill_b(opened)
+    opened = await with_both(tmp_path)
     async with opened.running():
         yield opened
     opened.close()
 
 
-async def fill_b(controller: Controller) -> None:
-    await controller.submit(machine("b", "host2", "b-eth0"), ANN)
+async def with_both(folder: Path) -> Controller:
+    """Not yet running, and its machines are off: a on host1, b on host2."""
+    opened = open_in(folder)
+    machines = machine("a", "host1", "a-eth0"), machine("b", "host2", "b-eth0")
+    await fill(opened, interface("a-eth0"), interface("b-eth0"), *machines)
+    return opened
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.copies import address, controller, mac, prepare, quick, rack, readdressed
+from tests.unit.control.copies import address, controller, mac, prepare, quick, rack
 from tests.unit.control.machines import power, until
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
@@ -70,7 +70,7 @@ async def test_a_machine_that_is_off_or_keeps_its_addresses_is_not_stopped(contr
 async def test_what_cannot_be_restored_stops_nothing(controller: Controller, rack: Rack) -> None:
     await restore(controller)
     await controller.submit(Clone("a", "b", "keep"), ANN)
-    await controller.submit(readdressed("10.1.1.60"), ANN)
+    await controller.submit(interface("a-eth0", address="10.1.1.60"), ANN)
     await renew(controller)
     for name in ("a", "b"):
         await controller.machines.start(name, ANN)

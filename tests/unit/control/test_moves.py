@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
+from tests.cluster.control import ANN, FailingStore, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import controller, fill_b, lookups, place, quick, rack, until
+from tests.unit.control.machines import controller, lookups, place, quick, rack, until, with_both
 from weft.control.controller import Controller
 from weft.core.changes import Commit
 from weft.core.commands import Delete
@@ -204,9 +204,7 @@ async def test_a_move_that_the_store_held_up_goes_on_by_itself(controller: Contr
 @contextlib.asynccontextmanager
 async def ended_in(folder: Path, phase: str) -> AsyncIterator[Rack]:
     """Hosts whose controller ended while machine a moves from host1 to host3, in this phase."""
-    first = open_in(folder)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
-    await fill_b(first)
+    first = await with_both(folder)
     async with Rack("host1", "host2", "host3") as rack:
         rack.connect(first.publisher)
         async with first.running():

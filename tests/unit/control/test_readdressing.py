@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in, put
+from tests.cluster.control import ANN, FailingStore, open_in, put
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import controller, fill_b, lookups, quick, rack, until
+from tests.unit.control.machines import controller, lookups, quick, rack, until, with_both
 from weft.control.controller import Controller
 from weft.core.changes import Commit
 from weft.core.policy import network_stream
@@ -119,9 +119,7 @@ async def test_a_host_that_is_no_peer_any_more_is_not_waited_for(controller: Con
 
 @pytest.mark.parametrize("at", ["preparing", "switched"])
 async def test_a_controller_that_dies_in_between_goes_on_where_it_was(tmp_path: Path, at: str) -> None:
-    first = open_in(tmp_path)
-    await fill(first, interface("a-eth0"), machine("a", "host1", "a-eth0"), interface("b-eth0"))
-    await fill_b(first)
+    first = await with_both(tmp_path)
     async with Rack("host1", "host2", "host3") as rack:
         rack.connect(first.publisher)
         async with first.running():
