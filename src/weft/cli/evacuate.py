@@ -54,9 +54,11 @@ async def _followed(client: Client, path: str, body: Any) -> Any:
     and goes on with what is left once agents are back."""
     now = asyncio.get_running_loop().time
     found = (await client.post(f"{path}?timeout=0", body)).body
-    heard, anew = now(), 0.0
+    heard, anew, said = now(), 0.0, ""
     while not found["ended"] or (_waits_for_agents(found) and now() < anew):
-        show.say(_line(found))
+        if (line := _line(found)) != said:
+            show.say(line)
+            said = line
         await asyncio.sleep(EVERY_S)
         try:
             found = (await client.post(f"{path}?timeout=0", body)).body if found["ended"] else await client.get(path)
@@ -80,7 +82,9 @@ def _waits_for_agents(found: Any) -> bool:
 
 def _line(found: Any) -> str:
     done, failed = len(found["moved"]), len(found["failed"])
-    return f"{done} of {found['total']} moved, {len(found['underWay'])} under way, {failed} failed"
+    line = f"{done} of {found['total']} moved, {len(found['underWay'])} under way, {failed} failed"
+    leaving = ", ".join(sorted(last_of(one["machine"]["resourceRef"]) for one in found["leaving"]))
+    return f"{line}; it still forwards to {leaving}, until every host knows where they are" if leaving else line
 
 
 def print_end(found: Any, output: Format) -> None:

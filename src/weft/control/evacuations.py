@@ -2,7 +2,8 @@
 
 Called by weft.api.evacuations. By level: whoever is bound to the server when a place becomes free is moved next, so a
 second call goes on with what is left, also after a restart of the controller. What fails is told machine by machine and
-stays where it is. Nothing is stored: the moves themselves are.
+stays where it is. It has ended when no host needs the server any more: until every peer knows where a machine is now,
+its packets still come here and are forwarded. Nothing is stored: the moves themselves are.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from weft.control.publisher import Publisher
+from weft.control.waits import RECHECK_S
 from weft.core.commands import Actor
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.core.state import State
@@ -33,6 +35,8 @@ class Evacuation(msgspec.Struct):
     """Machine to the server where it is now."""
     failed: dict[str, WeftError] = {}
     under_way: dict[str, str] = {}
+    leaving: dict[str, str] = {}
+    """As `moved`: they run there, and the server still forwards to them."""
     ended: bool = False
 
 
@@ -117,6 +121,22 @@ class Evacuations:
         load = {target: self._state.count_on(target) for target in targets}
         left = iter(names)
         await asyncio.gather(*(self._several(told, left, load, actor) for _ in range(at_once)))
+
+        key = told.server.lower()
+        with self._publisher.listening.to({key}) as listener:
+            while leaving := self._leaving(key):
+                told.leaving = leaving
+                await listener.next(RECHECK_S)
+        told.leaving = {}
+
+    def _leaving(self, key: str) -> dict[str, str]:
+        """Machines that run elsewhere while their moves from here are not over."""
+        found = ((one, server_of(one)) for one in self._state.machines_on(key))
+        return {
+            one.resource_id: self._name(now)
+            for one, now in found
+            if now and now != key and (move := one.properties.move) is not None and move.source.lower() == key
+        }
 
     async def _several(self, told: Evacuation, names: Iterable[str], load: dict[str, int], actor: Actor) -> None:
         for name in names:

@@ -30,6 +30,7 @@ def test_what_could_not_go_is_named_beside_what_went(capsys: pytest.CaptureFixtu
         "moved": [machines[0] | {"server": {"resourceRef": "/servers/host2"}}],
         "failed": [machines[1] | {"error": {"code": "ServerNotReady", "message": "no memory"}}],
         "underWay": [],
+        "leaving": [],
     }
     with pytest.raises(NotAll, match="^web2: no memory$") as failed:
         evacuate.print_end(answer, Format.table)
@@ -49,13 +50,34 @@ class Restarted:
         self.asked.append("post")
         failed = [{"error": {"code": "ServerNotReady"}}] if self.asked.count("post") == 2 else []
         first = len(self.asked) == 1
-        return Answer(200, {"total": 2, "moved": [], "underWay": [], "failed": failed, "ended": not first})
+        answer = {"total": 2, "moved": [], "underWay": [], "leaving": [], "failed": failed}
+        return Answer(200, answer | {"ended": not first})
 
     async def get(self, path: str) -> Any:
         self.asked.append("get")
         if self.asked.count("get") == 1:
             raise ControllerUnreachable("nobody answers.")
         raise NotFound("it was not evacuated since this controller began")
+
+
+async def test_who_is_still_forwarded_to_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(evacuate, "EVERY_S", 0.001)
+    web1 = {"machine": {"resourceRef": "/weft/virtualMachines/web1"}, "server": {"resourceRef": "/servers/host2"}}
+    answer = {"total": 1, "moved": [web1], "underWay": [], "leaving": [web1], "failed": [], "ended": False}
+
+    class Leaving(Restarted):
+        async def post(self, path: str, body: Any) -> Answer:
+            return Answer(202, answer)
+
+        async def get(self, path: str) -> Any:
+            self.asked.append("get")
+            return answer | ({"leaving": [], "ended": True} if len(self.asked) == 3 else {})
+
+    await evacuate._followed(cast(Client, Leaving()), "", {})
+    line = "1 of 1 moved, 0 under way, 0 failed; it still forwards to web1, until every host knows where they are\n"
+    assert capsys.readouterr().err == line
 
 
 async def test_across_a_restart_of_the_controller_it_goes_on(

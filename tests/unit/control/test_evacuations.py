@@ -10,8 +10,10 @@ from tests.cluster.control import ANN, fabric_commands, interface, machine, open
 from tests.cluster.host_agent import Rack
 from tests.unit.control.machines import quick, rack
 from weft.control.controller import Controller
+from weft.core.changes import Commit
 from weft.core.policy_places import server_of
 from weft.model.errors import Invalid, InvalidReference, NotFound, NotReady
+from weft.model.records import PortBinding
 
 __all__ = ["quick", "rack"]
 
@@ -95,6 +97,35 @@ async def test_what_one_host_refuses_another_takes_and_what_all_refuse_stays_and
     assert "no memory" in there.failed["m0"].message
     assert set(places(controller).values()) == {"host3"}
     assert len(rack.hosts["host3"].machines) == 4, "and they run"
+
+
+async def test_it_has_not_ended_while_the_host_still_forwards_to_a_machine_that_left(
+    controller: Controller, rack: Rack
+) -> None:
+    await controller.submit(interface("peer"), ANN)
+    await controller.submit(machine("peer", "host2", "peer"), ANN)
+    await controller.machines.start("peer", ANN)
+    await controller.machines.start("m1", ANN)
+    told, peer = controller.writer.on_commit, rack.hosts["host2"]
+
+    def slow_from_there(commit: Commit) -> None:
+        move = controller.state.get("virtualMachines", "m1").properties.move
+        if move is not None and move.phase == "switched":
+            peer.gate.clear()
+        told(commit)
+
+    controller.writer.on_commit = slow_from_there
+    found = controller.evacuations.begin("host1", ("host3",), 8, ANN)
+    async with asyncio.timeout(10):
+        while not found.leaving:
+            await asyncio.sleep(0.005)
+    assert (len(found.moved), found.under_way, found.leaving) == (4, {}, {"m1": "host3"})
+    await controller.evacuations.wait("host1", 0.2)
+    assert not found.ended and rack.hosts["host1"].records(PortBinding)
+    peer.gate.set()
+    await controller.evacuations.wait("host1", 10)
+    assert (found.ended, found.leaving) == (True, {})
+    assert controller.state.get("virtualMachines", "m1").properties.move is None
 
 
 async def test_a_machine_that_does_not_run_goes_too(controller: Controller, rack: Rack) -> None:
