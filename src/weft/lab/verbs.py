@@ -6,9 +6,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from weft.agent.programs import PATH
 from weft.cli.files import read_stream
@@ -18,12 +19,35 @@ from weft.lab.processes import alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError
 
+PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+class _NameAnywhere(TyperGroup):
+    """`weft lab up FILE --name x` is `weft lab --name x up FILE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and (verb := self.commands.get(args[0])) is not None:
+            # what is passed on are another command's words
+            ends = 2 if verb.context_settings == PASS_ON else len(args)
+            args = _name_first(args, args.index("--") if "--" in args[:ends] else ends)
+        return super().parse_args(ctx, args)
+
+
+def _name_first(args: list[str], ends: int) -> list[str]:
+    """Moves the first `--name` before `ends` to the front, with its value."""
+    for at, word in enumerate(args[:ends]):
+        after = at + 1 + (word == "--name")
+        if (word == "--name" or word.startswith("--name=")) and after <= len(args):
+            return [*args[at:after], *args[:at], *args[after:]]
+    return args
+
+
 app = typer.Typer(
     name="lab",
+    cls=_NameAnywhere,
     no_args_is_help=True,
     help="A small datacenter in network namespaces: hosts with their own Open vSwitch, guests, a router between.",
 )
-PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 Part = Annotated[str, typer.Argument(metavar="controller|agent|switch|libvirtd")]
 HostName = Annotated[str, typer.Argument(metavar="[HOST]")]
 Words = Annotated[list[str], typer.Argument(metavar="-- COMMAND")]

@@ -1,0 +1,29 @@
+"""Words of `weft lab`, as far as they need no lab."""
+
+import pytest
+from typer.testing import CliRunner
+
+from weft.lab.verbs import app
+
+
+@pytest.mark.parametrize("words", ["--name x url", "url --name x", "url --name=x", "delay-feed 1 --name x"])
+def test_the_labs_name_may_stand_before_its_verb_or_behind_it(tmp_path, monkeypatch, words):
+    monkeypatch.setenv("WEFT_LAB_DIR", str(tmp_path))
+    said = CliRunner().invoke(app, words.split())
+    assert (said.exit_code, "No lab 'x' is up" in said.stderr) == (1, True), said.output
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [("exec --name x vm -- ip --name y", "x"), ("exec vm ip --name x", "weft"), ("host h1 -- ip --name=x", "weft")],
+)
+def test_words_of_another_command_stay_its_own(tmp_path, monkeypatch, words, name):
+    monkeypatch.setenv("WEFT_LAB_DIR", str(tmp_path))
+    said = CliRunner().invoke(app, words.split())
+    assert (said.exit_code, f"No lab '{name}' is up" in said.stderr) == (1, True), said.output
+
+
+def test_an_option_without_its_value_is_named():
+    said = CliRunner().invoke(app, ["up", "f.yaml", "--name"])
+    assert (said.exit_code, "--name" in said.stderr) == (2, True)
