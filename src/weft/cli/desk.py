@@ -61,7 +61,6 @@ HINTS = {
     "AmbiguousAddress": "say which one: --network NAME",
     "NoContiguousBlock": "ask for fewer, or without --contiguous; see the gaps: weft pool addresses POOL --state free",
     "MacPoolIsFull": "see what holds the space: weft pool usage; more room is another pool",
-    "InUseServerCannotBeDeleted": "empty it: weft host evacuate HOST; if gone for good: weft host remove HOST --force",
     "NotConfirmed": "to go on without being asked: --yes",
 }
 """What to do about a refusal, by its code."""

@@ -147,7 +147,8 @@ def overlapping_peers(documents: Documents) -> list[Fault]:
                 mine = next((one for one in own if one.version == other.version and one.overlaps(other)), None)
                 if mine is not None:
                     place = ("properties", "virtualNetworkPeerings", i, "properties", "remoteVirtualNetwork")
-                    found.append(document.fault(place, f"{other} of {ref} overlaps {mine}; peers share no addresses"))
+                    so = "peers share no addresses: give one of them another addressSpace"
+                    found.append(document.fault(place, f"{other} of {ref} overlaps {mine}; {so}"))
     return found
 
 

@@ -16,6 +16,7 @@ from tests.unit.core.gateway_world import (
     subnet,
     virtual_gateway,
 )
+from weft.core.commands import RemoveServer
 from weft.model.leases import ip_scope
 
 PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
@@ -99,7 +100,9 @@ def test_a_gateway_stays_where_it_is_and_keeps_its_server() -> None:
     assert world.put("/gateways/g1", gateway("H1", "GP")).outcome == "unchanged"
     assert world.refused("/gateways/g1", gateway("h1", "other")).target == "pool"
     assert world.refused("/gateways/g1", gateway("h2")).target == "server"
-    assert world.refused_delete("/servers/h1").code == "InUseServerCannotBeDeleted"
+    for refusal in (world.refused_delete("/servers/h1"), world.refuses(RemoveServer("h1"))):
+        assert refusal.code == "InUseServerCannotBeDeleted"
+        assert "delete that first (weft delete gateways/g1)" in refusal.message
     world.delete("/gateways/g1")
     world.delete("/servers/h1")
 

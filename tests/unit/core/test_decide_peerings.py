@@ -166,6 +166,7 @@ def test_peers_share_no_addresses(world: World) -> None:
     assert refusal.code == "VnetAddressSpacesOverlap"
     assert "10.1.128.0/17" in refusal.message
     assert "10.1.0.0/16" in refusal.message
+    assert "give one of the networks another addressSpace" in refusal.message
 
 
 def test_two_peers_of_a_network_share_no_addresses_either(world: World) -> None:

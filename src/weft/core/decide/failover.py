@@ -59,9 +59,11 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
 
 
 def remove_server(draft: Draft, command: RemoveServer) -> Decision:
-    """Its machines are bound to none, Off and inactive; moves from or to it end. Raises InvalidReference."""
+    """Its machines are bound to none, Off and inactive; moves from or to it end. Raises InvalidReference; InUse
+    for a gateway."""
     server = server_with_id(draft.state, command.server)
     ref = f"/servers/{server.resource_id}"
+    servers.refuse_gateway(draft, ref)
     reason = command.reason or f"{ref} was removed"
     for machine in list(draft.state.machines_on(server.resource_id)):
         if last_id(machine.properties.server) == server.resource_id.lower():

@@ -233,9 +233,14 @@ def _check_peers_of_peers(state: State, own_id: str, space: tuple[str, ...], pee
 def _refuse_overlap(name: str, prefix: IpPrefix, where: str, taken: list[tuple[IpPrefix, str]], own: str) -> None:
     for other, holder in taken:
         if other.version == prefix.version and other.overlaps(prefix):
-            message = f"Peering {name}: {prefix} of {where} overlaps {other} of {holder}."
+            message = (
+                f"Peering {name}: {prefix} of {where} overlaps {other} of {holder}. Peers share no addresses: give one "
+                "of the networks another addressSpace and subnets, or "
+            )
             if holder == own:
+                message += "leave the peering out."
                 raise Conflict(message, code="VnetAddressSpacesOverlap", target="remoteVirtualNetwork")
+            message += "keep one of the two peerings."
             raise Conflict(message, code="VnetAddressSpaceOverlapsWithAlreadyPeeredVnet", target="remoteVirtualNetwork")
 
 

@@ -65,13 +65,25 @@ def remove(draft: Draft, old: Server) -> None:
     ref = f"/servers/{old.resource_id}"
     for machine in draft.state.machines_on(old.resource_id):
         raise InUse(
-            f"/weft/virtualMachines/{machine.resource_id} is bound to {ref}: migrate or delete it first.",
+            f"/weft/virtualMachines/{machine.resource_id} is bound to {ref}: migrate or delete it first. All at once: "
+            f"weft host evacuate {old.resource_id}; if the host will not come back: weft host remove "
+            f"{old.resource_id} --force.",
             code="InUseServerCannotBeDeleted",
             target=ref,
         )
-    for gateway in draft.state.uses.of(ref, "gateways"):
-        raise InUse(f"{ref} is {gateway}: delete that first.", code="InUseServerCannotBeDeleted", target=ref)
+    refuse_gateway(draft, ref)
     give_up(draft, old)
+
+
+def refuse_gateway(draft: Draft, ref: str) -> None:
+    """A gateway goes first, whatever becomes of its server: then others of its pool carry its networks."""
+    for gateway in draft.state.uses.of(ref, "gateways"):
+        raise InUse(
+            f"{ref} is {gateway}: delete that first (weft delete {gateway.lstrip('/')}), and the other gateways of its "
+            "pool take its networks over.",
+            code="InUseServerCannotBeDeleted",
+            target=ref,
+        )
 
 
 def give_up(draft: Draft, old: Server) -> None:
