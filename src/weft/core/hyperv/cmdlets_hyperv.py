@@ -71,6 +71,7 @@ _HYPER_V = (
     "New-VHD Path ParentPath SizeBytes Dynamic! Fixed! Differencing! SourceDisk BlockSizeBytes LogicalSectorSizeBytes"
     " PhysicalSectorSizeBytes AsJob!" + _REMOTE + _ASK,
     "Get-VHD Path VMId DiskNumber" + _REMOTE,
+    "Resize-VHD Path SizeBytes ToMinimumSize! AsJob! Passthru!" + _REMOTE + _ASK,
     "Add-VMHardDiskDrive VMName VM VMDriveController ControllerType ControllerNumber ControllerLocation Path DiskNumber"
     " ResourcePoolName SupportPersistentReservations! AllowUnverifiedPaths! MaximumIOPS MinimumIOPS QoSPolicyID"
     " QoSPolicy Passthru! OverrideCacheAttributes" + _REMOTE + _ASK,

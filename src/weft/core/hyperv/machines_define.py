@@ -77,6 +77,13 @@ foreach ($disk in $missing) {
     if ((-not $disk.source) -and ($disk.bytes -eq 0)) {
         throw ('Test-Path: there is no disk {0}, and neither a source nor a size to make it of' -f $disk.path)
     }
+    if ($disk.source -and ($disk.bytes -gt 0)) {
+        $held = Get-VHD -Path $disk.source
+        if ($held.Size -gt $disk.bytes) {
+            $words = 'Get-VHD: disk {0} is to have {1} bytes, its source {2} has {3}: ask for no less, or for no size'
+            throw ($words -f $disk.path, $disk.bytes, $disk.source, $held.Size)
+        }
+    }
 }
 $making = @{ Name = $arguments.name; MemoryStartupBytes = [long]$arguments.memory; NoVHD = $true }
 $making.Generation = [int]$arguments.generation
@@ -98,6 +105,12 @@ try {
     foreach ($disk in $missing) {
         if ($disk.source) {
             Copy-Item -LiteralPath $disk.source -Destination $disk.path
+            if ($disk.bytes -gt 0) {
+                $held = Get-VHD -Path $disk.path
+                if ($held.Size -lt $disk.bytes) {
+                    Resize-VHD -Path $disk.path -SizeBytes ([long]$disk.bytes)
+                }
+            }
         } else {
             New-VHD -Path $disk.path -SizeBytes ([long]$disk.bytes) -Dynamic | Out-Null
         }

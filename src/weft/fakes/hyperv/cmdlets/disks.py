@@ -1,4 +1,4 @@
-"""New-VHD, Get-VHD, Add-VMHardDiskDrive, Get-VMHardDiskDrive."""
+"""New-VHD, Get-VHD, Resize-VHD, Add-VMHardDiskDrive, Get-VMHardDiskDrive."""
 
 from collections.abc import Iterator
 
@@ -36,6 +36,18 @@ def _get(host: FakeHost, call: Call) -> Iterator[Record]:
         yield objects.disk_file(file.path, file.size, file.parent)
 
 
+def _resize(host: FakeHost, call: Call) -> Iterator[Record]:
+    """To a larger size alone: what a smaller one asks of the partitions inside the fake's disks do not have."""
+    path, size = text(call, "Path"), number(call, "SizeBytes")
+    file = host.files.get(path)
+    if file is None:
+        raise HyperVError(f"Failed to resize the virtual disk. '{path}': The system cannot find the file specified.")
+    if size < file.size:
+        raise HyperVError(f"Failed to resize the virtual disk. '{path}': it is larger than that.")
+    file.size = size
+    yield from passed(call, objects.disk_file(file.path, file.size, file.parent))
+
+
 def _add(host: FakeHost, call: Call) -> Iterator[Record]:
     path = text(call, "Path")
     for vm in list(machines(host, call, "VMName")):
@@ -68,6 +80,7 @@ def _drives(host: FakeHost, call: Call) -> Iterator[Record]:
 DISKS = (
     Spec("New-VHD", _new, "@Path! ParentPath SizeBytes Dynamic Fixed Differencing"),
     Spec("Get-VHD", _get, "@<Path!"),
+    Spec("Resize-VHD", _resize, "@Path! @SizeBytes! Passthru"),
     Spec("Add-VMHardDiskDrive", _add, "@VMName <VM Path! Passthru"),
     Spec("Get-VMHardDiskDrive", _drives, "@VMName <VM <VMSnapshot"),
 )
