@@ -120,7 +120,6 @@ def silence(path):
 def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answers_is_cut(lab, tmp_path):
     filtered(lab, tmp_path)
     lab.run("ping", "client", "10.2.0.20", "-c", "5", "-i", "0.02", code=1)
-    # hosts tell every 10 s, and not what they counted after that for a port that has gone
     until(lambda: the_list(lab)["inboundDefaultHits"]["packets"] >= 5, patience=30)
     takes = python(lab, "server", TAKES)
     assert takes.stdout.readline() == "ready\n"

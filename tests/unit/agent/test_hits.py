@@ -15,10 +15,23 @@ def test_what_decided_is_told_at_most_every_ten_seconds():
     hits = Hits()
     hits.look({SSH: (3, 180), ALL: (0, 0), COOKIE_DROPS | 24: (9, 9), rule_cookie(7, 65534): (2, 84)}, LISTS, 0.0)
     assert (hits.told, hits.bytes) == (((7, 100, 3), (7, 65534, 2)), (180, 84))
-    hits.look({SSH: (4, 240)}, LISTS, TELL_SECONDS - 1)
+    hits.look({SSH: (4, 240), rule_cookie(7, 65534): (2, 84)}, LISTS, TELL_SECONDS - 1)
     assert hits.told == ((7, 100, 3), (7, 65534, 2))
-    hits.look({SSH: (4, 240)}, LISTS, TELL_SECONDS)
-    assert (hits.told, hits.bytes) == (((7, 100, 4),), (240,))
+    hits.look({SSH: (4, 240), rule_cookie(7, 65534): (2, 84)}, LISTS, TELL_SECONDS)
+    assert (hits.told, hits.bytes) == (((7, 100, 4), (7, 65534, 2)), (240, 84))
+
+
+def test_what_flows_had_counted_before_they_went_or_began_anew_is_told_at_once():
+    hits = Hits()
+    hits.look({SSH: (3, 180), ALL: (5, 300)}, LISTS, 0.0)
+    hits.look({SSH: (4, 240), ALL: (6, 360)}, LISTS, 1.0)
+    assert hits.told == ((7, 100, 3), (7, 110, 5)), "not yet"
+    hits.look({ALL: (1, 60)}, LISTS, 2.0)
+    assert (hits.told, hits.bytes) == (((7, 100, 4), (7, 110, 6)), (240, 360))
+    hits.look({ALL: (2, 120)}, LISTS, 3.0)
+    assert hits.told == ((7, 100, 4), (7, 110, 6)), "long enough that it is told"
+    hits.look({ALL: (3, 180)}, LISTS, 2.0 + TELL_SECONDS)
+    assert (hits.told, hits.bytes) == (((7, 110, 3),), (180,))
 
 
 def test_rules_with_logging_get_a_line_a_minute_of_what_is_new():

@@ -2,7 +2,8 @@
 
 Kept by ovs/plane.py. Counts are those of the switch's flows: they begin at 0 with each flow, so when its rule changes,
 when the first port under its list comes, and when the switch starts. Told and logged at a modest rate, never by packet:
-a guest that is denied can make any number of packets.
+a guest that is denied can make any number of packets. What was counted of flows that have gone is told at once, since
+nobody could later.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ class Hits:
         """As Facts.hits."""
         self.bytes: tuple[int, ...] = ()
         """As Facts.hit_bytes."""
+        self._seen: dict[tuple[int, int], tuple[int, int]] = {}
+        """Packets and bytes at the last look."""
         self._tell_at = 0.0
         self._log_at: float | None = None
         self._logged: dict[tuple[int, int], int] = {}
@@ -31,19 +34,24 @@ class Hits:
         self, counts: Mapping[int, tuple[int, int]], lists: Mapping[int, AccessList], now: float
     ) -> tuple[str, ...]:
         """The switch counts so many packets and bytes by cookie. Returns lines for the log, once a minute."""
-        if now < self._tell_at:
+        rules = {_subject(cookie): count for cookie, count in counts.items() if count[0] and _is_rule(cookie)}
+        gone = {subject: count for subject, count in self._seen.items() if rules.get(subject, (0, 0)) < count}
+        self._seen = rules
+        if now < self._tell_at and not gone:
             return ()
         self._tell_at = now + TELL_SECONDS
-        rules = {_subject(cookie): count for cookie, count in counts.items() if count[0] and _is_rule(cookie)}
+        self._tell(rules | gone)
         found = {subject: packets for subject, (packets, _) in rules.items()}
-        self.told = tuple((*subject, found[subject]) for subject in sorted(found))
-        self.bytes = tuple(rules[subject][1] for subject in sorted(found))
         if self._log_at is None:
             self._log_at, self._logged = now + LOG_SECONDS, found
         if now < self._log_at:
             return ()
         before, self._logged, self._log_at = self._logged, found, now + LOG_SECONDS
         return tuple(_lines(before, found, lists))[:MOST_LINES]
+
+    def _tell(self, rules: Mapping[tuple[int, int], tuple[int, int]]) -> None:
+        self.told = tuple((*subject, rules[subject][0]) for subject in sorted(rules))
+        self.bytes = tuple(rules[subject][1] for subject in sorted(rules))
 
 
 def _is_rule(cookie: int) -> bool:
