@@ -144,6 +144,7 @@ def agent(
     sessions: options.Sessions = 3,
     outer_bridge: options.OuterBridge = "br-phy",
     edges: options.Edges = "weft-edge-",
+    provider_interface: options.ProviderInterface = "",
     verbose: options.Verbose = False,
 ) -> None:
     """Run the agent of a host: make its Open vSwitch, or its Hyper-V, match the policy.
@@ -175,7 +176,8 @@ def agent(
         work = _hyperv(chosen, endpoint, credentials, adapter if hnv == "v1" else "")
     elif driver == "ovs":
         where_kept = state or Path("/var/lib/weft/agent")
-        chosen = AgentOptions(controller, server, rundir, where_kept, bridge, kind, start_grace, outer_bridge, edges)
+        how = (bridge, kind, start_grace, outer_bridge, edges, provider_interface)
+        chosen = AgentOptions(controller, server, rundir, where_kept, *how)
         libvirt = _libvirt(where, chosen, migrate_uri, shared_disks) if kind == "libvirt" else None
         work = run_agent(chosen, new_id(), libvirt or _hypervisor(kind, where, server))
     else:

@@ -65,6 +65,11 @@ class Claims:
         """Is it known of each address whether it may be used?"""
         return all(one.used or one.asked or one.here is False for one in self._claims.values())
 
+    def is_nowhere(self, address: PackedIp) -> bool:
+        """Is it known that no interface of this host has it or will?"""
+        one = self._claims.get(address)
+        return one is not None and one.here is False
+
     def seen(self, here: Collection[PackedIp]) -> None:
         """There are interfaces for these, and for no others."""
         for address, one in self._claims.items():

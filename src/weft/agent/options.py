@@ -55,6 +55,14 @@ OuterBridge = Annotated[
     str,
     typer.Option("--outer-bridge", help="Bridge with the physical adapter; gateways' outer legs."),
 ]
+ProviderInterface = Annotated[
+    str,
+    typer.Option(
+        "--provider-interface",
+        metavar="NAME",
+        help="Interface that carries the provider network, for a host that has no provider address of its operator's.",
+    ),
+]
 Edges = Annotated[
     str, typer.Option(metavar="PREFIX", help="What the names of a gateway's network namespaces begin with.")
 ]

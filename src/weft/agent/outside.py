@@ -50,3 +50,5 @@ class Outside(msgspec.Struct, frozen=True):
     """Call with the MAC address of whoever else says that the address is his, until stopped. Raises OSError."""
     encryption: TunnelEncryption | None = None
     """What encrypts this host's tunnels, or says why nothing does; None: nothing, and it is not said why."""
+    carrier: str = ""
+    """The interface of the provider network, where no address of the host says it; empty: it is not known."""

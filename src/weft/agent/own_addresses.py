@@ -1,7 +1,8 @@
 """Which provider addresses are to be put on which interface of the host, and which are to be taken off. Pure.
 
 Asked by reconcile.py. Whoever set the host up gave it its first provider address, and by that said which interface
-carries the provider network; the others are put beside it, and bear our mark. What another hand put there stays.
+carries the provider network, or named that interface to the agent; the others are put there, and bear our mark. What
+another hand put there stays.
 """
 
 import ipaddress
@@ -15,7 +16,9 @@ from weft.model.values import PackedIp, ip_text
 class OwnAddresses:
     """Of one host."""
 
-    def __init__(self) -> None:
+    def __init__(self, carrier: str = "") -> None:
+        """`carrier`: the interface for what no address that is there says a place of; empty for none."""
+        self._carrier = carrier
         self._told: tuple[ProviderAddress, ...] = ()
         self._found: tuple[HostAddress, ...] = ()
         self.withheld: frozenset[PackedIp] = frozenset()
@@ -55,7 +58,7 @@ class OwnAddresses:
         return tuple(
             f"provider address {ip_text(one.address)}: no interface of this host has an address of the provider "
             f"network; give it to the one that carries it (ip address add {ip_text(one.address)}/{one.prefix_length} "
-            "dev ...)"
+            "dev ...), or name that one to the agent (--provider-interface)"
             for one in self._missing
             if not self._device(one)
         )
@@ -66,12 +69,13 @@ class OwnAddresses:
         return [one for one in self._told if one.address not in there]
 
     def _device(self, wanted: ProviderAddress) -> str:
-        """That has another provider address of the same VLAN, else one of the same subnet; empty if none has."""
+        """That has another provider address of the same VLAN, else one of the same subnet, else the carrier; empty for
+        none."""
         kin = {one.address for one in self._told if one.vlan == wanted.vlan}
         near = [one.device for one in self._found if one.address in kin]
         prefix = _prefix(wanted.address, wanted.prefix_length)
         near += [one.device for one in self._found if _prefix(one.address, wanted.prefix_length) == prefix]
-        return near[0] if near else ""
+        return near[0] if near else self._carrier
 
 
 def _prefix(address: PackedIp, length: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from functools import partial
 
 from weft.agent.claims import Claims
 from weft.agent.outside import GRE_OFFLOAD, VXLAN_OFFLOAD, Adapter, Outside, Stop
-from weft.model.values import PackedIp
+from weft.model.values import PackedIp, ip_text
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +87,12 @@ class ProviderKeeper:
 
     def _said(self) -> object:
         return self.claims.usable, self.claims.settled, self.claims.holders(), self.adapters
+
+    def nowhere(self) -> Iterator[str]:
+        """Addresses whose interface is not there, in words."""
+        for address, name in sorted(self._places.items()):
+            if name and self.claims.is_nowhere(address):
+                yield f"provider address {ip_text(address)}: this host has no interface {name} (--provider-interface)"
 
     def without_offload(self, kinds: Iterable[str]) -> Iterator[str]:
         """Adapters that do nothing for the tunnels of these kinds, in words."""

@@ -57,7 +57,8 @@ BLOCKED, FAILED = "PortBlocked", "PolicyConfigurationFailure"
 class Reconciler:
     """Desired state and facts of one host."""
 
-    def __init__(self) -> None:
+    def __init__(self, carrier: str = "") -> None:
+        """`carrier`: the interface of the provider network, where none of the host's addresses says it."""
         self.table = FlowTable()
         self.locals: dict[str, Local] = {}
         self.failures: tuple[StepFailure, ...] = ()
@@ -66,7 +67,7 @@ class Reconciler:
         self._facts = SwitchFacts()
         self._meters = Meters()
         self._installed = Installed(self.table)
-        self.addresses = OwnAddresses()
+        self.addresses = OwnAddresses(carrier)
         self.routes = ProviderRoutes()
         self.tunnels = Tunnels(self._told, self.table.domains)
         self._stale = True

@@ -54,6 +54,8 @@ class AgentOptions(msgspec.Struct, frozen=True):
     """With the physical adapter: where edges have their legs outside."""
     edges: str = "weft-edge-"
     """Begins the names of the namespaces of edges, where this host is a gateway."""
+    provider_interface: str = ""
+    """Where provider addresses are put if none of the host's says it; empty: nowhere."""
 
 
 def collect_seldom() -> None:
@@ -81,7 +83,12 @@ async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | Non
     try:
         encryption = NoEncryption(switch.datapath, kernel_has_esp(Path("/"), os.uname().release))
         outside = Outside(
-            is_there, other_holder, lambda places: adapters(places, switch.ports_beside), listen, encryption
+            is_there,
+            other_holder,
+            lambda places: adapters(places, switch.ports_beside),
+            listen,
+            encryption,
+            options.provider_interface,
         )
         plane = OvsPlane(
             switch,

@@ -20,13 +20,15 @@ class ProviderLan:
         self.adapters: dict[str, Adapter] = {one.name: one}
         """The host's interfaces; change them as an operator would."""
         self.encryption: TunnelEncryption | None = None
+        self.carrier = ""
+        """The interface that the agent is told of, as its operator would."""
         self.asked: list[str] = []
         """Addresses that somebody probed for."""
         self._others: dict[PackedIp, str] = {}
         self._ears: dict[PackedIp, list[Callable[[str], None]]] = {}
 
     def outside(self) -> Outside:
-        return Outside(self._ping, self._other_holder, self._adapters, self._listen, self.encryption)
+        return Outside(self._ping, self._other_holder, self._adapters, self._listen, self.encryption, self.carrier)
 
     def claim(self, address: str, mac: str) -> None:
         """Another machine has it from now on, and says so."""

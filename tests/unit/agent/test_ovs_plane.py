@@ -11,9 +11,11 @@ from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.fakes.edge import FakeEdge
 from weft.fakes.network import ProviderNetwork
+from weft.fakes.outside import ProviderLan
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import AdapterState, MachineState
-from weft.model.records import Machine, NetworkSettings
+from weft.model.records import Machine, NetworkSettings, ProviderAddress
+from weft.model.values import PackedIp, pack_ip
 from weft.wire.messages import HOST_STREAM, SeenMac
 
 BLUE1 = GUESTS["blue1"]
@@ -37,6 +39,39 @@ async def test_an_adapter_of_ours_on_another_bridge_is_no_stranger(monkeypatch):
     await plane.act(True)
     await plane.look_around()
     assert plane.telling("").seen == (SeenMac(int(BLUE1.mac), "vnet8", "br-old"),)
+
+
+async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_for(monkeypatch):
+    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.01)
+    lan = ProviderLan()
+    lan.carrier, bridge = "br-phy", lan.adapters.pop("br-phy")
+    switch = FakeSwitch("host1", ProviderNetwork())
+    plane = OvsPlane(switch, outside=lan.outside())
+    own = ProviderAddress(pack_ip("192.168.1.10"), 24, PackedIp(b""), "/logicalNetworks/hnvpa")
+    plane.put(HOST_STREAM, own.key, own)
+    serving = asyncio.create_task(plane.serve())
+
+    async def until(so):
+        async with asyncio.timeout(5):
+            while not so():
+                await plane.look()
+                await plane.act(True)
+                await asyncio.sleep(0)
+
+    def words():
+        return [one.message for one in plane.telling("").problems]
+
+    try:
+        text = "provider address 192.168.1.10: this host has no interface br-phy (--provider-interface)"
+        await until(lambda: words() == [text])
+        assert not plane.settled
+        lan.adapters["br-phy"] = bridge
+        await until(lambda: plane.settled)
+        assert [(one.address, one.ours) for one in switch.addresses.found()] == [(own.address, True)]
+        assert words() == []
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

@@ -20,8 +20,8 @@ def on(device, *found, ours=False):
     return tuple(HostAddress(one, 24, device, ours=ours) for one in found)
 
 
-def own(told_of, found):
-    made = OwnAddresses()
+def own(told_of, found, carrier=""):
+    made = OwnAddresses(carrier)
     made.are(told_of, found)
     return made
 
@@ -50,6 +50,15 @@ def test_one_of_another_vlan_goes_to_the_interface_that_is_in_its_subnet_or_nowh
 def test_nobody_waits_for_a_host_without_any():
     made = own([wanted(FIRST)], ())
     assert made.are_there and made.words
+
+
+def test_where_the_operator_gave_none_it_goes_to_the_interface_that_he_named():
+    made = own([wanted(FIRST)], on("eth0", ELSEWHERE), "br-phy")
+    assert made.to_add == (HostAddress(FIRST, 24, "br-phy", ours=True),)
+    assert not made.are_there and not made.words
+    assert own([wanted(SECOND)], on("eth1", FIRST), "br-phy").to_add[0].device == "eth1", "an address says it better"
+    gone = own([], on("br-phy", FIRST, ours=True), "br-phy")
+    assert gone.to_remove == on("br-phy", FIRST, ours=True) and gone.are_there
 
 
 def test_only_what_an_agent_put_there_is_taken_off():

@@ -59,7 +59,7 @@ class OvsPlane:
         """`probes_as` is the identifier of our echoes to gateways; None: none is asked, and all count as alive.
         `outside` asks the provider network itself; None: nobody is asked whether tunnels reach other hosts, nor whether
         this host's provider addresses are its own."""
-        self.reconciler = Reconciler()
+        self.reconciler = Reconciler(outside.carrier if outside is not None else "")
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
         self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
@@ -282,7 +282,7 @@ class OvsPlane:
     def _provider_problems(self) -> Iterable[Problem]:
         if self._provider is not None:
             claims, kinds = self._provider.claims, {one.kind for one in self.reconciler.tunnels.wanted}
-            yield from (Problem(FAILED, words) for words in claims.failures())
+            yield from (Problem(FAILED, words) for words in (*claims.failures(), *self._provider.nowhere()))
             yield from (Problem(BETWEEN_HOSTS, words) for words in claims.warnings())
             yield from (Problem(BETWEEN_HOSTS, words) for words in self._provider.without_offload(kinds))
         if self._encryption is not None:
