@@ -12,7 +12,7 @@ Field = tuple[type[Any], str]
 """A struct and one of its fields (snake_case)."""
 
 _SWITCH = ("Enabled", "Disabled")
-_POLICIES = (fabric.PER_HOST, fabric.SEVERAL, fabric.PER_VIRTUAL_SUBNET)
+_POLICIES = (fabric.PER_HOST, fabric.PER_HOST_IN_USE, fabric.SEVERAL, fabric.PER_VIRTUAL_SUBNET)
 _NEXT_HOPS = ("", "VirtualAppliance", "VnetLocal", "VirtualNetworkGateway", "Internet", "None")
 
 VALUES: dict[Field, tuple[str, ...]] = {

@@ -70,6 +70,8 @@ class Addresses:
         the L2 domain of a virtual subnet, or an ipConfiguration's reference, lower case."""
         self.providing: dict[tuple[str, str, str], set[int]] = {}
         """The same by (server reference, scope, what it is for), for who knows what it looks for."""
+        self.resting: dict[tuple[str, str], set[int]] = {}
+        """Those that cool, by (reference of the server that had them for itself last, scope)."""
         self.cooling = 0
         self._ranges: dict[str, Ranges] = {}
         self.notable = Notable()
@@ -90,7 +92,7 @@ class Addresses:
         macs = [pool.spec.key for pool in self.mac_pools]
         macs_of = {owners: [pool.spec.key for pool in pools] for owners, pools in self.mac_pools_of.items()}
         segments = (self.segments, self.provider_segments, self.public_segments)
-        derived = (*segments, self.providers, self.providing, self.cooling, self.notable)
+        derived = (*segments, self.providers, self.providing, self.resting, self.cooling, self.notable)
         return leases, self.pools, macs, macs_of, outside, *derived
 
     def ranges(self, scope: str) -> Ranges:
@@ -172,6 +174,13 @@ class Addresses:
             pool.inactive.put(address, _inactive_since(after))
 
     def _turn_provider(self, scope: str, address: int, before: Lease | None, after: Lease | None) -> None:
+        rested, rests = _rests_for(before), _rests_for(after)
+        if rested:
+            self.resting[rested, scope].discard(address)
+            if not self.resting[rested, scope]:
+                del self.resting[rested, scope]
+        if rests:
+            self.resting.setdefault((rests, scope), set()).add(address)
         was, now = holder_of(before, "server"), holder_of(after, "server")
         old, new = was.ref.lower() if was is not None else "", now.ref.lower() if now is not None else ""
         if was is not None:
@@ -280,6 +289,13 @@ def holder_of(lease: Lease | None, kind: str) -> Holder | None:
     if lease is None or lease.state == COOLING:
         return None
     return next((holder for holder in lease.holders if holder.kind == kind), None)
+
+
+def _rests_for(lease: Lease | None) -> str:
+    """Reference, lower case, of the server that had an address for itself before it began to cool."""
+    if lease is None or lease.state != COOLING:
+        return ""
+    return next((one.ref.lower() for one in lease.holders if one.kind == "server" and not one.domain), "")
 
 
 def _owners(pool: Pool) -> tuple[str, str]:

@@ -10,7 +10,7 @@ While they change, those that come are not used before `preparing` is over, and 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from weft.core.index import lower
 from weft.core.peerings import routed
@@ -22,9 +22,18 @@ from weft.core.policy_places import (
     Subnet,
     network_ref,
 )
+from weft.core.pools import Segment
 from weft.core.state import State
-from weft.model.fabric import PER_HOST, SEVERAL, LogicalNetworkProperties, ServerProperties
+from weft.model.fabric import (
+    PER_HOST,
+    PER_HOST_IN_USE,
+    SEVERAL,
+    LogicalNetworkProperties,
+    ServerInterfaceProperties,
+    ServerProperties,
+)
 from weft.model.leases import ip_scope
+from weft.model.resources import Resource
 from weft.model.values import PackedIp, Vsid, ip_text
 
 SUBNETS = "/virtualnetworks/"
@@ -37,6 +46,25 @@ def policy_of(server: ServerProperties, logical: LogicalNetworkProperties | None
     policy = server.provider_address_policy or (logical.provider_address_policy if logical is not None else PER_HOST)
     counted = logical.provider_address_count if logical is not None else 1
     return policy, (server.provider_address_count or counted) if policy == SEVERAL else 1
+
+
+def named_by(state: State, adapters: Iterable[Resource[ServerInterfaceProperties]]) -> list[Segment]:
+    """The provider subnets that adapters are on; without any, the only one there is; else none."""
+    keys = [ref.resource_ref.lower() for adapter in adapters for ref in adapter.properties.logical_subnets]
+    segments = state.addresses.provider_segments
+    named = [segments[key] for key in dict.fromkeys(keys) if key in segments]
+    return named or (list(segments.values()) if len(segments) == 1 else [])
+
+
+def why_none(state: State, server: Server) -> str:
+    """Why it is right that a host has no provider address: its policy is perHostInUse. Empty where it has one, or lacks
+    it for another reason."""
+    if state.addresses.providers.get(f"/servers/{server.resource_id.lower()}"):
+        return ""
+    networks = {one.network.rpartition("/")[2] for one in named_by(state, server.properties.network_interfaces)}
+    found = (state.get(LOGICAL_NETWORKS, one) for one in networks)
+    policies = (policy_of(server.properties, one.properties)[0] for one in found if one is not None)
+    return "nothing here needs one" if PER_HOST_IN_USE in policies else ""
 
 
 def provider_address(state: State, server_id: str, network: Network, subnet: Subnet | None = None) -> PackedIp | None:

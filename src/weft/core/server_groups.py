@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from weft.core.references import drop, last_id
-from weft.model.fabric import PER_VIRTUAL_SUBNET
+from weft.model.fabric import PER_HOST_IN_USE, PER_VIRTUAL_SUBNET
 from weft.model.resources import Resource
 
 
@@ -24,8 +24,8 @@ class ServerGroups(msgspec.Struct):
     """Ids of the servers whose hypervisor shall draw from a range."""
     cluster_of: dict[str, str] = {}
     """Cluster id per id of a server that is in one."""
-    by_subnet: dict[str, None] = {}
-    """instanceIds of the servers and logical networks with providerAddressPolicy perVirtualSubnet."""
+    by_use: dict[str, None] = {}
+    """instanceIds of the servers and logical networks with a providerAddressPolicy by which addresses come and go."""
 
     def turn_server(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         self.turn_policy(key, before, after)
@@ -42,9 +42,9 @@ class ServerGroups(msgspec.Struct):
     def turn_policy(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         """Of a server or of a logical network."""
         if before is not None:
-            self.by_subnet.pop(before.instance_id, None)
-        if after is not None and after.properties.provider_address_policy == PER_VIRTUAL_SUBNET:
-            self.by_subnet[after.instance_id] = None
+            self.by_use.pop(before.instance_id, None)
+        if after is not None and after.properties.provider_address_policy in (PER_HOST_IN_USE, PER_VIRTUAL_SUBNET):
+            self.by_use[after.instance_id] = None
 
     def turn_cluster(self, key: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         for ref in before.properties.servers if before is not None else ():

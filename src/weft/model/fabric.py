@@ -68,7 +68,8 @@ class LogicalSubnetProperties(_Properties, frozen=True):
     is_public: bool = False
 
 
-PER_HOST, SEVERAL, PER_VIRTUAL_SUBNET = "perHost", "several", "perVirtualSubnet"
+PER_HOST, PER_HOST_IN_USE = "perHost", "perHostInUse"
+SEVERAL, PER_VIRTUAL_SUBNET = "several", "perVirtualSubnet"
 
 
 class LogicalNetworkProperties(_Properties, frozen=True):
@@ -76,8 +77,9 @@ class LogicalNetworkProperties(_Properties, frozen=True):
 
     network_virtualization_enabled: bool = False
     provider_address_policy: str = PER_HOST
-    """Ours: how many provider addresses a host has here. perHost: one. several: `provider_address_count`, which its
-    virtual subnets share out. perVirtualSubnet: one more for each virtual subnet that has an interface on it."""
+    """Ours: how many provider addresses a host has here. perHost: one. perHostInUse: one while it has an interface of a
+    virtual network or is a gateway. several: `provider_address_count`, which its virtual subnets share out.
+    perVirtualSubnet: one more for each virtual subnet that has an interface on it."""
     provider_address_count: int = 1
     """Ours: with policy several."""
     subnets: tuple[Resource[LogicalSubnetProperties], ...] = ()

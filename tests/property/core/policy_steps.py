@@ -48,7 +48,7 @@ step = st.one_of(
     st.tuples(st.just("fabric"), pick(("192.168.1.0/24", "192.168.1.0/25", "172.16.0.0/24"))),
     st.tuples(st.just("ways"), pick(("pa1", "pa2")), pick(WAYS)),
     st.tuples(st.just("server"), pick(HOSTS), st.integers(0, 2)),
-    st.tuples(st.just("policy"), pick(HOSTS), pick(("", "several", "perVirtualSubnet"))),
+    st.tuples(st.just("policy"), pick(HOSTS), pick(("", "perHostInUse", "several", "perVirtualSubnet"))),
     st.tuples(st.just("subnet_address"), pick(HOSTS), pick(tuple(NETWORKS)), pick(("web", "db")), st.booleans()),
     st.tuples(st.just("pair"), pick(tuple(NETWORKS)), pick(("web", "Six"))),
     st.tuples(st.just("readdressed"), pick(HOSTS), pick(("preparing", "switched", ""))),

@@ -1,5 +1,7 @@
 """Increments add up to the whole also for histories that decide lets pass: commands, batches, refusals and all."""
 
+from ipaddress import IPv4Address
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from tests.unit.core.world import (
     virtual_network,
 )
 from weft.core import policy
+from weft.core.addresses import holder_of
 from weft.core.commands import (
     AdvanceMove,
     AdvanceProviderAddresses,
@@ -31,7 +34,7 @@ from weft.core.decide import decide
 from weft.core.provider_places import policy_of
 from weft.core.words import number_text
 from weft.model.errors import Refusal
-from weft.model.leases import MAC_SCOPE
+from weft.model.leases import MAC_SCOPE, ip_scope
 
 HOSTS = ("h1", "h2", "H3")
 NETWORKS = ("blue", "Red")
@@ -39,7 +42,9 @@ INTERFACES = ("n1", "n2", "N3")
 MACHINES = ("m1", "M2")
 NEXT = {"preparing": "switching", "switching": "switched", "withdrawing": "switched", "switched": "done"}
 
-POLICIES = ("perHost", "several", "perVirtualSubnet")
+POLICIES = ("perHost", "perHostInUse", "several", "perVirtualSubnet")
+
+SCOPE = ip_scope("/logicalNetworks/hnvpa", 4)
 
 pick = st.sampled_from
 subnets = pick(
@@ -203,6 +208,25 @@ def present(state, host):
     return found
 
 
+def has_its_own(state, host):
+    """Whether a host has an address for itself as its policy says, by walking over all that is on it."""
+    server = state.get("servers", host)
+    if server is None:
+        return True
+    policy, _ = policy_of(server.properties, state.get("logicalNetworks", "hnvpa").properties)
+    listed = server.properties.provider_addresses
+    holders = [holder_of(state.lease(SCOPE, int(IPv4Address(one))), "server") for one in listed]
+    assert all(one.ref == f"/servers/{server.resource_id}" and not one.domain for one in holders)
+    if policy != "perHostInUse" or in_a_network(state, host):
+        return bool(listed)
+    return not any(one.granted for one in holders)
+
+
+def in_a_network(state, host):
+    interfaces = (one for machine in state.machines_on(host) for one in machine.properties.network_interfaces)
+    return any(state.find_ref(one.resource_ref).properties.ip_configurations for one in interfaces)
+
+
 class Followed:
     """A world that a publisher follows by increments; commits hold one command or several."""
 
@@ -249,6 +273,7 @@ class Followed:
             self.changes.append(change)
         for host in HOSTS:
             assert provided(self.world.state, host) == present(self.world.state, host), (host, command)
+            assert has_its_own(self.world.state, host), (host, command)
 
     def commit(self):
         self.world.state.revision += 1
@@ -325,3 +350,31 @@ def test_policies_of_provider_addresses_that_change_while_machines_run_and_move(
         ]
     )
     assert followed.world.state.get("servers", "h2").properties.provider_address_change is None
+
+
+def test_addresses_of_hosts_that_come_and_go_with_what_is_there():
+    def network(policy):
+        return put_command("/logicalNetworks/hnvpa", provider_network() | {"providerAddressPolicy": policy}), True
+
+    moves = [(("move", "m1", host, "next"), True) for host in ("H3", "h2") for _ in range(4)]
+    asked = {**server_on("pa1"), "providerAddresses": ["192.168.1.18"]}
+    followed = follow(
+        [
+            network("perHostInUse"),
+            *moves,
+            (World.delete_command("/weft/virtualMachines/m1"), True),
+            (put_command("/servers/h2", asked), True),
+            (Failover("M2", "h1"), True),
+            (("readdress", "h2"), True),
+            (("readdress", "h2"), True),
+            network("perVirtualSubnet"),
+            network("perHostInUse"),
+            (put_command("/servers/h1", {**server_on("pa1"), "providerAddressPolicy": "perHost"}), True),
+            (("readdress", "h1"), True),
+            (("readdress", "h1"), True),
+            (World.delete_command("/weft/virtualMachines/M2"), False),
+            (put_command("/servers/h1", server_on("pa1")), True),
+        ]
+    )
+    own = {host: followed.world.state.get("servers", host).properties.provider_addresses for host in HOSTS}
+    assert own == {"h1": (), "h2": ("192.168.1.18",), "H3": ()}

@@ -166,7 +166,7 @@ class TestRefusals:
 
     def test_the_words_that_can_be_written_are_named(self) -> None:
         fault = refusal(SERVERS, {"properties": {"providerAddressPolicy": "severall"}})
-        assert fault.message.endswith("is 'severall'. Write one of perHost, several, perVirtualSubnet.")
+        assert fault.message.endswith("is 'severall'. Write one of perHost, perHostInUse, several, perVirtualSubnet.")
 
     def test_child_without_id(self) -> None:
         fault = refusal(VIRTUAL_NETWORKS, {"properties": {"subnets": [{"properties": {}}]}})

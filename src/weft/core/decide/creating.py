@@ -19,6 +19,7 @@ from weft.core.decide.encrypting import check_place, needs_encryption
 from weft.core.decide.envelope import check_delete
 from weft.core.decide.granting import STRATEGIES
 from weft.core.decide.hardware import GENERATION, check_kind, checked_hardware
+from weft.core.decide.in_use import has_room
 from weft.core.decide.ip_configurations import Configuration, Interface
 from weft.core.decide.machine_copies import asking, free_interface_name, make_interface, refs_of, store_machine
 from weft.core.decide.machines import (
@@ -33,7 +34,7 @@ from weft.core.decide.machines import (
     unchanged,
 )
 from weft.core.decide.network_interfaces import give_up
-from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.encryption import why_not
 from weft.core.state import State
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
@@ -83,8 +84,10 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
 
 
 def _fits(state: State, command: CreateMachine, server: Resource[Any]) -> bool:
-    """Can its tunnels be encrypted, where the machine's networks are to be?"""
-    return not any(needs_encryption(state, one.subnet) for one in command.interfaces) or not why_not(server)
+    """Can its tunnels be encrypted, where the machine's networks are to be, and is there a provider address for it?"""
+    if any(needs_encryption(state, one.subnet) for one in command.interfaces) and why_not(server):
+        return False
+    return all(has_room(state, server, one.subnet) for one in command.interfaces)
 
 
 def _hardware(command: CreateMachine, server: str) -> Hardware | None:

@@ -6,7 +6,7 @@ a server's forced delete, by control.observations.
 """
 
 from weft.core.commands import Decision, Failover, MarkMachine, RemoveServer
-from weft.core.decide import servers
+from weft.core.decide import own_addresses, servers
 from weft.core.decide.bindings import check_twins, mark_addresses_of, server_with_id
 from weft.core.decide.draft import Draft
 from weft.core.decide.encrypting import check_place
@@ -52,7 +52,7 @@ def fail_over(draft: Draft, command: Failover) -> Decision:
     give_macs(draft, p.network_interfaces, server)
     if p.power_state == "Running":
         check_twins(draft, machine.resource_id, p)
-    servers.ensure_provider_addresses(draft, server)
+    own_addresses.ensure_provider_addresses(draft, server)
     came_from = p.server.resource_ref if p.server is not None else "no server"
     note_arrival(draft, machine, place, f"failover from {came_from}")
     return put_machine(draft, machine, server=place, move=None, inactive="", errand=None)

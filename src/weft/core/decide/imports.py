@@ -33,8 +33,8 @@ from weft.core.decide.ip_configurations import Configuration, Interface, Place
 from weft.core.decide.machine_copies import free_interface_name, refs_of, store_interface, store_machine
 from weft.core.decide.machines import check_free_name, machine_ref, note_place
 from weft.core.decide.network_interfaces import captures_of
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.parsing import ip_of
-from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import power_named
 from weft.core.index import lower
 from weft.core.macs import why_forbidden

@@ -7,6 +7,7 @@ import msgspec
 
 from weft.core.decide.draft import Draft
 from weft.core.decide.holding import about
+from weft.core.decide.own_addresses import settled_policy
 from weft.core.decide.parsing import (
     check_cool_down,
     check_warning,
@@ -19,7 +20,6 @@ from weft.core.decide.parsing import (
     refuse_overlap,
 )
 from weft.core.decide.pool_use import KEEPING, refuse_while_held
-from weft.core.decide.provider_addresses import settled_policy
 from weft.core.decide.public_addresses import segment_of
 from weft.core.layout import layout_of
 from weft.core.pools import Segment, why_in

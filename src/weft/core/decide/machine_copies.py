@@ -19,8 +19,8 @@ from weft.core.decide.holding import hold_twin, holder_in
 from weft.core.decide.ip_configurations import Configuration, Interface
 from weft.core.decide.machines import Machine, check_free_name, is_running, machine_named, note_place
 from weft.core.decide.network_interfaces import settle
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.places import places_of
-from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.decide.virtual_machines import networks_of
 from weft.core.state import State
 from weft.model.errors import Invalid

@@ -9,7 +9,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.encrypting import check_place
 from weft.core.decide.machines import machine_named, note_place, put_machine, settled_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
-from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.virtual_machines import POWER_STATES
 from weft.model.errors import Conflict, Invalid
 

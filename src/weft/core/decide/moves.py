@@ -11,7 +11,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.encrypting import check_place
 from weft.core.decide.machines import Machine, machine_named, put_machine, settled_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
-from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.virtual_machines import note_arrival
 from weft.model.errors import Conflict, Invalid
 from weft.model.resources import Ref

@@ -13,7 +13,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.decide.machines import machine_named, moving, note_place, put_machine, unchanged
 from weft.core.decide.network_interfaces import give_macs
-from weft.core.decide.servers import ensure_provider_addresses
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.virtual_machines import note_arrival
 from weft.core.host_facts import NoteHost, NoteMachine, NoteProviderNetwork
 from weft.core.index import last_id

@@ -1,133 +1,43 @@
-"""Which provider addresses a host has, by the policy of its provider network: granted before anything is placed on it.
+"""Which provider addresses come to a host and leave it with what is on it: granted before anything is placed there.
 
-Called by core.decide.servers for what a host has for itself, by core.decide for what its virtual subnets have (policy
-perVirtualSubnet), which follows where interfaces are. A host's own addresses are held by the server without a domain;
-others name in `Holder.domain` what they are for, so that one host never has two for one purpose.
+Called by core.decide, after every command: those of its virtual subnets (policy perVirtualSubnet) and of what is
+rewritten follow where interfaces are, and so does its own with policy perHostInUse (core.decide.in_use).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from weft.core import provider_places
 from weft.core.addresses import holder_of
 from weft.core.changes import ResourceChange
 from weft.core.commands import Decision
 from weft.core.decide.draft import Draft
-from weft.core.decide.granting import next_in
-from weft.core.decide.holding import release, take_granted
+from weft.core.decide.holding import release
+from weft.core.decide.in_use import may_need_others, settle_own
 from weft.core.decide.on_hosts import OnHosts
+from weft.core.decide.own_addresses import Place, Server, held_by, policy_of, subnets_of, take
 from weft.core.decide.readdressing import changed, with_change, without
 from weft.core.index import interfaces_of, lower, servers_of
 from weft.core.layout import dual_stack_domains
-from weft.core.pools import Pool, Segment
+from weft.core.pools import Segment
 from weft.core.rewriting import interface_of, is_rewriting, purpose_of
 from weft.core.state import State
-from weft.core.words import hold_text, number_text, why_full
-from weft.model.errors import Invalid, PoolIsFull
-from weft.model.fabric import PER_HOST, PER_VIRTUAL_SUBNET, SEVERAL, ServerInterfaceProperties, ServerProperties
-from weft.model.leases import Holder, ip_scope
+from weft.core.words import number_text
+from weft.model.fabric import PER_VIRTUAL_SUBNET, ServerProperties
+from weft.model.leases import ip_scope
 from weft.model.resources import Resource
 from weft.model.tenancy import VirtualNetworkProperties
-
-Server = Resource[ServerProperties]
-Adapter = Resource[ServerInterfaceProperties]
-Place = tuple[str, int]
-"""Scope and address."""
-Held = dict[Place, str]
-"""Provider addresses, and their text."""
-
-MOST = 64
-"""Provider addresses of one host in one network with policy several."""
 
 _SAYING = ("servers", "logicalNetworks", "virtualNetworks")
 """Kinds that say the policy."""
 
-POLICIES = {"": "", "perhost": PER_HOST, "several": SEVERAL, "pervirtualsubnet": PER_VIRTUAL_SUBNET}
-
-
-def settled_policy(policy: str, count: int, default: str) -> str:
-    """A policy in its canonical spelling. Raises Invalid."""
-    found = POLICIES.get(policy.lower())
-    if found is None:
-        raise Invalid(
-            f"providerAddressPolicy is perHost, several or perVirtualSubnet, not '{policy}'.",
-            target="providerAddressPolicy",
-        )
-    if not 0 <= count <= MOST:
-        raise Invalid(f"providerAddressCount {count} is not in 0 to {MOST}.", target="providerAddressCount")
-    return found or default
-
-
-def policy_of(draft: Draft, server: ServerProperties, network: str) -> tuple[str, int]:
-    """(Policy, count) of a host in a provider network, by the network's reference: its own, else the network's."""
-    found = draft.get("logicalNetworks", network.rpartition("/")[2])
-    return provider_places.policy_of(server, found.properties if found is not None else None)
-
-
-def held_by(state: State, ref: str, server: Server | None) -> Held:
-    """A host's own, in the order in which the server lists them; those that leave are none of them."""
-    scopes = state.addresses.providers.get(ref.lower(), {})
-    own = ((scope, a) for scope, addresses in scopes.items() for a, purpose in addresses.items() if not purpose)
-    held = {(scope, a): number_text(int(scope[2]), a) for scope, a in own}
-    listed = server.properties.provider_addresses if server is not None else ()
-    return dict(sorted(((p, t) for p, t in held.items() if t in listed), key=lambda one: listed.index(one[1])))
-
-
-def named_by(state: State, adapters: Iterable[Adapter]) -> list[Segment]:
-    """The provider subnets that adapters are on; without any, the only one there is; else none."""
-    keys = [ref.resource_ref.lower() for adapter in adapters for ref in adapter.properties.logical_subnets]
-    segments = state.addresses.provider_segments
-    named = [segments[key] for key in dict.fromkeys(keys) if key in segments]
-    return named or (list(segments.values()) if len(segments) == 1 else [])
-
-
-def _subnets_of(state: State, adapters: Iterable[Adapter], own: Iterable[Place]) -> list[Segment]:
-    """The same; where no adapter says which subnets a host is on, those that its own addresses are of."""
-    named = named_by(state, adapters)
-    if named:
-        return named
-    every, places = state.addresses.provider_segments.values(), tuple(own)
-    return [one for one in every if any(s == one.scope and one.first <= a <= one.last for s, a in places)]
-
-
-def grant_missing(draft: Draft, ref: str, server: ServerProperties, held: Held) -> list[str]:
-    """What the host lacks for itself in each provider network that it is on. Subnets without ipPools grant nothing.
-    Raises PoolIsFull (PAIpAddressExhausted)."""
-    by_network: dict[str, list[Segment]] = {}
-    for segment in _subnets_of(draft.state, server.network_interfaces, held):
-        if segment.pools:
-            by_network.setdefault(segment.network, []).append(segment)
-    texts = []
-    for network, segments in by_network.items():
-        has = sum(scope[3:] == network for scope, _ in held)
-        for _ in range(policy_of(draft, server, network)[1] - has):
-            scope, address = take(draft, ref, segments, "")
-            texts.append(number_text(int(scope[2]), address))
-    return texts
-
-
-def take(draft: Draft, ref: str, segments: Iterable[Segment], purpose: str) -> Place:
-    """Grant one provider address to a host: for itself, or for a purpose, by its key in lower case. Raises PoolIsFull
-    (PAIpAddressExhausted), naming the pools and who holds their addresses."""
-    pools = [draft.state.addresses.pools[key] for segment in segments for key in segment.pools]
-    for pool in pools:
-        found = next_in(draft, pool)
-        if found is not None:
-            take_granted(draft, pool.spec.scope, found, Holder("server", ref, purpose, True))
-            return pool.spec.scope, found
-    what = f" for {purpose}" if purpose else ""
-    raise PoolIsFull(
-        f"{ref} needs a provider address{what}. {why_full(draft.state, pools, draft.now)}{_who(draft.state, pools)}",
-        code="PAIpAddressExhausted",
-    )
-
 
 def follow(draft: Draft, decision: Decision) -> Decision:
-    """The decision with the provider addresses of hosts' virtual subnets: on hosts of policy perVirtualSubnet one for
-    each that has come, none for one whose last interface has gone. Raises PoolIsFull (PAIpAddressExhausted)."""
+    """The decision with the provider addresses that come and go: on hosts of policy perVirtualSubnet one for each
+    virtual subnet that has come, none for one whose last interface has gone; on those of policy perHostInUse their own.
+    Raises PoolIsFull (PAIpAddressExhausted)."""
     index = draft.state.index
-    if not (index.servers.by_subnet or index.networks.rewriting) and not any(
+    if not (index.servers.by_use or index.networks.rewriting) and not any(
         isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
     ):
         return decision
@@ -135,7 +45,9 @@ def follow(draft: Draft, decision: Decision) -> Decision:
     for server_id, wholly in sorted(_touched(draft, decision).items()):
         server: Server | None = draft.get("servers", server_id)
         if server is not None:
-            _settle_subnets(draft, server, on_hosts, wholly)
+            before, after_it = on_hosts.segments(server_id)
+            _settle_subnets(draft, server, on_hosts, (before, after_it), wholly)
+            settle_own(draft, server_id, after_it)
     changes = draft.changes()
     if changes == decision.changes:
         return decision
@@ -145,12 +57,14 @@ def follow(draft: Draft, decision: Decision) -> Decision:
     return msgspec.structs.replace(decision, changes=changes, resource=answered)
 
 
-def _settle_subnets(draft: Draft, server: Server, on_hosts: OnHosts, wholly: bool) -> None:
+def _settle_subnets(
+    draft: Draft, server: Server, on_hosts: OnHosts, sides: tuple[list[Segment], list[Segment]], wholly: bool
+) -> None:
     """What a policy changes while machines run comes and leaves with the host's change of addresses; what interfaces
     bring along, or leave behind, is used or released at once. Unless wholly, mappings of IP rewrite are looked at for
     the interfaces that the command touches: those of others are as they were."""
     ref = f"/servers/{server.resource_id}"
-    before, after_it = on_hosts.segments(server.resource_id.lower())
+    before, after_it = sides
     rewriting, looked_at = _rewriting_on(draft, server, on_hosts, wholly)
     wanted = rewriting | dict(_for_domains(draft, server, after_it))
     held = {
@@ -210,6 +124,7 @@ def _touched(draft: Draft, decision: Decision) -> dict[str, bool]:
             whole.update(draft.state.servers_of(change.id))
         elif change.kind == "logicalNetworks":
             whole.update(_servers_on(draft.state, f"/logicalnetworks/{change.id}"))
+        some.update(may_need_others(draft.state, change))
     return dict.fromkeys(some, False) | dict.fromkeys(whole, True)
 
 
@@ -284,7 +199,7 @@ def _carriers(draft: Draft, server: Server, segment: Segment) -> list[Segment]:
     if policy_of(draft, server.properties, logical)[0] != PER_VIRTUAL_SUBNET:
         return []
     own = held_by(draft.state, f"/servers/{server.resource_id}", server)
-    on = _subnets_of(draft.state, server.properties.network_interfaces, own)
+    on = subnets_of(draft.state, server.properties.network_interfaces, own)
     return [one for one in on if one.network == logical and one.pools]
 
 
@@ -292,13 +207,3 @@ def _for_purposes(state: State, ref: str) -> list[tuple[Place, str]]:
     """What a host holds besides its own, each with what it is for."""
     scopes = state.addresses.providers.get(ref.lower(), {})
     return [((scope, a), why) for scope, addresses in scopes.items() for a, why in addresses.items() if why]
-
-
-def _who(state: State, pools: Iterable[Pool]) -> str:
-    """One that holds an address of them, for people to begin with."""
-    for pool in pools:
-        offset = pool.taken.next_used()
-        lease = state.lease(pool.spec.scope, pool.spec.first + offset) if offset is not None else None
-        if lease is not None:
-            return f" {hold_text(state, lease, *lease.holders[:1])}."
-    return ""

@@ -1,7 +1,7 @@
 """PUT and DELETE of servers (MS-NCNBI 3.1.5.15) and their provider addresses.
 
 A server has one provider address per provider network that its adapters name, or in the only one there is; asked for or
-granted, and kept for life.
+granted, and kept for life, unless its policy is another.
 """
 
 import msgspec
@@ -10,15 +10,15 @@ from weft.core.decide.adapters import follow_adapter_macs
 from weft.core.decide.address_plans import own_range, range_for, wanted_range
 from weft.core.decide.clusters import leave
 from weft.core.decide.draft import Draft
-from weft.core.decide.envelope import new_etag
 from weft.core.decide.holding import hold_ip, release
 from weft.core.decide.machines import put_machine
+from weft.core.decide.own_addresses import Adapter, Held, Server, grant_missing, held_by, settled_policy
 from weft.core.decide.parsing import ip_of
-from weft.core.decide.provider_addresses import Adapter, Held, Server, grant_missing, held_by, named_by, settled_policy
 from weft.core.decide.readdressing import changed, is_used, without
 from weft.core.decide.seen import forget_ports
 from weft.core.decide.stranger_rules import adoption, blank_checkpoints, twin_policy
 from weft.core.pools import Segment
+from weft.core.provider_places import named_by
 from weft.core.state import State
 from weft.model.errors import AddressInUse, InUse, Invalid, InvalidReference
 from weft.model.fabric import ProviderAddressChange, ServerProperties
@@ -99,24 +99,6 @@ def give_up(draft: Draft, old: Server) -> None:
     forget_ports(draft, old.resource_id)
     draft.forget_cursors((f"{ref.lower()}/macrange",))
     leave(draft, old.resource_id)
-
-
-def ensure_provider_addresses(draft: Draft, server: Server) -> None:
-    """Grant what a server still lacks, now that a machine is bound to it. Raises PoolIsFull (PAIpAddressExhausted)."""
-    ref = f"/servers/{server.resource_id}"
-    held, change = held_by(draft.state, ref, server), server.properties.provider_address_change
-    used = bool(held) and is_used(draft.state, server.resource_id)
-    if used and change is not None:
-        return  # it lacks none that it could do without until then
-    granted = grant_missing(draft, ref, server.properties, held)
-    if granted:
-        texts = (*server.properties.provider_addresses, *granted)
-        change = changed(draft, ref, change, granted, ()) if used else change
-        properties = msgspec.structs.replace(
-            server.properties, provider_addresses=texts, provider_address_change=change
-        )
-        after = msgspec.structs.replace(server, etag=new_etag(draft.new_id), properties=properties)
-        draft.put("servers", server.resource_id.lower(), server, after)
 
 
 def _adapter(state: State, adapter: Adapter) -> Adapter:

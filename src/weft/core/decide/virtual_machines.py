@@ -13,8 +13,8 @@ from weft.core.decide.holding import holder_in
 from weft.core.decide.ip_configurations import Interface
 from weft.core.decide.machines import Machine, being_made, is_running, moving, note_place
 from weft.core.decide.network_interfaces import give_macs
+from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.decide.places import mac_of
-from weft.core.decide.servers import ensure_provider_addresses
 from weft.core.index import last_id
 from weft.core.pools import Segment
 from weft.core.state import State
