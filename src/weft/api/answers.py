@@ -16,7 +16,7 @@ from weft.api.ledger import NOTHING, counts, wall_of
 from weft.control.rule_hits import RuleHits
 from weft.core import peerings
 from weft.core.index import lower
-from weft.core.provider_places import told_addresses
+from weft.core.provider_places import told_addresses, why_none
 from weft.core.state import State
 from weft.model import fabric, gateways, tenancy, workload
 from weft.model.kinds import CHECKPOINTS, EXPORTS, SERVERS, Kind, owner_and_name, resource_ref
@@ -231,6 +231,8 @@ class Answers:
             properties["virtualSubnetAddresses"] = [
                 {"providerAddress": text, "virtualSubnet": subnet} for text, subnet in found.items()
             ]
+        if why := why_none(self._state, resource):
+            properties["noProviderAddress"] = why
         for gateway in self._state.uses.of(ref, "gateways"):
             properties["gateway"] = {"resourceRef": gateway}
         self._add_configuration(properties, "servers", resource)

@@ -14,6 +14,7 @@ from weft.core.hyperv.policy_script import V1, script_of
 from weft.core.index import servers_of
 from weft.core.policy import view
 from weft.core.policy_places import network_of
+from weft.core.provider_places import why_none
 from weft.core.trace import EPHEMERAL, PING, trace
 from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, NotFound
@@ -67,6 +68,7 @@ def state(controller: Controller, server: str) -> Answer:
                 {"providerAddress": ip_text(one.provider_address), "alive": one.alive} for one in facts.gateways
             ],
             "providerNetwork": _provider(facts.provider),
+            "noProviderAddress": _why_none(controller, name) or None,
             "carries": [network for rdid in facts.carries if (network := _network(controller, rdid))],
             "machines": [_machine(each) for each in facts.machines],
             "ports": [
@@ -80,6 +82,11 @@ def state(controller: Controller, server: str) -> Answer:
             ],
         }
     )
+
+
+def _why_none(controller: Controller, name: str) -> str:
+    server = controller.state.get(SERVERS.name, name)
+    return why_none(controller.state, server) if server is not None else ""
 
 
 def _network(controller: Controller, rdid: int) -> dict[str, str] | None:

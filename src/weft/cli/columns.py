@@ -16,7 +16,10 @@ def _joined(values: Any) -> str:
 
 
 def _provider_addresses(p: Any) -> str:
-    """The host's own, those of virtual subnets on it with their names, and what leaves once all know its successor."""
+    """The host's own, those of virtual subnets on it with their names, and what leaves once all know its successor; or
+    why it is right that there is none."""
+    if why := p.get("noProviderAddress"):
+        return f"none: {why}"
     subnets = (
         f"{one['providerAddress']} ({name_of(one['virtualSubnet'])})" for one in p.get("virtualSubnetAddresses") or ()
     )

@@ -26,7 +26,9 @@ _OF_THE_HOST = {
 def host_tables(found: Any) -> Iterator[Table]:
     """The host first; of the rest only tables that have a row."""
     rows = [["server", name_of(found.get("server"))]]
-    yield ["what", "value"], rows + [[text, _word(found.get(name))] for name, text in _OF_THE_HOST.items()]
+    rows += [[text, _word(found.get(name))] for name, text in _OF_THE_HOST.items()]
+    why = found.get("noProviderAddress")
+    yield ["what", "value"], rows + ([["provider address", f"none: {why}"]] if why else [])
     for heads, below in _below(found):
         if below:
             yield heads, sorted(below, key=lambda row: natural(str(row[0]))) if heads[0] != "repaired" else below

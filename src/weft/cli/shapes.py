@@ -32,7 +32,7 @@ _ANSWERED_ONLY = frozenset(
         "ipConfigurations server checkpoints exports conflicts restore counters serviceInsertion "
         "serviceInsertionElements loadBalancerBackendAddressPools loadBalancerInboundNatRules "
         "virtualNetworkInterfaces virtualSubnetAddresses peeringState subnets securityTags ipConfiguration "
-        "virtualGateways "
+        "virtualGateways noProviderAddress "
         "networkConnections gateway gatewayPools bgpRouters routingType totalCapacity availableCapacity protocol "
         "connectionState unreachabilityReason health activeGateway hits inboundDefaultHits outboundDefaultHits"
     ).split()

@@ -125,3 +125,10 @@ def test_a_virtual_gateway_shows_its_connections_and_whether_they_are_up() -> No
     site = {"connectionType": "GRE", "connectionState": "Connected"}
     found = shown(VIRTUAL_GATEWAYS, networkConnections=[{"resourceId": "site", "properties": site}])
     assert found["connections"] == "site (GRE, Connected)"
+
+
+def test_a_server_without_a_provider_address_says_why_that_is_right() -> None:
+    assert shown(SERVERS, providerAddresses=["192.168.1.10"])["provider addresses"] == "192.168.1.10"
+    found = shown(SERVERS, providerAddresses=[], noProviderAddress="nothing here needs one")
+    assert found["provider addresses"] == "none: nothing here needs one"
+    assert shown(SERVERS, providerAddresses=[])["provider addresses"] == ""

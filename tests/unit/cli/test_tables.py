@@ -68,7 +68,10 @@ def test_a_host_is_told_in_tables_without_json() -> None:
             {"instanceId": "i2", "interface": None, "state": "closed", "reason": "why"},
         ],
     }
+    idle = list(host_tables(found | {"noProviderAddress": "nothing here needs one"}))
+    assert idle[0][1][-1] == ["provider address", "none: nothing here needs one"]
     tables = [rows for _, rows in host_tables(found)]
+    assert "provider address" not in {row[0] for row in tables[0]}
     assert tables[0][:3] == [["server", "host1"], ["managed", "yes"], ["connected", "no"]]
     assert tables[1:] == [
         [["m2", "Off", "no disk"], ["m10", "Running", None]],
