@@ -48,18 +48,64 @@ def gateway(world, name, server):
     world.put("gateways", name, properties)
 
 
-def way_out(world, network, subnet, address, carriers, nat="", connections=()):  # noqa: PLR0913
-    """The virtual gateway of a network, of the same name."""
+def pool(world, name, vips):
+    """A gateway pool whose GRE connections end at addresses of these logical subnets."""
+    own = gateways.GatewayPoolIpConfiguration(gre_vip_subnets=tuple(map(Ref, vips)))
+    world.put("gatewayPools", name, gateways.GatewayPoolProperties(type="All", ip_configuration=own))
+
+
+def leg(name, subnet, addresses, routes=()):
+    """An L3 connection into a logical subnet, with these addresses there and routes: (prefix, next hop, metric)."""
+    return _connection(
+        name,
+        "L3",
+        addresses,
+        routes,
+        l3_configuration=gateways.L3Configuration(vlan_subnet=Ref(subnet)),
+    )
+
+
+def tunnel(name, ends, key, addresses, routes=()):
+    """A GRE connection between two ends, with these addresses (with prefix length) inside and routes as those of a leg,
+    whose next hop is empty."""
+    near, far = ends
+    return _connection(
+        name,
+        "GRE",
+        addresses,
+        routes,
+        source_ip_address=near,
+        destination_ip_address=far,
+        gre_configuration=gateways.GreConfiguration(gre_key=key) if key else None,
+    )
+
+
+def _connection(name, kind, addresses, routes, **more):
+    own = (ipaddress.ip_interface(one) for one in addresses)
+    return Resource(
+        resource_id=name,
+        properties=gateways.NetworkConnectionProperties(
+            connection_type=kind,
+            ip_addresses=tuple(gateways.ConnectionAddress(str(one.ip), one.network.prefixlen) for one in own),
+            routes=tuple(gateways.ConnectionRoute(prefix, hop or None, metric) for prefix, hop, metric in routes),
+            **more,
+        ),
+    )
+
+
+def way_out(world, network, subnet, address, carriers, nat="", connections=(), also=()):  # noqa: PLR0913
+    """The virtual gateway of a network, of the same name. `also`: (subnet, address) of the other half of a pair."""
+    places = ((subnet, address), also) if also else ((subnet, address),)
     world.put(
         "virtualGateways",
         network,
         gateways.VirtualGatewayProperties(
             gateway_pools=(Ref("/gatewayPools/gp"),),
-            gateway_subnets=(Ref(f"/virtualNetworks/{network}/subnets/{subnet}"),),
+            gateway_subnets=tuple(Ref(f"/virtualNetworks/{network}/subnets/{one}") for one, _ in places),
             network_connections=connections,
             nat=gateways.Nat(enabled=bool(nat), public_ip_address=Ref(f"/publicIPAddresses/{nat}") if nat else None),
             gateways=tuple(Ref(f"/gateways/{one}") for one in carriers),
             gateway_mac_address=f"{0x101010109900 + len(network):012X}",
-            gateway_addresses=(address,),
+            gateway_addresses=tuple(one for _, one in places),
         ),
     )

@@ -65,6 +65,28 @@ async def test_headers_are_rewritten_both_ways(world):
     assert (where, answer.arp_op, answer.arp_sha, answer.arp_spa) == ("wire", 2, HERE, p.number(OWN_PA))
 
 
+async def test_ipv6_too_on_a_host_that_has_an_ipv4_address_alone(world):
+    own, other, own_pa, other_pa = "fd07:1::11", "fd07:1::12", "fd99::11", "fd99::12"
+    more = [*subnet_records(VSID, "fd07:1::/64")]
+    more += [LookupRecord(VSID, pack_ip(own), HERE, pack_ip(own_pa))]
+    more += [LookupRecord(VSID, pack_ip(other), THERE, pack_ip(other_pa))]
+    for record in more:
+        world.reconciler.put(RDID, record.key, record)
+    binding = PortBinding(INSTANCE, "green1-eth0", RDID, VSID, HERE, (pack_ip(OWN), pack_ip(own)), HOSTS["host1"])
+    world.reconciler.put(0, binding.key, binding)
+    await settle(world, {"host1": world.reconciler})
+    sent = p.echo((HERE, THERE), (own, other), "x")
+    on_the_wire = changed(sent, ip_src=p.number(own_pa), ip_dst=p.number(other_pa), size=0)
+    assert await got(world, "green1", sent) == {("wire", on_the_wire)}
+    back = p.echo((THERE, HERE), (other_pa, own_pa), "x")
+    assert await got(world, "wire", back) == {
+        ("green1", changed(back, ip_src=p.number(other), ip_dst=p.number(own), size=0))
+    }
+    before = await drops(world)
+    assert await got(world, "wire", p.echo((THERE, HERE), (other_pa, "fd99::14"), "x")) == set()
+    assert (await counted(world, before, expected={"no_rewrite": 1})).get("no_rewrite") == 1
+
+
 async def test_what_has_no_mapping_is_counted(world):
     to_nobody = p.echo((THERE, HERE), (OTHER_PA, NOBODYS_PA), "x")
     before = await drops(world)
@@ -88,7 +110,7 @@ async def test_a_host_without_such_networks_counts_nothing_so(world):
         flows = world.reconciler.table.flows.values()
         return [flow for flow in flows if (flow.table, flow.priority) == (0, 95)]
 
-    assert len(counting()) == 1
+    assert len(counting()) == 2, "one of each family"
     for record in reversed(list(network())):
         world.reconciler.put(RDID, record.key, None)
     world.reconciler.plan(True)

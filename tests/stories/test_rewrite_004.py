@@ -116,12 +116,36 @@ async def test_story_4_16_two_customer_addresses_never_share_a_provider_address(
     assert await records(desk) == stands
 
 
+SIX = {"resourceId": "six", "properties": {"addressPrefix": "fd00:1::/64"}}
+
+
+def six(vlan: int = 0) -> dict[str, Any]:
+    pool = {"resourceId": "p", "properties": {"startIpAddress": "fd99::10", "endIpAddress": "fd99::1f"}}
+    return {"resourceId": "six", "properties": {"addressPrefix": "fd99::/64", "vlanID": vlan, "ipPools": [pool]}}
+
+
+async def test_ipv6_is_rewritten_on_hosts_that_have_ipv4_addresses_themselves(desk: Desk) -> None:
+    await fabric(desk, six())
+    body = network(addressSpace={"addressPrefixes": ["fd00:1::/64"]}, subnets=[SIX])
+    await desk.put("/networking/v1/virtualNetworks/green", body)
+    await machine(desk, "one", "host1", "six", "fd00:1::11")
+    await machine(desk, "two", "host2", "six", "fd00:1::12")
+    assert all(stands.startswith("fd99::1") for stands in (await records(desk)).values())
+    assert await desk.answers("one", "fd00:1::12") == ["two"]
+    assert await desk.answers("two", "fd00:1::11") == ["one"]
+
+
 async def test_where_it_cannot_work_it_is_refused_with_the_reason(desk: Desk) -> None:
     await fabric(desk)
     green = "/networking/v1/virtualNetworks/green"
-    six = {"resourceId": "six", "properties": {"addressPrefix": "fd00:1::/64"}}
-    error = await desk.refused("PUT", green, network(addressSpace={"addressPrefixes": ["fd00:1::/64"]}, subnets=[six]))
+    only_six = network(addressSpace={"addressPrefixes": ["fd00:1::/64"]}, subnets=[SIX])
+    error = await desk.refused("PUT", green, only_six)
     assert error["code"] == "RewriteNotPossible" and "no IPv6 provider subnet" in error["message"]
+    carrier = await desk.get("/networking/v1/logicalNetworks/hnvpa")
+    carrier["properties"]["subnets"].append(six(vlan=7))
+    await desk.put("/networking/v1/logicalNetworks/hnvpa", carrier)
+    error = await desk.refused("PUT", green, only_six)
+    assert error["code"] == "RewriteNotPossible" and "subnets/six is on VLAN 7 and" in error["message"]
     await desk.put(green, network("NVGRE"))
     await desk.nic("m-eth0", "green", "web", ip="10.1.1.11")
     changed = await desk.get(green)

@@ -50,6 +50,13 @@ def exit_for(edge: EdgeNetwork, target: PackedIp) -> Exit | None:
     return min(fitting, key=lambda one: (-one.prefix_length, one.metric), default=None)
 
 
+def own_addresses(edge: EdgeNetwork) -> frozenset[PackedIp]:
+    """What the edge that carries the network answers for itself, inside and outside: a packet for one ends there."""
+    outside = (address for leg in edge.legs for address in leg.addresses)
+    with_lengths = (edge.addresses, *(tunnel.addresses for tunnel in edge.tunnels))
+    return frozenset((*outside, *(address for every in with_lengths for address, _ in every)))
+
+
 def known_as(leg: EdgeLeg | EdgeTunnel, source: PackedIp) -> PackedIp:
     """The source address that a customer address has outside: its own where it is routed."""
     if isinstance(leg, EdgeTunnel):

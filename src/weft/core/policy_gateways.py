@@ -186,10 +186,12 @@ def _enabled(p: VirtualGatewayProperties, kind: str) -> Iterator[NetworkConnecti
 def _joined(leg: EdgeLeg, one: NetworkConnectionProperties) -> EdgeLeg:
     """With an L3 connection in its subnet. Of two limits the lower one holds: the leg is one."""
     hop = one.peer_ip_addresses[0] if one.peer_ip_addresses else ""
+    routes = [_route(route, pack_ip(route.next_hop or hop)) for route in one.routes]
     return msgspec.structs.replace(
         leg,
         addresses=(*leg.addresses, *(pack_ip(own.ip_address) for own in one.ip_addresses)),
-        routes=(*leg.routes, *(_route(route, pack_ip(route.next_hop or hop)) for route in one.routes)),
+        # what a release let in that did not compare families, and no host can have, is left out
+        routes=(*leg.routes, *(route for route in routes if len(route.next_hop) == len(route.prefix))),
         outbound_kbps=_lower(leg.outbound_kbps, one.outbound_kilo_bits_per_second),
         inbound_kbps=_lower(leg.inbound_kbps, one.inbound_kilo_bits_per_second),
     )

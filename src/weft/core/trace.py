@@ -12,7 +12,7 @@ from typing import NoReturn
 import msgspec
 
 from weft.core import policy_gateways, policy_network, policy_routes
-from weft.core.edge_routes import exit_for, known_as
+from weft.core.edge_routes import exit_for, known_as, own_addresses
 from weft.core.peerings import why_not_by_peering
 from weft.core.policy_places import (
     SERVERS,
@@ -236,8 +236,11 @@ class _Walk:
         record = policy_gateways.gateway_record(self._state, seat.network)
         assert record is not None
         self._carry(seat, gateway, record)
+        return self._reached_edge(target, f"/virtualGateways/{gateway.resource_id}")
+
+    def _reached_edge(self, target: PackedIp, ref: str) -> TraceResult:
         reason = f"reached the gateway on {self._host}, whose own address {ip_text(target)} is"
-        return TraceResult(True, tuple(self.path), reason, f"/virtualGateways/{gateway.resource_id}")
+        return TraceResult(True, tuple(self.path), reason, ref)
 
     def _carry(self, seat: Seat, gateway: policy_gateways.VirtualGateway, record: GatewayRecord) -> None:
         """To the gateway that the sender's host finds alive."""
@@ -264,6 +267,8 @@ class _Walk:
     def _pass_edge(self, seat: Seat, target: PackedIp, ref: str) -> TraceResult:
         rdid = seat.network.properties.routing_domain_number
         edge = policy_gateways.edge(self._state, self._host, rdid)
+        if edge is not None and target in own_addresses(edge):
+            return self._reached_edge(target, ref)
         found = exit_for(edge, target) if edge is not None else None
         if found is None:
             raise Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)

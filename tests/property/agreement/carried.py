@@ -3,10 +3,11 @@
 import re
 from typing import NamedTuple
 
+from tests.property.agreement import edges
 from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
 from weft.core.trace import trace
 from weft.fakes import packet as p
-from weft.model.values import pack_ip
+from weft.model.values import ip_text, pack_ip
 
 NOBODY = 0x02FFFFFFFFFF
 """Where a packet goes whose next hop did not answer: so it meets what else would stop it."""
@@ -30,6 +31,7 @@ WHY = [
     (r"^no rewriting: no provider address stands for ", frozenset(("no_rewrite",))),
     (r"^server \S+ has no provider address", frozenset(("unknown_mac", "no_record"))),
     (r"^access denied: ", frozenset(("access_denied",))),
+    (r"^not encrypted: ", frozenset(("not_encrypted",))),
     (r"^blocked route: ", frozenset(("blocked_route",))),
     (r"^no route: \S+ of \S+ lies in no subnet", frozenset(("no_route", "no_record"))),
     (r"^access denied: .* out of ", ON_LINK | {"access_denied"}),
@@ -41,13 +43,13 @@ WHY = [
 
 _FLOODED = frozenset(("wrong_vlan", "no_such_port", "no_rewrite"))
 """A physical switch floods what is for a MAC that it has not learnt: other hosts count what reaches them so."""
-_AT_EDGE = re.compile(r"(?:left by|reached)?(?:^| )the gateway on (\S+?),? (?:through|has no route to|whose own) ")
+_AT_EDGE = re.compile(r"(?:left by|reached)?(?:^| )the gateway on (\S+?),? (through|has no route to|whose own) ")
 _PORT = re.compile(r"delivered to port (\S+) on ")
 
 
 class Carried(NamedTuple):
     """Where the packet came out: (machine, instance id); under which names it was dropped; whether it came back; by the
-    edges of which hosts it left, and whether as a frame of the physical network."""
+    edges (host, port) it left, and whether as a frame of the physical network."""
 
     reached: tuple
     drops: frozenset
@@ -104,7 +106,7 @@ class Wires:
         wire = self._center.network.wire.seen
         wire.clear()
         delivered = self._center.send(guest.name, packet, place)
-        edges = tuple(one.host for one in delivered if one.port.startswith("edge"))
+        edges = tuple((one.host, one.port) for one in delivered if one.port.startswith("edge"))
         wired = any(one.ip_dst == packet.ip_dst and one.eth_type == packet.eth_type for one in wire)
         found = [self._center.receiver(one) for one in delivered]
         reached = tuple((one.name, one.adapters[n].instance_id) for one, n in filter(None, found))
@@ -119,12 +121,15 @@ class Wires:
         return made(macs, addresses, (self._source_port, question.port))
 
 
-def disagreement(state, carried, question):
+def disagreement(cluster, facts, carried, question):
     """Empty if trace says what became of the packet."""
-    told = trace(state, question.source, question.to, question.protocol, question.port)
+    state = cluster.world.state
+    told = trace(state, question.source, question.to, question.protocol, question.port, facts)
     at_edge = _AT_EDGE.match(told.reason)
     if at_edge is not None:
-        agreed = carried.edges == (at_edge[1],) and not carried.reached and not carried.returned
+        left = _at_edge(cluster, told, at_edge, carried, question)
+        agreed = left == "" and not carried.reached and not carried.returned
+        carried = (*carried, left)
     elif not told.delivered:
         expected = next((names for words, names in WHY if re.search(words, told.reason)), frozenset())
         if carried.wired:
@@ -139,4 +144,38 @@ def disagreement(state, carried, question):
         name = _PORT.match(told.reason)[1]
         wanted = (state.machine_of(name).resource_id, state.get("networkInterfaces", name).instance_id)
         agreed = carried.reached == (wanted,) and not carried.returned and not carried.edges
-    return "" if agreed else f"{question}: trace says {told.reason!r}, the switches {carried}"
+    return "" if agreed else f"{question}: trace says {told.reason!r} by {told.path[-1:]}, the switches {carried}"
+
+
+def _at_edge(cluster, told, verdict, carried, question):
+    """What the edge does that trace does not say."""
+    host, words = verdict[1], verdict[2]
+    if len(carried.edges) != 1 or carried.edges[0][0] != host:
+        return "another edge"
+    record = edges.record_of(cluster, *carried.edges[0])
+    source, *said = told.path[-1].text.split(" leaves through ")
+    if not said:
+        family = len(pack_ip(question.to))
+        source = next(one for one in _own(cluster, question.source) if len(pack_ip(one)) == family)
+    found = edges.left(record, source, question.to)
+    if found is None or found == "own":
+        wanted = {None: "has no route to", "own": "whose own"}[found]
+        return "" if words == wanted else str(found)
+    kind = "routed" if found.source == source else f"known outside as {found.source}"
+    way = f"{_way(record, found)}, {kind}"
+    return "" if said == [way] else way
+
+
+def _own(cluster, interface):
+    configured = cluster.world.state.get("networkInterfaces", interface).properties.ip_configurations
+    return [one.properties.private_ip_address for one in configured]
+
+
+def _way(record, found):
+    """As trace names the way out."""
+    if found.link.leg is not None:
+        return found.link.leg.subnet + (f" by {found.hop}" if found.hop else "")
+    one = found.link.tunnel
+    key = f"key {one.key_value}" if one.key_value >= 0 else "without a key"
+    ends = f"in GRE from {ip_text(one.local)} to {ip_text(one.remote)}"
+    return f"{record.resource_ref}/networkConnections/{one.name} {ends}, {key}"

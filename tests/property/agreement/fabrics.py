@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tests.cluster import access_lists, ways_out
 from tests.cluster.world import World
-from tests.property.agreement import kinds
-from weft.model.tenancy import AclRuleProperties
+from tests.property.agreement import kinds, lists
 from weft.model.workload import QosSettings
 
 SERVERS = ("h1", "H2", "h3")
@@ -22,20 +21,6 @@ PORTS = (22, 53, 443)
 OUTSIDE = ("203.0.113.9", "2001:db8:ffff::9", "10.1.200.1")
 """In no subnet of any network."""
 POWERS = ("Running", "Running", "Running", "Running", "Off", "Saved")
-
-BESIDE = {
-    one.__name__: one
-    for one in (
-        access_lists.filter_interface,
-        access_lists.filter_subnet,
-        ways_out.gateway,
-        ways_out.make_known,
-        ways_out.outside,
-        ways_out.public_address,
-        ways_out.way_out,
-    )
-}
-"""What is put into a world beside its own methods, by name."""
 
 
 class Place(NamedTuple):
@@ -110,10 +95,16 @@ class Sketch:
         self.brought: dict[str, list[str]] = {}
         """Addresses that guests brought, by network."""
         self.lans: list[kinds.Lan] = []
-        self.edges: dict[str, str] = {}
-        """Networks with a virtual gateway, and its address there."""
+        self.six = False
+        """The provider network has IPv6 too."""
+        self.edges: dict[str, list[str]] = {}
+        """Networks with a virtual gateway, and its addresses there."""
         self.carriers: set[str] = set()
         """Servers that carry any of them."""
+        self.beyond: set[str] = set()
+        """Addresses outside that connections lead to, and gateways' own there."""
+        self.without_encryption: tuple[str, ...] | None = None
+        """Servers that cannot encrypt; None where no network is to be encrypted."""
 
     def __repr__(self):
         return "\n".join(f"{name}({', '.join(map(repr, words))})" for name, *words in self.calls)
@@ -124,22 +115,10 @@ class Sketch:
     def build(self):
         world = World()
         for name, *words in self.calls:
-            if name == "table":
-                table, routes = words
-                world.table(table, **{f"r{number}": route for number, route in enumerate(routes)})
-            elif name == "rules":
-                listed, number, drawn, *defaults = words
-                access_lists.put_list(world, listed, number, [_rule(*one) for one in drawn.items()], *defaults)
-            elif name == "lend":
+            if name == "lend":
                 lender, user = words
                 world.peer(lender, *self.peerings[lender], allow_gateway_transit=True)
                 world.peer(user, lender, use_remote_gateways=True)
-            elif name == "settings":
-                world.settings(words[0], **_settings(words[1]))
-            elif name == "guests":
-                world.guests(*words, enabled=True)
-            elif name == "vlans":
-                world.vlans(words[0], **words[1])
             elif name in BESIDE:
                 BESIDE[name](world, *words)
             else:
@@ -159,7 +138,9 @@ class Sketch:
         """Addresses that a packet of this card may be for: its neighbours', gateways, nobody's, outside ones."""
         own = [place for place in (*self.places, *self.lans) if self.is_near(place, card.place)]
         yield from OUTSIDE
-        yield from self.edges.values()
+        yield from self.beyond
+        for every in self.edges.values():
+            yield from every
         for place in own:
             for family in place.families:
                 yield place.address(family, 1)
@@ -177,7 +158,9 @@ class Sketch:
             card = chance.choice(self.running if self.running and chance.random() < 0.8 else self.cards)
             to = chance.choice(sorted(set(self.targets(card))))
             near = [one for one in self.running if self.is_near(one.place, card.place) and one != card]
-            if near and chance.random() < 0.6:
+            if self.edges.get(card.place.network) and chance.random() < 0.3:
+                to = chance.choice((*OUTSIDE, *sorted(self.beyond)))
+            elif near and chance.random() < 0.6:
                 to = chance.choice(chance.choice(near).addresses)
             if self.brought.get(card.place.network) and chance.random() < 0.2:
                 to = chance.choice(self.brought[card.place.network])
@@ -189,13 +172,16 @@ class Sketch:
 
 def draw_hosts(draw, sketch):
     sketch.call("protocol", draw(st.sampled_from(("NVGRE", "VXLAN"))))
-    sketch.call("two_provider_subnets")
     sketch.flat = draw(st.booleans())
+    sketch.six = sketch.flat and draw(st.booleans())
+    subnets = {"pa1": "192.168.1.0/24"} if sketch.flat else {"pa1": "192.168.1.0/24", "pa2": "192.168.2.0/24"}
+    sketch.call("provider", subnets | ({"six": "fd99::/64"} if sketch.six else {}))
     without = draw(st.sampled_from((None, None, None, *SERVERS)))
     for number, server in enumerate(SERVERS, 1):
         subnet = 1 if sketch.flat else 1 + number % 2
-        addresses = () if server == without else (f"192.168.{subnet}.{10 * number}",)
-        sketch.call("server", server, *addresses)
+        own = [f"192.168.{subnet}.{10 * number}"]
+        own += [f"fd99::{10 * number}"] if sketch.six and draw(st.booleans()) else []
+        sketch.call("server", server, *(() if server == without else own))
 
 
 def draw_provider_addresses(draw, sketch):
@@ -218,8 +204,8 @@ def draw_provider_addresses(draw, sketch):
 
 def draw_networks(draw, sketch):
     for rdid, network in enumerate(NETWORKS[: draw(st.integers(1, 3))], 50):
-        # what rewrites has no IPv6 here
-        known = ("4",) if sketch.flat and draw(st.booleans()) else ("4", "46", "46", "6")
+        # what rewrites has no IPv6 where its provider network has none
+        known = ("4",) if sketch.flat and not sketch.six and draw(st.booleans()) else ("4", "46", "46", "6")
         families = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
         base = draw(st.sampled_from((1, 1, 1, rdid - 48)))
         places = [Place(network, base, number, one) for number, one in enumerate(families, 1)]
@@ -252,45 +238,6 @@ def draw_peerings(draw, sketch):
             sketch.peers.add(frozenset((one, other)))
     for network, others in wanted.items():
         sketch.call("peer", network, *others)
-
-
-@st.composite
-def rules(draw, sketch):
-    """Of an access list: (action, direction, protocol, source, destination, ports) by priority."""
-    ends = ["*", "VIRTUALNETWORK", "INTERNET"]
-    for place in draw(st.lists(st.sampled_from(sketch.places), max_size=2)):
-        family = draw(st.sampled_from(place.families))
-        alone = f"{place.address(family, draw(st.integers(11, 13)))}/{32 if family == '4' else 128}"
-        ends += [place.prefix(family), alone]
-    rule = st.tuples(
-        st.sampled_from(("Allow", "Deny")),
-        st.sampled_from(("Inbound", "Outbound")),
-        st.sampled_from(("TCP", "UDP", "All")),
-        st.sampled_from(ends),
-        st.sampled_from(ends),
-        st.sampled_from(("*", "53", "22-60", "443")),
-    )
-    return {100 * n: one for n, one in enumerate(draw(st.lists(rule, max_size=4)), 1)}
-
-
-def draw_lists(draw, sketch):
-    """Lists of subnets and interfaces, some with a default of Deny."""
-    names = [f"list{number}" for number in range(draw(st.integers(0, 2)))]
-    tagged = set()
-    default = st.sampled_from(("Permit", "Permit", "Deny"))
-    for number, name in enumerate(names, 1):
-        drawn = draw(rules(sketch))
-        tagged |= {name for words in drawn.values() if {"VIRTUALNETWORK", "INTERNET"} & set(words)}
-        sketch.call("rules", name, number, drawn, draw(default), draw(default))
-    for place in sketch.places:
-        name = draw(st.sampled_from((None, None, *names)))
-        for family in place.families if name else ():
-            sketch.call("filter_subnet", place.network, place.name(family), name)
-    for card in sketch.cards:
-        # tags mean nothing on a logical network, and are refused there
-        name = draw(st.sampled_from((None, None, *(set(names) - tagged if card.place in sketch.lans else names))))
-        if name:
-            sketch.call("filter_interface", card.name, name)
 
 
 @st.composite
@@ -336,25 +283,46 @@ def draw_machines(draw, sketch):
             sketch.running += cards if power == "Running" else []
 
 
-def _rule(priority, words):
-    action, kind, protocol, source, destination, ports = words
-    return AclRuleProperties(
-        action=action,
-        type=kind,
-        priority=priority,
-        protocol=protocol,
-        source_address_prefix=source,
-        source_port_range="*",
-        destination_address_prefix=destination,
-        destination_port_range=ports,
-    )
-
-
 def _settings(drawn):
     rates = {name: value for name, value in drawn.items() if name.endswith("mbps")}
     rest = {name: value for name, value in drawn.items() if name not in rates}
     return rest | ({"qos_settings": QosSettings(**rates)} if rates else {})
 
+
+def _table(world, name, routes):
+    world.table(name, **{f"r{number}": route for number, route in enumerate(routes)})
+
+
+def _rules(world, name, number, drawn, *defaults):
+    access_lists.put_list(world, name, number, [lists.rule(*one) for one in drawn.items()], *defaults)
+
+
+def _way_out(world, network, subnet, address, carriers, nat, connections, also):  # noqa: PLR0913
+    made = tuple(kinds.connection(*one) for one in connections)
+    ways_out.way_out(world, network, subnet, address, carriers, nat, made, also)
+
+
+BESIDE = {
+    one.__name__.removeprefix("_"): one
+    for one in (
+        _rules,
+        _table,
+        _way_out,
+        access_lists.filter_interface,
+        access_lists.filter_subnet,
+        ways_out.gateway,
+        ways_out.make_known,
+        ways_out.outside,
+        ways_out.pool,
+        ways_out.public_address,
+    )
+} | {
+    "guests": lambda world, *words: world.guests(*words, enabled=True),
+    "provider": lambda world, subnets: world.fabric(**subnets),
+    "settings": lambda world, name, drawn: world.settings(name, **_settings(drawn)),
+    "vlans": lambda world, name, subnets: world.vlans(name, **subnets),
+}
+"""What a sketch calls that is no method of World, or is called otherwise."""
 
 FEATURES = [
     draw_hosts,
@@ -364,10 +332,12 @@ FEATURES = [
     kinds.draw_lans,
     draw_peerings,
     kinds.draw_ways_out,
+    kinds.draw_encryption,
     draw_cards,
+    kinds.draw_known,
     kinds.draw_brought,
     draw_machines,
-    draw_lists,
+    lists.draw_lists,
     kinds.draw_settings,
     kinds.draw_standing,
 ]

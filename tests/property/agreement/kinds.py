@@ -1,4 +1,5 @@
-"""What a fabric may have beside tunnels between virtual subnets: VLANs, rewriting, gateways, settings of ports.
+"""What a fabric may have beside tunnels between virtual subnets: VLANs, rewriting, gateways and their connections,
+encryption, settings of ports.
 
 Features of fabrics.py, in its form: (draw, sketch) -> None.
 """
@@ -7,10 +8,20 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.cluster import ways_out
+
 VLANS = (20, 30, 0)
 GATEWAYS = {"gw1": "192.168.1.31", "gw2": "192.168.1.32"}
 """Provider addresses of servers that are gateways and nothing else."""
-PUBLIC = "198.51.100.20"
+PUBLIC, PUBLIC_OF_ONE = "198.51.100.20", "198.51.100.21"
+PARTNERS = {"4": "10.77.0", "6": "fd77:0:0:0"}
+"""Logical subnets that L3 connections lead into, without their last part."""
+BEYOND = {
+    "4": ("203.0.113.0/24", "203.0.113.9/32", "10.1.200.0/24", "10.0.0.0/8", "0.0.0.0/0", "10.77.0.0/24"),
+    "6": ("2001:db8:ffff::/48", "2001:db8:ffff::9/128", "::/0"),
+}
+"""Prefixes that a connection may have routes to; some are around those of networks, or are another connection's."""
+METRICS = (0, 0, 5, 300, 1024)
 
 
 class Lan(NamedTuple):
@@ -39,10 +50,10 @@ class Lan(NamedTuple):
 
 
 def draw_own_protocols(draw, sketch):
-    """Networks with a protocol of their own. Here only IPv4 is rewritten, and where all hosts are on one subnet."""
+    """Networks with a protocol of their own. Rewriting goes where all hosts are on one subnet of each family."""
     for network in dict.fromkeys(place.network for place in sketch.places):
         families = {family for place in sketch.places if place.network == network for family in place.families}
-        rewrites = ("Rewrite",) * 4 if sketch.flat and families == {"4"} else ()
+        rewrites = ("Rewrite",) * 4 if sketch.flat and (sketch.six or families == {"4"}) else ()
         own = draw(st.sampled_from(("", "", "VXLAN", "NVGRE", *rewrites)))
         if own:
             sketch.call("encapsulate", network, own)
@@ -59,31 +70,97 @@ def draw_lans(draw, sketch):
 
 
 def draw_ways_out(draw, sketch):
-    """Virtual gateways, whose carriers may be servers with machines too, with NAT or leading nowhere."""
+    """Virtual gateways, whose carriers may be servers with machines too, with NAT, connections, or leading nowhere."""
     networks = [one for one in dict.fromkeys(p.network for p in sketch.places) if one not in sketch.rewriting]
     wanted = [one for one in networks if draw(st.booleans())]
     if not wanted:
         return
-    sketch.call("outside", "internet", "198.51.100.0/24")
-    sketch.call("public_address", "p1", PUBLIC)
+    _draw_outside(sketch)
     for server, address in GATEWAYS.items():
         sketch.call("server", server, address)
     places = {"g1": draw(st.sampled_from(("gw1", "h1"))), "g2": "gw2"}
     for gateway, server in places.items():
         sketch.call("gateway", gateway, server)
-    for network in wanted:
+    for number, network in enumerate(wanted):
         place = draw(st.sampled_from([one for one in sketch.places if one.network == network]))
-        family = place.families[0]
+        family, *more = place.families
         carriers = draw(st.sampled_from((("g1",), ("g1", "g2"), ("g2", "g1"), ())))
         nat = draw(st.sampled_from(("p1", ""))) if family == "4" else ""
-        edge = place.address(family, 250)
-        sketch.call("way_out", network, place.name(family), edge, carriers, nat)
-        sketch.edges[network] = edge
+        edges = [place.address(one, 250) for one in place.families]
+        also = (place.name(more[0]), edges[1]) if more and draw(st.booleans()) else ()
+        sketch.edges[network] = edges if also else edges[:1]
+        connections = draw(_connections(number))
+        sketch.call("way_out", network, place.name(family), edges[0], carriers, nat, connections, also)
+        for _, _, _, own, _ in connections:
+            sketch.beyond |= {text.partition("/")[0] for text in own}
         sketch.carriers |= {places[one] for one in carriers}
     for network, others in sketch.peerings.items():
         # also of one that has none to lend, or that does not look back
         if network not in sketch.edges and len(others) == 1 and others[0] in sketch.peerings and draw(st.booleans()):
             sketch.call("lend", others[0], network)
+
+
+def _draw_outside(sketch):
+    sketch.call("outside", "internet", "198.51.100.0/24")
+    sketch.call("outside", "partners", f"{PARTNERS['4']}.0/24", 77, False)
+    sketch.call("outside", "partners6", f"{PARTNERS['6']}::/64".replace(":0:0:0", ""), 78, False)
+    sketch.call("outside", "vips", "10.20.0.0/24", 0, False)
+    sketch.call("pool", "gp", ["/logicalNetworks/vips/subnets/out"])
+    sketch.call("public_address", "p1", PUBLIC)
+    sketch.beyond |= {PUBLIC, "198.51.100.7", f"{PARTNERS['4']}.9", "fd77::9", "172.16.0.2"}
+
+
+@st.composite
+def _connections(draw, number):
+    """(Kind, name, family or key, the gateway's own addresses, routes) of each; `number` is the network's. As decide
+    has it, one prefix has one route of each metric."""
+    said = set()
+    made = []
+    for at in range(draw(st.sampled_from((0, 0, 1, 2, 3)))):
+        kind, last = draw(st.sampled_from(("L3", "GRE"))), 40 + 4 * (3 * number + at)
+        family = draw(st.sampled_from(("4", "4", "6")))
+        hop = (f"{PARTNERS['4']}.8" if family == "4" else "fd77::8") if kind == "L3" else ""
+        families = family if kind == "L3" else draw(st.sampled_from(("4", "46")))
+        asked = st.tuples(st.sampled_from([one for f in families for one in BEYOND[f]]), st.sampled_from(METRICS))
+        routes = [one for one in draw(st.lists(asked, max_size=3, unique=True)) if one not in said]
+        said |= set(routes)
+        if kind == "L3":
+            own, way = [f"{PARTNERS['4']}.{last}/24" if family == "4" else f"fd77::{last:x}/64"], family
+        else:
+            own, way = [f"172.16.0.{last + 1}/30", f"fd16::{last + 1:x}/126"], draw(st.sampled_from(("", "77")))
+            own = own[: len(families)] if draw(st.booleans()) else []
+        made.append((kind, f"c{at}", way, own, [(prefix, hop, metric) for prefix, metric in routes]))
+    return made
+
+
+def connection(kind, name, way, own, routes):
+    """Of a sketch, as a resource."""
+    if kind == "L3":
+        subnet = f"/logicalNetworks/partners{'6' if way == '6' else ''}/subnets/out"
+        return ways_out.leg(name, subnet, own, routes)
+    last = 10 + int(name[1:])
+    return ways_out.tunnel(name, (f"10.20.0.{last}", f"192.0.2.{last}"), way, own, routes)
+
+
+def draw_encryption(draw, sketch):
+    """Networks whose tunnels are to be encrypted, and hosts that cannot: what was so before they were asked for it."""
+    networks = [one for one in dict.fromkeys(p.network for p in sketch.places) if one not in sketch.rewriting]
+    for network in networks:
+        if draw(st.sampled_from((False, False, True))):
+            places = [one for one in sketch.places if one.network == network]
+            place = draw(st.sampled_from(places))
+            sketch.call("encrypt", network, *(place.name(family) for family in place.families))
+            known = [words[0] for name, *words in sketch.calls if name == "server"]
+            sketch.without_encryption = tuple(draw(st.lists(st.sampled_from(known), max_size=2, unique=True)))
+
+
+def draw_known(draw, sketch):
+    """An interface that has a public address for itself alone."""
+    cards = [one for one in sketch.cards if one.place.network in sketch.edges and one.families[0] == "4"]
+    if cards and draw(st.booleans()):
+        sketch.call("public_address", "p2", PUBLIC_OF_ONE)
+        sketch.call("make_known", draw(st.sampled_from(cards)).name, "p2")
+        sketch.beyond.add(PUBLIC_OF_ONE)
 
 
 def draw_settings(draw, sketch):
@@ -107,11 +184,14 @@ def draw_settings(draw, sketch):
 
 
 def draw_standing(draw, sketch):
-    """Of each card in a network that rewrites, the provider address that stands for it on its host; one may lack it."""
+    """Of each address of a card in a network that rewrites, the provider address that stands for it on its host; one
+    may lack it."""
     rewriting = [card for card in sketch.cards if card.place.network in sketch.rewriting and sketch.server_of(card)]
     for number, card in enumerate(rewriting, 100):
-        if draw(st.sampled_from((True, True, True, True, False))):
-            sketch.call("stand", sketch.server_of(card), card.name, f"192.168.1.{number}")
+        for at, family in enumerate(card.families):
+            if draw(st.sampled_from((True, True, True, True, False))):
+                text = f"192.168.1.{number}" if family == "4" else f"fd99::{number:x}"
+                sketch.call("stand", sketch.server_of(card), card.name, text, True, at)
 
 
 def draw_brought(draw, sketch):

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from tests.cluster.harness import Cluster
 from tests.conftest import PROFILE
+from tests.property.agreement import edges
 from tests.property.agreement.carried import Wires, disagreement
 from tests.property.agreement.fabrics import fabrics
-from weft.model.values import Mac
+from weft.core.trace_ends import HostFacts
+from weft.fakes.encryption import Ipsec
 
 SOAK = PROFILE == "soak"
 QUESTIONS = 40
@@ -18,22 +20,36 @@ QUESTIONS = 40
 
 async def settled(sketch):
     cluster = Cluster(sketch.build())
-    for host in sketch.carriers:
-        for network in sketch.edges:
-            p = cluster.world.state.get("virtualNetworks", network).properties
-            gateway = cluster.world.state.get("virtualGateways", network).properties
-            mac = Mac(int(gateway.gateway_mac_address, 16))
-            cluster.center.switches[host].plug(
-                f"edge{p.routing_domain_number}", f"weft-edge-{p.routing_domain_number}", mac
-            )
     await cluster.settle()
-    return cluster
+    for host in sketch.carriers:
+        edges.plug(cluster, host)
+    await cluster.rest()
+    return cluster, await encrypted(cluster, sketch.without_encryption)
+
+
+async def encrypted(cluster, without):
+    """By a driver on each host but for these. Returns what agents tell of it."""
+    if without is None:
+        return HostFacts()
+    world = Ipsec()
+    asked = {name: host.reconciler.tunnels.to_encrypt for name, host in cluster.hosts.items()}
+    for name in without:
+        world.host(name).lacks = "no ESP"
+    for name, pairs in asked.items():
+        await world.host(name).keep(pairs)
+    clear = {}
+    for name, pairs in asked.items():
+        sealed = await world.host(name).keep(pairs)
+        cluster.hosts[name].reconciler.sealed_are(sealed)
+        clear[name] = {one.remote for one in pairs - sealed}
+    await cluster.rest()
+    return HostFacts(in_clear=lambda server, remote: remote in clear[server])
 
 
 def check(sketch, seed, count=QUESTIONS):
-    cluster = asyncio.run(settled(sketch))
+    cluster, facts = asyncio.run(settled(sketch))
     wires = Wires(cluster)
-    found = [disagreement(cluster.world.state, wires.carry(one), one) for one in sketch.questions(seed, count)]
+    found = [disagreement(cluster, facts, wires.carry(one), one) for one in sketch.questions(seed, count)]
     assert not any(found), "\n".join(filter(None, found))
 
 

@@ -1,11 +1,12 @@
 """Increments add up to the whole also for histories that decide lets pass: commands, batches, refusals and all."""
 
-from ipaddress import IPv4Address
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.property.core import decided_puts
+from tests.property.core.decided_places import has_its_own, present, provided
 from tests.property.core.test_policy_increments import Mirror
+from tests.unit.core.gateway_world import gateway
 from tests.unit.core.world import (
     World,
     dynamic_interface,
@@ -16,7 +17,6 @@ from tests.unit.core.world import (
     virtual_network,
 )
 from weft.core import policy
-from weft.core.addresses import holder_of
 from weft.core.commands import (
     AdvanceMove,
     AdvanceProviderAddresses,
@@ -31,10 +31,11 @@ from weft.core.commands import (
 )
 from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine, Restore, TakeCheckpoint
 from weft.core.decide import decide
-from weft.core.provider_places import policy_of
-from weft.core.words import number_text
+from weft.core.host_facts import NoteProviderNetwork
 from weft.model.errors import Refusal
-from weft.model.leases import MAC_SCOPE, ip_scope
+from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
+from weft.model.leases import MAC_SCOPE
+from weft.model.records import EdgeNetwork, LookupRecord, NetworkSettings, PortLearning
 
 HOSTS = ("h1", "h2", "H3")
 NETWORKS = ("blue", "Red")
@@ -44,7 +45,6 @@ NEXT = {"preparing": "switching", "switching": "switched", "withdrawing": "switc
 
 POLICIES = ("perHost", "perHostInUse", "several", "perVirtualSubnet")
 
-SCOPE = ip_scope("/logicalNetworks/hnvpa", 4)
 
 pick = st.sampled_from
 subnets = pick(
@@ -181,50 +181,8 @@ life = st.one_of(
     waiting,
 )
 readdressed = st.tuples(st.just("readdress"), pick(HOSTS))
-commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life, readdressed)
-
-
-def provided(state, host):
-    """What a host holds a provider address for beside itself, and is to keep."""
-    server = state.get("servers", host)
-    change = server.properties.provider_address_change if server is not None else None
-    leaving = change.leaving if change is not None else ()
-    scopes = state.addresses.providers.get(f"/servers/{host.lower()}", {})
-    held = ((number_text(4, address), why) for every in scopes.values() for address, why in every.items())
-    return {why for text, why in held if why and text not in leaving}
-
-
-def present(state, host):
-    """The virtual subnets with an interface on a host that has an address for each, by walking over all of them."""
-    server = state.get("servers", host)
-    found = set()
-    for machine in state.machines_on(host) if server is not None else ():
-        for interface in machine.properties.network_interfaces:
-            for one in state.find_ref(interface.resource_ref).properties.ip_configurations:
-                segment = state.segment(one.properties.subnet.resource_ref.lower())
-                logical = state.get("logicalNetworks", "hnvpa").properties
-                if segment.virtual and policy_of(server.properties, logical)[0] == "perVirtualSubnet":
-                    found.add(segment.domain)
-    return found
-
-
-def has_its_own(state, host):
-    """Whether a host has an address for itself as its policy says, by walking over all that is on it."""
-    server = state.get("servers", host)
-    if server is None:
-        return True
-    policy, _ = policy_of(server.properties, state.get("logicalNetworks", "hnvpa").properties)
-    listed = server.properties.provider_addresses
-    holders = [holder_of(state.lease(SCOPE, int(IPv4Address(one))), "server") for one in listed]
-    assert all(one.ref == f"/servers/{server.resource_id}" and not one.domain for one in holders)
-    if policy != "perHostInUse" or in_a_network(state, host):
-        return bool(listed)
-    return not any(one.granted for one in holders)
-
-
-def in_a_network(state, host):
-    interfaces = (one for machine in state.machines_on(host) for one in machine.properties.network_interfaces)
-    return any(state.find_ref(one.resource_ref).properties.ip_configurations for one in interfaces)
+beside = decided_puts.beside(HOSTS, INTERFACES)
+commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life, readdressed, beside, beside, beside)
 
 
 class Followed:
@@ -237,6 +195,7 @@ class Followed:
             self.world.put(f"/virtualNetworks/{network}", virtual_network(SHAPE))
         for host in HOSTS:
             self.world.put(f"/servers/{host}", server_on("pa1"))
+        decided_puts.around(self.world)
         for interface in INTERFACES[:2]:
             self.world.interface(interface, "/virtualNetworks/blue/subnets/web")
         self.world.put("/networkInterfaces/N3", static_interface("02AA00000001", "/virtualNetworks/Red/subnets/web"))
@@ -257,6 +216,10 @@ class Followed:
             generation = change.generation if change is not None else 0
             phase = "switched" if change is not None and change.phase == "preparing" else "done"
             command = AdvanceProviderAddresses(command[1], phase, generation)
+        elif isinstance(command, tuple) and command[0] in ("learn", "forget"):
+            command = decided_puts.resolved(self.world.state, command)
+            if command is None:
+                return
         elif isinstance(command, tuple):
             _, name, host, phase = command
             found = self.world.state.get("virtualMachines", name)
@@ -378,3 +341,31 @@ def test_addresses_of_hosts_that_come_and_go_with_what_is_there():
     )
     own = {host: followed.world.state.get("servers", host).properties.provider_addresses for host in HOSTS}
     assert own == {"h1": (), "h2": ("192.168.1.18",), "H3": ()}
+
+
+def test_what_is_around_networks():
+    """Connections of gateways, encryption, a peering, addresses that guests bring and IPv6 rewriting, each of them told
+    in the end."""
+    puts = decided_puts
+    able = ServerProviderNetwork(tunnel_encryption=TunnelEncryption(available=True))
+    history = [
+        *(NoteProviderNetwork(host, able) for host in HOSTS),
+        puts.network("blue", {"guestSpecifiedAddresses": {"enabled": True}}, {}),
+        puts.network("far", {"encryptionEnabled": True}, {}),
+        puts.leaving("blue", 2, True),
+        put_command("/gateways/g1", gateway("h1")),
+        ("learn", "n1", "10.1.1.200", True),
+        *(puts.on_flat(host, ("four",)) for host in HOSTS),
+        puts.thin(True),
+        SetPower("M2", "Off"),
+        puts.thin_interface("n2", True),
+        SetPower("M2", "Running"),
+    ]
+    followed = follow([(one, True) for one in history])
+    told = [one for stream in followed.mirror.streams.values() for one in stream.values()]
+    (edge,) = (one for one in told if isinstance(one, EdgeNetwork))
+    assert (len(edge.legs), len(edge.tunnels)) == (2, 1)
+    assert any(isinstance(one, PortLearning) and one.learnt for one in told)
+    assert sum(isinstance(one, NetworkSettings) and one.encrypted for one in told) == 2
+    records = [one for one in told if isinstance(one, LookupRecord)]
+    assert sum(len(one.provider_address) == 16 for one in records) == 1

@@ -4,7 +4,8 @@ makes of it."""
 from hypothesis import given
 
 from tests.cluster.world import World
-from tests.property.core.policy_steps import HOSTS, NETWORKS, Driver, histories
+from tests.property.core.policy_driver import Driver
+from tests.property.core.policy_steps import HOSTS, NETWORKS, histories
 from weft.core import policy
 
 
@@ -260,6 +261,48 @@ def test_a_history_of_a_way_out():
     )
 
 
+def test_a_history_of_connections():
+    check(
+        [
+            (True, ("gateway", "g1", "h1")),
+            (True, ("way_out", "blue", ("g1",), False)),
+            (True, ("leads", "blue", 2, True)),
+            (True, ("pool", False)),
+            (True, ("pool", True)),
+            (True, ("side", "vips", 1, 77)),
+            (True, ("leads", "blue", 1, False)),
+            (True, ("side", "side", 0, 77)),
+            (True, ("side", "side", 1, 77)),
+            (True, ("leads", "blue", 3, True)),
+            (True, ("network", "blue", 1, "")),
+            (True, ("server", "h1", 3)),
+            (True, ("raze", "blue")),
+        ]
+    )
+
+
+def test_a_history_of_what_a_host_and_its_machines_are():
+    check(
+        [
+            (True, ("interface", "n0", "blue", 1, 1)),
+            (True, ("interface", "n1", "blue", 2, 1)),
+            (True, ("interface", "n2", "Red", 0, 1)),
+            (True, ("interface", "n3", "Red", 2, 2)),
+            (True, ("machine", "m1", "h1", {"n0", "n1", "n2", "n3"})),
+            (True, ("made", "m1", 512, "")),
+            (True, ("made", "m1", 512, "7")),
+            (True, ("managed", "H2", ("10.0.0.1",), True)),
+            (True, ("power", "m1", "Running")),
+            (True, ("move", "m1", "H2", "preparing")),
+            (True, ("move", "m1", "H2", "switching")),
+            (True, ("managed", "H2", (), False)),
+            (True, ("server", "h1", 3)),
+            (True, ("shares", "several")),
+            (True, ("shares", "")),
+        ]
+    )
+
+
 def test_a_history_of_rewriting():
     check(
         [
@@ -273,6 +316,9 @@ def test_a_history_of_rewriting():
             (True, ("power", "M2", "Running")),
             (True, ("power", "M2", "Off")),
             (False, ("stand", "H2", "n1", 0, True)),
+            (True, ("power", "m1", "Off")),
+            (True, ("stand", "h1", "n0", 2, True)),
+            (True, ("power", "m1", "Running")),
             (True, ("power", "M2", "Running")),
             (True, ("settings", "n1", 4)),
             (True, ("move", "m1", "H2", "preparing")),

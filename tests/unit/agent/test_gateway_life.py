@@ -15,8 +15,8 @@ from weft.agent.edge.wanted import HOLD_SECONDS, Wanted, carries
 from weft.agent.probes import Probes, echo, is_reply
 from weft.agent.switch import Peer
 from weft.fakes.edge import FakeEdge
-from weft.model.records import EdgeRoute
-from weft.model.values import Rdid, pack_ip
+from weft.model.records import EdgeRoute, EdgeTunnel
+from weft.model.values import PackedIp, Rdid, pack_ip
 
 ONE, TWO, THREE = (pack_ip(f"192.168.1.{number}") for number in (1, 2, 3))
 
@@ -96,6 +96,39 @@ def test_what_an_edge_says_to_the_host():
         "class add dev inner parent 1: classid 1:10 htb rate 8000kbit",
     ]
     assert edge.limits(msgspec.structs.replace(EDGE, legs=())) == []
+
+
+def test_a_kernel_has_the_routes_that_count_and_no_others():
+    """One of each prefix and metric, the first; none that addresses of the network would leave by."""
+    hop = pack_ip("203.0.113.7")
+    said = [("203.0.113.0", 24, 0), ("10.9.0.0", 16, 0), ("10.1.1.0", 24, 0), ("10.1.1.128", 25, 0)]
+    routes = tuple(EdgeRoute(pack_ip(prefix), length, hop, metric) for prefix, length, metric in said)
+    leg = msgspec.structs.replace(LEG, routes=routes)
+    tunnel = EdgeTunnel(
+        "c", ONE, TWO, 0, 24, PackedIp(b""), routes=(EdgeRoute(pack_ip("10.9.0.0"), 16, PackedIp(b""), 0),)
+    )
+    found = {
+        (one.prefix, one.metric): (one.device, one.via)
+        for one in edge.routes(msgspec.structs.replace(EDGE, legs=(leg,), tunnels=(tunnel,)))
+    }
+    assert found == {
+        ("10.1.1.0/24", 0): ("inner", "10.1.254.1"),
+        ("10.1.1.128/25", 0): ("o0", "203.0.113.7"),
+        ("203.0.113.0/24", 0): ("o0", ""),
+        ("10.9.0.0/16", 0): ("o0", "203.0.113.7"),
+        ("0.0.0.0/0", 2**31): ("o0", "203.0.113.1"),
+    }
+
+
+def test_the_metric_of_an_ipv6_route_is_always_said():
+    """A kernel takes 0 for 1024, which is worse than 5."""
+    routes = tuple(EdgeRoute(pack_ip("fd09::"), 16, PackedIp(b""), metric) for metric in (0, 5))
+    tunnel = EdgeTunnel("c", ONE, TWO, 0, 24, PackedIp(b""), routes=routes)
+    lines = edge.lines_inside(Wanted(msgspec.structs.replace(EDGE, legs=(), tunnels=(tunnel,)), True, 1458))
+    assert lines[-2:] == [
+        "route replace fd09::/16 dev t0 metric 1 proto 87",
+        "route replace fd09::/16 dev t0 metric 6 proto 87",
+    ]
 
 
 def test_a_reply_is_known_by_its_number_whatever_header_stands_before_it():

@@ -327,6 +327,11 @@ def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
         (l3(peerIPAddresses=["10.101.0.1"]), "PrivateIPAddressNotInSubnet"),
         (l3(routes=[{"destinationPrefix": "10.9.0.0/16"}]), "MissingNextHopIpAddress"),
         (l3(routes=[{"destinationPrefix": "10.9.0.0/16", "nextHop": "10.101.0.1"}]), "PrivateIPAddressNotInSubnet"),
+        (l3(routes=[{"destinationPrefix": "fd09::/16", "nextHop": "10.100.0.1"}]), "InvalidNextHopIpAddress"),
+        (
+            l3(peerIPAddresses=["10.100.0.1"], routes=[{"destinationPrefix": "fd09::/16"}]),
+            "InvalidNextHopIpAddress",
+        ),
         (l3(destinationIPAddress="198.51.100.9"), "InvalidParameterValue"),
     ],
 )

@@ -219,3 +219,19 @@ def test_it_is_not_left_by_one_that_is_not_lent_or_not_there():
         assert trace(made.state, "green1-eth0", OUTSIDE).reason.startswith("no gateway:")
     edge = policy_gateways.edge(lent(used=False).state, "gw1", 60)
     assert (pack_ip("10.2.1.0"), 24) not in edge.prefixes
+
+
+def test_to_an_address_that_the_gateway_itself_has_outside():
+    """It goes no further: the edge answers, or refuses, itself."""
+    made = with_vips(world(nat="p1", connections=(gre(), l3(("198.51.100.0/24",)))))
+    for own in ("203.0.113.20", "10.100.0.5", "172.16.0.1"):
+        found = trace(made.state, "blue1-eth0", own)
+        assert (found.delivered, found.reason) == (True, f"reached the gateway on gw1, whose own address {own} is")
+    assert trace(made.state, "blue1-eth0", "172.16.0.2").reason.startswith("left by the gateway on gw1 through ")
+
+
+def test_a_route_by_a_next_hop_of_the_other_family_is_left_out():
+    """A release let it in; a host could have none of its edge's routes."""
+    made = world(connections=(l3(("fd09::/16", "10.9.0.0/16")),))
+    (leg,) = policy_gateways.edge(made.state, "gw1", 60).legs
+    assert [one.prefix for one in leg.routes] == [pack_ip("10.9.0.0")]

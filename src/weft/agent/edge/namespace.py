@@ -254,7 +254,6 @@ class NamespaceEdge:
             )
             for one in json.loads(shown or "[]"):
                 metric = int(one.get("metric", 0))
-                metric = 0 if family == "-6" and metric == _USUAL_METRIC6 else metric
                 if (one["dst"], one["dev"], metric) not in wanted:
                     also = f" metric {metric}" if metric else ""
                     lines.append(f"route del {one['dst']} dev {one['dev']}{also} proto {edge.ROUTE_PROTOCOL}")
@@ -330,10 +329,6 @@ class NamespaceEdge:
         self._unwatch(rdid)
         for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
             known.pop(rdid, None)
-
-
-_USUAL_METRIC6 = 1024
-"""What IPv6 routes have where none is asked for."""
 
 
 def _short(prefix: str) -> str:

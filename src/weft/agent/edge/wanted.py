@@ -193,19 +193,26 @@ class Route(NamedTuple):
 
 
 def routes(edge: EdgeNetwork) -> list[Route]:
-    """Inwards by the distributed router, outwards by the legs."""
-    found = []
+    """Inwards by the distributed router, outwards by the legs; of one prefix and metric a kernel has one, the first."""
+    found: dict[tuple[str, int], Route] = {}
+    own = {ipaddress.ip_interface(f"{ip_text(one)}/{size}").network for one, size in edge.addresses}
     for prefix, length in edge.prefixes:
         router = next((one for one in edge.routers if len(one) == len(prefix)), None)
-        own = {ipaddress.ip_interface(f"{ip_text(one)}/{size}").network for one, size in edge.addresses}
         network = ipaddress.ip_network(f"{ip_text(prefix)}/{length}")
         if router is not None and network not in own:
-            found.append(Route(str(network), ip_text(router), INNER, 0))
+            _note(found, Route(str(network), ip_text(router), INNER, 0))
     names = {link.leg or link.tunnel: link.inside for link in links(edge)[1:]}
     for one in exits(edge):
         via = ip_text(one.next_hop) if one.next_hop else ""
-        found.append(Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
-    return found
+        if (one.prefix, one.prefix_length) not in edge.prefixes:
+            _note(found, Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
+    return list(found.values())
+
+
+def _note(found: dict[tuple[str, int], Route], route: Route) -> None:
+    # 0 would be the worst of IPv6, 1024
+    metric = route.metric + 1 if ":" in route.prefix else route.metric
+    found.setdefault((route.prefix, metric), route._replace(metric=metric))
 
 
 def route_line(route: Route) -> str:

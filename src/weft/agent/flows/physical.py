@@ -25,11 +25,14 @@ class Physical:
 
     def unmapped(self) -> tuple[Flow, ...]:
         """What comes for provider addresses that stand for nobody here, on a host that rewrites."""
-        if self.patch is None:
-            return ()
-        vlans = {len(one.address): one.vlan for one in reversed(self.provider)}
-        wires = ((size, rewrite.Wire(self.patch, vlan)) for size, vlan in sorted(vlans.items()))
-        return tuple(rewrite.of_nobody(size, wire) for size, wire in wires)
+        wires = ((size, self._wire(size)) for size in (4, 16))
+        return tuple(rewrite.of_nobody(size, wire) for size, wire in wires if wire is not None)
+
+    def _wire(self, size: int) -> rewrite.Wire | None:
+        """Where rewritten packets go whose addresses have so many bytes. The host need not have one of that family
+        itself: the provider subnets of a network that rewrites are on one VLAN."""
+        own = next((one for one in self.provider if len(one.address) == size), next(iter(self.provider), None))
+        return rewrite.Wire(self.patch, own.vlan) if own is not None and self.patch is not None else None
 
     def of_segment(self, vlan: int, local: Iterable[Local]) -> tuple[Flow, ...]:
         """Nothing for a VLAN that no port here is on."""
@@ -38,9 +41,9 @@ class Physical:
 
     def rewritten(self, rdid: Rdid, record: LookupRecord, local: Local | None) -> tuple[Flow, ...]:
         """One customer address of a network that rewrites; `local` is what has its MAC address here."""
-        own = next((one for one in self.provider if len(one.address) == len(record.provider_address)), None)
-        if own is None or self.patch is None or len(record.customer_address) != len(record.provider_address):
+        wire = self._wire(len(record.provider_address))
+        if wire is None or len(record.customer_address) != len(record.provider_address):
             return ()
         if local is not None and local.role is Role.HERE and local.number is not None:
-            return rewrite.of_here(rdid, record, local.number, rewrite.Wire(self.patch, own.vlan))
+            return rewrite.of_here(rdid, record, local.number, wire)
         return rewrite.of_elsewhere(rdid, record)

@@ -183,6 +183,13 @@ def _l3_route(segment: Segment, one: ConnectionRoute, peers: tuple[str, ...], na
             target="nextHop",
         )
     hop = _check_inside(segment, hop, "nextHop", name)
+    if (":" in hop) != (":" in destination):
+        raise Invalid(
+            f"The route of connection {name} to {destination} leads by {hop}: one is IPv4, the other IPv6. Name a "
+            "prefix and a next hop of one family.",
+            code="InvalidNextHopIpAddress",
+            target="destinationPrefix",
+        )
     return msgspec.structs.replace(one, destination_prefix=destination, next_hop=hop if one.next_hop else None)
 
 

@@ -1,0 +1,82 @@
+"""What an edge does with a packet of its network: the routes and rules that its host is given, as a kernel reads them.
+
+Not by core.edge_routes, which trace asks: by the lines that an agent hands to iproute2 and nftables.
+"""
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from weft.agent.edge import wanted
+from weft.model.records import EdgeNetwork
+from weft.wire.messages import HOST_STREAM
+
+_CONNECTED = {4: 0, 6: 256}
+_UNSAID = {4: 0, 6: 1024}
+"""Metrics that a kernel gives: to the route of an interface's own prefix, and to one for which none is said."""
+_ROUTE = re.compile(r"route replace (\S+)(?: via (\S+))? dev (\S+)(?: onlink)?(?: metric (\d+))? proto 87")
+_SNAT = re.compile(r'oifname "(\w+)" ip6? saddr (?:{ ([^}]+) }|(\S+)) snat to ([^\s;]+)')
+
+
+class Left(NamedTuple):
+    """By which link of an edge a packet leaves, to which next hop (empty: on link) and under which address."""
+
+    link: wanted.Link
+    hop: str
+    source: str
+
+
+def left(edge, source, target):
+    """What becomes of a packet at the edge that carries its network. None: it does not leave. "own": it is for the edge
+    itself."""
+    state = wanted.Wanted(edge, True, 1458)
+    at = ipaddress.ip_address(target)
+    held = [ipaddress.ip_interface(one) for every in wanted.addresses(state).values() for one in every]
+    if at in [one.ip for one in held]:
+        return "own"
+    routes = _routes(state)
+    fitting = [one for one in routes if at in one[0]]
+    if not fitting:
+        return None
+    _, _, device, hop = max(fitting, key=lambda one: (one[0].prefixlen, -one[1]))
+    if device == wanted.INNER:
+        return None  # what leaves the network does not come back into it
+    link = next(one for one in wanted.links(edge) if one.inside == device)
+    return Left(link, hop, _known_as(wanted.rules(edge), device, source))
+
+
+def _routes(state):
+    """(Prefix, metric, device, next hop); of one prefix and metric the last that was said is there."""
+    found = {}
+    for one in wanted.addresses(state)[wanted.INNER]:
+        prefix = ipaddress.ip_interface(one).network
+        found[prefix, _CONNECTED[prefix.version]] = (wanted.INNER, "")
+    for line in map(wanted.route_line, wanted.routes(state.network)):
+        text, hop, device, metric = _ROUTE.fullmatch(line).groups()
+        prefix = ipaddress.ip_network(text)
+        if hop:
+            assert ipaddress.ip_address(hop).version == prefix.version, line
+        found[prefix, int(metric) if metric else _UNSAID[prefix.version]] = (device, hop or "")
+    return [(*key, *value) for key, value in found.items()]
+
+
+def _known_as(rules, device, source):
+    for name, several, one, outer in _SNAT.findall(rules):
+        inside = (ipaddress.ip_network(text.strip()) for text in (several or one).split(","))
+        if name == device and any(ipaddress.ip_address(source) in prefix for prefix in inside):
+            return outer
+    return source
+
+
+def plug(cluster, host):
+    """The ports of a host's edges are there, as its agent makes them."""
+    for record in _edges(cluster, host):
+        cluster.center.switches[host].plug(f"edge{record.rdid}", wanted.instance_of(record), record.mac)
+
+
+def record_of(cluster, host, port):
+    return next(one for one in _edges(cluster, host) if port == f"edge{one.rdid}")
+
+
+def _edges(cluster, host):
+    return [one for one in cluster.hosts[host].streams[HOST_STREAM].values() if isinstance(one, EdgeNetwork)]
