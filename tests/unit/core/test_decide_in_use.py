@@ -297,6 +297,22 @@ def test_a_policy_for_which_not_enough_are_left_is_refused_as_a_whole() -> None:
     assert refusal.code == "PAIpAddressExhausted" and "/servers/h2" in refusal.message
 
 
+def test_what_the_same_put_takes_from_a_pool_is_granted_to_nobody() -> None:
+    world = world_in_use()
+    body = network_of(world) | {"providerAddressPolicy": "perHost"}
+    (pool,) = body["subnets"][0]["properties"]["ipPools"]
+    pool["properties"]["excluded"] = [{"first": "192.168.1.10", "last": "192.168.1.18", "reason": "the router"}]
+    world.put("/logicalNetworks/hnvpa", body)
+    assert sorted(own(world) + own(world, "h2")) == ["192.168.1.19", "192.168.1.20"]
+    world = world_in_use()
+    body["subnets"][0]["properties"]["ipPools"] = [pool | {"resourceId": "other"}]
+    refusal = world.refused("/logicalNetworks/hnvpa", body)
+    assert refusal.code == "PAIpAddressExhausted" and "put them first" in refusal.message
+    world.put("/logicalNetworks/hnvpa", body | {"providerAddressPolicy": "perHostInUse"})
+    world.put("/logicalNetworks/hnvpa", body)
+    assert sorted(own(world) + own(world, "h2")) == ["192.168.1.19", "192.168.1.20"]
+
+
 def test_one_host_may_say_it_for_itself() -> None:
     world = world_of("perHost")
     body = {"networkInterfaces": [{"resourceId": "a", "properties": PA1}]}

@@ -16,7 +16,8 @@ from weft.core.decide.envelope import new_etag
 from weft.core.decide.granting import next_in
 from weft.core.decide.holding import take_granted
 from weft.core.decide.readdressing import changed, is_used
-from weft.core.pools import Pool, Segment
+from weft.core.layout import layout_of
+from weft.core.pools import Pool, Segment, why_in
 from weft.core.provider_places import named_by
 from weft.core.state import State
 from weft.core.words import hold_text, number_text, why_full
@@ -39,6 +40,8 @@ Place = tuple[str, int]
 Held = dict[Place, str]
 """Provider addresses, and their text."""
 
+LOGICAL = "logicalNetworks"
+
 MOST = 64
 """Provider addresses of one host in one network with policy several."""
 
@@ -60,7 +63,7 @@ def settled_policy(policy: str, count: int, default: str) -> str:
 
 def policy_of(draft: Draft, server: ServerProperties, network: str) -> tuple[str, int]:
     """(Policy, count) of a host in a provider network, by the network's reference: its own, else the network's."""
-    found = draft.get("logicalNetworks", network.rpartition("/")[2])
+    found = draft.get(LOGICAL, network.rpartition("/")[2])
     return provider_places.policy_of(server, found.properties if found is not None else None)
 
 
@@ -104,15 +107,35 @@ def take(draft: Draft, ref: str, segments: Iterable[Segment], purpose: str) -> P
     (PAIpAddressExhausted), naming the pools and who holds their addresses."""
     pools = [draft.state.addresses.pools[key] for segment in segments for key in segment.pools]
     for pool in pools:
-        found = next_in(draft, pool)
+        found = _next_that_stays(draft, pool)
         if found is not None:
             take_granted(draft, pool.spec.scope, found, Holder("server", ref, purpose, True))
             return pool.spec.scope, found
     what = f" for {purpose}" if purpose else ""
+    first = " Pools that the same PUT adds grant nothing yet: put them first." if draft.changed(LOGICAL) else ""
     raise PoolIsFull(
-        f"{ref} needs a provider address{what}. {why_full(draft.state, pools, draft.now)}{_who(draft.state, pools)}",
+        f"{ref} needs a provider address{what}. {why_full(draft.state, pools, draft.now)}{_who(draft.state, pools)}"
+        f"{first}",
         code="PAIpAddressExhausted",
     )
+
+
+def _next_that_stays(draft: Draft, pool: Pool) -> int | None:
+    """The next free address of a pool, as it will be where the command changes its network too; None if there is
+    none."""
+    found = next_in(draft, pool)
+    name = pool.spec.key.split("/")[2]
+    if found is None or name not in draft.changed(LOGICAL):
+        return found
+    specs, _ = layout_of(LOGICAL, draft.get(LOGICAL, name))
+    after = next((one for one in specs if one.key == pool.spec.key and not one.drain), None)
+    if after is None:
+        return None
+    for _ in range(pool.capacity):
+        if found is None or (after.first <= found <= after.last and not why_in(after.excluded, found)):
+            return found
+        found = next_in(draft, pool)
+    return None
 
 
 def ensure_provider_addresses(draft: Draft, server: Server) -> None:
