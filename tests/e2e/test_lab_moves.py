@@ -91,6 +91,34 @@ def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_
     assert silence.lost == 0
 
 
+@pytest.mark.alone
+def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_gives_it_back(lab, tmp_path):
+    """Policy perHostInUse: it is on the interface before the machine is there and goes once nothing comes for it any
+    more, though others hear of that a second late. What the lab itself gave its host is not the host's meanwhile."""
+    busy = f"host{place_of(lab, 'server')[-1]}"
+    idle = "host3" if busy == "host2" else "host2"
+    lab.weft("delete", "servers", idle)
+    lab.weft("address", "release", given(lab, idle), "--reason", "the host is to have none")
+    adapter = {"logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa2"}]}
+    body = {"networkInterfaces": [{"resourceId": "br-phy", "properties": adapter}]}
+    apply(lab, tmp_path, "servers", idle, body | {"providerAddressPolicy": "perHostInUse"})
+    assert server(lab, idle)["noProviderAddress"] == "nothing here needs one"
+    pinging = Pinging(lab, "client", "10.2.0.20")
+    lab.weft("vm", "migrate", "server", "--to", idle)
+    (own,) = server(lab, idle)["providerAddresses"]
+    assert own != given(lab, idle) and own in on_interface(lab, idle)
+    assert f"to {own}," in lab.weft("trace", "client-eth0", "10.2.0.20")
+    lab.run("delay-feed", "1")
+    lab.weft("vm", "migrate", "server", "--to", busy)
+    lab.run("delay-feed", "0")
+    assert server(lab, idle)["providerAddresses"] == []
+    wait_for(lambda: own not in on_interface(lab, idle))
+    silence = pinging.end()
+    print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
+    assert silence.lost == 0
+    apply(lab, tmp_path, "servers", idle, {"providerAddresses": [given(lab, idle)], "providerAddressPolicy": ""})
+
+
 def apply(lab, folder, kind, name, properties):
     file = folder / "change.json"
     file.write_text(json.dumps({"kind": kind, "resourceId": name, "properties": properties}))
