@@ -1,6 +1,7 @@
 """Runs the programs that make an edge, and work of ours inside its namespace. Called by what makes edges."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
@@ -12,20 +13,23 @@ from weft.agent.programs import ProgramFailure, run_to_end
 PATIENCE_SECONDS = 20.0
 
 
-def inside(name: str, work: Callable[[], None]) -> None:
-    """Do something in a namespace: in a thread of its own, which ends there."""
-    failure: list[OSError] = []
+def inside(name: str, work: Callable[[contextlib.ExitStack], None]) -> None:
+    """Do something in a namespace, in a thread of its own, which ends there. What `work` puts on the stack is left
+    after this has returned: the kernel takes its time to close a packet socket."""
+    failure: list[Exception] = []
+    done = threading.Event()
 
     def run() -> None:
-        try:
-            netns.setns(name)
-            work()
-        except OSError as error:
-            failure.append(error)
+        with contextlib.ExitStack() as closing:
+            try:
+                netns.setns(name, flags=0)  # as it is by itself, it makes one that is not there
+                work(closing)
+            except Exception as error:
+                failure.append(error)
+            done.set()
 
-    thread = threading.Thread(target=run, name=f"in {name}")
-    thread.start()
-    thread.join()
+    threading.Thread(target=run, name=f"in {name}").start()
+    done.wait()
     if failure:
         raise failure[0]
 

@@ -60,7 +60,8 @@ def _words(failure: Exception) -> str:
 One = TypeVar("One")
 
 
-def _groups(all_of_them: Sequence[One]) -> Iterator[Sequence[One]]:
+def groups(all_of_them: Sequence[One]) -> Iterator[Sequence[One]]:
+    """As they are made or taken away: so many at a time."""
     return (all_of_them[at : at + TOGETHER] for at in range(0, len(all_of_them), TOGETHER))
 
 
@@ -162,14 +163,14 @@ class EdgeKeeper:
                 waits = min(waits, HOLD_STEP_SECONDS)
             elif before != wanted or network.rdid in self._due:
                 plain.append(wanted)
-        for some in _groups(urgent):
-            waits = min(waits, *await asyncio.gather(*map(self._make, some)))
-        for some in _groups(plain):
+        if urgent:
+            waits = min(waits, *await asyncio.gather(*map(self._make, urgent)))
+        for some in groups(plain):
             if self._news.is_set():
                 return 0.0
             waits = min(waits, *await asyncio.gather(*map(self._make, some)))
         named = {network.rdid for network, _ in asked.edges}
-        for gone in _groups([one for one in self._there or () if one not in named] if asked.in_sync else []):
+        for gone in groups([one for one in self._there or () if one not in named] if asked.in_sync else []):
             waits = min(waits, *await asyncio.gather(*map(self._remove, gone)))
         return waits
 

@@ -17,10 +17,11 @@ import msgspec
 
 from weft.agent.edge import ports, replication
 from weft.agent.edge import wanted as edge
-from weft.agent.edge.announcing import announce
+from weft.agent.edge.answering import answer
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.database import Database
+from weft.agent.edge.rtnetlink import Change
 from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch
@@ -85,6 +86,13 @@ class NamespaceEdge:
         """The edges stay; nobody listens to them any more."""
         for rdid in list(self._watches):
             self._unwatch(rdid)
+        if self._states is not None:
+            self._states.close()
+
+    async def settled(self) -> None:
+        """Nothing is left of what is done at leisure after a network was taken over or handed back."""
+        if self._states is not None:
+            await self._states.settled()
 
     async def there(self) -> dict[Rdid, bool]:
         found: dict[Rdid, bool] = {}
@@ -136,8 +144,8 @@ class NamespaceEdge:
         known = made if same and not self._is_disturbed(rdid) else None
         in_a_hurry = same and made is not None and made.carries != wanted.carries
         if known is None and not in_a_hurry:
-            await self._build(name, wanted)
-            await self._keep_states(name, wanted)
+            fresh = await self._build(name, wanted)
+            await self._keep_states(name, wanted, fresh=fresh)
         elif not in_a_hurry:
             await self._look_beside(name, wanted)
         # last: who answers for an address can do what it promises
@@ -148,8 +156,8 @@ class NamespaceEdge:
             self._watches[rdid].is_quiet()  # that was us
         return self._lacks.get(rdid, "")
 
-    async def _build(self, name: str, wanted: Wanted) -> None:
-        """All but who answers for the outer addresses."""
+    async def _build(self, name: str, wanted: Wanted) -> bool:
+        """All but who answers for the outer addresses. Whether its namespace was made now."""
         network, rdid = wanted.network, wanted.network.rdid
         fresh = not await self._exists(name)
         if fresh:
@@ -167,6 +175,7 @@ class NamespaceEdge:
         if network.tunnels or self._tunnelled is None or rdid in self._tunnelled:
             await self._tunnels.build(name, wanted)
         self._built_at[rdid] = time.monotonic()
+        return fresh
 
     async def _look_beside(self, name: str, wanted: Wanted) -> None:
         """At what no watch of the namespace tells of."""
@@ -189,13 +198,13 @@ class NamespaceEdge:
         if watch is not None:
             watch.close()
 
-    async def _keep_states(self, name: str, wanted: Wanted) -> None:
+    async def _keep_states(self, name: str, wanted: Wanted, *, fresh: bool = False) -> None:
         """An edge is of use without them: what fails is told, and the next look tries again."""
         rdid = wanted.network.rdid
         self._lacks.pop(rdid, None)
         if self._states is not None:
             try:
-                await self._states.keep(name, replication.told(wanted))
+                await self._states.keep(name, replication.told(wanted), fresh=fresh)
                 self._lacks[rdid] = replication.lacks(wanted)
             except EdgeFailure as failure:
                 self._lacks[rdid] = str(failure)
@@ -274,6 +283,8 @@ class NamespaceEdge:
     async def _limit(self, name: str, network: EdgeNetwork, fresh: bool) -> None:
         """Only where it is not as this process left it: a qdisc that is made anew loses what waits in it."""
         lines = edge.limits(network)
+        if fresh and not lines:
+            return
         if self._limits.get(network.rdid) == (lines, await _shaping(name)):
             return
         for link in () if fresh else edge.links(network):
@@ -287,21 +298,15 @@ class NamespaceEdge:
         rdid, states = wanted.network.rdid, self._states
         asked = edge.addresses(wanted)
         there = edge.addresses(known) if known is not None else (await _standing(name))[1]
-        lines = []
-        for link, addresses in asked.items():
-            lines += [f"addr del {one} dev {link}" for one in there.get(link, set()) - addresses]
+        gone = [(link, one) for link, found in asked.items() for one in there.get(link, set()) - found]
         fresh = [(link, one) for link, found in asked.items() for one in found - there.get(link, set())]
-        takes, leaves = wanted.carries and any(link != edge.INNER for link, _ in fresh), not wanted.carries and lines
+        takes, leaves = wanted.carries and any(link != edge.INNER for link, _ in fresh), not wanted.carries and gone
         if states is not None and wanted.carries and (takes or states.is_young(rdid)):
             await self._or_without(states.take(rdid))
-        lines += [edge.address_line(one, link) for link, one in fresh]
-        if lines:
-            # the kernel takes the routes of an interface with its last address
-            lines = [*lines, *map(edge.route_line, edge.routes(wanted.network))]
-            await batch(["ip", "-n", name, "-batch", "-"], lines)
-        if wanted.carries:
-            # also where nothing changed: neighbours may have heard another gateway meanwhile
-            await announce(name, edge.announced(wanted))
+        # the kernel takes the routes of an interface with its last address
+        change = Change(gone, fresh, edge.routes(wanted.network) if gone or fresh else ())
+        # also where nothing changed: neighbours may have heard another gateway meanwhile
+        await answer(name, change, edge.announced(wanted) if wanted.carries else ())
         if wanted.network.tunnels:
             await self._tunnels.carry(wanted.network.rdid, wanted.carries)
         if states is not None and (takes or leaves):

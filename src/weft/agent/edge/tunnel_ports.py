@@ -124,7 +124,7 @@ class TunnelPorts:
         routes = {one["dst"] for one in json.loads(await run(how) or "[]")}
         lines = [f"link set dev {bridge} up", *tunnels.address_lines(bridge, there.get(bridge, set()), wanted)]
         await batch(["ip", "-batch", "-"], [*lines, *tunnels.route_lines(bridge, routes, wanted)])
-        await announce("", [(bridge, pack_ip(one)) for one in wanted.addresses.values()])
+        await announce([(bridge, pack_ip(one)) for one in wanted.addresses.values()])
         await ask(bridge, [(pack_ip(near), pack_ip(hop)) for near, hop in sorted(wanted.hops)])
 
     async def _ports(self, *, check: bool = True) -> list[TunnelPort]:

@@ -28,8 +28,8 @@ ROUTE_PROTOCOL = 87
 TABLE = "weft"
 """Of nftables, one per family."""
 HOLD_SECONDS = 2.0
-"""So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: as long as
-three answers take (pulses.ANSWERS)."""
+"""So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: longer
+than its answers take (pulses.ANSWERS)."""
 PEERS, PEERS_PORT = "peers", 3780
 """The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
 ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
@@ -166,12 +166,6 @@ def addresses(wanted: Wanted) -> dict[str, set[str]]:
             own = {_alone(one) for one in link.leg.addresses} if link.leg is not None else set()
         found[link.inside] = own if wanted.carries else set()
     return found
-
-
-def address_line(address: str, link: str) -> str:
-    """For `ip -batch` in the namespace. Routes outside come with `routes`."""
-    also = " noprefixroute" if link != INNER else ""
-    return f"addr replace {address} dev {link}{also}{' nodad' if ':' in address else ''}"
 
 
 def _alone(address: PackedIp) -> str:

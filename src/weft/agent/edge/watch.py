@@ -4,6 +4,7 @@ An edge that nobody touched is not compared again, so a thousand of them cost no
 trigger: what was heard is not used, only that there was something; who has heard too much to keep counts as touched.
 """
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -26,7 +27,7 @@ class Watch:
         self._path = NETNS / name
         self._ears: list[socket.socket] = []
 
-        def listen() -> None:
+        def listen(_: contextlib.ExitStack) -> None:
             route = self._ear(socket.NETLINK_ROUTE)
             route.bind((0, _LINK | _TC | _ADDRESS4 | _ROUTE4 | _ADDRESS6 | _ROUTE6))
             rules = self._ear(_NETLINK_NETFILTER)
