@@ -1,5 +1,6 @@
 """Runs `weft` as a user does, on labs with names of their own; looks at the machine from outside afterwards."""
 
+import itertools
 import json
 import os
 import re
@@ -105,7 +106,7 @@ class Silence(msgspec.Struct, frozen=True):
     sent: int
     lost: int
     longest_s: float
-    """Longest time between two that were answered."""
+    """Longest time between two answers; not counted in pings: of those that nobody answers fewer are sent."""
 
 
 class Pinging:
@@ -113,13 +114,17 @@ class Pinging:
 
     def __init__(self, lab, machine, address):
         self._said = tempfile.TemporaryFile()
-        self._running = lab.begin("ping", machine, address, "-c", "100000", "-i", str(INTERVAL), stdout=self._said)
+        words = ("ping", "-n", "-D", "-i", str(INTERVAL), address)
+        self._running = lab.begin("exec", machine, "--", *words, stdout=self._said)
         self.more(1)
 
-    def _answered(self):
-        """Their numbers."""
+    def _answers(self):
+        """When they came, and their numbers."""
         said = os.pread(self._said.fileno(), 1 << 24, 0).decode()
-        return [int(one) for one in re.findall(r"icmp_seq=(\d+)", said)]
+        return [(float(when), int(one)) for when, one in re.findall(r"^\[([\d.]+)\] .*icmp_seq=(\d+)", said, re.M)]
+
+    def _answered(self):
+        return [number for _, number in self._answers()]
 
     def more(self, count, patience=30.0):
         """Wait until one is answered that was sent so many pings after the last that is answered now."""
@@ -134,7 +139,7 @@ class Pinging:
         self.more(100)
         self._running.kill()
         self._running.wait()
-        answered = sorted(set(self._answered()))
+        came, answered = [when for when, _ in self._answers()], sorted(set(self._answered()))
         self._said.close()
-        longest = max(later - one for one, later in zip(answered, answered[1:], strict=False))
-        return Silence(answered[-1], answered[-1] - len(answered), longest * INTERVAL)
+        longest = max(later - one for one, later in itertools.pairwise(came))
+        return Silence(answered[-1], answered[-1] - len(answered), longest)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_n
     for pings in (outward, inward):
         pings.more(100)
         silence = pings.end()
+        print(silence)
         assert silence.longest_s < WITHIN_SECONDS, silence
     assert talk.more(50) < AGAIN_SECONDS, "only the other side speaks: the new gateway knew whose it is"
     lab.run("up", FILE)
@@ -83,7 +85,10 @@ def test_streams_both_ways_behind_nat_go_on_under_load(lab, trouble):
     words = ("iperf3", "-c", OUTSIDE, "--bidir", "-b", "20M", "-t", "15", "-i", "0.1", "-J", "--get-server-output")
     with tempfile.TemporaryFile() as heard:
         client = lab.begin("exec", "blue1", "--", *words, stdout=heard)
-        time.sleep(4)  # of the stream, before anything happens
+        until = time.monotonic() + 60
+        while min(carried(lab)) < BEFORE_BYTES:
+            assert time.monotonic() < until and client.poll() is None, carried(lab)
+            time.sleep(0.1)
         kill(lab, "gw1", controller=trouble == "dead controller")
         client.wait(timeout=60)
         said = json.loads(os.pread(heard.fileno(), 1 << 24, 0))
@@ -96,6 +101,16 @@ def test_streams_both_ways_behind_nat_go_on_under_load(lab, trouble):
         print(f"{trouble}, {what}: {sum(arrived) * 8 / 15e6:.1f} Mbit/s, nothing for {silence:.1f} s")
         assert 0 < silence < AGAIN_SECONDS
         assert sum(arrived[-20:]) > sum(arrived[10:30]) / 4, "it has recovered"
+
+
+BEFORE_BYTES = 3 * 20_000_000 // 8
+"""Of each stream, before anything happens: what three seconds bring."""
+
+
+def carried(lab):
+    """Bytes that the server has got, and those that the client has got from it."""
+    told = lab.run("exec", "internet", "--", "ss", "-Htin", "sport", "=", ":5201")
+    return [max(map(int, re.findall(rf"{word}:(\d+)", told)), default=0) for word in ("bytes_received", "bytes_acked")]
 
 
 def longest_silence(arrived):

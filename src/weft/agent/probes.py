@@ -13,13 +13,15 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 
-from weft.agent.edge.pulses import Pulses
+from weft.agent.edge.pulses import MISSES, Pulses
 from weft.agent.switch import Peer
 from weft.model.values import PackedIp, ip_text
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 0.25
+"""With MISSES a death is noticed within 1.25 s, and a gateway that is silent for less than a second is not taken for
+dead."""
 PORT = 8471
 """UDP, of the agents of gateways."""
 _QUESTION = struct.Struct("!4sHH")
@@ -134,7 +136,7 @@ class Probes:
                 if len(data) != _QUESTION.size or not data.startswith(_WORD):
                     continue
                 _, identifier, number = _QUESTION.unpack(data)
-                if (identifier, number) == (self._identifier, self._number):
+                if identifier == self._identifier and self._is_of_late(number):
                     self.pulses.heard(PackedIp(socket.inet_pton(door.family, source[0])))
                 elif identifier != self._identifier and self._ready():
                     door.sendto(data, source)
@@ -148,12 +150,18 @@ class Probes:
         try:
             while True:
                 data, (source, *_) = channel.recvfrom(2048)
-                if is_reply(data, channel.family == socket.AF_INET6, self._identifier, self._number):
-                    self.pulses.heard(PackedIp(socket.inet_pton(channel.family, source)))
+                number = reply(data, channel.family == socket.AF_INET6, self._identifier)
+                one = PackedIp(socket.inet_pton(channel.family, source))
+                # whether its edges are ready, the kernel of one that was dead does not know
+                if number is not None and self._is_of_late(number) and one not in self.pulses.dead:
+                    self.pulses.heard(one)
         except OSError:
             pass
         if (self.pulses.dead, self.pulses.reviving) != (before, reviving):
             self._tell(before)
+
+    def _is_of_late(self, number: int) -> bool:
+        return (self._number - number) & 0xFFFF < MISSES
 
     def _close(self, kept: set[PackedIp]) -> None:
         for local in (self._sockets.keys() | self._doors.keys()) - kept:
@@ -176,10 +184,10 @@ def echo(is_v6: bool, identifier: int, number: int) -> bytes:
     return _HEAD.pack(_ECHO, 0, ~total & 0xFFFF, identifier, number)
 
 
-def is_reply(data: bytes, is_v6: bool, identifier: int, number: int) -> bool:
-    """Is this, as a raw socket gives it, the answer to that request?"""
+def reply(data: bytes, is_v6: bool, identifier: int) -> int | None:
+    """The number of the request that this, as a raw socket gives it, answers; None if it answers none of ours."""
     start = 0 if is_v6 else (data[0] & 15) * 4 if data else 0
     if len(data) < start + _HEAD.size:
-        return False
-    kind, _, _, its, sequence = _HEAD.unpack_from(data, start)
-    return kind == (_REPLY6 if is_v6 else _REPLY) and (its, sequence) == (identifier, number)
+        return None
+    kind, _, _, its, number = _HEAD.unpack_from(data, start)
+    return int(number) if kind == (_REPLY6 if is_v6 else _REPLY) and its == identifier else None

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import socket
+import struct
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from weft.agent.edge import wanted as edge
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.pulses import ANSWERS, MISSES, Pulses
 from weft.agent.edge.wanted import HOLD_SECONDS, Wanted, carries
-from weft.agent.probes import Probes, echo, is_reply
+from weft.agent.probes import Probes, echo, reply
 from weft.agent.switch import Peer
 from weft.fakes.edge import FakeEdge
 from weft.model.records import EdgeRoute, EdgeTunnel
@@ -21,7 +23,7 @@ from weft.model.values import PackedIp, Rdid, pack_ip
 ONE, TWO, THREE = (pack_ip(f"192.168.1.{number}") for number in (1, 2, 3))
 
 
-def test_a_gateway_is_dead_after_three_misses_and_back_after_three_answers():
+def test_a_gateway_is_dead_after_so_many_misses_and_back_after_so_many_answers():
     pulses = Pulses()
     for _ in range(MISSES):
         pulses.beat([ONE, TWO])
@@ -131,13 +133,42 @@ def test_the_metric_of_an_ipv6_route_is_always_said():
     ]
 
 
-def test_a_reply_is_known_by_its_number_whatever_header_stands_before_it():
-    reply = bytes([0x46]) + bytes(23) + bytes((0, 0, 0, 0)) + bytes.fromhex("1234 0007")
-    assert is_reply(reply, False, 0x1234, 7)
-    assert not is_reply(reply, False, 0x1234, 8) and not is_reply(reply, False, 0x1235, 7)
-    assert not is_reply(bytes([0x45]) + bytes(19) + echo(False, 0x1234, 7), False, 0x1234, 7), "a question is no answer"
-    assert not is_reply(b"", False, 1, 1) and not is_reply(b"\x45", False, 1, 1)
-    assert is_reply(bytes((129, 0, 0, 0)) + bytes.fromhex("1234 0007"), True, 0x1234, 7)
+def answered(number):
+    """As a raw socket gives an echo's answer, with options in the header before it."""
+    return bytes([0x46]) + bytes(23) + bytes((0, 0, 0, 0)) + struct.pack("!HH", 0x1234, number)
+
+
+def test_a_reply_is_known_by_its_identifier_whatever_header_stands_before_it():
+    assert reply(answered(7), False, 0x1234) == 7
+    assert reply(answered(7), False, 0x1235) is None
+    assert reply(bytes([0x45]) + bytes(19) + echo(False, 0x1234, 7), False, 0x1234) is None, "a question is no answer"
+    assert reply(b"", False, 1) is None and reply(b"\x45", False, 1) is None
+    assert reply(bytes((129, 0, 0, 0)) + bytes.fromhex("1234 0007"), True, 0x1234) == 7
+
+
+def test_a_late_answer_is_life_but_not_one_of_long_ago_nor_one_by_the_kernel_of_who_was_dead():
+    probes = Probes(0x1234, lambda: None, lambda: False)
+    with socket.socket(type=socket.SOCK_DGRAM) as here, socket.socket(type=socket.SOCK_DGRAM) as there:
+        here.bind(("127.0.0.1", 0))
+        here.setblocking(False)
+        there.connect(here.getsockname())
+        gateway = pack_ip("127.0.0.1")
+
+        def hears(number):
+            probes.pulses.beat([gateway])
+            there.send(answered(number & 0xFFFF))
+            probes._read(here)
+            return gateway not in probes.pulses._open
+
+        for now in (9, 1):  # the numbers begin anew after 65535
+            probes._number = now
+            assert hears(now) and hears(now - MISSES + 1)
+            assert not hears(now - MISSES) and not hears(now + 1)
+            for _ in range(MISSES):
+                hears(now - MISSES)
+            assert probes.pulses.dead == {gateway}
+            assert not hears(now)
+            probes.pulses.beat([])
 
 
 async def test_a_dead_gateway_is_asked_by_udp_and_is_back_once_its_edges_are_ready():

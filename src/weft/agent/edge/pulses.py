@@ -1,16 +1,17 @@
 """Which gateways answer: counted by beats, so that one lost packet is no death and one that comes is no resurrection.
 
-Fed by probes.py. Pure. Who was never asked counts as alive. A dead one is asked something else, that its agent answers
-once its edges are ready: a host that has just come back answers echoes long before it can carry anything.
+Fed by probes.py. Pure. Who was never asked counts as alive; one answer, however late, is life. A dead one is asked
+something else, that its agent answers once its edges are ready: a host that has just come back answers echoes long
+before it can carry anything.
 """
 
 from collections.abc import Iterable
 
 from weft.model.values import PackedIp
 
-MISSES = 3
-"""So many questions in a row without an answer: dead."""
-ANSWERS = 3
+MISSES = 4
+"""So many beats in a row without any answer: dead."""
+ANSWERS = 6
 """So many in a row with one: alive again."""
 
 
@@ -56,7 +57,7 @@ class Pulses:
         self._open = wanted
 
     def heard(self, one: PackedIp) -> None:
-        """It answered what it was asked last."""
+        """It answered one of the last MISSES questions."""
         if one not in self._open:
             return
         self._open.discard(one)
