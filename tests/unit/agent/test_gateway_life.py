@@ -225,6 +225,40 @@ async def test_edges_come_turn_and_go_with_the_policy():
         assert keeper.carried == frozenset()
 
 
+class SlowEdge(FakeEdge):
+    """Takes its time with one network."""
+
+    def __init__(self, slow):
+        super().__init__()
+        self._slow, self.may_end, self.begun = slow, asyncio.Event(), False
+
+    async def put(self, wanted):
+        if wanted.network.rdid == self._slow:
+            self.begun = True
+            await self.may_end.wait()
+        return await super().put(wanted)
+
+
+async def test_who_is_to_take_over_waits_for_no_edge_that_is_made():
+    driver = SlowEdge(9)
+    network = msgspec.structs.replace(EDGE, provider_address=TWO, gateways=(ONE, TWO))
+    slow, more = (msgspec.structs.replace(network, rdid=Rdid(number)) for number in (9, 10))
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((network, 1458),), frozenset(), True))
+        await until(lambda: 7 in driver.edges)
+        keeper.ask(Asked(((network, 1458), (slow, 1458)), frozenset(), True))
+        await until(lambda: driver.begun)
+        both = (network, 1458), (slow, 1458), (more, 1458)
+        keeper.ask(Asked(both, frozenset(), True))
+        for dead in (frozenset({ONE}), frozenset()):
+            keeper.ask(Asked(both, dead, True))
+            await until(lambda dead=dead: driver.edges[7].carries is bool(dead))
+        assert not {9, 10} & driver.edges.keys()
+        keeper.ask(Asked(both, frozenset({ONE}), True))
+        driver.may_end.set()
+        await until(lambda: [driver.edges[one].carries for one in (7, 9, 10) if one in driver.edges] == [True] * 3)
+
+
 async def test_a_switch_that_went_away_has_every_edge_made_anew():
     driver = FakeEdge()
     async with kept(driver) as keeper:

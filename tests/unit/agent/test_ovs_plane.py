@@ -1,12 +1,14 @@
 """What the plane of a host with Open vSwitch makes of what the hypervisor says of its ports."""
 
 import asyncio
+import contextlib
 
 import msgspec
 import pytest
 
 from tests.contract.test_edge import EDGE
 from tests.unit.agent.policies import GUESTS
+from weft.agent.edge.pulses import MISSES
 from weft.agent.ovs.plane import OvsPlane
 from weft.agent.switch import SwitchMac
 from weft.fakes.edge import FakeEdge
@@ -41,6 +43,22 @@ async def test_an_adapter_of_ours_on_another_bridge_is_no_stranger(monkeypatch):
     assert plane.telling("").seen == (SeenMac(int(BLUE1.mac), "vnet8", "br-old"),)
 
 
+@contextlib.asynccontextmanager
+async def serving(plane):
+    running = asyncio.create_task(plane.serve())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(true):
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0)
+
+
 async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_for(monkeypatch):
     monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.01)
     lan = ProviderLan()
@@ -49,9 +67,8 @@ async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_f
     plane = OvsPlane(switch, outside=lan.outside())
     own = ProviderAddress(pack_ip("192.168.1.10"), 24, PackedIp(b""), "/logicalNetworks/hnvpa")
     plane.put(HOST_STREAM, own.key, own)
-    serving = asyncio.create_task(plane.serve())
 
-    async def until(so):
+    async def acts_until(so):
         async with asyncio.timeout(5):
             while not so():
                 await plane.look()
@@ -61,25 +78,21 @@ async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_f
     def words():
         return [one.message for one in plane.telling("").problems]
 
-    try:
+    async with serving(plane):
         text = "provider address 192.168.1.10: this host has no interface br-phy (--provider-interface)"
-        await until(lambda: words() == [text])
+        await acts_until(lambda: words() == [text])
         assert not plane.settled
         lan.adapters["br-phy"] = bridge
-        await until(lambda: plane.settled)
+        await acts_until(lambda: plane.settled)
         assert [(one.address, one.ours) for one in switch.addresses.found()] == [(own.address, True)]
         assert words() == []
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(encrypted):
     driver = FakeEdge()
     plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()), edge=driver)
-    serving = asyncio.create_task(plane.serve())
-    try:
+    async with serving(plane):
         other = msgspec.structs.replace(EDGE, rdid=8)
         for record in (EDGE, other):
             plane.put(HOST_STREAM, record.key, record)
@@ -87,10 +100,21 @@ async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(
         plane.put(EDGE.rdid, settings.key, settings)
         await plane.look()
         await plane.act(False)
-        async with asyncio.timeout(5):
-            while not driver.edges:
-                await asyncio.sleep(0)
+        await until(lambda: driver.edges)
         assert {rdid: one.encrypted for rdid, one in driver.edges.items()} == {EDGE.rdid: encrypted}
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_a_gateway_takes_over_while_the_plane_is_at_something_else():
+    driver = FakeEdge()
+    first = pack_ip("192.168.1.9")
+    plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()), edge=driver, probes_as=1)
+    async with serving(plane):
+        edge = msgspec.structs.replace(EDGE, gateways=(first, EDGE.provider_address))
+        plane.put(HOST_STREAM, edge.key, edge)
+        await plane.look()
+        await plane.act(True)
+        await until(lambda: [one.carries for one in driver.edges.values()] == [False])
+        for _ in range(MISSES + 1):
+            plane._probes.pulses.beat([first])
+        plane._probes._tell(frozenset())
+        await until(lambda: driver.edges[EDGE.rdid].carries)

@@ -19,9 +19,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
 """Every edge is put anew this often, whatever another hand did to it meanwhile."""
-TOGETHER = 12
-"""So many edges are made at a time, in fewer transactions of the switch's database; who is to take a network over waits
-for no more than these."""
+TOGETHER = 32
+"""So many edges are made at a time, in fewer transactions of the switch's database."""
 RETRY_SECONDS = 1.0
 HOLD_STEP_SECONDS = 0.5
 ASSERT_SECONDS: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -90,6 +89,10 @@ class EdgeKeeper:
             self._asked = asked
             self._news.set()
 
+    def dead_are(self, dead: frozenset[PackedIp], reviving: frozenset[PackedIp]) -> None:
+        """These gateways; all else is as it was asked last."""
+        self.ask(msgspec.structs.replace(self._asked, dead=dead, reviving=reviving))
+
     def switch_lost(self) -> None:
         """The switch went away: what does not outlive it, which is all that tunnels have, is to be made anew."""
         self._due |= self._put.keys()
@@ -125,7 +128,7 @@ class EdgeKeeper:
                 asserting = asserting[1:]
                 self._due |= self.carried
             told = self.carried, self.troubles
-            waits = await self._work(age_s) if self._there is not None else LOOK_SECONDS
+            waits = await self._work(since) if self._there is not None else LOOK_SECONDS
             waits = min(waits, asserting[0] - (loop.time() - since)) if asserting else waits
             if told != (self.carried, self.troubles):
                 self._changed()
@@ -144,10 +147,25 @@ class EdgeKeeper:
         self._due |= self._put.keys()
         return True
 
-    async def _work(self, age_s: float) -> float:
+    async def _work(self, since: float) -> float:
         """Make all as it should be; the seconds after which that is to be done again. Whoever is to take a network over
-        comes first; what takes longer stops for news."""
-        asked, waits = self._asked, LOOK_SECONDS
+        comes first, also while others are made; what takes longer stops for news."""
+        asked = self._asked
+        urgent, plain, waits = self._sort(since)
+        waits = min(waits, await self._make_all(urgent))
+        for some in groups(plain):
+            if self._news.is_set():
+                return 0.0
+            waits = min(waits, await self._make_beside(some, since))
+        named = {network.rdid for network, _ in asked.edges}
+        for gone in groups([one for one in self._there or () if one not in named] if asked.in_sync else []):
+            waits = min(waits, *await asyncio.gather(*map(self._remove, gone)))
+        return waits
+
+    def _sort(self, since: float) -> tuple[list[Wanted], list[Wanted], float]:
+        """What is to be made: edges whose carrier alone has changed, and others; and when to look again at the
+        latest."""
+        asked, waits, age_s = self._asked, LOOK_SECONDS, asyncio.get_running_loop().time() - since
         plain: list[Wanted] = []
         urgent: list[Wanted] = []
         for network, mtu in asked.edges:
@@ -163,16 +181,29 @@ class EdgeKeeper:
                 waits = min(waits, HOLD_STEP_SECONDS)
             elif before != wanted or network.rdid in self._due:
                 plain.append(wanted)
-        if urgent:
-            waits = min(waits, *await asyncio.gather(*map(self._make, urgent)))
-        for some in groups(plain):
-            if self._news.is_set():
-                return 0.0
-            waits = min(waits, *await asyncio.gather(*map(self._make, some)))
-        named = {network.rdid for network, _ in asked.edges}
-        for gone in groups([one for one in self._there or () if one not in named] if asked.in_sync else []):
-            waits = min(waits, *await asyncio.gather(*map(self._remove, gone)))
-        return waits
+        return urgent, plain, waits
+
+    async def _make_all(self, some: Sequence[Wanted]) -> float:
+        return min([LOOK_SECONDS, *await asyncio.gather(*map(self._make, some))])
+
+    async def _make_beside(self, some: Sequence[Wanted], since: float) -> float:
+        """Make these, and meanwhile whatever news bring that is urgent."""
+        busy, heard = {one.network.rdid for one in some}, False
+        making = asyncio.ensure_future(self._make_all(some))
+        try:
+            while not making.done():
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait({making, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if not making.done():
+                    self._news.clear()
+                    heard = True
+                    await self._make_all([one for one in self._sort(since)[0] if one.network.rdid not in busy])
+            return await making
+        finally:
+            making.cancel()
+            if heard:
+                self._news.set()
 
     def _holds(self, rdid: Rdid) -> bool:
         before = self._put.get(rdid)

@@ -62,7 +62,7 @@ class OvsPlane:
         self.reconciler = Reconciler(outside.carrier if outside is not None else "")
         self._happened = asyncio.Event()
         self._keeper = EdgeKeeper(edge, self._happened.set) if edge is not None else None
-        self._probes = Probes(probes_as, self._happened.set, self._ready) if probes_as is not None else None
+        self._probes = Probes(probes_as, self._gateways_changed, self._ready) if probes_as is not None else None
         self._reaching = ReachKeeper(switch, outside)
         asked = services or Services()
         self._packets = GuestPackets(switch, asked, self.reconciler, self._reaching, self._happened.set)
@@ -193,6 +193,12 @@ class OvsPlane:
     def _ready(self) -> bool:
         """May other hosts take this one for a gateway again?"""
         return self._keeper is not None and self._keeper.ready and self.reconciler.settled
+
+    def _gateways_changed(self) -> None:
+        """Edges need not wait until a round of the agent comes to them: one that reads many flows takes long."""
+        if self._keeper is not None and self._probes is not None:
+            self._keeper.dead_are(self._probes.pulses.dead, self._probes.pulses.reviving)
+        self._happened.set()
 
     def _keep_edges(self, in_sync: bool) -> None:
         if self._keeper is not None:
