@@ -1,6 +1,7 @@
 """A virtual network and the physical one: a VLAN, a tunnel, routes, and what is left of it when a gateway dies."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -135,19 +136,23 @@ ROUTES = {"0.0.0.0/0": "None", "10.100.0.0/24": "VirtualNetworkGateway", "93.184
 SUBNET = "virtualNetworks/blue/subnets/web"
 
 
+def api(lab):
+    return f"{json.loads(lab.file.read_text())['url']}/networking/v1"
+
+
+def put_into(lab, path, properties):
+    answer = httpx.put(f"{api(lab)}/{path}", params={"wait": "hosts"}, json={"properties": properties}, timeout=30)
+    assert answer.is_success, answer.text
+
+
 def test_routes_of_a_subnet_lead_to_the_gateway_or_nowhere(shared):
-    url = f"{json.loads(shared.file.read_text())['url']}/networking/v1"
-
-    def put(path, properties):
-        answer = httpx.put(f"{url}/{path}", params={"wait": "hosts"}, json={"properties": properties}, timeout=30)
-        assert answer.is_success, answer.text
-
+    put = functools.partial(put_into, shared)
     routes = [
         {"resourceId": f"r{n}", "properties": {"addressPrefix": prefix, "nextHopType": kind}}
         for n, (prefix, kind) in enumerate(ROUTES.items())
     ]
     put("routeTables/t", {"routes": routes})
-    subnet = httpx.get(f"{url}/{SUBNET}").json()["properties"]
+    subnet = httpx.get(f"{api(shared)}/{SUBNET}").json()["properties"]
     with far_end(shared, 77):
         put(SUBNET, subnet | {"routeTable": {"resourceRef": "/routeTables/t"}})
         assert reached(shared, "blue1", "10.100.0.1") and reached(shared, "blue1", "93.184.216.34")
@@ -161,6 +166,58 @@ def test_a_peer_uses_the_gateway(shared):
     assert reached(shared, "green1", "10.1.1.11")
     assert reached(shared, "green1", "10.100.0.1") and reached(shared, "office", "10.2.1.11")
     assert "to the gateway of peered network blue" in shared.weft("trace", "green1-eth0", "10.100.0.1")
+
+
+WHITE_MACHINE = """\
+kind: networkInterfaces
+resourceId: white1-eth0
+properties:
+  privateMacAllocationMethod: Dynamic
+  ipConfigurations:
+  - resourceId: ip1
+    properties:
+      privateIPAllocationMethod: Static
+      privateIPAddress: 10.3.1.11
+      subnet: {resourceRef: /virtualNetworks/white/subnets/web}
+---
+kind: virtualMachines
+resourceId: white1
+properties:
+  server: {resourceRef: /servers/host1}
+  networkInterfaces: [{resourceRef: /networkInterfaces/white1-eth0}]
+"""
+
+
+@pytest.fixture
+def hub(shared, tmp_path):
+    """Another peer of blue, white, that leaves by its gateway as green does; gone afterwards."""
+
+    def peer(network, remote, **words):
+        there = {"remoteVirtualNetwork": {"resourceRef": f"/virtualNetworks/{remote}"}, **words}
+        path = f"virtualNetworks/{network}/virtualNetworkPeerings/{remote}"
+        put_into(shared, path, there | {"allowVirtualNetworkAccess": True})
+
+    web = {"resourceId": "web", "properties": {"addressPrefix": "10.3.1.0/24"}}
+    network = {"addressSpace": {"addressPrefixes": ["10.3.0.0/16"]}, "subnets": [web]}
+    put_into(shared, "virtualNetworks/white", network | {"logicalNetwork": {"resourceRef": "/logicalNetworks/hnvpa"}})
+    peer("blue", "white", allowGatewayTransit=True)
+    peer("white", "blue", useRemoteGateways=True)
+    (tmp_path / "white.yaml").write_text(WHITE_MACHINE)
+    shared.weft("apply", "-f", str(tmp_path / "white.yaml"), "--wait")
+    shared.weft("vm", "start", "white1")
+    run("ip", "-n", f"{shared.name}-office", "route", "replace", "10.3.0.0/16", "via", "10.100.0.5")
+    yield shared
+    for words in (("stop", "white1"), ("delete", "white1", "--interfaces", "-y")):
+        shared.weft("vm", *words)
+    for path in ("blue/virtualNetworkPeerings/white", "white"):
+        assert httpx.delete(f"{api(shared)}/virtualNetworks/{path}", timeout=30).is_success
+
+
+def test_two_peers_that_use_one_gateway_reach_what_is_outside_and_not_each_other(hub):
+    for machine, own in (("green1", "10.2.1.11"), ("white1", "10.3.1.11")):
+        assert reached(hub, machine, "10.1.1.11"), "each is a peer of the one in the middle"
+        assert reached(hub, machine, "10.100.0.1") and reached(hub, "office", own)
+    assert refused(hub, "green1", "10.3.1.11") and refused(hub, "white1", "10.2.1.11")
 
 
 def test_connections_go_on_by_the_other_gateway(module_lab):
