@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from weft.bench import audit, p1, p4, p5, p6, p7, p8, p9, reports, restore
+from weft.bench import audit, edges, p1, p4, p5, p6, p7, p8, p9, reports, restore
 from weft.bench.filled import STORES
 from weft.bench.rows import Missing, Row, Size, keep, show
 
@@ -25,11 +25,12 @@ BENCHES: dict[str, Bench] = {
     "P7": p7.run,
     "P8": p8.run,
     "P9": p9.run,
+    "EDGES": edges.run,
     "RESTORE": restore.run,
     "AUDIT": audit.run,
     "REPORT": reports.run,
 }
-NOTES = {"P1": p1.NOTE, "P5": p5.NOTE, "P7": p7.NOTE, "P8": p8.NOTE}
+NOTES = {"P1": p1.NOTE, "P5": p5.NOTE, "P7": p7.NOTE, "P8": p8.NOTE, "EDGES": edges.NOTE}
 
 
 def main(words: Sequence[str]) -> int:

@@ -141,3 +141,15 @@ def test_p6_measures_a_port_under_a_list(tmp_path: Path) -> None:
         "one rule of 50 changed",
     ]
     assert all(float(str(row["value"])) > 0 for row in rows)
+
+
+@pytest.mark.soak
+@pytest.mark.root
+def test_edges_are_made_taken_over_and_changed(tmp_path: Path) -> None:
+    rows = measured("EDGES", tmp_path)
+    assert [str(row["case"]) for row in rows[::2]] == [
+        "all 3 made: processor time of one",
+        "all 3 taken over: processor time of one",
+        "one of 3 changed: processor time of one",
+    ]
+    assert all(float(str(row["value"])) > 0 for row in rows)
