@@ -48,7 +48,7 @@ def settle_own(draft: Draft, server_id: str, on_it: list[Segment]) -> None:
     networks = [one for one in dict.fromkeys((*by_network, *held)) if named and _is_in_use(draft, server, one)]
     if not networks:
         return
-    needed = networks if _is_gateway(draft, server_id) else _needed(draft, on_it)
+    needed = networks if _is_gateway(draft, server_id) else _needed(draft, on_it, networks)
     gone = {text for one in networks if one not in needed for text in _taken_back(draft, server, one)}
     came = [text for one in networks if one in needed for text in _granted(draft, server, by_network.get(one, ()))]
     if gone or came:
@@ -116,14 +116,17 @@ def _is_gateway(draft: Draft, server_id: str) -> bool:
     return any(one is not None and last_id(one.properties.server) == server_id for one in found)
 
 
-def _needed(draft: Draft, on_it: Iterable[Segment]) -> Collection[str]:
-    """References, lower case, of the provider networks that carry what is on a host, and what that is routed to."""
+def _needed(draft: Draft, on_it: Iterable[Segment], among: Collection[str]) -> Collection[str]:
+    """References, lower case, of the provider networks that carry what is on a host, and what that is routed to; no
+    more are looked for once all of some are found."""
     needed = set[str]()
     for name in dict.fromkeys(one.network.rpartition("/")[2] for one in on_it):
         network = draft.get("virtualNetworks", name)
         if network is not None:
             near = (network, *(remote for _, _, remote in routed(draft, network)))
             needed.update(lower(one.properties.logical_network) for one in near)
+        if needed.issuperset(among):
+            break
     return needed
 
 
