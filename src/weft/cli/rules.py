@@ -11,7 +11,7 @@ from weft.cli.check import Check
 from weft.cli.documents import Document, Documents
 from weft.cli.faults import Fault
 from weft.cli.shapes import Place
-from weft.model.values import IpAddress, IpPrefix, mac_dashes
+from weft.model.values import IpAddress, IpPrefix, lies_in, mac_dashes
 
 Range = tuple[int, int]
 
@@ -113,7 +113,7 @@ def _virtual_network(check: Check) -> None:
         _vsid(check, (*place, "properties", "virtualSubnetId"))
         if prefix is None:
             continue
-        inside = [s for s in space if s.version == prefix.version and prefix.subnet_of(s)]  # type: ignore[arg-type]
+        inside = [s for s in space if lies_in(prefix, s)]
         if space and not inside:
             shown = ", ".join(str(s) for s in space)
             check.fault(at, f"{prefix} is outside the address space {shown}; widen addressSpace or choose another")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from weft.cli.worksheet import Place, Row
-from weft.model.values import IpAddress, IpPrefix, gateway_of
+from weft.model.values import IpAddress, IpPrefix, gateway_of, lies_in
 
 LENGTHS = {4: 24, 6: 64}
 """Of a prefix whose length no cell says: source worksheets leave it out, and mean these."""
@@ -112,7 +112,7 @@ def _check_gateways(hosts: dict[str, SheetHost], rows: list[Row], blame: Blame) 
     prefixes = provider_prefixes(hosts.values())
     for one in prefixes:
         for other in prefixes:
-            if one != other and one.version == other.version and one.subnet_of(other):  # type: ignore[arg-type]
+            if one != other and lies_in(one, other):
                 host = next(host for host in hosts.values() if host.prefix == one)
                 blame(host.line, "provider address", f"{one} lies in {other}; write the same length for both")
     taken = {host.provider: host for host in hosts.values()}

@@ -143,6 +143,11 @@ def gateway_of(prefix: IpPrefix) -> IpAddress:
     return prefix.network_address + 1
 
 
+def lies_in(prefix: IpPrefix, other: IpPrefix) -> bool:
+    """Is all of a prefix in another, or the same? Never in one of the other family."""
+    return prefix.version == other.version and prefix.subnet_of(other)  # type: ignore[arg-type]
+
+
 def check_resource_id(text: str) -> str:
     """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName.
 

@@ -340,6 +340,24 @@ def test_what_cannot_be_a_connection_is_refused(connection: dict[str, Any], code
     assert world.refused("/virtualGateways/v", virtual_gateway("blue", connection)).code == code
 
 
+@pytest.mark.parametrize(
+    ("connection", "target"),
+    [
+        (gre("second", ipAddresses=[{"ipAddress": "10.1.1.9", "prefixLength": 30}]), "ipAddresses"),
+        (gre("second", peerIPAddresses=["10.1.2.9"]), "peerIPAddresses"),
+        (gre("second", ipAddresses=[{"ipAddress": "172.16.0.1", "prefixLength": 30}]), "ipAddresses"),
+        (gre("second", peerIPAddresses=["172.16.0.1"]), "peerIPAddresses"),
+    ],
+)
+def test_an_address_of_a_tunnel_that_is_another_s_is_named_where_it_stands(
+    connection: dict[str, Any], target: str
+) -> None:
+    world = GatewayWorld()
+    first = gre(ipAddresses=[{"ipAddress": "172.16.0.1", "prefixLength": 30}])
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue", first, connection))
+    assert (refusal.code, refusal.target) == ("PrivateIPAddressInUse", target)
+
+
 def test_every_pool_must_serve_every_connection() -> None:
     world = GatewayWorld()
     world.put("/gatewayPools/fwd", {"type": "forwarding"})

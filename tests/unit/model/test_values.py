@@ -92,3 +92,17 @@ def test_times_are_printed_in_utc() -> None:
     assert v.wall_text(0.0) == "1970-01-01T00:00:00Z"
     assert v.wall_text(1e12) == "9999-12-31T23:59:59Z"
     assert v.wall_text(-1e12) == "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "other", "inside"),
+    [
+        ("10.1.1.0/24", "10.1.0.0/16", True),
+        ("10.1.1.0/24", "10.1.1.0/24", True),
+        ("10.1.0.0/16", "10.1.1.0/24", False),
+        ("10.1.1.0/24", "::/0", False),
+        ("fd00:1::/64", "fd00::/16", True),
+    ],
+)
+def test_a_prefix_lies_in_another_of_its_family(prefix, other, inside):
+    assert v.lies_in(ipaddress.ip_network(prefix), ipaddress.ip_network(other)) is inside

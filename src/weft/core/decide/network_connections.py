@@ -23,6 +23,7 @@ from weft.model.errors import AddressInUse, Conflict, PoolIsFull
 from weft.model.gateways import VirtualGatewayProperties
 from weft.model.leases import Holder
 from weft.model.resources import Ref, Resource
+from weft.model.values import IpPrefix, lies_in
 
 VirtualGateway = Resource[VirtualGatewayProperties]
 
@@ -66,7 +67,7 @@ def check_apart(connections: Iterable[Connection], subnets: Iterable[str]) -> No
     for one in connections:
         for route in one.properties.routes:
             to = ipaddress.ip_network(route.destination_prefix)
-            met = next((n for n in own if n.version == to.version and to.subnet_of(n)), None)  # type: ignore[arg-type]
+            met = next((n for n in own if lies_in(to, n)), None)
             if met is not None:
                 raise Conflict(
                     f"The route of connection {one.resource_id} to {to} leads out of the network to addresses that "
@@ -78,24 +79,24 @@ def check_apart(connections: Iterable[Connection], subnets: Iterable[str]) -> No
             _check_tunnel(one, own, inside)
 
 
-def _check_tunnel(
-    one: Connection, own: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], inside: dict[str, str]
-) -> None:
-    for text in (*(each.ip_address for each in one.properties.ip_addresses), *one.properties.peer_ip_addresses):
+def _check_tunnel(one: Connection, own: Iterable[IpPrefix], inside: dict[str, str]) -> None:
+    near = [(each.ip_address, "ipAddresses") for each in one.properties.ip_addresses]
+    far = [(text, "peerIPAddresses") for text in one.properties.peer_ip_addresses]
+    for text, target in (*near, *far):
         met = next((n for n in own if ipaddress.ip_address(text) in n), None)
         if met is not None:
             raise AddressInUse(
                 f"{text} in the tunnel of connection {one.resource_id} lies in the network itself ({met}): both ends "
                 "have addresses that are nobody else's.",
                 code="PrivateIPAddressInUse",
-                target="ipAddresses",
+                target=target,
             )
         if text in inside:
             raise AddressInUse(
                 f"Connections {inside[text]} and {one.resource_id} both have {text} in their tunnels: "
                 "give each its own.",
                 code="PrivateIPAddressInUse",
-                target="ipAddresses",
+                target=target,
             )
     for each in one.properties.ip_addresses:
         inside[each.ip_address] = one.resource_id
