@@ -22,6 +22,7 @@ from weft.wire.messages import (
     MachineFact,
     PortFact,
     Problem,
+    ProviderFacts,
     SeenMac,
     Unused,
 )
@@ -62,6 +63,8 @@ class Host(FeedAgent):
         """What came of the last errand of each machine; only a host with `states` does any."""
         self.at_a_time = 1
         """So many errands are done in a turn."""
+        self.provider: ProviderFacts | None = None
+        """What it says of its place on the provider network."""
         self._told: Facts | None = None
 
     def work(self) -> None:
@@ -147,6 +150,7 @@ class Host(FeedAgent):
             looked=self.looked,
             hypervisor=self._hypervisor(),
             brought=tuple(Brought(own, ip, at) for own, ip, at in self._guests(self.brought, has=False)),
+            provider=self.provider,
             unused=tuple(Unused(own, ip, aged) for own, ip, aged in self._guests(self.unused, has=True)),
         )
         if facts != self._told:

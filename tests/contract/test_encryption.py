@@ -2,6 +2,7 @@
 that is played here, since kernels that this is tried on have no ESP. A driver of your own is held to it by a line in
 `worlds`."""
 
+import asyncio
 import gzip
 import os
 import re
@@ -95,6 +96,24 @@ async def test_it_is_told_by_level(ends: Ends) -> None:
     assert await one.keep(frozenset()) == frozenset()
     assert await two.keep(frozenset({BACK})) == frozenset(), "the other end has let go"
     assert await one.keep(frozenset({THERE})) == {THERE}
+
+
+async def test_the_fake_takes_its_time_as_a_negotiation_does() -> None:
+    world = Ipsec()
+    world.takes_s = 0.05
+    one, two = world.host("one"), world.host("two")
+
+    async def sealed() -> frozenset[Pair]:
+        await two.keep(frozenset({BACK}))
+        return await one.keep(frozenset({THERE}))
+
+    for _ in range(2):
+        began = asyncio.get_running_loop().time()
+        assert await sealed() == frozenset()
+        while not await sealed():
+            await asyncio.sleep(0.005)
+        assert asyncio.get_running_loop().time() - began >= world.takes_s
+        assert await two.keep(frozenset()) == frozenset(), "who lets go begins anew"
 
 
 async def test_the_fake_fails_as_a_driver_may() -> None:

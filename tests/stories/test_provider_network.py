@@ -1,11 +1,16 @@
 """Stories about hosts on the provider network: addresses that another has, adapters, and what crosses it in clear."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
 from tests.stories.tenants import blue_and_red
+from weft.agent.encryption import Pair
 from weft.agent.outside import CHECKSUM_OFFLOAD, GRE_OFFLOAD, VXLAN_OFFLOAD, Adapter
 from weft.agent.switch import SwitchMac
 from weft.fakes.encryption import Ipsec
@@ -21,6 +26,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
     monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("weft.agent.encryption_keeper.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
 
 
 async def status_of(desk: Desk, host: str) -> tuple[str, str]:
@@ -210,6 +216,115 @@ async def test_story_4_14_encryption_where_hosts_have_it_and_nothing_in_clear_wh
 async def _dropped(desk: Desk, host: str) -> bool:
     await desk.answers("s1", "10.9.1.12")
     return bool((await desk.get(f"/weft/v1/servers/{host}/state"))["drops"].get("not_encrypted"))
+
+
+@pytest.fixture
+async def sealed(desk: Desk) -> Ipsec:
+    """Three hosts whose IPsec takes 0.4 s for each new pair; s1 and s2 are on host1 and host2."""
+    ipsec = Ipsec()
+    for n in (1, 2, 3):
+        lan = desk.lans[f"host{n}"] = ProviderLan()
+        lan.encryption = ipsec.host(f"host{n}")
+    await desk.cluster(hosts=3)
+
+    async def able() -> bool:
+        found = [(await desk.get(f"/networking/v1/servers/host{n}"))["properties"] for n in (1, 2, 3)]
+        told = [(one.get("providerNetwork") or {}).get("tunnelEncryption", {}) for one in found]
+        return all(one.get("available") for one in told)
+
+    await desk.eventually(able)
+    await desk.put(SECRET, ENCRYPTED)
+    for n in (1, 2):
+        await desk.machine(f"s{n}", f"host{n}", "secret", ip=f"10.9.1.1{n}")
+    await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
+    ipsec.takes_s = 0.4
+    return ipsec
+
+
+class Pinging:
+    """Both ways, for as long as something is done; what crosses between hosts must be encrypted at both ends."""
+
+    def __init__(self, desk: Desk, ipsec: Ipsec) -> None:
+        self.sent = self.lost = 0
+        self._desk, self._ipsec = desk, ipsec
+
+    def once(self) -> None:
+        center = self._desk.center
+        before = len(center.network.seen)
+        for name, address in (("s1", "10.9.1.12"), ("s2", "10.9.1.11")):
+            self.sent += 1
+            self.lost += not center.ping(name, address).received
+        for one in center.network.seen[before:]:
+            if one.key >> 8 == 7001:
+                assert self._ipsec.holds(Pair(one.source, one.destination)), one
+
+    async def until(self, so: Callable[[], Awaitable[bool]]) -> None:
+        waiting = asyncio.create_task(self._desk.eventually(so))
+        while not waiting.done():
+            self.once()
+            await asyncio.sleep(0.002)
+        await waiting
+
+    async def on(self) -> None:
+        """For a moment longer."""
+        for _ in range(20):
+            self.once()
+            await asyncio.sleep(0.01)
+
+
+async def _changes(desk: Desk, host: str) -> bool:
+    return "providerAddressChange" in (await desk.get(f"/networking/v1/servers/{host}"))["properties"]
+
+
+@pytest.mark.parametrize("change", ["address", "policy"])
+async def test_story_4_14_a_provider_address_changes_once_its_tunnels_are_encrypted(
+    desk: Desk, sealed: Ipsec, change: str
+) -> None:
+    """Nothing is lost, however long that takes, and it is said for what the change waits; then back again."""
+    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
+    (before,) = server["providerAddresses"]
+    after = (
+        {"providerAddresses": ["192.168.1.77"]}
+        if change == "address"
+        else {"providerAddressPolicy": "perVirtualSubnet"}
+    )
+    pinging, reasons = Pinging(desk, sealed), set()
+
+    async def over() -> bool:
+        reasons.update((await desk.get("/weft/v1/servers/host1/state"))["providerAddressesWaitFor"])
+        return not await _changes(desk, "host1")
+
+    for properties in (after, {"providerAddresses": [before], "providerAddressPolicy": "perHost"}):
+        reasons.clear()
+        began = asyncio.get_running_loop().time()
+        await desk.put("/networking/v1/servers/host1", {"properties": server | properties})
+        assert await _changes(desk, "host1")
+        await pinging.until(over)
+        await pinging.on()
+        assert pinging.lost == 0, f"{pinging.lost} of {pinging.sent}"
+        if properties is after or change == "address":
+            assert asyncio.get_running_loop().time() - began >= sealed.takes_s
+            assert any("host1 and host2 to encrypt tunnels between 192.168.1." in one for one in reasons), reasons
+    assert pinging.sent > 50
+
+
+async def test_story_4_14_a_machine_goes_to_a_host_once_the_tunnels_there_are_encrypted(
+    desk: Desk, sealed: Ipsec
+) -> None:
+    """host3 has had none of its network, so nothing is encrypted there before it comes."""
+    pinging = Pinging(desk, sealed)
+    moving = desk.background(
+        "POST", "/weft/v1/virtualMachines/s1/migrate", {"server": {"resourceRef": "/servers/host3"}}
+    )
+    await pinging.until(lambda: _done(moving))
+    assert moving.result().status_code == 200, moving.result().text
+    await pinging.on()
+    assert desk.center.guests["s1"].host == "host3"
+    assert pinging.lost == 0 and pinging.sent > 50, f"{pinging.lost} of {pinging.sent}"
+
+
+async def _done(task: "asyncio.Task[Any]") -> bool:
+    return task.done()
 
 
 async def test_story_4_14_tunnels_in_clear_across_a_public_network_are_warned_of(desk: Desk) -> None:

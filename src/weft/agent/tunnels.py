@@ -12,7 +12,7 @@ from weft.agent.flows.ways_out import binding_of
 from weft.agent.reach import Other
 from weft.agent.switch import Peer, SwitchFacts, Tunnel
 from weft.agent.told import Told
-from weft.model.records import PeerNetwork
+from weft.model.records import PeerNetwork, PortBinding
 from weft.model.values import PackedIp, Rdid
 
 
@@ -28,6 +28,8 @@ class Tunnels:
         """Those of them that are not to be used: another machine has them, or it is not known yet that none has."""
         self.sealed: frozenset[Pair] = frozenset()
         """Between these provider addresses, this host's first, tunnels are encrypted."""
+        self.opened: tuple[PortBinding, ...] = ()
+        """Of the bindings those whose ports are there: what their guests send goes into the networks."""
         self.provider_mtu = 1500
         """MTU of the interfaces that carry the tunnels, the least of them."""
         self.wanted: frozenset[Tunnel] = frozenset()
@@ -72,32 +74,30 @@ class Tunnels:
         """Hosts to which the tunnels of a network are encrypted, from whichever address; None: they need not be."""
         if domain.settings is None or not domain.settings.encrypted:
             return None
-        own = self._sources(domain, local)
+        own = self._sources(domain, local, self.opened)
         return frozenset(one.remote for one in self.sealed if self._is_sealed(own, one.remote))
 
     def _is_sealed(self, own: Iterable[PackedIp], remote: PackedIp) -> bool:
         kin = [Pair(one, remote) for one in own if len(one) == len(remote)]
         return bool(kin) and all(one in self.sealed for one in kin)
 
-    def _sources(self, domain: Domain, local: PackedIp) -> set[PackedIp]:
+    def _sources(self, domain: Domain, local: PackedIp, bindings: Iterable[PortBinding]) -> set[PackedIp]:
         """Addresses that this host sends packets into a network from: those of its ports there, and in its peers."""
-        bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
         senders = {domain.rdid, *(one.rdid for one in domain.records.values() if isinstance(one, PeerNetwork))}
         return {local, *(one.provider_address for one in bindings if one.rdid in senders and one.provider_address)}
 
     def _to_encrypt(self) -> Iterable[Pair]:
         for domain, local in self._sending():
             if domain.settings is not None and domain.settings.encrypted:
+                bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
                 remotes = [one for one in domain.endpoints() if one not in self.own]
-                ends = self._sources(domain, local) | self._known_by(local)
+                ends = self._sources(domain, local, bindings) | self._known_by(domain)
                 yield from (Pair(end, other) for end in ends for other in remotes if len(end) == len(other))
 
-    def _known_by(self, local: PackedIp) -> set[PackedIp]:
-        """The host's own addresses in the provider network of one of them: others are told all (TunnelEndpoint) and
-        keep their end of each, and one that is not used yet is encrypted before it is."""
-        own = [one for one in self._told.provider_addresses if not one.for_subnet]
-        network = {one.logical_network for one in own if one.address == local}
-        return {one.address for one in own if one.logical_network in network} - self.withheld
+    def _known_by(self, domain: Domain) -> set[PackedIp]:
+        """The addresses of this host that a network's other hosts are told of (TunnelEndpoint) and keep their end of:
+        what is not used yet is encrypted before it is."""
+        return {one for one in domain.endpoints() if one in self.own} - self.withheld
 
     def find_peers(self) -> None:
         """Work out who is at the other ends."""

@@ -69,6 +69,7 @@ def state(controller: Controller, server: str) -> Answer:
             ],
             "providerNetwork": _provider(facts.provider),
             "noProviderAddress": _why_none(controller, name) or None,
+            "providerAddressesWaitFor": list(controller.readdressing.waits_for(server)),
             "carries": [network for rdid in facts.carries if (network := _network(controller, rdid))],
             "machines": [_machine(each) for each in facts.machines],
             "ports": [

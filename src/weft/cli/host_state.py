@@ -59,6 +59,7 @@ def _below(found: Any) -> Iterator[Table]:
     yield ["provider address", "interface", "mtu", "uplinks", "offloads"], adapters
     encryption = provider.get("tunnelEncryption") or {}
     yield ["tunnel encryption"], [[encryption.get("reason") or "available"]] if encryption else []
+    yield ["provider addresses wait for"], [[text] for text in found.get("providerAddressesWaitFor") or ()]
     yield ["not probed"], [[text] for text in provider.get("notProbed") or ()]
     yield ["repaired"], [[text] for text in found.get("drift") or ()]
     yield ["foreign"], [[text] for text in found.get("foreign") or ()]

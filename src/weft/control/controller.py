@@ -72,8 +72,8 @@ class Controller:
         self.publisher.may_run = Twins(self.writer, self.publisher).refusal
         self._watch = Watch(store, loaded.generation, loaded.revision)
         self._usage = Usage(self.state, store, loaded.ledger)
-        self._readdressing = Readdressing(self.writer, self.publisher)
-        each_tick = (self.machines.sweep, self._readdressing.sweep, self._sample)
+        self.readdressing = Readdressing(self.writer, self.publisher)
+        each_tick = (self.machines.sweep, self.readdressing.sweep, self._sample)
         self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention(), each_tick)
         self.writer.on_commit = self._committed
 
@@ -97,7 +97,7 @@ class Controller:
             asyncio.create_task(self.machines.errands.run(), name="errands"),
         )
         self.machines.resume()
-        self._readdressing.resume()
+        self.readdressing.resume()
         try:
             yield self
         finally:
@@ -106,7 +106,7 @@ class Controller:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
             self.evacuations.close()
-            await self._readdressing.close()
+            await self.readdressing.close()
             await self.machines.close()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class Controller:
         self._watch.committed(msgspec.structs.replace(commit, warnings=warnings) if warnings else commit)
         self._observations.committed(commit)
         self.machines.committed(commit)
-        self._readdressing.committed(commit)
+        self.readdressing.committed(commit)
         self.rule_hits.committed(commit.changes)
         self.publisher.committed(commit)
 

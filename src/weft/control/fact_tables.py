@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from weft.model.hypervisor import MachineState
+from weft.model.values import PackedIp
 from weft.wire.messages import Facts, MachineFact, PortFact
 
 
@@ -47,6 +48,14 @@ class FactTables:
     def marked(self) -> Mapping[str, MachineState]:
         """What the hypervisor has, by the resource id that our mark says."""
         return {one.machine: one for one in reversed(self._states) if one.machine}
+
+    @cached_property
+    def sealed(self) -> frozenset[tuple[PackedIp, PackedIp]] | None:
+        """Between which provider addresses, its own first, its tunnels are encrypted; None where it does not say."""
+        told = self._facts.provider
+        if told is None or told.sealed is None:
+            return None
+        return frozenset((own, other) for own, others in told.sealed for other in others)
 
     @property
     def _states(self) -> tuple[MachineState, ...]:

@@ -5,7 +5,8 @@ between them is the phase withdrawing, for as long as the hypervisor takes.
 
 
 Called by weft.control.machines. Make before break: nothing switches before destination, source and every living peer
-have applied the preparations; the source forwards strays until every peer has acked or is dead.
+have applied the preparations and encrypt what is to be; the source forwards strays until every peer has acked or is
+dead.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Callable, Set
 
 from weft.control.publisher import Publisher
+from weft.control.sealing import Sealing
 from weft.control.verdicts import DONE, Expectation, Verdict
 from weft.control.waits import RECHECK_S, is_away, laggards_after
 from weft.control.writer import Writer
@@ -21,6 +23,7 @@ from weft.core.index import servers_of
 from weft.core.policy_host import interfaces_of
 from weft.core.policy_peers import servers_near
 from weft.core.policy_places import VirtualMachine, seats
+from weft.core.sealing import for_move
 from weft.model.errors import Conflict, NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.workload import Move
@@ -31,8 +34,13 @@ UNDER_WAY = ("preparing", "switching", "withdrawing", "switched")
 
 DEAD_AFTER_S = 3.0
 """A host without a connection is waited for this long, then the move goes on without it."""
+SEALING_GRACE_S = 10.0
+"""A host to which nothing passes from the source, since its tunnels are not encrypted, is waited for this long to
+encrypt those to the destination."""
 WITHDRAW_S = 5.0
 """The source's word that it keeps the machine is waited for this long before the caller is told that it is open."""
+MOST_NAMED = 5
+"""Hosts in a message."""
 RESUME_GRACE_S = 60.0
 """After a restart agents need some time to come back."""
 
@@ -99,17 +107,31 @@ class Moves:
             await self._undo(
                 name, move, actor, f"{', '.join(late)} did not apply the preparations within {timeout:g} s"
             )
+        sealing = Sealing(self._publisher, SEALING_GRACE_S)
         verdict = await self.until(
-            {move.destination.lower()}, lambda: self._arriving(name, move, destination), deadline
+            self._sealing(name, move) | {move.destination.lower()},
+            lambda: self._arriving(name, move, destination, sealing),
+            deadline,
         )
         if not verdict.settled:
             await self._undo(name, move, actor, verdict.failure or f"still waiting for {verdict.waiting_for}")
         await self._advance(name, "switching", move.generation, actor)
 
-    def _arriving(self, name: str, move: Move, destination: Expectation) -> Verdict:
+    def _arriving(self, name: str, move: Move, destination: Expectation, sealing: Sealing) -> Verdict:
         machine = self._moving(name, move.generation)
         failure = destination.failure(machine, move.generation)
-        return Verdict(False, failure) if failure else destination.awaits(machine)
+        if failure:
+            return Verdict(False, failure)
+        due = for_move(self._writer.state, machine, move.source, move.destination)
+        unsealed = sealing.lacking(due, _now())
+        if unsealed:
+            return Verdict(False, waiting_for="; ".join(list(unsealed.values())[:MOST_NAMED]))
+        return destination.awaits(machine)
+
+    def _sealing(self, name: str, move: Move) -> set[str]:
+        """Hosts that must encrypt what they send its destination."""
+        due = for_move(self._writer.state, self._machine(name), move.source, move.destination)
+        return {one.there for one in due}
 
     async def _switch(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
         drivers = self._has_driver(move.source) and self._has_driver(move.destination)

@@ -1,23 +1,28 @@
 """Carries changes of hosts' provider addresses from phase to phase, each a commit, so that a crash resumes them.
 
 Kept by weft.control.controller. Make before break: what comes is used only once the host has it and every host of its
-networks accepts it, and what leaves goes only once all of them have records without it. Every one of them is waited
-for, however long: one that does not answer still carries packets by what it last heard. Who is gone for good is taken
-off its networks by a failover, and off the list with its server.
+networks accepts it, and encrypts it where a network is encrypted, and what leaves goes only once all of them have
+records without it. Every one of them is waited for, however long: one that does not answer still carries packets by
+what it last heard. Who is gone for good is taken off its networks by a failover, and off the list with its server.
 """
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from functools import partial
 
+import msgspec
+
 from weft.control.publisher import Publisher
-from weft.control.waits import RECHECK_S, is_away, laggards_after
+from weft.control.sealing import Sealing
+from weft.control.waits import RECHECK_S, is_away, laggards_after, lagging
 from weft.control.writer import Writer
 from weft.core.changes import Commit, ResourceChange
 from weft.core.commands import Actor, AdvanceProviderAddresses
 from weft.core.decide.readdressing import DONE, PREPARING, SWITCHED
 from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import SERVERS, Server
+from weft.core.sealing import for_change
 from weft.core.state import State
 from weft.model.errors import Refusal, StoreUnavailable
 from weft.model.fabric import ProviderAddressChange
@@ -29,6 +34,27 @@ ACTOR = Actor("readdressing", "system")
 TELL_EVERY_S = 60.0
 """So often it is said for whom one still waits."""
 
+_MOST_WORDS = 20
+
+SEALING_GRACE_S = 60.0
+"""A host to which nothing passes, since its tunnels to the addresses of before are not encrypted, is waited for this
+long to encrypt those to the new ones."""
+
+
+class _Wait(msgspec.Struct, frozen=True):
+    revision: int
+    """That is to be applied."""
+    sealing: Sealing
+
+
+class _Awaited(msgspec.Struct, frozen=True):
+    """What one still waits for; nothing: the next phase."""
+
+    away: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+    unsealed: tuple[str, ...] = ()
+    """In words."""
+
 
 class Readdressing:
     """One per controller."""
@@ -39,6 +65,8 @@ class Readdressing:
         self._work: dict[str, asyncio.Task[None]] = {}
         self._open: set[str] = set()
         """Servers, lower case, with a change."""
+        self._waits: dict[str, _Wait] = {}
+        """By server with a change: what the next phase waits for."""
 
     @property
     def _state(self) -> State:
@@ -69,6 +97,12 @@ class Readdressing:
 
     def _ended(self, name: str, work: asyncio.Task[None]) -> None:
         del self._work[name]
+        self._waits.pop(name, None)
+
+    def waits_for(self, server: str) -> tuple[str, ...]:
+        """For whom and what the change of a server's addresses waits, in words; at most 20."""
+        wait = self._waits.get(server.lower())
+        return tuple(self._words(self._awaited(server.lower(), wait)))[:_MOST_WORDS] if wait is not None else ()
 
     async def close(self) -> None:
         for work in self._work.values():
@@ -88,22 +122,37 @@ class Readdressing:
             log.info("the provider addresses of %s: %s", name, ended)
 
     async def _everybody(self, name: str, change: ProviderAddressChange, revision: int) -> bool:
-        """Wait until all that are concerned have applied a revision; False as soon as the change is another one."""
-        told_at = asyncio.get_running_loop().time() + TELL_EVERY_S
+        """Wait until all that are concerned have applied a revision, and encrypt what is to be; False as soon as the
+        change is another one."""
+        told_at = _now() + TELL_EVERY_S
+        wait = self._waits[name] = _Wait(revision, Sealing(self._publisher, SEALING_GRACE_S))
         with self._publisher.listening.to(self._concerned(name)) as listener:
             while self._change(name) == change:
-                concerned = self._concerned(name)
-                late = await laggards_after(self._publisher, revision, RECHECK_S, concerned)
-                away = [one for one in concerned if is_away(self._publisher, one)]
-                if not late and not away:
-                    return True
-                if asyncio.get_running_loop().time() >= told_at:
+                await laggards_after(self._publisher, revision, RECHECK_S, self._concerned(name))
+                awaited = self._awaited(name, wait)
+                if awaited == _Awaited():
+                    return self._change(name) == change
+                if _now() >= told_at:
                     told_at += TELL_EVERY_S
-                    waited = ", ".join(sorted({*away, *(one.server for one in late)}))
+                    waited = "; ".join(self.waits_for(name))
                     log.warning("the provider addresses of %s, %s, wait for %s", name, change.phase, waited)
-                if not late:
+                if not awaited.late:
                     await listener.next(RECHECK_S)
         return False
+
+    def _awaited(self, name: str, wait: "_Wait") -> "_Awaited":
+        """As it is now."""
+        change, concerned = self._change(name), self._concerned(name)
+        away = sorted(one for one in concerned if is_away(self._publisher, one))
+        late = [one.server for one in lagging(self._publisher, wait.revision, concerned) if one.connected]
+        preparing = change is not None and change.phase == PREPARING
+        unsealed = wait.sealing.lacking(for_change(self._state, name), _now()) if preparing else {}
+        return _Awaited(tuple(away), tuple(late), tuple(words for _, words in sorted(unsealed.items())))
+
+    def _words(self, awaited: "_Awaited") -> Iterator[str]:
+        yield from (f"{self._publisher.spelled(one)}, whose agent is not connected" for one in awaited.away)
+        yield from (f"{self._publisher.spelled(one)} to apply it" for one in awaited.late)
+        yield from awaited.unsealed
 
     def _concerned(self, name: str) -> set[str]:
         """The host and every server that needs a network which it needs."""
@@ -115,3 +164,7 @@ class Readdressing:
     def _change(self, name: str) -> ProviderAddressChange | None:
         server: Server | None = self._state.get(SERVERS, name)
         return server.properties.provider_address_change if server is not None else None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -16,10 +16,12 @@ from weft.core.index import lower
 from weft.core.peerings import routed
 from weft.core.policy_places import (
     LOGICAL_NETWORKS,
+    NETWORKS,
     SERVERS,
     Network,
     Server,
     Subnet,
+    known,
     network_ref,
 )
 from weft.core.pools import Segment
@@ -81,8 +83,19 @@ def provider_address(state: State, server_id: str, network: Network, subnet: Sub
         for_it = not purpose or (subnet is not None and purpose == purpose_of(state, network, subnet))
         return _packed(address, int(scope[2])) if for_it and scope[3:] == logical else None
     server: Server | None = state.get(SERVERS, server_id)
-    if server is None:
-        return None
+    return _address_of(state, server, network, subnet) if server is not None else None
+
+
+def used_addresses(state: State, server: Server, network: Network) -> set[PackedIp]:
+    """What a host sends packets of a network from and is reached at there, for any of its subnets or a peer's, and for
+    itself; by the server as it is given, which need not be as it is stored."""
+    senders: list[Network] = [known(state, NETWORKS, name) for name in sorted(senders_into(state, network))]
+    found = {_address_of(state, server, one, subnet) for one in senders for subnet in (None, *one.properties.subnets)}
+    return {one for one in found if one is not None}
+
+
+def _address_of(state: State, server: Server, network: Network, subnet: Subnet | None) -> PackedIp | None:
+    logical = lower(network.properties.logical_network)
     for version in (4, 6) if subnet is not None else ():
         found = _in_use(state, server, logical, version, purpose_of(state, network, subnet))
         if found:

@@ -8,9 +8,9 @@ Protocol versions
     1   first. Members that came later stand at the end of their message, with a default that says nothing: presence and
         what follows it of MachineFact; seen and what follows it of Facts; move_address, hardware and errand of the
         record Machine; instance_id and scope of NetworkSettings; vlan and what follows it of ProviderAddress;
-        provider_address of NeededNetwork; passed_over of Full and Delta. Who does not know them passes them over. The
-        record HostSettings came later too: only hosts of which something is wanted are sent it; as SegmentPort, which
-        only hosts with ports on logical networks are sent.
+        provider_address of NeededNetwork; passed_over of Full and Delta; sealed of ProviderFacts. Who does not know
+        them passes them over. The record HostSettings came later too: only hosts of which something is wanted are sent
+        it; as SegmentPort, which only hosts with ports on logical networks are sent.
         From this note on agents pass over records whose tag they do not know (weft.wire.unknown), so new records need
         no new version; agents of before break the connection at one, and are upgraded first.
 """
@@ -228,6 +228,9 @@ class ProviderFacts(msgspec.Struct, frozen=True, array_like=True):
     in_clear: tuple[tuple[PackedIp, PackedIp], ...] = ()
     """Of networks that are to be encrypted: between which provider addresses, its own first, nothing is yet, so that
     what would go there is dropped."""
+    sealed: tuple[tuple[PackedIp, tuple[PackedIp, ...]], ...] | None = None
+    """Between which everything is, as its flows have it: each of its own addresses with the others', both in order.
+    None: an agent of before, which says only what is not."""
 
 
 class Brought(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -5,11 +5,11 @@ import ipaddress
 import msgspec
 import pytest
 
-from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, RDID, Cluster
+from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, RDID, VSID, Cluster
 from weft.agent.encryption import Pair
 from weft.fakes import packet as p
-from weft.model.records import ProviderAddress, TunnelEndpoint
-from weft.model.values import pack_ip
+from weft.model.records import PortBinding, ProviderAddress, TunnelEndpoint
+from weft.model.values import InstanceId, pack_ip
 
 A, B, C = PLACES["a"], PLACES["b"], PLACES["c"]
 
@@ -95,6 +95,28 @@ async def test_every_pair_is_kept_at_both_ends_also_of_addresses_that_are_not_us
     every = frozenset().union(*asked.values())
     assert every == {Pair(one.remote, one.local) for one in every}, "or one end waits for the other for ever"
     assert sent(cluster, "sender", "a", "stays") == ["b stays"], "what is not used keeps nobody waiting"
+
+
+async def test_what_another_virtual_subnet_sends_from_is_kept_before_it_is_used_and_stops_nobody_before() -> None:
+    """Its own address on the host is told with a machine that only comes: its port is not there yet."""
+    cluster = await world("ab", "ba")
+    told, theirs = cluster.told["a"], pack_ip("192.168.1.31")
+    for one in cluster.told.values():
+        one.put(RDID, (4, theirs), TunnelEndpoint(theirs, for_subnet=True))
+    told.put(0, (11, theirs), ProviderAddress(theirs, 24, pack_ip("192.168.1.254"), "pa", for_subnet=True))
+    await cluster.settle()
+    assert told.tunnels.to_encrypt == {Pair(one, other) for one in (A, theirs) for other in (B, C)}
+    coming = InstanceId("coming")
+    binding = PortBinding(coming, "coming", RDID, VSID, MACS["other"], (pack_ip("10.0.0.9"),), theirs)
+    told.put(0, binding.key, binding)
+    await cluster.settle()
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"]
+    cluster.switches["a"].plug("coming", "coming", MACS["other"])
+    await cluster.settle()
+    assert sent(cluster, "sender", "a", "stays") == [], "what it sends is in clear, and there is one way for all"
+    told.sealed_are(frozenset({Pair(A, B), Pair(theirs, B)}))
+    await cluster.settle()
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"]
 
 
 async def test_what_comes_to_another_address_of_the_host_than_the_tunnel_s_is_not_taken():

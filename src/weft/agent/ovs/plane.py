@@ -277,7 +277,9 @@ class OvsPlane:
             unused=self._guests.unused(self.reconciler.locals, _now()),
             hit_bytes=self._hits.bytes,
             counts=self._packets.counts,
-            provider=provider_facts(self._provider, self._encryption, self._reaching.unprobed()),
+            provider=provider_facts(
+                self._provider, self._encryption, self._reaching.unprobed(), self.reconciler.tunnels.sealed
+            ),
         )
 
     def _drops(self) -> dict[str, int]:
