@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import stores
+from tests.e2e import provider, stores
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, Pinging, ping
 from weft.lab.processes import alive
@@ -55,8 +55,33 @@ def edge_of(lab):
     return found["properties"]["gatewayAddresses"][0]
 
 
-def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_nat(lab, talk):
+MORE = {"host1": "192.168.1.50", "host2": "192.168.2.50", "gw1": "192.168.1.71", "gw2": "192.168.1.72"}
+"""By server its second address with policy several; blue/web falls to that of host1."""
+IN_SOAK = [pytest.param(policy, marks=pytest.mark.soak) for policy in ("perHost", "perVirtualSubnet")]
+
+
+@pytest.fixture(params=["several", *IN_SOAK])
+def sender(request, lab, tmp_path):
+    """From which of its provider addresses host1 sends what is blue1's, all servers having this policy."""
+    before = provider.own_addresses(lab)
+    each = {name: {"providerAddressPolicy": request.param} for name in before}
+    if request.param == "several":
+        asked = {name: [*own, MORE[name]] for name, own in before.items()}
+        each = {name: one | {"providerAddressCount": 2, "providerAddresses": asked[name]} for name, one in each.items()}
+    provider.ask(lab, tmp_path, each)
+    found = provider.reached_at(lab, "host2", "10.1.1.11")
+    is_what = {"perHost": found in before["host1"], "several": found == MORE["host1"]}
+    assert is_what.get(request.param, not any(is_what.values())), found
+    yield found
+    assert provider.ask(lab, tmp_path, provider.per_host(before)) == before
+
+
+@pytest.mark.longer
+def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_nat(lab, sender, talk):
+    """In make test with several provider addresses, in soak with each policy."""
     outward, inward = Pinging(lab, "blue1", OUTSIDE), Pinging(lab, "internet", PUBLIC)
+    gateways = provider.own_addresses(lab)["gw1"]
+    assert {one for one, to in provider.crossing(lab, "host1", 30) if to in gateways} == {sender}
     kill(lab, "gw1", controller=True)
     for pings in (outward, inward):
         pings.more(100)

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.conftest import PROFILE
+from tests.e2e import provider
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 
 pytestmark = pytest.mark.root
@@ -39,7 +41,7 @@ def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, t
     before = provider_addresses(lab, host)
     lab.run("delay-feed", str(delay))
     pinging = Pinging(lab, "client", "10.2.0.20")
-    apply(lab, tmp_path, "servers", host, {"providerAddresses": [address]})
+    provider.apply(lab, tmp_path, ("servers", host, {"providerAddresses": [address]}))
     if delay:
         # what is stored is resumed, and nothing that was told is lost
         lab.run("kill", "controller")
@@ -55,19 +57,20 @@ def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, t
     assert server(lab, host)["providerAddresses"] == [address] != before
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
     assert f"to {address}," in lab.weft("trace", "client-eth0", "10.2.0.20")
-    apply(lab, tmp_path, "servers", host, {"providerAddresses": before})
+    provider.apply(lab, tmp_path, ("servers", host, {"providerAddresses": before}))
     wait_for(lambda: "providerAddressChange" not in server(lab, host))
     wait_for(lambda: on_interface(lab, host) == before)
 
 
 @pytest.mark.alone
 def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_them_back(lab, tmp_path):
-    """Policy perVirtualSubnet and back: 3.12, what is on the host is what is meant, and no ping is lost."""
+    """Policy perVirtualSubnet, a host evacuated, and back: 3.12, what is on the host is what is meant, and no ping is
+    lost."""
     host = f"host{place_of(lab, 'server')[-1]}"
     own = server(lab, host)["providerAddresses"]
     network = json.loads(lab.weft("get", "logicalNetworks", "hnvpa", "-o", "json"))["properties"]
     pinging = Pinging(lab, "client", "10.2.0.20")
-    apply(lab, tmp_path, "logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perVirtualSubnet"})
+    provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perVirtualSubnet"}))
     wait_for(lambda: "providerAddressChange" not in server(lab, host))
     policy = json.loads(lab.weft("policy", host, "-o", "json"))
     told = {one["providerAddress"]: one["virtualSubnet"] for one in policy["providerAddresses"]}
@@ -77,13 +80,14 @@ def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_
     assert (records["10.2.0.20"], records["10.2.0.1"]) == (subnets, "169.254.254.254")
     wait_for(lambda: {*own, subnets} <= set(on_interface(lab, host)))
     assert f"to {subnets}," in lab.weft("trace", "client-eth0", "10.2.0.20")
-    lab.weft("vm", "migrate", "server", "--to", "host3" if host == "host2" else "host2")
-    wait_for(lambda: subnets not in on_interface(lab, host))
+    lab.weft("host", "evacuate", host, "--to", "host3" if host == "host2" else "host2")
+    wait_for(lambda: set(on_interface(lab, host)) == set(own))
+    assert "virtualSubnetAddresses" not in server(lab, host), "the host is empty, so it gives it back"
     host = f"host{place_of(lab, 'server')[-1]}"
     (moved,) = (one["providerAddress"] for one in server(lab, host)["virtualSubnetAddresses"])
     assert moved != subnets and moved in on_interface(lab, host)
     subnets = moved
-    apply(lab, tmp_path, "logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perHost"})
+    provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perHost"}))
     wait_for(lambda: "providerAddressChange" not in server(lab, host))
     wait_for(lambda: subnets not in on_interface(lab, host))
     silence = pinging.end()
@@ -101,7 +105,7 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     lab.weft("address", "release", given(lab, idle), "--reason", "the host is to have none")
     adapter = {"logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa2"}]}
     body = {"networkInterfaces": [{"resourceId": "br-phy", "properties": adapter}]}
-    apply(lab, tmp_path, "servers", idle, body | {"providerAddressPolicy": "perHostInUse"})
+    provider.apply(lab, tmp_path, ("servers", idle, body | {"providerAddressPolicy": "perHostInUse"}))
     assert server(lab, idle)["noProviderAddress"] == "nothing here needs one"
     pinging = Pinging(lab, "client", "10.2.0.20")
     lab.weft("vm", "migrate", "server", "--to", idle)
@@ -116,13 +120,35 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
     assert silence.lost == 0
-    apply(lab, tmp_path, "servers", idle, {"providerAddresses": [given(lab, idle)], "providerAddressPolicy": ""})
+    provider.apply(
+        lab, tmp_path, ("servers", idle, {"providerAddresses": [given(lab, idle)], "providerAddressPolicy": ""})
+    )
 
 
-def apply(lab, folder, kind, name, properties):
-    file = folder / "change.json"
-    file.write_text(json.dumps({"kind": kind, "resourceId": name, "properties": properties}))
-    lab.weft("apply", "-f", str(file))
+@pytest.mark.alone
+@pytest.mark.longer
+def test_virtual_subnets_share_out_several_addresses_of_their_hosts(lab, tmp_path):
+    """Policy several and back: packets cross between the addresses that the VSID falls to; no ping is lost. In soak its
+    machine moves meanwhile, too."""
+    before = provider.own_addresses(lab)
+    pinging = Pinging(lab, "client", "10.2.0.20")
+    more = {"host1": (".52", ".53"), "host2": (".60", ".61"), "host3": (".70", ".71")}
+    own = {one: [*had, *(had[0].rpartition(".")[0] + last for last in more[one])] for one, had in before.items()}
+    several = {"providerAddressPolicy": "several", "providerAddressCount": 3}
+    assert provider.ask(lab, tmp_path, {one: several | {"providerAddresses": own[one]} for one in own}) == own
+    for to in ("", "host2", "host3") if PROFILE == "soak" else ("",):
+        if to and not place_of(lab, "server").endswith(to):
+            lab.weft("vm", "migrate", "server", "--to", to)
+        ends = tuple(provider.reached_at(lab, "host1", one) for one in ("10.2.0.10", "10.2.0.20"))
+        assert ends[0] in own["host1"] and ends[1] in own[f"host{place_of(lab, 'server')[-1]}"]
+        assert set(ends).isdisjoint(each[0] for each in before.values()), "else they show nothing"
+        assert provider.crossing(lab, "host1") == {ends, ends[::-1]}
+    assert provider.ask(lab, tmp_path, provider.per_host(before)) == before
+    silence = pinging.end()
+    print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
+    assert silence.lost == 0
+    for one in before:
+        wait_for(lambda one=one: on_interface(lab, one) == before[one])
 
 
 def server(lab, host):
@@ -155,7 +181,7 @@ def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_o
         way = {"destination": "10.99.0.0/16", "nextHop": "192.168.1.3"}
         for routes in ([{"resourceId": "far", "properties": way}], []):
             at_host1["routes"] = routes
-            apply(lab, tmp_path, "logicalNetworks", "hnvpa", network)
+            provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network))
             far = [(way["destination"], way["nextHop"], given(lab, "host1"))] * len(routes)
             both = {*far, (beyond["host1"], gateways["host1"], given(lab, "host1"))}
             wait_for(lambda both=both: set(ours(lab, "host1")) == both)
