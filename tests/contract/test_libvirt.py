@@ -1,7 +1,9 @@
 """What only the libvirt driver has: marks, strangers, disks and pauses. Real libvirtd."""
 
 import asyncio
+import concurrent.futures
 import os
+import threading
 
 import msgspec
 import pytest
@@ -41,6 +43,7 @@ from weft.agent.hypervisors import (
     Start,
     Stop,
 )
+from weft.lab import libvirtd
 from weft.model.hypervisor import Disk, Hardware
 
 pytestmark = pytest.mark.root
@@ -305,6 +308,28 @@ async def test_a_libvirtd_that_dies_is_told_and_its_machines_run_on(world):
     hosts.start_libvirtd(world.lab, world.lab.host("host1"))
     assert await power(world, "host1") == "Running"
     assert world.ports("host1") == identities(WEB_PORTS)
+
+
+async def test_a_lab_tells_its_machines_while_one_comes_and_goes(world):
+    """`weft lab status` while a machine leaves for another host."""
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    told, done = [], threading.Event()
+
+    def look():
+        while not done.is_set():
+            told.append(libvirtd.machines(world.daemon("host1")))
+
+    with world.connected("host1") as connection, concurrent.futures.ThreadPoolExecutor(1) as looking:
+        watched = looking.submit(look)
+        for _ in range(200):
+            connection.defineXML(STRANGER.format("stranger", "")).undefine()
+        done.set()
+        watched.result()
+    assert {name: {one[name] for one in told if name in one} for name in ("web", "stranger")} == {
+        "web": {True},
+        "stranger": {False},
+    }
+    assert any("stranger" not in one for one in told)
 
 
 async def test_a_start_behind_our_back_is_not_taken_for_one_of_ours(world):

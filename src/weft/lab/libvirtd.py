@@ -117,7 +117,11 @@ def machines(daemon: Daemon) -> dict[str, bool]:
     except libvirt.libvirtError:
         return {}
     try:
-        return {domain.name(): bool(domain.isActive()) for domain in connection.listAllDomains()}
+        # Two lists, since to ask each domain would fail for one that goes meanwhile.
+        running = {domain.name() for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)}
+        return {domain.name(): domain.name() in running for domain in connection.listAllDomains()}
+    except libvirt.libvirtError:
+        return {}
     finally:
         connection.close()
 
