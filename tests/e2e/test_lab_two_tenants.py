@@ -14,6 +14,7 @@ import time
 import pytest
 
 from tests.conftest import PROFILE
+from tests.e2e import provider
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
 from tests.e2e.matrix import Matrix
@@ -74,8 +75,13 @@ def churn(lab, chance):
     lab.run("up", FILE)
 
 
-def test_a_host_is_emptied_while_one_of_its_machines_is_busy(shared):
-    """Across provider subnets, by one call, while the feed is late: a TCP connection goes on."""
+@pytest.mark.parametrize("policy", [pytest.param("perHost", marks=pytest.mark.soak), "perVirtualSubnet"])
+def test_a_host_is_emptied_while_one_of_its_machines_is_busy(shared, tmp_path, policy):
+    """Across provider subnets, by one call, while the feed is late: a TCP connection goes on. Each virtual subnet's
+    address comes and goes with its machines, where each has its own."""
+    before = provider.own_addresses(shared)
+    provider.ask(shared, tmp_path, {name: {"providerAddressPolicy": policy} for name in before})
+    assert addresses_of_subnets(shared) == ({"host1": 2, "host2": 3} if policy == "perVirtualSubnet" else {})
     shared.run("delay-feed", "1")
     server = shared.begin("exec", "blue2", "--", "iperf3", "-s", "-1")
     until_listening(shared)
@@ -87,8 +93,17 @@ def test_a_host_is_emptied_while_one_of_its_machines_is_busy(shared):
     assert told["end"]["sum_received"]["bytes"] > 0
     assert all(one["sum"]["bytes"] > 0 for one in told["intervals"][-2:]), "the move is in the middle"
     shared.run("delay-feed", "0")
+    assert addresses_of_subnets(shared) == ({"host1": 3} if policy == "perVirtualSubnet" else {})
     for name in ("blue2", "bluedb", "red2"):
         shared.weft("vm", "migrate", name, "--to", "host2")
+    assert provider.ask(shared, tmp_path, provider.per_host(before)) == before
+
+
+def addresses_of_subnets(lab):
+    """How many provider addresses of virtual subnets each host has, of those that have any."""
+    found = json.loads(lab.weft("get", "servers", "-o", "json"))
+    counts = {one["resourceId"]: len(one["properties"].get("virtualSubnetAddresses", ())) for one in found}
+    return {name: count for name, count in counts.items() if count}
 
 
 def until_listening(lab):

@@ -70,6 +70,9 @@ def test_a_host_is_told_in_tables_without_json() -> None:
     }
     idle = list(host_tables(found | {"noProviderAddress": "nothing here needs one"}))
     assert idle[0][1][-1] == ["provider address", "none: nothing here needs one"]
+    waiting = ["host2 to apply it", "host3, whose agent is not connected"]
+    told = list(host_tables(found | {"providerAddressesWaitFor": waiting}))
+    assert (["provider addresses wait for"], [[one] for one in waiting]) in told
     tables = [rows for _, rows in host_tables(found)]
     assert "provider address" not in {row[0] for row in tables[0]}
     assert tables[0][:3] == [["server", "host1"], ["managed", "yes"], ["connected", "no"]]
