@@ -84,6 +84,12 @@ def _ref(name: str) -> Cell:
     return lambda p: name_of(p.get(name))
 
 
+def _public_user(p: Any) -> str:
+    """The interface, or the virtual gateway, that a public address is for."""
+    parts = str((p.get("ipConfiguration") or {}).get("resourceRef", "")).strip("/").split("/")
+    return parts[1] if len(parts) > 1 else ""
+
+
 def _users_of(p: Any) -> str:
     """The subnets that name a list or a table."""
     return _joined(name_of(ref) for ref in p.get("subnets") or ())
@@ -189,7 +195,7 @@ _COLUMNS: dict[str, dict[str, Cell]] = {
     "publicIPAddresses": {
         "address": _member("ipAddress"),
         "method": _member("publicIPAllocationMethod"),
-        "used by": _ref("ipConfiguration"),
+        "used by": _public_user,
     },
     "gatewayPools": {
         "type": _member("type"),

@@ -62,13 +62,16 @@ def kind_of(word: str) -> Kind:
     kind = singular or BY_NAME.get(lower) or BY_NAME.get(f"{lower}s")
     if kind is None:
         known = [kind.name for kind in KINDS]
-        parents = [
-            k.name for k in KINDS if lower.removesuffix("s") in [c.name.lower().removesuffix("s") for c in k.children]
-        ]
-        if parents:
+        if parents := _parents_of(word):
             raise Misuse(f"{word} are inside of {' or '.join(parents)}; write: weft get {word} --of {parents[-1]}/NAME")
         raise Misuse(f"unknown kind '{word}'; {meant(word, known, 'kinds are ' + ', '.join(known))}")
     return kind
+
+
+def _parents_of(word: str) -> list[str]:
+    """Kinds that have children of this name."""
+    singular = word.lower().removesuffix("s")
+    return [k.name for k in KINDS if singular in [child.name.lower().removesuffix("s") for child in k.children]]
 
 
 def target_of(words: Sequence[str], of: str = "") -> Target:
@@ -77,6 +80,8 @@ def target_of(words: Sequence[str], of: str = "") -> Target:
     parts = [part for part in _spelled(text).split("/") if part]
     if not parts:
         raise Misuse(f"no kind is given; kinds are {', '.join(kind.name for kind in KINDS)}")
+    if len(words) and "/" not in of.strip("/") and (parents := _parents_of(words[0]) if of else []):
+        raise Misuse(f"--of is a KIND/NAME; write: weft get {words[0]} --of {parents[-1]}/{of.strip('/')}")
     kind = kind_of(parts[0])
     if kind.owner:
         raise Misuse(f"{kind.name} are those of one of the {kind.owner}: weft get {kind.name} --of {kind.owner}/NAME")

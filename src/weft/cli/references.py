@@ -123,11 +123,13 @@ def _alike(one: str, other: str) -> bool:
 
 
 async def _siblings(client: Client, ref: str) -> list[str]:
-    """References of the same kind on the controller, to suggest one of them."""
-    kind = BY_NAME.get(ref.split("/")[1])
+    """References of the same kind, of children below the same parent, on the controller: to suggest one of them."""
+    _, word, *below = ref.split("/")
+    kind = BY_NAME.get(word)
     if kind is None:
         return []
+    above = "/".join(["", kind.name, *below[:-1]])
     try:
-        return [f"/{kind.name}/{item['resourceId']}" for item in await client.list_all(path_of(f"/{kind.name}"))]
+        return [f"{above}/{item['resourceId']}" for item in await client.list_all(path_of(above))]
     except NotFound:
         return []

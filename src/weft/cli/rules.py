@@ -132,7 +132,7 @@ def _vsid(check: Check, place: Place) -> None:
 def _network_interface(check: Check) -> None:
     mac = ("properties", "privateMacAddress")
     check.mac(mac)
-    method = check.at(("properties", "privateMacAllocationMethod"))
+    method = check.required(("properties", "privateMacAllocationMethod"), "Dynamic, or Static with a privateMacAddress")
     _method(check, ("properties", "privateMacAllocationMethod"), ("Static", "Dynamic"))
     if str(method).lower() == "static" and not check.at(mac) and mac not in check.document.lines:
         check.fault(
@@ -140,11 +140,14 @@ def _network_interface(check: Check) -> None:
         )
     for place in check.items("properties", "ipConfigurations"):
         properties = (*place, "properties")
-        check.address((*properties, "privateIPAddress"))
-        at = (*properties, "privateIPAllocationMethod")
+        check.required((*properties, "subnet"), "{resourceRef: /virtualNetworks/NETWORK/subnets/SUBNET}")
+        own, at = (*properties, "privateIPAddress"), (*properties, "privateIPAllocationMethod")
+        address = check.address(own)
         _method(check, at, ("Static", "Dynamic", "Unmanaged"))
-        if str(check.at(at)).lower() == "static" and (*properties, "privateIPAddress") not in check.document.lines:
+        if str(check.at(at)).lower() == "static" and own not in check.document.lines:
             check.fault(at, "a Static address is not given; write privateIPAddress, or Dynamic to be granted one")
+        elif address is not None and at not in check.document.lines:
+            check.fault(own, f"{address} would not be asked for; write privateIPAllocationMethod: Static beside it")
     rules_addresses.network_interface(check)
 
 

@@ -143,7 +143,8 @@ def overlapping_peers(documents: Documents) -> list[Fault]:
         own = spaces.get(f"/virtualnetworks/{document.id}".lower(), ())
         for i, peering in enumerate(document.body["properties"].get("virtualNetworkPeerings", ())):
             ref = (peering.get("properties", {}).get("remoteVirtualNetwork") or {}).get("resourceRef", "")
-            for other in spaces.get(ref.lower(), ()) if ref else ():
+            is_itself = ref.lower() == f"/virtualnetworks/{document.id}".lower()
+            for other in spaces.get(ref.lower(), ()) if not is_itself else ():
                 mine = next((one for one in own if one.version == other.version and one.overlaps(other)), None)
                 if mine is not None:
                     place = ("properties", "virtualNetworkPeerings", i, "properties", "remoteVirtualNetwork")

@@ -13,7 +13,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from weft.cli.faults import Fault, nearest
 from weft.model.errors import InvalidResourceName
-from weft.model.resources import Resource
+from weft.model.kinds import BY_NAME
+from weft.model.resources import Ref, Resource
 from weft.model.values import check_resource_id
 
 Place = tuple[str | int, ...]
@@ -47,6 +48,22 @@ _WRITTEN_BY_WEFT = frozenset(
     ).split()
 )
 """Members of the structs that only answers carry: left out too."""
+
+
+_MEANT = {
+    "acl": ("accessControlList",),
+    "cidr": ("addressPrefix", "addressPrefixes"),
+    "gateway": ("defaultGateways",),
+    "id": ("resourceId",),
+    "ip": ("privateIPAddress", "ipAddress"),
+    "mac": ("privateMacAddress",),
+    "name": ("resourceId",),
+    "prefix": ("addressPrefix", "addressPrefixes"),
+    "rules": ("aclRules",),
+    "vlan": ("vlanID",),
+    "vsid": ("virtualSubnetId",),
+}
+"""Other words for members, which would otherwise be left out with a note: a subnet without its list is open."""
 
 
 class Reading(msgspec.Struct):
@@ -121,7 +138,8 @@ def conform(node: Node, shape: inspect.Type, reading: Reading, place: Place) -> 
 
 def _struct(node: Node, shape: inspect.StructType, reading: Reading, place: Place) -> Any:
     if not isinstance(node, MappingNode):
-        return _wrong(node, place, "members (name: value)", reading)
+        wanted = _reference(node, place) if shape.cls is Ref else "members (name: value)"
+        return _wrong(node, place, wanted, reading)
     fields = {field.encode_name.lower(): field for field in shape.fields}
     found: dict[str, Any] = {}
     for name, line, value in members(node, reading):
@@ -140,6 +158,15 @@ def _struct(node: Node, shape: inspect.StructType, reading: Reading, place: Plac
     return found
 
 
+def _reference(node: Node, place: Place) -> str:
+    """As it is written whose bare name or path stands there."""
+    text = str(node.value).strip("/") if isinstance(node, ScalarNode) else "NAME"
+    member = _name_of(place)
+    kind = BY_NAME.get(member.lower()) or BY_NAME.get(f"{member.lower()}s")
+    path = text if "/" in text else f"{kind.name if kind is not None else 'KIND'}/{text}"
+    return f"{{resourceRef: /{path}}}"
+
+
 def _check_id(found: dict[str, Any], reading: Reading, place: Place) -> None:
     """Every resource and child says its resourceId, in the letters that an id may have."""
     if (*place, "resourceId") not in reading.lines:
@@ -155,7 +182,8 @@ def _unknown(name: str, line: int, known: list[str], reading: Reading) -> str | 
     """A slip of the pen is a fault; what another controller may know is noted and left out; answers' members go by."""
     if name.lower() in _ANSWERED_ONLY:
         return None
-    guess = nearest(name, known, cutoff=0.75)
+    guess = next((one for one in _MEANT.get(name.lower(), ()) if one in known), None)
+    guess = guess or nearest(name, known, cutoff=0.75)
     if guess:
         reading.fault(line, f"unknown member '{name}'; did you mean {guess}?")
     else:
@@ -205,11 +233,14 @@ def _scalar(node: Node, shape: inspect.Type, reading: Reading, place: Place) -> 
 
 
 def _wrong(node: Node, place: Place, wanted: str, reading: Reading) -> Any:
-    name = next((part for part in reversed(place) if isinstance(part, str)), "document")
     shown = (
         f"'{node.value}'"
         if isinstance(node, ScalarNode)
         else ("a list" if isinstance(node, SequenceNode) else "members")
     )
-    reading.fault(line_of(node), f"{name} is {shown}; write {wanted}")
+    reading.fault(line_of(node), f"{_name_of(place)} is {shown}; write {wanted}")
     return ABSENT
+
+
+def _name_of(place: Place) -> str:
+    return next((part for part in reversed(place) if isinstance(part, str)), "document")

@@ -271,7 +271,9 @@ class _Walk:
             return self._reached_edge(target, ref)
         found = exit_for(edge, target) if edge is not None else None
         if found is None:
-            raise Stopped(f"the gateway on {self._host} has no route to {ip_text(target)}", ref)
+            reason = f"the gateway on {self._host} has no route to {ip_text(target)}"
+            leads_nowhere = edge is not None and not edge.legs and not edge.tunnels
+            raise Stopped(f"{reason}: {ref} has neither nat nor a networkConnection" if leads_nowhere else reason, ref)
         outer = known_as(found.by, seat.address)
         via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
         if isinstance(found.by, EdgeLeg):

@@ -78,7 +78,8 @@ def no_interface(state: State, name: str) -> str:
         ipaddress.ip_address(name)
     except ValueError:
         looks_like_address = name.replace(".", "").replace("/", "").isdecimal()
-        return f"There is no network interface '{name}'{', and it is no IP address' if looks_like_address else ''}."
+        also = ", and it is no IP address" if looks_like_address else ""
+        return f"There is no network interface '{name}'{also}: see which there are with weft nic list."
     return f"'{name}' is an address, which interfaces of several networks may have: name the interface."
 
 

@@ -156,9 +156,9 @@ def _resources(documents: Documents, hosts: list[HostState]) -> tuple[list[Docum
         if resource.kind.name == "virtualMachines":
             power[resource.id] = str(properties.pop("powerState", "Running")).lower()
         resources.append(msgspec.structs.replace(resource, body={**resource.body, "properties": properties}))
-    for host in hosts:
-        if given := servers.get(host.name.lower()):
-            resources.append(document("servers", host.name, given))
+    for doc in documents.lab:
+        if doc.kind == "lab/host" and (given := servers.get(doc.id.lower())):
+            resources.append(document("servers", doc.id, given, doc.file, doc.line))
     return resources, power
 
 

@@ -1,6 +1,7 @@
 """`weft lab VERB`: the lab's commands. Errors are one plain line with the command that helps, exit code 1."""
 
 import contextlib
+import ipaddress
 import os
 import re
 import subprocess
@@ -126,6 +127,7 @@ def ping(
     with plainly():
         check_machine()
         space = up.running(_lab(context), machine)
+        _check_address(address)
     command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
     received = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": PATH}) as running:
@@ -135,6 +137,14 @@ def ping(
                 received = int(found[1])
     typer.echo(f"{count} sent, {received} received")
     raise typer.Exit(0 if received == count else 1)
+
+
+def _check_address(text: str) -> None:
+    """Raises Invalid; ping would look a name up, which nobody in a lab knows."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise Invalid(f"'{text}' is no IP address; see whose there are with: weft nic list") from None
 
 
 @app.command("exec", context_settings=PASS_ON)

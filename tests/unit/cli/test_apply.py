@@ -68,6 +68,12 @@ def test_faults_and_dangling_references_apply_nothing(weft: Weft) -> None:
     assert json.loads(weft("get", "macPools", "-o", "json").stdout) == []
 
 
+def test_a_subnet_on_the_controller_that_was_meant(cluster: Path, weft: Weft) -> None:
+    more = CLUSTER.partition("kind: networkInterfaces")[2].partition("---")[0].replace("subnets/web", "subnets/wbe")
+    result = weft("apply", "-f", "-", stdin=f"kind: networkInterfaces{more}")
+    assert "did you mean /virtualNetworks/blue/subnets/web?" in result.stderr, result.stderr
+
+
 def test_what_was_meant_is_of_the_same_kind(weft: Weft) -> None:
     text = CLUSTER.replace("resourceRef: /logicalNetworks/hnvpa", "resourceRef: /logicalNetworks/blue")
     result = weft("apply", "-f", "-", stdin=text)

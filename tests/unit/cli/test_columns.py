@@ -11,6 +11,7 @@ from weft.model.kinds import (
     CHECKPOINTS,
     KINDS,
     MAC_POOLS,
+    PUBLIC_IP_ADDRESSES,
     RESERVATIONS,
     SERVERS,
     VIRTUAL_GATEWAYS,
@@ -33,6 +34,14 @@ def test_every_kind_has_columns_and_can_be_empty(kind: Kind) -> None:
 def test_interfaces_of_a_server_stand_as_people_count() -> None:
     refs = [{"resourceRef": f"/networkInterfaces/{name}"} for name in ("red1", "m10", "m2")]
     assert shown(SERVERS, virtualNetworkInterfaces=refs)["interfaces"] == "m2, m10, red1"
+
+
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [("/networkInterfaces/web1-eth0/ipConfigurations/ip1", "web1-eth0"), ("/virtualGateways/blue", "blue")],
+)
+def test_a_public_address_says_who_has_it(user: str, name: str) -> None:
+    assert shown(PUBLIC_IP_ADDRESSES, ipConfiguration={"resourceRef": user})["used by"] == name
 
 
 def test_an_address_plan() -> None:

@@ -44,7 +44,8 @@ def test_a_good_stream_is_typed_and_keeps_only_what_was_written() -> None:
 
 def test_a_mac_of_digits_alone_is_text_whatever_yaml_thinks_of_it() -> None:
     for mac in ("001122334455", "0015E0112233", "112233445566", "00:15:50:11:22:33"):
-        text = f"kind: networkInterfaces\nresourceId: n\nproperties: {{privateMacAddress: {mac}}}\n"
+        members = f"privateMacAllocationMethod: Static, privateMacAddress: {mac}"
+        text = f"kind: networkInterfaces\nresourceId: n\nproperties: {{{members}}}\n"
         (nic,) = parse_stream(text, "f").resources
         assert nic.body["properties"]["privateMacAddress"] == mac
 
@@ -110,12 +111,18 @@ def test_a_member_that_is_not_kept_is_a_note_not_a_fault() -> None:
         (NETWORK.replace("24}", "24, virtualSubnetId: x}"), "f.yaml:8: virtualSubnetId is 'x'; write a whole number"),
         (NETWORK + "  - {resourceId: b, properties: {addressPrefix: 10.1.0.0/16}}\n", "f.yaml:9: 10.1.0.0/16 overlaps 10.1.1.0/24 of line 8; choose disjoint prefixes"),
         (NETWORK + "  - {resourceId: WEB, properties: {addressPrefix: 10.1.2.0/24}}\n", "f.yaml:9: 'web' is already in line 7;"),
+        (NETWORK.replace("{resourceRef: /logicalNetworks/hnvpa}", "hnvpa"), "f.yaml:4: logicalNetwork is 'hnvpa'; write {resourceRef: /logicalNetworks/hnvpa}"),
+        (NETWORK.replace("{resourceRef: /logicalNetworks/hnvpa}", "/logicalNetworks/hnvpa"), "f.yaml:4: logicalNetwork is '/logicalNetworks/hnvpa'; write {resourceRef: /logicalNetworks/hnvpa}"),
+        (NETWORK.replace("24}", "24, acl: front}"), "f.yaml:8: unknown member 'acl'; did you mean accessControlList?"),
         (NETWORK.replace("/logicalNetworks/", "/logicalNetwork/"), "f.yaml:4: logicalNetwork refers to '/logicalNetwork/hnvpa'; write"),
     ],
 )  # fmt: skip
 def test_each_fault_names_line_and_remedy(text: str, expected: str) -> None:
     (fault,) = faults(text)
     assert fault.startswith(expected)
+
+
+WEB = "subnet: {resourceRef: /virtualNetworks/blue/subnets/web}"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,7 @@ def test_each_fault_names_line_and_remedy(text: str, expected: str) -> None:
         ("privateMacAllocationMethod: Sometimes", "'Sometimes' is no allocation method; write Static or Dynamic"),
         ("isPrimary: perhaps", "isPrimary is 'perhaps'; write true or false"),
         (
-            "ipConfigurations: [{resourceId: a, properties: {privateIPAddress: 10.1.1.300}}]",
+            f"ipConfigurations: [{{resourceId: a, properties: {{privateIPAddress: 10.1.1.300, {WEB}}}}}]",
             "'10.1.1.300' is not an IP",
         ),
         ("ipConfigurations: {resourceId: a}", "ipConfigurations is members; write a list"),
@@ -134,10 +141,25 @@ def test_each_fault_names_line_and_remedy(text: str, expected: str) -> None:
             "ipConfigurations: [{resourceId: a, properties: {subnet: {resourceRef: /virtualNetworks/blue}}}]",
             "subnet refers",
         ),
+        (
+            "ipConfigurations: [{resourceId: a, properties: {subnet: /virtualNetworks/blue/subnets/web}}]",
+            "subnet is '/virtualNetworks/blue/subnets/web'; write {resourceRef: /virtualNetworks/blue/subnets/web}",
+        ),
+        ("ipConfigurations: [{resourceId: a, properties: {}}]", "subnet is missing; write subnet: {resourceRef: /virt"),
+        (
+            f"ipConfigurations: [{{resourceId: a, properties: {{privateIPAddress: 10.1.1.12, {WEB}}}}}]",
+            "10.1.1.12 would not be asked for; write privateIPAllocationMethod: Static beside it",
+        ),
+        ("isPrimary: true", "privateMacAllocationMethod is missing; write privateMacAllocationMethod: Dynamic, or"),
     ],
 )
 def test_faults_of_interfaces(member: str, expected: str) -> None:
-    (fault,) = faults(f"kind: networkInterfaces\nresourceId: n\nproperties:\n  {member}\n")
+    said = (
+        ""
+        if "Method is missing" in expected or "MacAllocation" in member
+        else "  privateMacAllocationMethod: Dynamic\n"
+    )
+    (fault,) = faults(f"kind: networkInterfaces\nresourceId: n\nproperties:\n  {member}\n{said}")
     assert f": {expected}" in fault
     assert fault.startswith(("f.yaml:4: ", "f.yaml:3: "))
 

@@ -24,6 +24,7 @@ def of(kind: str, properties: str) -> str:
     return f"kind: {kind}\nresourceId: r\nproperties: {{{properties}}}\n"
 
 
+DYNAMIC, MADE = "privateMacAllocationMethod: Dynamic", {"privateMacAllocationMethod": "Dynamic"}
 POOL = "startMacAddress: 00-1D-D8-00-00-00, endMacAddress: 00-1D-D8-00-00-FF"
 
 
@@ -100,11 +101,13 @@ def test_a_plan_of_other_widths() -> None:
          {"dynamicMacRange": {"first": "00-15-5D-00-00-00", "last": "00-15-5D-00-0F-FF"}}),
         (of("macPools", f"{POOL}, strategy: RANDOM"),
          {"startMacAddress": "00-1D-D8-00-00-00", "endMacAddress": "00-1D-D8-00-00-FF", "strategy": "random"}),
-        (of("networkInterfaces", "strategy: central"), {}),
+        (of("networkInterfaces", f"{DYNAMIC}, strategy: central"), MADE),
         # the server of an interface is its machine's, but where it says whose range is meant
-        (of("networkInterfaces", "server: {resourceRef: /servers/a}"), {"server": {"resourceRef": "/servers/b"}}),
-        (of("networkInterfaces", "strategy: hostRange, server: {resourceRef: /servers/a}"),
-         {"strategy": "hostRange", "privateMacAddress": "00155D000000", "server": {"resourceRef": "/servers/b"}}),
+        (of("networkInterfaces", DYNAMIC + ", server: {resourceRef: /servers/a}"),
+         MADE | {"server": {"resourceRef": "/servers/b"}}),
+        (of("networkInterfaces", DYNAMIC + ", strategy: hostRange, server: {resourceRef: /servers/a}"),
+         MADE | {"strategy": "hostRange", "privateMacAddress": "00155D000000",
+                 "server": {"resourceRef": "/servers/b"}}),
         # a template takes the subnets of the interfaces that it is made with
         (of("virtualMachines", "isTemplate: true, networkInterfaces: [{resourceRef: /networkInterfaces/n}]"),
          {"isTemplate": True, "networks": [{"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}]}),
@@ -123,9 +126,9 @@ def test_no_difference(text: str, answered: dict[str, Any]) -> None:
         (of("addressPlans", "prefix: 00-15-5E"), {}, "prefix"),
         (of("servers", "addressPlan: {resourceRef: /weft/addressPlans/p}"), {}, "addressPlan"),
         (of("servers", "clusterNumber: 0"), {"clusterNumber": 7}, "clusterNumber"),
-        (of("networkInterfaces", "strategy: random"), {}, "strategy"),
-        (of("networkInterfaces", "strategy: hostRange, server: {resourceRef: /servers/a}"),
-         {"strategy": "hostRange", "server": {"resourceRef": "/servers/b"}}, "server/resourceRef"),
+        (of("networkInterfaces", f"{DYNAMIC}, strategy: random"), MADE, "strategy"),
+        (of("networkInterfaces", DYNAMIC + ", strategy: hostRange, server: {resourceRef: /servers/a}"),
+         MADE | {"strategy": "hostRange", "server": {"resourceRef": "/servers/b"}}, "server/resourceRef"),
         (of("virtualMachines", "isTemplate: true, networks: []"),
          {"isTemplate": True, "networks": [{"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}]},
          "networks"),

@@ -64,6 +64,15 @@ def test_what_a_machine_owns_is_named_below_it(words: list[str], of: str, ref: s
     assert (target.ref, target.one) == (ref, one)
 
 
+@pytest.mark.parametrize(
+    ("word", "of", "instead"),
+    [("subnets", "blue", "virtualNetworks/blue"), ("aclRules", "servers9", "accessControlLists/servers9")],
+)
+def test_a_parent_without_its_kind(word: str, of: str, instead: str) -> None:
+    with pytest.raises(Misuse, match=f"write: weft get {word} --of {instead}$"):
+        target_of([word], of)
+
+
 def test_checkpoints_of_nobody() -> None:
     with pytest.raises(Misuse, match="weft get checkpoints --of virtualMachines/NAME"):
         target_of(["checkpoints"])

@@ -101,6 +101,8 @@ def test_by_a_connection_where_that_has_the_route_and_else_not_at_all():
     lost = trace(made.state, "blue1-eth0", "192.0.2.1")
     assert (lost.delivered, lost.reason) == (False, "the gateway on gw1 has no route to 192.0.2.1")
     assert lost.decided_by == "/virtualGateways/Blue"
+    nowhere = trace(world().state, "blue1-eth0", OUTSIDE)
+    assert nowhere.reason.endswith(": /virtualGateways/Blue has neither nat nor a networkConnection")
 
 
 def test_by_a_tunnel_that_the_trace_names():

@@ -75,7 +75,7 @@ def _check_hops(network: str, prefixes: Sequence[IpPrefix], name: str, table: Ro
         if prefix is None:
             raise Invalid(
                 f"The next hop {text} of route {route.resource_id} lies in no subnet of /virtualNetworks/{network}, "
-                f"whose subnet {name} is routed by it.",
+                f"whose subnet {name} is routed by it: name an address of one of its machines.",
                 code="RouteNextHopIpAddressNotFound",
                 target="nextHopIpAddress",
             )

@@ -97,7 +97,11 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
     p = configuration.properties
     name = configuration.resource_id
     if p.subnet is None or not p.subnet.resource_ref:
-        raise Invalid(f"ipConfiguration {name} names no subnet.", code="SubnetIsRequired", target="subnet")
+        raise Invalid(
+            f"ipConfiguration {name} names no subnet: write resourceRef: /virtualNetworks/NAME/subnets/NAME.",
+            code="SubnetIsRequired",
+            target="subnet",
+        )
     segment = state.segment(p.subnet.resource_ref)
     if segment is None:
         raise InvalidReference(f"ipConfiguration {name}: there is no subnet {p.subnet.resource_ref}.", target="subnet")
@@ -140,7 +144,8 @@ def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
     if address.version != segment.version or not segment.first <= number <= segment.last:
         raise Invalid(
             f"{address} does not lie in {segment.ref}, which is "
-            f"{number_text(segment.version, segment.first)}/{segment.prefix_length}.",
+            f"{number_text(segment.version, segment.first)}/{segment.prefix_length}: choose one of its addresses, or "
+            "another subnet.",
             code="PrivateIPAddressNotInSubnet",
             target="privateIPAddress",
         )

@@ -28,7 +28,7 @@ def _held(state: State, pool: Pool, name: str, code: str) -> InUse | None:
     assert lease is not None
     return InUse(
         f"{space.used} of the addresses of {pool.spec.ref} {'is' if space.used == 1 else 'are'} {name}: "
-        f"{hold_text(state, lease, *lease.holders[:1])}.",
+        f"{hold_text(state, lease, *lease.holders[:1])}. Delete what holds them first.",
         code=code,
         target=pool.spec.ref,
     )
