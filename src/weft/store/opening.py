@@ -6,6 +6,7 @@ name that is empty or foreign is damage, never a fresh start.
 """
 
 import fcntl
+import functools
 import os
 import sqlite3
 from contextlib import closing
@@ -126,17 +127,24 @@ def migrate(connection: sqlite3.Connection) -> None:
         ) from error
 
 
+@functools.cache
+def _empty() -> bytes:
+    """A database of SCHEMA without a row, made once by a process however many stores it begins."""
+    with closing(connect(Path(":memory:"))) as connection:
+        migrate(connection)
+        return connection.serialize()
+
+
 def _create(folder: Path, new_id: NewId) -> None:
     fresh = folder / f"{FILE}.new"
     for leftover in folder.glob(f"{FILE}.new*"):
         leftover.unlink()
     fresh.touch(mode=0o600)
-    connection = connect(fresh)
-    try:
-        migrate(connection)
+    fresh.write_bytes(_empty())
+    with closing(connect(fresh)) as connection:
+        # what is under this name is believed by nobody, and all of it is synced before it gets its own
+        connection.execute("PRAGMA synchronous=OFF")
         connection.execute("INSERT INTO head (one, generation, revision, ledger) VALUES (1, ?, 0, 0.0)", (new_id(),))
-    finally:
-        connection.close()
     _sync(fresh)
     fresh.rename(folder / FILE)
     _sync(folder)
