@@ -1,4 +1,4 @@
-"""Hypothesis profiles and the two markers that skip. Fixtures live beside the tests that use them.
+"""Hypothesis profiles, the two markers that skip, and where tests write. Fixtures live beside the tests that use them.
 
 `ci`, the default, runs the same examples every time, so a red build is red again on any desk. `soak` runs many random
 ones and is chosen by `make soak` through WEFT_HYPOTHESIS_PROFILE.
@@ -8,6 +8,7 @@ import functools
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,23 @@ settings.register_profile("ci", derandomize=True, deadline=None, suppress_health
 settings.register_profile("soak", max_examples=5_000, stateful_step_count=80, deadline=None, print_blob=True)
 PROFILE = os.environ.get("WEFT_HYPOTHESIS_PROFILE", "ci")
 settings.load_profile(PROFILE)
+
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30
+"""Stores and switches' databases sync thousands of times, so tests write in memory where so many bytes are free and
+programs may run. What must survive is tested by killing processes, after which no kind of file system forgets."""
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    free = found.f_bavail * found.f_frsize
+    return os.access(folder, os.W_OK) and free >= ROOM and not found.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 
 @functools.cache
