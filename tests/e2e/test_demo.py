@@ -49,31 +49,45 @@ MOMENTS = {
     "it has begun": lambda name, folder: (folder / name / "lab.json").exists(),
     "a host is being made": lambda name, folder: Path(f"/run/netns/{name}-host1").exists(),
     "an agent starts": lambda name, folder: (folder / name / "log" / "agent-0.log").exists(),
-    "machines run": lambda name, folder: "ok     3. machines boot" in said_by(folder).read_text(),
+    "machines run": lambda name, folder: passed(3, folder),
 }
 
 
-def await_moment(moment, running, name, folder):
+def passed(number, folder):
+    return f"ok     {number}. " in said_by(folder).read_text()
+
+
+def await_while_it_runs(so, running, folder):
     until = time.monotonic() + 60
-    while not MOMENTS[moment](name, folder):
+    while not so():
         assert running.poll() is None and time.monotonic() < until, said_by(folder).read_text()
         time.sleep(0.01)
 
 
 @pytest.mark.root
-@pytest.mark.alone
-def test_the_demo_passes_and_leaves_nothing_of_itself_nor_of_one_that_was_killed(folder):
-    killed = begin(folder, "--name", own("demo"))
-    await_moment("machines run", killed, own("demo"), folder)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait(timeout=30)
-    assert not nothing_is_left(own("demo"), folder)
+def test_the_demo_passes_and_leaves_nothing(folder):
     running = begin(folder, "--name", own("demo"))
     said = ended(running, folder)
     assert re.fullmatch(r"demo: \d+ passed, 0 failed", last_line(said)), said
     assert running.returncode == 0
     assert "reboots for 3 logoffs          0             3             0" in said
     assert "0 lost" in said and "key >> 8 = 6001" in said and "key >> 8 = 5001" in said and "TTL 63" in said
+    assert nothing_is_left(own("demo"), folder)
+
+
+@pytest.mark.root
+def test_what_a_killed_demo_left_is_taken_away_by_the_next(folder):
+    killed = begin(folder, "--name", own("demo"))
+    await_while_it_runs(lambda: passed(3, folder), killed, folder)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait(timeout=30)
+    before = [pid for pid, _ in processes(f"{folder}/")]
+    assert before and not nothing_is_left(own("demo"), folder)
+    running = begin(folder, "--name", own("demo"))
+    await_while_it_runs(lambda: passed(1, folder), running, folder)
+    assert [pid for pid, _ in processes(f"{folder}/") if pid in before] == []
+    running.send_signal(signal.SIGTERM)
+    assert "demo: interrupted" in ended(running, folder)
     assert nothing_is_left(own("demo"), folder)
 
 
@@ -89,7 +103,7 @@ def test_an_interrupted_demo_leaves_nothing(folder, moment):
         )
     ]
     for number, name, place, running in demos:
-        await_moment(moment, running, name, place)
+        await_while_it_runs(lambda name=name, place=place: MOMENTS[moment](name, place), running, place)
         running.send_signal(number)
     for _, name, place, running in demos:
         said = ended(running, place)

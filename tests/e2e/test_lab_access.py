@@ -116,7 +116,6 @@ def silence(path):
         return 99.0
 
 
-@pytest.mark.alone
 def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answers_is_cut(lab, tmp_path):
     filtered(lab, tmp_path)
     lab.run("ping", "client", "10.2.0.20", "-c", "5", "-i", "0.02", code=1)

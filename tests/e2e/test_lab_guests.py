@@ -58,7 +58,6 @@ def answers(lab, guest, address):
     return lab.begin("ping", guest, address, "-c", "2", "-i", "0.05", stdout=subprocess.DEVNULL).wait() == 0
 
 
-@pytest.mark.alone
 def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_it(lab):
     assert not answers(lab, "client", VIP)
     take(lab, "server", VIP)

@@ -19,7 +19,6 @@ def lab(shared):
     return shared
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("delay", [0, 1, pytest.param(5, marks=pytest.mark.soak)])
 def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     """VXLAN, both families, also while the feed is late."""
@@ -33,7 +32,6 @@ def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("delay", "address"), [(0, "192.168.2.77"), (1, "192.168.2.78")])
 def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, tmp_path, delay, address):
     """Of the host of the machine that is pinged; the new one is on its interface, and the one before it goes."""
@@ -62,7 +60,6 @@ def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, t
     wait_for(lambda: on_interface(lab, host) == before)
 
 
-@pytest.mark.alone
 def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_them_back(lab, tmp_path):
     """Policy perVirtualSubnet, a host evacuated, and back: 3.12, what is on the host is what is meant, and no ping is
     lost."""
@@ -155,7 +152,6 @@ def server(lab, host):
     return json.loads(lab.weft("get", "servers", host, "-o", "json"))["properties"]
 
 
-@pytest.mark.alone
 def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_operator_has_one(lab, tmp_path):
     """The file names the gateway of each provider subnet. Machines on hosts of both reach each other by what the agents
     put there; what the operator puts there himself goes before it. A route of a provider subnet reaches its hosts."""

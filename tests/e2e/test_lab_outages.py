@@ -46,7 +46,6 @@ def grants(lab):
     return found
 
 
-@pytest.mark.alone
 def test_packets_flow_while_the_agent_is_dead_and_when_it_comes_back(lab):
     pinging = Pinging(lab, "blue1", "10.1.1.12")
     lab.run("kill", "agent", "host1")
@@ -64,7 +63,6 @@ def where(lab):
     return places, {one["resourceId"] for one in machines if one["properties"].get("move")}
 
 
-@pytest.mark.alone
 def test_the_controller_dies_in_the_middle_of_an_evacuation_and_no_packet_is_lost(lab):
     """blue2, bluedb and red2 leave host2, one after the other, while the feed is late."""
     lab.run("delay-feed", "0.3")
