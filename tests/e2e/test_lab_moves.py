@@ -92,7 +92,6 @@ def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_
     assert silence.lost == 0
 
 
-@pytest.mark.alone
 def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_gives_it_back(lab, tmp_path):
     """Policy perHostInUse: it is on the interface before the machine is there and goes once nothing comes for it any
     more, though others hear of that a second late. What the lab itself gave its host is not the host's meanwhile."""
@@ -122,7 +121,6 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     )
 
 
-@pytest.mark.alone
 @pytest.mark.longer
 def test_virtual_subnets_share_out_several_addresses_of_their_hosts(lab, tmp_path):
     """Policy several and back: packets cross between the addresses that the VSID falls to; no ping is lost. In soak its
