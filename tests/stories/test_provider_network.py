@@ -218,6 +218,9 @@ async def _dropped(desk: Desk, host: str) -> bool:
     return bool((await desk.get(f"/weft/v1/servers/{host}/state"))["drops"].get("not_encrypted"))
 
 
+DB = {"resourceId": "db", "properties": WEB | {"addressPrefix": "10.9.2.0/24", "virtualSubnetId": 7002}}
+
+
 @pytest.fixture
 async def sealed(desk: Desk) -> Ipsec:
     """Three hosts whose IPsec takes 0.4 s for each new pair; s1 and s2 are on host1 and host2."""
@@ -233,7 +236,7 @@ async def sealed(desk: Desk) -> Ipsec:
         return all(one.get("available") for one in told)
 
     await desk.eventually(able)
-    await desk.put(SECRET, ENCRYPTED)
+    await desk.put(SECRET, network_body("10.9.0.0/16", [{"resourceId": "web", "properties": WEB}, DB]))
     for n in (1, 2):
         await desk.machine(f"s{n}", f"host{n}", "secret", ip=f"10.9.1.1{n}")
     await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
@@ -246,16 +249,17 @@ class Pinging:
 
     def __init__(self, desk: Desk, ipsec: Ipsec) -> None:
         self.sent = self.lost = 0
+        self.who = [("s1", "10.9.1.12"), ("s2", "10.9.1.11")]
         self._desk, self._ipsec = desk, ipsec
 
     def once(self) -> None:
         center = self._desk.center
         before = len(center.network.seen)
-        for name, address in (("s1", "10.9.1.12"), ("s2", "10.9.1.11")):
+        for name, address in self.who:
             self.sent += 1
             self.lost += not center.ping(name, address).received
         for one in center.network.seen[before:]:
-            if one.key >> 8 == 7001:
+            if one.key >> 8 in (7001, 7002):
                 assert self._ipsec.holds(Pair(one.source, one.destination)), one
 
     async def until(self, so: Callable[[], Awaitable[bool]]) -> None:
@@ -308,11 +312,22 @@ async def test_story_4_14_a_provider_address_changes_once_its_tunnels_are_encryp
     assert pinging.sent > 50
 
 
+@pytest.mark.parametrize("has", ["nothing", "another subnet"])
 async def test_story_4_14_a_machine_goes_to_a_host_once_the_tunnels_there_are_encrypted(
-    desk: Desk, sealed: Ipsec
+    desk: Desk, sealed: Ipsec, has: str
 ) -> None:
-    """host3 has had none of its network, so nothing is encrypted there before it comes."""
+    """host3 has had none of its network, or with perVirtualSubnet none of its subnet: nothing is encrypted there before
+    it comes. What runs there is not disturbed."""
     pinging = Pinging(desk, sealed)
+    if has == "another subnet":
+        server = (await desk.get("/networking/v1/servers/host3"))["properties"]
+        policy = {"properties": server | {"providerAddressPolicy": "perVirtualSubnet"}}
+        await desk.put("/networking/v1/servers/host3", policy)
+        await desk.nic("s3", "secret", "db", ip="10.9.2.13")
+        await desk.vm("s3", "host3", ["s3"])
+        await desk.act("s3", "start")
+        await desk.eventually_answers("s3", "10.9.1.12", ["s2"])
+        pinging.who += [("s3", "10.9.1.12"), ("s2", "10.9.2.13")]
     moving = desk.background(
         "POST", "/weft/v1/virtualMachines/s1/migrate", {"server": {"resourceRef": "/servers/host3"}}
     )

@@ -288,7 +288,8 @@ class Reconciler:
         self.table.set_patch(patch, tuple(self._told.provider_addresses))
         self.addresses.are(self._told.provider_addresses, self._facts.addresses)
         self.routes.are(self._told.provider_addresses, self._facts, self.addresses.withheld)
-        self.tunnels.opened = tuple(one.binding for one in self.locals.values() if one.number is not None)
+        there = (one for one in self.locals.values() if one.number is not None and one.role != Role.COMING)
+        self.tunnels.opened = tuple(one.binding for one in there)
         self.tunnels.find_ways(self._facts)
         kinds = {number: tunnel.kind for tunnel, number in numbers_of(self._facts).items()}
         self.table.set_ways(self.tunnels.ways, kinds, self.tunnels.own)

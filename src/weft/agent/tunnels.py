@@ -29,7 +29,8 @@ class Tunnels:
         self.sealed: frozenset[Pair] = frozenset()
         """Between these provider addresses, this host's first, tunnels are encrypted."""
         self.opened: tuple[PortBinding, ...] = ()
-        """Of the bindings those whose ports are there: what their guests send goes into the networks."""
+        """Of the bindings those whose ports are there and whose machines are, or may be: what they send goes into the
+        networks."""
         self.provider_mtu = 1500
         """MTU of the interfaces that carry the tunnels, the least of them."""
         self.wanted: frozenset[Tunnel] = frozenset()
@@ -142,10 +143,9 @@ class Tunnels:
 
     def _sending(self) -> Iterable[tuple[Domain, PackedIp]]:
         """Each network with the address that this host sends from there. One of whose ports any sends from an address
-        that is withheld has no tunnel here: there is one way for all of them."""
+        that is withheld has no tunnel here: there is one way for all of them. Who only comes sends nothing yet."""
         own = self._own_addresses()
-        bindings = (*self._told.bindings, *map(binding_of, self._told.edges))
-        held_up = {one.rdid for one in bindings if one.provider_address in self.withheld}
+        held_up = {one.rdid for one in self.opened if one.provider_address in self.withheld}
         for rdid, domain in self._domains.items():
             local = own.get(rdid) or own.get(None)
             if local is not None and local not in self.withheld and rdid not in held_up:

@@ -30,8 +30,8 @@ class Due(msgspec.Struct, frozen=True):
     pairs: frozenset[Pair]
     """Addresses of the first with those of the second."""
     now: frozenset[Pair]
-    """By which of these `there`, its own address second, is reached now in what is about to change: if it tells none of
-    them encrypted, nothing that passes can be lost."""
+    """By which `there`, its own address second, is reached now by what is about to change: if it tells none of them
+    encrypted, nothing that passes can be lost."""
 
 
 def for_change(state: State, server_id: str) -> list[Due]:
@@ -62,6 +62,8 @@ def for_move(state: State, machine: VirtualMachine, source: str, destination: st
             own = used_addresses(state, known(state, SERVERS, other), network)
             pairs, now = found.setdefault(other, (set(), set()))
             pairs.update(_pairs(ends, own))
+            # a host that encrypts with the destination already is able to
+            now.update(_pairs(ends, own))
             if other != source.lower():
                 now.update(_pairs(at_source, own))
                 # of the source itself: what it reaches at all
