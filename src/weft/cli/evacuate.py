@@ -56,7 +56,7 @@ async def _followed(client: Client, path: str, body: Any) -> Any:
     found = (await client.post(f"{path}?timeout=0", body)).body
     heard, anew, said = now(), 0.0, ""
     while not found["ended"] or (_waits_for_agents(found) and now() < anew):
-        if (line := _line(found)) != said:
+        if (line := _line(found)) != said and (found["total"] or found["leaving"]):
             show.say(line)
             said = line
         await asyncio.sleep(EVERY_S)
@@ -81,6 +81,8 @@ def _waits_for_agents(found: Any) -> bool:
 
 
 def _line(found: Any) -> str:
+    if not found["total"] and not found["leaving"]:
+        return "no machine is there"
     done, failed = len(found["moved"]), len(found["failed"])
     line = f"{done} of {found['total']} moved, {len(found['underWay'])} under way, {failed} failed"
     leaving = ", ".join(sorted(last_of(one["machine"]["resourceRef"]) for one in found["leaving"]))

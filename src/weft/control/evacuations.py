@@ -99,7 +99,7 @@ class Evacuations:
     def _targets(self, key: str, to: Sequence[str]) -> list[str]:
         for one in to:
             if self._state.get(SERVERS.name, one) is None:
-                raise InvalidReference(f"There is no server '{one}'.", target="to")
+                raise InvalidReference(f"There is no server '{one}': see weft get servers.", target="to")
             if one.lower() == key:
                 raise Invalid(f"'{one}' is the server that is to be empty.", target="to")
         if to:

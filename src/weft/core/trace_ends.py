@@ -64,12 +64,12 @@ def interface_named(state: State, text: str, target: str) -> Interface:
     name = name.split("/", 1)[1] if name.lower().startswith("networkinterfaces/") else name
     interface: Interface | None = state.get(INTERFACES, name)
     if interface is None:
-        raise InvalidReference(no_interface(state, name), target=target)
+        raise InvalidReference(no_interface(state, name, ": see which there are with weft nic list"), target=target)
     return interface
 
 
-def no_interface(state: State, name: str) -> str:
-    """That there is none of this name, and which may be meant."""
+def no_interface(state: State, name: str, what_to_do: str = "") -> str:
+    """That there is none of this name, and which may be meant; `what_to_do` where nothing is known of it."""
     machine: VirtualMachine | None = state.get(MACHINES, name)
     if machine is not None:
         own = ", ".join(ref.resource_ref.rpartition("/")[2] for ref in machine.properties.network_interfaces)
@@ -79,7 +79,7 @@ def no_interface(state: State, name: str) -> str:
     except ValueError:
         looks_like_address = name.replace(".", "").replace("/", "").isdecimal()
         also = ", and it is no IP address" if looks_like_address else ""
-        return f"There is no network interface '{name}'{also}: see which there are with weft nic list."
+        return f"There is no network interface '{name}'{also}{what_to_do}."
     return f"'{name}' is an address, which interfaces of several networks may have: name the interface."
 
 

@@ -23,6 +23,12 @@ def test_a_host_is_emptied(weft: Weft) -> None:
     assert done.stderr.endswith("1 of 1 moved, 0 under way, 0 failed\n")
 
 
+def test_a_host_without_machines_says_so_once(weft: Weft) -> None:
+    assert weft("apply", "-f", "-", stdin=CLUSTER).exit_code == 0
+    done = weft("host", "evacuate", "host2")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no machine is there\n")
+
+
 def test_what_could_not_go_is_named_beside_what_went(capsys: pytest.CaptureFixture[str]) -> None:
     machines = [{"machine": {"resourceRef": f"/weft/virtualMachines/web{n}"}} for n in (1, 2)]
     answer = {

@@ -35,7 +35,9 @@ def server_with_id(state: State, name: str) -> Resource[Any]:
     """A server by its resource id or reference. Raises InvalidReference."""
     found = state.get("servers", name.rpartition("/")[2])
     if found is None:
-        raise InvalidReference(f"There is no server '{name}'.", target="server")
+        raise InvalidReference(
+            f"There is no server '{name}': see which there are with weft get servers.", target="server"
+        )
     return found
 
 

@@ -134,7 +134,11 @@ def next_ip(draft: Draft, segment: Segment, reservation: str = "") -> int:
         if found is not None:
             return found
     pools = [every[key] for key in segment.pools]
-    why = why_full(draft.state, pools, draft.now) if pools else f"{segment.ref} has no ipPool to grant from."
+    why = (
+        why_full(draft.state, pools, draft.now)
+        if pools
+        else f"{segment.ref} has no ipPool to grant from: add one to it, or ask for a Static address."
+    )
     raise PoolIsFull(why, code="SubnetIsFull", target="privateIPAddress")
 
 

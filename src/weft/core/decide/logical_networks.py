@@ -155,13 +155,16 @@ def _refuse_routes(subnets: Iterable[Resource[LogicalSubnetProperties]]) -> None
 def _check_inside(prefix: IpPrefix, text: str, target: str) -> None:
     address = ip_of(text, target)
     if address not in prefix:
-        raise Invalid(f"{target} {text} does not lie in {prefix}.", target=target)
+        raise Invalid(f"{target} {text} does not lie in {prefix}: name an address of that subnet.", target=target)
 
 
 def _ip_pool(name: str, p: IpPoolProperties, prefix: IpPrefix) -> IpPoolProperties:
     first, last = ip_of(p.start_ip_address, "startIpAddress"), ip_of(p.end_ip_address, "endIpAddress")
     if first.version != prefix.version or last.version != prefix.version or not contains(prefix, int(first), int(last)):
-        raise Invalid(f"ipPool {name} ({first} to {last}) does not lie in {prefix}.", target="startIpAddress")
+        raise Invalid(
+            f"ipPool {name} ({first} to {last}) does not lie in {prefix}: choose addresses of it.",
+            target="startIpAddress",
+        )
     if int(first) > int(last):
         raise Invalid(f"ipPool {name} begins at {first} above its end {last}.", target="startIpAddress")
     check_cool_down(p.cool_down_seconds)
