@@ -5,6 +5,7 @@ import concurrent.futures
 import os
 import threading
 
+import libvirt
 import msgspec
 import pytest
 
@@ -43,6 +44,8 @@ from weft.agent.hypervisors import (
     Start,
     Stop,
 )
+from weft.agent.libvirt.facts import is_handed_over
+from weft.agent.libvirt.power import Lives
 from weft.lab import libvirtd
 from weft.model.hypervisor import Disk, Hardware
 
@@ -339,3 +342,26 @@ async def test_a_start_behind_our_back_is_not_taken_for_one_of_ours(world):
     assert ((await state(world)).power, (await state(world)).held) == ("Off", False)
     await do(world, "host1", START)
     assert await power(world, "host1") == "Running"
+
+
+class Standing:
+    """A domain in a state of libvirt's, with a reason."""
+
+    def __init__(self, *state):
+        self.state = lambda: list(state)
+
+    def UUIDString(self):
+        return "id"
+
+    def ID(self):
+        return 7
+
+
+def test_a_machine_is_handed_over_by_the_host_that_it_ran_on():
+    coming, here, before = Lives(), Lives(), Lives()
+    here.ran("id", 7)
+    before.ran("id", 6)
+    held = Standing(libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION)
+    assert [is_handed_over(held, one) for one in (here, coming, before)] == [True, False, False]
+    for other in ((libvirt.VIR_DOMAIN_RUNNING, 1), (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)):
+        assert not is_handed_over(Standing(*other), here)

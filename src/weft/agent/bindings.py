@@ -188,8 +188,10 @@ def _port_of(binding: PortBinding, candidates: list[SwitchPort], id: str) -> tup
 def _role_of(
     leaves: bool, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
 ) -> Role:
-    running = machine is not None and states is not None and runs(states.get(machine.machine))
-    if leaves and _has_left(port, machine, states is not None and not running):
+    state = states.get(machine.machine) if machine is not None and states is not None else None
+    running = runs(state)
+    handed_over = state is not None and state.handed_over
+    if leaves and _has_left(port, machine, states is not None and (handed_over or not running)):
         return Role.GONE
     if machine is not None and machine.power == "Incoming" and not running:
         return Role.COMING
@@ -202,6 +204,7 @@ def _has_left(port: SwitchPort | None, machine: Machine | None, stands_still: bo
     """A moving machine has left once its port is gone, or it no longer runs here after it was told to move.
 
     Also if that was taken back meanwhile: then it is awaited here as well as there, but it is there that it went.
+    What comes for one that its hypervisor hands over waits at the port at the other end, which is there by then.
     """
     if port is None or machine is None:
         return True

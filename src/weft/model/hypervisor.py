@@ -66,6 +66,9 @@ class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     that somebody else disconnected do not count."""
     unfinished: bool = False
     """Weft began to make it, and disks of it are still to come: whoever was at it may have died."""
+    handed_over: bool = False
+    """It is `migrating`, and its hypervisor holds it here for the last of it: what comes for it is the other host's. It
+    runs here again if that fails."""
 
 
 class HypervisorState(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -13,6 +13,7 @@ BLUE1 = GUESTS["blue1"]
 PORT = SwitchPort("vnet1", 5, BLUE1.instance, BLUE1.mac, 1500)
 RUNS = {"blue1": MachineState("blue1", "Running")}
 STANDS = {"blue1": MachineState("blue1", "Off")}
+HELD = {"blue1": MachineState("blue1", "Running", migrating=True, handed_over=True)}
 
 
 def one(ports=(PORT,), binding=None, machine=None, states=None):
@@ -115,6 +116,8 @@ MOVING = BLUE1.binding(HOSTS["host2"])
         ((PORT,), machine(move_to="host2"), RUNS, Role.HERE),
         ((PORT,), machine(move_to="host2"), STANDS, Role.GONE),
         ((PORT,), machine(move_to="host2"), {}, Role.GONE),
+        ((PORT,), machine(move_to="host2"), HELD, Role.GONE),
+        ((PORT,), machine(), HELD, Role.HERE),
         ((PORT,), machine("Incoming"), RUNS, Role.HERE),
         ((PORT,), machine("Incoming"), STANDS, Role.GONE),
         ((PORT,), machine(), STANDS, Role.HERE),

@@ -36,6 +36,7 @@ from weft.agent.libvirt.domain_reading import domain_types, machine_types, most_
 from weft.agent.libvirt.domain_xml import Platform
 from weft.agent.libvirt.facts import facts_of
 from weft.agent.libvirt.host import Host, Settings
+from weft.agent.libvirt.newest import newest
 from weft.agent.libvirt.power import RUNNING, Lives
 from weft.model.hypervisor import HypervisorState
 from weft.model.records import Machine
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 4.0
 """What libvirt sends no event for, such as a snapshot of a machine that is off, is seen within this time."""
+
+_Watcher = tuple[asyncio.AbstractEventLoop, asyncio.Event]
+_HANDING_OVER = (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED)
 
 
 def open_hypervisor(uri: str, settings: Settings, new_id: Callable[[], str]) -> "LibvirtHypervisor":
@@ -66,15 +70,21 @@ class LibvirtHypervisor:
         """Where this process has moved machines to that are not here since."""
         self._unpacking: dict[str, asyncio.Task[None]] = {}
         """By UUID."""
-        self._watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._watchers: set[_Watcher] = set()
+        self._handing_over: set[_Watcher] = set()
+        """Who waits for facts, to be told that a machine is handed over meanwhile."""
 
     async def facts(self) -> HypervisorState:
-        awaited = dict(self._awaited)
-        arrived: list[Any] = []
+        handing_over = asyncio.Event()
+        watcher = (asyncio.get_running_loop(), handing_over)
+        self._handing_over.add(watcher)
         try:
-            state = await in_thread(lambda: facts_of(self._host(), awaited, arrived))
+            # QEMU may answer nothing before it has handed the machine over: what does not need it is known at once
+            state, arrived = await newest(self._ask, handing_over)
         except libvirt.libvirtError as error:
             raise HypervisorFailure(f"libvirt on {self._settings.server}: {_said(error)}") from error
+        finally:
+            self._handing_over.discard(watcher)
         for domain in arrived:
             self._unpack(domain)
         for one in state.machines:
@@ -83,6 +93,11 @@ class LibvirtHypervisor:
                 for name in [name for name, machine in self._awaited.items() if _is(machine, one.machine, one.id)]:
                     self._awaited.pop(name, None)
         return state
+
+    async def _ask(self) -> tuple[HypervisorState, list[Any]]:
+        """All of the host, and the domains that arrived."""
+        awaited, arrived = dict(self._awaited), list[Any]()
+        return await in_thread(lambda: facts_of(self._host(), awaited, arrived)), arrived
 
     async def carry_out(self, verb: Verb) -> None:
         machine = subject(verb)
@@ -154,13 +169,13 @@ class LibvirtHypervisor:
 
     def _event(self, uuid: str, event: int, detail: int) -> None:
         self._lives.happened(uuid, event, detail)
+        if (event, detail) == _HANDING_OVER:
+            _set(self._handing_over)
         self._happened()
 
     def _happened(self) -> None:
         """From any thread."""
-        for loop, event in tuple(self._watchers):
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(event.set)
+        _set(self._watchers)
 
     def _host(self) -> Host:
         """In a thread: it may connect."""
@@ -188,6 +203,13 @@ class LibvirtHypervisor:
                 running.save(host, verb)
             case _:
                 _carry_out_rarely(host, verb)
+
+
+def _set(watchers: set[_Watcher]) -> None:
+    """From any thread."""
+    for loop, event in tuple(watchers):
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(event.set)
 
 
 def _carry_out_rarely(host: Host, verb: Verb) -> None:

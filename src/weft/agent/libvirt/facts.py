@@ -10,7 +10,7 @@ import msgspec
 from weft.agent.libvirt.domain_reading import read_domain, read_snapshot
 from weft.agent.libvirt.host import Host, xml_of
 from weft.agent.libvirt.mark import HELD
-from weft.agent.libvirt.power import OFF, RUNNING, power_of
+from weft.agent.libvirt.power import OFF, RUNNING, Lives, power_of
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
 
@@ -41,7 +41,9 @@ def _seen(host: Host, domain: Any, arrived: list[Any]) -> MachineState | None:
 
 def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
     read = read_domain(xml_of(domain))
-    migrating = is_migrating(domain)
+    handed_over = is_handed_over(domain, host.lives)
+    # QEMU answers nothing while it hands a machine over, so it is not asked
+    migrating = handed_over or is_migrating(domain)
     power = RUNNING if migrating else power_of(domain, host.lives, read.run)
     known = {one.getName(): one.getXMLDesc(0) for one in domain.listAllSnapshots()}
     known |= {one.name: one.xml for one in read.luggage if one.name not in known}
@@ -60,6 +62,7 @@ def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
         held=held,
         isolated=read.isolated and bool(domain.isActive()),
         unfinished=read.unfinished,
+        handed_over=handed_over,
     )
     return host.lives.tell(state)
 
@@ -79,6 +82,12 @@ def is_migrating(domain: Any) -> bool:
         libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
     )
     return under_way and stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
+def is_handed_over(domain: Any, lives: Lives) -> bool:
+    """Has it run here, and stands still for the last of a migration away? One that comes here stands still likewise."""
+    held = list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION]
+    return held and lives.has_run(domain.UUIDString(), domain.ID())
 
 
 def _with_awaited(seen: Iterable[MachineState], awaited: Mapping[str, Machine]) -> Iterable[MachineState]:
