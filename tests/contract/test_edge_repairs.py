@@ -73,7 +73,19 @@ async def test_a_touched_edge_is_mended_and_another_is_left_alone(tmp_path_facto
         await world.driver.there()
         await world.driver.put(WANTED)
         assert watch.is_quiet(), "nobody touched it: nothing is said to its kernel"
+        for carries in (False, True):
+            await world.driver.put(msgspec.structs.replace(WANTED, carries=carries))
+        assert standing(world) == before and not watch.is_quiet()
+        await world.driver.there()
+        await world.driver.put(WANTED)
+        assert watch.is_quiet(), "nor after it was handed to another gateway and taken back"
         watch.close()
+        world.in_the_edge(EDGE, "nft flush ruleset")
+        for carries in (False, True):
+            await world.driver.put(msgspec.structs.replace(WANTED, carries=carries))
+        await world.driver.there()
+        await world.driver.put(WANTED)
+        assert standing(world) == before, "what was touched before that is mended afterwards"
 
         for act, deeds in ((lambda deed: world.in_the_edge(EDGE, deed), IN_THE_EDGE), (world.on_the_host, ON_THE_HOST)):
             for deed in deeds:

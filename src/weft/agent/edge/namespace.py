@@ -151,8 +151,9 @@ class NamespaceEdge:
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted, known)
         self._made[rdid] = wanted
-        if not in_a_hurry:  # else the next look is a whole one
+        if not in_a_hurry:  # else what somebody touched before is still to be mended
             self._disturbed.discard(rdid)
+        if rdid in self._watches:
             self._watches[rdid].is_quiet()  # that was us
         return self._lacks.get(rdid, "")
 
