@@ -65,6 +65,9 @@ _MEANT = {
 }
 """Other words for members, which would otherwise be left out with a note: a subnet without its list is open."""
 
+_ENVELOPE = frozenset(name.lower() for name in Resource.__struct_encode_fields__)
+"""Members of every resource and child."""
+
 
 class Reading(msgspec.Struct):
     """What one document's reading gathers."""
@@ -145,7 +148,7 @@ def _struct(node: Node, shape: inspect.StructType, reading: Reading, place: Plac
     for name, line, value in members(node, reading):
         field = fields.get(name.lower())
         if field is None:
-            guess = _unknown(name, line, [f.encode_name for f in shape.fields], reading)
+            guess = _unknown(name, line, shape, reading)
             reading.lines[(*place, guess or name)] = line
             continue
         below = (*place, field.encode_name)
@@ -178,17 +181,47 @@ def _check_id(found: dict[str, Any], reading: Reading, place: Place) -> None:
             reading.fault(reading.lines[(*place, "resourceId")], error.message.replace(": ", "; ", 1))
 
 
-def _unknown(name: str, line: int, known: list[str], reading: Reading) -> str | None:
-    """A slip of the pen is a fault; what another controller may know is noted and left out; answers' members go by."""
+def _unknown(name: str, line: int, shape: inspect.StructType, reading: Reading) -> str | None:
+    """A slip of the pen is a fault, and so is a member in the wrong place; what another controller may know is noted
+    and left out; answers' members go by."""
     if name.lower() in _ANSWERED_ONLY:
         return None
+    known = [field.encode_name for field in shape.fields]
     guess = next((one for one in _MEANT.get(name.lower(), ()) if one in known), None)
     guess = guess or nearest(name, known, cutoff=0.75)
-    if guess:
+    if where := _inside(name.lower(), shape):
+        reading.fault(line, f"{name} is no member here; write it inside {'/'.join(where)}")
+    elif guess:
         reading.fault(line, f"unknown member '{name}'; did you mean {guess}?")
     else:
         reading.notes.append(Fault(reading.file, line, f"'{name}' is not kept by this controller; it is left out"))
     return guess
+
+
+def _inside(name: str, shape: inspect.StructType, depth: int = 3) -> tuple[str, ...]:
+    """The members, from outside in, that lead from a struct to the one that has such a member; empty if none does."""
+    if name in _ENVELOPE:
+        return ()
+    below = [(field.encode_name, found) for field in shape.fields if (found := _struct_in(field)) is not None]
+    for member, found in below:
+        if any(field.encode_name.lower() == name for field in found.fields):
+            return (member,)
+    for member, found in below if depth > 1 else ():
+        if way := _inside(name, found, depth - 1):
+            return (member, *way)
+    return ()
+
+
+def _struct_in(field: inspect.Field) -> inspect.StructType | None:
+    """What a member holds, one or several of, if people write that."""
+    if field.encode_name in _WRITTEN_BY_WEFT:
+        return None
+    shape = field.type
+    if isinstance(shape, inspect.UnionType):
+        shape = next(part for part in shape.types if not isinstance(part, inspect.NoneType))
+    if isinstance(shape, inspect.VarTupleType):
+        shape = shape.item_type
+    return shape if isinstance(shape, inspect.StructType) else None
 
 
 def _sequence(node: Node, item: inspect.Type, reading: Reading, place: Place) -> Any:

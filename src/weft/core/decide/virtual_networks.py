@@ -166,7 +166,11 @@ def _logical_network(state: State, ref: Ref | None) -> Ref:
         )
     found = state.find_ref(text) if text.lower().startswith("/logicalnetworks/") and text.count("/") == 2 else None
     if found is None or not found.properties.network_virtualization_enabled:
-        why = "does not exist" if found is None else "has networkVirtualizationEnabled false"
+        why = (
+            "does not exist"
+            if found is None
+            else "has networkVirtualizationEnabled false: set it there, or name another"
+        )
         raise InvalidReference(
             f"logicalNetwork {text} {why}.", code="InvalidLogicalNetworkReference", target="logicalNetwork"
         )
