@@ -66,9 +66,11 @@ def _prefix(check: Check, place: Place) -> None:
         return
     try:
         prefix_or_tag(str(text).strip())
-    except ValueError as why:
-        said = f" ({why})" if "/" in str(text) else ""
-        check.fault(place, f"'{text}' is no prefix{said} and none of {', '.join(TAGS)}; \"*\" is for all")
+    except ValueError:
+        if "/" in str(text):
+            check.prefix(place)
+            return
+        check.fault(place, f"'{text}' is no prefix and none of {', '.join(TAGS)}; \"*\" is for all")
 
 
 def _ports(check: Check, place: Place, protocol: str) -> None:

@@ -85,7 +85,10 @@ def test_the_pieces_are_right_as_they_are() -> None:
         (RULE.replace("Inbound", "In"), "f:8: 'In' is no type; write Inbound or Outbound"),
         (RULE.replace("Allow", "Permit"), "f:9: 'Permit' is no action; write Allow or Deny"),
         (RULE.replace("TCP", "HTTP"), "f:10: 'HTTP' is no protocol; write TCP or UDP or ICMPv4 or ICMPv6 or All"),
-        (RULE.replace("10.1.1.0/24", "10.1.1.1/24"), "f:13: '10.1.1.1/24' is no prefix (10.1.1.1/24 has host bits"),
+        (
+            RULE.replace("10.1.1.0/24", "10.1.1.1/24"),
+            "f:13: '10.1.1.1/24' is not a prefix; its host bits are set: write 10.1.1.0/24",
+        ),
         (RULE.replace('"22"', "22-"), "f:14: '22-' is no range of ports"),
         (RULE.replace("TCP", "ICMPv4"), 'f:14: ICMPv4 has no ports; write "*"'),
         (

@@ -113,16 +113,16 @@ def _check_network(state: State, ref: str, segment: Segment, old: VirtualGateway
     check_no_rewriting(state, segment.network)
     if old is not None and f"/virtualnetworks/{virtual_network_of(old.properties)}" != segment.network:
         raise Invalid("A virtual gateway stays with its virtual network: create another.", target="gatewaySubnets")
+    network = state.find_ref(segment.network)
     for other in state.uses.of(segment.network, VIRTUAL_GATEWAYS.name):
         if other.lower() != ref.lower():
+            name = f"/virtualNetworks/{network.resource_id}" if network is not None else segment.network
             raise Conflict(
-                f"{other} is the virtual gateway of {segment.network} already: a network has one. Add your connections "
-                "to that.",
+                f"{other} is the virtual gateway of {name} already: a network has one. Add your connections to that.",
                 code="MultipleGatwaysUseSameVnet",
                 target="gatewaySubnets",
             )
 
-    network = state.find_ref(segment.network)
     for side in network.properties.virtual_network_peerings if network is not None else ():
         if side.properties.use_remote_gateways:
             raise Conflict(

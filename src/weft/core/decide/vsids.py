@@ -38,8 +38,10 @@ def assign_vsids(
         group = groups.get(ref)
         users = draft.state.index.users.get(ref)
         if group is not None and users and group.vsid != vsid:
+            own = next(one for one in group.refs if one.lower() == ref)
             raise InUse(
-                f"{ref} keeps VSID {vsid} while /networkInterfaces/{next(iter(users))} is in it.",
+                f"{own} keeps VSID {vsid} while /networkInterfaces/{next(iter(users))} is in it: leave its "
+                "virtualSubnetId as it is, or move that first.",
                 code="InUseSubnetCannotBeUpdated",
                 target="virtualSubnetId",
             )
