@@ -61,6 +61,11 @@ class Claims:
         return frozenset(address for address, one in self._claims.items() if one.used)
 
     @property
+    def taken(self) -> frozenset[PackedIp]:
+        """Those of the others that another machine answers for."""
+        return frozenset(address for address, one in self._claims.items() if one.holder and not one.used)
+
+    @property
     def settled(self) -> bool:
         """Is it known of each address whether it may be used?"""
         return all(one.used or one.asked or one.here is False for one in self._claims.values())

@@ -23,6 +23,8 @@ class OwnAddresses:
         self._found: tuple[HostAddress, ...] = ()
         self.withheld: frozenset[PackedIp] = frozenset()
         """Not to be put anywhere: another machine has them, or it is not known yet that none has."""
+        self.taken: frozenset[PackedIp] = frozenset()
+        """Of those: another machine has them."""
 
     def are(self, told: Iterable[ProviderAddress], found: Iterable[HostAddress]) -> None:
         """The host is to have these, and its interfaces have those."""
@@ -46,10 +48,11 @@ class OwnAddresses:
 
     @property
     def are_there(self) -> bool:
-        """Is each there, and known to be nobody else's? A host on which there is none at all waits for its operator,
-        and nobody waits for it."""
-        ready = {one.address for one in self._found if one.ready}
-        missing = [one for one in self._told if one.address not in ready - self.withheld]
+        """Is each there, and known to be nobody else's? One that is another's is waited for only where it is to take an
+        address's place. A host on which there is none at all waits for its operator, and nobody waits for it."""
+        ready = {one.address for one in self._found if one.ready} - self.withheld
+        needed = [one for one in self._told if one.awaited or one.address not in self.taken]
+        missing = [one for one in needed if one.address not in ready]
         return not missing or (len(missing) == len(self._told) and not any(map(self._device, missing)))
 
     @property

@@ -52,6 +52,7 @@ from weft.wire.messages import HOST_STREAM, PortFact, Problem
 
 BLOCKED, FAILED = "PortBlocked", "PolicyConfigurationFailure"
 """configurationState codes, MS-NCNBI 2.2.4."""
+NO_TUNNELS = "its network has no tunnels on this host, of which another machine has a provider address"
 
 
 class Reconciler:
@@ -73,6 +74,8 @@ class Reconciler:
         self._stale = True
         """Bindings and ways must be worked out again."""
         self._peers_stale = True
+        self._shut_out = False
+        """A machine is to come here whose network has no tunnels for want of an address."""
         self.mtus = Mtus(self.tunnels, self.table.domains)
 
     # told
@@ -106,11 +109,11 @@ class Reconciler:
         """These gateways do not answer this host, by provider address."""
         self.table.set_dead(dead)
 
-    def withhold(self, addresses: frozenset[PackedIp]) -> None:
-        """Use these provider addresses of this host for nothing."""
-        if addresses != self.tunnels.withheld:
+    def withhold(self, addresses: frozenset[PackedIp], taken: frozenset[PackedIp] = frozenset()) -> None:
+        """Use these provider addresses of this host for nothing; those that are taken another machine has."""
+        if (addresses, taken) != (self.addresses.withheld, self.addresses.taken):
             self.tunnels.withheld = self.addresses.withheld = addresses
-            self._stale = True
+            self.addresses.taken, self._stale = taken, True
 
     def sealed_are(self, pairs: frozenset[Pair]) -> None:
         """Between these provider addresses tunnels are encrypted, and between no others."""
@@ -146,6 +149,7 @@ class Reconciler:
             and not self._stale
             and not self.table.dirty
             and self.addresses.are_there
+            and not self._shut_out
             and (self.routes.are_there or any(one.step == "route" for one in self.failures))
             and self.tunnels.are_open(self._facts)
             and (self._patch or not self.table.wants_patch or any(one.step == "patch" for one in self.failures))
@@ -245,9 +249,15 @@ class Reconciler:
         failed = [Problem(FAILED, words) for words in self.addresses.words]
         failed += [Problem(FAILED, f"{one.step} {one.subject}: {one.message}") for one in self.failures]
         unruled = [Problem(BLOCKED, words, one) for one, words in without_rules(self.locals, self.table.filters.lists)]
-        large = self.mtus.too_large(self.locals, self.machines, self.states)
+        alone = [
+            Problem(FAILED, f"{local.binding.network_interface}: {NO_TUNNELS}", instance)
+            for instance, local in sorted(self.locals.items())
+            if self.addresses.taken and local.role is Role.HERE and self.tunnels.lacks_way(local.binding)
+        ]
+        too_large = self.mtus.too_large(self.locals, self.machines, self.states)
+        large = [Problem(FAILED, words, one) for one, words in too_large]
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
-        return (*silent, *closed, *dead, *failed, *(Problem(FAILED, words, one) for one, words in large), *unruled)
+        return (*silent, *closed, *dead, *failed, *alone, *large, *unruled)
 
     def foreign(self) -> tuple[str, ...]:
         return foreign_ports(self.locals, self._facts)
@@ -290,6 +300,8 @@ class Reconciler:
         self.routes.are(self._told.provider_addresses, self._facts, self.addresses.withheld)
         there = (one for one in self.locals.values() if one.number is not None and one.role != Role.COMING)
         self.tunnels.opened = tuple(one.binding for one in there)
+        coming = (one.binding for one in self.locals.values() if one.role is Role.COMING)
+        self._shut_out = any(map(self.tunnels.lacks_way, coming))
         self.tunnels.find_ways(self._facts)
         kinds = {number: tunnel.kind for tunnel, number in numbers_of(self._facts).items()}
         self.table.set_ways(self.tunnels.ways, kinds, self.tunnels.own)

@@ -144,12 +144,24 @@ class Tunnels:
     def _sending(self) -> Iterable[tuple[Domain, PackedIp]]:
         """Each network with the address that this host sends from there. One of whose ports any sends from an address
         that is withheld has no tunnel here: there is one way for all of them. Who only comes sends nothing yet."""
-        own = self._own_addresses()
-        held_up = {one.rdid for one in self.opened if one.provider_address in self.withheld}
+        own, held_up = self._own_addresses(), self._held_up
         for rdid, domain in self._domains.items():
             local = own.get(rdid) or own.get(None)
             if local is not None and local not in self.withheld and rdid not in held_up:
                 yield domain, local
+
+    def lacks_way(self, binding: PortBinding) -> bool:
+        """Has what this port sends, or is to send, no way to other hosts for want of an address that is withheld?"""
+        if not self.withheld:
+            return False
+        own = binding.provider_address
+        ends = own, self._told.own_beside().get(own, own)
+        return binding.rdid in self._held_up or not self.withheld.isdisjoint(ends)
+
+    @property
+    def _held_up(self) -> frozenset[Rdid]:
+        """Networks into which any port sends from an address that is withheld."""
+        return frozenset(one.rdid for one in self.opened if one.provider_address in self.withheld)
 
     def _own_addresses(self) -> Mapping[Rdid | None, PackedIp]:
         """This host's own provider address per routing domain, or what its ports send from; under None the one for

@@ -15,7 +15,7 @@ from collections.abc import Callable, Set
 
 from weft.control.publisher import Publisher
 from weft.control.sealing import Sealing
-from weft.control.verdicts import DONE, Expectation, Verdict
+from weft.control.verdicts import DONE, Expectation, Verdict, trouble_of
 from weft.control.waits import RECHECK_S, is_away, laggards_after
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
@@ -104,9 +104,8 @@ class Moves:
         both = {move.source.lower(), move.destination.lower()}
         late = await self._everybody(name, move.generation, revision, timeout, both)
         if late:
-            await self._undo(
-                name, move, actor, f"{', '.join(late)} did not apply the preparations within {timeout:g} s"
-            )
+            who = ", ".join(f"{one}{trouble_of(self._publisher, one)}" for one in late)
+            await self._undo(name, move, actor, f"{who} did not apply the preparations within {timeout:g} s")
         sealing = Sealing(self._publisher, SEALING_GRACE_S)
         verdict = await self.until(
             self._sealing(name, move) | {move.destination.lower()},

@@ -30,6 +30,14 @@ class Verdict(msgspec.Struct, frozen=True):
 DONE = Verdict(True)
 
 
+def trouble_of(publisher: Publisher, server: str) -> str:
+    """What keeps a host from its policy, in brackets, as it says itself; empty if it says nothing."""
+    session = publisher.session(server)
+    problems = session.facts.problems if session is not None else ()
+    found = (one for one in problems if one.code != BETWEEN_HOSTS and not one.instance_id)
+    return next((f" ({one.message})" for one in found), "")
+
+
 class Expectation:
     """That one managed server carries out what was committed at a revision."""
 
@@ -182,8 +190,7 @@ class Expectation:
             return Verdict(False, "", f"the agent of {self.server} to come back")
         missing = session.missing()
         if missing is not None and missing <= self._revision:
-            problems = [one for one in session.facts.problems if one.code != BETWEEN_HOSTS]
-            why = next((f" ({one.message})" for one in problems if not one.instance_id), "")
+            why = trouble_of(self._publisher, self.server)
             return Verdict(False, "", f"{self.server} to apply revision {self._revision}{why}")
         if self._acked_at is None:
             self._acked_at = asyncio.get_running_loop().time()

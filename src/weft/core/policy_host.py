@@ -52,7 +52,7 @@ from weft.model.records import (
     RecordKey,
 )
 from weft.model.resources import Resource
-from weft.model.values import InstanceId, IpAddress, Mac, PackedIp, Rdid, pack_ip
+from weft.model.values import InstanceId, IpAddress, Mac, PackedIp, Rdid, ip_text, pack_ip
 
 INCOMING, ABSENT = "Incoming", "Absent"
 NOWHERE = PackedIp(b"")
@@ -64,12 +64,12 @@ def provider_addresses(state: State, server: Server) -> Iterator[ProviderAddress
     lies in: its own addresses, those of virtual subnets there, and those that come and leave."""
     held = {address: bool(purpose) for _, address, purpose in told_addresses(state, server.resource_id)}
     for address, for_subnet in held.items():
-        made = _told(state, address, for_subnet)
+        made = _told(state, server, address, for_subnet)
         if made is not None:
             yield made
 
 
-def _told(state: State, address: PackedIp, for_subnet: bool) -> ProviderAddress | None:
+def _told(state: State, server: Server, address: PackedIp, for_subnet: bool) -> ProviderAddress | None:
     found = _provider_subnet(state, ipaddress.ip_address(address))
     if found is None:
         return None
@@ -77,9 +77,10 @@ def _told(state: State, address: PackedIp, for_subnet: bool) -> ProviderAddress 
     length = ipaddress.ip_network(subnet.address_prefix, strict=False).prefixlen
     gateway = pack_ip(subnet.default_gateways[0]) if subnet.default_gateways else NOWHERE
     ref = f"/logicalNetworks/{logical.resource_id}"
-    return ProviderAddress(
-        address, length, gateway, ref, subnet.vlan_id, for_subnet, _beyond(logical, subnet), _routes(subnet)
-    )
+    change = server.properties.provider_address_change
+    awaited = change is not None and change.phase == "preparing" and ip_text(address) in change.coming
+    around = _beyond(logical, subnet), _routes(subnet)
+    return ProviderAddress(address, length, gateway, ref, subnet.vlan_id, for_subnet, *around, awaited)
 
 
 def _beyond(
@@ -264,7 +265,7 @@ def record(state: State, server_id: str, key: RecordKey) -> HostRecord | None:
     match key:
         case (11, bytes(address)):
             held = {one: bool(purpose) for _, one, purpose in told_addresses(state, server_id)}
-            return _told(state, PackedIp(address), held[PackedIp(address)]) if address in held else None
+            return _told(state, server, PackedIp(address), held[PackedIp(address)]) if address in held else None
         case (12, int(rdid)):
             network = network_of(state, rdid)
             if network is None or server_id.lower() not in servers_near(state, network):

@@ -50,7 +50,7 @@ from weft.core.policy_versions import (
     subnet_identity,
     whereabouts,
 )
-from weft.core.provider_places import network_of_purpose, own_texts, told_addresses
+from weft.core.provider_places import network_of_purpose, told_addresses
 from weft.core.state import State
 from weft.model.records import HostSettings, RecordKey
 from weft.model.values import PackedIp, pack_ip
@@ -171,7 +171,7 @@ class Touched:
                     self._network_key(network, (4, address))
         if used(change.before) == used(change.after):
             return
-        for text in (*own_texts(change.before), *own_texts(change.after)):
+        for text in policy_touched_addresses.named_by(change.before, change.after):
             self._host_key(change.id, (11, pack_ip(text)))
         self._resettle(change.id)
 

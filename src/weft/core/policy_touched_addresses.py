@@ -57,6 +57,14 @@ def of_server(state: State, server_id: str, versions: Versions) -> Iterator[Pack
     yield from (address for _, address, _ in told_addresses(state, server_id))
 
 
+def named_by(*versions: Server | None) -> Iterator[str]:
+    """Addresses that versions of a server name: its own, and those that come and leave."""
+    for version in versions:
+        yield from own_texts(version)
+        change = version.properties.provider_address_change if version is not None else None
+        yield from change.coming if change is not None else ()
+
+
 def used(server: Server | None) -> object:
     """What of a server says which addresses its host has and which of them it uses."""
     if server is None:

@@ -28,13 +28,14 @@ def test_it_is_not_used_before_it_was_asked_about() -> None:
 def test_one_that_another_has_is_not_used_until_that_is_mended() -> None:
     found = claims()
     found.answered(ONE, OTHER, 1.0)
-    assert (found.usable, found.settled) == (frozenset(), True)
+    assert (found.usable, found.taken, found.settled) == (frozenset(), {ONE}, True)
     (words,) = found.failures()
     assert "192.168.1.10" in words and OTHER in words and list(found.warnings()) == []
     assert [one.used for one in found.holders()] == [False]
     assert found.due(1.0 + AGAIN_SECONDS) == [ONE]
     found.answered(ONE, "", 11.0)
     assert found.usable == {ONE} and not found.holders() and not list(found.failures())
+    assert not found.taken
 
 
 def test_one_in_use_is_kept_when_another_says_that_it_is_his() -> None:
@@ -42,6 +43,7 @@ def test_one_in_use_is_kept_when_another_says_that_it_is_his() -> None:
     found.answered(ONE, "", 0.0)
     found.heard(ONE, OTHER, 5.0)
     assert found.usable == {ONE} and [one.used for one in found.holders()] == [True]
+    assert not found.taken
     (words,) = found.warnings()
     assert "also" in words and not list(found.failures())
     assert found.due(5.0 + AGAIN_SECONDS) == [ONE]

@@ -118,3 +118,30 @@ async def test_a_gateway_takes_over_while_the_plane_is_at_something_else():
             plane._probes.pulses.beat([first])
         plane._probes._tell(frozenset())
         await until(lambda: driver.edges[EDGE.rdid].carries)
+
+
+async def test_a_gateway_is_ready_only_while_its_networks_have_tunnels_here(monkeypatch):
+    for seconds in ("claims.AGAIN_SECONDS", "provider_keeper.LOOK_SECONDS"):
+        monkeypatch.setattr(f"weft.agent.{seconds}", 0.01)
+    lan, switch = ProviderLan(), FakeSwitch("host1", ProviderNetwork())
+    switch.readdress([EDGE.provider_address])
+    lan.claim("192.168.1.10", "02-AA-00-00-00-07")
+    plane = OvsPlane(switch, edge=FakeEdge(), probes_as=1, outside=lan.outside())
+    own = ProviderAddress(EDGE.provider_address, 24, PackedIp(b""), "/logicalNetworks/hnvpa")
+    settings = NetworkSettings(EDGE.rdid, "vxlan", "/virtualNetworks/blue")
+    for record in (own, EDGE):
+        plane.put(HOST_STREAM, record.key, record)
+    plane.put(EDGE.rdid, settings.key, settings)
+
+    async def acts_until(so):
+        async with asyncio.timeout(5):
+            while not so():
+                await plane.look()
+                await plane.act(True)
+                await asyncio.sleep(0)
+
+    async with serving(plane):
+        await acts_until(lambda: plane.settled and plane._keeper.ready)
+        assert not plane._ready()
+        lan.give_up("192.168.1.10")
+        await acts_until(plane._ready)

@@ -1,11 +1,14 @@
 """Provider addresses on the host's own interface: which are put there, which are taken off, which keep it unsettled."""
 
+import pytest
+from msgspec.structs import replace
+
 from tests.unit.agent.policies import GUESTS, HOSTS, addresses, facts, told
 from tests.unit.agent.settling import settled
 from weft.agent.flows.flow import flow_text
 from weft.agent.own_addresses import OwnAddresses
 from weft.agent.switch import HostAddress, SwitchFacts, SwitchPort, Tunnel
-from weft.model.records import ProviderAddress
+from weft.model.records import Machine, ProviderAddress
 from weft.model.values import PackedIp, pack_ip
 from weft.wire.messages import HOST_STREAM
 
@@ -64,6 +67,36 @@ def test_where_the_operator_gave_none_it_goes_to_the_interface_that_he_named():
 def test_only_what_an_agent_put_there_is_taken_off():
     found = (*on("br-phy", FIRST), *on("br-phy", SECOND, ours=True))
     assert own([], found).to_remove == on("br-phy", SECOND, ours=True)
+
+
+def test_one_that_is_another_s_is_waited_for_only_where_it_is_to_take_a_place():
+    second = wanted(SECOND)
+    for more, there in ((second, True), (replace(second, awaited=True), False)):
+        made = own([wanted(FIRST), more], on("br-phy", FIRST, SECOND))
+        made.withheld = frozenset({SECOND})
+        assert (made.to_add, made.are_there) == ((), False), "it is not known yet whose it is"
+        made.taken = frozenset({SECOND})
+        assert (made.to_add, made.are_there) == ((), there)
+        made.withheld = made.taken = frozenset()
+        assert made.are_there
+
+
+@pytest.mark.parametrize(("power", "waits"), [("Running", False), ("Off", False), ("Incoming", True)])
+def test_a_machine_comes_to_no_host_whose_address_is_another_s(power, waits):
+    """What is there already is done without tunnels."""
+    reconciler = settled()
+    reconciler.put(HOST_STREAM, (14, b"blue1"), Machine("blue1", power, (GUESTS["blue1"].instance,), ""))
+    reconciler.machines_are(())
+    reconciler.withhold(frozenset({HOSTS["host1"]}), frozenset())
+    reconciler.done(reconciler.plan(True), ())
+    reconciler.switch_is(facts("host1"))
+    assert not reconciler.settled, "another may have it"
+    reconciler.withhold(frozenset({HOSTS["host1"]}), frozenset({HOSTS["host1"]}))
+    reconciler.done(reconciler.plan(True), ())
+    assert reconciler.settled is not waits
+    reconciler.withhold(frozenset(), frozenset())
+    reconciler.done(reconciler.plan(True), ())
+    assert reconciler.settled
 
 
 def test_one_that_the_kernel_still_asks_about_is_not_there_yet():

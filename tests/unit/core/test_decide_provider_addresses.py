@@ -195,6 +195,11 @@ def told(world: World, server: str = "h1") -> tuple[str, str, list[str]]:
     return ip_text(lookup.provider_address), ip_text(port.provider_address), own
 
 
+def awaited(world: World) -> list[str]:
+    records = policy.host_stream(world.state, "h1").values()
+    return [ip_text(one.address) for one in records if isinstance(one, ProviderAddress) and one.awaited]
+
+
 OLD, NEW, OTHER = "192.168.1.10", "192.168.1.15", "192.168.1.16"
 
 
@@ -218,8 +223,10 @@ def test_a_hosts_address_is_another_only_once_it_is_accepted_and_the_old_one_goe
     asks(world, NEW)
     assert world.get("/servers/h1").properties.provider_addresses == (NEW,)
     assert told(world) == (OLD, OLD, [OLD, NEW])
+    assert awaited(world) == [NEW]
     goes_on(world, "switched")
     assert told(world) == (NEW, NEW, [OLD, NEW])
+    assert awaited(world) == []
     goes_on(world, "done")
     assert told(world) == (NEW, NEW, [NEW])
     assert change_of(world) is None
@@ -273,12 +280,14 @@ def test_a_policy_that_changes_while_machines_run_is_made_before_it_is_broken_bo
     world.put("/logicalNetworks/hnvpa", provider_network() | {"providerAddressPolicy": "perVirtualSubnet"})
     before, _, both = told(world)
     assert before == OLD and len(both) == 2
+    assert awaited(world) == [one for one in both if one != OLD]
     goes_on(world, "switched")
     (own,) = set(both) - {OLD}
     assert told(world) == (own, own, both)
     goes_on(world, "done")
     world.put("/logicalNetworks/hnvpa", provider_network())
     assert told(world) == (own, own, both)
+    assert awaited(world) == []
     goes_on(world, "switched")
     assert told(world) == (OLD, OLD, both)
     goes_on(world, "done")

@@ -188,11 +188,14 @@ class OvsPlane:
             self._used = frozenset(one.address for one in facts.addresses) if present(facts) else frozenset()
         places = self.reconciler.provider_places()
         self._provider.want(places, self._used)
-        self.reconciler.withhold(frozenset(places) - self._provider.claims.usable)
+        claims = self._provider.claims
+        self.reconciler.withhold(frozenset(places) - claims.usable, claims.taken)
 
     def _ready(self) -> bool:
         """May other hosts take this one for a gateway again?"""
-        return self._keeper is not None and self._keeper.ready and self.reconciler.settled
+        if self._keeper is None or not self._keeper.ready or not self.reconciler.settled:
+            return False
+        return not any(map(self.reconciler.tunnels.lacks_way, map(binding_of, self.reconciler.edges)))
 
     def _gateways_changed(self) -> None:
         """Edges need not wait until a round of the agent comes to them: one that reads many flows takes long."""

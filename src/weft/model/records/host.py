@@ -22,6 +22,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """Prefixes of its provider network's other subnets, which `gateway` leads to; none where that is empty."""
     routes: tuple[tuple[PackedIp, int, PackedIp], ...] = ()
     """Of its provider subnet: prefix, length and next hop, one for each prefix. They go before `beyond`."""
+    awaited: bool = False
+    """It is to take another's place: not before the host may use it."""
 
     @property
     def key(self) -> RecordKey:

@@ -1,0 +1,111 @@
+"""Stories of a host whose provider address another machine took while it was down: what it can still do, it does."""
+
+from typing import Any
+
+import pytest
+
+from tests.stories.desk import Desk
+from weft.control.machines import Machines
+from weft.fakes.addresses import DEVICE
+from weft.fakes.outside import ProviderLan
+
+HOST1 = "192.168.1.10"
+OTHER = "02-AA-00-00-00-07"
+SERVER = "/networking/v1/servers/host1"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the provider network every few seconds, and waited for of a move for a minute."""
+    monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
+    monkeypatch.setattr(Machines.migrate, "__defaults__", (False, 2.0))
+
+
+@pytest.fixture
+async def taken(desk: Desk) -> ProviderLan:
+    """b1 and b2 on host1, b3 and b4 on hosts of their own. host1 rebooted without the address that its agent gave it,
+    and another machine has that."""
+    lan = desk.lans["host1"] = ProviderLan()
+    lan.carrier = DEVICE
+    await desk.cluster(hosts=3)
+    for n, host in ((1, "host1"), (2, "host1"), (3, "host2"), (4, "host3")):
+        await desk.machine(f"b{n}", host, ip=f"10.1.1.1{n}")
+    await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
+    await desk.crash("host1")
+    lan.claim(HOST1, OTHER)
+    desk.center.switches["host1"].restart()
+    desk.center.switches["host1"].readdress([])
+    await desk.start_agent("host1")
+
+    async def told() -> bool:
+        return OTHER in await words_of(desk)
+
+    await desk.eventually(told)
+    return lan
+
+
+async def words_of(desk: Desk) -> str:
+    """What host1 says that is wrong."""
+    state = (await desk.get(SERVER))["properties"]["configurationState"]
+    return f"{state['status']}: " + " ".join(one["message"] for one in state["detailedInfo"])
+
+
+async def migrate(desk: Desk, machine: str, host: str) -> Any:
+    body = {"server": {"resourceRef": f"/servers/{host}"}}
+    return await desk.background("POST", f"/weft/v1/virtualMachines/{machine}/migrate", body)
+
+
+async def test_story_x4_a_host_whose_address_was_taken_meanwhile_can_be_emptied(desk: Desk, taken: ProviderLan) -> None:
+    await desk.eventually_answers("b1", "10.1.1.12", ["b2"])
+    assert await desk.answers("b1", "10.1.1.13") == [], "it uses an address that is another's"
+    nic = (await desk.get("/networking/v1/networkInterfaces/b1-eth0"))["properties"]["configurationState"]
+    assert nic["status"] == "Failure" and "has no tunnels on this host" in str(nic["detailedInfo"]), nic
+    # nothing comes here, and why is said
+    refused = await migrate(desk, "b3", "host1")
+    words = refused.json()["error"]["message"]
+    assert refused.status_code >= 400 and f"provider address {HOST1} is {OTHER}'s already" in words, refused.text
+    assert await desk.answers("b3", "10.1.1.14") == ["b4"]
+    # others go on
+    assert (await migrate(desk, "b3", "host3")).status_code == 200
+    assert await desk.answers("b3", "10.1.1.14") == ["b4"]
+    answer = await desk.post("/weft/v1/servers/host1/evacuate", {})
+    assert (answer["total"], answer["failed"]) == (2, [])
+    for n in (1, 2):
+        await desk.eventually_answers(f"b{n}", "10.1.1.14", ["b4"])
+        await desk.eventually(lambda n=n: _fine(desk, f"b{n}-eth0"))
+    # empty, it does what is asked of it still
+    await desk.eventually(lambda: desk.applied("host1"))
+    assert (await words_of(desk)).startswith("Failure")
+    taken.give_up(HOST1)
+    assert (await migrate(desk, "b3", "host1")).status_code == 200
+    assert await desk.answers("b3", "10.1.1.14") == ["b4"]
+
+
+async def _fine(desk: Desk, interface: str) -> bool:
+    return not await desk.failing(interface)
+
+
+async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk, taken: ProviderLan) -> None:
+    """As what it says advises, its machines running or not; and one that is taken too takes no place."""
+    await desk.act("b2", "stop")
+    server = (await desk.get(SERVER))["properties"]
+    taken.claim("192.168.1.77", OTHER)
+    await desk.put(SERVER, {"properties": server | {"providerAddresses": ["192.168.1.77"]}})
+
+    async def both() -> bool:
+        return "192.168.1.77" in (await words_of(desk))
+
+    await desk.eventually(both)
+    assert (await desk.get(SERVER))["properties"]["providerAddressChange"]["phase"] == "preparing"
+    taken.give_up("192.168.1.77")
+    await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
+
+    async def over() -> bool:
+        state = await words_of(desk)
+        return "providerAddressChange" not in (await desk.get(SERVER))["properties"] and state.startswith("Success")
+
+    await desk.eventually(over)
+    await desk.act("b2", "start")
+    await desk.eventually_answers("b2", "10.1.1.14", ["b4"])
