@@ -338,6 +338,37 @@ async def test_story_4_14_a_machine_goes_to_a_host_once_the_tunnels_there_are_en
     assert pinging.lost == 0 and pinging.sent > 50, f"{pinging.lost} of {pinging.sent}"
 
 
+@pytest.mark.parametrize("peer", ["is there", "has gone"])
+async def test_story_4_14_a_machine_begins_once_what_it_sends_is_encrypted_and_stops_nobody(
+    desk: Desk, sealed: Ipsec, monkeypatch: pytest.MonkeyPatch, peer: str
+) -> None:
+    """With perVirtualSubnet the first machine of a subnet brings its host an address. Where that never comes to be
+    encrypted, since the other host's agent has gone, it begins all the same after a while."""
+    monkeypatch.setattr("weft.agent.ovs.plane.SEALING_SECONDS", 5.0 if peer == "is there" else 0.5)
+    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
+    policy = {"properties": server | {"providerAddressPolicy": "perVirtualSubnet"}}
+    await desk.put("/networking/v1/servers/host1", policy)
+    pinging = Pinging(desk, sealed)
+
+    async def over() -> bool:
+        return not await _changes(desk, "host1")
+
+    await pinging.until(over)
+    if peer == "has gone":
+        await desk.kill_agent("host2")
+    await desk.nic("d1", "secret", "db", ip="10.9.2.11")
+    await desk.vm("d1", "host1", ["d1"])
+    starting = desk.background("POST", "/weft/v1/virtualMachines/d1/start", {})
+    await pinging.until(lambda: _done(starting))
+    assert starting.result().status_code == 200, starting.result().text
+    if peer == "has gone":
+        assert await desk.answers("s1", "10.9.2.11") == ["d1"]
+        return
+    pinging.who += [("d1", "10.9.1.12"), ("s2", "10.9.2.11")]
+    await pinging.on()
+    assert pinging.lost == 0 and pinging.sent > 50, f"{pinging.lost} of {pinging.sent}"
+
+
 async def _done(task: "asyncio.Task[Any]") -> bool:
     return task.done()
 

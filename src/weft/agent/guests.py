@@ -99,6 +99,7 @@ class Guests:
             self.state.machines,
             by_hand=self.by_hand,
             half_made=verbs.half_made,
+            waiting=standing.waiting,
             isolating=isolating(self.state.machines, names, isolate) if isolate else {},
         )
 

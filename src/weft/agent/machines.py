@@ -62,6 +62,8 @@ class World(msgspec.Struct, frozen=True):
     """By machine: the last errand that has ended."""
     half_made: Collection[str] = ()
     """Machines whose making failed: something of them may be there that the hypervisor does not tell as theirs."""
+    waiting: Collection[str] = ()
+    """Interfaces, by instance id, whose machines do not begin to run yet: Standing.waiting."""
     isolating: Mapping[str, Verb] = {}
     """What is to be done to machines that run beside a lawful user of their address (isolation.py)."""
 
@@ -200,6 +202,8 @@ def _run(machine: Machine, state: MachineState | None, world: World) -> Verb | N
             return made
     elif not running and (own := _own_macs(machine, state, world)) is not None:
         return own
+    if not running and any(one in world.waiting for one in machine.instance_ids):
+        return None
     ports = _bindings(machine, world)
     if not _has_ports(machine, world):
         # what holds its machine paused for its ports has it start here: as a start, it waits

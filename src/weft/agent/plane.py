@@ -5,7 +5,7 @@ records and machines as they come, by level: the same thing twice, in any order,
 the Protocol; no I/O here.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -26,6 +26,8 @@ class Standing(msgspec.Struct, frozen=True):
     mtus: Mapping[str, int]
     """Largest packet that the guest may send, by instance id."""
     settings: HostSettings
+    waiting: Collection[str] = ()
+    """Instance ids of interfaces that are not to get a port yet: others of their networks would be stopped by it."""
 
 
 class Telling(msgspec.Struct, frozen=True):

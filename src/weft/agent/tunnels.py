@@ -100,6 +100,24 @@ class Tunnels:
         what is not used yet is encrypted before it is."""
         return {one for one in domain.endpoints() if one in self.own} - self.withheld
 
+    def is_withheld(self, binding: PortBinding) -> bool:
+        return binding.provider_address in self.withheld
+
+    def stops_others(self, binding: PortBinding) -> bool:
+        """Would a port with this binding close a way of its network, or of a peer, that is open here? What it sends
+        from is not encrypted yet, as what others here send from is."""
+        own, domain = binding.provider_address, self._domains.get(binding.rdid)
+        senders = domain.records.values() if domain is not None else ()
+        peers = (one.rdid for one in senders if isinstance(one, PeerNetwork))
+        return any(self._closes(own, rdid) for rdid in (binding.rdid, *peers))
+
+    def _closes(self, own: PackedIp, rdid: Rdid) -> bool:
+        way, domain = self.ways.get(rdid), self._domains.get(rdid)
+        if way is None or way.sealed is None or domain is None:
+            return False
+        open_to = (one for one in way.sealed if len(one) == len(own) and (4, one) in domain.records)
+        return any(Pair(own, one) not in self.sealed for one in open_to)
+
     def find_peers(self) -> None:
         """Work out who is at the other ends."""
         self.peers = frozenset(self._wanted_peers())

@@ -110,12 +110,13 @@ async def test_what_another_virtual_subnet_sends_from_is_kept_before_it_is_used_
     binding = PortBinding(coming, "coming", RDID, VSID, MACS["other"], (pack_ip("10.0.0.9"),), theirs)
     told.put(0, binding.key, binding)
     await cluster.settle()
-    assert sent(cluster, "sender", "a", "stays") == ["b stays"]
+    assert sent(cluster, "sender", "a", "stays") == ["b stays"] and told.tunnels.stops_others(binding)
     cluster.switches["a"].plug("coming", "coming", MACS["other"])
     await cluster.settle()
     assert sent(cluster, "sender", "a", "stays") == [], "what it sends is in clear, and there is one way for all"
     told.sealed_are(frozenset({Pair(A, B), Pair(theirs, B)}))
     await cluster.settle()
+    assert not told.tunnels.stops_others(binding), "nothing is open to c, so there is nothing to stop"
     assert sent(cluster, "sender", "a", "stays") == ["b stays"]
 
 

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
+SEALING_SECONDS = 10.0
+"""A machine waits so long to begin, from when its interface is here, for others' hosts to encrypt what it sends."""
 MAX_DRIFT = 50
 
 
@@ -82,6 +84,8 @@ class OvsPlane:
         self._sightings = Sightings()
         self._announcements = Announcements()
         self._arrivals = Arrivals()
+        self._early: dict[str, float] = {}
+        """By instance id of interfaces whose ports would stop others: until when they wait for that."""
 
     @property
     def machines(self) -> Mapping[str, Machine]:
@@ -257,7 +261,17 @@ class OvsPlane:
             else:
                 subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
             mtus[instance] = reconciler.mtus.of_guest(local)
-        return Standing(reconciler.locals, subnets, mtus, reconciler.settings)
+        return Standing(reconciler.locals, subnets, mtus, reconciler.settings, self._waiting())
+
+    def _waiting(self) -> frozenset[str]:
+        """Interfaces whose ports would stop others. One whose address is not encrypted waits for a while only: a host
+        at the other end may be dead for long."""
+        tunnels, now = self.reconciler.tunnels, _now()
+        absent = {one: local.binding for one, local in self.reconciler.locals.items() if local.number is None}
+        early = {one for one, binding in absent.items() if tunnels.stops_others(binding)}
+        self._early = {one: self._early.get(one, now + SEALING_SECONDS) for one in early}
+        withheld = {one for one, binding in absent.items() if tunnels.is_withheld(binding)}
+        return frozenset(withheld | {one for one, until in self._early.items() if now < until})
 
     def telling(self, trouble: str) -> Telling:
         return Telling(
