@@ -111,7 +111,7 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     lab.run("delay-feed", "1")
     lab.weft("vm", "migrate", "server", "--to", busy)
     lab.run("delay-feed", "0")
-    assert server(lab, idle)["providerAddresses"] == []
+    wait_for(lambda: server(lab, idle)["providerAddresses"] == [])
     wait_for(lambda: own not in on_interface(lab, idle))
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
