@@ -105,6 +105,8 @@ def list_all(
         found = by_name(await client.list_all(path_of("/networkInterfaces")))
         wanted = subnet_ref(subnet).lower() if subnet else ""
         attached = [nic for nic in found if not wanted or wanted in _subnets_of(nic)]
+        if subnet and not attached:
+            await client.get(path_of(subnet_ref(subnet)))  # raises NotFound where the name is none
         listing.several(NETWORK_INTERFACES, attached, output)
 
     run(ctx, controller, work)

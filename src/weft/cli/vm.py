@@ -146,7 +146,10 @@ def list_all(
     """
 
     async def work(client: Client) -> None:
-        listing.several(VIRTUAL_MACHINES, await machines_on(client, server), output)
+        found = await machines_on(client, server)
+        if server and not found:
+            await client.get(path_of(server_ref(server)))  # raises NotFound where the name is none
+        listing.several(VIRTUAL_MACHINES, found, output)
 
     run(ctx, controller, work)
 

@@ -47,6 +47,13 @@ def test_get_of_nothing_says_so(cluster: Path, weft: Weft) -> None:
     assert result.stderr.startswith("weft: NotFound: ")
 
 
+def test_a_list_by_a_name_that_is_none_says_so(cluster: Path, weft: Weft) -> None:
+    for words in (("vm", "list", "--server", "host9"), ("nic", "list", "--subnet", "blue/wbe")):
+        result = weft(*words)
+        assert (result.exit_code, result.stdout, "NotFound: There is no /" in result.stderr) == (1, "", True), words
+    assert weft("vm", "list", "--server", "host2").exit_code == 0
+
+
 def test_hints_name_the_kind_that_was_asked_for(cluster: Path, weft: Weft) -> None:
     assert "hint: see what there is with: weft get servers\n" in weft("get", "servers", "host9").stderr
     below = weft("get", "virtualNetworks/blue/subnets/nope")
