@@ -13,10 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.cluster.clusters import HOSTS, Vm, plans
-from tests.cluster.lies import Card, from_guest, from_wire, is_honest
+from tests.cluster.lies import Card, from_guest, from_physical, from_wire, is_honest, may_get
 from tests.cluster.test_convergence import Story, accident, change
 from tests.cluster.test_packets import FULL
 from tests.conftest import PROFILE
+from weft.core import policy
 from weft.model.values import ip_text, pack_ip
 
 bounded = settings(max_examples=400 if PROFILE == "soak" else 15)
@@ -53,14 +54,29 @@ def cards(cluster):
         own = state.get("networkInterfaces", f"{guest.name}-eth0")
         if not guest.host or own is None:
             continue
-        places = [one.properties.subnet.resource_ref for one in own.properties.ip_configurations]
-        network, _, subnet = places[0].removeprefix("/virtualNetworks/").partition("/subnets/")
-        subnets = state.get("virtualNetworks", network).properties.subnets
-        vsid = next(one.properties.virtual_subnet_id for one in subnets if one.resource_id.lower() == subnet.lower())
+        ref = own.properties.ip_configurations[0].properties.subnet.resource_ref.lower()
+        kind, network, *_ = ref[1:].split("/")
+        subnet = state.find_ref(ref).properties
         (adapter,) = guest.adapters
         addresses = tuple(ip_text(address) for address, _ in adapter.addresses)
-        found.append(Card(guest.name, guest.host, network.lower(), vsid, int(adapter.mac), addresses))
+        card = Card(guest.name, guest.host, network, 0, int(adapter.mac), addresses)
+        if kind == "virtualnetworks":
+            vsid = subnet.virtual_subnet_id
+            found.append(card._replace(vsid=vsid, stands=standing(state, network, vsid, addresses)))
+        else:
+            card = card._replace(vsid=subnet.vlan_id)
+            found.append(card if addresses else card._replace(addresses=("10.1.1.14",), free=True))
     return found
+
+
+def standing(state, network, vsid, addresses):
+    """What stands for addresses, where headers are rewritten."""
+    p = state.get("virtualNetworks", network).properties
+    if p.network_virtualization_protocol != "Rewrite":
+        return ()
+    records = policy.network_stream(state, p.routing_domain_number)
+    told = (records.get((5, vsid, pack_ip(address))) for address in addresses)
+    return tuple(ip_text(one.provider_address) for one in told if one is not None)
 
 
 def check_guests(cluster, known=()):
@@ -70,10 +86,11 @@ def check_guests(cluster, known=()):
     running = {guest.name for guest in cluster.center.guests.values() if guest.host}
     found = [one for one in present.values() if one.machine in running]
     by_name = {one.machine: one for one in found}
+    stands = [text for one in found for text in one.stands]
     for one, other in itertools.permutations(found, 2):
         if one.tenant == other.tenant:
             continue
-        for packet in from_guest(one, other):
+        for packet in from_guest(one, other, stands):
             for delivery in cluster.center.send(one.machine, packet):
                 reached = cluster.center.receiver(delivery)
                 if reached is None:
@@ -89,7 +106,8 @@ def check_wire(cluster):
     state = cluster.world.state
     hosts = {name: state.get("servers", name).properties.provider_addresses[0] for name in HOSTS}
     sources = {pack_ip(address): name for name, address in hosts.items()}
-    found = cards(cluster)
+    everybody = cards(cluster)
+    found = [one for one in everybody if one.vlan is None]
     vsids = {one.vsid for one in found}
     tenants = {name: {one.tenant for one in found if one.host == name} for name in HOSTS}
     for one in found:
@@ -99,8 +117,14 @@ def check_wire(cluster):
             reached = {to[0].name for to in map(cluster.center.receiver, got) if to is not None}
             for other in (other for other in found if other.machine in reached):
                 where = f"{outer} at {one.host} reached {other}"
-                assert other.vsid == vsid and not outer.inner.vlan_tci, where
+                assert other.vsid == vsid and other.is_tunnelled and not outer.inner.vlan_tci, where
                 assert sender is not None and _may_send(cluster, sender, other, tenants), where
+
+    for one in everybody:
+        for sent in from_physical(one, everybody, hosts.values()):
+            reached = map(cluster.center.receiver, cluster.center.network.wire.carry("outside", sent))
+            got = {to[0].name for to in reached if to is not None}
+            assert got <= may_get(sent, everybody), f"{sent} for {one} reached {got}"
 
 
 def _may_send(cluster, sender, other, tenants):
@@ -117,6 +141,7 @@ def check_arrivals(cluster):
         theirs = other.address(4)
         if (
             one.tenant == other.tenant
+            and not (one.free or other.free)
             and cluster.world.state.get("virtualMachines", other.machine).properties.move is None
         ):
             assert cluster.center.ping(one.machine, theirs).received, f"{one} -> {other}"
@@ -146,6 +171,13 @@ async def die(story, after, known):
     await story.cluster.settle()
 
 
+protocols = st.sampled_from(("", "", "VXLAN", "NVGRE", "Rewrite"))
+every_kind = st.builds(
+    lambda plan, kinds, lans: plan._replace(kinds=kinds, lans=lans),
+    plans,
+    st.tuples(protocols, protocols).filter(lambda both: both != ("Rewrite", "Rewrite")),
+    st.sampled_from(((), (20,), (30, 0), (20, 30))),
+)
 churn = st.one_of(
     change,
     st.tuples(st.just("create"), st.integers(0, 7)),
@@ -155,8 +187,10 @@ accidents = st.one_of(accident, st.tuples(st.just("controller"), st.integers(0, 
 
 
 @bounded
-@given(plans, st.lists(st.tuples(churn, accidents), max_size=10))
+@given(every_kind, st.lists(st.tuples(churn, accidents), max_size=10))
 @example(FULL, [])
+@example(FULL._replace(kinds=("Rewrite", "VXLAN"), lans=(20, 0)), [])
+@example(FULL._replace(kinds=("NVGRE", "Rewrite"), lans=(30, 20)), [(("move", 0, "h3", "preparing"), None)])
 @example(
     FULL,
     [(("delete", 1), None), (("power", 0, "Off"), None), (("renew", 0, 12), ("switch", "h1")), (("create", 1), None)],

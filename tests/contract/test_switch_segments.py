@@ -136,6 +136,23 @@ async def test_an_unmanaged_guest_has_what_address_it_likes_but_not_a_hosts(worl
         assert await reaches(world, "free1", sent) == [], name
 
 
+async def test_nor_one_of_a_provider_subnet_in_which_its_host_has_none(world):
+    macs, prefixes = (FREE1.mac, STATION), ((pack_ip("fd99::"), 64), (pack_ip("192.168.9.0"), 24))
+    binding, port = FREE1.records()
+    sent = {
+        "address": p.echo(macs, ("192.168.9.7", "192.168.9.10"), "x"),
+        "ipv6 address": p.echo(macs, ("fd99::7", "fd99::10"), "x"),
+        "arp": p.arp_request(FREE1.mac, "192.168.9.7", "192.168.9.1"),
+    }
+    for name, one in sent.items():
+        assert await reaches(world, "free1", one) == ["out0"], name
+    port = msgspec.structs.replace(port, provider=prefixes)
+    world.reconciler.put(0, port.key, port)
+    await settle(world, {"host1": world.reconciler})
+    for name, one in sent.items():
+        assert await reaches(world, "free1", one) == [], name
+
+
 async def test_a_machine_that_leaves_is_looked_for_outside(world):
     await world.unplug("host1", "shop2")
     await seen(world, "host1", lambda facts: not opened("shop2")(facts))

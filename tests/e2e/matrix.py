@@ -7,6 +7,7 @@ to have got that one, whatever was rewritten on its way. Sockets in the guests' 
 import contextlib
 import itertools
 import json
+import re
 import select
 import socket
 import struct
@@ -16,11 +17,13 @@ import httpx
 from msgspec.structs import replace
 from pyroute2 import netns
 
-from tests.cluster.lies import GRE, Card, from_guest, from_wire, is_honest
+from tests.cluster.lies import GRE, Card, from_guest, from_physical, from_wire, is_honest, may_get
 from weft.fakes import packet as p
 from weft.fakes.frames import frame
 from weft.model.values import ip_text, pack_ip
 
+ANY_ADDRESS = "10.1.1.11"
+"""What a guest takes that may have any."""
 _MARK = b"\xfeLIE"
 _OUTGOING = 4
 _AT_ONCE = 40
@@ -50,6 +53,7 @@ class Matrix:
                 each["resourceId"]: each["properties"]["providerAddresses"][0]
                 for each in _listed(client, "networking/v1/servers")
             }
+            self.cards = [one._replace(stands=_standing(client, one)) for one in self.cards]
         self._taps = {}
         self._numbers = itertools.count(1)
         self._sent = {}
@@ -65,18 +69,28 @@ class Matrix:
             self._taps[card.machine] = tap
         with inside(f"{self._lab.name}-@router"):
             self._wire = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            self._switches = [self._switch(name) for _, name in socket.if_nameindex() if re.fullmatch(r"net\d+", name)]
         return self
 
+    @staticmethod
+    def _switch(name):
+        """Sends frames out of every port of a bridge of the physical network."""
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        made.bind((name, 0))
+        return made
+
     def __exit__(self, *_):
-        for tap in (*self._taps.values(), self._wire):
+        for tap in (*self._taps.values(), self._wire, *self._switches):
             tap.close()
 
-    def guests_lie(self):
-        """All that each may send to reach each of another tenant; returns how many."""
+    def guests_lie(self, of=()):
+        """All that each may send to reach each of another tenant; returns how many. `of`: only what is sent by these
+        machines, or to them."""
+        stands = [text for card in self.cards for text in card.stands]
         for one, other in itertools.permutations(self.cards, 2):
-            if one.tenant == other.tenant:
+            if one.tenant == other.tenant or (of and not {one.machine, other.machine} & set(of)):
                 continue
-            for lie in from_guest(one, other):
+            for lie in from_guest(one, other, stands):
                 kin = {card.machine for card in self.cards if card.tenant == one.tenant}
                 may = kin if is_honest(lie, one) else {one.machine}
                 self._send(self._taps[one.machine].send, lie, f"{lie} of {one.machine}", may)
@@ -86,8 +100,8 @@ class Matrix:
         """The same of the provider network, from the router between the hosts, under any outer source."""
         sources = {pack_ip(address): host for host, address in self._hosts.items()}
         vsids = {card.vsid for card in self.cards}
-        tunnelled = [card for card in self.cards if card.vsid > 0xFFF]
-        for one in tunnelled:
+        tunnelled = [card for card in self.cards if card.is_tunnelled]
+        for one in (card for card in self.cards if card.vlan is None):
             for vsid, outer in from_wire(one, self._hosts[one.host], sources, vsids):
                 sender = sources.get(outer.source)
                 there = {card.tenant for card in self.cards if card.host == sender}
@@ -100,6 +114,24 @@ class Matrix:
                 words = f"{outer.kind} from {ip_text(outer.source)}, VSID {vsid}, {outer.inner} for {one.machine}"
                 self._send(lambda sent, to=to: self._wire.sendto(sent, to), outer.inner, words, may, outer)
         return self._end()
+
+    def frames_lie(self):
+        """The same of the physical network, in frames of every VLAN, with two tags, and as if they were rewritten."""
+        before = set(self._sent)
+        for one in self.cards:
+            for sent in from_physical(one, self.cards, self._hosts.values()):
+                tenants = {card.tenant for card in self.cards if card.machine in may_get(sent, self.cards)}
+                # a kernel quotes what it refuses to whom it takes for the sender
+                may = {card.machine for card in self.cards if card.tenant in tenants}
+                for switch in self._switches:
+                    self._send(switch.send, sent, f"{sent} for {one.machine}", may)
+        count = self._end()
+        kinds = {"VLAN": lambda card: card.vlan, "rewritten": lambda card: card.stands}
+        for kind, is_of in kinds.items():
+            names = {card.machine for card in self.cards if is_of(card)}
+            mine = {number for number, (_, may) in self._sent.items() if number not in before and may & names}
+            assert not names or mine & self._arrived, f"nothing for {kind} came at all: the silence says nothing"
+        return count
 
     def honest(self):
         """What must arrive, so that silence means something: from each guest to each of its subnet, whose
@@ -166,6 +198,18 @@ def _outer(outer, inner):
     return head + outer.source + outer.destination + body
 
 
+def _standing(client, card):
+    """Provider addresses that stand for those of a card, as its host is told."""
+    told = client.get(f"/weft/v1/servers/{card.host}/policy").raise_for_status().json()["lookupRecords"]
+    return tuple(
+        one["providerAddress"]
+        for one in told
+        if one.get("rule") == "TranslationMethodNat"
+        and one["virtualSubnetId"] == card.vsid
+        and one["customerAddress"] in card.addresses
+    )
+
+
 def _listed(client, path):
     return client.get(f"/{path}").raise_for_status().json()["value"]
 
@@ -195,5 +239,6 @@ def _cards(client):
             tenant,
             vsid,
             int(own["privateMacAddress"], 16),
-            tuple(each["privateIPAddress"] for each in configurations),
+            tuple(each.get("privateIPAddress") or ANY_ADDRESS for each in configurations),
+            free=not configurations[0].get("privateIPAddress"),
         )

@@ -14,6 +14,27 @@ from tests.e2e.matrix import Matrix
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "vlans.yaml")
 
+OPEN = """
+kind: logicalNetworks
+resourceId: opens
+properties:
+  subnets:
+  - {resourceId: free, properties: {addressPrefix: 10.1.1.0/24, vlanID: 0}}
+---
+kind: networkInterfaces
+resourceId: open1-eth0
+properties:
+  privateMacAllocationMethod: Dynamic
+  ipConfigurations:
+  - resourceId: ip1
+    properties: {privateIPAllocationMethod: Unmanaged, subnet: {resourceRef: /logicalNetworks/opens/subnets/free}}
+---
+kind: virtualMachines
+resourceId: open1
+properties: {server: {resourceRef: /servers/host1}, networkInterfaces: [{resourceRef: /networkInterfaces/open1-eth0}]}
+"""
+"""A guest with what address it likes on untagged frames, where the provider network is too."""
+
 TAKES = """
 import socket
 listening = socket.create_server(("10.1.1.12", 5000))
@@ -43,9 +64,13 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
         assert ping(lab, f"{tenant}1", "10.1.1.12") == "20 sent, 20 received"
         neighbours = lab.run("exec", f"{tenant}1", "--", "ip", "neigh").replace(":", "").upper()
         assert mac_of(lab, f"{tenant}2-eth0") in neighbours, "its own, of four machines with that address"
+    file = tmp_path / "open.yaml"
+    file.write_text(OPEN)
+    lab.weft("apply", "-f", str(file), "--wait")
+    lab.weft("vm", "start", "open1")
     with Matrix(lab) as matrix:
         matrix.honest()
-        assert matrix.guests_lie() > 2000
+        assert matrix.guests_lie() > 2000 and matrix.wire_lies() > 400 and matrix.frames_lie() > 150
     with Traced(lab) as traced:
         questions = [
             (to, *kind) for to in ("10.1.1.12", "10.1.1.1", "10.1.1.77") for kind in (("icmp", 0), ("tcp", 22))
@@ -68,6 +93,9 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
     assert int(received) >= 190
     for host in ("host1", "host2"):
         assert "weft-vxlan" in lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int")
+    with Matrix(lab) as matrix:
+        matrix.honest()
+        assert matrix.guests_lie(of=("blue1",)) > 400 and matrix.wire_lies() > 400
 
 
 def test_4_c5_a_vlan_is_left_and_its_machines_keep_addresses_and_connection(lab, tmp_path):

@@ -20,7 +20,7 @@ from weft.core.policy_places import (
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties, LogicalSubnetProperties
-from weft.model.records import PortBinding, SegmentPort, SubnetRecord
+from weft.model.records import PackedPrefix, PortBinding, SegmentPort, SubnetRecord
 from weft.model.resources import Ref, Resource
 from weft.model.values import PackedIp, Rdid, pack_ip, vlan_segment
 
@@ -96,6 +96,14 @@ def segment_port(state: State, machine: VirtualMachine, interface: Interface, se
         subnets=tuple(_record(one) for one in found if one.address),
         free=any(one.free for one in found),
         leaving=move is not None and move.source.lower() == server_id.lower(),
+        provider=_provider_on(state, found[0].segment.vlan),
+    )
+
+
+def _provider_on(state: State, vlan: int) -> tuple[PackedPrefix, ...]:
+    every = (one for one in state.addresses.provider_segments.values() if one.vlan == vlan and one.version)
+    return tuple(
+        sorted((PackedIp(one.first.to_bytes(4 if one.version == 4 else 16)), one.prefix_length) for one in every)  # noqa: PLR2004
     )
 
 
@@ -130,9 +138,10 @@ def segments_of(network: Resource[LogicalNetworkProperties] | None) -> set[tuple
     }
 
 
-def provider_subnets(
-    network: Resource[LogicalNetworkProperties] | None,
-) -> set[tuple[str, tuple[str, ...], int, frozenset[tuple[str, str]]]]:
+ProviderSubnets = set[tuple[str, tuple[str, ...], int, frozenset[tuple[str, str]]]]
+
+
+def provider_subnets(network: Resource[LogicalNetworkProperties] | None) -> ProviderSubnets:
     """What of a logical network reaches hosts: prefix, gateways, VLAN and routes (destination, next hop) of its subnets
     if it is a provider network."""
     if network is None or not network.properties.network_virtualization_enabled:

@@ -147,6 +147,7 @@ class Touched:
         old, new = provider_subnets(change.before), provider_subnets(change.after)
         if old == new:
             return
+        self._bound.update(policy_touched_addresses.beside(self._state, old, new))
         # an address is told with the prefixes of all the other subnets
         moved = {prefix for prefix, *_ in old} != {prefix for prefix, *_ in new}
         changed = [ipaddress.ip_network(prefix) for prefix, *_ in (old | new if moved else old ^ new)]

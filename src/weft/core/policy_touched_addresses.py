@@ -10,7 +10,8 @@ from weft.core.addresses import holder_of
 from weft.core.changes import LeaseChange
 from weft.core.index import interfaces_of, lower
 from weft.core.layout import dual_stack_domains
-from weft.core.policy_places import INTERFACES, SERVERS, Network, Server, network_ref
+from weft.core.policy_places import INTERFACES, LOGICAL_NETWORKS, SERVERS, Network, Server, network_ref
+from weft.core.policy_segments import ProviderSubnets
 from weft.core.policy_touched_versions import Versions
 from weft.core.provider_places import SUBNETS, own_texts, told_addresses
 from weft.core.state import State
@@ -40,6 +41,16 @@ def interfaces_in(state: State, server_id: str, purpose: str) -> Iterator[str]:
                 segment = state.segment(lower(configuration.properties.subnet))
                 if segment is not None and segment.domain == purpose:
                     yield interface_id
+
+
+def beside(state: State, old: ProviderSubnets, new: ProviderSubnets) -> Iterator[str]:
+    """Ids, lower case, of the interfaces on logical networks on whose VLANs the provider subnets are others now."""
+    vlans = {vlan for _, vlan in {(p, vlan) for p, _, vlan, _ in old} ^ {(p, vlan) for p, _, vlan, _ in new}}
+    for network in state.all(LOGICAL_NETWORKS) if vlans else ():
+        for subnet in network.properties.subnets:
+            if subnet.properties.vlan_id in vlans:
+                ref = f"/logicalNetworks/{network.resource_id}/subnets/{subnet.resource_id}"
+                yield from (one.resource_id.lower() for one in state.interfaces_in(ref))
 
 
 def paired_otherwise(before: Network | None, after: Network | None) -> set[str]:

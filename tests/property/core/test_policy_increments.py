@@ -303,6 +303,19 @@ def test_a_history_of_what_a_host_and_its_machines_are():
     )
 
 
+def test_a_history_beside_the_provider_network():
+    """What a guest of the same untagged frames may not play."""
+    check(
+        [
+            (True, ("shop", "n0", 1, 1)),
+            (True, ("shop", "n1", 0, 2)),
+            (True, ("machine", "m1", "h1", {"n0", "n1"})),
+            (True, ("fabric", "192.168.1.0/25")),
+            (True, ("fabric", "172.16.0.0/24")),
+        ]
+    )
+
+
 def test_a_history_of_rewriting():
     check(
         [

@@ -51,7 +51,7 @@ from weft.agent.flows.fields import (
 from weft.agent.flows.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
 from weft.agent.flows.security import ADVERTISEMENT, MULTICAST_LISTENER, ROUTER_SOLICITATION, SOLICITATION
 from weft.agent.flows.ways import BoundPort, link_local_of
-from weft.model.records import ProviderAddress
+from weft.model.records import PackedPrefix
 from weft.model.values import vlan_segment
 
 _GRE, _VXLAN = 47, 4789
@@ -66,8 +66,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     vlan: int
     free: bool
-    provider: tuple[ProviderAddress, ...] = ()
-    """The host's own addresses on the same VLAN: nobody may play a host there."""
+    provider: tuple[PackedPrefix, ...] = ()
+    """Provider subnets on the same VLAN: nobody may play a host there, whether this one has an address there or not."""
 
 
 def out_by(patch: int, vlan: int) -> Actions:
@@ -117,9 +117,9 @@ def _guards(rules: Rules) -> Iterator[_Said]:
     for family, reason in ((IS_IPV4, DropReason.SPOOFED_IPV4), (IS_IPV6, DropReason.SPOOFED_IPV6)):
         yield 135, (*family, exact(IP_PROTO, _GRE)), dropped(reason)
         yield 135, (*family, exact(IP_PROTO, PROTO_UDP), exact(UDP_DST, _VXLAN)), dropped(reason)
-    for one in rules.provider if rules.free else ():
-        value, length = int.from_bytes(one.address), one.prefix_length
-        if len(one.address) == 4:
+    for prefix, length in rules.provider if rules.free else ():
+        value = int.from_bytes(prefix)
+        if len(prefix) == 4:
             yield 128, (*IS_IPV4, prefixed(IP_SRC, value, length)), dropped(DropReason.SPOOFED_IPV4)
             yield 128, (*IS_ARP, prefixed(ARP_SPA, value, length)), dropped(DropReason.SPOOFED_ARP)
         else:

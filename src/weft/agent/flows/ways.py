@@ -1,5 +1,6 @@
 """What the flow builders build from: a bound port, a way through a tunnel, addresses as flow fields. Pure values."""
 
+import ipaddress
 from collections.abc import Iterable
 
 import msgspec
@@ -32,7 +33,7 @@ from weft.agent.flows.fields import (
 )
 from weft.agent.flows.flow import Match, Term, dropped, exact
 from weft.agent.switch import Tunnel
-from weft.model.records import PackedPrefix, PortAccess, PortBinding, PortLearning, PortLimits
+from weft.model.records import PackedPrefix, PortAccess, PortBinding, PortLearning, PortLimits, ProviderAddress
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
 TUNNEL_KINDS = {"nvgre": "gre", "vxlan": "vxlan"}
@@ -102,6 +103,13 @@ class BoundPort(msgspec.Struct, frozen=True):
         if self.learning is not None and address.to_bytes(size) in self.learning.learnt:
             return learnt_cookie(self.number, address)
         return cookie(Category.PORT, self.number)
+
+
+def host_prefix(own: ProviderAddress) -> PackedPrefix:
+    """The provider subnet that an address of the host lies in."""
+    return PackedIp(ipaddress.ip_network((own.address, own.prefix_length), strict=False).network_address.packed), (
+        own.prefix_length
+    )
 
 
 def with_learnt(port: BoundPort, learning: PortLearning | None) -> BoundPort:

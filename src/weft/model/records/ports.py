@@ -126,6 +126,8 @@ class SegmentPort(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Unmanaged: the guest has what addresses it likes, with its own MAC."""
     leaving: bool = False
     """Its machine is moving to another host."""
+    provider: tuple[PackedPrefix, ...] = ()
+    """Of the provider subnets on the same VLAN, where its guest may not play a host."""
 
     @property
     def key(self) -> RecordKey:
