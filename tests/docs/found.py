@@ -23,6 +23,7 @@ from weft.model.resources import Resource
 SOURCE = Path(weft.__file__).parent
 _CODE = re.compile(r"^[A-Z][A-Za-z]+$")
 _PARAMETERS = ("code", "detail_code")
+_TELLING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call)
 
 
 def _trees() -> Iterator[ast.Module]:
@@ -36,16 +37,14 @@ def _trees() -> Iterator[ast.Module]:
 @functools.cache
 def error_codes() -> frozenset[str]:
     """Every code that an error or a problem of a host can carry."""
-    trees = list(_trees())
-    constants = {name: value for tree in trees for name, value in _constants(tree)}
-    places: dict[str, int] = {}
-    for tree in trees:
-        places.update(_places(tree))
-    codes: set[str] = set()
-    for tree in trees:
-        for node in ast.walk(tree):
-            for value in _values(node, places):
-                codes |= set(_literals(value, constants))
+    constants: dict[str, str] = {}
+    nodes: list[ast.AST] = []
+    for tree in _trees():
+        constants.update(_constants(tree))
+        nodes += (node for node in ast.walk(tree) if isinstance(node, _TELLING))
+    places = dict(place for node in nodes for place in _places(node))
+    values = (value for node in nodes for value in _values(node, places))
+    codes = {code for value in values for code in _literals(value, constants)}
     return frozenset(code for code in codes if _CODE.match(code))
 
 
@@ -65,15 +64,14 @@ def _named_texts(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, str]]
                 yield from _named_texts(each, own)
 
 
-def _places(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Functions and structs with a parameter or field for a code, and its position."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            names = [argument.arg for argument in node.args.args if argument.arg != "self"]
-            yield from ((node.name, at) for at, name in enumerate(names) if name in _PARAMETERS)
-        elif isinstance(node, ast.ClassDef):
-            fields = [each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and _is_name(each.target)]
-            yield from ((node.name, at) for at, name in enumerate(fields) if name in _PARAMETERS)
+def _places(node: ast.AST) -> Iterator[tuple[str, int]]:
+    """A function or struct with a parameter or field for a code, and its position."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        names = [argument.arg for argument in node.args.args if argument.arg != "self"]
+        yield from ((node.name, at) for at, name in enumerate(names) if name in _PARAMETERS)
+    elif isinstance(node, ast.ClassDef):
+        fields = [each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and _is_name(each.target)]
+        yield from ((node.name, at) for at, name in enumerate(fields) if name in _PARAMETERS)
 
 
 def _is_name(node: ast.expr) -> bool:

@@ -17,6 +17,7 @@ from weft.__main__ import commands
 from weft.agent.flows.fields import DropReason
 from weft.api import openapi, words
 from weft.api.metrics import Metrics
+from weft.cli import desk
 from weft.control.controller import Controller
 from weft.model.kinds import KINDS, Kind
 
@@ -121,6 +122,10 @@ def test_every_documented_error_code_exists() -> None:
     documented = {code for cell in first_cells for code in re.findall(r"`(\w+)`", cell)}
     assert documented <= found.error_codes(), sorted(documented - found.error_codes())
     assert documented
+
+
+def test_every_hint_is_about_a_code_that_there_is() -> None:
+    assert set(desk.HINTS) <= found.error_codes()
 
 
 @pytest.mark.parametrize("reason", DropReason)

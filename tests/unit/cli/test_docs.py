@@ -4,7 +4,6 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from tests.docs import found
 from weft.cli import desk
 from weft.cli.commands import app
 
@@ -21,7 +20,3 @@ def test_every_command_is_documented() -> None:
 def test_every_exit_code_is_documented() -> None:
     codes = (desk.DONE, desk.REFUSED, desk.BAD_USAGE, desk.UNREACHABLE, desk.HOSTS_LAG, desk.INTERRUPTED, desk.UNREAD)
     assert all(f"\n| {code} | " in DOCS for code in codes)
-
-
-def test_every_hint_is_about_a_code_that_there_is() -> None:
-    assert set(desk.HINTS) <= found.error_codes()
