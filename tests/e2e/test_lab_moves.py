@@ -103,6 +103,7 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     body = {"networkInterfaces": [{"resourceId": "br-phy", "properties": adapter}]}
     provider.apply(lab, tmp_path, ("servers", idle, body | {"providerAddressPolicy": "perHostInUse"}))
     assert server(lab, idle)["noProviderAddress"] == "nothing here needs one"
+    wait_for(lambda: json.loads(lab.weft("host", "state", idle, "-o", "json"))["connected"])
     pinging = Pinging(lab, "client", "10.2.0.20")
     lab.weft("vm", "migrate", "server", "--to", idle)
     (own,) = server(lab, idle)["providerAddresses"]
@@ -111,6 +112,7 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     lab.run("delay-feed", "1")
     lab.weft("vm", "migrate", "server", "--to", busy)
     lab.run("delay-feed", "0")
+    # the move is answered when the machine is there; its peers, and so what it left, come after
     wait_for(lambda: server(lab, idle)["providerAddresses"] == [])
     wait_for(lambda: own not in on_interface(lab, idle))
     silence = pinging.end()
@@ -244,6 +246,7 @@ def test_a_host_that_left_the_file_is_named(lab, tmp_path):
     fewer = tmp_path / "fewer.yaml"
     documents = (EXAMPLES / "three-hosts.yaml").read_text().split("\n---\n")
     fewer.write_text("\n---\n".join(d for d in documents if "resourceId: host3\n" not in d and "/host3" not in d))
+    lab.run("up", FILE)  # which has other words for what the tests before asked for
     said = lab.run("up", str(fewer))
     assert f"hosts host3 (they go with the whole lab: weft lab --name {lab.name} down)" in said
     assert lab.run("up", FILE).strip() == f"lab '{lab.name}' is up: {lab.run('url').strip()}"
