@@ -101,7 +101,12 @@ class Tunnels:
         return {one for one in domain.endpoints() if one in self.own} - self.withheld
 
     def is_withheld(self, binding: PortBinding) -> bool:
-        return binding.provider_address in self.withheld
+        """Would a port with this binding send from an address that is withheld, where others of its network have one
+        that is not? Where none of them has, it stops nobody."""
+        if binding.provider_address not in self.withheld:
+            return False
+        others = (one.provider_address for one in self._told.bindings if one.rdid == binding.rdid)
+        return any(one and one not in self.withheld for one in others)
 
     def stops_others(self, binding: PortBinding) -> bool:
         """Would a port with this binding close a way of its network, or of a peer, that is open here? What it sends

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from tests.unit.agent.three_hosts import ADDRESSES, MACS, RDID, VSID, Cluster
+from tests.unit.agent.three_hosts import ADDRESSES, MACS, PLACES, RDID, VSID, Cluster
 from weft.fakes import packet as p
 from weft.model.records import Machine, PortBinding, ProviderAddress, TunnelEndpoint
 from weft.model.values import InstanceId, pack_ip
@@ -44,3 +44,15 @@ async def test_a_machine_that_comes_holds_nobody_up_while_its_address_is_asked_f
     told.withhold(frozenset())
     await cluster.settle()
     assert arrives(cluster)
+
+
+def test_a_machine_begins_unless_its_port_would_stop_others_of_its_network() -> None:
+    cluster = Cluster({"sender": "a", "mover": "a", "stays": "b"})
+    told, own = cluster.told["a"], PLACES["a"]
+    theirs = PortBinding(InstanceId("other"), "other", RDID, VSID, MACS["other"], ADDRESSES["other"], THEIRS)
+    told.put(0, theirs.key, theirs)
+    told.plan(True)
+    (same,) = [one.binding for one in told.locals.values() if one.binding.instance_id == "sender"]
+    for withheld, waits in (((), []), ((THEIRS,), [theirs]), ((own,), [same]), ((own, THEIRS), [])):
+        told.withhold(frozenset(withheld))
+        assert [one for one in (theirs, same) if told.tunnels.is_withheld(one)] == waits
