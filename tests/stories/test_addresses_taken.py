@@ -8,6 +8,7 @@ from tests.stories.desk import Desk
 from weft.control.machines import Machines
 from weft.fakes.addresses import DEVICE
 from weft.fakes.outside import ProviderLan
+from weft.model.values import ip_text, pack_ip
 
 HOST1 = "192.168.1.10"
 OTHER = "02-AA-00-00-00-07"
@@ -23,8 +24,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machines.migrate, "__defaults__", (False, 2.0))
 
 
-@pytest.fixture
-async def taken(desk: Desk) -> ProviderLan:
+async def taken(desk: Desk, policy: str = "perHost") -> tuple[ProviderLan, str]:
     """b1 and b2 on host1, b3 and b4 on hosts of their own. host1 rebooted without the address that its agent gave it,
     and another machine has that."""
     lan = desk.lans["host1"] = ProviderLan()
@@ -33,17 +33,28 @@ async def taken(desk: Desk) -> ProviderLan:
     for n, host in ((1, "host1"), (2, "host1"), (3, "host2"), (4, "host3")):
         await desk.machine(f"b{n}", host, ip=f"10.1.1.1{n}")
     await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
+    switch, address, left = desk.center.switches["host1"], HOST1, []
+    if policy != "perHost":
+        server = (await desk.get(SERVER))["properties"]
+        await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": policy}})
+        await desk.eventually(lambda: _keeps_its_addresses(desk))
+        (address,) = [ip_text(one.address) for one in switch.addresses.found() if one.ours]
+        left = [pack_ip(HOST1)]
     await desk.crash("host1")
-    lan.claim(HOST1, OTHER)
-    desk.center.switches["host1"].restart()
-    desk.center.switches["host1"].readdress([])
+    lan.claim(address, OTHER)
+    switch.restart()
+    switch.readdress(left)
     await desk.start_agent("host1")
 
     async def told() -> bool:
         return OTHER in await words_of(desk)
 
     await desk.eventually(told)
-    return lan
+    return lan, address
+
+
+async def _keeps_its_addresses(desk: Desk) -> bool:
+    return "providerAddressChange" not in (await desk.get(SERVER))["properties"]
 
 
 async def words_of(desk: Desk) -> str:
@@ -57,7 +68,9 @@ async def migrate(desk: Desk, machine: str, host: str) -> Any:
     return await desk.background("POST", f"/weft/v1/virtualMachines/{machine}/migrate", body)
 
 
-async def test_story_x4_a_host_whose_address_was_taken_meanwhile_can_be_emptied(desk: Desk, taken: ProviderLan) -> None:
+@pytest.mark.parametrize("policy", ["perHost", "perVirtualSubnet"])
+async def test_story_x4_a_host_whose_address_was_taken_meanwhile_can_be_emptied(desk: Desk, policy: str) -> None:
+    lan, address = await taken(desk, policy)
     await desk.eventually_answers("b1", "10.1.1.12", ["b2"])
     assert await desk.answers("b1", "10.1.1.13") == [], "it uses an address that is another's"
     nic = (await desk.get("/networking/v1/networkInterfaces/b1-eth0"))["properties"]["configurationState"]
@@ -65,7 +78,7 @@ async def test_story_x4_a_host_whose_address_was_taken_meanwhile_can_be_emptied(
     # nothing comes here, and why is said
     refused = await migrate(desk, "b3", "host1")
     words = refused.json()["error"]["message"]
-    assert refused.status_code >= 400 and f"provider address {HOST1} is {OTHER}'s already" in words, refused.text
+    assert refused.status_code >= 400 and f"provider address {address} is {OTHER}'s already" in words, refused.text
     assert await desk.answers("b3", "10.1.1.14") == ["b4"]
     # others go on
     assert (await migrate(desk, "b3", "host3")).status_code == 200
@@ -75,10 +88,10 @@ async def test_story_x4_a_host_whose_address_was_taken_meanwhile_can_be_emptied(
     for n in (1, 2):
         await desk.eventually_answers(f"b{n}", "10.1.1.14", ["b4"])
         await desk.eventually(lambda n=n: _fine(desk, f"b{n}-eth0"))
-    # empty, it does what is asked of it still
+    # empty, it does what is asked of it still; a subnet's address has gone with the subnet's last machine
     await desk.eventually(lambda: desk.applied("host1"))
-    assert (await words_of(desk)).startswith("Failure")
-    taken.give_up(HOST1)
+    assert (await words_of(desk)).startswith("Failure") is (policy == "perHost")
+    lan.give_up(address)
     assert (await migrate(desk, "b3", "host1")).status_code == 200
     assert await desk.answers("b3", "10.1.1.14") == ["b4"]
 
@@ -87,11 +100,12 @@ async def _fine(desk: Desk, interface: str) -> bool:
     return not await desk.failing(interface)
 
 
-async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk, taken: ProviderLan) -> None:
+async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk) -> None:
     """As what it says advises, its machines running or not; and one that is taken too takes no place."""
+    lan, _ = await taken(desk)
     await desk.act("b2", "stop")
     server = (await desk.get(SERVER))["properties"]
-    taken.claim("192.168.1.77", OTHER)
+    lan.claim("192.168.1.77", OTHER)
     await desk.put(SERVER, {"properties": server | {"providerAddresses": ["192.168.1.77"]}})
 
     async def both() -> bool:
@@ -99,12 +113,11 @@ async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk, taken: P
 
     await desk.eventually(both)
     assert (await desk.get(SERVER))["properties"]["providerAddressChange"]["phase"] == "preparing"
-    taken.give_up("192.168.1.77")
+    lan.give_up("192.168.1.77")
     await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
 
     async def over() -> bool:
-        state = await words_of(desk)
-        return "providerAddressChange" not in (await desk.get(SERVER))["properties"] and state.startswith("Success")
+        return await _keeps_its_addresses(desk) and (await words_of(desk)).startswith("Success")
 
     await desk.eventually(over)
     await desk.act("b2", "start")
