@@ -2,9 +2,9 @@
 
 Kept by core.state, asked by core.decide and core.conflicts: what adapters name is counted, and the domains follow from
 that and from the VLANs of the subnets, which are fixed while an adapter names them. A virtual subnet is a domain of its
-own, with its dual-stack partner (its name says so already). Logical subnets of one VLAN, or untagged, that one adapter
-carries are one switched segment; what several adapters join so is one domain. A holder without a subnet may meet
-everyone.
+own, with its dual-stack partner (its name says so already); one whose network rewrites is on the provider network
+(core.state). Logical subnets of one VLAN, or untagged, that one adapter carries are one switched segment; what several
+adapters join so is one domain. A holder without a subnet may meet everyone.
 """
 
 from collections.abc import Mapping

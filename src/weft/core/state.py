@@ -14,7 +14,7 @@ from weft.core.addresses import Addresses
 from weft.core.changes import Change, CursorChange, LeaseChange
 from weft.core.commands import Path
 from weft.core.deadlines import Deadlines
-from weft.core.index import Index, last_id
+from weft.core.index import Index, last_id, lower
 from weft.core.l2 import Domains
 from weft.core.layout import NOTHING, Layout, host_range_of, layout_of
 from weft.core.pools import Pool, Segment
@@ -310,7 +310,16 @@ class State:
 
     def meet(self, one: str, other: str) -> bool:
         """Whether holders in two L2 domains (`Holder.domain`) could meet; one without a subnet may meet everyone."""
-        return self.domains.meet(one, other)
+        return self.domains.meet(self._wire_of(one), self._wire_of(other))
+
+    def _wire_of(self, domain: str) -> str:
+        """Where frames of a domain go by their MAC addresses: on the provider network, if a network rewrites."""
+        name = domain.split("/")[2] if domain.startswith("/virtualnetworks/") else ""
+        if name not in self.index.networks.rewriting:
+            return domain
+        logical = lower(self.get("virtualNetworks", name).properties.logical_network)  # type: ignore[union-attr]
+        carriers = (key for key, one in self.addresses.provider_segments.items() if one.network == logical)
+        return min(carriers, default=domain)
 
 
 _WITHOUT_LAYOUT = GATEWAY_KINDS | frozenset(
