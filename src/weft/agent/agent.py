@@ -16,7 +16,7 @@ import msgspec
 from weft.agent.captures import Captures
 from weft.agent.errands import Errands
 from weft.agent.facts import of_plane, with_machines
-from weft.agent.guests import Guests
+from weft.agent.guests import PATIENCE_SECONDS, Guests
 from weft.agent.hypervisors import Hypervisor
 from weft.agent.link import Identity, Link, RefusedByController
 from weft.agent.machines import World
@@ -68,6 +68,7 @@ class Agent:
         hypervisor: Hypervisor | None = None,
         memory: Memory | None = None,
         start_grace: float = 0.0,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.identity = identity
         self.streams = Streams()
@@ -88,7 +89,7 @@ class Agent:
         """Seconds for which machines that are remembered from disk wait for the controller's word."""
         self._may_start_at: float | None = None
         """None: what the policy says is the controller's word."""
-        self._guests = Guests(memory)
+        self._guests = Guests(memory, patience)
         self._starts = Starts(self._ask, self._knows)
         self._isolate: dict[str, str] = {}
         """Disconnect or stop, by the hypervisor's id of a machine; the controller's order of this connection."""
@@ -128,6 +129,7 @@ class Agent:
             await asyncio.gather(*watchers, return_exceptions=True)
             if self._verbs is not None:
                 await self._verbs.close()
+            await self._guests.close()
             if self._memory is not None:
                 self._memory.close()
 
@@ -327,7 +329,10 @@ class Agent:
         if self._machines_due or self._guests.trouble:
             self._machines_due = False
             was = self._guests.trouble, self._guests.state.boot
+            late = self._guests.is_asking
             if await self._guests.ask(self._hypervisor, self._verbs, self._now):
+                # since it was asked something may have happened there
+                self._machines_due |= late
                 self._plane.machines_are(self._guests.state.machines)
                 if was != ("", self._guests.state.boot):
                     # the host may have started anew

@@ -2,9 +2,11 @@
 changed them, remembered on disk.
 
 Called by agent.py; the rules are in presence.py and hands.py. A hypervisor that does not answer is a trouble that lasts
-until it does: what it last said holds as long, but nothing is asked of it and nothing concluded from its silence.
+until it does: what it last said holds as long, but nothing is asked of it and nothing concluded from its silence. One
+that hangs must not keep its host from its policy: it is waited for once, and from then on only looked at.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 
@@ -22,33 +24,58 @@ from weft.model.records import Machine
 from weft.wire.messages import HOST_UNREACHABLE, Problem
 
 log = logging.getLogger(__name__)
+PATIENCE_SECONDS = 5.0
+"""How long an answer of a hypervisor may take before it counts as none: a busy one needs 2 s for some hundred machines."""
 
 
 class Guests:
     """Of one host; without memory it begins with nothing known."""
 
-    def __init__(self, memory: Memory | None) -> None:
+    def __init__(self, memory: Memory | None, patience: float = PATIENCE_SECONDS) -> None:
         self.state = HypervisorState()
         """What the hypervisor last said."""
         self.known = False
         """It has said something."""
         self._trouble = Trouble(log, "hypervisor")
+        self._patience = patience
+        self._question: asyncio.Task[HypervisorState] | None = None
+        self._ended_before: tuple[set[str], set[str]] = set(), set()
+        """When it was asked: see Verbs.asking."""
         self._memory = memory
         self.presence = Presence(memory.machines() if memory is not None else ())
         self.hands = Hands(*(memory.powers() if memory is not None else ()))
 
     async def ask(self, hypervisor: Hypervisor, verbs: Verbs, now: Callable[[], float]) -> bool:
-        """Whether it answered: then `state` is new."""
-        before = verbs.asking()
+        """Whether it answered: then `state` is new, or as it was when a question that took long was asked."""
+        patience = 0.0 if self.is_asking else self._patience
+        if self._question is None:
+            self._ended_before = verbs.asking()
+            self._question = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
+        await asyncio.wait({self._question}, timeout=patience)
+        if not self._question.done():
+            self._trouble.lasts(f"it was asked what it has, and said nothing for {self._patience:g} s", now())
+            return False
+        question, self._question = self._question, None
         try:
-            self.state = await hypervisor.facts()
+            self.state = question.result()
         except HypervisorFailure as failure:
-            verbs.unanswered(before)
+            verbs.unanswered(self._ended_before)
             self._trouble.lasts(str(failure), now())
             return False
         self.known = True
         self._trouble.over(now())
         return True
+
+    async def close(self) -> None:
+        """Wait for no answer any more."""
+        if self._question is not None:
+            self._question.cancel()
+            await asyncio.gather(self._question, return_exceptions=True)
+
+    @property
+    def is_asking(self) -> bool:
+        """It was asked, and did not answer in time."""
+        return self._question is not None
 
     @property
     def trouble(self) -> str:

@@ -123,7 +123,8 @@ class FakeHost:
 
 
 class Host:
-    def __init__(self, folder=None, driven=False):
+    def __init__(self, folder=None, driven=False, **options):
+        self.options = options
         self.switch = FakeSwitch("host1", ProviderNetwork(), [HOSTS["host1"]])
         self.hypervisor = FakeHost(self.switch) if driven else None
         self.folder = folder
@@ -134,7 +135,7 @@ class Host:
         memory = Memory(self.folder) if self.folder else None
         identity = Identity("host1", "a1", "lab" if self.hypervisor else "")
         self.plane = OvsPlane(self.switch)
-        self.agent = Agent(identity, self.plane, self.hypervisor, memory)
+        self.agent = Agent(identity, self.plane, self.hypervisor, memory, **self.options)
         self.tasks = [asyncio.create_task(self.agent.run())]
 
     def connect(self, **options):

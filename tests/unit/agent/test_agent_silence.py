@@ -4,7 +4,8 @@ import asyncio
 
 import msgspec
 
-from tests.unit.agent.host import RUNNING, machine_says, running, working
+from tests.unit.agent.host import RUNNING, held, machine_says, running, working
+from tests.unit.agent.policies import BLUE, GUESTS
 from weft.agent.hypervisors import HypervisorFailure, Migrate
 from weft.wire.messages import Delta, Facts
 
@@ -53,6 +54,39 @@ async def test_one_that_never_answered_is_asked_for_nothing_while_the_switch_is_
         assert (last(controller).machines, host.hypervisor.verbs()) == ((), [])
         host.hypervisor.facts = answers
         await controller.until(machine_says("blue1", "Running"))
+
+
+async def test_one_that_hangs_keeps_its_host_from_no_policy_and_what_it_says_at_last_counts():
+    async with running(driven=True, patience=0.2) as host:
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        answers, ends, asked = host.hypervisor.facts, asyncio.Event(), []
+
+        async def facts():
+            said = await answers()
+            asked.append(said)
+            await ends.wait()
+            return said
+
+        host.hypervisor.facts = facts
+        host.hypervisor.changed.set()
+        (problem,) = await controller.until(said_silent)
+        assert problem.message.endswith("it was asked what it has, and said nothing for 0.2 s")
+        assert last(controller).machines[0].power == "Running"
+        before = held(host)
+        controller.say(Delta(BLUE, 4, 12, tuple(GUESTS["blue2"].lookups("host1"))))
+        await controller.applied(12, BLUE)
+        assert held(host) != before
+        assert len(asked) == 1, "it is not asked again before it has answered"
+        host.hypervisor.by_hand("blue1", "Off")
+        while host.hypervisor.changed.is_set():
+            await asyncio.sleep(0)
+        controller.say(Delta(BLUE, 5, 13, tuple(GUESTS["blue2"].lookups())))
+        await controller.applied(13, BLUE)
+        ends.set()
+        await controller.until(machine_says("blue1", "Off"))
+        assert not said_silent(controller)
 
 
 async def test_a_migration_whose_end_was_not_seen_counts_as_under_way():
