@@ -58,6 +58,18 @@ RETRY_SECONDS = 0.5
 _encode = msgspec.msgpack.Encoder().encode
 
 
+class Patience(msgspec.Struct, frozen=True):
+    """Seconds that an agent waits for others before it goes on without them."""
+
+    start: float = 0.0
+    """For the controller's word about machines that are remembered from disk."""
+    hypervisor: float = PATIENCE_SECONDS
+    """For what the hypervisor has."""
+
+
+AS_USUAL = Patience()
+
+
 class Agent:
     """One host."""
 
@@ -67,8 +79,7 @@ class Agent:
         plane: Plane,
         hypervisor: Hypervisor | None = None,
         memory: Memory | None = None,
-        start_grace: float = 0.0,
-        patience: float = PATIENCE_SECONDS,
+        patience: Patience = AS_USUAL,
     ) -> None:
         self.identity = identity
         self.streams = Streams()
@@ -85,11 +96,11 @@ class Agent:
         self._machines_due = True
         self._told: Facts | None = None
         self._trouble = Trouble(log, "switch")
-        self._start_grace = start_grace
+        self._start_grace = patience.start
         """Seconds for which machines that are remembered from disk wait for the controller's word."""
         self._may_start_at: float | None = None
         """None: what the policy says is the controller's word."""
-        self._guests = Guests(memory, patience)
+        self._guests = Guests(memory, patience.hypervisor)
         self._starts = Starts(self._ask, self._knows)
         self._isolate: dict[str, str] = {}
         """Disconnect or stop, by the hypervisor's id of a machine; the controller's order of this connection."""

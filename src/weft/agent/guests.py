@@ -25,7 +25,7 @@ from weft.wire.messages import HOST_UNREACHABLE, Problem
 
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 5.0
-"""How long an answer of a hypervisor may take before it counts as none: a busy one needs 2 s for some hundred machines."""
+"""How long an answer of a hypervisor may take before it counts as none."""
 
 
 class Guests:

@@ -16,7 +16,7 @@ import msgspec
 
 from weft.agent.adapters import adapters
 from weft.agent.address_probe import listen, other_holder
-from weft.agent.agent import Agent
+from weft.agent.agent import Agent, Patience
 from weft.agent.edge.echo import is_there
 from weft.agent.edge.namespace import NamespaceEdge, Place
 from weft.agent.hook_socket import hook_socket
@@ -106,7 +106,7 @@ async def work(options: AgentOptions, agent_id: str, plane: Plane, hypervisor: H
     """As run(), on any plane."""
     collect_seldom()
     identity = Identity(options.server, agent_id, options.hypervisor)
-    agent = Agent(identity, plane, hypervisor, Memory(options.state), options.start_grace)
+    agent = Agent(identity, plane, hypervisor, Memory(options.state), Patience(options.start_grace))
     async with contextlib.AsyncExitStack() as stack:
         if options.hypervisor == "libvirt":
             await stack.enter_async_context(hook_socket(options.state, agent.may_start))

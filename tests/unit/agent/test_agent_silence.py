@@ -6,6 +6,7 @@ import msgspec
 
 from tests.unit.agent.host import RUNNING, held, machine_says, running, working
 from tests.unit.agent.policies import BLUE, GUESTS
+from weft.agent.agent import Patience
 from weft.agent.hypervisors import HypervisorFailure, Migrate
 from weft.wire.messages import Delta, Facts
 
@@ -57,7 +58,7 @@ async def test_one_that_never_answered_is_asked_for_nothing_while_the_switch_is_
 
 
 async def test_one_that_hangs_keeps_its_host_from_no_policy_and_what_it_says_at_last_counts():
-    async with running(driven=True, patience=0.2) as host:
+    async with running(driven=True, patience=Patience(hypervisor=0.2)) as host:
         controller = await working(host)
         controller.say(Delta(0, 1, 11, (RUNNING,)))
         await controller.until(machine_says("blue1", "Running"))

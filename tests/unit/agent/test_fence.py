@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.agent.host import RUNNING, WHOLE, Host, machine_says, running, working
 from tests.unit.agent.policies import GUESTS
-from weft.agent.agent import Agent
+from weft.agent.agent import Agent, Patience
 from weft.agent.hypervisors import Remove, Start, Stop
 from weft.agent.link import Identity
 from weft.agent.memory import Memory
@@ -30,7 +30,9 @@ class GracefulHost(Host):
 
     def start(self):
         memory = Memory(self.folder)
-        self.agent = Agent(Identity("host1", "a1", "lab"), OvsPlane(self.switch), self.hypervisor, memory, self.grace)
+        self.agent = Agent(
+            Identity("host1", "a1", "lab"), OvsPlane(self.switch), self.hypervisor, memory, Patience(self.grace)
+        )
         self.tasks = [asyncio.create_task(self.agent.run())]
 
 
