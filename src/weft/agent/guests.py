@@ -24,8 +24,8 @@ from weft.model.records import Machine
 from weft.wire.messages import HOST_UNREACHABLE, Problem
 
 log = logging.getLogger(__name__)
-PATIENCE_SECONDS = 5.0
-"""How long an answer of a hypervisor may take before it counts as none."""
+PATIENCE_SECONDS = 10.0
+"""How long an answer of a hypervisor may take before it counts as none: PowerShell with many machines takes seconds."""
 
 
 class Guests:
