@@ -20,7 +20,7 @@ from tests.conftest import PROFILE
 from weft.core import policy
 from weft.model.values import ip_text, pack_ip
 
-bounded = settings(max_examples=400 if PROFILE == "soak" else 15)
+bounded = settings(max_examples=400 if PROFILE == "soak" else 12)
 
 
 class Churn(Story):
