@@ -107,6 +107,8 @@ class Silence(msgspec.Struct, frozen=True):
     lost: int
     longest_s: float
     """Longest time between two answers; not counted in pings: of those that nobody answers fewer are sent."""
+    missing: tuple[int, ...]
+    """The first of the lost, by their numbers."""
 
 
 class Pinging:
@@ -142,4 +144,5 @@ class Pinging:
         came, answered = [when for when, _ in self._answers()], sorted(set(self._answered()))
         self._said.close()
         longest = max(later - one for one, later in itertools.pairwise(came))
-        return Silence(answered[-1], answered[-1] - len(answered), longest)
+        missing = tuple(sorted(set(range(1, answered[-1])) - set(answered))[:20])
+        return Silence(answered[-1], answered[-1] - len(answered), longest, missing)

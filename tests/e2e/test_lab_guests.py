@@ -74,7 +74,7 @@ def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_i
 
     pinging = Pinging(lab, "client", VIP)
     lab.weft("vm", "migrate", "server", "--to", "host3")
-    assert pinging.end().lost == 0
+    assert pinging.end().missing == ()
     assert sorted(learnt(lab, "server")) == [VIP, VIP6]
 
     lab.run("exec", "server", "--", "ip", "addr", "del", f"{VIP}/24", "dev", "eth0")
