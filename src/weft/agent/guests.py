@@ -40,7 +40,7 @@ class Guests:
         self._patience = patience
         self._question: asyncio.Task[HypervisorState] | None = None
         self._ended_before: tuple[set[str], set[str]] = set(), set()
-        """When it was asked: see Verbs.asking."""
+        """When it was asked, while it may still answer in time: see Verbs.asking."""
         self._memory = memory
         self.presence = Presence(memory.machines() if memory is not None else ())
         self.hands = Hands(*(memory.powers() if memory is not None else ()))
@@ -53,6 +53,9 @@ class Guests:
             self._question = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
         await asyncio.wait({self._question}, timeout=patience)
         if not self._question.done():
+            # an answer that comes late says nothing of what has ended before this: the next one will
+            verbs.unanswered(self._ended_before)
+            self._ended_before = set(), set()
             self._trouble.lasts(f"it was asked what it has, and said nothing for {self._patience:g} s", now())
             return False
         question, self._question = self._question, None

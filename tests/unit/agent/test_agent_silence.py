@@ -109,3 +109,30 @@ async def test_a_migration_whose_end_was_not_seen_counts_as_under_way():
         assert last(controller).machines[0].migrating
         host.hypervisor.facts = answers
         await controller.until(lambda self: not last(self).machines[0].migrating)
+
+
+async def test_nor_is_it_seen_by_a_question_that_hangs():
+    """It was asked once the migration had ended, and has not said yet whether the machine went."""
+    async with running(driven=True, patience=Patience(hypervisor=0.2)) as host:
+        controller = await working(host)
+        controller.say(Delta(0, 1, 11, (RUNNING,)))
+        await controller.until(machine_says("blue1", "Running"))
+        host.hypervisor.copies.clear()
+        host.hypervisor.fails.add(Migrate)
+        controller.say(Delta(0, 2, 12, (msgspec.structs.replace(RUNNING, move_to="host2"),)))
+        await controller.until(lambda self: last(self).machines[0].migrating)
+        answers, ends = host.hypervisor.facts, asyncio.Event()
+        before = await answers()
+
+        async def facts():
+            await ends.wait()
+            return before
+
+        host.hypervisor.facts = facts
+        host.hypervisor.copies.set()
+        await controller.until(said_silent)
+        (fact,) = await controller.until(lambda self: [one for one in last(self).machines if one.failure])
+        assert (fact.power, fact.migrating) == ("Running", True)
+        host.hypervisor.facts = answers
+        ends.set()
+        await controller.until(lambda self: not said_silent(self) and not last(self).machines[0].migrating)

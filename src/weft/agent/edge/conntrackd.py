@@ -98,6 +98,10 @@ class Conntrackd:
                     await said.read()  # it hangs up when it is done
                 finally:
                     asks.close()
+        except TimeoutError as error:
+            raise EdgeFailure(
+                f"{self._program} of edge {rdid} did not take its connections over in {PATIENCE_SECONDS:g} s"
+            ) from error
         except OSError as error:
             raise EdgeFailure(f"{self._program} of edge {rdid} does not do it: {error}") from error
 

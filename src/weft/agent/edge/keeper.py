@@ -193,8 +193,10 @@ class EdgeKeeper:
         try:
             while not making.done():
                 news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait({making, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                try:
+                    await asyncio.wait({making, news}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
                 if not making.done():
                     self._news.clear()
                     heard = True
