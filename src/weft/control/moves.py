@@ -23,7 +23,7 @@ from weft.core.index import servers_of
 from weft.core.policy_host import interfaces_of
 from weft.core.policy_peers import servers_near
 from weft.core.policy_places import VirtualMachine, seats
-from weft.core.sealing import for_move
+from weft.core.sealing import Due, for_move
 from weft.model.errors import Conflict, NotFound, NotReady, Refusal, StoreUnavailable, WaitTimedOut
 from weft.model.kinds import VIRTUAL_MACHINES
 from weft.model.workload import Move
@@ -106,9 +106,9 @@ class Moves:
         if late:
             who = ", ".join(f"{one}{trouble_of(self._publisher, one)}" for one in late)
             await self._undo(name, move, actor, f"{who} did not apply the preparations within {timeout:g} s")
-        sealing = Sealing(self._publisher, SEALING_GRACE_S)
+        sealing = self._sealing(name, move)
         verdict = await self.until(
-            self._sealing(name, move) | {move.destination.lower()},
+            {move.destination.lower(), *(one.there for one in sealing.dues)},
             lambda: self._arriving(name, move, destination, sealing),
             deadline,
         )
@@ -121,16 +121,19 @@ class Moves:
         failure = destination.failure(machine, move.generation)
         if failure:
             return Verdict(False, failure)
-        due = for_move(self._writer.state, machine, move.source, move.destination)
-        unsealed = sealing.lacking(due, _now())
+        unsealed = sealing.lacking(_now())
         if unsealed:
             return Verdict(False, waiting_for="; ".join(list(unsealed.values())[:MOST_NAMED]))
         return destination.awaits(machine)
 
-    def _sealing(self, name: str, move: Move) -> set[str]:
-        """Hosts that must encrypt what they send its destination."""
-        due = for_move(self._writer.state, self._machine(name), move.source, move.destination)
-        return {one.there for one in due}
+    def _sealing(self, name: str, move: Move) -> Sealing:
+        """What hosts must encrypt of what they send its destination. Raises Refusal once the move is over."""
+        state = self._writer.state
+
+        def find() -> list[Due]:
+            return for_move(state, self._moving(name, move.generation), move.source, move.destination)
+
+        return Sealing(self._publisher, state, find, SEALING_GRACE_S)
 
     async def _switch(self, name: str, move: Move, actor: Actor, timeout: float) -> None:
         drivers = self._has_driver(move.source) and self._has_driver(move.destination)

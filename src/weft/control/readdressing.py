@@ -125,7 +125,8 @@ class Readdressing:
         """Wait until all that are concerned have applied a revision, and encrypt what is to be; False as soon as the
         change is another one."""
         told_at = _now() + TELL_EVERY_S
-        wait = self._waits[name] = _Wait(revision, Sealing(self._publisher, SEALING_GRACE_S))
+        sealing = Sealing(self._publisher, self._state, partial(for_change, self._state, name), SEALING_GRACE_S)
+        wait = self._waits[name] = _Wait(revision, sealing)
         with self._publisher.listening.to(self._concerned(name)) as listener:
             while self._change(name) == change:
                 await laggards_after(self._publisher, revision, RECHECK_S, self._concerned(name))
@@ -140,16 +141,16 @@ class Readdressing:
                     await listener.next(RECHECK_S)
         return False
 
-    def _awaited(self, name: str, wait: "_Wait") -> "_Awaited":
+    def _awaited(self, name: str, wait: _Wait) -> _Awaited:
         """As it is now."""
         change, concerned = self._change(name), self._concerned(name)
         away = sorted(one for one in concerned if is_away(self._publisher, one))
         late = [one.server for one in lagging(self._publisher, wait.revision, concerned) if one.connected]
         preparing = change is not None and change.phase == PREPARING
-        unsealed = wait.sealing.lacking(for_change(self._state, name), _now()) if preparing else {}
+        unsealed = wait.sealing.lacking(_now()) if preparing else {}
         return _Awaited(tuple(away), tuple(late), tuple(words for _, words in sorted(unsealed.items())))
 
-    def _words(self, awaited: "_Awaited") -> Iterator[str]:
+    def _words(self, awaited: _Awaited) -> Iterator[str]:
         yield from (f"{self._publisher.spelled(one)}, whose agent is not connected" for one in awaited.away)
         yield from (f"{self._publisher.spelled(one)} to apply it" for one in awaited.late)
         yield from awaited.unsealed

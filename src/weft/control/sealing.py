@@ -4,10 +4,11 @@ By level, from what each agent told last; both ends must tell it. Of a host whos
 who calls knows how long it waits for such a one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 from weft.control.publisher import Publisher
 from weft.core.sealing import Due, Pair
+from weft.core.state import State
 from weft.model.values import ip_text
 
 
@@ -15,17 +16,30 @@ class Sealing:
     """Of one wait. Where nothing passes anyhow it waits for `grace_s` only, since nothing can be lost and the driver of
     a host may be broken for long: what is asked for may be the cure."""
 
-    def __init__(self, publisher: Publisher, grace_s: float) -> None:
+    def __init__(self, publisher: Publisher, state: State, find: Callable[[], Sequence[Due]], grace_s: float) -> None:
+        """`find` says what is to be encrypted by the state as it is now. That costs by the hosts of a network and their
+        addresses, and hosts tell something all the time, so it is asked once for each revision."""
         self._publisher = publisher
+        self._state = state
+        self._find = find
         self._grace_s = grace_s
+        self._found: tuple[int, Sequence[Due]] | None = None
+        """By which revision, and what."""
         self._silent_since: dict[str, float] = {}
         """By server: since when nothing passes to it."""
 
-    def lacking(self, dues: Iterable[Due], now: float) -> dict[str, str]:
+    @property
+    def dues(self) -> Sequence[Due]:
+        """All that is to be encrypted."""
+        if self._found is None or self._found[0] != self._state.revision:
+            self._found = self._state.revision, self._find()
+        return self._found[1]
+
+    def lacking(self, now: float) -> dict[str, str]:
         """The hosts that are still waited for, by server, and for what, in words."""
         found: dict[str, str] = {}
         silent: dict[str, float] = {}
-        for due in dues:
+        for due in self.dues:
             lacks = self._lacks(due)
             if not lacks:
                 continue

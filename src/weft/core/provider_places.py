@@ -90,8 +90,20 @@ def used_addresses(state: State, server: Server, network: Network) -> set[Packed
     """What a host sends packets of a network from and is reached at there, for any of its subnets or a peer's, and for
     itself; by the server as it is given, which need not be as it is stored."""
     senders: list[Network] = [known(state, NETWORKS, name) for name in sorted(senders_into(state, network))]
-    found = {_address_of(state, server, one, subnet) for one in senders for subnet in (None, *one.properties.subnets)}
+    # nearly all hosts have one address for everything, and a network may have many subnets and hosts
+    one_for_all = [*_purposes(state, server)] == [""]
+    found = {
+        _address_of(state, server, one, subnet)
+        for one in senders
+        for subnet in (None, *(() if one_for_all else one.properties.subnets))
+    }
     return {one for one in found if one is not None}
+
+
+def _purposes(state: State, server: Server) -> Iterator[str]:
+    """What each provider address of a host is for."""
+    for held in state.addresses.providers.get(f"/servers/{server.resource_id.lower()}", {}).values():
+        yield from held.values()
 
 
 def _address_of(state: State, server: Server, network: Network, subnet: Subnet | None) -> PackedIp | None:

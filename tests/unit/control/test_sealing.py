@@ -10,6 +10,8 @@ from tests.cluster.host_agent import Host, Rack
 from tests.unit.control.machines import controller, lookups, place, quick, rack, until
 from tests.unit.control.test_readdressing import NEW, ask, change, customer, phase, sooner
 from weft.control.controller import Controller
+from weft.control.sealing import Sealing
+from weft.core.sealing import Due
 from weft.model.errors import NotReady
 from weft.model.values import PackedIp, pack_ip
 from weft.wire.messages import ProviderFacts
@@ -145,3 +147,20 @@ async def test_a_machine_leaves_a_host_whose_encryption_has_failed(
     tells(three, (THREE, TWO))
     await controller.machines.migrate("a", "host3", ANN, timeout=5)
     assert place(controller) == "/servers/host3"
+
+
+async def test_what_is_due_is_looked_up_once_for_each_revision(controller: Controller, rack: Rack) -> None:
+    """Hosts tell something all the time, and it costs by all of a network's hosts."""
+    asked: list[int] = []
+
+    def find() -> list[Due]:
+        asked.append(controller.state.revision)
+        return [Due("host1", "host2", frozenset({(ONE, TWO)}), frozenset())]
+
+    sealing = Sealing(controller.publisher, controller.state, find, 60.0)
+    for _ in range(3):
+        assert list(sealing.lacking(0.0)) == ["host2"]
+    assert asked == [controller.state.revision]
+    await controller.machines.start("a", ANN)
+    sealing.lacking(0.0)
+    assert asked[1:] == [controller.state.revision] and asked[0] < asked[1]
