@@ -157,6 +157,10 @@ async def test_what_is_due_is_looked_up_once_for_each_revision(controller: Contr
         asked.append(controller.state.revision)
         return [Due("host1", "host2", frozenset({(ONE, TWO)}), frozenset())]
 
+    of_before(rack.hosts["host1"], (ONE, TWO))
+    sealing = Sealing(controller.publisher, controller.state, find, 60.0)
+    await until(lambda: list(sealing.lacking(0.0)) == ["host2"])
+    asked.clear()
     sealing = Sealing(controller.publisher, controller.state, find, 60.0)
     for _ in range(3):
         assert list(sealing.lacking(0.0)) == ["host2"]
