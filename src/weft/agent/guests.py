@@ -39,35 +39,38 @@ class Guests:
         self._trouble = Trouble(log, "hypervisor")
         self._patience = patience
         self._question: asyncio.Task[HypervisorState] | None = None
-        self._ended_before: tuple[set[str], set[str]] = set(), set()
-        """When it was asked, while it may still answer in time: see Verbs.asking."""
+        """Of one that did not answer in time."""
         self._memory = memory
         self.presence = Presence(memory.machines() if memory is not None else ())
         self.hands = Hands(*(memory.powers() if memory is not None else ()))
 
     async def ask(self, hypervisor: Hypervisor, verbs: Verbs, now: Callable[[], float]) -> bool:
         """Whether it answered: then `state` is new, or as it was when a question that took long was asked."""
-        patience = 0.0 if self.is_asking else self._patience
-        if self._question is None:
-            self._ended_before = verbs.asking()
-            self._question = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
-        await asyncio.wait({self._question}, timeout=patience)
-        if not self._question.done():
-            # an answer that comes late says nothing of what has ended before this: the next one will
-            verbs.unanswered(self._ended_before)
-            self._ended_before = set(), set()
-            self._trouble.lasts(f"it was asked what it has, and said nothing for {self._patience:g} s", now())
-            return False
-        question, self._question = self._question, None
+        # an answer that comes late says nothing of what has ended meanwhile: the next one will
+        before = (set[str](), set[str]()) if self.is_asking else verbs.asking()
         try:
-            self.state = question.result()
+            self.state = await self._answer(hypervisor)
         except HypervisorFailure as failure:
-            verbs.unanswered(self._ended_before)
+            verbs.unanswered(before)
             self._trouble.lasts(str(failure), now())
             return False
         self.known = True
         self._trouble.over(now())
         return True
+
+    async def _answer(self, hypervisor: Hypervisor) -> HypervisorState:
+        """Raises HypervisorFailure, also while it says nothing."""
+        question, self._question = self._question, None
+        if question is None:
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await hypervisor.facts()
+            except TimeoutError:
+                question = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
+        if question.done():
+            return question.result()
+        self._question = question
+        raise HypervisorFailure(f"it was asked what it has, and said nothing for {self._patience:g} s")
 
     async def close(self) -> None:
         """Wait for no answer any more."""

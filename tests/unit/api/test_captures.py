@@ -52,27 +52,34 @@ async def test_a_machine_that_is_off_is_named_before_anything_else(
     assert (await captured(fabric, agent))[24:] == PACKET
 
 
+NO, SEE = "", ": see which there are with weft nic list."
+
+
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "words", "remedy"),
     [
-        ("vm1", "'vm1' is a machine and no network interface: name one of its own, n1."),
-        ("10.1.1.2", "'10.1.1.2' is an address, which interfaces of several networks may have: name the interface."),
-        ("n2", "There is no network interface 'n2'."),
+        ("vm1", "'vm1' is a machine and no network interface: name one of its own, n1.", NO),
+        (
+            "10.1.1.2",
+            "'10.1.1.2' is an address, which interfaces of several networks may have: name the interface.",
+            "",
+        ),
+        ("n2", "There is no network interface 'n2'", SEE),
     ],
 )
 @pytest.mark.usefixtures("agent")
-async def test_what_is_no_interface_is_told_what_it_is(fabric: Api, name: str, words: str) -> None:
+async def test_what_is_no_interface_is_told_what_it_is(fabric: Api, name: str, words: str, remedy: str) -> None:
     answer: Any = await fabric.get(f"{W}/capture?interface={name}")
-    assert (answer.status_code, answer.json()["error"]["message"]) == (404, words)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, words + ("." if remedy else ""))
     traced = await fabric.post(f"{W}/trace", {"from": name, "to": "10.1.1.9"})
-    assert (traced.status_code, traced.json()["error"]["message"]) == (400, words)
+    assert (traced.status_code, traced.json()["error"]["message"]) == (400, words + remedy)
 
 
 @pytest.mark.usefixtures("agent")
 async def test_what_a_trace_cannot_be_for(fabric: Api) -> None:
     for asked, words in (
-        ({"to": "10.1.1.300"}, "There is no network interface '10.1.1.300', and it is no IP address."),
-        ({"to": "10.1.1.0/24"}, "There is no network interface '10.1.1.0/24', and it is no IP address."),
+        ({"to": "10.1.1.300"}, f"There is no network interface '10.1.1.300', and it is no IP address{SEE}"),
+        ({"to": "10.1.1.0/24"}, f"There is no network interface '10.1.1.0/24', and it is no IP address{SEE}"),
         (
             {"to": "10.1.1.9", "protocol": "http", "port": 80},
             "'http' is not traced: name one of icmp, icmpv6, tcp, udp.",
