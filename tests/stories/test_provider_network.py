@@ -1,19 +1,12 @@
 """Stories about hosts on the provider network: addresses that another has, adapters, and what crosses it in clear."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
-from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
 from tests.stories.tenants import blue_and_red
-from weft.agent.encryption import Pair
 from weft.agent.outside import CHECKSUM_OFFLOAD, GRE_OFFLOAD, VXLAN_OFFLOAD, Adapter
 from weft.agent.switch import SwitchMac
-from weft.fakes.encryption import Ipsec
 from weft.fakes.outside import ProviderLan
 
 HOST2 = "192.168.2.20"
@@ -114,7 +107,7 @@ async def test_story_4_15_an_adapter_that_offloads_no_tunnels_is_recorded_and_wa
             "offloads": [CHECKSUM_OFFLOAD, VXLAN_OFFLOAD],
         }
     ]
-    await desk.eventually(lambda: _is(desk, "host2", "Warning"))
+    await desk.eventually(lambda: has_status(desk, "host2", "Warning"))
     assert "br-phy does not offload NVGRE (tx-gre-segmentation is off)" in (await status_of(desk, "host2"))[1]
     assert (await status_of(desk, "host1"))[0] == "Success"
     body = (await desk.get("/networking/v1/servers/host2"))["properties"] | {"rackSlot": "7"}
@@ -126,251 +119,11 @@ async def test_story_4_15_an_adapter_that_offloads_no_tunnels_is_recorded_and_wa
     await desk.start_agent("host2")
     manager = {"properties": {"networkVirtualizationProtocol": "VXLAN"}}
     await desk.put("/networking/v1/virtualNetworkManager/configuration", manager)
-    await desk.eventually(lambda: _is(desk, "host2", "Success"))
+    await desk.eventually(lambda: has_status(desk, "host2", "Success"))
 
 
-async def _is(desk: Desk, host: str, status: str) -> bool:
+async def has_status(desk: Desk, host: str, status: str) -> bool:
     return (await status_of(desk, host))[0] == status
-
-
-WEB = {"addressPrefix": "10.9.1.0/24", "virtualSubnetId": 7001, "encryptionEnabled": True}
-ENCRYPTED = network_body("10.9.0.0/16", [{"resourceId": "web", "properties": WEB}])
-SECRET = "/networking/v1/virtualNetworks/secret"
-
-
-async def test_story_4_14_encryption_where_hosts_have_it_and_nothing_in_clear_where_they_do_not(desk: Desk) -> None:
-    ipsec = Ipsec()
-    for n in (1, 2, 3):
-        lan = desk.lans[f"host{n}"] = ProviderLan()
-        lan.encryption = ipsec.host(f"host{n}")
-        ipsec.host(f"host{n}").lacks = "its kernel has no ESP (CONFIG_INET_ESP)"
-    await desk.cluster(hosts=3)
-
-    async def said() -> bool:
-        found = [(await desk.get(f"/networking/v1/servers/host{n}"))["properties"] for n in (1, 2, 3)]
-        told = [(one.get("providerNetwork") or {}).get("tunnelEncryption", {}) for one in found]
-        return all("ESP" in one.get("reason", "") for one in told)
-
-    await desk.eventually(said)
-    error = await desk.refused("PUT", SECRET, ENCRYPTED, status=409)
-    assert error["code"] == "EncryptionNotAvailable" and "host2 (its kernel has no ESP" in error["message"]
-    await desk.missing(SECRET)
-    for n in (1, 2):
-        ipsec.host(f"host{n}").lacks = ""
-
-    async def able() -> bool:
-        found = [(await desk.get(f"/networking/v1/servers/host{n}"))["properties"]["providerNetwork"] for n in (1, 2)]
-        return all(one["tunnelEncryption"]["available"] for one in found)
-
-    await desk.eventually(able)
-    await desk.put(SECRET, ENCRYPTED)
-    for n in (1, 2):
-        await desk.machine(f"s{n}", f"host{n}", "secret", ip=f"10.9.1.1{n}")
-    await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
-    # a host that cannot is no place for its machines
-    await desk.nic("s3", "secret", "web")
-    place = {
-        "server": {"resourceRef": "/servers/host3"},
-        "networkInterfaces": [{"resourceRef": "/networkInterfaces/s3"}],
-    }
-    error = await desk.refused("PUT", "/weft/v1/virtualMachines/s3", {"properties": place}, status=409)
-    assert error["code"] == "EncryptionNotAvailable" and "host3" in error["message"] and "ESP" in error["message"]
-    await desk.machine("b3", "host3", "blue", start=False)
-    body = desk.nic_body("secret", "web")
-    error = await desk.refused("PUT", "/networking/v1/networkInterfaces/b3-eth0", body, status=409)
-    assert error["code"] == "EncryptionNotAvailable", error
-    body = {"server": {"resourceRef": "/servers/host3"}}
-    assert (await desk.refused("POST", "/weft/v1/virtualMachines/s1/migrate", body))["code"] == "EncryptionNotAvailable"
-    # nor may an open network be joined to it from there
-    peer = {"remoteVirtualNetwork": {"resourceRef": "/virtualNetworks/blue"}, "allowVirtualnetworkAccess": True}
-    back = peer | {"remoteVirtualNetwork": {"resourceRef": "/virtualNetworks/secret"}}
-    await desk.put(f"{SECRET}/virtualNetworkPeerings/blue", {"properties": peer})
-    error = await desk.refused(
-        "PUT", "/networking/v1/virtualNetworks/blue/virtualNetworkPeerings/secret", {"properties": back}
-    )
-    assert error["code"] == "EncryptionNotAvailable" and "host3" in error["message"], error
-    # it comes back with another kernel: not one packet goes in clear, from either side
-    ipsec.host("host2").lacks = "its kernel has no ESP (CONFIG_INET_ESP)"
-    await desk.eventually(lambda: _dropped(desk, "host1"))
-    sent = len(desk.center.network.seen)
-    assert await desk.answers("s1", "10.9.1.12") == await desk.answers("s2", "10.9.1.11") == []
-    assert [one for one in desk.center.network.seen[sent:] if one.key >> 8 == 7001] == []
-    trace = await desk.post("/weft/v1/trace", {"from": "/networkInterfaces/s1-eth0", "to": "10.9.1.12"})
-    assert not trace["delivered"] and "not encrypted" in str(trace)
-    await desk.eventually(lambda: _is(desk, "host2", "Warning"))
-    words = (await status_of(desk, "host2"))[1]
-    assert "from 192.168.2.20 to 192.168.1.10" in words and "ESP" in words
-    ipsec.host("host2").lacks = ""
-    await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
-    # nor where what encrypts does not answer: what comes meanwhile is not believed either
-    ipsec.host("host2").failure = "charon does not answer"
-
-    async def said_so() -> bool:
-        return "charon does not answer" in (await status_of(desk, "host2"))[1]
-
-    await desk.eventually(said_so)
-    assert await desk.answers("s1", "10.9.1.12") == []
-    await desk.eventually(lambda: _dropped(desk, "host2"))
-
-
-async def _dropped(desk: Desk, host: str) -> bool:
-    await desk.answers("s1", "10.9.1.12")
-    return bool((await desk.get(f"/weft/v1/servers/{host}/state"))["drops"].get("not_encrypted"))
-
-
-DB = {"resourceId": "db", "properties": WEB | {"addressPrefix": "10.9.2.0/24", "virtualSubnetId": 7002}}
-
-
-@pytest.fixture
-async def sealed(desk: Desk) -> Ipsec:
-    """Three hosts whose IPsec takes 0.4 s for each new pair; s1 and s2 are on host1 and host2."""
-    ipsec = Ipsec()
-    for n in (1, 2, 3):
-        lan = desk.lans[f"host{n}"] = ProviderLan()
-        lan.encryption = ipsec.host(f"host{n}")
-    await desk.cluster(hosts=3)
-
-    async def able() -> bool:
-        found = [(await desk.get(f"/networking/v1/servers/host{n}"))["properties"] for n in (1, 2, 3)]
-        told = [(one.get("providerNetwork") or {}).get("tunnelEncryption", {}) for one in found]
-        return all(one.get("available") for one in told)
-
-    await desk.eventually(able)
-    await desk.put(SECRET, network_body("10.9.0.0/16", [{"resourceId": "web", "properties": WEB}, DB]))
-    for n in (1, 2):
-        await desk.machine(f"s{n}", f"host{n}", "secret", ip=f"10.9.1.1{n}")
-    await desk.eventually_answers("s1", "10.9.1.12", ["s2"])
-    ipsec.takes_s = 0.4
-    return ipsec
-
-
-class Pinging:
-    """Both ways, for as long as something is done; what crosses between hosts must be encrypted at both ends."""
-
-    def __init__(self, desk: Desk, ipsec: Ipsec) -> None:
-        self.sent = self.lost = 0
-        self.who = [("s1", "10.9.1.12"), ("s2", "10.9.1.11")]
-        self._desk, self._ipsec = desk, ipsec
-
-    def once(self) -> None:
-        center = self._desk.center
-        before = len(center.network.seen)
-        for name, address in self.who:
-            self.sent += 1
-            self.lost += not center.ping(name, address).received
-        for one in center.network.seen[before:]:
-            if one.key >> 8 in (7001, 7002):
-                assert self._ipsec.holds(Pair(one.source, one.destination)), one
-
-    async def until(self, so: Callable[[], Awaitable[bool]]) -> None:
-        waiting = asyncio.create_task(self._desk.eventually(so))
-        while not waiting.done():
-            self.once()
-            await asyncio.sleep(0.002)
-        await waiting
-
-    async def on(self) -> None:
-        """For a moment longer."""
-        for _ in range(20):
-            self.once()
-            await asyncio.sleep(0.01)
-
-
-async def _changes(desk: Desk, host: str) -> bool:
-    return "providerAddressChange" in (await desk.get(f"/networking/v1/servers/{host}"))["properties"]
-
-
-@pytest.mark.parametrize("change", ["address", "policy"])
-async def test_story_4_14_a_provider_address_changes_once_its_tunnels_are_encrypted(
-    desk: Desk, sealed: Ipsec, change: str
-) -> None:
-    """Nothing is lost, however long that takes, and it is said for what the change waits; then back again."""
-    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
-    (before,) = server["providerAddresses"]
-    after = (
-        {"providerAddresses": ["192.168.1.77"]}
-        if change == "address"
-        else {"providerAddressPolicy": "perVirtualSubnet"}
-    )
-    pinging, reasons = Pinging(desk, sealed), set()
-
-    async def over() -> bool:
-        reasons.update((await desk.get("/weft/v1/servers/host1/state"))["providerAddressesWaitFor"])
-        return not await _changes(desk, "host1")
-
-    for properties in (after, {"providerAddresses": [before], "providerAddressPolicy": "perHost"}):
-        reasons.clear()
-        began = asyncio.get_running_loop().time()
-        await desk.put("/networking/v1/servers/host1", {"properties": server | properties})
-        assert await _changes(desk, "host1")
-        await pinging.until(over)
-        await pinging.on()
-        assert pinging.lost == 0, f"{pinging.lost} of {pinging.sent}"
-        if properties is after or change == "address":
-            assert asyncio.get_running_loop().time() - began >= sealed.takes_s
-            assert any("host1 and host2 to encrypt tunnels between 192.168.1." in one for one in reasons), reasons
-    assert pinging.sent > 50
-
-
-@pytest.mark.parametrize("has", ["nothing", "another subnet"])
-async def test_story_4_14_a_machine_goes_to_a_host_once_the_tunnels_there_are_encrypted(
-    desk: Desk, sealed: Ipsec, has: str
-) -> None:
-    """host3 has had none of its network, or with perVirtualSubnet none of its subnet: nothing is encrypted there before
-    it comes. What runs there is not disturbed."""
-    pinging = Pinging(desk, sealed)
-    if has == "another subnet":
-        server = (await desk.get("/networking/v1/servers/host3"))["properties"]
-        policy = {"properties": server | {"providerAddressPolicy": "perVirtualSubnet"}}
-        await desk.put("/networking/v1/servers/host3", policy)
-        await desk.nic("s3", "secret", "db", ip="10.9.2.13")
-        await desk.vm("s3", "host3", ["s3"])
-        await desk.act("s3", "start")
-        await desk.eventually_answers("s3", "10.9.1.12", ["s2"])
-        pinging.who += [("s3", "10.9.1.12"), ("s2", "10.9.2.13")]
-    moving = desk.background(
-        "POST", "/weft/v1/virtualMachines/s1/migrate", {"server": {"resourceRef": "/servers/host3"}}
-    )
-    await pinging.until(lambda: _done(moving))
-    assert moving.result().status_code == 200, moving.result().text
-    await pinging.on()
-    assert desk.center.guests["s1"].host == "host3"
-    assert pinging.lost == 0 and pinging.sent > 50, f"{pinging.lost} of {pinging.sent}"
-
-
-@pytest.mark.parametrize("peer", ["is there", "has gone"])
-async def test_story_4_14_a_machine_begins_once_what_it_sends_is_encrypted_and_stops_nobody(
-    desk: Desk, sealed: Ipsec, monkeypatch: pytest.MonkeyPatch, peer: str
-) -> None:
-    """With perVirtualSubnet the first machine of a subnet brings its host an address. Where that never comes to be
-    encrypted, since the other host's agent has gone, it begins all the same after a while."""
-    monkeypatch.setattr("weft.agent.ovs.plane.SEALING_SECONDS", 5.0 if peer == "is there" else 0.5)
-    server = (await desk.get("/networking/v1/servers/host1"))["properties"]
-    policy = {"properties": server | {"providerAddressPolicy": "perVirtualSubnet"}}
-    await desk.put("/networking/v1/servers/host1", policy)
-    pinging = Pinging(desk, sealed)
-
-    async def over() -> bool:
-        return not await _changes(desk, "host1")
-
-    await pinging.until(over)
-    if peer == "has gone":
-        await desk.kill_agent("host2")
-    await desk.nic("d1", "secret", "db", ip="10.9.2.11")
-    await desk.vm("d1", "host1", ["d1"])
-    starting = desk.background("POST", "/weft/v1/virtualMachines/d1/start", {})
-    await pinging.until(lambda: _done(starting))
-    assert starting.result().status_code == 200, starting.result().text
-    if peer == "has gone":
-        assert await desk.answers("s1", "10.9.2.11") == ["d1"]
-        return
-    pinging.who += [("d1", "10.9.1.12"), ("s2", "10.9.2.11")]
-    await pinging.on()
-    assert pinging.lost == 0 and pinging.sent > 50, f"{pinging.lost} of {pinging.sent}"
-
-
-async def _done(task: "asyncio.Task[Any]") -> bool:
-    return task.done()
 
 
 async def test_story_4_14_tunnels_in_clear_across_a_public_network_are_warned_of(desk: Desk) -> None:
