@@ -333,6 +333,7 @@ class NamespaceEdge:
         if await self._exists(name):
             await run(["ip", "netns", "del", name])
         self._unwatch(rdid)
+        self._disturbed.discard(rdid)
         for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
             known.pop(rdid, None)
 
