@@ -35,8 +35,8 @@ from weft.agent.libvirt.connection import Connection, in_thread
 from weft.agent.libvirt.domain_reading import domain_types, machine_types, most_processors
 from weft.agent.libvirt.domain_xml import Platform
 from weft.agent.libvirt.facts import facts_of
+from weft.agent.libvirt.handing_over import handed_over, unless
 from weft.agent.libvirt.host import Host, Settings
-from weft.agent.libvirt.newest import newest
 from weft.agent.libvirt.power import RUNNING, Lives
 from weft.model.hypervisor import HypervisorState
 from weft.model.records import Machine
@@ -71,20 +71,37 @@ class LibvirtHypervisor:
         self._unpacking: dict[str, asyncio.Task[None]] = {}
         """By UUID."""
         self._watchers: set[_Watcher] = set()
+        self._told = HypervisorState()
+        """The last facts."""
+        self._held: set[str] = set()
+        """Machines that libvirt said it hands over, by UUID, until that is told."""
         self._handing_over: set[_Watcher] = set()
         """Who waits for facts, to be told that a machine is handed over meanwhile."""
 
     async def facts(self) -> HypervisorState:
+        try:
+            self._told = self._said_to_be_held() or await self._answer()
+        except libvirt.libvirtError as error:
+            raise HypervisorFailure(f"libvirt on {self._settings.server}: {_said(error)}") from error
+        return self._told
+
+    def _said_to_be_held(self) -> HypervisorState | None:
+        held = {self._held.pop() for _ in tuple(self._held)}
+        return handed_over(self._told, held) if held else None
+
+    async def _answer(self) -> HypervisorState:
+        """Of libvirt, unless it says by itself that it hands a machine over. Raises libvirtError."""
         handing_over = asyncio.Event()
         watcher = (asyncio.get_running_loop(), handing_over)
         self._handing_over.add(watcher)
         try:
-            # QEMU may answer nothing before it has handed the machine over: what does not need it is known at once
-            state, arrived = await newest(self._ask, handing_over)
-        except libvirt.libvirtError as error:
-            raise HypervisorFailure(f"libvirt on {self._settings.server}: {_said(error)}") from error
+            while (answered := await unless(self._ask, handing_over)) is None:
+                handing_over.clear()
+                if (held := self._said_to_be_held()) is not None:
+                    return held
         finally:
             self._handing_over.discard(watcher)
+        state, arrived = answered
         for domain in arrived:
             self._unpack(domain)
         for one in state.machines:
@@ -170,7 +187,10 @@ class LibvirtHypervisor:
     def _event(self, uuid: str, event: int, detail: int) -> None:
         self._lives.happened(uuid, event, detail)
         if (event, detail) == _HANDING_OVER:
+            self._held.add(uuid)
             _set(self._handing_over)
+        elif event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
+            self._held.discard(uuid)
         self._happened()
 
     def _happened(self) -> None:
