@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from weft.core.commands import Batch, Command, NoteSeen, Put
+from weft.core.copy_commands import Restore
 from weft.core.state import State
 from weft.model.kinds import BY_NAME, resource_ref
 from weft.model.leases import MAC_SCOPE, ip_scope
@@ -273,12 +274,16 @@ class Book:
 
     def _given_in_between(self, state: State, batch: Batch, now: float, pools: Pools) -> None:
         """What one part of a batch was given and a later one gave up again has been given all the same, and rests."""
-        puts = {f"/{one.path.kind}/{one.path.id}".lower() for one in batch.commands if isinstance(one, Put)}
+        given = {f"/{one.path.kind}/{one.path.id}".lower() for one in batch.commands if isinstance(one, Put)}
+        for one in batch.commands:
+            if isinstance(one, Restore):
+                machine = state.get("virtualMachines", one.machine)
+                given |= {ref.resource_ref.lower() for ref in machine.properties.network_interfaces}
         for scope in {pool.scope for pool in pools[1]}:
             for address, lease in state.leases(scope).items():
                 last = {one.ref.lower(): one.kind for one in lease.holders}
                 known = self.holders.keys() | self.cooling.keys()
-                if lease.state == "cooling" and (scope, address) not in known and last.keys() <= puts:
+                if lease.state == "cooling" and (scope, address) not in known and last.keys() <= given:
                     self._rest((scope, address), last, now, pools)
 
     def _note_ports(self, state: State, command: NoteSeen) -> None:
