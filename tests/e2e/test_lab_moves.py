@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import PROFILE
 from tests.e2e import provider
+from tests.e2e.booted import moved
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 
 pytestmark = pytest.mark.root
@@ -29,6 +30,7 @@ def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     assert pinging.end().missing == ()
     assert re.search(r"machine +server +running on host3", lab.run("status"))
     lab.run("delay-feed", "0")
+    moved(lab, "server")
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
 
 
