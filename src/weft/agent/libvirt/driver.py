@@ -159,6 +159,8 @@ class LibvirtHypervisor:
         if self._moved.get(verb.machine.lower()) != verb.server.lower():
             await in_thread(lambda: moving.migrate(self._host(), verb))
             self._moved[verb.machine.lower()] = verb.server.lower()
+            # it has gone: what was told before must not be told again
+            self._held -= {one.id for one in self._told.machines if one.machine == verb.machine}
 
     async def events(self) -> AsyncIterator[None]:
         happened = asyncio.Event()
@@ -189,7 +191,7 @@ class LibvirtHypervisor:
         if (event, detail) == _HANDING_OVER:
             self._held.add(uuid)
             _set(self._handing_over)
-        elif event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
+        else:
             self._held.discard(uuid)
         self._happened()
 
