@@ -146,7 +146,8 @@ def test_virtual_subnets_share_out_several_addresses_of_their_hosts(lab, tmp_pat
     assert provider.ask(lab, tmp_path, provider.per_host(before)) == before
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
-    # Open vSwitch in userspace reads routes anew with each address, and takes nothing for a tunnel's meanwhile
+    # One is lost in about one run of ten. Why is not confirmed: most likely Open vSwitch in userspace reads routes anew
+    # with each address, and takes nothing for a tunnel's meanwhile.
     assert silence.lost <= BLINKS and silence.longest_s < 0.1, silence.missing
     for one in before:
         wait_for(lambda one=one: on_interface(lab, one) == before[one])

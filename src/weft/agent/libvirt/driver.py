@@ -86,7 +86,8 @@ class LibvirtHypervisor:
         return self._told
 
     def _said_to_be_held(self) -> HypervisorState | None:
-        held = {self._held.pop() for _ in tuple(self._held)}
+        held = set(self._held)  # libvirt's thread may change it meanwhile
+        self._held -= held
         return handed_over(self._told, held) if held else None
 
     async def _answer(self) -> HypervisorState:
