@@ -42,6 +42,8 @@ class Host(FeedAgent):
         self.copies = False
         """Set: a migration, once begun, is under way until it is cleared; withdrawing it does not end it."""
         self.copying: dict[str, Machine] = {}
+        self.stranded: dict[str, str] = {}
+        """Machines of which nobody knows whether they run here, since a migration was lost: what somebody has to do."""
         self.removed: list[str] = []
         """Machines whose record was taken away here while they ran here or were on their way here."""
         self.seen: tuple[SeenMac, ...] = ()
@@ -114,7 +116,7 @@ class Host(FeedAgent):
         power = self.machines.get(name, "Off")
         if name in self.by_hand and record.power == power:
             self.by_hand.discard(name)
-        if name in self.gone or name in self.by_hand:
+        if name in self.gone or name in self.by_hand or name in self.stranded:
             return
         if record.move_to and power == "Running":
             if self.refuses:
@@ -168,18 +170,24 @@ class Host(FeedAgent):
 
     def _fact(self, name: str) -> MachineFact:
         generation, failure = self.failures.get(name, (0, ""))
+        failure, migrating = self.stranded.get(name, failure), name in self.copying or name in self.stranded
         presence = "here" if name in self.machines else "gone" if name in self.gone else ""
         power = self.machines.get(name, "Off")
         own = next((key for key, one in (self.states or {}).items() if one.machine == name), "")
         by_hand = name in self.by_hand
         ended = self.errands.get(name, (0, ""))
-        return MachineFact(name, power, generation, failure, name in self.copying, presence, own, by_hand, *ended)
+        return MachineFact(name, power, generation, failure, migrating, presence, own, by_hand, *ended)
 
     def _hypervisor(self) -> HypervisorState | None:
         if self.states is None or self.silent:
             return None
         told = (
-            replace(one, id=key, power=self.machines.get(one.machine, "Off") if one.machine else one.power)
+            replace(
+                one,
+                id=key,
+                power=self.machines.get(one.machine, "Off") if one.machine else one.power,
+                stranded=self.stranded.get(one.machine, ""),
+            )
             for key, one in self.states.items()
         )
         return HypervisorState(tuple(told), self.dynamic_range, boot="b1")

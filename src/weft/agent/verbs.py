@@ -136,7 +136,7 @@ class Verbs:
                     name,
                     state.power if state else "Off",
                     machine.generation if machine else 0,
-                    last.failure if last else "",
+                    (state.stranded if state else "") or (last.failure if last else ""),
                     self._is_migrating(name) or (state is not None and state.migrating),
                     presence(name),
                     state.id if state else "",

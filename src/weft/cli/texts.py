@@ -117,8 +117,10 @@ def under_way(p: Any) -> str:
 
 
 def failed(p: Any) -> str:
-    """What its host did not do, when, and why."""
-    errand = p.get("errand") or {}
+    """What its host did not do, when, and why; of a move under way what keeps it from its end."""
+    errand, found = p.get("errand") or {}, p.get("configurationState") or {}
+    if p.get("move") and found.get("status") == "Failure":
+        return f"move: {'; '.join(each['message'] for each in found.get('detailedInfo') or ())}"
     when = f" ({errand['ended'][:19]}Z)" if errand.get("ended") else ""
     return f"{_errand(errand)}{when}: {errand.get('failure', '')}" if errand.get("phase") == "failed" else ""
 

@@ -173,7 +173,9 @@ class Expectation:
         ahead = self._ahead()
         if ahead is not None and not ahead.settled:
             return ahead
-        fact = self._fact(machine)
+        fact, state = self._fact(machine), self.state_of(machine)
+        if state is not None and state.stranded:
+            return Verdict(False, "", f"somebody to end it: {state.stranded}")
         if fact is not None and fact.migrating:
             return Verdict(False, "", f"the hypervisor of {self.server}, which is still at work on it")
         if fact is None or fact.power != "Running":

@@ -69,6 +69,8 @@ class MachineState(msgspec.Struct, frozen=True, gc=False, array_like=True):
     handed_over: bool = False
     """It is `migrating`, and its hypervisor holds it here for the last of it: what comes for it is the other host's. It
     runs here again if that fails."""
+    stranded: str = ""
+    """It counts as `migrating`, and nothing will end that by itself: what was seen, and what somebody has to do."""
 
 
 class HypervisorState(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -55,6 +55,12 @@ async def test_a_driver_may_say_that_a_migration_outlived_its_agent():
     assert Verbs(Slow(), lambda: None).facts(there)[0].migrating
 
 
+async def test_what_somebody_has_to_do_about_a_machine_is_told_before_what_failed():
+    there = MachineState("blue1", "Running", migrating=True, stranded="blue1 on host1 stands paused: resume it")
+    told = Verbs(Slow(), lambda: None).facts(world(machine(), states={"blue1": there}))[0]
+    assert (told.migrating, told.failure) == (True, there.stranded)
+
+
 class Drawing:
     """A hypervisor whose host draws from a range, unless it is told to refuse."""
 

@@ -114,6 +114,15 @@ def test_what_is_under_way_on_a_machine_and_what_failed() -> None:
     over = {"kind": "restore", "name": "c", "phase": "failed", "failure": "no space", "ended": "2026-01-02T03:04:05.6Z"}
     failed = shown(VIRTUAL_MACHINES, errand=over)
     assert failed["failed"] == "restore c (2026-01-02T03:04:05Z): no space" and "under way" not in failed
+
+
+def test_what_keeps_a_move_from_its_end() -> None:
+    move = {"source": "/servers/host1", "destination": "/servers/host2", "phase": "withdrawing"}
+    found = {"status": "Failure", "detailedInfo": [{"message": "web stands paused: `virsh resume web`"}]}
+    assert "failed" not in shown(VIRTUAL_MACHINES, configurationState=found), "it does not move"
+    assert "failed" not in shown(VIRTUAL_MACHINES, move=move, configurationState={"status": "Success"})
+    told = shown(VIRTUAL_MACHINES, move=move, configurationState=found)
+    assert told["failed"] == "move: web stands paused: `virsh resume web`"
     undone = shown(VIRTUAL_MACHINES, creation={"phase": "undoing", "failure": "no space"})
     assert undone["under way"] == "undoing: no space"
 

@@ -128,6 +128,31 @@ async def test_a_withdrawn_machine_that_runs_nowhere_is_not_given_up(
     await until(lambda: place(controller) == "/servers/host3")
 
 
+@pytest.mark.parametrize("ends", ["it is resumed here", "it runs there"])
+async def test_a_move_whose_source_is_stranded_says_what_somebody_has_to_do(
+    controller: Controller, rack: Rack, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("weft.control.moves.WITHDRAW_S", 0.1)
+    source = rack.hosts["host1"]
+    await controller.machines.start("a", ANN)
+    source.keep("a")
+    source.copies = True
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=5))
+    await until(lambda: "a" in source.copying)
+    del source.copying["a"]
+    words = "a on host1 stands paused: `virsh resume a` or `virsh destroy a`"
+    source.stranded["a"] = words
+    with pytest.raises(WaitTimedOut, match=f"still waiting for somebody to end it: {words}"):
+        await moving
+    assert controller.state.get("virtualMachines", "a").properties.move.phase == "withdrawing"
+    if ends == "it is resumed here":
+        source.stranded.clear()
+    else:
+        rack.hosts["host3"].machines["a"] = "Running"
+    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    assert place(controller) == f"/servers/{'host1' if ends == 'it is resumed here' else 'host3'}"
+
+
 async def fixed(rack: Rack, controller: Controller) -> None:
     rack.hosts["host3"].binds_ports, rack.hosts["host1"].refuses, rack.hosts["host1"].stuck = True, "", False
     await controller.machines.migrate("a", "host3", ANN)

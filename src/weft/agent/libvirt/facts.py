@@ -16,6 +16,13 @@ from weft.model.records import Machine
 
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
 _NOT_THE_SOURCE = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
+STRANDED_SECONDS = 10.0
+"""A machine that runs here is handed over within this time, mostly in 0.2 to 0.4 s, or its hypervisor is asked."""
+_STRANDED = (
+    "{name} on {server} stands paused for a migration that is under way no more, and libvirt does not know whether it "
+    "runs where it was going: on {server}, `virsh resume {name}` if it does not, `virsh destroy {name}` if it does; "
+    "Weft goes on by itself"
+)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -42,8 +49,9 @@ def _seen(host: Host, domain: Any, arrived: list[Any]) -> MachineState | None:
 def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
     read = read_domain(xml_of(domain))
     handed_over = is_handed_over(domain, host.lives)
+    stranded = is_stranded(domain, host.lives)
     # QEMU answers nothing while it hands a machine over, so it is not asked
-    migrating = handed_over or is_migrating(domain)
+    migrating = handed_over or stranded or is_migrating(domain)
     power = RUNNING if migrating else power_of(domain, host.lives, read.run)
     known = {one.getName(): one.getXMLDesc(0) for one in domain.listAllSnapshots()}
     known |= {one.name: one.xml for one in read.luggage if one.name not in known}
@@ -63,31 +71,53 @@ def _machine(host: Host, domain: Any, arrived: list[Any]) -> MachineState:
         isolated=read.isolated and bool(domain.isActive()),
         unfinished=read.unfinished,
         handed_over=handed_over,
+        stranded=_STRANDED.format(name=read.name, server=host.settings.server) if stranded else "",
     )
     return host.lives.tell(state)
 
 
 def is_migrating(domain: Any) -> bool:
     """Is a migration away from here under way, whoever asked for it?"""
-    if not domain.isActive():
-        return False
+    return bool(domain.isActive()) and _job(domain) == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
+def _job(domain: Any) -> int | None:
+    """libvirt's operation that is under way on a domain that is active; None without one. Raises libvirtError."""
     try:
         stats = domain.jobStats()
     except libvirt.libvirtError as error:
-        if error.get_error_code() in (*_GONE, *_NOT_THE_SOURCE):
-            return False
+        if error.get_error_code() in _GONE:
+            return None
+        if error.get_error_code() in _NOT_THE_SOURCE:
+            return int(libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
         raise
     under_way = stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) in (
         libvirt.VIR_DOMAIN_JOB_BOUNDED,
         libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
     )
-    return under_way and stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+    return int(stats.get("operation", libvirt.VIR_DOMAIN_JOB_OPERATION_UNKNOWN)) if under_way else None
 
 
 def is_handed_over(domain: Any, lives: Lives) -> bool:
     """Has it run here, and stands still for the last of a migration away? One that comes here stands still likewise."""
-    held = list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION]
-    return held and lives.has_run(domain.UUIDString(), domain.ID())
+    return _stands_still(domain) and lives.has_run(domain.UUIDString(), domain.ID())
+
+
+def is_stranded(domain: Any, lives: Lives) -> bool:
+    """Does it stand still for the last of a migration that is under way no more? libvirt leaves a source so when it
+    lost the destination, or was ended itself, before it heard whether the machine runs there."""
+    uuid, life = domain.UUIDString(), domain.ID()
+    if not _stands_still(domain):
+        lives.goes_on(uuid)
+        return False
+    # one that is handed over just now must not be kept waiting for; one that comes here has its job all the time
+    if lives.has_run(uuid, life) and lives.stands_still(uuid, life) < STRANDED_SECONDS:
+        return False
+    return _job(domain) is None and _stands_still(domain)
+
+
+def _stands_still(domain: Any) -> bool:
+    return list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION]
 
 
 def _with_awaited(seen: Iterable[MachineState], awaited: Mapping[str, Machine]) -> Iterable[MachineState]:

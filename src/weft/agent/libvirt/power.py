@@ -46,6 +46,8 @@ class Lives:
         self._told: dict[str, MachineState] = {}
         self._reverting: dict[str, float] = {}
         """Since when, by UUID."""
+        self._still: dict[str, tuple[int, float]] = {}
+        """By UUID: the life that was seen standing still for the last of a migration, and since when."""
 
     def ran(self, uuid: str, life: int) -> None:
         with self._guard:
@@ -54,6 +56,19 @@ class Lives:
     def has_run(self, uuid: str, life: int) -> bool:
         with self._guard:
             return self._ran.get(uuid) == life
+
+    def stands_still(self, uuid: str, life: int) -> float:
+        """It is seen standing still for the last of a migration. Returns the seconds since it was so first."""
+        with self._guard:
+            now = time.monotonic()
+            if self._still.get(uuid, (life, now))[0] != life:
+                del self._still[uuid]
+            return now - self._still.setdefault(uuid, (life, now))[1]
+
+    def goes_on(self, uuid: str) -> None:
+        """It is seen not to stand still."""
+        with self._guard:
+            self._still.pop(uuid, None)
 
     def tell(self, state: MachineState) -> MachineState:
         """What is told of a machine: while it is reverted what was told before. libvirt stops it then and starts it
