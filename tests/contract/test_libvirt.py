@@ -345,17 +345,22 @@ async def test_a_start_behind_our_back_is_not_taken_for_one_of_ours(world):
 
 
 class Standing:
-    """A domain in a state of libvirt's, with a reason, and the operation that is under way, or why none is told."""
+    """A domain in a state of libvirt's, with a reason; the operation that is under way, or why none is told, and the
+    one that ended last."""
 
-    def __init__(self, *state, job=None):
+    def __init__(self, *state, job=None, ended=None):
         self.state = lambda: list(state)
         self.job = job
+        self.ended = ended
 
-    def jobStats(self):
+    def jobStats(self, flags=0):
         if isinstance(self.job, Exception):
             raise self.job
-        kind = libvirt.VIR_DOMAIN_JOB_NONE if self.job is None else libvirt.VIR_DOMAIN_JOB_UNBOUNDED
-        return {"type": kind} if self.job is None else {"type": kind, "operation": self.job}
+        over = flags & libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+        kind, operation = (libvirt.VIR_DOMAIN_JOB_UNBOUNDED, self.job)
+        if over:
+            kind, operation = (libvirt.VIR_DOMAIN_JOB_COMPLETED, self.ended)
+        return {"type": libvirt.VIR_DOMAIN_JOB_NONE} if operation is None else {"type": kind, "operation": operation}
 
     def UUIDString(self):
         return "id"
@@ -382,17 +387,22 @@ class OnlyTheSourceSays(libvirt.libvirtError):
 HELD = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION)
 
 
+OUT = libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
 def test_one_that_stands_still_for_a_migration_that_is_over_is_stranded(monkeypatch):
     here, afresh = Lives(), Lives()
     here.ran("id", 7)
     assert not is_stranded(Standing(*HELD), here), "it is being handed over, and nobody asks meanwhile"
-    assert is_stranded(Standing(*HELD), afresh), "nothing is on its way for an agent that starts afresh"
     monkeypatch.setattr("weft.agent.libvirt.facts.STRANDED_SECONDS", 0.0)
     assert is_stranded(Standing(*HELD), here)
-    under_way = (libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT, OnlyTheSourceSays("it comes here"))
-    assert not any(is_stranded(Standing(*HELD, job=job), lives) for job in under_way for lives in (here, afresh))
+    assert is_stranded(Standing(*HELD, ended=OUT), afresh)
+    restored = libvirt.VIR_DOMAIN_JOB_OPERATION_RESTORE
+    assert not any(is_stranded(Standing(*HELD, ended=one), afresh) for one in (None, restored))
+    for job in (OUT, OnlyTheSourceSays("it comes here")):
+        assert not any(is_stranded(Standing(*HELD, job=job, ended=OUT), lives) for lives in (here, afresh))
     for other in ((libvirt.VIR_DOMAIN_RUNNING, 1), (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)):
-        assert not is_stranded(Standing(*other), here)
+        assert not is_stranded(Standing(*other, ended=OUT), here)
 
 
 def test_how_long_it_stands_still_is_counted_anew_once_it_went_on_or_began_another_life(monkeypatch):

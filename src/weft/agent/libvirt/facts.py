@@ -84,18 +84,21 @@ def is_migrating(domain: Any) -> bool:
 def _job(domain: Any) -> int | None:
     """libvirt's operation that is under way on a domain that is active; None without one. Raises libvirtError."""
     try:
-        stats = domain.jobStats()
+        kind, operation = _stats(domain)
     except libvirt.libvirtError as error:
         if error.get_error_code() in _GONE:
             return None
         if error.get_error_code() in _NOT_THE_SOURCE:
             return int(libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
         raise
-    under_way = stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) in (
-        libvirt.VIR_DOMAIN_JOB_BOUNDED,
-        libvirt.VIR_DOMAIN_JOB_UNBOUNDED,
-    )
-    return int(stats.get("operation", libvirt.VIR_DOMAIN_JOB_OPERATION_UNKNOWN)) if under_way else None
+    return operation if kind in (libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED) else None
+
+
+def _stats(domain: Any, flags: int = 0) -> tuple[int, int]:
+    """Kind and operation of its job."""
+    stats = domain.jobStats(flags)
+    kind = stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE)
+    return int(kind), int(stats.get("operation", libvirt.VIR_DOMAIN_JOB_OPERATION_UNKNOWN))
 
 
 def is_handed_over(domain: Any, lives: Lives) -> bool:
@@ -110,10 +113,17 @@ def is_stranded(domain: Any, lives: Lives) -> bool:
     if not _stands_still(domain):
         lives.goes_on(uuid)
         return False
-    # one that is handed over just now must not be kept waiting for; one that comes here has its job all the time
-    if lives.has_run(uuid, life) and lives.stands_still(uuid, life) < STRANDED_SECONDS:
+    # one that is handed over just now must not be kept waiting for, and one that was restored paused stands so too
+    if lives.stands_still(uuid, life) < STRANDED_SECONDS or _job(domain) is not None:
         return False
-    return _job(domain) is None and _stands_still(domain)
+    return _stands_still(domain) and (lives.has_run(uuid, life) or _was_sent(domain))
+
+
+def _was_sent(domain: Any) -> bool:
+    """Has libvirt sent all of it to another host, as the last thing that it did to it?"""
+    flags = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+    sent = (libvirt.VIR_DOMAIN_JOB_COMPLETED, libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT)
+    return _stats(domain, flags) == sent
 
 
 def _stands_still(domain: Any) -> bool:
