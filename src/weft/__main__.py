@@ -77,6 +77,19 @@ def version() -> None:
     typer.echo(f"weft {__version__}")
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version.")]
+
+
+def _whole(version: Version = False) -> None:
+    pass
+
+
 @service.command()
 def serve(
     data: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the embedded store; made if it is not there.")],
@@ -318,6 +331,7 @@ def commands(first: str = "") -> typer.Typer:
     from weft.sim.commands import app as simulate
 
     whole = typer.Typer(help=app.info.help, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    whole.callback()(_whole)
     whole.add_typer(service)
     whole.add_typer(app)
     whole.add_typer(lab, name="lab")

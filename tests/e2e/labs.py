@@ -47,8 +47,8 @@ class Lab:
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def begin(self, *words, stdout=subprocess.PIPE):
-        begun = subprocess.Popen(self.command(*words), stdout=stdout, text=True, env=self.environment)
+    def begin(self, *words, stdout=subprocess.PIPE, stderr=None):
+        begun = subprocess.Popen(self.command(*words), stdout=stdout, stderr=stderr, text=True, env=self.environment)
         self._begun.append(begun)
         return begun
 

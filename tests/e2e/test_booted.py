@@ -36,6 +36,7 @@ def test_4_2_a_booted_machine_moves_live_to_another_subnet_and_2_1_keeps_its_add
     answers(lab, "peer", "10.1.1.21")
     mac = mac_of(lab, "web1-eth0")
     assert console(lab, "host2", "web1").mac == mac
+    assert "'web1' is booted by the libvirtd of host2" in lab.run("ping", "web1", "10.1.1.11", code=1)
     before = drops(lab)
     # host1 goes on sending to host2 after the machine has left, and host2 hears late of it too
     assert_no_packet_lost(move(lab, tmp_path / "late", "host2", "host3", late_s=0.5))

@@ -101,6 +101,27 @@ def test_a_bad_file_makes_nothing(lab, tmp_path):
     assert namespaces(lab.name) == []
 
 
+def test_an_up_that_ends_half_way_says_how_to_go_on(lab, tmp_path):
+    text = (EXAMPLES / "single-host.yaml").read_text()
+    file, full = tmp_path / "lab.yaml", tmp_path / "full.yaml"
+    last = "00-1D-D8-B7-1C-FF"
+    assert last in text
+    file.write_text(text)
+    full.write_text(text.replace(last, "00-1D-D8-B7-1C-00"))
+    on = f"weft lab: lab '{lab.name}' is only part of what the file says: weft lab --name {lab.name} up FILE goes on"
+    said = lab.run("up", str(full), code=1)
+    assert "No address is free in /macPools/pool1" in said and on in last_line(said)
+    assert "only part" not in lab.run("up", str(tmp_path / "none.yaml"), code=1)
+    assert "is up: " in last_line(lab.run("up", str(file)))
+    lab.run("down")
+    begun = lab.begin("up", str(file), stderr=subprocess.PIPE)
+    assert begun.stdout.readline().startswith("controller: ")
+    begun.send_signal(signal.SIGINT)
+    _, errors = begun.communicate(timeout=60)
+    assert (begun.returncode, errors.splitlines()[0], on in errors) == (130, "weft lab: interrupted", True)
+    lab.run("up", str(file))
+
+
 def test_names_that_are_not_there_are_said_plainly(lab):
     assert f"No lab '{lab.name}' is up" in lab.run("url", code=1)
     assert f"No lab '{lab.name}' is up" in lab.run("kill", "controller", code=1)

@@ -14,6 +14,11 @@ def weft(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+def test_the_version_is_an_option_too() -> None:
+    ended = weft("--version")
+    assert (ended.returncode, ended.stdout) == (0, weft("version").stdout)
+
+
 @pytest.mark.parametrize("below", ["", "store"])
 def test_a_data_folder_that_cannot_be_is_said_plainly(tmp_path: Path, below: str) -> None:
     taken = tmp_path / "file"

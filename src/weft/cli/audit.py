@@ -3,7 +3,6 @@
 import enum
 import gc
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from weft.cli.audit_page import page
 from weft.cli.desk import DONE, Misuse, run_here
 from weft.cli.faults import BadFile
 from weft.cli.inventory import read_inventory
+from weft.cli.written import write
 from weft.core.audit.findings import SEVERITIES, Report
 from weft.core.audit.report import report_on
 from weft.model.inventory import schema
@@ -77,7 +77,7 @@ def audit_files(
             raise Misuse("name at least one file of an inventory; see: weft audit --help")
         report = _report(files)
         coloured = output is None and show.decorated()
-        _write(_as_text(report, form, everything, coloured), output)
+        write(_as_text(report, form, everything, coloured) + "\n", output, files)
         return _code_of(report, fail_on)
 
     run_here(work)
@@ -109,14 +109,3 @@ def _as_text(report: Report, form: Format, everything: bool, coloured: bool) -> 
         Format.html: lambda: page(report),
     }
     return forms[form]()
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        print(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Misuse(f"-o {output}: {error.strerror}; name a file that can be written") from error
-    print(f"written to {output}", file=sys.stderr)

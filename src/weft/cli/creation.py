@@ -51,7 +51,11 @@ New = Annotated[str, typer.Argument(help="A new name.")]
 Networks = Annotated[
     list[str] | None,
     typer.Option(
-        "--network", metavar="NETWORK/SUBNET", help="An adapter; may repeat.", autocompletion=complete.subnets
+        "--network",
+        "--subnet",
+        metavar="NETWORK/SUBNET",
+        help="An adapter; may repeat.",
+        autocompletion=complete.subnets,
     ),
 ]
 Ips = Annotated[list[str] | None, typer.Option("--ip", help="Of the same adapter, in order; - to grant.")]

@@ -4,19 +4,34 @@ from typing import Annotated
 
 import typer
 
-from weft.cli import complete, evacuate, host_ranges, show
+from weft.cli import complete, evacuate, host_ranges, listing, show
 from weft.cli.actions import Ask, DryRun, machines_on, print_deleted
 from weft.cli.addresses import plain
 from weft.cli.confirm import Yes, confirm
 from weft.cli.desk import EPILOG, Controller, run
 from weft.cli.host_state import host_tables
-from weft.cli.names import last_of, server_ref
+from weft.cli.names import by_name, last_of, server_ref
 from weft.cli.show import Format, Output
+from weft.model.kinds import SERVERS
 from weft.wire.client import WEFT, Client, Write, path_of
 
 app = typer.Typer(help="Hosts.", no_args_is_help=True)
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The server.", autocompletion=complete.servers)]
+
+
+@app.command("list", epilog=EPILOG)
+def list_all(ctx: typer.Context, output: Output = Format.table, controller: Controller = "") -> None:
+    """List hosts, as `weft get servers` does.
+
+    \b
+    weft host list
+    """
+
+    async def work(client: Client) -> None:
+        listing.several(SERVERS, by_name(await client.list_all(path_of("/servers"))), output)
+
+    run(ctx, controller, work)
 
 
 @app.command("state", epilog=EPILOG)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from weft.cli.desk import Misuse
-from weft.cli.faults import meant
+from weft.cli.faults import meant, nearest
 from weft.cli.references import normal_ref
 from weft.model.errors import InvalidMacAddress
 from weft.model.kinds import (
@@ -55,11 +55,19 @@ def by_name(resources: Iterable[Any]) -> list[Any]:
     return sorted(resources, key=lambda resource: natural(resource["resourceId"]))
 
 
+def _known(word: str) -> Kind | None:
+    lower = word.lower()
+    return _SHORT.get(lower.removesuffix("s")) or BY_NAME.get(lower) or BY_NAME.get(f"{lower}s")
+
+
+def is_kind(word: str) -> bool:
+    """Whether it is meant as a kind: one, something inside of one, or nearly one."""
+    return bool(_known(word) or _parents_of(word) or nearest(word, [kind.name for kind in KINDS]))
+
+
 def kind_of(word: str) -> Kind:
     """A top-level kind. Raises Misuse with the nearest name."""
-    lower = word.lower()
-    singular = _SHORT.get(lower.removesuffix("s"))
-    kind = singular or BY_NAME.get(lower) or BY_NAME.get(f"{lower}s")
+    kind = _known(word)
     if kind is None:
         known = [kind.name for kind in KINDS]
         if parents := _parents_of(word):

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 from ruamel.yaml import YAML
 
-from weft.cli.desk import DONE, Misuse, run_here
+from weft.cli.desk import DONE, run_here
 from weft.cli.faults import BadFile, Fault
 from weft.cli.inventory import read_source
 from weft.cli.inventory_sources import Source
 from weft.cli.worksheet import fault_at, read_worksheet
 from weft.cli.worksheet_file import documents
 from weft.cli.worksheet_sheet import Sheet, understand
+from weft.cli.written import write
 
 app = typer.Typer()
 
@@ -41,7 +42,7 @@ def plan_worksheet(
         source = read_source(worksheet, faults)
         if source is None:
             raise BadFile(faults, NOTHING)
-        _write(_text(source, read_sheet(source)), output)
+        write(_text(source, read_sheet(source)), output, [worksheet])
         return DONE
 
     run_here(work)
@@ -76,14 +77,3 @@ def _text(source: Source, sheet: Sheet) -> str:
     print(f"# Made by weft plan of {source.file.splitlines()[0]}; change the worksheet rather than this.", file=out)
     yaml.dump_all(documents(sheet), out)
     return out.getvalue()
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Misuse(f"-o {output}: {error.strerror}; name a file that can be written") from error
-    print(f"written to {output}", file=sys.stderr)

@@ -43,7 +43,7 @@ class Absent(msgspec.Struct, frozen=True):
             machines = ", ".join(self.machines)
             said.append(f"machines {machines} (to take one away: weft vm stop NAME, weft delete virtualMachines NAME)")
         if self.hosts:
-            said.append(f"hosts {', '.join(self.hosts)} (they go with the whole lab: weft lab --name {lab} down)")
+            said.append(f"hosts {', '.join(self.hosts)} (they go with the whole lab: {names.command(lab)} down)")
         return f"not in the file, left as they are: {'; '.join(said)}" if said else ""
 
 

@@ -25,6 +25,11 @@ def check_lab_name(name: str) -> str:
     return name
 
 
+def command(lab: str) -> str:
+    """What a person types before a verb to mean this lab."""
+    return "weft lab" if lab == DEFAULT_LAB else f"weft lab --name {lab}"
+
+
 def namespace(lab: str, name: str) -> str:
     """Of a host or a guest."""
     return f"{lab}-{name}"

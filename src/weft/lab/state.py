@@ -94,6 +94,11 @@ class LabFolder:
         self._guard = threading.Lock()
 
     @property
+    def command(self) -> str:
+        """What a person types before a verb to mean this lab."""
+        return names.command(self.name)
+
+    @property
     def data(self) -> Path:
         """The controller's."""
         return self.path / "data"
@@ -150,10 +155,10 @@ class LabFolder:
         except FileNotFoundError:
             others = sorted(each.parent.name for each in self.path.parent.glob("*/lab.json"))
             up = f" Up: {', '.join(others)}, each by its --name." if others else ""
-            raise NotFound(f"No lab '{self.name}' is up: weft lab --name {self.name} up FILE makes one.{up}") from None
+            raise NotFound(f"No lab '{self.name}' is up: {self.command} up FILE makes one.{up}") from None
         except msgspec.DecodeError as error:
-            down = f"weft lab --name {self.name} down"
-            raise LabFailure(f"{self.path}/lab.json is not readable ({error}): {down} clears it away.") from error
+            down = f"{self.command} down clears it away."
+            raise LabFailure(f"{self.path}/lab.json is not readable ({error}): {down}") from error
 
     def change(self, edit: Callable[[LabState], LabState]) -> LabState:
         """Read, edit, write as one."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -14,11 +14,10 @@ from weft.lab.booted import machines as booted_machines
 from weft.lab.booted import with_hardware
 from weft.lab.guests import GuestFiles
 from weft.lab.legs import ensure_spares
-from weft.lab.names import DEFAULT_LAB
 from weft.lab.plan import LabPlan, plan
 from weft.lab.processes import Process, alive, boot_id, inside, kill_all, marked, written_down
 from weft.lab.state import HostState, LabFailure, LabFolder, LabState
-from weft.model.errors import NotFound, WeftError
+from weft.model.errors import Invalid, NotFound, WeftError
 
 Say = Callable[[str], None]
 AT_ONCE = 6
@@ -30,10 +29,22 @@ DOWN_SECONDS = 20.0
 def bring_up(folder: LabFolder, documents: Documents, controller: str, say: Say, *, start: bool = True) -> None:
     """Everything, in the order that waits least; machines run at the end if `start`.
 
-    The caller holds the lab's lock. Raises what stands in the way.
+    The caller holds the lab's lock. Raises what stands in the way, with a note of what becomes of the lab if some of it
+    is there by then.
     """
     asked = plan(documents)
     state = _begin(folder, asked, controller)
+    try:
+        _bring_up(folder, asked, state, say, start)
+    except (WeftError, KeyboardInterrupt) as stopped:
+        stopped.add_note(
+            f"lab '{folder.name}' is only part of what the file says: {folder.command} up FILE goes on with it, "
+            f"{folder.command} down takes it away"
+        )
+        raise
+
+
+def _bring_up(folder: LabFolder, asked: LabPlan, state: LabState, say: Say, start: bool) -> None:
     if control.start_controller(folder):
         say(f"controller: {folder.read().url}")
     control.start_relay(folder)
@@ -132,7 +143,8 @@ def delay_feed(folder: LabFolder, seconds: float) -> None:
 
 
 def running(folder: LabFolder, machine: str) -> str:
-    """Namespace of a machine that runs, or of what is outside. Raises NotFound, saying what there is."""
+    """Namespace of a machine that runs, or of what is outside. Raises NotFound, saying what there is, and Invalid for a
+    machine that is booted."""
     for one in folder.read().externals:
         if one.name.lower() == machine.lower():
             return names.namespace(folder.name, one.name)
@@ -141,7 +153,20 @@ def running(folder: LabFolder, machine: str) -> str:
     if guest is not None and guest.running and namespaces.exists(guest.namespace):
         return guest.namespace
     known = ", ".join(other.machine for other in files.all() if other.running) or "none"
+    booted = {name.lower(): host for name, host in _booted(folder)}
+    if host := booted.get(machine.lower()):
+        raise Invalid(
+            f"Machine '{machine}' is booted by the libvirtd of {host}, and nothing can be run inside of it from here; "
+            f"machines that are namespaces: {known}."
+        )
     raise NotFound(f"Machine '{machine}' does not run in lab '{folder.name}'; running: {known}.")
+
+
+def _booted(folder: LabFolder) -> Iterator[tuple[str, str]]:
+    """Machines that a libvirtd runs, and its host."""
+    for host in folder.read().hosts.values():
+        known = libvirtd.machines(hosts.libvirt_daemon(folder, host)) if alive(host.libvirtd) else {}
+        yield from ((name, host.name) for name, up in known.items() if up)
 
 
 def _begin(folder: LabFolder, asked: LabPlan, controller: str) -> LabState:
@@ -178,7 +203,7 @@ def _merge(old: LabState, present: dict[str, HostState], asked: HostState) -> Ho
     if _place(host) != _place(asked):
         raise LabFailure(
             f"Host {host.name} is up with {_place(host)}, the file says {_place(asked)}: "
-            f"weft lab --name {old.name} down first"
+            f"{names.command(old.name)} down first"
         )
     return host
 
@@ -219,10 +244,9 @@ def _make_spares(folder: LabFolder, asked: LabPlan) -> None:
 def summary(folder: LabFolder) -> list[tuple[str, str, str]]:
     """(what, name, how it is) of everything in the lab; of what is dead also what brings it back."""
     state = folder.read()
-    lab = "weft lab" if folder.name == DEFAULT_LAB else f"weft lab --name {folder.name}"
 
     def word(up: bool, again: str) -> str:
-        return "running" if up else f"dead ({lab} {again})"
+        return "running" if up else f"dead ({folder.command} {again})"
 
     rows = []
     answers = alive(state.controller) if state.controller_own else control.answers(state.url)

@@ -60,8 +60,16 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except WeftError as error:
-        typer.echo(f"weft lab: {error.message}", err=True)
+        _tell(error.message, error)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt as interrupt:
+        _tell("interrupted", interrupt)
+        raise typer.Exit(130) from None
+
+
+def _tell(what: str, error: BaseException) -> None:
+    for line in (what, *getattr(error, "__notes__", ())):
+        typer.echo(f"weft lab: {line}", err=True)
 
 
 @app.callback()

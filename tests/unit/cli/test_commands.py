@@ -83,6 +83,9 @@ def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
     assert (taken.exit_code, "PrivateIPAddressInUse" in taken.stderr) == (1, True)
     assert weft("delete", "nics/n1").stdout == "networkInterfaces/n1 deleted\n"
     assert weft("delete", "networkInterfaces", "n1").exit_code == 1
+    alone = weft("delete", "web1")
+    assert (alone.exit_code, alone.stderr.split("such as: ")[-1]) == (2, "weft delete virtualMachines web1\n")
+    assert "did you mean virtualMachines?" in weft("delete", "virtalMachines").stderr
 
 
 def test_vm_verbs_on_unmanaged_hosts(cluster: Path, weft: Weft) -> None:

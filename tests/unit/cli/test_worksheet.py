@@ -161,3 +161,14 @@ def test_a_column_that_nobody_knows_is_left_out_and_said() -> None:
     done = weft(f"{HEAD},Remarks\nh1,192.168.1.10,a,10.1.1.11,6001,old\n")
     assert done.exit_code == 0
     assert "note: stdin:1: cell F1: column 'Remarks' is left out" in done.stderr
+
+
+def test_the_worksheet_itself_is_not_written_over(tmp_path: Path) -> None:
+    sheet, link = tmp_path / "sheet.csv", tmp_path / "link.csv"
+    sheet.write_bytes(EXAMPLE.read_bytes())
+    link.symlink_to(sheet)
+    for output in (sheet, link):
+        done = CliRunner().invoke(app, ["plan", str(sheet), "-o", str(output)])
+        assert (done.exit_code, "name another file" in done.stderr) == (2, True)
+    assert sheet.read_bytes() == EXAMPLE.read_bytes()
+    assert CliRunner().invoke(app, ["plan", str(sheet), "-o", str(tmp_path / "made.yaml")]).exit_code == 0
