@@ -64,9 +64,7 @@ class Tunnels:
                 mtu = mtu_for(domain.settings.encapsulation, self.provider_mtu, 6 if len(local) == 16 else 4)
                 also = sorted(at for one, at in numbers.items() if one.kind == tunnel.kind and at != number)
                 sealed = self._sealed(domain, local)
-                taken = frozenset(
-                    one for one in self.sealed if sealed is not None and (4, one.remote) in domain.records
-                )
+                taken = frozenset(one for one in self.sealed if sealed is not None and domain.has_endpoint(one.remote))
                 ways[domain.rdid] = Way(tunnel, number, mtu, local, sealed, taken, tuple(also))
         self.wanted = frozenset(wanted)
         self.ways = ways
@@ -120,7 +118,7 @@ class Tunnels:
         way, domain = self.ways.get(rdid), self._domains.get(rdid)
         if way is None or way.sealed is None or domain is None:
             return False
-        open_to = (one for one in way.sealed if len(one) == len(own) and (4, one) in domain.records)
+        open_to = (one for one in way.sealed if len(one) == len(own) and domain.has_endpoint(one))
         return any(Pair(own, one) not in self.sealed for one in open_to)
 
     def find_peers(self) -> None:

@@ -49,7 +49,7 @@ class ByAddress:
 
     def of_endpoint(self, rdid: Rdid, address: PackedIp) -> tuple[Flow, ...]:
         domain, way = self._placing.domains.get(rdid), self._placing.ways.get(rdid)
-        if domain is None or (4, address) not in domain.records or way is None or address in self._placing.own:
+        if domain is None or not domain.has_endpoint(address) or way is None or address in self._placing.own:
             return ()
         return decap.of_endpoint(rdid, address, way)
 

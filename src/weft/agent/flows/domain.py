@@ -76,13 +76,17 @@ class Domain:
     def endpoints(self) -> list[PackedIp]:
         return [record.provider_address for record in self.who()]
 
+    def has_endpoint(self, address: PackedIp) -> bool:
+        """Is a host with ports in the network at this provider address?"""
+        return (TunnelEndpoint.__struct_config__.tag, address) in self.records
+
     def parts(self) -> set[Part]:
         """Every part that any record here touches."""
         return {part for record in self.records.values() for part in self._touched(record)}
 
     def parts_at(self, addresses: Collection[PackedIp]) -> set[Part]:
         """Every part that depends on whether these provider addresses are the host's own."""
-        parts: set[Part] = {("endpoint", self.rdid, one) for one in addresses if (4, one) in self.records}
+        parts: set[Part] = {("endpoint", self.rdid, one) for one in addresses if self.has_endpoint(one)}
         pointed = {vsid for vsid, hosts in self.hosts_in.items() if any(one in hosts for one in addresses)}
         parts |= {("group", vsid) for vsid in pointed}
         for record in self.records.values() if pointed else ():
