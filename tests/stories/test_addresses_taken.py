@@ -100,6 +100,35 @@ async def _fine(desk: Desk, interface: str) -> bool:
     return not await desk.failing(interface)
 
 
+async def test_story_x4_nothing_is_placed_where_its_address_is_anothers(desk: Desk) -> None:
+    """Made or failed over, by name it is refused with the reason, of a cluster another host is taken; what is bound
+    there starts, and its answer says so."""
+    lan, address = await taken(desk)
+    words = f"A machine on 'host1' would reach no other host: its provider address {address} is {OTHER}'s already"
+    await desk.crash("host3")
+    failover = {"server": {"resourceRef": "/servers/host1"}}
+    refused = await desk.refused("POST", "/weft/v1/virtualMachines/b4/failover", failover, 409)
+    assert words in refused["message"], refused
+    new = {"resourceId": "new", "networks": [{"subnet": {"resourceRef": "/virtualNetworks/blue/subnets/web"}}]}
+    for name in ("b5", "b6", "b7"):
+        await desk.machine(name, "host2", start=False)
+    servers = [{"resourceRef": f"/servers/{one}"} for one in ("host1", "host2")]
+    await desk.put("/weft/v1/clusters/c", {"properties": {"servers": servers}})
+    on = {"server": {"resourceRef": "/servers/host1"}}
+    refused = await desk.refused("POST", "/weft/v1/virtualMachines", new | on, 409)
+    assert words in refused["message"], refused
+    of = {"cluster": {"resourceRef": "/weft/clusters/c"}}
+    answer = await desk.post("/weft/v1/virtualMachines", new | of)
+    assert answer["properties"]["server"]["resourceRef"] == "/servers/host2", "it has more machines"
+    await desk.act("b2", "stop")
+    started = await desk.act("b2", "start")
+    found = started["configurationState"]
+    assert found["status"] == "Failure" and f"{address} is {OTHER}'s already" in str(found["detailedInfo"])
+    lan.give_up(address)
+    await desk.eventually_answers("b2", "10.1.1.13", ["b3"])
+    await desk.post("/weft/v1/virtualMachines/b4/failover", failover)
+
+
 async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk) -> None:
     """As what it says advises, its machines running or not; and one that is taken too takes no place."""
     lan, _ = await taken(desk)

@@ -27,7 +27,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Largest packet that the guest may send, by instance id."""
     settings: HostSettings
     waiting: Collection[str] = ()
-    """Instance ids of interfaces that are not to get a port yet: others of their networks would be stopped by it."""
+    """Instance ids of interfaces that are not to get a port yet: others of their networks would be stopped by it. Why,
+    Telling.ports say."""
 
 
 class Telling(msgspec.Struct, frozen=True):

@@ -252,12 +252,17 @@ class Reconciler:
         alone = [
             Problem(FAILED, f"{local.binding.network_interface}: {NO_TUNNELS}", instance)
             for instance, local in sorted(self.locals.items())
-            if self.addresses.taken and local.role is Role.HERE and self.tunnels.lacks_way(local.binding)
+            if self.addresses.taken and local.role is Role.HERE and self._is_alone(local)
         ]
         too_large = self.mtus.too_large(self.locals, self.machines, self.states)
         large = [Problem(FAILED, words, one) for one, words in too_large]
         silent = [Problem(FAILED, f"the switch does not answer: {trouble}")] if trouble else []
         return (*silent, *closed, *dead, *failed, *alone, *large, *unruled)
+
+    def _is_alone(self, local: Local) -> bool:
+        """Has it no tunnels, and does not wait for them?"""
+        waits = local.number is None and self.tunnels.is_withheld(local.binding)
+        return not waits and self.tunnels.lacks_way(local.binding)
 
     def foreign(self) -> tuple[str, ...]:
         return foreign_ports(self.locals, self._facts)

@@ -67,9 +67,19 @@ def act(ctx: typer.Context, action: Action, ask: Ask) -> None:
     """POST an action and show the machine as it is now. Leaves with an exit code."""
 
     async def work(client: Client) -> None:
-        print_answer(VIRTUAL_MACHINES, await carry_out(client, action, ask), ask)
+        answer = await carry_out(client, action, ask)
+        print_answer(VIRTUAL_MACHINES, answer, ask)
+        for words in troubles(answer) if action.verb == "start" else ():
+            show.say(f"note: {words}")
 
     run(ctx, ask.controller, work)
+
+
+def troubles(answer: Any) -> list[str]:
+    """What keeps its host from doing all of it, though the machine runs; nothing of a dry run."""
+    found = (answer.get("properties") or {}).get("configurationState") or {}
+    failing = found.get("status") == "Failure"
+    return [str(each["message"]) for each in found.get("detailedInfo") or ()] if failing else []
 
 
 async def carry_out(client: Client, action: Action, ask: Ask) -> Any:

@@ -15,7 +15,9 @@ from weft.control.verdicts import Expectation
 from weft.control.writer import Writer
 from weft.core.commands import Actor, Failover
 from weft.core.index import servers_of
+from weft.core.policy_host import interfaces_of
 from weft.core.policy_places import VirtualMachine, server_of
+from weft.core.taken_addresses import check_reaches
 from weft.model.errors import NotReady, WaitTimedOut
 
 FAILOVER_TIMEOUT_S = 60.0
@@ -46,6 +48,10 @@ class Failovers:
         agent = self._publisher.managed.get(server.lower())
         if machine.properties.power_state == "Running" and agent is not None and not agent.hypervisor:
             raise NotReady(f"The agent of '{server}' drives no hypervisor: it cannot take a running machine.")
+        if machine.properties.power_state == "Running":
+            interfaces = interfaces_of(self._writer.state, machine)
+            subnets = (one.properties.subnet for each in interfaces for one in each.properties.ip_configurations)
+            check_reaches(self._writer.state, server, subnets, self._publisher.taken)
 
     def _may_run_at(self, machine: VirtualMachine) -> set[str]:
         """Hosts that may run it now: its own, and during a move the other end too."""

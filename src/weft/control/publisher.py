@@ -19,6 +19,7 @@ from weft.core.policy_host import NO_MAC
 from weft.core.policy_peers import networks_near
 from weft.core.policy_places import VirtualMachine, has_mac, instance_of, mac_of
 from weft.core.state import State
+from weft.core.taken_addresses import Taken
 from weft.model.errors import StoreUnavailable, WeftError
 from weft.model.kinds import SERVERS
 from weft.model.records import NeededNetwork, Record, RecordKey
@@ -316,6 +317,11 @@ class Publisher:
     def silent(self) -> frozenset[str]:
         """Servers, lower case, whose hypervisor does not answer their agent."""
         return frozenset(server for server, session in self._sessions.items() if session.silence)
+
+    @property
+    def taken(self) -> Taken:
+        """Provider addresses of connected servers that other machines have."""
+        return {server: taken for server, session in self._sessions.items() if (taken := session.taken)}
 
     def missing(self, server: str) -> int | None:
         """The oldest revision that a managed server's host may not have applied; None if it has all that it needs.

@@ -15,6 +15,7 @@ import msgspec
 
 from weft.control.publisher import Publisher
 from weft.control.sealing import Sealing
+from weft.control.verdicts import trouble_of
 from weft.control.waits import RECHECK_S, is_away, laggards_after, lagging
 from weft.control.writer import Writer
 from weft.core.changes import Commit, ResourceChange
@@ -152,7 +153,8 @@ class Readdressing:
 
     def _words(self, awaited: _Awaited) -> Iterator[str]:
         yield from (f"{self._publisher.spelled(one)}, whose agent is not connected" for one in awaited.away)
-        yield from (f"{self._publisher.spelled(one)} to apply it" for one in awaited.late)
+        late = ((self._publisher.spelled(one), trouble_of(self._publisher, one)) for one in awaited.late)
+        yield from (f"{one} to apply it{why}" for one, why in late)
         yield from awaited.unsealed
 
     def _concerned(self, name: str) -> set[str]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from weft.control.fact_tables import FactTables
+from weft.model.values import PackedIp
 from weft.wire.messages import (
     HANDS,
     HOST_UNREACHABLE,
@@ -213,6 +214,12 @@ class Session:
         self.tables = FactTables(facts)
         self.facts_heard += 1
         self._facts_missing = self.missing()
+
+    @property
+    def taken(self) -> dict[PackedIp, str]:
+        """Provider addresses that the host does not use since others have them, with whose they are."""
+        told = self.facts.provider
+        return {one.provider_address: one.mac for one in told.holders if not one.used} if told is not None else {}
 
     @property
     def silence(self) -> str:

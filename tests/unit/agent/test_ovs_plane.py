@@ -88,6 +88,31 @@ async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_f
         assert words() == []
 
 
+async def test_a_machine_that_is_held_back_for_its_address_is_told_with_that():
+    """Its port would close its network to the one beside it, whose subnet has another address here."""
+    own, theirs = pack_ip("192.168.1.10"), pack_ip("192.168.1.31")
+    plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()))
+    comes = msgspec.structs.replace(BLUE1.binding(), provider_address=theirs)
+    beside = msgspec.structs.replace(GUESTS["bluedb"].binding(), provider_address=own)
+    for record in (comes, beside, Machine("blue1", "Running", (BLUE1.instance,), "")):
+        plane.put(HOST_STREAM, record.key, record)
+    plane.reconciler.withhold(frozenset({theirs}), frozenset({theirs}))
+    await plane.look()
+    await plane.act(True)
+
+    def told():
+        port = next(one for one in plane.telling("").ports if one.instance_id == BLUE1.instance)
+        return port.state, port.reason, BLUE1.instance in plane.standing().waiting
+
+    words = (
+        "held back: provider address 192.168.1.31 is not this host's to use yet, and those of others of its network are"
+    )
+    assert told() == ("absent", words, True)
+    assert plane.telling("").problems == (), "its network has tunnels, it only waits for its own"
+    plane.reconciler.withhold(frozenset())
+    assert told() == ("absent", "", False)
+
+
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(encrypted):
     driver = FakeEdge()

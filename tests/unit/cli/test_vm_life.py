@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import Weft
-from weft.cli.actions import Action, Ask, NotAll, each
+from weft.cli.actions import Action, Ask, NotAll, each, troubles
 from weft.cli.show import Format
 from weft.model.errors import WaitTimedOut
 
@@ -332,3 +332,11 @@ async def test_a_host_that_is_late_with_one_machine_does_not_keep_the_others_bac
         await each(Late(), actions, Ask(Format.table, ""))  # type: ignore[arg-type]
     assert len(asked) == 2
     assert (lagging.value.code, lagging.value.status) == ("HostsLag", 504)
+
+
+def test_what_a_host_lacks_for_a_machine_that_it_started_is_said() -> None:
+    lacking = {"status": "Failure", "detailedInfo": [{"message": "provider address 192.168.1.10 is another's already"}]}
+    assert troubles({"properties": {"configurationState": lacking}}) == [lacking["detailedInfo"][0]["message"]]
+    fine = {"status": "Success", "detailedInfo": []}
+    assert troubles({"properties": {"configurationState": fine}}) == troubles({"properties": {}}) == []
+    assert troubles({"dryRun": True, "changes": []}) == []

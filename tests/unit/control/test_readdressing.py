@@ -16,6 +16,7 @@ from weft.model.errors import StoreUnavailable
 from weft.model.fabric import ServerProperties
 from weft.model.records import PortBinding, ProviderAddress, TunnelEndpoint
 from weft.model.values import ip_text
+from weft.wire.messages import Facts, Problem
 
 __all__ = ["controller", "quick", "rack"]
 
@@ -78,6 +79,18 @@ async def test_the_new_address_is_told_before_it_is_used_and_the_old_one_goes_la
     ]
     (port,) = rack.hosts["host1"].records(PortBinding)
     assert ip_text(port.provider_address) == NEW
+
+
+async def test_whom_it_waits_for_is_said_with_what_that_host_says_itself(controller: Controller, rack: Rack) -> None:
+    host = rack.hosts["host1"]
+    host.gate.clear()
+    await ask(controller, NEW)
+    await until(lambda: controller.readdressing.waits_for("host1") == ("host1 to apply it",))
+    host.say(Facts(problems=(Problem("PolicyConfigurationFailure", f"provider address {NEW} is another's already"),)))
+    words = f"host1 to apply it (provider address {NEW} is another's already)"
+    await until(lambda: controller.readdressing.waits_for("host1") == (words,))
+    host.gate.set()
+    await until(lambda: change(controller) is None)
 
 
 async def test_no_step_is_taken_before_a_slow_peer_has_acked(controller: Controller, rack: Rack) -> None:

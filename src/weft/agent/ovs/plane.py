@@ -34,8 +34,8 @@ from weft.agent.switch import Switch, SwitchDump
 from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
-from weft.model.values import PackedIp, Rdid, Vsid
-from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, Brought, GatewayFact, Problem
+from weft.model.values import PackedIp, Rdid, Vsid, ip_text
+from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, Brought, GatewayFact, PortFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.5
 SEALING_SECONDS = 10.0
 """A machine waits so long to begin, from when its interface is here, for others' hosts to encrypt what it sends."""
+NOT_ENCRYPTED = f"held back until other hosts encrypt what it will send, {SEALING_SECONDS:g} s at most"
+NOT_OWN = "held back: provider address {} is not this host's to use yet, and those of others of its network are"
 MAX_DRIFT = 50
 
 
@@ -261,21 +263,29 @@ class OvsPlane:
             else:
                 subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
             mtus[instance] = reconciler.mtus.of_guest(local)
-        return Standing(reconciler.locals, subnets, mtus, reconciler.settings, self._waiting())
+        return Standing(reconciler.locals, subnets, mtus, reconciler.settings, self._waiting().keys())
 
-    def _waiting(self) -> frozenset[str]:
-        """Interfaces whose ports would stop others. One whose address is not encrypted waits for a while only: a host
-        at the other end may be dead for long."""
+    def _waiting(self) -> dict[str, str]:
+        """Interfaces whose ports would stop others, and in words why. One whose address is not encrypted waits for a
+        while only: a host at the other end may be dead for long."""
         tunnels, now = self.reconciler.tunnels, _now()
         absent = {one: local.binding for one, local in self.reconciler.locals.items() if local.number is None}
         early = {one for one, binding in absent.items() if tunnels.stops_others(binding)}
         self._early = {one: self._early.get(one, now + SEALING_SECONDS) for one in early}
-        withheld = {one for one, binding in absent.items() if tunnels.is_withheld(binding)}
-        return frozenset(withheld | {one for one, until in self._early.items() if now < until})
+        waiting = {one: NOT_ENCRYPTED for one, until in self._early.items() if now < until}
+        withheld = {one: binding for one, binding in absent.items() if tunnels.is_withheld(binding)}
+        return waiting | {one: NOT_OWN.format(ip_text(of.provider_address)) for one, of in withheld.items()}
+
+    def _port_facts(self) -> tuple[PortFact, ...]:
+        waiting = self._waiting()
+        return tuple(
+            msgspec.structs.replace(one, reason=waiting[one.instance_id]) if one.instance_id in waiting else one
+            for one in self.reconciler.port_facts()
+        )
 
     def telling(self, trouble: str) -> Telling:
         return Telling(
-            ports=self.reconciler.port_facts(),
+            ports=self._port_facts(),
             problems=(
                 *self.reconciler.problems(trouble),
                 *self._packets.problems(),

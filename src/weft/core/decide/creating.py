@@ -37,6 +37,7 @@ from weft.core.decide.network_interfaces import give_up
 from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.encryption import why_not
 from weft.core.state import State
+from weft.core.taken_addresses import check_reaches, taken_for
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
 from weft.model.hypervisor import Hardware
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -84,10 +85,17 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
 
 
 def _fits(state: State, command: CreateMachine, server: Resource[Any]) -> bool:
-    """Can its tunnels be encrypted, where the machine's networks are to be, and is there a provider address for it?"""
+    """Can its tunnels be encrypted, where the machine's networks are to be, and is there a provider address for it that
+    nobody else has?"""
     if any(needs_encryption(state, one.subnet) for one in command.interfaces) and why_not(server):
         return False
+    if taken_for(state, server.resource_id, _subnets(command), command.taken):
+        return False
     return all(has_room(state, server, one.subnet) for one in command.interfaces)
+
+
+def _subnets(command: CreateMachine) -> list[Ref]:
+    return [Ref(resource_ref=one.subnet) for one in command.interfaces]
 
 
 def _hardware(command: CreateMachine, server: str) -> Hardware | None:
@@ -111,6 +119,8 @@ def _server_of(state: State, command: CreateMachine) -> Resource[Any]:
         raise NotReady(f"The agent of '{name}' is not connected: start it, or see why it cannot reach us.", target=ref)
     if name.lower() in command.silent:
         raise NotReady(f"The hypervisor of '{name}' does not answer its agent: see weft host state {name}.", target=ref)
+    if command.start:
+        check_reaches(state, name, _subnets(command), command.taken)
     return server
 
 
@@ -123,6 +133,7 @@ def _digest(command: CreateMachine) -> str:
         silent=frozenset(),
         without_define=frozenset(),
         kinds={},
+        taken={},
         name="",
     )
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
