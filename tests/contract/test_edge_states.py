@@ -141,6 +141,9 @@ class Gateways:
             if line.startswith(f"{self._name}-"):
                 namespaces.delete(line.split()[0])
 
+    def cable(self, n: int, state: str) -> None:
+        run(["ip", "-n", self._space(f"h{n}"), "link", "set", "nic", state])
+
     def does(self, n: int, *steps: str) -> None:
         """What its agent asks of the daemon."""
         network = msgspec.structs.replace(
@@ -196,6 +199,14 @@ def test_gateways_keep_each_others_connections(number, request):
         run(within(made.space(1), ["conntrack", "-D", "-p", "tcp", "-s", "10.1.1.11"]))
         for n in (0, *others[1:]):
             until(lambda n=n: made.heard(n) == {"4001"}, "they hear what it has, and what ends")
+
+        made.cable(0, "down")
+        made.connect(1, "udp", 4002)
+        made.cable(0, "up")
+        made.does(0, "ask")
+        until(lambda: made.heard(0) == {"4001", "4002"}, "who was cut off is told what it missed")
+        made.does(0, "take")
+        assert made.kernel(0) == {"5000", "5001", "5002"}
 
 
 def until(true, why=""):

@@ -14,7 +14,8 @@ import pytest
 
 from tests.e2e import provider, stores
 from tests.e2e.agreement import Traced
-from tests.e2e.labs import EXAMPLES, Pinging, ping
+from tests.e2e.labs import EXAMPLES, PATH, Pinging, ping
+from weft.lab.names import router_port
 from weft.lab.processes import alive
 from weft.lab.state import LabFolder
 
@@ -141,6 +142,48 @@ def carried(lab):
 def longest_silence(arrived):
     """How many intervals in a row brought nothing."""
     return max(map(len, "".join("x" if one else " " for one in arrived).split("x")))
+
+
+def test_a_gateway_that_was_cut_off_is_known_outside_again(lab):
+    """Its agent lives all the while, and the other gateway lets go without a word."""
+    cable = router_port(LabFolder(lab.folder / lab.name).read().hosts["gw1"].number)
+    first, other = (mac_outside(lab, gateway) for gateway in ("gw1", "gw2"))
+    ip(lab, "@router", "link", "set", "dev", cable, "down")
+    try:
+        until(lambda: known_outside(lab) == other and answers(lab))
+    finally:
+        ip(lab, "@router", "link", "set", "dev", cable, "up")
+    until(lambda: not ip(lab, "gw2@edge1", "-o", "address", "show", "to", NAT))
+    until(lambda: known_outside(lab) == first, WITHIN_SECONDS)
+    assert answers(lab)
+
+
+def ip(lab, space, *words):
+    """What iproute2 says in a namespace."""
+    command = ("ip", "-n", f"{lab.name}-{space}", *words)
+    return subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": PATH}).stdout
+
+
+def mac_outside(lab, gateway):
+    return json.loads(ip(lab, f"{gateway}@edge1", "-j", "link", "show", "dev", "o0"))[0]["address"]
+
+
+def known_outside(lab):
+    """At which MAC address what is outside has the network's own public address."""
+    return json.loads(ip(lab, "internet", "-j", "neigh", "show", NAT))[0].get("lladdr")
+
+
+def answers(lab):
+    """Of what begins now."""
+    command = ("ip", "netns", "exec", f"{lab.name}-blue1", "ping", "-q", "-c", "1", "-W", "1", OUTSIDE)
+    return not subprocess.run(command, capture_output=True, env={**os.environ, "PATH": PATH}).returncode
+
+
+def until(true, patience=30.0):
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):

@@ -3,6 +3,8 @@
 Implements weft.agent.edge.wanted.Edge for tests; passes the same contract suite as the namespaces.
 """
 
+from msgspec.structs import replace
+
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.core.edge_routes import exit_for, known_as
 from weft.model.records import EdgeLeg, EdgeTunnel
@@ -15,6 +17,8 @@ class FakeEdge:
     def __init__(self) -> None:
         self.edges: dict[Rdid, Wanted] = {}
         self.puts = 0
+        self.doubts: list[Rdid] = []
+        """Whose connections others were to be asked for, because they may have carried the network."""
         self.refuses = ""
         self.lacks = ""
 
@@ -25,7 +29,8 @@ class FakeEdge:
     async def put(self, wanted: Wanted) -> str:
         self._check()
         self.puts += 1
-        self.edges[wanted.network.rdid] = wanted
+        self.doubts += [wanted.network.rdid] if wanted.doubted else []
+        self.edges[wanted.network.rdid] = replace(wanted, doubted=False)
         return self.lacks
 
     async def remove(self, rdid: Rdid) -> None:

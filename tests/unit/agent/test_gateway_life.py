@@ -319,3 +319,21 @@ async def test_a_defect_of_one_edge_is_told_and_the_keeper_goes_on():
         await until(lambda: "No space left" in keeper.failures.get(7, ""))
         driver.full = False
         await until(lambda: driver.edges == {})
+
+
+async def test_who_was_cut_off_says_anew_that_it_carries_and_asks_what_others_know(monkeypatch):
+    """It carried its networks all the while, for itself alone: another gateway carried them for everybody else."""
+    monkeypatch.setattr("weft.agent.edge.keeper.ASSERT_SECONDS", (0.05, 0.1))
+    driver = FakeEdge()
+    network = msgspec.structs.replace(EDGE, provider_address=ONE, gateways=(ONE, TWO))
+    beside = msgspec.structs.replace(network, rdid=Rdid(8), provider_address=TWO)
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((network, 1458), (beside, 1458)), frozenset({TWO}), True))
+        await until(lambda: driver.puts == 4)  # each once, and what is carried twice more
+        keeper.dead_are(frozenset(), frozenset())
+        await until(lambda: driver.puts == 7)
+        assert keeper.carried == {7} and driver.doubts == [7]
+        keeper.dead_are(frozenset({TWO}), frozenset())
+        keeper.switch_lost()
+        await until(lambda: driver.puts == 9)
+        assert driver.doubts == [7], "who goes out of sight has taken nothing"

@@ -71,9 +71,14 @@ class Conntrackd:
                 _stop(name)
             await self._start(name, edge.rdid, told)
         if edge.rdid not in self._asked_at:
-            # another gateway may have had the network while the daemon or this agent was dead, or the host cut off
-            self._asked_at[edge.rdid] = time.monotonic()
-            await self._say(edge.rdid, "-n")
+            # another gateway may have had the network while the daemon or this agent was dead
+            await self.ask(edge.rdid)
+
+    async def ask(self, rdid: Rdid) -> None:
+        """The others are to tell all that they have: one of them may have had the network. Raises EdgeFailure."""
+        if self._told(rdid):
+            self._asked_at[rdid] = time.monotonic()
+            await self._say(rdid, "-n")
 
     def is_kept(self, name: str, edge: EdgeNetwork) -> bool:
         """Does its daemon run as it was told, or none where there should be none? Its link is not looked at."""

@@ -24,8 +24,8 @@ TOGETHER = 32
 RETRY_SECONDS = 1.0
 HOLD_STEP_SECONDS = 0.5
 ASSERT_SECONDS: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-"""After its start an agent that carries networks says so anew: another gateway may have had them while this one was
-dead, and lets go of them about now."""
+"""After its start, and after a gateway that had been out of sight is back, an agent that carries networks says so anew:
+another one may have had them while this one was dead or cut off, and lets go of them about now."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -79,6 +79,10 @@ class EdgeKeeper:
         """As they were last made by this agent."""
         self._due: set[Rdid] = set()
         """To be made anew although nothing is known to have changed."""
+        self._rejoined = False
+        """A gateway has come back into sight: it was dead, or this one was cut off."""
+        self._doubted: set[Rdid] = set()
+        """Carried by this gateway, and until now perhaps by another one too."""
         self.failures: dict[Rdid, str] = {}
         self.lacks: dict[Rdid, str] = {}
         """What is not as it should be of edges that do their work."""
@@ -86,6 +90,7 @@ class EdgeKeeper:
     def ask(self, asked: Asked) -> None:
         """This is what should be."""
         if asked != self._asked:
+            self._rejoined |= not self._asked.dead <= asked.dead
             self._asked = asked
             self._news.set()
 
@@ -116,20 +121,25 @@ class EdgeKeeper:
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        since, look_at, asserting = loop.time(), 0.0, ASSERT_SECONDS
+        since, look_at = loop.time(), 0.0
+        asserting, asserting_since = ASSERT_SECONDS, since
         while True:
             self._news.clear()
+            if self._rejoined:
+                self._rejoined = False
+                asserting, asserting_since = ASSERT_SECONDS, loop.time()
+                self._doubted |= self.carried
+                self._due |= self.carried
             if loop.time() >= look_at and (self._asked.edges or self._asked.in_sync):
                 look_at = loop.time() + LOOK_SECONDS
                 if not await self._look():
                     look_at = loop.time() + RETRY_SECONDS
-            age_s = loop.time() - since
-            if asserting and age_s >= asserting[0]:
+            if asserting and loop.time() - asserting_since >= asserting[0]:
                 asserting = asserting[1:]
                 self._due |= self.carried
             told = self.carried, self.troubles
             waits = await self._work(since) if self._there is not None else LOOK_SECONDS
-            waits = min(waits, asserting[0] - (loop.time() - since)) if asserting else waits
+            waits = min(waits, asserting[0] - (loop.time() - asserting_since)) if asserting else waits
             if told != (self.carried, self.troubles):
                 self._changed()
             try:
@@ -213,8 +223,9 @@ class EdgeKeeper:
 
     async def _make(self, wanted: Wanted) -> float:
         rdid = wanted.network.rdid
+        doubted = wanted.carries and rdid in self._doubted
         try:
-            lacks = await self._driver.put(wanted)
+            lacks = await self._driver.put(msgspec.structs.replace(wanted, doubted=doubted))
         except Exception as failure:
             self._fail(rdid, f"{wanted.network.resource_ref}: {_words(failure)}")
             return RETRY_SECONDS
@@ -223,6 +234,7 @@ class EdgeKeeper:
             log.info("edge %d: %s", rdid, "carries its network" if wanted.carries else "stands by")
         self._put[rdid] = wanted
         self._due.discard(rdid)
+        self._doubted.discard(rdid)
         if self._there is not None:
             self._there[rdid] = wanted.carries
         self.failures.pop(rdid, None)

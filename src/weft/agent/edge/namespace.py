@@ -139,7 +139,8 @@ class NamespaceEdge:
 
     async def put(self, wanted: Wanted) -> str:
         rdid, name = wanted.network.rdid, self._place.namespace(wanted.network.rdid)
-        made = self._made.pop(rdid, None)
+        made, doubted = self._made.pop(rdid, None), wanted.doubted
+        wanted = msgspec.structs.replace(wanted, doubted=False)
         same = made is not None and msgspec.structs.replace(made, carries=wanted.carries) == wanted
         known = made if same and not self._is_disturbed(rdid) else None
         in_a_hurry = same and made is not None and made.carries != wanted.carries
@@ -148,6 +149,8 @@ class NamespaceEdge:
             await self._keep_states(name, wanted, fresh=fresh)
         elif not in_a_hurry:
             await self._look_beside(name, wanted)
+        if doubted and self._states is not None:
+            await self._or_without(self._states.ask(rdid))
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted, known)
         self._made[rdid] = wanted
