@@ -296,7 +296,7 @@ class Agent:
             yield again
         if self._may_start_at is not None:
             yield self._may_start_at - self._now()
-        if self._guests.presence.is_unsure(self._now()) or self._guests.trouble:
+        if self._guests.presence.is_unsure(self._now()) or self._guests.trouble or self._guests.is_asking:
             yield RETRY_SECONDS
 
     def _read_inbox(self) -> None:
@@ -337,7 +337,7 @@ class Agent:
         if self._hypervisor is None or self._verbs is None:
             self._machines_due = False
             return
-        if self._machines_due or self._guests.trouble:
+        if self._machines_due or self._guests.trouble or self._guests.is_asking:
             self._machines_due = False
             was = self._guests.trouble, self._guests.state.boot
             late = self._guests.is_asking

@@ -3,7 +3,8 @@ changed them, remembered on disk.
 
 Called by agent.py; the rules are in presence.py and hands.py. A hypervisor that does not answer is a trouble that lasts
 until it does: what it last said holds as long, but nothing is asked of it and nothing concluded from its silence. One
-that hangs must not keep its host from its policy: it is waited for once, and from then on only looked at.
+that hangs or is slow must not keep its host from its policy: it is waited for once, and from then on only looked at,
+until it has answered in time.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from weft.agent.memory import Memory
 from weft.agent.plane import Plane
 from weft.agent.presence import Presence
 from weft.agent.trouble import Trouble
-from weft.agent.verbs import Verbs
+from weft.agent.verbs import Covered, Verbs
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
 from weft.wire.messages import HOST_UNREACHABLE, Problem
@@ -26,6 +27,25 @@ from weft.wire.messages import HOST_UNREACHABLE, Problem
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 10.0
 """How long an answer of a hypervisor may take before it counts as none: PowerShell with many machines takes seconds."""
+
+
+class _Question:
+    """What the hypervisor has, asked once."""
+
+    def __init__(self, hypervisor: Hypervisor, covers: Covered, now: Callable[[], float]) -> None:
+        self.answer = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
+        self.covers = covers
+        """The answer holds for the ends of these verbs, and of none that ended since."""
+        self._began = now()
+        self._ended: float | None = None
+        self.answer.add_done_callback(lambda _: self._end(now()))
+
+    def _end(self, now: float) -> None:
+        self._ended = now
+
+    def seconds(self, now: float) -> float:
+        """How long it took, or takes already."""
+        return (self._ended if self._ended is not None else now) - self._began
 
 
 class Guests:
@@ -38,49 +58,48 @@ class Guests:
         """It has said something."""
         self._trouble = Trouble(log, "hypervisor")
         self._patience = patience
-        self._question: asyncio.Task[HypervisorState] | None = None
-        """Of one that did not answer in time."""
+        self._question: _Question | None = None
+        """That was not answered yet."""
+        self._waits = True
+        """The next question is waited for: the last one was answered in time."""
         self._memory = memory
         self.presence = Presence(memory.machines() if memory is not None else ())
         self.hands = Hands(*(memory.powers() if memory is not None else ()))
 
     async def ask(self, hypervisor: Hypervisor, verbs: Verbs, now: Callable[[], float]) -> bool:
         """Whether it answered: then `state` is new, or as it was when a question that took long was asked."""
-        # an answer that comes late says nothing of what has ended meanwhile: the next one will
-        before = (set[str](), set[str]()) if self.is_asking else verbs.asking()
+        if self._question is None:
+            self._question = _Question(hypervisor, verbs.asking(), now)
+        question, waited = self._question, self._waits
+        if waited:
+            await asyncio.wait({question.answer}, timeout=self._patience)
+        in_time = waited or question.seconds(now()) <= self._patience
+        if not question.answer.done():
+            # it goes on, and keeps nobody waiting any more
+            self._waits = False
+            if waited or not in_time:
+                self._trouble.lasts(f"it was asked what it has, and said nothing for {self._patience:g} s", now())
+            return False
+        self._question, self._waits = None, in_time
         try:
-            self.state = await self._answer(hypervisor)
+            self.state = question.answer.result()
         except HypervisorFailure as failure:
-            verbs.unanswered(before)
             self._trouble.lasts(str(failure), now())
             return False
+        verbs.answered(question.covers)
         self.known = True
         self._trouble.over(now())
         return True
 
-    async def _answer(self, hypervisor: Hypervisor) -> HypervisorState:
-        """Raises HypervisorFailure, also while it says nothing."""
-        question, self._question = self._question, None
-        if question is None:
-            try:
-                async with asyncio.timeout(self._patience):
-                    return await hypervisor.facts()
-            except TimeoutError:
-                question = asyncio.create_task(hypervisor.facts(), name="what the hypervisor has")
-        if question.done():
-            return question.result()
-        self._question = question
-        raise HypervisorFailure(f"it was asked what it has, and said nothing for {self._patience:g} s")
-
     async def close(self) -> None:
         """Wait for no answer any more."""
         if self._question is not None:
-            self._question.cancel()
-            await asyncio.gather(self._question, return_exceptions=True)
+            self._question.answer.cancel()
+            await asyncio.gather(self._question.answer, return_exceptions=True)
 
     @property
     def is_asking(self) -> bool:
-        """It was asked, and did not answer in time."""
+        """It was asked and has not answered yet."""
         return self._question is not None
 
     @property

@@ -38,6 +38,10 @@ MOST_OF_HOST = 4
 MOST_PROBLEMS = 50
 
 
+Covered = tuple[frozenset[str], frozenset[str]]
+"""Machines whose migrations have ended, and those of which any verb has."""
+
+
 class _Attempt(msgspec.Struct):
     """The last verb of a machine."""
 
@@ -115,16 +119,14 @@ class Verbs:
         """Machines that the hypervisor is asked something about just now."""
         return self._tasks.keys()
 
-    def asking(self) -> tuple[set[str], set[str]]:
-        """The hypervisor is asked what runs here: the answer holds for what has ended by now. Returns that."""
-        before = self.migrated, self.ended
-        self.migrated, self.ended = set(), set()
-        return before
+    def asking(self) -> Covered:
+        """The hypervisor is asked what runs here. Returns what its answer will hold for: that has ended by now."""
+        return frozenset(self.migrated), frozenset(self.ended)
 
-    def unanswered(self, before: tuple[set[str], set[str]]) -> None:
-        """It did not answer: what has ended is as little seen as it was."""
-        self.migrated |= before[0]
-        self.ended |= before[1]
+    def answered(self, covered: Covered) -> None:
+        """It has answered, also if that took long: what ended before it was asked is seen."""
+        self.migrated -= covered[0]
+        self.ended -= covered[1]
 
     def facts(self, world: World, presence: Callable[[str], str] = lambda name: "") -> tuple[MachineFact, ...]:
         """Every machine that the hypervisor or the policy knows."""

@@ -7,8 +7,29 @@ import msgspec
 from tests.unit.agent.host import RUNNING, held, machine_says, running, working
 from tests.unit.agent.policies import BLUE, GUESTS
 from weft.agent.agent import Patience
+from weft.agent.guests import Guests
 from weft.agent.hypervisors import HypervisorFailure, Migrate
+from weft.agent.verbs import Verbs
+from weft.model.hypervisor import HypervisorState
 from weft.wire.messages import Delta, Facts
+
+
+class Slow:
+    """A hypervisor that answers when it is told to."""
+
+    def __init__(self):
+        self._answer = asyncio.Event()
+
+    async def facts(self):
+        await self._answer.wait()
+        self._answer.clear()
+        return HypervisorState()
+
+    async def answer(self):
+        self._answer.set()
+        while self._answer.is_set():
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
 
 def silence(host):
@@ -79,7 +100,7 @@ async def test_one_that_hangs_keeps_its_host_from_no_policy_and_what_it_says_at_
         controller.say(Delta(BLUE, 4, 12, tuple(GUESTS["blue2"].lookups("host1"))))
         await controller.applied(12, BLUE)
         assert held(host) != before
-        assert len(asked) == 2, "it is asked once more, and then not before it has answered"
+        assert len(asked) == 1, "it is not asked again before it has answered"
         host.hypervisor.by_hand("blue1", "Off")
         while host.hypervisor.changed.is_set():
             await asyncio.sleep(0)
@@ -88,6 +109,37 @@ async def test_one_that_hangs_keeps_its_host_from_no_policy_and_what_it_says_at_
         ends.set()
         await controller.until(machine_says("blue1", "Off"))
         assert not said_silent(controller)
+
+
+async def test_one_that_is_always_slow_holds_its_host_up_once_until_it_answers_in_time():
+    """In each round a host waits for its hypervisor only where it may be expected to answer in time."""
+    guests, hypervisor, verbs = Guests(None, patience=0.05), Slow(), Verbs(Slow(), lambda: None)
+    loop, clock = asyncio.get_running_loop(), [0.0]
+
+    async def asks():
+        """Whether it answered, and whether the round was held up."""
+        began = loop.time()
+        return await guests.ask(hypervisor, verbs, lambda: clock[0]), loop.time() - began >= 0.05
+
+    assert await asks() == (False, True) and guests.trouble
+    verbs.ended.add("blue1")
+    assert await asks() == (False, False)
+    clock[0] += 1.0
+    await hypervisor.answer()
+    assert await asks() == (True, False) and not guests.trouble
+    assert verbs.ended == {"blue1"}, "it was asked before that ended"
+    assert await asks() == (False, False) and not guests.trouble, "it may be in time yet"
+    clock[0] += 1.0
+    assert await asks() == (False, False) and guests.trouble
+    await hypervisor.answer()
+    assert await asks() == (True, False) and not guests.trouble
+    assert verbs.ended == set(), "late too, it says what was so when it was asked"
+    assert await asks() == (False, False)
+    await hypervisor.answer()
+    clock[0] += 1.0
+    assert await asks() == (True, False), "that was in time, whenever it is looked at"
+    assert await asks() == (False, True), "so it is waited for again"
+    await guests.close()
 
 
 async def test_a_migration_whose_end_was_not_seen_counts_as_under_way():

@@ -106,7 +106,7 @@ async def test_it_is_carried_out_once_also_after_a_restart(tmp_path: Path, failu
         for _ in range(3):
             verbs.consider(given)
             await settle()
-            verbs.asking()
+            verbs.answered(verbs.asking())
         fact = verbs.facts(given)[0]
         assert (fact.errand, fact.errand_failure) == (7, failure)
     assert host.done == [OUT]
@@ -120,7 +120,7 @@ async def test_what_a_copy_left_that_failed_is_looked_for():
     undone = world(machine("Absent"), states={}, half_made=verbs.half_made)
     assert verb_for("blue1", undone) == Remove("blue1", "", with_files=True)
     host.failure = ""
-    verbs.asking()
+    verbs.answered(verbs.asking())
     verbs.consider(undone)
     await settle()
     assert verb_for("blue1", world(machine("Absent"), states={}, half_made=verbs.half_made)) is None
@@ -153,7 +153,7 @@ async def test_a_restore_is_announced_before_it_is_carried_out_and_asked_about_a
     assert host.done == [msgspec.structs.replace(back, again=True)]
     assert memory.errands() == {"blue1": (7, "")}
     third = world(asked(msgspec.structs.replace(BACK, number=8)), "Off")
-    second.asking()
+    second.answered(second.asking())
     second.consider(third)
     await settle()
     assert isinstance(host.done[1], Announce) and not host.done[2].again
@@ -172,7 +172,7 @@ async def test_an_end_that_cannot_be_written_is_not_told_until_it_is(tmp_path: P
     for _ in range(3):
         assert verbs.consider(given) is None or verbs.errands.trouble
         await settle()
-        verbs.asking()
+        verbs.answered(verbs.asking())
     assert (verbs.facts(given)[0].errand, memory.errands()) == (0, {})
     (problem,) = verbs.problems(given)
     assert "No space left on device" in problem.message
@@ -190,7 +190,7 @@ async def test_its_end_is_told_only_with_what_the_hypervisor_says_since():
     assert verbs.facts(given)[0].busy
     await settle()
     assert (verbs.facts(given)[0].errand, verbs.facts(given)[0].busy) == (0, False)
-    verbs.asking()
+    verbs.answered(verbs.asking())
     assert verbs.facts(given)[0].errand == 7
 
 

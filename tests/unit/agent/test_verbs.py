@@ -85,7 +85,7 @@ async def test_what_keeps_a_host_from_its_range_is_told_until_it_has_it():
     assert verbs.facts(wanted) == ()
     host.refuses = ""
     ended.clear()
-    verbs.asking()
+    verbs.answered(verbs.asking())
     verbs.consider(world(settings=HostSettings((32, 63))))
     await ended.wait()
     assert (host.range, verbs.problems(wanted)) == ((32, 63), ())
@@ -99,7 +99,7 @@ async def test_nothing_is_asked_on_what_was_known_before_the_last_verb_ended():
     await ended.wait()
     verbs.consider(world(machine("Off"), "Running"))
     assert not verbs.busy
-    verbs.asking()
+    verbs.answered(verbs.asking())
     verbs.consider(world(machine("Off"), "Running"))
     assert set(verbs.busy) == {"blue1"}
     await verbs.close()
@@ -149,5 +149,5 @@ async def test_a_machine_that_is_made_counts_as_being_worked_on_until_the_hyperv
     gone = world(msgspec.structs.replace(machine("Absent"), hardware=Hardware()))
     verbs.consider(gone)
     assert verbs.facts(gone)[0].busy
-    verbs.asking()
+    verbs.answered(verbs.asking())
     assert not verbs.facts(gone)[0].busy
