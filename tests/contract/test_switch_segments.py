@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from tests.contract.pipeline import settle
+from tests.contract.pipeline import counted, drops, settle
 from tests.contract.switch_worlds import opened, seen, switch_world
 from tests.unit.agent.policies import Guest, subnet_records, told
 from weft.agent.announcements import Arrivals, packet_of
 from weft.fakes import packet as p
 from weft.fakes.frames import packet
-from weft.model.records import PortBinding, SegmentPort
+from weft.model.records import PortBinding, PortLimits, SegmentPort
 from weft.model.values import ROUTER_MAC, InstanceId, Mac, PackedIp, Rdid, Vsid, pack_ip, vlan_segment
 
 BLUE1 = Guest("blue1", "host1", Rdid(60), Vsid(6001), Mac(0x001DD8B71C01), "10.1.1.11", "fd00:1::11")
@@ -93,6 +93,10 @@ async def test_vlans_virtual_networks_and_untagged_frames_do_not_meet(world):
     assert await reaches(world, "out30", for_desk) == ["desk1"]
     assert await reaches(world, "out20", for_desk) == ["shop2"]
     assert await reaches(world, "out0", for_desk) == []
+    for_free = p.echo((STATION, FREE1.mac), ("172.16.9.1", "172.16.9.9"), "x")
+    assert await reaches(world, "out0", for_free) == ["free1"]
+    assert await reaches(world, "out20", for_free) == []
+    assert await reaches(world, "out0", p.arp_request(STATION, "172.16.9.1", "172.16.9.9")) == ["free1"]
     assert await reaches(world, "desk1", p.arp_request(DESK1.mac, "10.1.1.12", "10.1.1.11")) == ["out30"]
     to_blue = p.echo((SHOP1.mac, BLUE1.mac), ("10.1.1.11", "10.1.1.13"), "x")
     assert await reaches(world, "shop1", to_blue) == ["out20"], "blue1's MAC is nobody's on this VLAN"
@@ -136,6 +140,36 @@ async def test_an_unmanaged_guest_has_what_address_it_likes_but_not_a_hosts(worl
         assert await reaches(world, "free1", sent) == [], name
 
 
+async def test_a_guest_on_a_vlan_may_be_a_dhcp_server_where_its_port_has_no_guard(world):
+    everybody = (SHOP1.mac, p.BROADCAST)
+    offers = {
+        "v4": (p.udp(everybody, ("10.1.1.11", "255.255.255.255"), (67, 68), "x"), ["out20", "shop2"]),
+        "v4 to one": (p.udp((SHOP1.mac, SHOP2.mac), ("10.1.1.11", "10.1.1.12"), (67, 68), "x"), ["shop2"]),
+        "v6": (p.udp((SHOP1.mac, STATION), ("fd00:1::11", "fe80::9"), (547, 546), "x"), ["out20"]),
+    }
+    for name, (sent, expected) in offers.items():
+        assert await reaches(world, "shop1", sent) == expected, name
+    forged = {
+        "for another": p.udp(everybody, ("10.1.1.12", "255.255.255.255"), (67, 68), "x"),
+        "for another v6": p.udp((SHOP1.mac, STATION), ("fd00:1::12", "fe80::9"), (547, 546), "x"),
+        "no server": p.udp(everybody, ("10.1.1.11", "255.255.255.255"), (4000, 68), "x"),
+    }
+    for name, sent in forged.items():
+        assert await reaches(world, "shop1", sent) == [], name
+    free = p.udp((FREE1.mac, p.BROADCAST), ("172.16.9.9", "255.255.255.255"), (67, 68), "x")
+    assert await reaches(world, "free1", free) == ["out0"]
+    for guarded in (SHOP1, FREE1):
+        limits = PortLimits(guarded.instance, dhcp_guard=True)
+        world.reconciler.put(0, limits.key, limits)
+    await settle(world, {"host1": world.reconciler})
+    await world.caught_up("host1")
+    before = await drops(world)
+    for name, (sent, _) in offers.items():
+        assert await reaches(world, "shop1", sent) == [], name
+    assert await reaches(world, "free1", free) == []
+    assert (await counted(world, before, expected={"dhcp_guarded": 4})).get("dhcp_guarded") == 4
+
+
 async def test_nor_one_of_a_provider_subnet_in_which_its_host_has_none(world):
     macs, prefixes = (FREE1.mac, STATION), ((pack_ip("fd99::"), 64), (pack_ip("192.168.9.0"), 24))
     binding, port = FREE1.records()
@@ -149,6 +183,7 @@ async def test_nor_one_of_a_provider_subnet_in_which_its_host_has_none(world):
     port = msgspec.structs.replace(port, provider=prefixes)
     world.reconciler.put(0, port.key, port)
     await settle(world, {"host1": world.reconciler})
+    await world.caught_up("host1")
     for name, one in sent.items():
         assert await reaches(world, "free1", one) == [], name
 

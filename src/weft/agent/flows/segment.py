@@ -12,7 +12,8 @@ priority  90  from the patch, anything else: wrong VLAN
 SECURITY
 priority 135  where the VLAN is the provider network's: tunnels to hosts
 priority 128  there too, of a guest that may use any address: the provider network's own
-priority 125  multicast reports, router solicitations; DHCP of a guest that may use any address
+priority 125  multicast reports, router solicitations; what a DHCP server sends from its own address (the guard against
+              that is in flows/limits.py), and what a guest asks one that may use any address
 priority 100  ARP and neighbour discovery about the port's own addresses, or any
 priority  90  IP from its own addresses, or any; RARP, by which hypervisors announce a machine that has moved
 OUTPUT
@@ -56,6 +57,8 @@ from weft.model.values import vlan_segment
 
 _GRE, _VXLAN = 47, 4789
 _RARP = 0x8035
+_DHCP = ((IS_IPV4, 67, 68), (IS_IPV6, 547, 546))
+"""UDP ports of server and client: RFC 2131 section 4.1, RFC 8415 section 7.2."""
 _REPORTS = (*MULTICAST_LISTENER, ROUTER_SOLICITATION)
 """The physical network listens to these; in a virtual subnet nobody does."""
 _LETS: Actions = (Goto(Table.ROUTE),)
@@ -134,8 +137,9 @@ def _of_anyone(port: BoundPort) -> Iterator[_Said]:
     for option in (port.mac, 0):
         yield 100, (*is_icmpv6(SOLICITATION), exact(ND_SLL, option)), _LETS
         yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TLL, option)), _LETS
-    yield 125, _udp(IS_IPV4, 68, 67), _LETS
-    yield 125, _udp(IS_IPV6, 546, 547), _LETS
+    for family, server, client in _DHCP:
+        yield 125, _udp(family, client, server), _LETS
+        yield 125, _udp(family, server, client), _LETS
     yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), _LETS
     for kind in _REPORTS:
         yield 125, is_icmpv6(kind), _LETS
@@ -150,6 +154,7 @@ def _of_ipv4(port: BoundPort) -> Iterator[_Said]:
     for address in port.v4:
         own = exact(IP_SRC, address)
         yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP), own), _LETS
+        yield 125, (*_udp(*_DHCP[0]), own), _LETS
         yield 90, (*IS_IPV4, own), onward(port, address.to_bytes(4))
     yield 90, (exact(ETH_TYPE, _RARP),), _LETS
 
@@ -164,6 +169,7 @@ def _of_ipv6(port: BoundPort) -> Iterator[_Said]:
         for option in (port.mac, 0):
             yield 100, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, address), exact(ND_SLL, option)), _LETS
             yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TARGET, address), exact(ND_TLL, option)), _LETS
+        yield 125, (*_udp(*_DHCP[1]), exact(IPV6_SRC, address)), _LETS
         yield 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))
     for kind in _REPORTS:
         for source in (link_local, 0):
