@@ -92,7 +92,7 @@ async def answer(world, sent):
 
 
 async def test_questions_of_guests_reach_the_agent_and_its_answers_reach_them(world):
-    async with served(world):
+    async with served(world) as plane:
         head = Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff") / IP(src="0.0.0.0", dst="255.255.255.255")
         discover = BOOTP(op=1, xid=77, chaddr=BLUE1.mac.to_bytes(6)) / DHCP(options=[("message-type", 1), "end"])
         offer = await answer(world, head / UDP(sport=68, dport=67) / discover)
@@ -111,6 +111,11 @@ async def test_questions_of_guests_reach_the_agent_and_its_answers_reach_them(wo
         probe = Ether(src=MAC, dst=mac_colons(ROUTER_MAC)) / IP(src=BLUE1.v4, dst=BLUEDB.v4, ttl=1)
         told = await answer(world, probe / UDP(sport=4000, dport=33434))
         assert (told.icmp_type, told.icmp_code, told.ip_dst) == (11, 0, int.from_bytes(BLUE1.addresses[0]))
+
+        large = Ether(src=MAC, dst=mac_colons(ROUTER_MAC)) / IP(src=BLUE1.v4, dst=BLUEDB.v4, flags="DF")
+        told = await answer(world, large / UDP(sport=4000, dport=9) / bytes(1459 - 28))
+        assert (told.icmp_type, told.icmp_code, told.ip_dst) == (3, 4, int.from_bytes(BLUE1.addresses[0]))
+        assert plane.telling("").drops["too_large"] == 1
 
 
 async def test_an_address_that_a_guest_brings_is_told_then_let_through_and_its_use_is_counted(world):
