@@ -1,10 +1,14 @@
 """Stories of sources 003 and 004 about networks, and those that they imply, which stood in no other file."""
 
+import asyncio
+
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
 from tests.stories.bodies import network_body, vsid
 from tests.stories.desk import Desk
 from tests.stories.tenants import blue_and_red
+from weft.cli.commands import app
 from weft.fakes import packet as p
 from weft.model.values import ip_text, parse_mac
 
@@ -157,6 +161,17 @@ async def test_story_x9_a_tag_on_a_port_of_a_virtual_network_goes_nowhere_and_is
         return (await desk.get("/weft/v1/servers/host1/state"))["drops"].get("vlan_tagged") == 1
 
     await desk.eventually(counted)
+    page = (await desk.http.get("/metrics")).text
+    assert 'weft_dropped_packets_total{reason="vlan_tagged",server="host1"} 1.0' in page
+    asked = ["host", "state", "host1", "--controller", f"unix:{desk.socket}"]
+    said = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert ["vlan_tagged", "1"] in [line.split() for line in said.output.splitlines()], said.output
+    await desk.kill_agent("host1")
+
+    async def absent() -> bool:
+        return 'vlan_tagged",server="host1"' not in (await desk.http.get("/metrics")).text
+
+    await desk.eventually(absent)
 
 
 async def test_story_x10_a_pool_that_overlaps_another_is_refused(desk: Desk) -> None:
