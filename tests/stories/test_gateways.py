@@ -57,8 +57,11 @@ async def test_story_3_5_without_a_gateway_that_is_a_state_and_not_silence(desk:
 
 
 async def test_story_3_6_a_server_that_was_chosen_is_the_gateway(desk: Desk) -> None:
-    """A host becomes a gateway by name; it is one gateway, and its own agent makes the edge."""
+    """A host becomes a gateway by name; it is one gateway, and its own agent makes the edge. It need not be dedicated:
+    its machines stay, and leave by it as others do. As long as it is one it is not taken away."""
     await desk.cluster()
+    for n, host in ((1, "host1"), (2, "host2")):
+        await desk.machine(f"b{n}", host, ip=f"10.1.1.1{n}")
     await outside(desk, "host2")
     again = {"properties": {"pool": ref("/gatewayPools/gp"), "server": ref("/servers/host2")}}
     assert (await desk.refused("PUT", f"{N}/gateways/other", again))["code"] == "ServerInUse"
@@ -72,6 +75,12 @@ async def test_story_3_6_a_server_that_was_chosen_is_the_gateway(desk: Desk) -> 
     assert not desk.edges["host1"].edges
     [edge] = desk.edges["host2"].edges.values()
     assert edge.carries and edge.network.resource_ref == "/virtualGateways/blue"
+    for n in (1, 2):
+        said = await trace(desk, f"b{n}-eth0", OUTSIDE)
+        assert said["delivered"] and "left by the gateway on host2" in said["reason"]
+        await desk.eventually_answers(f"b{n}", f"10.1.1.1{3 - n}", [f"b{3 - n}"])
+    error = await desk.refused("DELETE", f"{N}/servers/host2?force=true&reason=gone")
+    assert "/gateways/host2" in error["message"]
 
 
 async def test_story_4_c2_the_gateway_record_is_made_and_no_dummy_reaches_the_wire(desk: Desk) -> None:

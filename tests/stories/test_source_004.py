@@ -9,6 +9,8 @@ from tests.stories.bodies import network_body
 from tests.stories.desk import Desk
 from tests.stories.tenants import BLUE, blue_and_red
 from tests.unit.fakes.hyperv.network_host import NetworkHost
+from weft.agent.flows.fields import ETH_TYPE, Table
+from weft.agent.flows.flow import Flow, exact, flow_text
 from weft.model.values import parse_mac
 
 
@@ -140,10 +142,20 @@ async def test_story_4_14_encryption_that_hosts_cannot_give_is_refused_and_not_p
 
 
 async def test_story_4_17_what_a_hand_changed_on_a_host_is_put_back_and_told(desk: Desk) -> None:
+    """What Weft did not make is shown, and left alone."""
     await blue_and_red(desk)
+    theirs = Flow(Table.CLASSIFY, 5, (exact(ETH_TYPE, 0x88CC),), (), 0x99)
     desk.tamper("host1")
+    desk.center.switches["host1"].put_flow(theirs)
     await desk.eventually(lambda: desk.drifted("host1"))
     assert await desk.answers("blue1", "10.1.1.12") == ["blue2"]
+
+    async def shown() -> bool:
+        state = await desk.get("/weft/v1/servers/host1/state")
+        return bool(state["foreign"] == [flow_text(theirs)])
+
+    await desk.eventually(shown)
+    assert theirs in desk.center.switches["host1"].flows()
 
 
 async def test_story_4_18_a_host_that_rebooted_gets_everything_again(desk: Desk) -> None:
