@@ -52,6 +52,13 @@ class Lab:
         self._begun.append(begun)
         return begun
 
+    def begin_weft(self, *words):
+        """A command of the CLI that nobody waits for yet, on this lab's controller; its output goes nowhere."""
+        environment = {**self.environment, "WEFT_CONTROLLER": json.loads(self.file.read_text())["url"]}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._begun.append(subprocess.Popen([sys.executable, "-m", "weft", *words], env=environment, **quiet))
+        return self._begun[-1]
+
     def end(self):
         """Whatever happened in the test: nothing of it may be left."""
         for begun in self._begun:

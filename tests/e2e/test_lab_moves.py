@@ -8,8 +8,9 @@ import pytest
 
 from tests.conftest import PROFILE
 from tests.e2e import provider
-from tests.e2e.booted import moved
+from tests.e2e.booted import machine, moved
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
+from tests.e2e.streams import Stream
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -33,6 +34,39 @@ def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     lab.run("delay-feed", "0")
     moved(lab, "server")
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+
+
+IN_SOAK = [pytest.param(*one, marks=pytest.mark.soak) for one in ((0, False), (1, True), (5, False))]
+
+
+@pytest.mark.parametrize(("late_s", "dies"), [(0.3, True), *IN_SOAK])
+def test_4_2_and_x1_a_move_across_provider_subnets_under_load_loses_nothing(lab, late_s, dies):
+    """client leaves host1 for host3, on another provider subnet, while server, on a third host, pings it and has a TCP
+    connection to it; the feed is late, and the controller dead from the middle of the move on."""
+    lab.run("delay-feed", str(late_s))
+    stream = Stream(lab, "server", "client", "10.2.0.10")
+    pinging = Pinging(lab, "server", "10.2.0.10")
+    before = server(lab, "host3")["providerAddresses"], mac_of(lab, "client-eth0")
+    moving = lab.begin_weft("vm", "migrate", "client", "--to", "host3")
+    if dies:
+        wait_for(lambda: "move" in machine(lab, "client"))
+        lab.run("kill", "controller")
+        pinging.more(100)
+        lab.run("start", "controller")
+    moving.wait(60)
+    moved(lab, "client")
+    silence, streamed = pinging.end(), stream.end()
+    print(f"{silence.sent} pings, {silence.lost} lost; TCP: nothing for {streamed.longest_s:.1f} s")
+    assert silence.missing == ()
+    assert "interrupt" in streamed.ended_by, streamed.ended_by
+    assert streamed.longest_s < SILENT_S
+    assert place_of(lab, "client") == "/servers/host3"
+    assert (server(lab, "host3")["providerAddresses"], mac_of(lab, "client-eth0")) == before
+    lab.run("delay-feed", "0")
+
+
+SILENT_S = 2.0
+"""No packet of a connection is lost in a move. Generous: a busy machine lets its processes wait."""
 
 
 @pytest.mark.parametrize(("delay", "address"), [(0, "192.168.2.77"), (1, "192.168.2.78")])
