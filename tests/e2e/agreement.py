@@ -10,10 +10,10 @@ import json, socket, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 def ask(question):
     to, protocol, port = question
-    if protocol == "icmp":
+    if protocol.startswith("icmp"):
         return not subprocess.run(["ping", "-nqc1", "-W1", to], stdout=subprocess.DEVNULL).returncode
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as one:
+    with socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, kind) as one:
         one.settimeout(1)
         try:
             one.connect((to, port))
@@ -57,8 +57,8 @@ class Traced:
         """Each question is (address, protocol, port), of the machine's first interface. Returns what trace says. What
         leaves for the physical network is not compared: what is there is not Weft's."""
         # its kernel answers as many refusals as there are
-        allowed = ("net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
-        self._lab.run("exec", machine, "--", "sysctl", "-qw", *allowed)
+        limits = ("net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000", "net.ipv6.icmp.ratelimit=0")
+        self._lab.run("exec", machine, "--", "sysctl", "-qw", *limits)
         told = [self.ask(f"{machine}-eth0", *question) for question in questions]
         words = ("exec", machine, "--", sys.executable, "-c", ASK, json.dumps(questions))
         carried = json.loads(self._lab.run(*words, timeout=900).strip().splitlines()[-1])

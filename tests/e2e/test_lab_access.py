@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.conftest import PROFILE
+from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
 
 pytestmark = pytest.mark.root
@@ -22,6 +24,40 @@ properties:
     properties: {priority: 100, type: Inbound, action: Allow, protocol: All, sourceAddressPrefix: 10.2.0.10,
       sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: 5000-5001, logging: Enabled}
 """
+
+
+def rule(name, priority, words):
+    """A rule in words: Inbound Allow TCP 10.2.0.10 80-81."""
+    way, action, protocol, source, ports = words.split()
+    return f"""\
+  - resourceId: {name}
+    properties: {{priority: {priority}, type: {way}, action: {action}, protocol: {protocol},
+      sourceAddressPrefix: "{source}", sourcePortRange: "*", destinationAddressPrefix: "*",
+      destinationPortRange: "{ports}"}}
+"""
+
+
+RULES = {
+    "web": "Inbound Allow TCP 10.2.0.10 80-81",
+    "web6": "Inbound Allow TCP fd00:2::/64 82",
+    "low": "Inbound Deny TCP * 1-1023",
+    "one": "Inbound Allow UDP 10.2.0.0/24 53",
+    "names": "Inbound Deny UDP * 53-54",
+    "six": "Inbound Deny ICMPv6 * *",
+    "out": "Outbound Allow TCP * 440-450",
+    "away": "Outbound Allow UDP 10.2.0.20 52",
+}
+MIXED = """\
+kind: accessControlLists
+resourceId: mixed
+properties:
+  inboundDefaultAction: Permit
+  outboundDefaultAction: Deny
+  aclRules:
+""" + "".join(rule(name, 100 + number, words) for number, (name, words) in enumerate(RULES.items()))
+PORTS = (*(range(1, 500) if PROFILE == "soak" else (22, 79, 80, 81, 82, 83, 439, 440, 450, 451)), 1023, 1024)
+SERVERS = ("10.2.0.20", "fd00:2::20", "10.2.0.77", "fd00:2::77")
+CLIENTS = ("10.2.0.10", "fd00:2::10", "10.2.0.77", "fd00:2::77")
 
 TAKES = """
 import socket
@@ -78,13 +114,14 @@ def lab(module_lab):
     return module_lab[0]
 
 
-def filtered(lab, folder):
-    """The server's IPv4 address comes under the list."""
-    (folder / "list.yaml").write_text(ANSWERS_ONLY)
+def filtered(lab, folder, name="answers-only", text=ANSWERS_ONLY, families=("ip4",)):  # noqa: PLR0913
+    """The server's addresses of these families come under the list, those of others under none."""
+    (folder / "list.yaml").write_text(text)
     interface = json.loads(lab.weft("get", "networkInterfaces", "server-eth0", "-o", "json"))
     for one in interface["properties"]["ipConfigurations"]:
-        if one["resourceId"] == "ip4":
-            one["properties"]["accessControlList"] = {"resourceRef": "/accessControlLists/answers-only"}
+        one["properties"].pop("accessControlList", None)
+        if one["resourceId"] in families:
+            one["properties"]["accessControlList"] = {"resourceRef": f"/accessControlLists/{name}"}
     document = {"kind": "networkInterfaces", "resourceId": "server-eth0", "properties": interface["properties"]}
     (folder / "nic.yaml").write_text(json.dumps(document))
     for name in ("list.yaml", "nic.yaml"):
@@ -114,6 +151,21 @@ def silence(path):
         return float(path.read_text())
     except (OSError, ValueError):
         return 99.0
+
+
+def test_trace_says_what_access_lists_let_through(lab, tmp_path):
+    """Both families, both directions, by protocol and port; the answer comes back wherever the first packet passes."""
+    filtered(lab, tmp_path, "mixed", MIXED, ("ip4", "ip6"))
+    kinds = [*(("tcp", port) for port in PORTS), *(("udp", port) for port in (52, 53, 54))]
+    with Traced(lab) as traced:
+        for machine, targets, rules in (
+            ("client", SERVERS, {"low", "names", "six"}),
+            ("server", CLIENTS, {"mixed"}),
+        ):
+            asked = [(to, *kind) for to in targets for kind in (("icmpv6" if ":" in to else "icmp", 0), *kinds)]
+            told = traced.agree(machine, asked)
+            assert {found["delivered"] for found in told} == {True, False}
+            assert {(found.get("decidedBy") or "").rpartition("/")[2] for found in told} >= rules
 
 
 def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answers_is_cut(lab, tmp_path):
