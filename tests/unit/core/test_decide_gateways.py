@@ -358,6 +358,20 @@ def test_an_address_of_a_tunnel_that_is_another_s_is_named_where_it_stands(
     assert (refusal.code, refusal.target) == ("PrivateIPAddressInUse", target)
 
 
+def test_the_far_end_of_an_earlier_tunnel_is_not_the_near_end_of_a_later_one() -> None:
+    world, far = GatewayWorld(), "172.16.0.2"
+    second = gre("second", ipAddresses=[{"ipAddress": far, "prefixLength": 30}])
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue", gre(peerIPAddresses=[far]), second))
+    assert (refusal.code, refusal.target) == ("PrivateIPAddressInUse", "ipAddresses")
+    assert f"Connections site and second both have {far}" in refusal.message
+    both = gre(ipAddresses=[{"ipAddress": far, "prefixLength": 30}], peerIPAddresses=[far])
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue", both))
+    assert (refusal.code, refusal.target) == ("PrivateIPAddressInUse", "peerIPAddresses")
+    assert f"Both ends of connection site have {far}" in refusal.message
+    ways = gre(peerIPAddresses=[far]), gre("second", peerIPAddresses=[far])
+    world.put("/virtualGateways/v", virtual_gateway("blue", *ways))
+
+
 def test_every_pool_must_serve_every_connection() -> None:
     world = GatewayWorld()
     world.put("/gatewayPools/fwd", {"type": "forwarding"})

@@ -60,10 +60,10 @@ def settle_connections(
 
 
 def check_apart(connections: Iterable[Connection], subnets: Iterable[str]) -> None:
-    """What is outside has no address of the network's own subnets (prefixes), and no two tunnels share one. Raises
-    Conflict (RouteConflict), AddressInUse."""
+    """What is outside has no address of the network's own subnets (prefixes), and what the gateway has in a tunnel
+    nobody has in any other; one router may be the far end of several. Raises Conflict (RouteConflict), AddressInUse."""
     own = [ipaddress.ip_network(text) for text in subnets]
-    inside: dict[str, str] = {}
+    near, far = dict[str, str](), dict[str, str]()
     for one in connections:
         for route in one.properties.routes:
             to = ipaddress.ip_network(route.destination_prefix)
@@ -76,30 +76,37 @@ def check_apart(connections: Iterable[Connection], subnets: Iterable[str]) -> No
                     target="destinationPrefix",
                 )
         if one.properties.connection_type == "GRE":
-            _check_tunnel(one, own, inside)
+            _check_tunnel(one, own, (near, far))
 
 
-def _check_tunnel(one: Connection, own: Iterable[IpPrefix], inside: dict[str, str]) -> None:
-    near = [(each.ip_address, "ipAddresses") for each in one.properties.ip_addresses]
-    far = [(text, "peerIPAddresses") for text in one.properties.peer_ip_addresses]
-    for text, target in (*near, *far):
-        met = next((n for n in own if ipaddress.ip_address(text) in n), None)
-        if met is not None:
-            raise AddressInUse(
-                f"{text} in the tunnel of connection {one.resource_id} lies in the network itself ({met}): both ends "
-                "have addresses that are nobody else's.",
-                code="PrivateIPAddressInUse",
-                target=target,
-            )
-        if text in inside:
-            raise AddressInUse(
-                f"Connections {inside[text]} and {one.resource_id} both have {text} in their tunnels: "
-                "give each its own.",
-                code="PrivateIPAddressInUse",
-                target=target,
-            )
-    for each in one.properties.ip_addresses:
-        inside[each.ip_address] = one.resource_id
+def _check_tunnel(one: Connection, own: Iterable[IpPrefix], tables: tuple[dict[str, str], dict[str, str]]) -> None:
+    """`tables` are the near and the far ends of the tunnels before it, each with its connection; it comes in there."""
+    near, far = tables
+    ours = [each.ip_address for each in one.properties.ip_addresses]
+    for text in ours:
+        _check_end(one, own, (text, "ipAddresses"), near.get(text) or far.get(text))
+    near |= dict.fromkeys(ours, one.resource_id)
+    for text in one.properties.peer_ip_addresses:
+        _check_end(one, own, (text, "peerIPAddresses"), near.get(text))
+        far[text] = one.resource_id
+
+
+def _check_end(one: Connection, own: Iterable[IpPrefix], end: tuple[str, str], other: str | None) -> None:
+    """`end` is an address in its tunnel and its member, `other` the connection that has it too."""
+    text, target = end
+    met = next((n for n in own if ipaddress.ip_address(text) in n), None)
+    if met is not None:
+        raise AddressInUse(
+            f"{text} in the tunnel of connection {one.resource_id} lies in the network itself ({met}): both ends "
+            "have addresses that are nobody else's.",
+            code="PrivateIPAddressInUse",
+            target=target,
+        )
+    if other is not None:
+        whose = f"Connections {other} and {one.resource_id} both have {text} in their tunnels"
+        if other == one.resource_id:
+            whose = f"Both ends of connection {other} have {text}"
+        raise AddressInUse(f"{whose}: give each its own.", code="PrivateIPAddressInUse", target=target)
 
 
 def ends_of(state: State, gateway: VirtualGateway | None) -> dict[Place, str]:
