@@ -9,8 +9,10 @@ on a host, whatever the policy, so that one copy of a broadcast reaches a host o
 While they change, those that come are not used before `preparing` is over, and those that leave not after.
 """
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from weft.core.index import lower
 from weft.core.peerings import routed
@@ -86,37 +88,93 @@ def provider_address(state: State, server_id: str, network: Network, subnet: Sub
     return _address_of(state, server, network, subnet) if server is not None else None
 
 
-def used_addresses(state: State, server: Server, network: Network) -> set[PackedIp]:
-    """What a host sends packets of a network from and is reached at there, for any of its subnets or a peer's, and for
-    itself; by the server as it is given, which need not be as it is stored."""
-    senders: list[Network] = [known(state, NETWORKS, name) for name in sorted(senders_into(state, network))]
-    # nearly all hosts have one address for everything, and a network may have many subnets and hosts
-    one_for_all = [*_purposes(state, server)] == [""]
-    found = {
-        _address_of(state, server, one, subnet)
-        for one in senders
-        for subnet in (None, *(() if one_for_all else one.properties.subnets))
-    }
-    return {one for one in found if one is not None}
+class Used:
+    """What hosts send packets of a network from and are reached at there, for any of its subnets or a peer's, and for
+    themselves. Of one network at one revision: what is the same for all hosts is worked out once."""
+
+    def __init__(self, state: State, network: Network) -> None:
+        self._state = state
+        senders: list[Network] = [known(state, NETWORKS, name) for name in sorted(senders_into(state, network))]
+        self._senders = [_sender(state, one) for one in senders]
+
+    def of(self, server: Server) -> set[PackedIp]:
+        """Of a host, by the server as it is given, which need not be as it is stored."""
+        found: set[PackedIp] = set()
+        held = {one for scope in self._held(server).values() for one in scope.values()}
+        for sender in self._senders:
+            left = sender.vsids
+            if not held.isdisjoint(sender.purposes):
+                left = tuple(self._without_their_own(server, sender, held, found))
+            own = _own(self._state, server, sender.logical)
+            if own:
+                several = len(own) > 1 and policy_of(server.properties, sender.properties)[0] == SEVERAL
+                found |= fall_to(left, tuple(own)) if several else set()
+                found.add(own[0])
+        return found
+
+    def _held(self, server: Server) -> dict[str, dict[int, str]]:
+        return self._state.addresses.providers.get(f"/servers/{server.resource_id.lower()}", {})
+
+    def _without_their_own(
+        self, server: Server, sender: "_Sender", held: set[str], found: set[PackedIp]
+    ) -> Iterator[Vsid]:
+        """Subnets for which the host has no address of their own in use; those of the others come into `found`."""
+        for vsid, purpose in zip(sender.vsids, sender.purposes, strict=True):
+            own = _for_subnet(self._state, server, sender.logical, purpose) if purpose in held else None
+            if own is None:
+                yield vsid
+            else:
+                found.add(own)
 
 
-def _purposes(state: State, server: Server) -> Iterator[str]:
-    """What each provider address of a host is for."""
-    for held in state.addresses.providers.get(f"/servers/{server.resource_id.lower()}", {}).values():
-        yield from held.values()
+class _Sender(NamedTuple):
+    """A network whose machines send into another."""
+
+    logical: str
+    """Reference of its provider network, lower case."""
+    properties: LogicalNetworkProperties | None
+    """Of that one."""
+    vsids: tuple[Vsid, ...]
+    purposes: tuple[str, ...]
+    """Of its subnets, in the same order."""
+
+
+def _sender(state: State, network: Network) -> _Sender:
+    subnets, logical = network.properties.subnets, lower(network.properties.logical_network)
+    found = state.get(LOGICAL_NETWORKS, logical.rpartition("/")[2])
+    return _Sender(
+        logical,
+        found.properties if found is not None else None,
+        tuple(Vsid(one.properties.virtual_subnet_id) for one in subnets),
+        tuple(purpose_of(state, network, one) for one in subnets),
+    )
 
 
 def _address_of(state: State, server: Server, network: Network, subnet: Subnet | None) -> PackedIp | None:
     logical = lower(network.properties.logical_network)
-    for version in (4, 6) if subnet is not None else ():
-        found = _in_use(state, server, logical, version, purpose_of(state, network, subnet))
+    found = _for_subnet(state, server, logical, purpose_of(state, network, subnet)) if subnet is not None else None
+    if found is not None:
+        return found
+    own = _own(state, server, logical)
+    return _shared_out(state, server, logical, own, subnet) if own else None
+
+
+def _for_subnet(state: State, server: Server, logical: str, purpose: str) -> PackedIp | None:
+    """What a host has in use for a virtual subnet alone."""
+    for version in (4, 6):
+        found = _in_use(state, server, logical, version, purpose)
         if found:
             return found[0]
+    return None
+
+
+def _own(state: State, server: Server, logical: str) -> list[PackedIp]:
+    """A host's own in use, in order: of one family, IPv4 before IPv6."""
     for version in (4, 6):
         own = _in_use(state, server, logical, version, "") or _held(state, server, logical, version, "")
         if own:
-            return _shared_out(state, server, logical, own, subnet)
-    return None
+            return own
+    return []
 
 
 def purpose_of(state: State, network: Network, subnet: Subnet | None) -> str:
@@ -179,7 +237,14 @@ def _shared_out(state: State, server: Server, logical: str, own: list[PackedIp],
     return falls_to(Vsid(subnet.properties.virtual_subnet_id), own) if policy == SEVERAL else own[0]
 
 
-def falls_to(vsid: Vsid, addresses: list[PackedIp]) -> PackedIp:
+@functools.lru_cache(maxsize=16_384)
+def fall_to(vsids: tuple[Vsid, ...], addresses: tuple[PackedIp, ...]) -> frozenset[PackedIp]:
+    """Those of several addresses that any of these virtual subnets has. Asked for each host of a network at each
+    revision while something waits for them, and nearly always answered as before."""
+    return frozenset(falls_to(one, addresses) for one in vsids)
+
+
+def falls_to(vsid: Vsid, addresses: Sequence[PackedIp]) -> PackedIp:
     """Which of several addresses a virtual subnet has: by rendezvous hashing, so that one more address takes its share
     of the subnets from the others, and moves no other."""
     return max(addresses, key=lambda one: hashlib.blake2s(vsid.to_bytes(4) + one, digest_size=8).digest())

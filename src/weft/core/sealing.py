@@ -14,7 +14,7 @@ from weft.core.encryption import is_encrypted
 from weft.core.index import interfaces_of
 from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import INTERFACES, SERVERS, Network, Server, VirtualMachine, known, seats
-from weft.core.provider_places import used_addresses
+from weft.core.provider_places import Used
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.values import PackedIp
@@ -41,13 +41,16 @@ def for_change(state: State, server_id: str) -> list[Due]:
         return []
     found: dict[str, tuple[set[Pair], set[Pair]]] = {}
     for network in _encrypted(state, networks_near(state, server_id)):
-        before = used_addresses(state, server, network)
-        coming = used_addresses(state, _switched(server), network) - before
+        used = Used(state, network)
+        before = used.of(server)
+        coming = used.of(_switched(server)) - before
         for other in servers_near(state, network) if coming else ():
             if other != server_id.lower():
+                there: Server = known(state, SERVERS, other)
                 pairs, now = found.setdefault(other, (set(), set()))
-                pairs.update(_pairs(coming, _reached(state, other, network)))
-                now.update(_pairs(before, used_addresses(state, known(state, SERVERS, other), network)))
+                own = used.of(there)
+                pairs.update(_pairs(coming, _reached(used, there, own)))
+                now.update(_pairs(before, own))
     return [Due(server_id.lower(), other, frozenset(pairs), frozenset(now)) for other, (pairs, now) in found.items()]
 
 
@@ -55,11 +58,13 @@ def for_move(state: State, machine: VirtualMachine, source: str, destination: st
     """Before a machine goes on at its destination, with all that hosts of its networks sent it at its source."""
     found: dict[str, tuple[set[Pair], set[Pair]]] = {}
     for network in _encrypted(state, _networks_of(state, machine)):
+        used = Used(state, network)
         near = [one for one in servers_near(state, network) if one != destination.lower()]
-        ends = _reached(state, destination, network)
-        at_source = used_addresses(state, known(state, SERVERS, source), network)
+        there: Server = known(state, SERVERS, destination)
+        ends = _reached(used, there, used.of(there))
+        at_source = used.of(known(state, SERVERS, source))
         for other in near:
-            own = used_addresses(state, known(state, SERVERS, other), network)
+            own = used.of(known(state, SERVERS, other))
             pairs, now = found.setdefault(other, (set(), set()))
             pairs.update(_pairs(ends, own))
             # a host that encrypts with the destination already is able to
@@ -86,13 +91,10 @@ def _encrypted(state: State, networks: Iterable[Network]) -> Iterator[Network]:
             yield network
 
 
-def _reached(state: State, server_id: str, network: Network) -> set[PackedIp]:
-    """What a host uses, and what it will once its own change goes on: that may be before this one."""
-    server: Server = known(state, SERVERS, server_id)
-    found = used_addresses(state, server, network)
-    if server.properties.provider_address_change is not None:
-        found |= used_addresses(state, _switched(server), network)
-    return found
+def _reached(used: Used, server: Server, now: set[PackedIp]) -> set[PackedIp]:
+    """What a host uses now, and what it will once its own change goes on: that may be before this one."""
+    change = server.properties.provider_address_change
+    return now | used.of(_switched(server)) if change is not None else now
 
 
 def _switched(server: Server) -> Server:
