@@ -92,7 +92,9 @@ class ProviderKeeper:
         """Addresses whose interface is not there, in words."""
         for address, name in sorted(self._places.items()):
             if name and self.claims.is_nowhere(address):
-                yield f"provider address {ip_text(address)}: this host has no interface {name} (--provider-interface)"
+                # named to the agent, or told by an address that was on it until now
+                who = " (--provider-interface)" if name == self._outside.carrier else " any more"
+                yield f"provider address {ip_text(address)}: this host has no interface {name}{who}"
 
     def without_offload(self, kinds: Iterable[str]) -> Iterator[str]:
         """Adapters that do nothing for the tunnels of these kinds, in words."""

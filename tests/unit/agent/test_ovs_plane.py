@@ -10,6 +10,7 @@ from tests.contract.test_edge import EDGE
 from tests.unit.agent.policies import GUESTS
 from weft.agent.edge.pulses import MISSES
 from weft.agent.ovs.plane import OvsPlane
+from weft.agent.provider_keeper import ProviderKeeper
 from weft.agent.switch import SwitchMac
 from weft.fakes.edge import FakeEdge
 from weft.fakes.network import ProviderNetwork
@@ -86,6 +87,22 @@ async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_f
         await acts_until(lambda: plane.settled)
         assert [(one.address, one.ours) for one in switch.addresses.found()] == [(own.address, True)]
         assert words() == []
+
+
+@pytest.mark.parametrize(
+    ("carrier", "so"), [("eth9", "(--provider-interface)"), ("", "any more"), ("eth8", "any more")]
+)
+async def test_an_interface_that_is_not_there_is_told_by_who_named_it(carrier, so):
+    lan, looked = ProviderLan(), asyncio.Event()
+    lan.carrier = carrier
+    keeper = ProviderKeeper(lan.outside(), looked.set)
+    keeper.want({pack_ip("192.168.1.10"): "eth9"}, ())
+    running = asyncio.create_task(keeper.run())
+    try:
+        await asyncio.wait_for(looked.wait(), 5)
+    finally:
+        running.cancel()
+    assert list(keeper.nowhere()) == [f"provider address 192.168.1.10: this host has no interface eth9 {so}"]
 
 
 async def test_a_machine_that_is_held_back_for_its_address_is_told_with_that():
