@@ -50,6 +50,9 @@ def _answer(found: Evacuation) -> Answer:
         "moved": [{"machine": machine(name), "server": place(to)} for name, to in found.moved.items()],
         "failed": [{"machine": machine(name), **body_of(error)} for name, error in found.failed.items()],
         "underWay": [{"machine": machine(name), "server": place(to)} for name, to in found.under_way.items()],
-        "leaving": [{"machine": machine(name), "server": place(to)} for name, to in found.leaving.items()],
+        "leaving": [
+            {"machine": machine(name), "server": place(to), "waitsFor": list(map(place, found.waits_for.get(name, ())))}
+            for name, to in found.leaving.items()
+        ],
     }
     return json_answer(members, 200 if found.ended else 202)

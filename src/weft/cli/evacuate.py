@@ -18,6 +18,8 @@ app = typer.Typer()
 
 EVERY_S = 0.5
 """Between two looks."""
+MOST_NAMED = 5
+"""Hosts in a line."""
 AWAY_S = 120.0
 """So long a controller may be away, and its agents after it is back."""
 
@@ -86,7 +88,10 @@ def _line(found: Any) -> str:
     done, failed = len(found["moved"]), len(found["failed"])
     line = f"{done} of {found['total']} moved, {len(found['underWay'])} under way, {failed} failed"
     leaving = ", ".join(sorted(last_of(one["machine"]["resourceRef"]) for one in found["leaving"]))
-    return f"{line}; it still forwards to {leaving}, until every host knows where they are" if leaving else line
+    late = sorted({last_of(host["resourceRef"]) for one in found["leaving"] for host in one.get("waitsFor") or ()})
+    hosts = (", ".join(late) if len(late) <= MOST_NAMED else f"{len(late)} hosts") or "every host"
+    know = "know" if len(late) > 1 else "knows"
+    return f"{line}; it still forwards to {leaving}, until {hosts} {know} where they are" if leaving else line
 
 
 def print_end(found: Any, output: Format) -> None:

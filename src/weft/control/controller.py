@@ -62,7 +62,7 @@ class Controller:
         self.publisher = Publisher(self.state, store, f"{loaded.generation}/{policy.EDITION}")
         self.captures = Captures(self.publisher)
         self.machines = Machines(self.writer, self.publisher)
-        self.evacuations = Evacuations(self.state, self.publisher, self.machines.migrate)
+        self.evacuations = Evacuations(self.state, self.publisher, self.machines.migrate, self.machines.late)
         self._observations = Observations(
             self.writer, self.publisher, self.machines.alone.is_busy, self.machines.may_come_back
         )

@@ -22,6 +22,8 @@ from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 AT_ONCE, MOST_AT_ONCE = 8, 64
 """Machines that move at the same time, unless the caller says otherwise."""
 
+Late = Callable[[str], Sequence[str]]
+"""Hosts that do not know yet where a machine that moved is; weft.control.machines.Machines.late."""
 Migrate = Callable[[str, str, Actor], Awaitable[VirtualMachine]]
 """Machine and server; weft.control.machines.Machines.migrate."""
 
@@ -37,16 +39,19 @@ class Evacuation(msgspec.Struct):
     under_way: dict[str, str] = {}
     leaving: dict[str, str] = {}
     """As `moved`: they run there, and the server still forwards to them."""
+    waits_for: dict[str, list[str]] = {}
+    """Of those, by machine: connected hosts that do not know yet where it is."""
     ended: bool = False
 
 
 class Evacuations:
     """One per controller. An evacuation goes on when its caller goes; the controller's end ends it."""
 
-    def __init__(self, state: State, publisher: Publisher, migrate: Migrate) -> None:
+    def __init__(self, state: State, publisher: Publisher, migrate: Migrate, late: Late) -> None:
         self._state = state
         self._publisher = publisher
         self._migrate = migrate
+        self._late = late
         self._told: dict[str, Evacuation] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
 
@@ -96,6 +101,11 @@ class Evacuations:
             raise NotFound(f"There is no server '{server}'.", target=f"/servers/{server}")
         return found.resource_id
 
+    def _names(self, servers: Iterable[str]) -> list[str]:
+        """As they are written, of those that are there."""
+        found = (self._state.get(SERVERS.name, one) for one in servers)
+        return [one.resource_id for one in found if one is not None]
+
     def _targets(self, key: str, to: Sequence[str]) -> list[str]:
         for one in to:
             if self._state.get(SERVERS.name, one) is None:
@@ -126,8 +136,9 @@ class Evacuations:
         with self._publisher.listening.to({key}) as listener:
             while leaving := self._leaving(key):
                 told.leaving = leaving
+                told.waits_for = {one: self._names(self._late(one)) for one in leaving}
                 await listener.next(RECHECK_S)
-        told.leaving = {}
+        told.leaving, told.waits_for = {}, {}
 
     def _leaving(self, key: str) -> dict[str, str]:
         """Machines that run elsewhere while their moves from here are not over."""

@@ -63,6 +63,10 @@ class Machines:
         self._ending_move: set[str] = set()
         """Machines, lower case, that a failover takes from whoever carries their move."""
 
+    def late(self, name: str) -> list[str]:
+        """Hosts for which the end of a machine's move waits, once it runs at the destination."""
+        return self._moves.late(name)
+
     async def create(self, command: CreateMachine, actor: Actor) -> VirtualMachine:
         """Make a machine as a whole; returns when it runs, or is there if it is not to start. The same command goes on
         with what an earlier one began, and answers what it made.

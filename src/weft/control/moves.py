@@ -16,7 +16,7 @@ from collections.abc import Callable, Set
 from weft.control.publisher import Publisher
 from weft.control.sealing import Sealing
 from weft.control.verdicts import DONE, Expectation, Verdict, trouble_of
-from weft.control.waits import RECHECK_S, is_away, laggards_after
+from weft.control.waits import RECHECK_S, is_away, laggards_after, lagging
 from weft.control.writer import Writer
 from weft.core.commands import Actor, AdvanceMove
 from weft.core.index import servers_of
@@ -53,6 +53,8 @@ class Moves:
         self._publisher = publisher
         self.ending: dict[str, asyncio.Task[None]] = {}
         """By machine: moves whose callers were answered and which only wait for peers."""
+        self._ends_with: dict[str, int] = {}
+        """Of those, the revision that they wait for."""
         self._resumed_at: float | None = None
 
     async def carry(self, name: str, generation: int, actor: Actor, timeout: float) -> None:
@@ -208,12 +210,22 @@ class Moves:
 
     async def _end(self, name: str, generation: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""
+        revision = self._ends_with[name.lower()] = self._writer.state.revision
         try:
-            while await self._everybody(name, generation, self._writer.state.revision, RESUME_GRACE_S, set()):
-                log.info("the move of %s waits for slow hosts; %s", name, "its source still forwards")
+            while late := await self._everybody(name, generation, revision, RESUME_GRACE_S, set()):
+                log.info("the move of %s waits for %s; its source still forwards", name, ", ".join(late[:MOST_NAMED]))
             await self._advance(name, "done", generation, actor)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the move of %s: %s", name, ended)
+        finally:
+            self._ends_with.pop(name.lower(), None)
+
+    def late(self, machine: str) -> list[str]:
+        """Connected hosts that a move which only waits for peers waits for; none of any other machine."""
+        revision = self._ends_with.get(machine.lower())
+        if revision is None:
+            return []
+        return [lag.server for lag in lagging(self._publisher, revision, self._concerned(machine)) if lag.connected]
 
     async def _everybody(
         self, name: str, generation: int, revision: int, timeout: float, needed: Set[str]

@@ -70,7 +70,10 @@ async def test_who_is_still_forwarded_to_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(evacuate, "EVERY_S", 0.001)
-    web1 = {"machine": {"resourceRef": "/weft/virtualMachines/web1"}, "server": {"resourceRef": "/servers/host2"}}
+    web1: dict[str, Any] = {
+        "machine": {"resourceRef": "/weft/virtualMachines/web1"},
+        "server": {"resourceRef": "/servers/host2"},
+    }
     answer = {"total": 1, "moved": [web1], "underWay": [], "leaving": [web1], "failed": [], "ended": False}
 
     class Leaving(Restarted):
@@ -84,6 +87,10 @@ async def test_who_is_still_forwarded_to_is_said_once(
     await evacuate._followed(cast(Client, Leaving()), "", {})
     line = "1 of 1 moved, 0 under way, 0 failed; it still forwards to web1, until every host knows where they are\n"
     assert capsys.readouterr().err == line
+    web1["waitsFor"] = [{"resourceRef": "/servers/host3"}]
+    assert evacuate._line(answer).endswith("it still forwards to web1, until host3 knows where they are")
+    web1["waitsFor"] = [{"resourceRef": f"/servers/host{at}"} for at in range(7)]
+    assert evacuate._line(answer).endswith("until 7 hosts know where they are")
 
 
 async def test_across_a_restart_of_the_controller_it_goes_on(

@@ -120,11 +120,14 @@ async def test_it_has_not_ended_while_the_host_still_forwards_to_a_machine_that_
         while not found.leaving:
             await asyncio.sleep(0.005)
     assert (len(found.moved), found.under_way, found.leaving) == (4, {}, {"m1": "host3"})
+    async with asyncio.timeout(10):
+        while found.waits_for != {"m1": ["host2"]}:
+            await asyncio.sleep(0.005)
     await controller.evacuations.wait("host1", 0.2)
     assert not found.ended and rack.hosts["host1"].records(PortBinding)
     peer.gate.set()
     await controller.evacuations.wait("host1", 10)
-    assert (found.ended, found.leaving) == (True, {})
+    assert (found.ended, found.leaving, found.waits_for) == (True, {}, {})
     assert controller.state.get("virtualMachines", "m1").properties.move is None
 
 
