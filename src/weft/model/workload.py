@@ -14,7 +14,8 @@ class IpConfigurationProperties(_Properties, frozen=True):
     """MS-NCNBI 3.1.5.11.2. Dynamic: granted at PUT and answered in `private_ip_address`."""
 
     private_ip_address: str | None = msgspec.field(default=None, name="privateIPAddress")
-    private_ip_allocation_method: str = msgspec.field(default="Dynamic", name="privateIPAllocationMethod")
+    private_ip_allocation_method: str = msgspec.field(default="", name="privateIPAllocationMethod")
+    """As it is sent, empty is Dynamic; MS-NCNBI requires it. As it is stored it is never empty."""
     subnet: Ref | None = None
     is_primary: bool | None = None
     public_ip_address: Ref | None = msgspec.field(default=None, name="publicIPAddress")

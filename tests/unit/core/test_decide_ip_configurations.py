@@ -136,6 +136,18 @@ def test_a_wrong_configuration_is_refused(world: World, configuration: dict[str,
     assert (bool(refusal.scope), refusal.asker) == (bool(about), about)
 
 
+def test_an_address_without_a_method_is_refused_unless_it_is_the_interface_s_own(world: World) -> None:
+    named = {**dynamic(), "privateIPAddress": "10.1.1.5"}
+    refusal = world.refused("/networkInterfaces/n1", interface(("ip1", named)))
+    assert (refusal.code, refusal.target) == ("InvalidParameterValue", "privateIPAllocationMethod")
+    assert "ip1 names 10.1.1.5 and no privateIPAllocationMethod" in refusal.message
+    world.put("/networkInterfaces/n1", interface(("ip1", {**named, "privateIPAllocationMethod": "Dynamic"})))
+    assert addresses(world, "n1") == ["10.1.1.2"], "read only, where it is Dynamic"
+    world.put("/networkInterfaces/n1", interface(("ip1", {**named, "privateIPAddress": "10.1.1.2"})))
+    assert addresses(world, "n1") == ["10.1.1.2"]
+    assert world.refused("/networkInterfaces/n1", interface(("ip1", named))).target == "privateIPAllocationMethod"
+
+
 def test_an_address_in_use_is_refused_by_name_and_legal_in_another_network(world: World) -> None:
     world.network("red", "10.1.1.0/29")
     world.put("/networkInterfaces/n1", interface(("ip1", static("10.1.1.3"))))

@@ -64,6 +64,7 @@ def settle_addresses(
             if (scope, address) not in fixed:
                 release(draft, scope, address, ref, f"no ipConfiguration of {ref} has it any more")
     for one in wanted:
+        _refuse_unsaid(one)
         if one.address is None:
             if one.method == "Dynamic":
                 one.address = grant_ip(draft, one.segment, granted, origin)
@@ -105,7 +106,7 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
     segment = state.segment(p.subnet.resource_ref)
     if segment is None:
         raise InvalidReference(f"ipConfiguration {name}: there is no subnet {p.subnet.resource_ref}.", target="subnet")
-    method = _METHODS.get(p.private_ip_allocation_method.lower())
+    method = _METHODS.get(p.private_ip_allocation_method.lower() or "dynamic")
     if method is None:
         raise Invalid(
             f"privateIPAllocationMethod is Static, Dynamic or Unmanaged, not '{p.private_ip_allocation_method}'.",
@@ -150,6 +151,21 @@ def _static(p: IpConfigurationProperties, segment: Segment, name: str) -> int:
             target="privateIPAddress",
         )
     return number
+
+
+def _refuse_unsaid(wanted: _Wanted) -> None:
+    """An address that another is granted for, where nothing says which of the two is meant; one that is kept is fine.
+    With Dynamic written it is what an answer said, and read only."""
+    p = wanted.configuration.properties
+    if p.private_ip_allocation_method or not p.private_ip_address:
+        return
+    asked = ip_of(p.private_ip_address, "privateIPAddress", "InvalidPrivateIPAddressFormat")
+    if int(asked) != wanted.address:
+        raise Invalid(
+            f"ipConfiguration {wanted.configuration.resource_id} names {asked} and no privateIPAllocationMethod: write "
+            "Static to have that address, or Dynamic to be granted one.",
+            target="privateIPAllocationMethod",
+        )
 
 
 def check_reserved(segment: Segment, address: int, ref: str) -> None:
