@@ -105,11 +105,19 @@ def is_honest(packet, one):
 def from_wire(one, own, sources, vsids):
     """What comes by the provider network to the host of `one`, whose provider address is `own`: from each of these
     sources, packed, in each of these VSIDs."""
+    inners = [p.udp((one.mac ^ 0x40, one.mac), ends, (1, 2)) for ends in _to(one)]
     for source, vsid, kind in itertools.product((*sources, STRANGER), (*vsids, 0, 0xFFFFFF), ("gre", "vxlan")):
-        inner = p.udp((one.mac ^ 0x40, one.mac), ("10.1.1.99", one.address(4)), (1, 2))
         key = vsid << 8 if kind == "gre" else vsid
-        for packet in (inner, replace(inner, vlan_tci=0x1005), replace(inner, eth_dst=p.BROADCAST)):
-            yield vsid, Outer(kind, source, pack_ip(own), key, packet)
+        for inner in inners:
+            for packet in (inner, replace(inner, vlan_tci=0x1005), replace(inner, eth_dst=p.BROADCAST)):
+                yield vsid, Outer(kind, source, pack_ip(own), key, packet)
+
+
+def _to(one):
+    """From nobody of its subnet to each of its addresses."""
+    for version, nobody in ((4, "10.1.1.99"), (6, "fd00::99")):
+        if theirs := one.address(version):
+            yield nobody, theirs
 
 
 def from_physical(one, cards, hosts):
@@ -117,8 +125,8 @@ def from_physical(one, cards, hosts):
     rewritten, from every source. `hosts` are provider addresses."""
     mac = one.mac ^ 0x40
     vlans = sorted({card.vlan for card in cards if card.vlan} | {one.vsid & _MOST, 4094})
-    for target_mac in (one.mac, p.BROADCAST):
-        plain = p.udp((mac, target_mac), ("10.1.1.99", one.address(4)), (1, 2))
+    for target_mac, ends in itertools.product((one.mac, p.BROADCAST), _to(one)):
+        plain = p.udp((mac, target_mac), ends, (1, 2))
         yield plain
         for vlan in vlans:
             yield tagged(plain, vlan)

@@ -137,17 +137,19 @@ class Matrix:
         """What must arrive, so that silence means something: from each guest to each of its subnet, whose
         kernel may quote it in a refusal."""
         pairs = [
-            (one, other)
+            (one, other, version)
             for one, other in itertools.permutations(self.cards, 2)
-            if (one.tenant, one.vsid) == (other.tenant, other.vsid)
+            for version in (4, 6)
+            if (one.tenant, one.vsid) == (other.tenant, other.vsid) and one.address(version) and other.address(version)
         ]
         until = time.monotonic() + _PATIENCE_SECONDS
         while pairs:
             wanted = {}
-            for one, other in pairs:
-                sent = p.udp((one.mac, other.mac), (one.address(4), other.address(4)), (9, 9), "")
-                send, words = self._taps[one.machine].send, f"{one} to {other}"
-                wanted[self._send(send, sent, words, {one.machine, other.machine})] = (one, other)
+            for one, other, version in pairs:
+                send, words = self._taps[one.machine].send, f"{one} to {other} by IPv{version}"
+                ends = one.address(version), other.address(version)
+                sent = p.udp((one.mac, other.mac), ends, (9, 9), "")
+                wanted[self._send(send, sent, words, {one.machine, other.machine})] = (one, other, version)
             self._arrived.clear()
             self._end()
             # a queue of a busy machine may lose one

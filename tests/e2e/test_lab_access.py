@@ -1,4 +1,5 @@
-"""Access lists in a lab: connections that only their state lets through, while their machine moves between hosts."""
+"""Both families in a lab: two tenants with equal addresses; access lists, and connections that only their state lets
+through, while their machine moves between hosts."""
 
 import json
 import sys
@@ -9,6 +10,7 @@ import pytest
 from tests.conftest import PROFILE
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
+from tests.e2e.matrix import Matrix
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -151,6 +153,36 @@ def silence(path):
         return float(path.read_text())
     except (OSError, ValueError):
         return 99.0
+
+
+def twins(lab, folder):
+    """Another tenant with the same prefixes and addresses of both families, on host1 and host3."""
+    documents = []
+    for text in (EXAMPLES / "three-hosts.yaml").read_text().split("\n---\n"):
+        if any(f"kind: {kind}\n" in text for kind in ("virtualNetworks", "networkInterfaces", "virtualMachines")):
+            for word, other in (
+                ("green", "grey"),
+                ("client", "grey1"),
+                ("server-eth0", "grey2-eth0"),
+                ("host2", "host3"),
+            ):
+                text = text.replace(word, other)
+            documents.append(text.replace("resourceId: server\n", "resourceId: grey2\n"))
+    (folder / "grey.yaml").write_text("\n---\n".join(documents) + "\n")
+    lab.weft("apply", "-f", str(folder / "grey.yaml"), "--wait")
+    for name in ("grey1", "grey2"):
+        lab.weft("vm", "start", name)
+
+
+def test_two_tenants_with_equal_addresses_of_both_families_never_meet(lab, tmp_path):
+    twins(lab, tmp_path)
+    with Matrix(lab) as matrix:
+        assert {(card.tenant, card.address(6)) for card in matrix.cards} == {
+            (tenant, address) for tenant in ("green", "grey") for address in ("fd00:2::10", "fd00:2::20")
+        }
+        matrix.honest()
+        assert matrix.guests_lie() > 900 and matrix.wire_lies() > 600
+        matrix.honest()
 
 
 def test_trace_says_what_access_lists_let_through(lab, tmp_path):
