@@ -100,9 +100,10 @@ class Desk:
             await self.kill_agent(host)
         await self._closing.aclose()
 
-    async def restart(self) -> None:
-        """The controller ends and comes back on the same store; agents stay."""
+    async def restart(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """The controller ends and comes back on the same store; agents stay. `meanwhile` is done in between."""
         await self._closing.aclose()
+        meanwhile()
         self._closing = contextlib.AsyncExitStack()
         await self.open()
 

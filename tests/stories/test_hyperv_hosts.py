@@ -118,6 +118,33 @@ async def test_0_2_a_role_that_failed_over_is_followed_and_keeps_its_mac(desk: H
     await desk.eventually(lambda: no_conflicts(desk))
 
 
+async def test_story_x1_what_another_hand_moves_while_the_controller_is_dead_is_back_with_it(desk: HyperVDesk) -> None:
+    """There a machine that moves meanwhile is off the network until somebody rescans its hosts. Here nobody need: once
+    the controller is back the machine is where it went, its new host has its records, the others its new place."""
+    mac = await desk.make("web1")
+    await desk.make("peer", "host2")
+    vm = desk.vm("web1")
+
+    def places() -> set[str]:
+        """Where hosts send what is for web1."""
+        records = [desk.host(name).records.lookups for name in ("host1", "host2")]
+        return {one.provider_address for found in records for one in found if one.mac_address == mac}
+
+    async def at(address: str) -> bool:
+        return places() == {address}
+
+    await desk.eventually(lambda: at("192.168.1.10"))
+    await desk.restart(lambda: desk.console("host1").move(vm, "host2"))
+
+    async def followed() -> bool:
+        return bool((await properties(desk, "web1"))["server"] == {"resourceRef": "/servers/host2"})
+
+    await desk.eventually(followed)
+    await desk.eventually(lambda: at("192.168.2.20"))
+    assert (desk.shows("web1"), vm.nics[0].virtual_subnet_id, vm.state) == ([(mac, False)], 6001, "Running")
+    await desk.eventually(lambda: no_conflicts(desk))
+
+
 async def test_what_no_cluster_vouches_for_is_not_followed_while_its_own_host_is_silent(desk: HyperVDesk) -> None:
     """The machine runs on both hosts, with one id, and its own is not to be reached: a person must say what is so."""
     await desk.make("web1")

@@ -145,6 +145,15 @@ def test_p6_measures_a_port_under_a_list(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.root
+def test_p8_loses_nothing(tmp_path: Path) -> None:
+    lost, gap = measured("P8", tmp_path)
+    assert [row["yardstick"] for row in (lost, gap)] == ["no forwarding at the source"] * 2
+    assert (lost["value"], lost["unit"], gap["unit"]) == (0, "pings", "ms")
+    assert float(str(gap["value"])) > 0 and float(str(gap["yardstickValue"])) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.root
 def test_edges_are_made_taken_over_and_changed(tmp_path: Path) -> None:
     rows = measured("EDGES", tmp_path)
     assert [str(row["case"]) for row in rows[::2]] == [
