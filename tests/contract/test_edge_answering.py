@@ -85,7 +85,7 @@ async def test_what_the_kernel_refuses_is_named(spaces):
         await answer(spaces[0], Change([FOUR], [], []), [])
     with pytest.raises(EdgeFailure, match="route to 10.9.0.0/16 by inner: Network is unreachable"):
         await answer(spaces[0], Change([], [], [Route("10.9.0.0/16", "10.7.0.1", "inner", 0), ROUTES[2]]), [])
-    with pytest.raises(EdgeFailure, match="there is no link o7"):
+    with pytest.raises(EdgeFailure, match="there is no interface o7"):
         await answer(spaces[0], Change([], [("o7", "203.0.113.10/32")], []), [])
     with pytest.raises(EdgeFailure, match="nowhere-at-all: No such file"):
         await answer("nowhere-at-all", Change([], [FOUR], []), [])

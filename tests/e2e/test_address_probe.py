@@ -99,12 +99,42 @@ def test_what_the_kernels_own_detection_found_taken(spaces):
     assert (name, failed, holder) == ("eth0", True, "an unknown MAC address")
 
 
-PUT = """
-from weft.agent.ovs import addresses
-from weft.agent.switch import HostAddress
-from weft.model.values import pack_ip
-addresses.put(HostAddress(pack_ip("192.168.1.12"), 24, "eth0"))
+CHANGE = """
+import asyncio
+from weft.agent.ovs.host_side import HostSide
+from weft.agent.switch import ANY, HostAddress, HostRoute
+from weft.model.values import ip_text, pack_ip
+
+ADDRESSES = [HostAddress(pack_ip(one), 24, "eth0", ours=True) for one in ("192.168.1.12", "192.168.1.13")]
+SOURCE = pack_ip("192.168.1.12")
+ROUTES = [HostRoute(pack_ip("10.1.0.0"), 16, "eth0", pack_ip("192.168.1.1"), SOURCE, ours=True),
+          HostRoute(pack_ip("fd01::"), 32, "eth0", pack_ip("fe80::1"), ANY, ours=True)]
+
+async def change():
+    side = HostSide()
+    for failures in [await side.{0} for _ in range(2)]:
+        assert failures == [], failures
+    addresses, routes = await side.found()
+    ours = [one.address for one in addresses if one.ours] + [one.prefix for one in routes if one.ours]
+    print(*map(ip_text, ours))
+
+asyncio.run(change())
 """
+
+
+def changed(space, what):
+    """What the host has of ours when that has been done twice."""
+    return command("ip", "netns", "exec", space, sys.executable, "-c", CHANGE.format(what)).split()
+
+
+def test_addresses_and_routes_are_put_and_taken_and_a_second_time_changes_nothing(spaces):
+    """The first of a prefix goes without the others; a route of somebody else's to the same prefix stays."""
+    one, _ = spaces
+    theirs = ("10.1.0.0/16", "via", "192.168.1.2", "dev", "eth0")
+    assert changed(one, "put(ADDRESSES, ROUTES)") == ["192.168.1.12", "192.168.1.13", "10.1.0.0", "fd01::"]
+    command("ip", "-n", one, "route", "add", *theirs)
+    assert changed(one, "take(ROUTES, ADDRESSES[:1])") == ["192.168.1.13"]
+    assert " ".join(theirs) in command("ip", "-n", one, "route")
 
 
 def test_an_address_that_is_put_on_an_interface_is_known_there_to_who_knew_it_elsewhere(spaces):
@@ -113,7 +143,7 @@ def test_an_address_that_is_put_on_an_interface_is_known_there_to_who_knew_it_el
     command("ip", "-n", other, "address", "add", "192.168.1.99/24", "dev", "eth0")
     old = ("192.168.1.12", "lladdr", "02:ee:00:00:00:01", "nud", "stale", "dev", "eth0")
     command("ip", "-n", other, "neigh", "replace", *old)
-    command("ip", "netns", "exec", one, sys.executable, "-c", PUT)
+    changed(one, "put(ADDRESSES[:1], [])")
     until = time.monotonic() + 10
     while "02:aa:00:00:00:00" not in command("ip", "-n", other, "neigh", "show", "192.168.1.12"):
         assert time.monotonic() < until

@@ -6,7 +6,8 @@ import pytest
 
 from weft.agent.ovs.host_side import Found, HostSide
 from weft.agent.ovs.netlink import rtnetlink
-from weft.agent.switch import SwitchUnavailable
+from weft.agent.switch import ANY, HostAddress, HostRoute, StepFailure, SwitchUnavailable
+from weft.model.values import pack_ip
 
 
 def test_what_the_kernel_refuses_is_an_oserror_with_its_number():
@@ -33,3 +34,49 @@ class Kernel:
         with rtnetlink() as route:
             list(route.get_links(1 if self.answers else 2**31 - 1))
         return (), ()
+
+
+ADDRESSES = [HostAddress(pack_ip(f"fd00::{last}"), 64, "lo") for last in (1, 2)]
+ROUTES = [HostRoute(pack_ip(f"fd0{one}::"), 32, "lo", pack_ip("fd00::9"), ANY, ours=True) for one in (1, 2)]
+
+
+async def test_addresses_and_routes_are_put_in_one_send_and_what_is_refused_is_named():
+    """Each by itself would make a userspace switch read its routes anew each time, which costs packets."""
+    changes = Changes(refused={"fd00::1 on lo": errno.EEXIST, "fd02::/32 via fd00::9 dev lo": errno.ENETUNREACH})
+    nowhere = HostAddress(pack_ip("fd00::3"), 64, "nowhere")
+    failures = await HostSide(ask=changes.ask).put([*ADDRESSES, nowhere], ROUTES)
+    (sent,) = changes.sends
+    assert sent == ["fd00::1 on lo", "fd00::2 on lo", *(f"fd0{one}::/32 via fd00::9 dev lo" for one in (1, 2))]
+    assert failures == [
+        StepFailure("address", "fd00::3 on nowhere", "[Errno 19] there is no interface nowhere"),
+        StepFailure("route", "fd02::/32 via fd00::9 dev lo", "[Errno 101] Network is unreachable"),
+    ]
+
+
+async def test_routes_that_are_gone_are_gone():
+    way = "fd0{}::/32 via fd00::9 dev lo".format
+    changes = Changes(refused={way(1): errno.ESRCH, way(2): errno.EPERM})
+    nowhere = HostRoute(pack_ip("fd03::"), 32, "nowhere", pack_ip("fd00::9"), ANY, ours=True)
+    failures = await HostSide(ask=changes.ask).take([*ROUTES, nowhere], [])
+    assert [(one.subject, one.message) for one in failures] == [(way(2), "[Errno 1] Operation not permitted")]
+
+
+async def test_a_kernel_that_cannot_be_asked_fails_all():
+    changes = Changes(unheard=True)
+    failures = await HostSide(ask=changes.ask).put(ADDRESSES, ROUTES)
+    assert [one.message for one in failures] == ["[Errno 24] Too many open files"] * 4
+
+
+class Changes:
+    """Takes what it is asked for, but for what it refuses."""
+
+    def __init__(self, *, refused=(), unheard=False):
+        self.sends = []
+        self._refused = dict(refused)
+        self._unheard = unheard
+
+    def ask(self, requests):
+        if self._unheard:
+            raise OSError(errno.EMFILE, "Too many open files")
+        self.sends.append([one.words for one in requests])
+        return [self._refused.get(one.words, 0) for one in requests]

@@ -1,19 +1,22 @@
-"""Addresses of the host's own interfaces: what is there, and putting provider addresses there. Linux only.
+"""Addresses of the host's own interfaces: what is there, and how provider addresses are put there. Linux only.
 
 Called by ovs/host_side.py. What an agent put there bears a protocol number of ours (IFA_PROTO, rtnetlink(7)), by which
 any later agent knows it; `ip address` shows it as proto 0x77.
 """
 
-import errno
 import ipaddress
 import socket
 from pathlib import Path
+from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL
+from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_NEWADDR
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from weft.agent.announcements import frames_of
+from weft.agent.kernel import index_of
 from weft.agent.ovs.netlink import rtnetlink
+from weft.agent.rtnetlink import Request, message
 from weft.agent.switch import HostAddress
 from weft.model.values import Mac, PackedIp, ip_text
 
@@ -34,55 +37,40 @@ def found() -> tuple[HostAddress, ...]:
     return tuple(sorted((_read(one, links[one["index"]]) for one in every if one["index"] in links), key=_order))
 
 
-def put(wanted: HostAddress) -> None:
-    """Add it with our mark, and tell those who knew it elsewhere; nothing if it is there. Raises OSError."""
-    try:
-        with rtnetlink() as route:
-            route.addr("add", **_words(route, wanted), proto=PROTOCOL)
-    except OSError as error:
-        if error.errno != errno.EEXIST:
-            raise
-    if len(wanted.address) == 4:
-        _announce(wanted)
+def to_put(wanted: HostAddress) -> Request:
+    """Add it with our mark. Raises OSError: there is no such interface."""
+    return _request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, wanted, [("IFA_PROTO", PROTOCOL)])
 
 
-def _announce(wanted: HostAddress) -> None:
+def to_take(wanted: HostAddress) -> Request:
+    """Raises OSError: there is no such interface. Without promoting them the kernel takes the other addresses of a
+    prefix away with its first."""
+    index_of(wanted.device)
+    Path(f"/proc/sys/net/ipv4/conf/{wanted.device}/promote_secondaries").write_text("1")
+    return _request(RTM_DELADDR, 0, wanted, [])
+
+
+def _request(kind: int, flags: int, wanted: HostAddress, more: list[tuple[str, Any]]) -> Request:
+    text = ip_text(wanted.address)
+    head = {
+        "family": _IPV4 if len(wanted.address) == 4 else _IPV6,
+        "prefixlen": wanted.prefix_length,
+        "index": index_of(wanted.device),
+    }
+    attributes = [("IFA_LOCAL", text), ("IFA_ADDRESS", text), *more]
+    return Request(kind, flags, message(ifaddrmsg, head, attributes), f"{text} on {wanted.device}")
+
+
+def announce(wanted: HostAddress) -> None:
     """RFC 5227 section 2.3: an address that was another host's an hour ago may still be known at that one's MAC. The
-    kernel announces none by itself; of IPv6 addresses neighbours find out as they use them (RFC 4861 section 7.3)."""
+    kernel announces none by itself; of IPv6 addresses neighbours find out as they use them (RFC 4861 section 7.3).
+    Raises OSError."""
+    if len(wanted.address) != 4:
+        return
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
         wire.bind((wanted.device, 0))
         for frame in frames_of(wanted.address, Mac(int.from_bytes(wire.getsockname()[4]))):
             wire.send(frame)
-
-
-def take(wanted: HostAddress) -> None:
-    """Remove it; nothing if it is gone. Raises OSError."""
-    _keep_others(wanted.device)
-    with rtnetlink() as route:
-        words = _words(route, wanted)
-        try:
-            route.addr("del", **words)
-        except NetlinkError as error:
-            if error.code not in (errno.EADDRNOTAVAIL, errno.ENODEV):
-                raise
-
-
-def _keep_others(device: str) -> None:
-    """Without this the kernel takes the other addresses of a prefix away with its first."""
-    Path(f"/proc/sys/net/ipv4/conf/{device}/promote_secondaries").write_text("1")
-
-
-def _words(route: IPRoute, wanted: HostAddress) -> dict[str, object]:
-    indexes = route.link_lookup(ifname=wanted.device)
-    if not indexes:
-        raise OSError(errno.ENODEV, f"there is no interface {wanted.device}")
-    family = _IPV4 if len(wanted.address) == 4 else _IPV6
-    return {
-        "index": indexes[0],
-        "address": ip_text(wanted.address),
-        "prefixlen": wanted.prefix_length,
-        "family": family,
-    }
 
 
 def _read(one, link) -> HostAddress:  # type: ignore[no-untyped-def]

@@ -4,12 +4,20 @@ Kept by ovs/switch.py. Linux only.
 """
 
 import asyncio
-from collections.abc import Callable
+import errno
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
 
+from weft.agent import kernel
 from weft.agent.ovs import addresses, routes
+from weft.agent.rtnetlink import Request
 from weft.agent.switch import HostAddress, HostRoute, StepFailure, SwitchUnavailable
 from weft.model.values import ip_text
 
+Ask = Callable[[list[Request]], list[int]]
+"""As kernel.ask."""
 Found = tuple[tuple[HostAddress, ...], tuple[HostRoute, ...]]
 
 
@@ -17,12 +25,29 @@ def _read() -> Found:
     return addresses.found(), routes.found()
 
 
+class _Wish(NamedTuple):
+    """One thing to be put or taken away."""
+
+    step: str
+    words: str
+    request: Callable[[], Request]
+    """Raises OSError."""
+    so_already: tuple[int, ...] = ()
+    """Refusals that say so: none."""
+    then: Callable[[], None] = lambda: None
+    """Raises OSError."""
+
+    def failed(self, error: OSError) -> StepFailure:
+        return StepFailure(self.step, self.words, str(error))
+
+
 class HostSide:
     """Of one host."""
 
-    def __init__(self, read: Callable[[], Found] = _read) -> None:
-        """`read` asks the kernel; it may raise OSError."""
-        self._ask = read
+    def __init__(self, read: Callable[[], Found] = _read, ask: Ask = kernel.ask) -> None:
+        """Both ask the kernel and may raise OSError: what there is, and for changes, those of each call in one send."""
+        self._look = read
+        self._ask = ask
         self._found: Found | None = None
         """None: to be read again."""
         self._read = False
@@ -39,30 +64,75 @@ class HostSide:
         # what changes while it is read is read again
         self._read = True
         try:
-            found = await asyncio.to_thread(self._ask)
+            found = await asyncio.to_thread(self._look)
         except OSError as error:
             raise SwitchUnavailable(f"the host's own addresses and routes cannot be read: {error}") from error
         if self._read:
             self._found = found
         return found
 
-    async def address(self, one: HostAddress, wanted: bool) -> list[StepFailure]:
-        """Put it there, or take it off; what failed of it."""
-        try:
-            await asyncio.to_thread(addresses.put if wanted else addresses.take, one)
-        except OSError as error:
-            return [StepFailure("address", f"{ip_text(one.address)} on {one.device}", str(error))]
-        finally:
-            self.changed()
-        return []
+    async def put(self, wanted: Iterable[HostAddress], ways: Iterable[HostRoute]) -> list[StepFailure]:
+        """Addresses, told to those who knew them elsewhere, and routes; what failed of it."""
+        return await self._change([*map(_address_there, wanted), *map(_route_there, ways)])
 
-    async def route(self, one: HostRoute, wanted: bool) -> list[StepFailure]:
-        """Put it there, or take it away; what failed of it."""
+    async def take(self, ways: Iterable[HostRoute], wanted: Iterable[HostAddress]) -> list[StepFailure]:
+        """Routes and addresses; what failed of it."""
+        return await self._change([*map(_route_gone, ways), *map(_address_gone, wanted)])
+
+    async def _change(self, wishes: list[_Wish]) -> list[StepFailure]:
+        if not wishes:
+            return []
         try:
-            await asyncio.to_thread(routes.put if wanted else routes.take, one)
-        except OSError as error:
-            where = f"{ip_text(one.prefix)}/{one.prefix_length} via {ip_text(one.gateway)} dev {one.device}"
-            return [StepFailure("route", where, str(error))]
+            return await asyncio.to_thread(_change, wishes, self._ask)
         finally:
             self.changed()
-        return []
+
+
+def _change(wishes: list[_Wish], ask: Ask) -> list[StepFailure]:
+    """All of them in one send. After each news of addresses or routes Open vSwitch in userspace forgets all routes for
+    as long as it reads them anew, and goes through its flows then: news that come while it still does cost packets."""
+    failures: list[StepFailure] = []
+    asked: list[tuple[_Wish, Request]] = []
+    for wish in wishes:
+        try:
+            asked.append((wish, wish.request()))
+        except OSError as error:
+            if error.errno not in wish.so_already:
+                failures.append(wish.failed(error))
+    try:
+        refused = ask([request for _, request in asked])
+    except OSError as error:
+        return [*failures, *(wish.failed(error) for wish, _ in asked)]
+    for (wish, _), number in zip(asked, refused, strict=True):
+        try:
+            if number and number not in wish.so_already:
+                raise OSError(number, os.strerror(number))
+            wish.then()
+        except OSError as error:
+            failures.append(wish.failed(error))
+    return failures
+
+
+def _address_there(one: HostAddress) -> _Wish:
+    then = partial(addresses.announce, one)
+    return _Wish("address", _place(one), partial(addresses.to_put, one), (errno.EEXIST,), then)
+
+
+def _address_gone(one: HostAddress) -> _Wish:
+    return _Wish("address", _place(one), partial(addresses.to_take, one), (errno.EADDRNOTAVAIL, errno.ENODEV))
+
+
+def _route_there(one: HostRoute) -> _Wish:
+    return _Wish("route", _way(one), partial(routes.to_put, one))
+
+
+def _route_gone(one: HostRoute) -> _Wish:
+    return _Wish("route", _way(one), partial(routes.to_take, one), (errno.ESRCH, errno.ENODEV))
+
+
+def _place(one: HostAddress) -> str:
+    return f"{ip_text(one.address)} on {one.device}"
+
+
+def _way(one: HostRoute) -> str:
+    return f"{ip_text(one.prefix)}/{one.prefix_length} via {ip_text(one.gateway)} dev {one.device}"

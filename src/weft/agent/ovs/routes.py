@@ -1,4 +1,4 @@
-"""Routes of the host's own kernel: what its main table has, and putting routes to provider subnets there. Linux only.
+"""Routes of the host's own kernel: what its main table has, and how ours to provider subnets are put. Linux only.
 
 Called by ovs/host_side.py. What an agent put there bears our protocol number and metric (`ip route` shows proto 87
 metric 87000), by which any later agent knows it. The metric is above those that people and daemons use: a route of
@@ -6,7 +6,6 @@ theirs is never refused because of ours, and goes before it. Open vSwitch in use
 itself (ovs-appctl ovs/route/show).
 """
 
-import errno
 import ipaddress
 import os
 import socket
@@ -14,9 +13,13 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE
+from pyroute2.netlink.rtnl import RTM_DELROUTE, RTM_NEWROUTE, rt_scope
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from weft.agent.kernel import index_of
 from weft.agent.ovs.netlink import rtnetlink
+from weft.agent.rtnetlink import Request, message
 from weft.agent.switch import ANY, HostRoute
 from weft.model.values import PackedIp, ip_text
 
@@ -47,38 +50,36 @@ def found() -> tuple[HostRoute, ...]:
     return tuple(sorted((one for one in read if not _local(one)), key=_order))
 
 
-def put(wanted: HostRoute) -> None:
-    """Add it with our mark, in the place of one of ours to the same prefix. Raises OSError."""
-    _ask("replace", wanted)
+def to_put(wanted: HostRoute) -> Request:
+    """Add it with our mark, in the place of one of ours to the same prefix. Raises OSError: there is no such
+    interface."""
+    return _request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "universe", wanted)
 
 
-def take(wanted: HostRoute) -> None:
-    """Remove it, if it bears our mark; nothing if it is gone. Raises OSError."""
-    try:
-        _ask("del", wanted)
-    except OSError as error:
-        if error.errno not in (errno.ESRCH, errno.ENODEV):
-            raise
+def to_take(wanted: HostRoute) -> Request:
+    """Remove it, if it bears our mark. Raises OSError: there is no such interface."""
+    return _request(RTM_DELROUTE, 0, "nowhere", wanted)
 
 
-def _ask(what: str, wanted: HostRoute) -> None:
-    with rtnetlink() as route:
-        indexes = route.link_lookup(ifname=wanted.device)
-        if not indexes:
-            raise OSError(errno.ENODEV, f"there is no interface {wanted.device}")
-        words: dict[str, Any] = {
-            "family": _IPV4 if len(wanted.prefix) == 4 else _IPV6,
-            "dst": f"{ip_text(wanted.prefix)}/{wanted.prefix_length}",
-            "oif": indexes[0],
-            "proto": PROTOCOL,
-            "priority": METRIC,
-            "table": _MAIN,
-        }
-        if wanted.gateway:
-            words["gateway"] = ip_text(wanted.gateway)
-        if wanted.source:
-            words["prefsrc"] = ip_text(wanted.source)
-        route.route(what, **words)
+def _request(kind: int, flags: int, scope: str, wanted: HostRoute) -> Request:
+    """A scope of nowhere stands for any."""
+    text = f"{ip_text(wanted.prefix)}/{wanted.prefix_length}"
+    head = {
+        "family": _IPV4 if len(wanted.prefix) == 4 else _IPV6,
+        "dst_len": wanted.prefix_length,
+        "table": _MAIN,
+        "proto": PROTOCOL,
+        "scope": rt_scope[scope],
+        "type": _UNICAST,
+    }
+    attributes: list[tuple[str, Any]] = [("RTA_DST", ip_text(wanted.prefix)), ("RTA_OIF", index_of(wanted.device))]
+    attributes.append(("RTA_PRIORITY", METRIC))
+    if wanted.gateway:
+        attributes.append(("RTA_GATEWAY", ip_text(wanted.gateway)))
+    if wanted.source:
+        attributes.append(("RTA_PREFSRC", ip_text(wanted.source)))
+    words = f"{text} via {ip_text(wanted.gateway)} dev {wanted.device}"
+    return Request(kind, flags, message(rtmsg, head, attributes), words)
 
 
 def _dump(family: int) -> Iterator[Any]:

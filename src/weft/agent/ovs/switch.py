@@ -150,11 +150,7 @@ class OvsSwitch:
 
     async def _open(self, change: SwitchChange) -> list[StepFailure]:
         """What flows and peers stand on."""
-        failures: list[StepFailure] = []
-        for one in change.addresses_add:
-            failures += await self._host.address(one, True)
-        for route in change.routes_add:
-            failures += await self._host.route(route, True)
+        failures = await self._host.put(change.addresses_add, change.routes_add)
         for tunnel in change.tunnels_add:
             failures += await self._add_tunnel(tunnel)
         if change.patch_add is not None:
@@ -167,10 +163,7 @@ class OvsSwitch:
         failures: list[StepFailure] = []
         for name in map(tunnel_name, change.tunnels_remove):
             failures += await self._in_database("tunnel", name, lambda tables, name=name: tables.remove_port(name))
-        for route in change.routes_remove:
-            failures += await self._host.route(route, False)
-        for one in change.addresses_remove:
-            failures += await self._host.address(one, False)
+        failures += await self._host.take(change.routes_remove, change.addresses_remove)
         if change.patch_remove:
             failures += await self._in_database("patch", ovs_patch.HERE, ovs_patch.remove)
         return failures
