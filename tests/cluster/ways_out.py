@@ -93,7 +93,7 @@ def _connection(name, kind, addresses, routes, **more):
     )
 
 
-def way_out(world, network, subnet, address, carriers, nat="", connections=(), also=()):  # noqa: PLR0913
+def way_out(world, network, subnet, address, carriers, nat="", connections=(), also=()):
     """The virtual gateway of a network, of the same name. `also`: (subnet, address) of the other half of a pair."""
     places = ((subnet, address), also) if also else ((subnet, address),)
     world.put(

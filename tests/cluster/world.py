@@ -227,7 +227,7 @@ class World:
         old = self.state.get("virtualNetworks", network).properties
         self.put("virtualNetworks", network, replace(old, network_virtualization_protocol=protocol))
 
-    def stand(self, server, interface, text, wanted=True, place=0):  # noqa: PLR0913
+    def stand(self, server, interface, text, wanted=True, place=0):
         """This provider address stands on the server for the first address of an interface, in a network that
         rewrites; or for that at another place."""
         address, purpose = ipaddress.ip_address(text), purpose_of(interface, f"ip{place}")

@@ -156,7 +156,7 @@ class Matrix:
             pairs = [pair for number, pair in wanted.items() if number not in self._arrived]
             assert not pairs or time.monotonic() < until, f"never came: {pairs}"
 
-    def _send(self, send, packet, words, may, outer=None):  # noqa: PLR0913
+    def _send(self, send, packet, words, may, outer=None):
         number = next(self._numbers)
         self._sent[number] = (words, may)
         mark = _MARK + number.to_bytes(4)

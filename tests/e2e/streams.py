@@ -31,7 +31,7 @@ class Streamed(msgspec.Struct, frozen=True):
 class Stream:
     """From its first bytes until `end`. iperf3 never connects anew: what arrives later is of the same connection."""
 
-    def __init__(self, lab, giver, taker, address, mbps=5):  # noqa: PLR0913
+    def __init__(self, lab, giver, taker, address, mbps=5):
         self._lab, self._taker = lab, taker
         self._taken, self._given = tempfile.TemporaryFile(buffering=0), tempfile.TemporaryFile(buffering=0)
         server = ("iperf3", "-s", "-1", "-J", "-i", str(EVERY_S))

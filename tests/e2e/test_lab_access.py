@@ -116,7 +116,7 @@ def lab(module_lab):
     return module_lab[0]
 
 
-def filtered(lab, folder, name="answers-only", text=ANSWERS_ONLY, families=("ip4",)):  # noqa: PLR0913
+def filtered(lab, folder, name="answers-only", text=ANSWERS_ONLY, families=("ip4",)):
     """The server's addresses of these families come under the list, those of others under none."""
     (folder / "list.yaml").write_text(text)
     interface = json.loads(lab.weft("get", "networkInterfaces", "server-eth0", "-o", "json"))

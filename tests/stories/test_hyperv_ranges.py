@@ -36,7 +36,7 @@ async def hosts(desk: Desk, *ipv4: str) -> HyperVDatacenter:
         host = center.add_host(name, address)
         await desk.put(f"/networking/v1/servers/{name}", {"properties": {}})
         desk.center.add_host(name, [f"192.168.9.{number}"])
-        desk.center.hypervisors[name] = HyperVDriver(name, FakeShell(host), pulse=0.02)  # type: ignore[assignment]
+        desk.center.hypervisors[name] = HyperVDriver(name, FakeShell(host), pulse=0.02)
         await desk.start_agent(name)
     return center
 

@@ -161,7 +161,7 @@ async def test_what_cannot_go_is_told_before_anything_is_written(desk: Desk, tmp
     for name, subnet, given in (("router", "v20", "10.9.0.1"), ("anyhow", "v20", ""), ("bare", "v21", "")):
         method = {"privateIPAllocationMethod": "Static", "privateIPAddress": given} if given else {}
         configuration = {"privateIPAllocationMethod": "Unmanaged"} | method
-        configuration["subnet"] = {"resourceRef": f"/logicalNetworks/old/subnets/{subnet}"}  # type: ignore[assignment]
+        configuration["subnet"] = {"resourceRef": f"/logicalNetworks/old/subnets/{subnet}"}
         body = {"resourceId": "ip1", "properties": configuration}
         await desk.put(
             f"/networking/v1/networkInterfaces/{name}",

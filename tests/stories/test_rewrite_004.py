@@ -153,7 +153,7 @@ async def test_where_it_cannot_work_it_is_refused_with_the_reason(desk: Desk) ->
     error = await desk.refused("PUT", green, changed)
     assert error["code"] == "VnetInUse" and "to or from Rewrite" in error["message"]
     learning = {"resourceId": "web", "properties": {"addressPrefix": "10.2.1.0/24"}}
-    learning["properties"]["guestSpecifiedAddresses"] = {"enabled": True}  # type: ignore[index]
+    learning["properties"]["guestSpecifiedAddresses"] = {"enabled": True}
     other = network(addressSpace={"addressPrefixes": ["10.2.0.0/16"]}, subnets=[learning])
     assert (await desk.refused("PUT", "/networking/v1/virtualNetworks/other", other))["code"]
 

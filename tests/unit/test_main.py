@@ -104,9 +104,9 @@ def test_commands_that_start_alone_are_those_that_all_have() -> None:
 
     from weft.__main__ import SERVICE, commands
 
-    whole = get_command(commands()).commands  # type: ignore[attr-defined]
+    whole = get_command(commands()).commands
     for first in (*SERVICE, "lab"):
-        alone = get_command(commands(first)).commands  # type: ignore[attr-defined]
+        alone = get_command(commands(first)).commands
         assert first in alone and alone.keys() <= whole.keys()
         assert alone[first].help == whole[first].help
     assert {"get", "vm", "demo", "simulate"} <= whole.keys()

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -86,7 +87,7 @@ def _tuples(folder: Path) -> tuple[object, int]:
     return kept, len(kept)
 
 
-def _fields(one: dict) -> tuple[object, ...]:  # type: ignore[type-arg]
+def _fields(one: dict[str, Any]) -> tuple[object, ...]:
     properties = one["properties"]
     (address,) = properties["ipConfigurations"]
     ids = (one["resourceId"], one["instanceId"], one["etag"], address["resourceId"], address["instanceId"])
@@ -94,7 +95,7 @@ def _fields(one: dict) -> tuple[object, ...]:  # type: ignore[type-arg]
     return (*ids, mac, int(mac, 16), ip, address["properties"]["subnet"]["resourceRef"])
 
 
-def _machine_fields(one: dict) -> tuple[object, ...]:  # type: ignore[type-arg]
+def _machine_fields(one: dict[str, Any]) -> tuple[object, ...]:
     properties = one["properties"]
     return (
         one["resourceId"],

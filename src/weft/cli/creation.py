@@ -79,7 +79,7 @@ NoStart = Annotated[bool, typer.Option("--no-start", help="Only make it.")]
 
 
 @app.command("create", epilog=EPILOG)
-def create(  # noqa: PLR0913
+def create(
     ctx: typer.Context,
     name: New,
     network: Networks = None,

@@ -62,7 +62,7 @@ async def _followed(client: Client, after: str) -> AsyncGenerator[tuple[str, Any
     while True:
         try:
             async with aclosing(client.watch(cursor)) as events:
-                async for cursor, event in events:  # noqa: PLW2901 - the last one seen is where to go on
+                async for cursor, event in events:
                     tries = 0
                     yield cursor, event
         except ControllerUnreachable as lost:

@@ -26,7 +26,7 @@ class CannotLeave(Invalid):
 
 
 @app.command("leave-vlans", epilog=EPILOG)
-def leave_vlans(  # noqa: PLR0913 - one command, in the words of its user
+def leave_vlans(
     ctx: typer.Context,
     networks: Annotated[list[str], typer.Argument(metavar="LOGICALNETWORK...", help="Whose VLANs to leave.")],
     provider: Annotated[str, typer.Option("--provider", help="The logical network that carries tunnels.")],

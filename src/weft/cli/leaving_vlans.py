@@ -172,7 +172,7 @@ def _network(name: str, vlans: list[Vlan], provider: str) -> Written:
 def _virtual(name: str, vlan: Vlan) -> Iterable[Written]:
     for subnet in vlan.subnets:
         properties: Written = {"addressPrefix": str(_prefix(subnet))}
-        if len(vlan.subnets) == 2:  # noqa: PLR2004 - a pair
+        if len(vlan.subnets) == 2:
             other = next(one for one in vlan.subnets if one is not subnet)
             ref = f"/virtualNetworks/{name}/subnets/{other['resourceId']}"
             properties["dualStackSubnet"] = {"resourceRef": ref}

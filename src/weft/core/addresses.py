@@ -84,8 +84,6 @@ class Addresses:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Addresses) and self._contents() == other._contents()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _contents(self) -> tuple[object, ...]:
         leases = {scope: table for scope, table in self.leases.items() if table}
         outside = {scope: table for scope, table in self._outside.items() if table}

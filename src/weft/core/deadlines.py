@@ -21,8 +21,6 @@ class Deadlines(Generic[K]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Deadlines) and self._at == other._at
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __len__(self) -> int:
         return len(self._at)
 

@@ -24,8 +24,6 @@ class GatewayPlaces:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GatewayPlaces) and (self._on, self._serves) == (other._on, other._serves)
 
-    __hash__ = None  # type: ignore[assignment]
-
     @property
     def servers(self) -> Mapping[str, str]:
         """Server id per gateway id."""

@@ -97,8 +97,6 @@ class Index:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._contents() == other._contents()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _contents(self) -> dict[str, object]:
         return {name: table for name, table in vars(self).items() if not name.startswith("_")}
 

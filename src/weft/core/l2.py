@@ -31,8 +31,6 @@ class Domains:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Domains) and self._trunks == other._trunks
 
-    __hash__ = None  # type: ignore[assignment]
-
     def turn_server(self, before: Resource[ServerProperties] | None, after: Resource[ServerProperties] | None) -> None:
         """Follow one server's adapters."""
         for trunk in _trunks(before):

@@ -66,8 +66,6 @@ class Notable:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Notable) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def turn(self, place: Place, before: Lease | None, after: Lease | None) -> None:
         """Follow one lease."""
         old, new = present(before), present(after)

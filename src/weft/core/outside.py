@@ -17,8 +17,6 @@ class Outside:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Outside) and self._blocks == other._blocks
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __bool__(self) -> bool:
         return bool(self._blocks)
 

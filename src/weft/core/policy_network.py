@@ -115,7 +115,7 @@ def rewritten(state: State, server_id: str, interface: Interface, seat: Seat) ->
     logical = seat.network.properties.logical_network
     if logical is None:
         return None
-    version = 4 if len(seat.address) == 4 else 6  # noqa: PLR2004 - bytes
+    version = 4 if len(seat.address) == 4 else 6
     purpose = purpose_of(interface.resource_id, seat.configuration)
     return stands_for(state, server_id, logical.resource_ref, purpose, version)
 

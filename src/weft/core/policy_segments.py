@@ -103,7 +103,7 @@ def segment_port(state: State, machine: VirtualMachine, interface: Interface, se
 def _provider_on(state: State, vlan: int) -> tuple[PackedPrefix, ...]:
     every = (one for one in state.addresses.provider_segments.values() if one.vlan == vlan and one.version)
     return tuple(
-        sorted((PackedIp(one.first.to_bytes(4 if one.version == 4 else 16)), one.prefix_length) for one in every)  # noqa: PLR2004
+        sorted((PackedIp(one.first.to_bytes(4 if one.version == 4 else 16)), one.prefix_length) for one in every)
     )
 
 

@@ -97,8 +97,6 @@ class Pool:
         mine = (self.spec, self.taken, self.inactive, _used(self.by_state))
         return mine == (other.spec, other.taken, other.inactive, _used(other.by_state))
 
-    __hash__ = None  # type: ignore[assignment]
-
     @property
     def capacity(self) -> int:
         return self.spec.last - self.spec.first + 1

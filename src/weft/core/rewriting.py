@@ -32,4 +32,4 @@ def stands_for(state: State, server_id: str, logical_network: str, purpose: str,
     """The provider address of an ipConfiguration on a server; one look-up, however many that server has."""
     place = f"/servers/{server_id.lower()}", ip_scope(logical_network, version), purpose
     held = state.addresses.providing.get(place)
-    return PackedIp(min(held).to_bytes(4 if version == 4 else 16)) if held else None  # noqa: PLR2004 - IPv4
+    return PackedIp(min(held).to_bytes(4 if version == 4 else 16)) if held else None

@@ -47,8 +47,6 @@ class Space:
         mine = (self.size, self.used, self._leaves, self._full, self._some)
         return mine == (other.size, other.used, other._leaves, other._full, other._some)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __contains__(self, number: int) -> bool:
         return self.next_used(number) == number
 

@@ -90,8 +90,6 @@ class State:
         )
         return self._resources == other._resources and mine == theirs
 
-    __hash__ = None  # type: ignore[assignment]
-
     # -- changes
 
     def apply(self, change: Change) -> None:

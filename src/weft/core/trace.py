@@ -21,6 +21,7 @@ from weft.core.policy_places import (
     Subnet,
     has_mac,
     instance_of,
+    known,
     learnt_seats,
     mac_of,
     network_ref,
@@ -257,7 +258,7 @@ class _Walk:
             silent = ", ".join(server for server, _ in places)
             raise Stopped(f"no gateway: {self._host} finds none alive of those of {ref}: {silent}", ref)
         server = next(server for server, address in places if address == place)
-        there = self._state.get(SERVERS, server).resource_id  # type: ignore[union-attr]
+        there = known(self._state, SERVERS, server).resource_id
         lookup = LookupRecord(record.vsid, record.addresses[0], record.mac, place)
         if there == self._host:
             self._step("output", "the gateway is on this host: no encapsulation", f"GatewayRecord {record.vsid}")

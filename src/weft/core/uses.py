@@ -25,8 +25,6 @@ class Uses:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Uses) and self._users == other._users
 
-    __hash__ = None  # type: ignore[assignment]
-
     def turn(self, kind: str, before: Resource[Any] | None, after: Resource[Any] | None) -> None:
         """Follow one change; turning back is the same call with both exchanged."""
         names = _NAMES.get(kind)

@@ -32,7 +32,7 @@ class Ipsec:
         """Do both ends do their part, and have for long enough?"""
         back, between = Pair(pair.remote, pair.local), frozenset((pair.local, pair.remote))
         ends = [one for one in self.hosts.values() if not one.lacks and {pair, back} & one.kept]
-        if len(ends) < 2:  # noqa: PLR2004 - ends
+        if len(ends) < 2:
             self._due.pop(between, None)
             return False
         now = asyncio.get_running_loop().time()

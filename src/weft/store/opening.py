@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
@@ -63,7 +64,7 @@ def engine_on(connection: sqlite3.Connection) -> Engine:
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
 
     @event.listens_for(engine, "begin")
-    def begin(started) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def begin(started: Any) -> None:
         started.exec_driver_sql("BEGIN")
 
     return engine

@@ -297,7 +297,7 @@ def _rules(world, name, number, drawn, *defaults):
     access_lists.put_list(world, name, number, [lists.rule(*one) for one in drawn.items()], *defaults)
 
 
-def _way_out(world, network, subnet, address, carriers, nat, connections, also):  # noqa: PLR0913
+def _way_out(world, network, subnet, address, carriers, nat, connections, also):
     made = tuple(kinds.connection(*one) for one in connections)
     ways_out.way_out(world, network, subnet, address, carriers, nat, made, also)
 

@@ -35,7 +35,7 @@ async def captured(fabric: Api, agent: FeedAgent) -> bytes:
         while not (asked := [one for one in agent.words if isinstance(one, Capture)]):
             await deliver(agent)
     for piece in (Captured(asked[0].number), Captured(asked[0].number, PACKET), Captured(asked[0].number, ended=True)):
-        agent.say(piece)  # type: ignore[arg-type]
+        agent.say(piece)
     found = await asking
     assert found.status_code == 200
     return found.content

@@ -152,7 +152,7 @@ class TestFeed:
         async with cluster.feed() as socket:
             await hello(socket)
             await ack(socket, 2)
-            wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}  # type: ignore[misc]
+            wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}
             late = await cluster.put(f"{N}/virtualNetworks/blue", wanted, wait="hosts", timeout="0.2")
             assert (late.status_code, late.json()["error"]["code"]) == (504, "HostsLag")
             assert "host1" in late.json()["error"]["message"]
@@ -229,7 +229,7 @@ class TestEnding:
     async def _waiting(self, cluster: Served, socket: ClientConnection) -> "asyncio.Task[httpx.Response]":
         await hello(socket)
         await ack(socket, 2)
-        wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}  # type: ignore[misc]
+        wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}
         asking = asyncio.create_task(cluster.put(f"{N}/virtualNetworks/blue", wanted, wait="hosts", timeout="60"))
         async with asyncio.timeout(5):
             while b"10.1.2.0" not in (await cluster.http.get(f"{N}/virtualNetworks/blue")).content:

@@ -211,7 +211,7 @@ class TestService:
     async def test_failures_of_ours_do_not_show_their_inside(
         self, api: Api, controller: Controller, caplog: pytest.LogCaptureFixture
     ) -> None:
-        controller.writer.failure = object()  # type: ignore[assignment]
+        controller.writer.failure = object()
         response = await api.get("/readyz")
         assert response.status_code == 500
         assert response.json()["error"]["code"] == "InternalServerError"

@@ -241,7 +241,7 @@ def test_every_command_has_help_with_an_example() -> None:
 
     from weft.cli.commands import app
 
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in get_command(app).commands.items():
         below = getattr(command, "commands", None) or {"": command}
         for verb, leaf in below.items():
             assert f"weft {name}" in (leaf.help or ""), f"{name} {verb}"

@@ -27,7 +27,7 @@ class Making:
 async def test_ctrl_c_says_that_it_goes_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weft.cli.creation.LOOK_SECONDS", 0.001)
     controller = Making()
-    waiting = asyncio.create_task(_make(controller, {"resourceId": "web1"}, Ask(Format.table, "", False)))  # type: ignore[arg-type]
+    waiting = asyncio.create_task(_make(controller, {"resourceId": "web1"}, Ask(Format.table, "", False)))
     await controller.looked.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

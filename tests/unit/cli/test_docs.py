@@ -11,7 +11,7 @@ DOCS = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text(encod
 
 
 def test_every_command_is_documented() -> None:
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in get_command(app).commands.items():
         below = getattr(command, "commands", None)
         for verb in below or ("",):
             assert f"weft {name} {verb}".strip() in DOCS

@@ -40,7 +40,7 @@ async def test_how_far_many_hosts_are(monkeypatch: pytest.MonkeyPatch, capsys: p
         "1 of 2 back on their hosts, 1 under way",
         "1 of 2 back on their hosts, 1 failed",
     ]
-    await errands.all_done(Listing({"a": ""}), ["a"], "done")  # type: ignore[arg-type]
+    await errands.all_done(Listing({"a": ""}), ["a"], "done")
 
 
 @pytest.mark.usefixtures("cluster")

@@ -66,7 +66,7 @@ class Breaking(httpx.AsyncBaseTransport):
     """A controller whose streams hold one event each; `down` connections in between are refused."""
 
     def __init__(self, down: int = 0) -> None:
-        self.down, self.asked = down, []  # type: ignore[var-annotated]
+        self.down, self.asked = down, []
         self.cut = httpx.RemoteProtocolError("incomplete chunked read")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -85,7 +85,7 @@ class Broken(httpx.AsyncByteStream):
     def __init__(self, content: bytes, cut: Exception) -> None:
         self.content, self.cut = content, cut
 
-    async def __aiter__(self):  # type: ignore[no-untyped-def]
+    async def __aiter__(self):
         yield self.content
         raise self.cut
 

@@ -329,7 +329,7 @@ async def test_a_host_that_is_late_with_one_machine_does_not_keep_the_others_bac
 
     actions = [Action(name, "failover", {}) for name in ("web1", "web2")]
     with pytest.raises(NotAll) as lagging:
-        await each(Late(), actions, Ask(Format.table, ""))  # type: ignore[arg-type]
+        await each(Late(), actions, Ask(Format.table, ""))
     assert len(asked) == 2
     assert (lagging.value.code, lagging.value.status) == ("HostsLag", 504)
 

@@ -84,13 +84,13 @@ h2,192.168.1.20,,,,,
     network = body(documents, "/virtualNetworks/Blue")
     assert network["addressSpace"] == {"addressPrefixes": ["10.1.1.0/24", "fd00:1::/64", "10.1.2.0/25"]}
     machine = body(documents, "/weft/virtualMachines/a")
-    assert [one["resourceRef"] for one in machine["networkInterfaces"]] == [  # type: ignore[attr-defined]
+    assert [one["resourceRef"] for one in machine["networkInterfaces"]] == [
         "/networkInterfaces/a-eth0",
         "/networkInterfaces/a-eth1",
     ]
     first = body(documents, "/networkInterfaces/a-eth0")
     assert first["privateMacAddress"] == "001DD8B71C07"
-    assert len(first["ipConfigurations"]) == 2  # type: ignore[arg-type]
+    assert len(first["ipConfigurations"]) == 2
     assert [one.properties for one in documents.lab] == [
         {"providerAddress": "192.168.1.10/24"},
         {"providerAddress": "192.168.1.20/24"},

@@ -167,8 +167,8 @@ async def test_a_host_that_goes_takes_its_conflicts_along(controller: Controller
 
 
 async def test_a_disk_that_is_full_is_tried_again(controller: Controller, rack: Rack) -> None:
-    store = FailingStore(controller.writer._store)  # noqa: SLF001 - there is no other way to a full disk
-    controller.writer._store, store.fails = store, True  # noqa: SLF001
+    store = FailingStore(controller.writer._store)
+    controller.writer._store, store.fails = store, True
     rack.hosts["host1"].brought[A] = 0
     await until(lambda: controller.writer.failure != "")
     store.fails = False

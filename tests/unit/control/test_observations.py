@@ -291,7 +291,7 @@ async def test_what_could_not_be_noted_is_tried_again_and_holds_up_no_other_host
             raise RuntimeError("a bug")
         return await submit(command, actor, *more)
 
-    controller.writer.submit = odd  # type: ignore[method-assign, assignment]
+    controller.writer.submit = odd
     rack.hosts["host1"].seen = (SeenMac(STRANGER, "eth9"),)
     rack.hosts["host2"].seen = (SeenMac(STRANGER + 1, "eth9"),)
     await until(lambda: bool(ports(controller, STRANGER + 1)))

@@ -13,6 +13,7 @@ from weft.control.controller import Controller
 from weft.control.sealing import Sealing
 from weft.core.sealing import Due
 from weft.model.errors import NotReady
+from weft.model.fabric import ServerProperties
 from weft.model.values import PackedIp, pack_ip
 from weft.wire.messages import ProviderFacts
 
@@ -40,7 +41,10 @@ async def encrypted(controller: Controller, rack: Rack) -> tuple[Host, Host, Hos
     tells(hosts[0], (ONE, TWO))
     tells(hosts[1], (TWO, ONE))
     tells(hosts[2])
-    stored = lambda name: controller.state.get("servers", name).properties  # noqa: E731
+
+    def stored(name: str) -> ServerProperties:
+        return controller.state.get("servers", name).properties
+
     await until(lambda: all(stored(name).provider_network is not None for name in rack.hosts))
     blue = controller.state.get("virtualNetworks", "blue").properties
     subnets = tuple(

@@ -141,7 +141,10 @@ async def test_a_failed_commit_refuses_the_batch_and_leaves_the_state_as_it_was(
     await fill(controller, interface("old"))
     before, revision = reopened(controller, Path()), controller.state.revision
     fill_disk(controller, True)
-    encode = lambda decision: Answer("r", 201, b"made")  # noqa: E731
+
+    def encode(decision: Decision) -> Answer:
+        return Answer("r", 201, b"made")
+
     results = await asyncio.gather(
         controller.submit(wide("a"), ANN),
         controller.submit(Delete(Name("networkInterfaces", "old")), ANN),
@@ -193,7 +196,9 @@ async def test_a_request_id_has_one_answer(controller: Controller) -> None:
 
 
 async def test_a_refusal_is_decided_anew_for_the_same_request_id(controller: Controller) -> None:
-    encode = lambda decision: Answer("r1", 201, b"made")  # noqa: E731
+    def encode(decision: Decision) -> Answer:
+        return Answer("r1", 201, b"made")
+
     with pytest.raises(Refusal):
         await controller.submit(interface("a"), ANN, "r1", encode)
     await fill(controller)

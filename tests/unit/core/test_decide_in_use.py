@@ -146,7 +146,7 @@ def test_where_none_is_left_nothing_is_placed_moved_or_failed_over_but_onto_host
     placed(world, "vm2")
     world.interface("vm3-nic", "/virtualNetworks/blue/subnets/web")
     body = {"networkInterfaces": [{"resourceRef": "/networkInterfaces/vm3-nic"}]}
-    body |= {"server": {"resourceRef": "/servers/h2"}}  # type: ignore[dict-item]
+    body |= {"server": {"resourceRef": "/servers/h2"}}
     for command in (put_command("/weft/virtualMachines/vm3", body), BeginMove("vm1", "h2"), Failover("vm1", "h2")):
         refusal = world.refuses(command)
         assert refusal.code == "PAIpAddressExhausted"

@@ -195,7 +195,7 @@ def test_an_address_that_its_pool_excludes_is_accepted_from_its_holder_only(worl
     lan = "/logicalNetworks/office/subnets/lan"
     world.put("/networkInterfaces/n1", interface(("a", static("172.16.0.10", lan))))
     pool = {"startIpAddress": "172.16.0.10", "endIpAddress": "172.16.0.11", "excluded": [{"first": "172.16.0.10"}]}
-    pool["excluded"].append({"first": "172.16.0.11", "reason": "printer"})  # type: ignore[attr-defined]
+    pool["excluded"].append({"first": "172.16.0.11", "reason": "printer"})
     world.put(f"{lan}/ipPools/low", pool)
     refusal = world.refused("/networkInterfaces/n2", interface(("a", static("172.16.0.11", lan))))
     assert (refusal.code, refusal.status) == ("PrivateIPAddressInReservedRange", 400)

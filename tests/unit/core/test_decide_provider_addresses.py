@@ -166,7 +166,7 @@ def test_a_policy_that_changes_changes_what_is_held() -> None:
     assert purposes(world) == ["", WEB]
     assert change_of(world).phase == "preparing" and len(change_of(world).coming) == 1
     server = {"networkInterfaces": [{"resourceId": "a", "properties": {}}], "providerAddressPolicy": "perHost"}
-    server["networkInterfaces"][0]["properties"] = {  # type: ignore[index]
+    server["networkInterfaces"][0]["properties"] = {
         "logicalSubnets": [{"resourceRef": "/logicalNetworks/hnvpa/subnets/pa1"}]
     }
     world.put("/servers/h1", server)

@@ -80,7 +80,7 @@ def of_here(rdid: int, record: LookupRecord, port: int, wire: Wire) -> tuple[Flo
     leaves = in_order((exact(IN_PORT, port), (MARKS, _MARK, _MARK), *family.only, exact(family.source, own)))
     send: Actions = (SetField(family.source, outer), SetField(ETH_SRC, record.mac), *wire.out)
     flows = (Flow(Table.CLASSIFY, 104, to_it, enter, mark), Flow(Table.ENCAP, 200, leaves, send, mark))
-    if len(record.provider_address) != 4:  # noqa: PLR2004 - IPv4
+    if len(record.provider_address) != 4:
         return flows
     asked = in_order((*wire.comes, *IS_ARP_REQUEST, exact(ARP_TPA, outer)))
     return (*flows, Flow(Table.CLASSIFY, 105, asked, _answer(outer, record.mac), mark))

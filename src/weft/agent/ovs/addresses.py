@@ -73,7 +73,7 @@ def announce(wanted: HostAddress) -> None:
             wire.send(frame)
 
 
-def _read(one, link) -> HostAddress:  # type: ignore[no-untyped-def]
+def _read(one: Any, link: Any) -> HostAddress:
     text = one.get_attr("IFA_LOCAL") or one.get_attr("IFA_ADDRESS")
     flags = one.get_attr("IFA_FLAGS") or one["flags"]
     return HostAddress(

@@ -13,6 +13,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -286,13 +287,13 @@ class OvsDatabase:
         while not self._jobs.empty():
             work, future = self._jobs.get()
             error = self._commit(idl, work)
-            self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
+            self._call(partial(_settle, future, error))
 
     def _refuse_jobs(self) -> None:
         while not self._jobs.empty():
             _, future = self._jobs.get()
             error = SwitchUnavailable(f"{self._remote}: the database does not answer")
-            self._call(lambda future=future, error=error: _settle(future, error))  # type: ignore[misc]
+            self._call(partial(_settle, future, error))
 
     def _commit(self, idl: Any, work: Work) -> SwitchUnavailable | PortTaken | None:
         # without a connection commit_block would wait for the next one

@@ -149,7 +149,7 @@ def _segment(state: State, interface: Interface, address: PackedIp) -> tuple[Seg
     own = state.segment(domain)
     network = own.network if own is not None else ""
     found = state.find_ref(network) if network.startswith("/virtualnetworks/") else None
-    number, version = int.from_bytes(address), 4 if len(address) == 4 else 6  # noqa: PLR2004 - bytes
+    number, version = int.from_bytes(address), 4 if len(address) == 4 else 6
     for subnet in found.properties.subnets if found is not None else ():
         segment = state.segment(f"{network}/subnets/{subnet.resource_id}")
         if segment is None or (segment.domain, segment.version) != (domain, version):

@@ -62,7 +62,7 @@ def _carrier(state: State, p: VirtualNetworkProperties) -> str:
         if not own[0].pools:
             return f"{own[0].ref} has no ipPools to take a provider address for each customer address from."
         other = next((one for one in every if one.vlan != own[0].vlan), None)
-        if version == 6 and other is not None:  # noqa: PLR2004
+        if version == 6 and other is not None:
             return (
                 f"{own[0].ref} is on VLAN {own[0].vlan} and {other.ref} on VLAN {other.vlan}: hosts with an address "
                 "in that one alone send all that they rewrite by its VLAN. Give both the same."
