@@ -30,6 +30,12 @@ _AT_ONCE = 40
 """So many frames are under way: more would overrun a queue, and what is lost tells nothing."""
 _QUIET_SECONDS = 0.3
 _PATIENCE_SECONDS = 15.0
+_GROUPS = (
+    (p.BROADCAST, "255.255.255.255"),
+    (0x01005E010203, "239.1.2.3"),
+    (0x333300010203, "ff05::1:203"),
+)
+"""MAC and IP address of everybody, and of groups (RFC 1112 section 6.4, RFC 2464 section 7)."""
 _KINDS = {"gre": socket.IPPROTO_GRE, "vxlan": socket.IPPROTO_UDP}
 
 
@@ -59,7 +65,8 @@ class Matrix:
         self._sent = {}
         """What was sent under a number, and who may get it, in words and machines."""
         self._ended = 0
-        self._arrived = set()
+        self._arrived = {}
+        """Machines that got what was sent under a number."""
 
     def __enter__(self):
         for card in self.cards:
@@ -130,7 +137,7 @@ class Matrix:
         for kind, is_of in kinds.items():
             names = {card.machine for card in self.cards if is_of(card)}
             mine = {number for number, (_, may) in self._sent.items() if number not in before and may & names}
-            assert not names or mine & self._arrived, f"nothing for {kind} came at all: the silence says nothing"
+            assert not names or mine & self._arrived.keys(), f"nothing for {kind} came at all: the silence says nothing"
         return count
 
     def honest(self):
@@ -155,6 +162,32 @@ class Matrix:
             # a queue of a busy machine may lose one
             pairs = [pair for number, pair in wanted.items() if number not in self._arrived]
             assert not pairs or time.monotonic() < until, f"never came: {pairs}"
+
+    def loud(self):
+        """Broadcast and multicast reach everybody of the sender's subnet, and nobody else; they do not leave the host
+        where headers are rewritten."""
+        hear = {
+            one: {
+                other.machine
+                for other in self.cards
+                if other != one
+                and (one.tenant, one.vsid) == (other.tenant, other.vsid)
+                and (one.host == other.host or not one.stands)
+            }
+            for one in self.cards
+        }
+        until = time.monotonic() + _PATIENCE_SECONDS
+        missing = [(one, *group) for one in self.cards for group in _GROUPS if one.address(p.version(group[1]))]
+        while missing:
+            asked = {}
+            for one, mac, address in missing:
+                sent = p.udp((one.mac, mac), (one.address(p.version(address)), address), (9, 9), "")
+                words, may = f"{one} to {address}", hear[one]
+                asked[self._send(self._taps[one.machine].send, sent, words, may)] = (one, mac, address)
+            self._arrived.clear()
+            self._end()
+            missing = [each for number, each in asked.items() if not hear[each[0]] <= self._arrived.get(number, set())]
+            assert not missing or time.monotonic() < until, f"not heard by all: {missing}"
 
     def _send(self, send, packet, words, may, outer=None):
         number = next(self._numbers)
@@ -186,7 +219,7 @@ class Matrix:
                     continue
                 number = int.from_bytes(data[place + 4 : place + 8])
                 words, may = self._sent[number]
-                self._arrived.add(number)
+                self._arrived.setdefault(number, set()).add(names[tap])
                 assert names[tap] in may, f"{words} reached {names[tap]}"
 
 

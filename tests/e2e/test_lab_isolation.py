@@ -14,26 +14,58 @@ from tests.e2e.matrix import Matrix
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "vlans.yaml")
 
-OPEN = """
+
+def machine(name, host, subnet, address):
+    """A document of an interface and one of its machine; without an address it takes what it likes."""
+    own = f"privateIPAllocationMethod: Static, privateIPAddress: {address}" if address else UNMANAGED
+    return f"""
+kind: networkInterfaces
+resourceId: {name}-eth0
+properties:
+  privateMacAllocationMethod: Dynamic
+  ipConfigurations:
+  - {{resourceId: ip1, properties: {{{own}, subnet: {{resourceRef: {subnet}}}}}}}
+---
+kind: virtualMachines
+resourceId: {name}
+properties:
+  server: {{resourceRef: /servers/{host}}}
+  networkInterfaces: [{{resourceRef: /networkInterfaces/{name}-eth0}}]
+"""
+
+
+UNMANAGED = "privateIPAllocationMethod: Unmanaged"
+FREE = "/logicalNetworks/opens/subnets/free"
+OPEN = f"""
 kind: logicalNetworks
 resourceId: opens
 properties:
   subnets:
-  - {resourceId: free, properties: {addressPrefix: 10.1.1.0/24, vlanID: 0}}
+  - resourceId: free
+    properties:
+      addressPrefix: 10.1.1.0/24
+      vlanID: 0
+      ipPools: [{{resourceId: p1, properties: {{startIpAddress: 10.1.1.10, endIpAddress: 10.1.1.99}}}}]
 ---
-kind: networkInterfaces
-resourceId: open1-eth0
-properties:
-  privateMacAllocationMethod: Dynamic
-  ipConfigurations:
-  - resourceId: ip1
-    properties: {privateIPAllocationMethod: Unmanaged, subnet: {resourceRef: /logicalNetworks/opens/subnets/free}}
+{machine("open1", "host1", FREE, "")}
 ---
-kind: virtualMachines
-resourceId: open1
-properties: {server: {resourceRef: /servers/host1}, networkInterfaces: [{resourceRef: /networkInterfaces/open1-eth0}]}
+{machine("open2", "host2", FREE, "10.1.1.12")}
 """
-"""A guest with what address it likes on untagged frames, where the provider network is too."""
+"""Guests on untagged frames, where the provider network is too; the first has what address it likes."""
+TEAL = f"""
+kind: virtualNetworks
+resourceId: teal
+properties:
+  logicalNetwork: {{resourceRef: /logicalNetworks/hnvpa}}
+  networkVirtualizationProtocol: VXLAN
+  addressSpace: {{addressPrefixes: [10.1.1.0/24]}}
+  subnets: [{{resourceId: web, properties: {{addressPrefix: 10.1.1.0/24}}}}]
+---
+{machine("teal1", "host1", "/virtualNetworks/teal/subnets/web", "10.1.1.11")}
+---
+{machine("teal2", "host2", "/virtualNetworks/teal/subnets/web", "10.1.1.12")}
+"""
+"""With the fifth kind, beside NVGRE, VLAN, untagged frames and IP rewrite: the other tunnel."""
 
 TAKES = """
 import socket
@@ -64,13 +96,17 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
         assert ping(lab, f"{tenant}1", "10.1.1.12") == "20 sent, 20 received"
         neighbours = lab.run("exec", f"{tenant}1", "--", "ip", "neigh").replace(":", "").upper()
         assert mac_of(lab, f"{tenant}2-eth0") in neighbours, "its own, of four machines with that address"
-    file = tmp_path / "open.yaml"
-    file.write_text(OPEN)
-    lab.weft("apply", "-f", str(file), "--wait")
-    lab.weft("vm", "start", "open1")
+    begin(lab, tmp_path, OPEN, "open1", "open2")
     with Matrix(lab) as matrix:
         matrix.honest()
         assert matrix.guests_lie() > 2000 and matrix.wire_lies() > 400 and matrix.frames_lie() > 150
+    begin(lab, tmp_path, TEAL, "teal1", "teal2")
+    with Matrix(lab) as matrix:
+        matrix.honest()
+        matrix.loud()
+    for host in ("host1", "host2"):
+        ports = lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int").split()
+        assert {"weft-gre", "weft-vxlan", "weft-to-phy"} <= set(ports)
     with Traced(lab) as traced:
         questions = [
             (to, *kind) for to in ("10.1.1.12", "10.1.1.1", "10.1.1.77") for kind in (("icmp", 0), ("tcp", 22))
@@ -91,11 +127,16 @@ def test_vlans_beside_virtual_networks(lab, tmp_path):
     lab.weft("apply", "-f", str(changed(tmp_path)))
     [received] = re.findall(r"200 sent, (\d+) received", moving.communicate(timeout=30)[0])
     assert int(received) >= 190
-    for host in ("host1", "host2"):
-        assert "weft-vxlan" in lab.run("host", host, "--", "ovs-vsctl", "list-ports", "br-int")
     with Matrix(lab) as matrix:
         matrix.honest()
         assert matrix.guests_lie(of=("blue1",)) > 400 and matrix.wire_lies() > 400
+
+
+def begin(lab, folder, documents, *machines):
+    (folder / "more.yaml").write_text(documents)
+    lab.weft("apply", "-f", str(folder / "more.yaml"), "--wait")
+    for name in machines:
+        lab.weft("vm", "start", name)
 
 
 def test_4_c5_a_vlan_is_left_and_its_machines_keep_addresses_and_connection(lab, tmp_path):

@@ -52,6 +52,7 @@ def test_whatever_is_sent_reaches_nobody_whose_it_is_not(shared):
 def lie(lab):
     with Matrix(lab) as matrix:
         matrix.honest()
+        matrix.loud()
         assert matrix.guests_lie() > 900 and matrix.wire_lies() > 400
         matrix.honest()
 
