@@ -1,6 +1,6 @@
 """What stands in the way of tunnels between two hosts of the lab is told by the host that finds it.
 
-Stories 4.8, 4.13 and X4: a firewall between the sites drops the tunnel protocol, a link on the way carries less,
+Stories 4.8, 4.13, 4.14 and X4: a firewall between the sites drops the tunnel protocol, a link on the way carries less,
 another machine has a host's provider address.
 """
 
@@ -10,6 +10,7 @@ import os
 import subprocess
 import time
 
+import httpx
 import pytest
 
 from tests.e2e.labs import EXAMPLES, PATH, ping
@@ -18,7 +19,10 @@ from weft.lab.names import router_namespace
 pytestmark = pytest.mark.root
 
 FILE = str(EXAMPLES / "two-tenants.yaml")
-RULE = "add table inet t; add chain inet t f {{ type filter hook forward priority 0; }}; add rule inet t f {} drop"
+RULES = (
+    "add table inet t; add chain inet t f { type filter hook forward priority 0; }; "
+    "add rule inet t f ip protocol 47 drop; add rule inet t f udp dport 4789 drop"
+)
 
 
 def in_router(lab, *words):
@@ -43,10 +47,13 @@ def told(lab, host, words, patience=60.0):
 
 
 def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(shared):
-    lab = shared
-    in_router(lab, "nft", RULE.format("ip protocol 47"))
+    """Of both tunnels at once: red goes by NVGRE, blue by VXLAN."""
+    lab, where = shared, "blocked between host1 (192.168.1.10) and host2 (192.168.2.20): pings pass"
+    put_into_blue(lab, networkVirtualizationProtocol="VXLAN")
+    in_router(lab, "nft", RULES)
     anew(lab, "host1")
-    told(lab, "host1", "GRE (IP protocol 47) blocked between host1 (192.168.1.10) and host2 (192.168.2.20): pings pass")
+    told(lab, "host1", f"GRE (IP protocol 47) {where}")
+    told(lab, "host1", f"VXLAN (UDP port 4789) {where}")
     in_router(lab, "nft", "delete table inet t")
     # what host2 sends leaves the router by host1's link
     in_router(lab, "ip", "link", "set", "dev", "net0", "mtu", "1400")
@@ -54,6 +61,27 @@ def test_story_4_13_a_blocked_tunnel_protocol_and_a_small_mtu_are_told(shared):
     told(lab, "host2", "MTU too small between host2 (192.168.2.20) and host1 (192.168.1.10): 13")
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received", "small packets pass all the same"
     in_router(lab, "ip", "link", "set", "dev", "net0", "mtu", "1500")
+    put_into_blue(lab, networkVirtualizationProtocol="")
+
+
+def put_into_blue(lab, status=200, **properties):
+    """The network with these properties; what the controller says."""
+    path = f"{json.loads(lab.file.read_text())['url']}/networking/v1/virtualNetworks/blue"
+    body = {"properties": httpx.get(path).json()["properties"] | properties}
+    answer = httpx.put(path, params={"wait": "hosts"}, json=body, timeout=30)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_story_4_14_these_hosts_encrypt_no_tunnels_and_say_why(shared):
+    subnets = put_into_blue(shared)["properties"]["subnets"]
+    subnets[0]["properties"]["encryptionEnabled"] = True
+    error = put_into_blue(shared, 409, subnets=subnets)["error"]
+    assert error["code"] == "EncryptionNotAvailable"
+    for host in ("host1", "host2"):
+        assert host in error["message"], error
+    assert "userspace" in error["message"], error
+    assert "userspace" in shared.weft("host", "state", "host1")
 
 
 @contextlib.contextmanager
