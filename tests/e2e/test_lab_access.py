@@ -5,6 +5,7 @@ import json
 import sys
 import time
 
+import httpx
 import pytest
 
 from tests.conftest import PROFILE
@@ -222,6 +223,16 @@ def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answer
     ask(asked, 2)
     until(lambda: silence(heard) < 0.5)
     until(lambda: has_hits(lab), patience=30)
+    until(lambda: shown_by(lab, "host2") > 0, patience=30)
+    page = httpx.get(f"{json.loads(lab.file.read_text())['url']}/metrics").text
+    name = 'weft_access_rule_packets_total{list="answers-only",rule="stream",server="host2"} '
+    assert float(page.partition(name)[2].split()[0]) > 0
+
+
+def shown_by(lab, host):
+    """Packets that the rule let in on a host, as weft host state says."""
+    rows = [line.split() for line in lab.weft("host", "state", host).splitlines()]
+    return max((int(row[2]) for row in rows if row[:2] == ["answers-only", "stream"]), default=0)
 
 
 def the_list(lab):
