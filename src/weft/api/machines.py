@@ -146,7 +146,10 @@ class MachineActions:
         else:
             if self._controller.state.get(SERVERS.name, command.server) is None:
                 # before anybody asks whether its agent is there
-                raise InvalidReference(f"There is no server '{command.server}'.", target="server")
+                raise InvalidReference(
+                    f"There is no server '{command.server}': see which there are with weft get servers.",
+                    target="server",
+                )
             if isinstance(command, BeginMove):
                 await machines.migrate(command.machine, command.server, actor, command.force)
             else:

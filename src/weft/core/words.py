@@ -1,4 +1,4 @@
-"""How refusals speak of addresses, their holders and full pools. Called by core.decide."""
+"""How refusals speak of addresses, their holders, full pools and subnets. Called by core.decide."""
 
 from collections.abc import Iterable
 
@@ -107,3 +107,9 @@ def _more_room(state: State, pool: Pool) -> str:
 
 def _counted(addresses: int) -> str:
     return "1 address" if addresses == 1 else f"{addresses} addresses"
+
+
+def see_subnets(ref: str) -> str:
+    """Where to look for the subnet that was meant by a reference; empty where it says not even of what."""
+    parts = ref.strip("/").split("/")
+    return f": see which there are with weft get subnets --of {parts[0]}/{parts[1]}" if len(parts) == 4 else ""

@@ -83,6 +83,10 @@ def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
     assert (taken.exit_code, "PrivateIPAddressInUse" in taken.stderr) == (1, True)
     assert weft("delete", "nics/n1").stdout == "networkInterfaces/n1 deleted\n"
     assert weft("delete", "networkInterfaces", "n1").exit_code == 1
+    elsewhere = weft("nic", "create", "n2", "--subnet", "blue/wbe").stderr
+    assert "no subnet /virtualNetworks/blue/subnets/wbe: see which there are with weft get subnets --of" in elsewhere
+    assert weft("get", "subnets", "--of", elsewhere.split("--of ")[1].rstrip(".\n"), "-o", "name").stdout == "web\n"
+    assert "weft get servers" in weft("vm", "migrate", "web1", "--to", "host9").stderr
     alone = weft("delete", "web1")
     assert (alone.exit_code, alone.stderr.split("such as: ")[-1]) == (2, "weft delete virtualMachines web1\n")
     assert "did you mean virtualMachines?" in weft("delete", "virtalMachines").stderr

@@ -27,7 +27,9 @@ def server_named(state: State, ref: Ref | None) -> Resource[Any] | None:
         return None
     found = state.get("servers", last_id(ref)) if lower(ref) == f"/servers/{last_id(ref)}" else None
     if found is None:
-        raise InvalidReference(f"There is no server '{ref.resource_ref}'.", target="server")
+        raise InvalidReference(
+            f"There is no server '{ref.resource_ref}': see which there are with weft get servers.", target="server"
+        )
     return found
 
 

@@ -65,7 +65,9 @@ def server_for(
     the one with least machines, then the first by name. Raises InvalidReference, Conflict (ClusterIsEmpty)."""
     cluster: Cluster | None = state.get(CLUSTERS.name, name.rpartition("/")[2])
     if cluster is None:
-        raise InvalidReference(f"There is no cluster '{name}'.", target="cluster")
+        raise InvalidReference(
+            f"There is no cluster '{name}': see which there are with weft get clusters.", target="cluster"
+        )
     keys = [last_id(ref) for ref in cluster.properties.servers]
     if not keys:
         raise Conflict(f"/weft/clusters/{cluster.resource_id} has no server: put one into it.", code="ClusterIsEmpty")

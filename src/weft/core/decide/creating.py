@@ -38,6 +38,7 @@ from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.encryption import why_not
 from weft.core.state import State
 from weft.core.taken_addresses import check_reaches, taken_for
+from weft.core.words import see_subnets
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
 from weft.model.hypervisor import Hardware
 from weft.model.kinds import VIRTUAL_MACHINES
@@ -143,7 +144,8 @@ def _interface(draft: Draft, machine: str, at: int, asked: NewInterface, server:
     if asked.strategy.lower() not in STRATEGIES:
         raise Invalid(f"strategy is central, hostRange or random, not '{asked.strategy}'.", target=_at(at, "strategy"))
     if draft.state.segment(asked.subnet) is None:
-        raise InvalidReference(f"There is no subnet {asked.subnet or 'without a name'}.", target=_at(at, "subnet"))
+        message = f"There is no subnet {asked.subnet or 'without a name'}{see_subnets(asked.subnet)}."
+        raise InvalidReference(message, target=_at(at, "subnet"))
     own = free_interface_name(draft, f"{machine}-eth{at}")
     properties = NetworkInterfaceProperties(
         private_mac_address=asked.mac_address or None,

@@ -40,7 +40,7 @@ from weft.core.index import lower
 from weft.core.macs import why_forbidden
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import address_text, hold_text
+from weft.core.words import address_text, hold_text, see_subnets
 from weft.model.errors import AddressInUse, Conflict, Invalid, InvalidMacAddress, InvalidReference, Refusal
 from weft.model.kinds import CHECKPOINTS, VIRTUAL_MACHINES, owned_id, resource_ref
 from weft.model.leases import MAC_SCOPE, Holder, Lease
@@ -301,7 +301,7 @@ def _segment(state: State, ref: str) -> Segment | None:
         return None
     found = state.segment(ref)
     if found is None:
-        raise InvalidReference(f"There is no subnet {ref}.", target="subnet")
+        raise InvalidReference(f"There is no subnet {ref}{see_subnets(ref)}.", target="subnet")
     return found
 
 

@@ -15,7 +15,7 @@ from weft.core.decide.public_addresses import attach_to, refuse_doubles
 from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import number_text
+from weft.core.words import number_text, see_subnets
 from weft.model.errors import AddressInUse, Invalid, InvalidReference
 from weft.model.leases import Holder
 from weft.model.resources import Ref, Resource, common_ref
@@ -105,7 +105,10 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
         )
     segment = state.segment(p.subnet.resource_ref)
     if segment is None:
-        raise InvalidReference(f"ipConfiguration {name}: there is no subnet {p.subnet.resource_ref}.", target="subnet")
+        subnet = p.subnet.resource_ref
+        raise InvalidReference(
+            f"ipConfiguration {name}: there is no subnet {subnet}{see_subnets(subnet)}.", target="subnet"
+        )
     method = _METHODS.get(p.private_ip_allocation_method.lower() or "dynamic")
     if method is None:
         raise Invalid(

@@ -18,6 +18,7 @@ from weft.core.decide.places import mac_of
 from weft.core.index import last_id
 from weft.core.pools import Segment
 from weft.core.state import State
+from weft.core.words import see_subnets
 from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.leases import MAC_SCOPE
 from weft.model.resources import Ref, common_ref
@@ -169,7 +170,8 @@ def _segment(state: State, subnet: Ref | None, target: str) -> Segment | None:
         return None
     segment = state.segment(subnet.resource_ref)
     if segment is None:
-        raise InvalidReference(f"There is no subnet {subnet.resource_ref}.", target=target)
+        ref = subnet.resource_ref
+        raise InvalidReference(f"There is no subnet {ref}{see_subnets(ref)}.", target=target)
     return segment
 
 
