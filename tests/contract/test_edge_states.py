@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ import pytest
 
 from tests.contract.edge_worlds import edge_world, in_namespace
 from tests.contract.test_edge import EDGE, LEG
+from tests.waiting import until
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.lab import namespaces
@@ -207,10 +207,3 @@ def test_gateways_keep_each_others_connections(number, request):
         until(lambda: made.heard(0) == {"4001", "4002"}, "who was cut off is told what it missed")
         made.does(0, "take")
         assert made.kernel(0) == {"5000", "5001", "5002"}
-
-
-def until(true, why=""):
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, why
-        time.sleep(0.05)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tests.contract.test_edge import EDGE, TUNNEL
+from tests.waiting import soon
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.wanted import Edge, EdgeFailure
 from weft.model.values import Mac, ip_text, pack_ip
@@ -52,12 +53,6 @@ def documented(appliance: Appliance) -> Edge:
     return driver
 
 
-async def until(true: Any) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0)
-
-
 async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
     appliance = Appliance()
     own = EDGE.provider_address
@@ -67,7 +62,7 @@ async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
     running = asyncio.create_task(keeper.run())
     try:
         keeper.ask(Asked(((network, 1458),), frozenset(), True))
-        await until(lambda: keeper.ready and "weft-9" not in appliance.partitions)
+        await soon(lambda: keeper.ready and "weft-9" not in appliance.partitions)
         assert appliance.ports == {"weft-edge-7": network.mac}
         made = appliance.partitions["weft-7"]
         assert made == {
@@ -83,16 +78,16 @@ async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
             "active": False,
         }
         keeper.ask(Asked(((network, 1458),), frozenset({OTHER}), True))
-        await until(lambda: keeper.carried == {7})
+        await soon(lambda: keeper.carried == {7})
         assert appliance.partitions["weft-7"] == made | {"active": True}
 
         appliance.licence = False
         changed = msgspec.structs.replace(network, legs=())
         keeper.ask(Asked(((changed, 1458),), frozenset({OTHER}), True))
-        await until(lambda: keeper.troubles == ("/virtualGateways/blue: the licence has ended",))
+        await soon(lambda: keeper.troubles == ("/virtualGateways/blue: the licence has ended",))
         appliance.licence = True
         keeper.ask(Asked((), frozenset(), True))
-        await until(lambda: not appliance.partitions and not appliance.ports and not keeper.troubles)
+        await soon(lambda: not appliance.partitions and not appliance.ports and not keeper.troubles)
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):

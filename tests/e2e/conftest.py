@@ -1,12 +1,12 @@
 """Labs for the tests: one of their own, or one that a module's tests share; gone afterwards whatever happened."""
 
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.labs import Lab, own
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -54,8 +54,6 @@ def shared(request, module_lab):
     lab, status = module_lab
     if lab.run("status") != status:
         lab.run("up", request.module.FILE)
-        until = time.monotonic() + 30
-        while (now := lab.run("status")) != status:  # libvirt clears up after a move a second later
-            assert time.monotonic() < until, now
-            time.sleep(0.1)
+        # libvirt clears up after a move a second later
+        until(lambda: lab.run("status") == status, lambda: lab.run("status"))
     return lab

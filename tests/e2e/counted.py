@@ -8,10 +8,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from datetime import datetime
 
 import msgspec
+
+from tests.waiting import until
 
 BUFFER_KIB = "16384"
 """Of each tcpdump: none may lose a packet while a guest takes the processor."""
@@ -39,10 +40,12 @@ class _Watching:
         return self._file.read_text()
 
     def wait_for(self, true, what, patience=20.0):
-        until = time.monotonic() + patience
-        while not true(self.text()):
-            assert time.monotonic() < until and self._running.poll() is None, f"{what}: {self.text()[-500:]}"
-            time.sleep(0.02)
+        until(
+            lambda: true(self.text()),
+            lambda: f"{what}: {self.text()[-500:]}",
+            patience,
+            lambda: self._running.poll() is None,
+        )
 
     def end(self):
         os.kill(self._running.pid, signal.SIGINT)

@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import msgspec
 
 from tests.e2e import forked
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -138,10 +138,12 @@ class Pinging:
     def more(self, count, patience=30.0):
         """Wait until one is answered that was sent so many pings after the last that is answered now."""
         wanted = max(self._answered(), default=0) + count
-        until = time.monotonic() + patience
-        while max(self._answered(), default=0) < wanted:
-            assert time.monotonic() < until and self._running.poll() is None, self._answered()[-1:]
-            time.sleep(0.01)
+        until(
+            lambda: max(self._answered(), default=0) >= wanted,
+            lambda: self._answered()[-1:],
+            patience,
+            lambda: self._running.poll() is None,
+        )
 
     def end(self):
         """A second later than what was done, since strays are forwarded for a while."""

@@ -2,8 +2,8 @@
 
 import json
 import re
-import time
 
+from tests.waiting import until
 from weft.agent.flows.ways import PROBE_VSID
 
 _VXLAN = re.compile(r"IP (\S+)\.\d+ > (\S+)\.4789: VXLAN, flags \[I\] \(0x08\), vni (\d+)")
@@ -26,10 +26,11 @@ def own_addresses(lab):
 
 def settled(lab, patience=30):
     """Wait until no address changes any more; what each server has then."""
-    until = time.monotonic() + patience
-    while "providerAddressChange" in (found := lab.weft("get", "servers", "-o", "json")):
-        assert time.monotonic() < until, found
-        time.sleep(0.1)
+
+    def servers():
+        return lab.weft("get", "servers", "-o", "json")
+
+    until(lambda: "providerAddressChange" not in servers(), servers, patience)
     return own_addresses(lab)
 
 

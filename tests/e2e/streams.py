@@ -5,9 +5,10 @@ import os
 import re
 import signal
 import tempfile
-import time
 
 import msgspec
+
+from tests.waiting import until
 
 EVERY_S = 0.1
 MORE_BYTES = 300_000
@@ -36,12 +37,12 @@ class Stream:
         self._taken, self._given = tempfile.TemporaryFile(buffering=0), tempfile.TemporaryFile(buffering=0)
         server = ("iperf3", "-s", "-1", "-J", "-i", str(EVERY_S))
         self._server = lab.begin("exec", taker, "--", *server, stdout=self._taken)
-        self._wait_for(lambda: self._sockets("-Htln"), "nobody listens")
+        until(lambda: self._sockets("-Htln"), "nobody listens")
         # -t 0: until it is told to end. -l, -w: what iperf3 sends at once otherwise, 128 KB and more where it catches
         # up, overruns the queues of a userspace switch, where nothing moves too
         client = ("iperf3", "-c", address, "-b", f"{mbps}M", "-l", "8K", "-w", "32K", "-t", "0", "-J")
         self._client = lab.begin("exec", giver, "--", *client, stdout=self._given)
-        self._wait_for(lambda: self._received() > MORE_BYTES, "it does not begin")
+        until(lambda: self._received() > MORE_BYTES, "it does not begin")
 
     def _sockets(self, how):
         return self._lab.run("exec", self._taker, "--", "ss", how, "sport = :5201").strip()
@@ -49,16 +50,10 @@ class Stream:
     def _received(self):
         return max(map(int, re.findall(r"bytes_received:(\d+)", self._sockets("-Htin"))), default=0)
 
-    def _wait_for(self, true, what, patience=30.0):
-        until = time.monotonic() + patience
-        while not true():
-            assert time.monotonic() < until, what
-            time.sleep(0.05)
-
     def end(self):
         """Once more of it has come through."""
         wanted = self._received() + MORE_BYTES
-        self._wait_for(lambda: self._received() > wanted, "nothing comes any more")
+        until(lambda: self._received() > wanted, "nothing comes any more")
         self._client.send_signal(signal.SIGINT)
         self._client.wait(20)
         self._server.wait(20)

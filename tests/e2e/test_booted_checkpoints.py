@@ -4,12 +4,11 @@ libvirtd: story 2.4 as a user meets it.
 host1's machines are namespaces, host2 and host3 have libvirtd, on two provider subnets.
 """
 
-import time
-
 import pytest
 
 from tests.e2e.booted import answers, booting, console, machine, moved, told_by_dhcp, virsh
 from tests.e2e.labs import EXAMPLES, mac_of, ping
+from tests.waiting import until
 from weft.lab import libvirtd
 
 FILE = str(EXAMPLES / "booted-guests.yaml")
@@ -72,10 +71,7 @@ def test_checkpoint_restore_after_a_renewal_clone_and_export_are_done_by_the_hyp
     assert said.seconds >= taken, "it goes on where the checkpoint was taken"
     lab.weft("vm", "stop", "app1")
     lab.weft("vm", "clone", "app1", "app2")
-    until = time.monotonic() + 60
-    while not (tmp_path / "app2.qcow2").exists():  # its host makes it once it hears of it
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until((tmp_path / "app2.qcow2").exists, "its host makes it once it hears of it", 60)
     second = mac_of(lab, "app2-eth0")
     assert second != first and second.lower() in virsh(lab, "host2", "dumpxml", "app2").replace(":", "")
     lab.weft("vm", "start", "app2")

@@ -6,13 +6,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 
 from tests.e2e.booted import answers, booting, console, machine, moved, virsh
 from tests.e2e.counted_move import assert_no_packet_lost, move
 from tests.e2e.labs import EXAMPLES, mac_of, ping
+from tests.waiting import until
 from weft.lab import libvirtd
 
 FILE = str(EXAMPLES / "booted-guests.yaml")
@@ -46,14 +46,10 @@ def test_a_move_whose_agent_dies_in_the_middle_ends_with_one_machine(shared, end
     answers(lab, "peer", "10.1.1.21")
     mac = mac_of(lab, "web1-eth0")
     moving = begun(lab, "vm", "migrate", "web1", "--to", "host3")
-    until = time.monotonic() + 30
-    while "web1" not in virsh(lab, "host3", "list", "--all", "--name"):
-        assert time.monotonic() < until, "it does not begin to come"
-        time.sleep(0.02)
+    until(lambda: "web1" in virsh(lab, "host3", "list", "--all", "--name"), "it does not begin to come")
     lab.run("kill", "agent", end)
-    until = time.monotonic() + 30
-    while json.loads(lab.weft("host", "state", end, "-o", "json"))["connected"]:
-        assert time.monotonic() < until, "its agent is dead, and the controller does not know"
+    dead = "its agent is dead, and the controller does not know"
+    until(lambda: not json.loads(lab.weft("host", "state", end, "-o", "json"))["connected"], dead)
     lab.run("start", "agent", end)
     moving.communicate(timeout=120)
     moved(lab, "web1")
@@ -77,14 +73,15 @@ def defined(lab, host, folder, name, *changes):
 
 def taken_in(lab, host, name, *words):
     """Its host's agent tells of it within seconds."""
-    until, named = time.monotonic() + 30, ("vm", "import", name, "--to", host, "--existing", name)
+    named = ("vm", "import", name, "--to", host, "--existing", name)
     environment = {**lab.environment, "WEFT_CONTROLLER": json.loads(lab.file.read_text())["url"]}
     command = [sys.executable, "-m", "weft", *named, "--subnet", "blue/web", *words, "-o", "json"]
-    while True:
+
+    def tried():
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
-        if "has no machine" not in done.stderr or time.monotonic() > until:
-            break
-        time.sleep(0.2)
+        return None if "has no machine" in done.stderr else done
+
+    done = until(tried, "its host's agent does not tell of it")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["properties"]
 
@@ -152,17 +149,12 @@ def test_a_domain_that_runs_is_taken_in_running_and_is_in_its_network_at_once(sh
     up = console(lab, "host3", "stray")
     assert taken_in(lab, "host3", "stray", "--ip", "10.1.1.52")["powerState"] == "Running"
     assert (mac_of(lab, "stray-eth0"), up.mac) == (mac, mac)
-    until = time.monotonic() + 20
-    while (later := console(lab, "host3", "stray").seconds) in (up.seconds, up.seconds + 1):
-        assert time.monotonic() < until, "it stands still"
-    assert later > up.seconds, "it goes on"
+    until(lambda: console(lab, "host3", "stray").seconds not in (up.seconds, up.seconds + 1), "it stands still")
+    assert console(lab, "host3", "stray").seconds > up.seconds, "it goes on"
     # without a restart it is in its network: its port bears an interface id that is nobody's, and says whose it is
     answers(lab, "peer", "10.1.1.52")
     assert interface_id(lab, "stray-eth0") not in virsh(lab, "host3", "dumpxml", "stray")
-    until = time.monotonic() + 10
-    while "no conflicts" not in lab.weft("conflicts").lower():
-        assert time.monotonic() < until, lab.weft("conflicts")
-        time.sleep(0.2)
+    until(lambda: "no conflicts" in lab.weft("conflicts").lower(), lambda: lab.weft("conflicts"))
     lab.weft("vm", "stop", "stray")
     lab.weft("vm", "start", "stray")
     answers(lab, "peer", "10.1.1.52")

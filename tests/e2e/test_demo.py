@@ -6,13 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.e2e.labs import ROOT, last_line, namespaces, own, processes
+from tests.waiting import until
 from weft.lab.demo import Show
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "200"}
@@ -58,10 +58,7 @@ def passed(number, folder):
 
 
 def await_while_it_runs(so, running, folder):
-    until = time.monotonic() + 60
-    while not so():
-        assert running.poll() is None and time.monotonic() < until, said_by(folder).read_text()
-        time.sleep(0.01)
+    until(so, lambda: said_by(folder).read_text(), 60, lambda: running.poll() is None)
 
 
 @pytest.mark.root

@@ -15,6 +15,7 @@ import pytest
 from tests.e2e import provider, stores
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, PATH, Pinging, ping
+from tests.waiting import until
 from weft.lab.names import router_port
 from weft.lab.processes import alive
 from weft.lab.state import LabFolder
@@ -105,16 +106,11 @@ def test_streams_both_ways_behind_nat_go_on_under_load(lab, trouble):
     if late:
         lab.run("delay-feed", "5")
     lab.begin("exec", "internet", "--", "iperf3", "-s", "-1", "-J", "-i", "0.1", stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 20
-    while "5201" not in lab.run("exec", "internet", "--", "ss", "-Htln"):
-        assert time.monotonic() < until, "the server does not listen"
+    until(lambda: "5201" in lab.run("exec", "internet", "--", "ss", "-Htln"), "the server does not listen")
     words = ("iperf3", "-c", OUTSIDE, "--bidir", "-b", "20M", "-t", "15", "-i", "0.1", "-J", "--get-server-output")
     with tempfile.TemporaryFile() as heard:
         client = lab.begin("exec", "blue1", "--", *words, stdout=heard)
-        until = time.monotonic() + 60
-        while min(carried(lab)) < BEFORE_BYTES:
-            assert time.monotonic() < until and client.poll() is None, carried(lab)
-            time.sleep(0.1)
+        until(lambda: min(carried(lab)) >= BEFORE_BYTES, lambda: carried(lab), 60, lambda: client.poll() is None)
         kill(lab, "gw1", controller=trouble == "dead controller")
         client.wait(timeout=60)
         said = json.loads(os.pread(heard.fileno(), 1 << 24, 0))
@@ -154,7 +150,7 @@ def test_a_gateway_that_was_cut_off_is_known_outside_again(lab):
     finally:
         ip(lab, "@router", "link", "set", "dev", cable, "up")
     until(lambda: not ip(lab, "gw2@edge1", "-o", "address", "show", "to", NAT))
-    until(lambda: known_outside(lab) == first, WITHIN_SECONDS)
+    until(lambda: known_outside(lab) == first, patience=WITHIN_SECONDS)
     assert answers(lab)
 
 
@@ -177,13 +173,6 @@ def answers(lab):
     """Of what begins now."""
     command = ("ip", "netns", "exec", f"{lab.name}-blue1", "ping", "-q", "-c", "1", "-W", "1", OUTSIDE)
     return not subprocess.run(command, capture_output=True, env={**os.environ, "PATH": PATH}).returncode
-
-
-def until(true, patience=30.0):
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):
@@ -281,10 +270,13 @@ class Talk:
 
     def more(self, count, patience=20.0):
         """Wait until so many more numbers are heard; the longest silence before any of them."""
-        before, until = len(self._heard()[0]), time.monotonic() + patience
-        while len(self._heard()[0]) < before + count:
-            assert time.monotonic() < until and self._hears.poll() is None, self._heard()[0][-1:]
-            time.sleep(0.05)
+        before = len(self._heard()[0])
+        until(
+            lambda: len(self._heard()[0]) >= before + count,
+            lambda: self._heard()[0][-1:],
+            patience,
+            lambda: self._hears.poll() is None,
+        )
         numbers, silences = self._heard()
         assert numbers == list(range(1, len(numbers) + 1))
         return max(silences[before:])

@@ -3,7 +3,6 @@ through, while their machine moves between hosts."""
 
 import json
 import sys
-import time
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ from tests.conftest import PROFILE
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
 from tests.e2e.matrix import Matrix
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -133,13 +133,6 @@ def filtered(lab, folder, name="answers-only", text=ANSWERS_ONLY, families=("ip4
 
 def python(lab, machine, text, *words):
     return lab.begin("exec", machine, "--", sys.executable, "-c", text, *words)
-
-
-def until(true, patience=20):
-    ends = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 def ask(path, number):

@@ -2,11 +2,11 @@
 
 import ipaddress
 import json
-import time
 
 import pytest
 
 from tests.e2e.labs import EXAMPLES, ping
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "dhcp-guests.yaml")
@@ -37,10 +37,7 @@ def has(lab, machine):
 
 
 def until_it_has(lab, machine, wanted):
-    until = time.monotonic() + 40
-    while (found := has(lab, machine)) != wanted:
-        assert time.monotonic() < until, found
-        time.sleep(0.2)
+    until(lambda: has(lab, machine) == wanted, lambda: has(lab, machine), 40)
 
 
 def routes(lab, machine, family):

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.e2e.labs import EXAMPLES, Pinging
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -47,13 +48,6 @@ def learnt(lab, guest):
     return [one["ipAddress"] for one in found["properties"].get("learnedIPAddresses", ())]
 
 
-def wait_until(told, what):
-    until = time.monotonic() + WITHIN_S
-    while not told():
-        assert time.monotonic() < until, what
-        time.sleep(0.2)
-
-
 def answers(lab, guest, address):
     return lab.begin("ping", guest, address, "-c", "2", "-i", "0.05", stdout=subprocess.DEVNULL).wait() == 0
 
@@ -61,7 +55,7 @@ def answers(lab, guest, address):
 def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_it(lab):
     assert not answers(lab, "client", VIP)
     take(lab, "server", VIP)
-    wait_until(lambda: answers(lab, "client", VIP), "learnt by gratuitous ARP")
+    until(lambda: answers(lab, "client", VIP), "learnt by gratuitous ARP", WITHIN_S)
     assert learnt(lab, "server") == [VIP]
     assert "10.2.0.200 (learnt)" in lab.weft("get", "networkInterfaces", "server-eth0")
     assert "learnt address" in lab.weft("trace", "client-eth0", VIP)
@@ -69,7 +63,7 @@ def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_i
     lab.run("exec", "server", "--", "ip", "addr", "add", f"{VIP6}/64", "dev", "eth0", "nodad")
     # it goes on sending from the address also when the guest has it no more, so its end is waited for
     sends = lab.begin("exec", "server", "--", "ping", "-q", "-c", "50", "-i", "0.1", "-I", VIP6, "fd00:2::10")
-    wait_until(lambda: answers(lab, "client", VIP6), "learnt by what is sent from it")
+    until(lambda: answers(lab, "client", VIP6), "learnt by what is sent from it", WITHIN_S)
     sends.wait()
 
     pinging = Pinging(lab, "client", VIP)
@@ -80,7 +74,7 @@ def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_i
     lab.run("exec", "server", "--", "ip", "addr", "del", f"{VIP}/24", "dev", "eth0")
     began = time.monotonic()
     take(lab, "client", VIP)
-    wait_until(lambda: answers(lab, "server", VIP), "taken over")
+    until(lambda: answers(lab, "server", VIP), "taken over", WITHIN_S)
     print(f"taken over within {time.monotonic() - began:.1f} s, asking included")
     assert (learnt(lab, "client"), learnt(lab, "server")) == ([VIP], [VIP6])
     lab.weft("vm", "migrate", "server", "--to", "host2")
@@ -89,7 +83,7 @@ def test_an_address_is_learnt_moves_with_its_machine_and_goes_to_who_announces_i
 def test_what_a_guest_may_not_have_is_refused_and_shown(lab):
     for address in (VIP, "10.2.0.201"):
         take(lab, "server", address)
-    wait_until(lambda: sorted(learnt(lab, "server")) == [VIP, "10.2.0.201"], "both learnt")
+    until(lambda: sorted(learnt(lab, "server")) == [VIP, "10.2.0.201"], "both learnt", WITHIN_S)
     take(lab, "server", "10.2.0.202")
     lab.run("exec", "server", "--", "ip", "addr", "add", "10.2.0.10/32", "dev", "eth0")
     announce(lab, "server", "10.2.0.10")
@@ -98,7 +92,7 @@ def test_what_a_guest_may_not_have_is_refused_and_shown(lab):
     def said():
         return json.loads(lab.weft("conflicts", "-o", "json"))
 
-    wait_until(lambda: {one["address"] for one in said()} >= {"10.2.0.10", "10.2.0.202"}, "conflicts")
+    until(lambda: {one["address"] for one in said()} >= {"10.2.0.10", "10.2.0.202"}, "conflicts", WITHIN_S)
     remedies = {one["address"]: one["remedy"] for one in said()}
     assert "maximumPerInterface" in remedies["10.2.0.202"]
     assert "held by /networkInterfaces/client-eth0" in remedies["10.2.0.10"]

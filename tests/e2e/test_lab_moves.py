@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from tests.e2e import provider
 from tests.e2e.booted import machine, moved
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 from tests.e2e.streams import Stream
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -50,7 +50,7 @@ def test_4_2_and_x1_a_move_across_provider_subnets_under_load_loses_nothing(lab,
     before = server(lab, "host3")["providerAddresses"], mac_of(lab, "client-eth0")
     moving = lab.begin_weft("vm", "migrate", "client", "--to", "host3")
     if dies:
-        wait_for(lambda: "move" in machine(lab, "client"))
+        until(lambda: "move" in machine(lab, "client"))
         lab.run("kill", "controller")
         pinging[0].more(100)
         lab.run("start", "controller")
@@ -82,20 +82,20 @@ def test_a_provider_address_that_changes_while_machines_run_loses_nothing(lab, t
         # what is stored is resumed, and nothing that was told is lost
         lab.run("kill", "controller")
         lab.run("start", "controller")
-    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    until(lambda: "providerAddressChange" not in server(lab, host))
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
     assert silence.missing == ()
     lab.run("delay-feed", "0")
-    wait_for(lambda: address in on_interface(lab, host))
+    until(lambda: address in on_interface(lab, host))
     # what the lab itself gave its host stays there, what an agent put there goes
-    wait_for(lambda: set(on_interface(lab, host)) <= {address, given(lab, host)})
+    until(lambda: set(on_interface(lab, host)) <= {address, given(lab, host)})
     assert server(lab, host)["providerAddresses"] == [address] != before
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
     assert f"to {address}," in lab.weft("trace", "client-eth0", "10.2.0.20")
     provider.apply(lab, tmp_path, ("servers", host, {"providerAddresses": before}))
-    wait_for(lambda: "providerAddressChange" not in server(lab, host))
-    wait_for(lambda: on_interface(lab, host) == before)
+    until(lambda: "providerAddressChange" not in server(lab, host))
+    until(lambda: on_interface(lab, host) == before)
 
 
 def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_them_back(lab, tmp_path):
@@ -106,25 +106,25 @@ def test_virtual_subnets_get_addresses_of_their_own_while_machines_run_and_give_
     network = json.loads(lab.weft("get", "logicalNetworks", "hnvpa", "-o", "json"))["properties"]
     pinging = Pinging(lab, "client", "10.2.0.20")
     provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perVirtualSubnet"}))
-    wait_for(lambda: "providerAddressChange" not in server(lab, host))
+    until(lambda: "providerAddressChange" not in server(lab, host))
     policy = json.loads(lab.weft("policy", host, "-o", "json"))
     told = {one["providerAddress"]: one["virtualSubnet"] for one in policy["providerAddresses"]}
     (subnets,) = (one for one, subnet in told.items() if subnet)
     assert set(told) == {*own, subnets}
     records = {one["customerAddress"]: one["providerAddress"] for one in policy["lookupRecords"]}
     assert (records["10.2.0.20"], records["10.2.0.1"]) == (subnets, "169.254.254.254")
-    wait_for(lambda: {*own, subnets} <= set(on_interface(lab, host)))
+    until(lambda: {*own, subnets} <= set(on_interface(lab, host)))
     assert f"to {subnets}," in lab.weft("trace", "client-eth0", "10.2.0.20")
     lab.weft("host", "evacuate", host, "--to", "host3" if host == "host2" else "host2")
-    wait_for(lambda: set(on_interface(lab, host)) == set(own))
+    until(lambda: set(on_interface(lab, host)) == set(own))
     assert "virtualSubnetAddresses" not in server(lab, host), "the host is empty, so it gives it back"
     host = f"host{place_of(lab, 'server')[-1]}"
     (moved,) = (one["providerAddress"] for one in server(lab, host)["virtualSubnetAddresses"])
     assert moved != subnets and moved in on_interface(lab, host)
     subnets = moved
     provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network | {"providerAddressPolicy": "perHost"}))
-    wait_for(lambda: "providerAddressChange" not in server(lab, host))
-    wait_for(lambda: subnets not in on_interface(lab, host))
+    until(lambda: "providerAddressChange" not in server(lab, host))
+    until(lambda: subnets not in on_interface(lab, host))
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
     assert silence.missing == ()
@@ -141,7 +141,7 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     body = {"networkInterfaces": [{"resourceId": "br-phy", "properties": adapter}]}
     provider.apply(lab, tmp_path, ("servers", idle, body | {"providerAddressPolicy": "perHostInUse"}))
     assert server(lab, idle)["noProviderAddress"] == "nothing here needs one"
-    wait_for(lambda: json.loads(lab.weft("host", "state", idle, "-o", "json"))["connected"])
+    until(lambda: json.loads(lab.weft("host", "state", idle, "-o", "json"))["connected"])
     pinging = Pinging(lab, "client", "10.2.0.20")
     lab.weft("vm", "migrate", "server", "--to", idle)
     (own,) = server(lab, idle)["providerAddresses"]
@@ -151,8 +151,8 @@ def test_an_idle_host_gets_its_address_with_the_machine_that_moves_there_and_giv
     lab.weft("vm", "migrate", "server", "--to", busy)
     lab.run("delay-feed", "0")
     # the move is answered when the machine is there; its peers, and so what it left, come after
-    wait_for(lambda: server(lab, idle)["providerAddresses"] == [])
-    wait_for(lambda: own not in on_interface(lab, idle))
+    until(lambda: server(lab, idle)["providerAddresses"] == [])
+    until(lambda: own not in on_interface(lab, idle))
     silence = pinging.end()
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
     assert silence.missing == ()
@@ -185,7 +185,7 @@ def test_virtual_subnets_share_out_several_addresses_of_their_hosts(lab, tmp_pat
     # with each address, and takes nothing for a tunnel's meanwhile.
     assert silence.lost <= BLINKS and silence.longest_s < 0.1, silence.missing
     for one in before:
-        wait_for(lambda one=one: on_interface(lab, one) == before[one])
+        until(lambda one=one: on_interface(lab, one) == before[one])
 
 
 def server(lab, host):
@@ -202,16 +202,16 @@ def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_o
         for host in gateways:
             lab.run("host", host, "--", "ip", "route", "del", "default")
         for host, gateway in gateways.items():
-            wait_for(lambda host=host, gateway=gateway: ours(lab, host) == [(beyond[host], gateway, given(lab, host))])
-            wait_for(lambda host=host: beyond[host] in lab.run("host", host, "--", "ovs-appctl", "ovs/route/show"))
+            until(lambda host=host, gateway=gateway: ours(lab, host) == [(beyond[host], gateway, given(lab, host))])
+            until(lambda host=host: beyond[host] in lab.run("host", host, "--", "ovs-appctl", "ovs/route/show"))
         assert ping(lab, "client", "10.2.0.20") == ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
         pinging = Pinging(lab, "client", "10.2.0.20")
         own = ("ip", "route", "add", beyond["host1"], "via", gateways["host1"], "dev", "br-phy")
         lab.run("host", "host1", "--", *own)
-        wait_for(lambda: ours(lab, "host1") == [])
+        until(lambda: ours(lab, "host1") == [])
         assert pinging.end().missing == ()
         lab.run("host", "host1", "--", *(word if word != "add" else "del" for word in own))
-        wait_for(lambda: len(ours(lab, "host1")) == 1)
+        until(lambda: len(ours(lab, "host1")) == 1)
         network = json.loads(lab.weft("get", "logicalNetworks", "hnvpa", "-o", "json"))["properties"]
         at_host1 = next(one["properties"] for one in network["subnets"] if gateways["host1"] in str(one["properties"]))
         way = {"destination": "10.99.0.0/16", "nextHop": "192.168.1.3"}
@@ -220,12 +220,12 @@ def test_a_host_without_a_way_to_the_other_provider_subnets_gets_one_until_its_o
             provider.apply(lab, tmp_path, ("logicalNetworks", "hnvpa", network))
             far = [(way["destination"], way["nextHop"], given(lab, "host1"))] * len(routes)
             both = {*far, (beyond["host1"], gateways["host1"], given(lab, "host1"))}
-            wait_for(lambda both=both: set(ours(lab, "host1")) == both)
+            until(lambda both=both: set(ours(lab, "host1")) == both)
     finally:
         for host, gateway in gateways.items():
             lab.run("host", host, "--", "ip", "route", "replace", "default", "via", gateway, "dev", "br-phy")
     for host in gateways:
-        wait_for(lambda host=host: ours(lab, host) == [])
+        until(lambda host=host: ours(lab, host) == [])
     assert ping(lab, "client", "10.2.0.20") == "20 sent, 20 received"
 
 
@@ -253,13 +253,6 @@ def given(lab, host):
     return json.loads(lab.file.read_text())["hosts"][host]["provider_address"].partition("/")[0]
 
 
-def wait_for(condition, patience=30):
-    until = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def test_a_peer_hears_of_a_renewed_mac_though_it_sends_nothing(lab):
     """Its neighbour entries would keep the old one until it sends again, and for seconds then."""
     before = mac_of(lab, "server-eth0")
@@ -269,10 +262,11 @@ def test_a_peer_hears_of_a_renewed_mac_though_it_sends_nothing(lab):
     lab.weft("vm", "renew-mac", "server", "--force", "-y")
     after = mac_of(lab, "server-eth0")
     assert after != before
-    until = time.monotonic() + 20
-    while {neighbours(lab, "client").get(address) for address in ("10.2.0.20", "fd00:2::20")} != {after}:
-        assert time.monotonic() < until, neighbours(lab, "client")
-        time.sleep(0.1)
+
+    def known():
+        return {neighbours(lab, "client").get(address) for address in ("10.2.0.20", "fd00:2::20")}
+
+    until(lambda: known() == {after}, known)
     assert ping(lab, "client", "10.2.0.20") == ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
 
 

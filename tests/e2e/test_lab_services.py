@@ -2,11 +2,11 @@
 
 import json
 import sys
-import time
 
 import pytest
 
 from tests.e2e.labs import EXAMPLES
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 FILE = str(EXAMPLES / "three-hosts.yaml")
@@ -34,13 +34,6 @@ def inside(lab, *words, code=0):
     return lab.run("exec", "client", "--", *words, code=code)
 
 
-def wait_until(told, what):
-    until = time.monotonic() + 20
-    while not told():
-        assert time.monotonic() < until, what
-        time.sleep(0.1)
-
-
 def test_a_guest_gets_its_address_by_dhcp(shared, tmp_path):
     script = tmp_path / "told"
     script.write_text("#!/bin/sh\nenv\n")
@@ -58,7 +51,7 @@ def test_an_ipv6_guest_learns_its_router_by_itself(shared):
     for state in ("down", "up"):
         inside(shared, "ip", "link", "set", "eth0", state)
     try:
-        wait_until(lambda: json.loads(inside(shared, *routes)), "no router advertisement")
+        until(lambda: json.loads(inside(shared, *routes)), "no router advertisement")
         (route,) = json.loads(inside(shared, *routes))
         assert route["gateway"] == "fe80::57:45ff:fe46:5401"
         shown = inside(shared, "ip", "-6", "addr", "show", "dev", "eth0", "scope", "global")
@@ -77,7 +70,7 @@ def test_a_guest_that_raised_its_mtu_learns_what_its_network_carries(shared):
     try:
         for address, size in (("10.2.0.20", "1472"), ("fd00:2::20", "1452")):
             inside(shared, "ping", "-c", "1", "-W", "1", "-M", "do", "-s", size, address, code=1)
-            wait_until(lambda to=address: "mtu 1450" in inside(shared, "ip", "route", "get", to), address)
+            until(lambda to=address: "mtu 1450" in inside(shared, "ip", "route", "get", to), address)
             inside(shared, "ip", "-6" if ":" in address else "-4", "route", "flush", "cache")
         # TCP finds out by itself
         inside(shared, sys.executable, "-c", SEND, "10.2.0.20", "fd00:2::20")

@@ -18,6 +18,7 @@ from tests.e2e import provider
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES
 from tests.e2e.matrix import Matrix
+from tests.waiting import until
 
 pytestmark = [pytest.mark.root, pytest.mark.longer]
 FILE = str(EXAMPLES / "two-tenants.yaml")
@@ -108,7 +109,4 @@ def addresses_of_subnets(lab):
 
 
 def until_listening(lab):
-    until = time.monotonic() + 20
-    while "5201" not in lab.run("exec", "blue2", "--", "ss", "-ltn"):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: "5201" in lab.run("exec", "blue2", "--", "ss", "-ltn"))

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.e2e.labs import EXAMPLES, PATH, ping
+from tests.waiting import until
 from weft.lab.names import router_namespace
 
 pytestmark = pytest.mark.root
@@ -113,24 +114,16 @@ def conflicts(lab):
     return [one for one in json.loads(lab.weft("conflicts", "-o", "json")) if one["address"] == "192.168.2.20"]
 
 
-def until(so, patience=60.0):
-    end = time.monotonic() + patience
-    while not (found := so()):
-        assert time.monotonic() < end, so
-        time.sleep(0.1)
-    return found
-
-
 def test_story_x4_a_provider_address_that_another_machine_has(shared):
     """In use it is kept, and that another claims it is told; a host that begins with it waits until it is free,
     but for what needs no tunnels."""
     lab = shared
-    until(lambda: reaches(lab))
+    until(lambda: reaches(lab), patience=60)
     with another_machine(lab, "192.168.2.20/24") as other:
         # it asks for its router, in its own name
         subprocess.run(["ip", "netns", "exec", other, "ping", "-c", "1", "-W", "1", "192.168.2.1"], capture_output=True)
         told(lab, "host2", "provider address 192.168.2.20 is also 02-AA-00-00-00-07's", patience=20.0)
-        assert "goes on using it" in until(lambda: conflicts(lab))[0]["remedy"]
+        assert "goes on using it" in until(lambda: conflicts(lab), patience=60)[0]["remedy"]
         assert "weft-gre" in lab.run("host", "host2", "ovs-vsctl", "list-ports", "br-int")
         lab.run("kill", "agent", "host2")
         lab.run("host", "host2", "ovs-vsctl", "del-port", "weft-gre")
@@ -139,13 +132,13 @@ def test_story_x4_a_provider_address_that_another_machine_has(shared):
             lab, "host2", "provider address 192.168.2.20 is 02-AA-00-00-00-07's already, so it is used for nothing here"
         )
         assert "weft-gre" not in lab.run("host", "host2", "ovs-vsctl", "list-ports", "br-int")
-        (conflict,) = until(lambda: conflicts(lab))
+        (conflict,) = until(lambda: conflicts(lab), patience=60)
         assert (conflict["kind"], conflict["holders"][0]["resourceRef"]) == ("foreign", "/servers/host2")
         assert "uses it for nothing" in conflict["remedy"]
         # it can be emptied all the same
         lab.weft("host", "evacuate", "host2")
-        until(lambda: reaches(lab))
-    until(lambda: not conflicts(lab))
+        until(lambda: reaches(lab), patience=60)
+    until(lambda: not conflicts(lab), patience=60)
     for machine in ("blue2", "bluedb", "red2"):
         lab.weft("vm", "migrate", machine, "--to", "host2")
-    until(lambda: reaches(lab))
+    until(lambda: reaches(lab), patience=60)

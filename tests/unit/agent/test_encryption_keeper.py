@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from tests.waiting import soon
 from weft.agent.encryption import EncryptionFailure, Pair
 from weft.agent.encryption_keeper import EncryptionKeeper
 from weft.fakes.encryption import Ipsec
@@ -41,18 +42,12 @@ async def kept():
     running = asyncio.create_task(keeper.run())
     try:
         keeper.want(frozenset({THERE}))
-        await until(lambda: keeper.sealed == {THERE})
+        await soon(lambda: keeper.sealed == {THERE})
         yield driver, keeper
         assert not running.done()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(true):
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +63,9 @@ async def test_nothing_is_encrypted_while_its_driver_fails_and_again_afterwards(
     async with kept() as (driver, keeper):
         driver.fails, driver.raises = True, raises
         keeper.want(frozenset({THERE, OTHER}))
-        await until(lambda: keeper.sealed == frozenset())
+        await soon(lambda: keeper.sealed == frozenset())
         assert keeper.in_clear == (THERE, OTHER) and words in keeper.words()[0]
         driver.fails = False
         keeper.want(frozenset({THERE}))
-        await until(lambda: keeper.sealed == {THERE})
+        await soon(lambda: keeper.sealed == {THERE})
         assert keeper.words() == []

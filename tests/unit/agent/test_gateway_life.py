@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.contract.test_edge import EDGE, LEG
+from tests.waiting import soon
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.keeper import Asked, EdgeKeeper
 from weft.agent.edge.pulses import ANSWERS, MISSES, Pulses
@@ -182,21 +183,15 @@ async def test_a_dead_gateway_is_asked_by_udp_and_is_back_once_its_edges_are_rea
         asking.pulses.beat([there])
     running = [asyncio.create_task(one.run()) for one in (asking, asked)]
     try:
-        await until(lambda: asking._number > 2)
+        await soon(lambda: asking._number > 2)
         assert asking.pulses.dead == {there} and asking.pulses.reviving == frozenset()
         ready.append(True)
-        await until(lambda: asking.pulses.reviving == {there})
-        await until(lambda: asking.pulses.dead == frozenset())
+        await soon(lambda: asking.pulses.reviving == {there})
+        await soon(lambda: asking.pulses.dead == frozenset())
     finally:
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-async def until(true):
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -215,13 +210,13 @@ async def test_edges_come_turn_and_go_with_the_policy():
     network = msgspec.structs.replace(EDGE, provider_address=TWO, gateways=(ONE, TWO))
     async with kept(driver) as keeper:
         keeper.ask(Asked(((network, 1458),), frozenset(), True))
-        await until(lambda: driver.edges == {7: Wanted(network, False, 1458)})
+        await soon(lambda: driver.edges == {7: Wanted(network, False, 1458)})
         keeper.ask(Asked(((network, 1458),), frozenset({ONE}), True))
-        await until(lambda: driver.edges == {7: Wanted(network, True, 1458)})
+        await soon(lambda: driver.edges == {7: Wanted(network, True, 1458)})
         assert keeper.carried == {7}
         keeper.ask(Asked((), frozenset(), False))
         keeper.ask(Asked((), frozenset(), True))
-        await until(lambda: driver.edges == {})
+        await soon(lambda: driver.edges == {})
         assert keeper.carried == frozenset()
 
 
@@ -245,28 +240,28 @@ async def test_who_is_to_take_over_waits_for_no_edge_that_is_made():
     slow, more = (msgspec.structs.replace(network, rdid=Rdid(number)) for number in (9, 10))
     async with kept(driver) as keeper:
         keeper.ask(Asked(((network, 1458),), frozenset(), True))
-        await until(lambda: 7 in driver.edges)
+        await soon(lambda: 7 in driver.edges)
         keeper.ask(Asked(((network, 1458), (slow, 1458)), frozenset(), True))
-        await until(lambda: driver.begun)
+        await soon(lambda: driver.begun)
         both = (network, 1458), (slow, 1458), (more, 1458)
         keeper.ask(Asked(both, frozenset(), True))
         for dead in (frozenset({ONE}), frozenset()):
             keeper.ask(Asked(both, dead, True))
-            await until(lambda dead=dead: driver.edges[7].carries is bool(dead))
+            await soon(lambda dead=dead: driver.edges[7].carries is bool(dead))
         assert not {9, 10} & driver.edges.keys()
         keeper.ask(Asked(both, frozenset({ONE}), True))
         driver.may_end.set()
-        await until(lambda: [driver.edges[one].carries for one in (7, 9, 10) if one in driver.edges] == [True] * 3)
+        await soon(lambda: [driver.edges[one].carries for one in (7, 9, 10) if one in driver.edges] == [True] * 3)
 
 
 async def test_a_switch_that_went_away_has_every_edge_made_anew():
     driver = FakeEdge()
     async with kept(driver) as keeper:
         keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
-        await until(lambda: keeper.carried == {7})
+        await soon(lambda: keeper.carried == {7})
         before = driver.puts
         keeper.switch_lost()
-        await until(lambda: driver.puts > before)
+        await soon(lambda: driver.puts > before)
 
 
 async def test_what_is_there_from_before_stays_until_the_policy_is_whole():
@@ -274,23 +269,23 @@ async def test_what_is_there_from_before_stays_until_the_policy_is_whole():
     driver.edges = {Rdid(9): Wanted(EDGE, True, 1458)}
     async with kept(driver) as keeper:
         keeper.ask(Asked(((EDGE, 1458),), frozenset(), False))
-        await until(lambda: 7 in driver.edges)
+        await soon(lambda: 7 in driver.edges)
         assert 9 in driver.edges
         keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
-        await until(lambda: 9 not in driver.edges)
+        await soon(lambda: 9 not in driver.edges)
 
 
 async def test_what_fails_is_told_and_tried_again():
     driver = FakeEdge()
     async with kept(driver) as keeper:
         keeper.ask(Asked((), frozenset(), True))
-        await until(lambda: keeper._there == {})
+        await soon(lambda: keeper._there == {})
         driver.refuses = "no nft here"
         keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
-        await until(lambda: keeper.failures == {7: "/virtualGateways/blue: no nft here"})
+        await soon(lambda: keeper.failures == {7: "/virtualGateways/blue: no nft here"})
         assert keeper.carried == frozenset()
         driver.refuses = ""
-        await until(lambda: 7 in driver.edges and not keeper.failures)
+        await soon(lambda: 7 in driver.edges and not keeper.failures)
 
 
 class FullDisk(FakeEdge):
@@ -308,17 +303,17 @@ async def test_a_defect_of_one_edge_is_told_and_the_keeper_goes_on():
     async with kept(driver) as keeper:
         driver.full = False
         keeper.ask(Asked((), frozenset(), True))
-        await until(lambda: keeper._there == {})
+        await soon(lambda: keeper._there == {})
         driver.full = True
         keeper.ask(Asked(((EDGE, 1458),), frozenset(), True))
-        await until(lambda: "No space left" in keeper.failures.get(7, ""))
+        await soon(lambda: "No space left" in keeper.failures.get(7, ""))
         driver.full = False
-        await until(lambda: 7 in driver.edges and not keeper.failures)
+        await soon(lambda: 7 in driver.edges and not keeper.failures)
         driver.full = True
         keeper.ask(Asked((), frozenset(), True))
-        await until(lambda: "No space left" in keeper.failures.get(7, ""))
+        await soon(lambda: "No space left" in keeper.failures.get(7, ""))
         driver.full = False
-        await until(lambda: driver.edges == {})
+        await soon(lambda: driver.edges == {})
 
 
 async def test_who_was_cut_off_says_anew_that_it_carries_and_asks_what_others_know(monkeypatch):
@@ -329,11 +324,11 @@ async def test_who_was_cut_off_says_anew_that_it_carries_and_asks_what_others_kn
     beside = msgspec.structs.replace(network, rdid=Rdid(8), provider_address=TWO)
     async with kept(driver) as keeper:
         keeper.ask(Asked(((network, 1458), (beside, 1458)), frozenset({TWO}), True))
-        await until(lambda: driver.puts == 4)  # each once, and what is carried twice more
+        await soon(lambda: driver.puts == 4)  # each once, and what is carried twice more
         keeper.dead_are(frozenset(), frozenset())
-        await until(lambda: driver.puts == 7)
+        await soon(lambda: driver.puts == 7)
         assert keeper.carried == {7} and driver.doubts == [7]
         keeper.dead_are(frozenset({TWO}), frozenset())
         keeper.switch_lost()
-        await until(lambda: driver.puts == 9)
+        await soon(lambda: driver.puts == 9)
         assert driver.doubts == [7], "who goes out of sight has taken nothing"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.test_edge import EDGE
 from tests.unit.agent.policies import GUESTS
+from tests.waiting import soon
 from weft.agent.edge.pulses import MISSES
 from weft.agent.ovs.plane import OvsPlane
 from weft.agent.provider_keeper import ProviderKeeper
@@ -52,12 +53,6 @@ async def serving(plane):
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(true):
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0)
 
 
 async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_for(monkeypatch):
@@ -142,7 +137,7 @@ async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(
         plane.put(EDGE.rdid, settings.key, settings)
         await plane.look()
         await plane.act(False)
-        await until(lambda: driver.edges)
+        await soon(lambda: driver.edges)
         assert {rdid: one.encrypted for rdid, one in driver.edges.items()} == {EDGE.rdid: encrypted}
 
 
@@ -155,11 +150,11 @@ async def test_a_gateway_takes_over_while_the_plane_is_at_something_else():
         plane.put(HOST_STREAM, edge.key, edge)
         await plane.look()
         await plane.act(True)
-        await until(lambda: [one.carries for one in driver.edges.values()] == [False])
+        await soon(lambda: [one.carries for one in driver.edges.values()] == [False])
         for _ in range(MISSES + 1):
             plane._probes.pulses.beat([first])
         plane._probes._tell(frozenset())
-        await until(lambda: driver.edges[EDGE.rdid].carries)
+        await soon(lambda: driver.edges[EDGE.rdid].carries)
 
 
 async def test_a_gateway_is_ready_only_while_its_networks_have_tunnels_here(monkeypatch):

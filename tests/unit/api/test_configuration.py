@@ -1,7 +1,6 @@
 """configurationState in the first seconds after a controller began: a host that is on its way back is no outage."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tests.cluster.control import ANN, HandClock, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from tests.unit.core.test_ways_out import world
+from tests.waiting import soon
 from weft.api.configuration import Configuration
 from weft.control.controller import Controller
 from weft.control.fact_tables import FactTables
@@ -82,11 +82,11 @@ async def test_what_the_hypervisor_refuses_is_said_for_as_long_as_it_does(restar
     host = rack.hosts["host1"]
     rack.connect(restarted.publisher)
     places = [("virtualMachines", "a"), ("networkInterfaces", "a-eth0")]
-    await until(lambda: [said(restarted, *place)[0] for place in places] == ["Success"] * 2)
+    await soon(lambda: [said(restarted, *place)[0] for place in places] == ["Success"] * 2)
     host.refuses = "no memory"
     # as after a crash between the intent and the host's answer: nobody waits for it, nobody takes it back
     await restarted.submit(SetPower("a", "Running"), ANN)
-    await until(lambda: said(restarted, *places[0])[0] == "Failure")
+    await soon(lambda: said(restarted, *places[0])[0] == "Failure")
     configuration = Configuration(restarted.state, restarted.host, lambda: restarted.now().wall)
     for kind, name in places:
         found: Any = configuration.of(kind, restarted.state.get(kind, name))
@@ -97,13 +97,7 @@ async def test_what_the_hypervisor_refuses_is_said_for_as_long_as_it_does(restar
     await restarted.submit(machine("b", "host1"), ANN)
     assert said(restarted, "virtualMachines", "b")[0] != "Failure"
     host.refuses = ""
-    await until(lambda: [said(restarted, *place) for place in places] == [("Success", [])] * 2)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
+    await soon(lambda: [said(restarted, *place) for place in places] == [("Success", [])] * 2)
 
 
 async def test_a_host_that_tunnels_do_not_reach_is_a_warning_of_the_server_alone(restarted: Controller) -> None:

@@ -1,7 +1,6 @@
 """`weft vm import --existing`: a machine that a host has already, as its agent tells it."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from websockets.sync.client import unix_connect
 
 from tests.unit.cli.conftest import CLUSTER, Weft
 from tests.unit.cli.hyperv_agents import Agent, listed
+from tests.waiting import until
 from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 
 MAC = 0x525400AA0001
@@ -30,9 +30,7 @@ def host(weft: Weft, controller: str) -> Iterator[None]:
     assert weft("apply", "-f", "-", stdin=CLUSTER).exit_code == 0
     with unix_connect(controller.removeprefix("unix:"), "ws://localhost/weft/v1/feed") as socket:
         Agent(socket, "host2", THERE, "libvirt")
-        end = time.monotonic() + 5
-        while not listed(weft, "*") and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: listed(weft, "*"))
         yield
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +9,7 @@ from websockets.sync.client import unix_connect
 
 from tests.unit.cli.conftest import Weft
 from tests.unit.cli.hyperv_agents import Agent, listed
+from tests.waiting import until
 from weft.model.hypervisor import AdapterState, CheckpointState, MachineState
 
 HOSTS = "\n---\n".join(
@@ -52,9 +52,7 @@ def agents(weft: Weft, controller: str) -> Iterator[dict[str, Agent]]:
         for name, machines in (("hv1", HV1), ("hv2", HV2)):
             socket = stack.enter_context(unix_connect(path, "ws://localhost/weft/v1/feed"))
             made[name] = Agent(socket, name, machines)
-        end = time.monotonic() + 5
-        while len(listed(weft, "*")) < 7 and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: len(listed(weft, "*")) == 7)
         yield made
 
 
@@ -110,9 +108,7 @@ def test_a_hypervisor_without_such_a_range_is_refused(weft: Weft, controller: st
     assert weft("apply", "-f", "-", stdin=PLANNED).exit_code == 0
     with unix_connect(controller.removeprefix("unix:"), "ws://localhost/weft/v1/feed") as socket:
         Agent(socket, "hv1", (), "libvirt")
-        end = time.monotonic() + 5
-        while '"connected": true' not in weft("host", "state", "hv1", "-o", "json").stdout and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: '"connected": true' in weft("host", "state", "hv1", "-o", "json").stdout)
         refused = weft("host", "range", "hv1", "--apply")
         assert (refused.exit_code, "runs libvirt, which has no range" in refused.stderr) == (2, True)
         shown = json.loads(weft("host", "range", "hv1", "-o", "json").stdout)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.control import ANN, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import until
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.model.leases import MAC_SCOPE
@@ -36,7 +36,7 @@ async def rack(controller: Controller) -> AsyncIterator[Rack]:
         made.hosts["host1"].states["id-a"] = MachineState("a", "Off", adapters=(AdapterState(mac_of(controller)),))
         made.hosts["host1"].machines["a"] = "Off"
         made.connect(controller.publisher)
-        await until(lambda: p(controller).hypervisor is not None)
+        await soon(lambda: p(controller).hypervisor is not None)
         yield made
 
 

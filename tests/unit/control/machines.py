@@ -1,6 +1,5 @@
 """Machines a and b on model hosts, and what tests ask of them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -64,9 +63,3 @@ def lookups(controller: Controller) -> dict[str, str]:
         for one in network_stream(controller.state, rdid).values()
         if isinstance(one, LookupRecord)
     }
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.cluster.control import ANN
 from tests.cluster.host_agent import Rack
 from tests.unit.control.copies import controller, mac, quick, rack
-from tests.unit.control.machines import until
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.commands import Batch
 from weft.core.copy_commands import Clone, ImportedInterface, ImportMachine
@@ -55,7 +55,7 @@ async def test_what_an_agent_sees_running_is_not_started_again(
 ) -> None:
     host = rack.hosts["host1"]
     host.states = {"id-b": MachineState("", power)}
-    await until(lambda: bool(controller.host("host1").facts.hypervisor))
+    await soon(lambda: bool(controller.host("host1").facts.hypervisor))
     asked = replace(twin(controller, "Running"), hypervisor=HypervisorIdentity(type="libvirt", id=known))
     if accepted:
         await controller.submit(asked, ANN)

@@ -19,7 +19,7 @@ from tests.unit.control.behind import (
     run,
     tell,
 )
-from tests.unit.control.machines import until
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.copy_commands import Clone
 from weft.model.fabric import ServerProperties
@@ -33,7 +33,7 @@ async def ask(host, own: str, *macs: int, comes: bool = False) -> str:
     """What the host's agent is answered when another hand starts a machine there."""
     number = len(host.words) + 1
     host.say(MayRun(number, own, own, macs, comes))
-    await until(lambda: any(isinstance(one, MayRunAnswer) and one.number == number for one in host.words))
+    await soon(lambda: any(isinstance(one, MayRunAnswer) and one.number == number for one in host.words))
     return next(one.refusal for one in host.words if isinstance(one, MayRunAnswer) and one.number == number)
 
 
@@ -51,7 +51,7 @@ async def test_a_start_by_another_hand_is_refused_beside_whoever_runs_with_its_a
     rack.hosts["host2"].states["s2"] = MachineState(
         "", "Running", name="pc", adapters=(AdapterState(FREE, switch="s"),)
     )
-    await until(lambda: holders(controller, FREE))
+    await soon(lambda: holders(controller, FREE))
     assert "/servers/host2/ports/pc.s2" in await ask(host, "s1", FREE)
     assert await ask(host, "s2", FREE, comes=True) == "", "it is on its way here"
 
@@ -76,12 +76,12 @@ async def test_a_newcomer_beside_a_lawful_user_is_isolated_by_policy(
     host = rack.hosts["host2"]
     twin = MachineState("", "Running", name="pc", adapters=(AdapterState(mac_of(controller), switch="s"),))
     host.states["s1"] = twin
-    await until(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
+    await soon(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
     assert not host.words, "report is the default"
     await controller.submit(put("servers", "host2", ServerProperties(twin_policy=policy)), ANN)
-    await until(lambda: host.words[-1:] == [Isolate((("s1", policy),))])
+    await soon(lambda: host.words[-1:] == [Isolate((("s1", policy),))])
     host.states["s1"] = MachineState("", "Off", name="pc", adapters=twin.adapters)
-    await until(lambda: host.words[-1:] == [Isolate()])
+    await soon(lambda: host.words[-1:] == [Isolate()])
     assert p(controller).power_state == "Running"
 
 
@@ -91,18 +91,18 @@ async def test_what_was_disconnected_is_let_back_when_the_other_has_gone(control
     await controller.submit(put("servers", "host2", ServerProperties(twin_policy="disconnect")), ANN)
     adapters = (AdapterState(mac_of(controller), switch="s"),)
     host.states["s1"] = MachineState("", "Running", name="pc", adapters=adapters)
-    await until(lambda: host.words[-1:] == [Isolate((("s1", "disconnect"),))])
+    await soon(lambda: host.words[-1:] == [Isolate((("s1", "disconnect"),))])
     pulled = (AdapterState(mac_of(controller)),)
     host.states["s1"] = MachineState("", "Running", name="pc", adapters=pulled, isolated=True)
     await quiet(controller)
     assert host.words[-1:] == [Isolate((("s1", "disconnect"),))], "its twin runs"
     assert [kind for kind, _, _ in found(controller)] == ["foreign"], "it is a conflict still"
     await controller.machines.stop("a", ANN)
-    await until(lambda: host.words[-1:] == [Isolate((("s1", "reconnect"),))])
+    await soon(lambda: host.words[-1:] == [Isolate((("s1", "reconnect"),))])
     await quiet(controller)
     assert host.words[-1:] == [Isolate((("s1", "reconnect"),))], "until it is done"
     host.states["s1"] = MachineState("", "Running", name="pc", adapters=adapters)
-    await until(lambda: host.words[-1:] == [Isolate()])
+    await soon(lambda: host.words[-1:] == [Isolate()])
 
 
 async def test_what_a_person_disconnected_is_left(controller: Controller, rack: Rack) -> None:
@@ -118,9 +118,9 @@ async def test_of_two_strangers_the_later_one_is_isolated(controller: Controller
     for name in ("host1", "host2"):
         await controller.submit(put("servers", name, ServerProperties(twin_policy="stop")), ANN)
     one.states["s1"] = MachineState("", "Running", name="first", adapters=(AdapterState(FREE, switch="s"),))
-    await until(lambda: holders(controller, FREE))
+    await soon(lambda: holders(controller, FREE))
     two.states["s2"] = MachineState("", "Running", name="second", adapters=(AdapterState(FREE, switch="s"),))
-    await until(lambda: two.words[-1:] == [Isolate((("s2", "stop"),))])
+    await soon(lambda: two.words[-1:] == [Isolate((("s2", "stop"),))])
     await quiet(controller)
     assert not one.words
 
@@ -133,10 +133,10 @@ async def test_stop_of_a_machine_that_another_hand_started_beside_a_twin_is_insi
     host = rack.hosts["host1"]
     host.change("a", "Running")
     tell(host, adapters=(AdapterState(mac_of(controller)),))
-    await until(lambda: found(controller))
+    await soon(lambda: found(controller))
     await controller.machines.stop("a", ANN)
     assert host.machines["a"] == "Off"
-    await until(lambda: not found(controller))
+    await soon(lambda: not found(controller))
 
 
 async def test_an_agent_that_does_not_understand_it_is_told_nothing(controller: Controller, rack: Rack) -> None:
@@ -147,7 +147,7 @@ async def test_an_agent_that_does_not_understand_it_is_told_nothing(controller: 
     host.connect(controller.publisher)
     await controller.submit(put("servers", "host2", ServerProperties(twin_policy="stop")), ANN)
     host.states["s1"] = MachineState("", "Running", adapters=(AdapterState(mac_of(controller), switch="s"),))
-    await until(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
+    await soon(lambda: [kind for kind, _, _ in found(controller)] == ["foreign"])
     await quiet(controller)
     assert host.words == []
 
@@ -156,9 +156,9 @@ async def test_a_machine_that_an_action_is_at_is_left_until_that_has_ended(contr
     host = rack.hosts["host1"]
     host.stuck = True
     starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.5))
-    await until(lambda: p(controller).power_state == "Running")
+    await soon(lambda: p(controller).power_state == "Running")
     host.change("a", "Saved")
     await quiet(controller)
     assert p(controller).power_state == "Running" and not starting.done()
     await asyncio.gather(starting, return_exceptions=True)
-    await until(lambda: p(controller).power_state == "Saved")
+    await soon(lambda: p(controller).power_state == "Saved")

@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in
 from tests.cluster.host_agent import Rack
 from tests.unit.control.copies import address, controller, mac, prepare, quick, rack
-from tests.unit.control.machines import power, until
+from tests.unit.control.machines import power
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
 from weft.core.commands import Batch, Decision, RenewMac, SetPower
@@ -155,7 +156,7 @@ async def test_a_mark_that_the_store_kept_goes_later_and_starts_nothing(controll
     assert marks(controller)
     await controller.machines.stop("a", ANN)
     store.commit, store.fails = commit, False
-    await until(lambda: not marks(controller))
+    await soon(lambda: not marks(controller))
     assert (power(controller), address(controller)) == ("Off", "10.1.1.50")
 
 
@@ -179,9 +180,9 @@ async def test_a_restore_that_a_crash_interrupted_ends_with_the_machine_running(
             # its host comes back after the controller
             await asyncio.sleep(0.2)
             rack.connect(second.publisher)
-            await until(lambda: not marks(second))
+            await soon(lambda: not marks(second))
             assert address(second) == ("10.1.1.50" if reached == "restored" else "10.1.1.60")
-            await until(lambda: rack.hosts["host1"].machines == {"a": "Running"})
+            await soon(lambda: rack.hosts["host1"].machines == {"a": "Running"})
         second.close()
 
 
@@ -204,7 +205,7 @@ async def test_one_that_does_not_start_after_the_crash_gets_its_old_addresses(tm
 
         host._one = refuse
         rack.connect(second.publisher)
-        await until(lambda: not marks(second))
+        await soon(lambda: not marks(second))
         assert address(second) == "10.1.1.60"
         assert power(second) == ("Off" if both else "Running")
     second.close()
@@ -287,7 +288,7 @@ async def test_one_whose_addresses_are_in_use_after_the_crash_stays_off_and_is_n
     first.close()
     second = open_in(tmp_path)
     async with second.running():
-        await until(lambda: not marks(second))
+        await soon(lambda: not marks(second))
         assert (power(second), power(second, "b")) == ("Off", "Running")
         assert not second.machines._restarts.unfinished
     second.close()
@@ -308,5 +309,5 @@ async def test_a_fault_of_ours_in_the_middle_leaves_no_mark_and_the_machine_runn
     controller.writer.submit = faulty
     with pytest.raises(RuntimeError):
         await restore(controller)
-    await until(lambda: not marks(controller))
+    await soon(lambda: not marks(controller))
     assert (power(controller), address(controller)) == ("Running", "10.1.1.60")

@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.control import ANN, FailingStore, HandClock, deliver, fabric_commands, interface, machine, open_in
 from tests.cluster.feed_agent import FeedAgent
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import quick, until
+from tests.unit.control.machines import quick
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.commands import Batch, Failover, SetPower
 from weft.core.copy_commands import Restore, TakeCheckpoint
@@ -48,8 +49,8 @@ async def test_a_thousand_rollbacks_on_a_hundred_hosts(tmp_path: Path) -> None:
             host.keep(*names[at::100])
         rack.connect(controller.publisher)
         errands = controller.machines.errands
-        await until(lambda: all(host.machines for host in rack.hosts.values()))
-        await until(lambda: all(errands.reaches(name) for name in names[:100]))
+        await soon(lambda: all(host.machines for host in rack.hosts.values()))
+        await soon(lambda: all(errands.reaches(name) for name in names[:100]))
         taken = Batch(tuple(errands.on_host(TakeCheckpoint(name, "logon")) for name in names))
         await controller.submit(taken, ANN)
         async with asyncio.timeout(60):
@@ -67,7 +68,7 @@ async def test_a_thousand_rollbacks_on_a_hundred_hosts(tmp_path: Path) -> None:
         failed = [name for name, phase in zip(names, phases(controller, names), strict=True) if phase == "failed"]
         assert failed == names[6::100]
         # what held the addresses on the way has gone with the errands
-        await until(lambda: len(list(controller.state.all("checkpoints"))) == len(names))
+        await soon(lambda: len(list(controller.state.all("checkpoints"))) == len(names))
         assert {controller.state.get("virtualMachines", name).properties.power_state for name in names} == {"Running"}
     controller.close()
 
@@ -87,8 +88,8 @@ async def rack(controller: Controller):
         for number in (0, 1):
             made.hosts[f"host{number + 1}"].keep(f"m{number}")
         made.connect(controller.publisher)
-        await until(lambda: controller.publisher.session("host1").facts_heard)
-        await until(lambda: all(controller.machines.errands.reaches(name) for name in ("m0", "m1")))
+        await soon(lambda: controller.publisher.session("host1").facts_heard)
+        await soon(lambda: all(controller.machines.errands.reaches(name) for name in ("m0", "m1")))
         yield made
 
 
@@ -100,7 +101,7 @@ async def test_a_host_that_takes_long_goes_on(controller: Controller, rack: Rack
     with pytest.raises(Conflict, match="checkpoint c"):
         await controller.submit(SetPower("m0", "Off"), ANN)
     rack.hosts["host1"].at_a_time = 1
-    await until(lambda: errand(controller, "m0") is None)
+    await soon(lambda: errand(controller, "m0") is None)
     (checkpoint,) = controller.state.owned("checkpoints", "m0")
     assert checkpoint.properties.hypervisor_id == rack.hosts["host1"].states["m0"].checkpoints[0].id
 
@@ -116,7 +117,7 @@ async def test_a_host_whose_hypervisor_is_silent_is_not_passed_over(controller: 
     await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
     rack.hosts["host1"].silent = True
     session = controller.publisher.session("host1")
-    await until(lambda: session.facts.hypervisor is None)
+    await soon(lambda: session.facts.hypervisor is None)
     for command in (TakeCheckpoint("m0", "d"), Restore("m0", "c")):
         with pytest.raises(NotReady, match="host1.*does not answer"):
             errands.on_host(command)
@@ -136,7 +137,7 @@ async def test_one_restore_follows_another_at_once(controller: Controller, rack:
     await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
     for _ in range(5):
         await errands.carry_out("m0", errands.on_host(Restore("m0", "c")), ANN)
-    await until(lambda: len(controller.state.owned("checkpoints", "m0")) == 1)
+    await soon(lambda: len(controller.state.owned("checkpoints", "m0")) == 1)
 
 
 async def test_an_errand_ends_with_a_dead_host_and_holds_nothing(controller: Controller, rack: Rack) -> None:
@@ -144,11 +145,11 @@ async def test_an_errand_ends_with_a_dead_host_and_holds_nothing(controller: Con
     await errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN)
     rack.hosts["host1"].at_a_time = 0
     waiting = asyncio.create_task(errands.carry_out("m0", errands.on_host(Restore("m0", "c")), ANN))
-    await until(lambda: errand(controller, "m0") is not None)
+    await soon(lambda: errand(controller, "m0") is not None)
     await rack.hosts["host1"].disconnect()
     await controller.submit(Failover("m0", "host2"), ANN)
     await waiting
-    await until(lambda: len(controller.state.owned("checkpoints", "m0")) == 1)
+    await soon(lambda: len(controller.state.owned("checkpoints", "m0")) == 1)
 
 
 async def test_a_store_that_fails_is_tried_again(
@@ -158,12 +159,12 @@ async def test_a_store_that_fails_is_tried_again(
     rack.hosts["host1"].at_a_time = 0
     errands = controller.machines.errands
     waiting = asyncio.create_task(errands.carry_out("m0", errands.on_host(TakeCheckpoint("m0", "c")), ANN))
-    await until(lambda: errand(controller, "m0") is not None)
+    await soon(lambda: errand(controller, "m0") is not None)
     store = FailingStore(controller.writer._store)
     controller.writer._store = store
     store.fails = True
     rack.hosts["host1"].at_a_time = 1
-    await until(lambda: controller.writer.failure != "")
+    await soon(lambda: controller.writer.failure != "")
     assert errand(controller, "m0").phase == "asked"
     store.fails = False
     await waiting

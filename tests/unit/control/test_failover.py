@@ -8,7 +8,8 @@ import pytest
 from tests.cluster.control import ANN, open_in
 from tests.cluster.host_agent import Rack
 from tests.unit.control.copies import address, controller, mac, prepare, quick, rack
-from tests.unit.control.machines import place, power, until
+from tests.unit.control.machines import place, power
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.model.errors import Conflict, NotReady, WaitTimedOut
 
@@ -26,7 +27,7 @@ async def test_a_dead_host_s_machine_runs_on_another_as_it_was(controller: Contr
     assert ((address(controller), mac(controller)), power(controller)) == (had, "Running")
     # it comes back and hears that the machine is another's
     dead.connect(controller.publisher)
-    await until(lambda: dead.machines == {})
+    await soon(lambda: dead.machines == {})
     assert dead.removed == ["a"]
 
 
@@ -41,7 +42,7 @@ async def test_a_host_that_answers_keeps_its_machine_unless_it_is_fenced(control
     )
     await controller.machines.failover("a", "host2", True, ANN)
     assert rack.hosts["host2"].machines == {"a": "Running"}
-    await until(lambda: rack.hosts["host1"].machines == {})
+    await soon(lambda: rack.hosts["host1"].machines == {})
 
 
 async def test_to_where_it_is_already_nothing_fails_over(controller: Controller, rack: Rack) -> None:
@@ -75,7 +76,7 @@ async def test_a_new_host_that_cannot_start_it_keeps_it_and_says_so(controller: 
     with pytest.raises(WaitTimedOut, match="belongs to host2 now, but it is not Running there: no memory"):
         await controller.machines.failover("a", "host2", False, ANN)
     rack.hosts["host2"].refuses = ""
-    await until(lambda: rack.hosts["host2"].machines == {"a": "Running"})
+    await soon(lambda: rack.hosts["host2"].machines == {"a": "Running"})
 
 
 async def test_a_machine_that_is_off_fails_over_without_being_started(controller: Controller, rack: Rack) -> None:
@@ -93,7 +94,7 @@ async def test_a_move_whose_source_died_ends_with_the_failover(controller: Contr
     else:
         source.stuck = True
     moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
+    await soon(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
     await source.disconnect()
     if phase == "switching":
         # it may have arrived there: nobody knows but that host
@@ -119,7 +120,7 @@ async def test_a_failover_holds_the_machine_after_the_move_that_it_ended_has_let
     await controller.machines.start("a", ANN)
     rack.hosts["host3"].gate.clear()
     moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
     await rack.hosts["host1"].disconnect()
     rack.hosts["host2"].stuck = True
     failing = asyncio.create_task(controller.machines.failover("a", "host2", False, ANN))
@@ -139,7 +140,7 @@ async def test_of_two_failovers_of_a_machine_on_the_move_one_is_told_to_wait(
     await controller.machines.start("a", ANN)
     rack.hosts["host3"].gate.clear()
     moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN))
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
     await rack.hosts["host1"].disconnect()
     both = (controller.machines.failover("a", "host2", False, ANN) for _ in range(2))
     done, refused = await asyncio.gather(*both, return_exceptions=True)

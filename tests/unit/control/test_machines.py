@@ -6,7 +6,8 @@ import pytest
 
 from tests.cluster.control import ANN
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import controller, power, quick, rack, until
+from tests.unit.control.machines import controller, power, quick, rack
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.commands import CreateMachine
 from weft.model.errors import Conflict, NotFound, NotReady
@@ -27,7 +28,7 @@ async def test_on_an_unmanaged_server_the_intent_is_the_fact(controller: Control
     assert (await controller.machines.start("a", ANN)).properties.power_state == "Running"
     moved = await controller.machines.migrate("a", "host2", ANN)
     assert moved.properties.server.resource_ref == "/servers/host2"
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
 
 
 async def test_a_start_that_the_hypervisor_refuses_is_taken_back(controller: Controller, rack: Rack) -> None:
@@ -84,7 +85,7 @@ async def test_what_a_silent_hypervisor_would_have_to_do_is_refused_at_once(cont
     await controller.machines.start("a", ANN)
     rack.hosts["host1"].silent = True
     session = controller.publisher.session("host1")
-    await until(lambda: bool(session.silence))
+    await soon(lambda: bool(session.silence))
     with pytest.raises(NotReady, match="host1.*does not answer"):
         await controller.machines.stop("a", ANN)
     with pytest.raises(NotReady, match="host1.*does not answer"):
@@ -107,5 +108,5 @@ async def test_an_action_goes_on_when_its_caller_has_gone(controller: Controller
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await until(lambda: rack.hosts["host1"].machines == {"a": "Running"})
+    await soon(lambda: rack.hosts["host1"].machines == {"a": "Running"})
     assert power(controller) == "Running"

@@ -9,7 +9,8 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, machine, open_in
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import controller, lookups, place, quick, rack, until, with_both
+from tests.unit.control.machines import controller, lookups, place, quick, rack, with_both
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.changes import Commit
 from weft.core.commands import Delete
@@ -29,8 +30,8 @@ async def test_a_move_makes_before_it_breaks(controller: Controller, rack: Rack)
     moved = await controller.machines.migrate("a", "host3", ANN)
     assert moved.properties.server.resource_ref.lower() == "/servers/host3"
     assert rack.hosts["host3"].machines == {"a": "Running"}
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
-    await until(lambda: not source.records(PortBinding))
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: not source.records(PortBinding))
     assert [phase for phase, _ in phases] == ["preparing", "switching", "switched", ""]
     before, after = phases[0][1], phases[-1][1]
     assert [pa for _, pa in phases] == [before, before, after, after]
@@ -65,7 +66,7 @@ async def test_a_dead_peer_holds_a_move_up_only_shortly(controller: Controller, 
     await controller.machines.start("a", ANN)
     await rack.hosts["host2"].disconnect()
     await controller.machines.migrate("a", "host3", ANN, timeout=3)
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
 
 
 @pytest.mark.parametrize("broken", ["destination cannot bind", "source refuses", "source is stuck"])
@@ -83,7 +84,7 @@ async def test_a_move_that_fails_leaves_the_machine_where_it_was(
         await controller.machines.migrate("a", "host3", ANN, timeout=0.5)
     assert place(controller) == "/servers/host1"
     assert controller.state.get("virtualMachines", "a").properties.move is None
-    await until(lambda: not rack.hosts["host3"].records(PortBinding))
+    await soon(lambda: not rack.hosts["host3"].records(PortBinding))
     assert rack.hosts["host1"].machines == {"a": "Running"}
     await fixed(rack, controller)
 
@@ -103,7 +104,7 @@ async def test_a_move_that_the_hypervisor_is_still_at_is_not_undone(
     assert destination.records(PortBinding)
     source.refuses = "the target ran out of memory" if ends == "it fails" else ""
     source.copies = False
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     where = "host3" if ends == "it arrives" else "host1"
     assert place(controller) == f"/servers/{where}"
     assert {name: host.machines for name, host in rack.hosts.items() if host.machines} == {where: {"a": "Running"}}
@@ -125,7 +126,7 @@ async def test_a_withdrawn_machine_that_runs_nowhere_is_not_given_up(
     assert controller.state.get("virtualMachines", "a").properties.move.phase == "withdrawing"
     assert source.machines == {}
     rack.hosts["host3"].machines["a"] = "Running"
-    await until(lambda: place(controller) == "/servers/host3")
+    await soon(lambda: place(controller) == "/servers/host3")
 
 
 @pytest.mark.parametrize("ends", ["it is resumed here", "it runs there"])
@@ -138,7 +139,7 @@ async def test_a_move_whose_source_is_stranded_says_what_somebody_has_to_do(
     source.keep("a")
     source.copies = True
     moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=5))
-    await until(lambda: "a" in source.copying)
+    await soon(lambda: "a" in source.copying)
     del source.copying["a"]
     words = "a on host1 stands paused: `virsh resume a` or `virsh destroy a`"
     source.stranded["a"] = words
@@ -149,7 +150,7 @@ async def test_a_move_whose_source_is_stranded_says_what_somebody_has_to_do(
         source.stranded.clear()
     else:
         rack.hosts["host3"].machines["a"] = "Running"
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert place(controller) == f"/servers/{'host1' if ends == 'it is resumed here' else 'host3'}"
 
 
@@ -193,14 +194,14 @@ async def test_a_silent_source_leaves_the_move_open_until_it_is_back(controller:
     source = rack.hosts["host1"]
     source.stuck = True
     moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=0.4))
-    await until(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == "switching")
+    await soon(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == "switching")
     await source.disconnect()
     with pytest.raises(WaitTimedOut, match="nobody says where"):
         await moving
     assert controller.state.get("virtualMachines", "a").properties.move.phase == "switching"
     source.stuck = False
     source.connect(controller.publisher)
-    await until(lambda: place(controller) == "/servers/host3")
+    await soon(lambda: place(controller) == "/servers/host3")
     assert rack.hosts["host3"].machines == {"a": "Running"}
 
 
@@ -221,7 +222,7 @@ async def test_a_move_that_the_store_held_up_goes_on_by_itself(controller: Contr
     assert place(controller) == "/servers/host1"
     assert controller.state.get("virtualMachines", "a").properties.move.phase == "preparing"
     controller.writer.on_commit, store.fails = tell, False
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert place(controller) == "/servers/host3"
     assert rack.hosts["host3"].machines == {"a": "Running"}
 
@@ -236,7 +237,7 @@ async def ended_in(folder: Path, phase: str) -> AsyncIterator[Rack]:
             await first.machines.start("a", ANN)
             stop_at(first, phase)
             moving = asyncio.create_task(first.machines.migrate("a", "host3", ANN))
-            await until(lambda: (m := first.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
+            await soon(lambda: (m := first.state.get("virtualMachines", "a").properties.move) and m.phase == phase)
             for host in rack.hosts.values():
                 await host.disconnect()
         await asyncio.gather(moving, return_exceptions=True)
@@ -254,7 +255,7 @@ async def test_a_move_goes_on_after_a_restart(tmp_path: Path, phase: str) -> Non
             moved = await second.machines.migrate("a", "HOST3", ANN)
             assert moved.properties.server.resource_ref == "/servers/host3"
             assert rack.hosts["host3"].machines == {"a": "Running"}
-            await until(lambda: second.state.get("virtualMachines", "a").properties.move is None)
+            await soon(lambda: second.state.get("virtualMachines", "a").properties.move is None)
             assert place(second) == "/servers/host3"
         second.close()
 
@@ -273,7 +274,7 @@ async def test_after_a_restart_a_move_waits_for_its_peers_to_come_back(
             move = second.state.get("virtualMachines", "a").properties.move
             assert move is not None and move.phase == phase
             rack.connect(second.publisher)
-            await until(lambda: second.state.get("virtualMachines", "a").properties.move is None)
+            await soon(lambda: second.state.get("virtualMachines", "a").properties.move is None)
             assert place(second) == "/servers/host3"
         second.close()
 
@@ -285,7 +286,7 @@ async def test_a_sick_host_of_other_tenants_holds_no_move_up(controller: Control
     sick.deliver = lambda: None
     await controller.submit(machine("c", "host2"), ANN)
     await controller.machines.migrate("a", "host3", ANN, timeout=5)
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert controller.host("host2").lag
 
 

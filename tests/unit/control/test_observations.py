@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, fill, interface, machine, open_in, put
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import until
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.commands import Actor, Delete, NoteSeen
 from weft.core.commands import Path as Name
@@ -82,7 +82,7 @@ def submitted(controller: Controller) -> list[object]:
 async def test_a_foreign_address_is_noted_and_goes(controller: Controller, rack: Rack) -> None:
     host = rack.hosts["host1"]
     host.seen = (SeenMac(STRANGER, "vnet3", "br-ex", 7),)
-    await until(lambda: state(controller) == "foreign")
+    await soon(lambda: state(controller) == "foreign")
     assert ports(controller) == ["/servers/host1/ports/vnet3"]
     assert controller.history(MAC_SCOPE, STRANGER)[-1].actor == "agent of host1"
     before = await quiet(controller)
@@ -90,7 +90,7 @@ async def test_a_foreign_address_is_noted_and_goes(controller: Controller, rack:
     host.failures["other"] = (0, "something else is news")
     assert await quiet(controller) == before and asked == [], "noted once"
     host.seen = ()
-    await until(lambda: state(controller) == "cooling")
+    await soon(lambda: state(controller) == "cooling")
 
 
 async def test_what_is_said_again_and_again_is_taken_in_once_a_round(controller: Controller, rack: Rack) -> None:
@@ -107,7 +107,7 @@ async def test_nothing_is_unseen_by_an_agent_that_goes_or_has_not_looked_yet(
 ) -> None:
     host = rack.hosts["host1"]
     host.seen = (SeenMac(STRANGER, "vnet3", "br-ex"),)
-    await until(lambda: state(controller) == "foreign")
+    await soon(lambda: state(controller) == "foreign")
     before = controller.state.revision
     await host.disconnect()
     assert await quiet(controller) == before
@@ -126,14 +126,14 @@ async def test_a_restarted_controller_knows_what_was_noted_and_what_goes_meanwhi
         host = rack.hosts["host1"]
         host.seen = (SeenMac(STRANGER, "vnet3", "br-ex"), SeenMac(STRANGER + 1, "vnet4", "br-ex"))
         async with first.running():
-            await until(lambda: state(first) == "foreign")
+            await soon(lambda: state(first) == "foreign")
             await host.disconnect()
         first.close()
         host.seen = host.seen[:1]
         second = open_in(tmp_path)
         async with second.running():
             rack.connect(second.publisher)
-            await until(lambda: state(second, STRANGER + 1) == "cooling")
+            await soon(lambda: state(second, STRANGER + 1) == "cooling")
             assert ports(second) == ["/servers/host1/ports/vnet3"]
         second.close()
 
@@ -149,7 +149,7 @@ async def test_what_is_seen_means_something_else_once_its_owner_gives_it_up(cont
     assert state(controller, mac) == "cooling"
     controller._ledger._clock.pass_s(4000)
     await controller._clockwork.tick()
-    await until(lambda: ports(controller, mac) == ["/servers/host2/ports/eth1"])
+    await soon(lambda: ports(controller, mac) == ["/servers/host2/ports/eth1"])
 
 
 async def test_what_the_store_did_not_take_is_taken_later(controller: Controller, rack: Rack) -> None:
@@ -159,7 +159,7 @@ async def test_what_the_store_did_not_take_is_taken_later(controller: Controller
     await quiet(controller)
     assert state(controller) == "free"
     store.fails = False
-    await until(lambda: state(controller) == "foreign")
+    await soon(lambda: state(controller) == "foreign")
 
 
 async def test_a_machine_deleted_outside_is_marked_and_brought_back(controller: Controller, rack: Rack) -> None:
@@ -167,7 +167,7 @@ async def test_a_machine_deleted_outside_is_marked_and_brought_back(controller: 
     await controller.machines.start("a", ANN)
     controller._ledger._clock.pass_s(60)
     host.delete_outside("a")
-    await until(lambda: inactive(controller) == "deleted outside on host1")
+    await soon(lambda: inactive(controller) == "deleted outside on host1")
     lease = controller.state.lease(MAC_SCOPE, mac_of(controller))
     assert lease.state == "assigned" and lease.holders[0].inactive
     assert controller.state.get("virtualMachines", "a").properties.power_state == "Off"
@@ -176,7 +176,7 @@ async def test_a_machine_deleted_outside_is_marked_and_brought_back(controller: 
     host.gone.clear()
     assert await quiet(controller) == before, "nobody says that it is there"
     host.bring_back("a")
-    await until(lambda: inactive(controller) == "")
+    await soon(lambda: inactive(controller) == "")
     assert not controller.state.lease(MAC_SCOPE, mac_of(controller)).holders[0].inactive
 
 
@@ -199,7 +199,7 @@ async def test_what_was_deleted_while_the_controller_was_away_is_marked_at_its_r
         second = open_in(tmp_path)
         async with second.running():
             rack.connect(second.publisher)
-            await until(lambda: inactive(second) == "deleted outside on host1")
+            await soon(lambda: inactive(second) == "deleted outside on host1")
         second.close()
 
 
@@ -213,7 +213,7 @@ async def test_facts_of_a_host_that_is_behind_say_nothing_of_machines(controller
     await quiet(controller)
     assert inactive(controller) == ""
     host.gate.set()
-    await until(lambda: inactive(controller) == "deleted outside on host1")
+    await soon(lambda: inactive(controller) == "deleted outside on host1")
 
 
 async def test_a_machine_on_the_move_is_not_missed(
@@ -223,7 +223,7 @@ async def test_a_machine_on_the_move_is_not_missed(
     await controller.machines.start("a", ANN)
     rack.hosts["host2"].gate.clear()
     moving = asyncio.create_task(controller.machines.migrate("a", "host2", ANN))
-    await until(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is not None)
     source.gone.add("a")
     await quiet(controller)
     assert inactive(controller) == "" and "deleted outside" not in caplog.text
@@ -237,14 +237,14 @@ async def test_a_round_asks_for_what_changed_alone(controller: Controller, rack:
     asked = submitted(controller)
     for host in hosts.values():
         host.seen = tuple(SeenMac(STRANGER + number, "eth1", "br-ex", 0, True) for number in range(50))
-    await until(lambda: state(controller, STRANGER + 49) == "foreign")
+    await soon(lambda: state(controller, STRANGER + 49) == "foreign")
     assert await quiet(controller) == await quiet(controller)
     assert sorted(command.server for command in asked) == ["host1", "host2"], "the first sight is nobody else's news"
     (at,) = ports(controller)
     one, other = ("host1", "host2") if "host1" in at else ("host2", "host1")
     asked.clear()
     hosts[one].seen = hosts[one].seen[1:]
-    await until(lambda: ports(controller) == [f"/servers/{other}/ports/eth1"])
+    await soon(lambda: ports(controller) == [f"/servers/{other}/ports/eth1"])
     await quiet(controller)
     assert {command.only for command in asked} == {frozenset({STRANGER})}
     assert all(len(command.seen) <= 1 for command in asked) and len(asked) <= 4
@@ -261,7 +261,7 @@ async def test_what_a_server_sees_is_looked_at_again_when_its_networks_change(
     controller: Controller, rack: Rack
 ) -> None:
     rack.hosts["host1"].seen = (SeenMac(STRANGER, "vnet3", "br-ex"),)
-    await until(lambda: state(controller) == "foreign")
+    await soon(lambda: state(controller) == "foreign")
     asked = submitted(controller)
     server = controller.state.get("servers", "host1")
     changed = msgspec.structs.replace(server.properties, vendor="Contoso")
@@ -278,7 +278,7 @@ async def test_a_machine_that_an_action_is_at_is_not_missed_before_that_ends(
     await quiet(controller)
     assert inactive(controller) == "" and not starting.done()
     await asyncio.gather(starting, return_exceptions=True)
-    await until(lambda: inactive(controller) == "deleted outside on host1")
+    await soon(lambda: inactive(controller) == "deleted outside on host1")
 
 
 async def test_what_could_not_be_noted_is_tried_again_and_holds_up_no_other_host(
@@ -294,8 +294,8 @@ async def test_what_could_not_be_noted_is_tried_again_and_holds_up_no_other_host
     controller.writer.submit = odd
     rack.hosts["host1"].seen = (SeenMac(STRANGER, "eth9"),)
     rack.hosts["host2"].seen = (SeenMac(STRANGER + 1, "eth9"),)
-    await until(lambda: bool(ports(controller, STRANGER + 1)))
+    await soon(lambda: bool(ports(controller, STRANGER + 1)))
     await quiet(controller)
     assert (ports(controller), caplog.text.count("a bug")) == ([], 2), "once, with its traceback"
     broken.clear()
-    await until(lambda: bool(ports(controller)))
+    await soon(lambda: bool(ports(controller)))

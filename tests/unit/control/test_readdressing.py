@@ -8,7 +8,8 @@ import pytest
 
 from tests.cluster.control import ANN, FailingStore, open_in, put
 from tests.cluster.host_agent import Rack
-from tests.unit.control.machines import controller, lookups, quick, rack, until, with_both
+from tests.unit.control.machines import controller, lookups, quick, rack, with_both
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.core.changes import Commit
 from weft.core.policy import network_stream
@@ -70,8 +71,8 @@ async def test_the_new_address_is_told_before_it_is_used_and_the_old_one_goes_la
 
     controller.writer.on_commit = note
     await ask(controller, NEW)
-    await until(lambda: change(controller) is None)
-    await until(lambda: told(rack.hosts["host1"]) == [NEW])
+    await soon(lambda: change(controller) is None)
+    await soon(lambda: told(rack.hosts["host1"]) == [NEW])
     assert seen == [
         ("preparing", OLD, True, True),
         ("switched", NEW, True, True),
@@ -85,12 +86,12 @@ async def test_whom_it_waits_for_is_said_with_what_that_host_says_itself(control
     host = rack.hosts["host1"]
     host.gate.clear()
     await ask(controller, NEW)
-    await until(lambda: controller.readdressing.waits_for("host1") == ("host1 to apply it",))
+    await soon(lambda: controller.readdressing.waits_for("host1") == ("host1 to apply it",))
     host.say(Facts(problems=(Problem("PolicyConfigurationFailure", f"provider address {NEW} is another's already"),)))
     words = f"host1 to apply it (provider address {NEW} is another's already)"
-    await until(lambda: controller.readdressing.waits_for("host1") == (words,))
+    await soon(lambda: controller.readdressing.waits_for("host1") == (words,))
     host.gate.set()
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_no_step_is_taken_before_a_slow_peer_has_acked(controller: Controller, rack: Rack) -> None:
@@ -99,11 +100,11 @@ async def test_no_step_is_taken_before_a_slow_peer_has_acked(controller: Control
     peer = rack.hosts["host2"]
     peer.gate.clear()
     await ask(controller, NEW)
-    await until(lambda: told(rack.hosts["host1"]) == [OLD, NEW])
+    await soon(lambda: told(rack.hosts["host1"]) == [OLD, NEW])
     await asyncio.sleep(0.3)
     assert (phase(controller), lookups(controller)[customer(controller)]) == ("preparing", OLD)
     peer.gate.set()
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
     assert told(peer) != []
 
 
@@ -115,10 +116,10 @@ async def test_a_peer_that_is_away_is_waited_for_since_its_packets_still_flow(
     monkeypatch.setattr("weft.control.readdressing.TELL_EVERY_S", 0.1)
     await rack.hosts["host2"].disconnect()
     await ask(controller, NEW)
-    await until(lambda: "the provider addresses of host1, preparing, wait for host2" in caplog.text)
+    await soon(lambda: "the provider addresses of host1, preparing, wait for host2" in caplog.text)
     assert phase(controller) == "preparing"
     rack.hosts["host2"].connect(controller.publisher)
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_a_host_that_is_no_peer_any_more_is_not_waited_for(controller: Controller, rack: Rack) -> None:
@@ -127,7 +128,7 @@ async def test_a_host_that_is_no_peer_any_more_is_not_waited_for(controller: Con
     await rack.hosts["host2"].disconnect()
     await ask(controller, NEW)
     await controller.machines.failover("b", "host3", True, ANN)
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 @pytest.mark.parametrize("at", ["preparing", "switched"])
@@ -150,7 +151,7 @@ async def test_a_controller_that_dies_in_between_goes_on_where_it_was(tmp_path: 
 
                 first.writer.on_commit = stop_there
                 rack.hosts["host2"].gate.set()
-            await until(lambda: phase(first) == at)
+            await soon(lambda: phase(first) == at)
         for host in rack.hosts.values():
             await host.disconnect()
             host.gate.set()
@@ -159,8 +160,8 @@ async def test_a_controller_that_dies_in_between_goes_on_where_it_was(tmp_path: 
         assert phase(again) == at
         async with again.running():
             rack.connect(again.publisher)
-            await until(lambda: change(again) is None)
-            await until(lambda: told(rack.hosts["host1"]) == [NEW])
+            await soon(lambda: change(again) is None)
+            await soon(lambda: told(rack.hosts["host1"]) == [NEW])
         again.close()
 
 
@@ -175,7 +176,7 @@ async def test_a_store_that_fails_for_a_while_delays_it(controller: Controller, 
     await asyncio.sleep(0.2)
     assert phase(controller) == "preparing"
     store.fails = False
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_a_policy_that_changes_while_machines_run_goes_the_same_way(controller: Controller, rack: Rack) -> None:
@@ -184,9 +185,9 @@ async def test_a_policy_that_changes_while_machines_run_goes_the_same_way(contro
     policy = msgspec.structs.replace(before, provider_address_policy="perVirtualSubnet")
     await controller.submit(put("logicalNetworks", "hnvpa", policy), ANN)
     assert phase(controller) == "preparing" and lookups(controller)[customer(controller)] == OLD
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
     assert lookups(controller)[customer(controller)] not in (OLD, NEW)
-    await until(lambda: len(told(rack.hosts["host1"])) == 2)
+    await soon(lambda: len(told(rack.hosts["host1"])) == 2)
     await controller.submit(put("logicalNetworks", "hnvpa", before), ANN)
-    await until(lambda: told(rack.hosts["host1"]) == [OLD])
+    await soon(lambda: told(rack.hosts["host1"]) == [OLD])
     assert lookups(controller)[customer(controller)] == OLD

@@ -7,8 +7,9 @@ import pytest
 
 from tests.cluster.control import ANN, put
 from tests.cluster.host_agent import Host, Rack
-from tests.unit.control.machines import controller, lookups, place, quick, rack, until
+from tests.unit.control.machines import controller, lookups, place, quick, rack
 from tests.unit.control.test_readdressing import NEW, ask, change, customer, phase, sooner
+from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.control.sealing import Sealing
 from weft.core.sealing import Due
@@ -45,7 +46,7 @@ async def encrypted(controller: Controller, rack: Rack) -> tuple[Host, Host, Hos
     def stored(name: str) -> ServerProperties:
         return controller.state.get("servers", name).properties
 
-    await until(lambda: all(stored(name).provider_network is not None for name in rack.hosts))
+    await soon(lambda: all(stored(name).provider_network is not None for name in rack.hosts))
     blue = controller.state.get("virtualNetworks", "blue").properties
     subnets = tuple(
         msgspec.structs.replace(one, properties=msgspec.structs.replace(one.properties, encryption_enabled=True))
@@ -58,7 +59,7 @@ async def encrypted(controller: Controller, rack: Rack) -> tuple[Host, Host, Hos
 
 
 async def waits_for(controller: Controller, words: str) -> None:
-    await until(lambda: words in "; ".join(controller.readdressing.waits_for("host1")))
+    await soon(lambda: words in "; ".join(controller.readdressing.waits_for("host1")))
 
 
 ENCRYPT = f"host1 and host2 to encrypt tunnels between {NEW} and 192.168.1.11"
@@ -73,7 +74,7 @@ async def test_both_ends_must_tell_the_new_pair_encrypted(controller: Controller
     assert (phase(controller), lookups(controller)[customer(controller)]) == ("preparing", "192.168.1.10")
     assert controller.readdressing.waits_for("HOST1") == (ENCRYPT,)
     tells(two, (TWO, ONE), (TWO, OTHER))
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
     assert controller.readdressing.waits_for("host1") == ()
 
 
@@ -89,7 +90,7 @@ async def test_what_is_still_to_be_said_after_a_restart_of_an_agent_is_waited_fo
     two.connect(controller.publisher)
     await waits_for(controller, ENCRYPT)
     tells(two, (TWO, ONE), (TWO, OTHER))
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_a_host_to_which_nothing_passes_anyhow_is_waited_for_a_while_only(
@@ -101,7 +102,7 @@ async def test_a_host_to_which_nothing_passes_anyhow_is_waited_for_a_while_only(
     tells(two, in_clear=((TWO, ONE),))
     await ask(controller, NEW)
     await waits_for(controller, ENCRYPT)
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_an_agent_of_before_is_waited_for_as_long_as_it_says_that_it_is_not(
@@ -113,7 +114,7 @@ async def test_an_agent_of_before_is_waited_for_as_long_as_it_says_that_it_is_no
     await ask(controller, NEW)
     await waits_for(controller, ENCRYPT)
     of_before(two)
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_a_change_that_waits_can_be_called_off(controller: Controller, rack: Rack) -> None:
@@ -121,7 +122,7 @@ async def test_a_change_that_waits_can_be_called_off(controller: Controller, rac
     await ask(controller, NEW)
     await waits_for(controller, ENCRYPT)
     await ask(controller, "192.168.1.10")
-    await until(lambda: change(controller) is None)
+    await soon(lambda: change(controller) is None)
 
 
 async def test_a_machine_stays_where_it_is_until_its_destination_is_encrypted(
@@ -163,7 +164,7 @@ async def test_what_is_due_is_looked_up_once_for_each_revision(controller: Contr
 
     of_before(rack.hosts["host1"], (ONE, TWO))
     sealing = Sealing(controller.publisher, controller.state, find, 60.0)
-    await until(lambda: list(sealing.lacking(0.0)) == ["host2"])
+    await soon(lambda: list(sealing.lacking(0.0)) == ["host2"])
     asked.clear()
     sealing = Sealing(controller.publisher, controller.state, find, 60.0)
     for _ in range(3):

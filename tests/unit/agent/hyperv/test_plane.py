@@ -8,6 +8,7 @@ import msgspec
 from tests.contract.test_edge import EDGE
 from tests.unit.agent.host import Controller, machine_says
 from tests.unit.agent.policies import BLUE, GUESTS, HOSTS, RED, access_list, host_records, network_records
+from tests.waiting import soon
 from weft.agent.agent import Agent
 from weft.agent.hyperv.driver import HyperVDriver
 from weft.agent.hyperv.plane import HyperVPlane
@@ -89,12 +90,6 @@ async def working(*more, adapter="Ethernet"):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(true):
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
 def problems(words):
     def said(controller):
         return [one for facts in controller.all(Facts)[-1:] for one in facts.problems if words in one.message]
@@ -147,7 +142,7 @@ async def test_a_host_that_started_anew_gets_all_records_before_its_machines_run
         host.datacenter.pass_time(600)
         host.fake.restart()
         assert (host.fake.records.lookups, host.vm.power) == ([], "Off")
-        await until(lambda: host.vm.power == "Running")
+        await soon(lambda: host.vm.power == "Running")
         assert seen == [(3, 6001, True)]
         assert host.lookups(6001) == PEERS
 
@@ -158,7 +153,7 @@ async def test_what_another_hand_changed_is_put_right_and_told():
         del host.fake.records.lookups[1]
         host.fake.records.customer_routes.pop()
         await controller.until(lambda self: self.all(Facts)[-1].drift)
-        await until(lambda: host.lookups(6001) == host.lookups(5001) == PEERS)
+        await soon(lambda: host.lookups(6001) == host.lookups(5001) == PEERS)
         assert "add lookup records: 1" in controller.all(Facts)[-1].drift
         assert len(host.fake.records.customer_routes) == 3
 
@@ -212,7 +207,7 @@ async def test_a_silent_host_is_a_problem_and_gets_all_it_missed():
         assert (machine.power, machine.failure) == ("Running", "")
         host.fake.trouble.unreachable = False
         await controller.applied(12, 0, BLUE)
-        await until(lambda: host.vm.power == "Off")
+        await soon(lambda: host.vm.power == "Off")
 
 
 async def test_refused_credentials_are_said():
@@ -285,6 +280,6 @@ async def test_a_provider_address_that_another_machine_has_is_a_problem_until_it
         await controller.applied(10, 0, BLUE, RED)
         (address,) = host.fake.records.provider_addresses
         address.state = "Duplicate"
-        await until(lambda: problems("Another machine on the provider network has the provider address")(controller))
+        await soon(lambda: problems("Another machine on the provider network has the provider address")(controller))
         address.state = "Preferred"
-        await until(lambda: not problems("Another machine on the provider network")(controller))
+        await soon(lambda: not problems("Another machine on the provider network")(controller))
