@@ -31,6 +31,11 @@ def test_up_ping_exec_host_status_down(lab):
     )
     assert ping(lab, "blue1", "10.1.1.12") == "20 sent, 20 received"
     assert last_line(lab.run("ping", "red1", "10.1.1.200", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
+    begun = lab.begin("ping", "blue1", "10.1.1.12", "-c", "500", "-i", "0.05")
+    assert begun.stdout.readline().startswith("PING ") and "icmp_seq=1" in begun.stdout.readline()
+    begun.send_signal(signal.SIGINT)
+    sent, received = re.findall(r"\d+", last_line(begun.communicate(timeout=30)[0]))
+    assert (begun.returncode, received, int(sent) < 500) == (130, sent, True)
     assert "10.1.1.11/24" in lab.run("exec", "blue1", "--", "ip", "addr", "show", "dev", "eth0")
     assert "Bridge br-int" in lab.run("host", "host1", "--", "ovs-vsctl", "show")
     assert "Datapath actions" in lab.run("host", "host1", "--", "ovs-appctl", "ofproto/trace", "br-int", "in_port=1")

@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,20 +132,22 @@ def ping(
     count: Annotated[int, typer.Option("-c", min=1, help="How many.")] = 3,
     interval: Annotated[float, typer.Option("-i", min=0.001, help="Seconds between two.")] = 1.0,
 ) -> None:
-    """Ping from inside a machine; exit code 0 when every ping came back."""
+    """Ping from inside a machine; exit code 0 when every ping came back. Ctrl-C ends it, and it counts all the same."""
     with plainly():
         check_machine()
         space = up.running(_lab(context), machine)
         _check_address(address)
     command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
-    received = 0
+    sent, received = count, 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": PATH}) as running:
+        # ping itself ends, and says how many came back
+        signal.signal(signal.SIGINT, lambda *_: running.send_signal(signal.SIGINT))
         for line in running.stdout or ():
             typer.echo(line, nl=False)
-            if found := re.search(r"(\d+) received", line):
-                received = int(found[1])
-    typer.echo(f"{count} sent, {received} received")
-    raise typer.Exit(0 if received == count else 1)
+            if found := re.search(r"(\d+) packets transmitted, (\d+) received", line):
+                sent, received = int(found[1]), int(found[2])
+    typer.echo(f"{sent} sent, {received} received")
+    raise typer.Exit(130 if sent < count else int(received < count))
 
 
 def _check_address(text: str) -> None:
