@@ -22,7 +22,7 @@ def lab(shared):
     return shared
 
 
-@pytest.mark.parametrize("delay", [0, 1, pytest.param(5, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("delay", [0, *(pytest.param(late, marks=pytest.mark.soak) for late in (1, 5))])
 def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
     """VXLAN, both families, also while the feed is late."""
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
