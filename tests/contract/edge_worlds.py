@@ -121,7 +121,7 @@ class NamespaceWorld:
         run(["ip", "-n", space, "neigh", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "o0"], check=False)
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
         found = await self._pass((f"we{network.rdid}i", f"we{network.rdid}o0"), sent, lambda one: one.dst_port == 53)
-        return found.ip_src.to_bytes(4) if found else None
+        return found.ip_src.to_bytes(len(pack_ip(source))) if found else None
 
     async def comes_back(self, network, source, target):
         """Does what leaves a network for an address within it, or within a peer's, come in again?"""
@@ -132,9 +132,10 @@ class NamespaceWorld:
     async def inward(self, network, target):
         space = self.edge_space(network)
         mac = int(run(["ip", "netns", "exec", space, "cat", "/sys/class/net/o0/address"]).strip().replace(":", ""), 16)
-        sent = p.udp((OUTSIDE_MAC, mac), ("203.0.113.1", target), (53, 5001))
+        outside = "2001:db8:ff::1" if ":" in target else "203.0.113.1"
+        sent = p.udp((OUTSIDE_MAC, mac), (outside, target), (53, 5001))
         found = await self._pass((f"we{network.rdid}o0", f"we{network.rdid}i"), sent, lambda one: one.dst_port == 5001)
-        return found.ip_dst.to_bytes(4) if found else None
+        return found.ip_dst.to_bytes(len(pack_ip(target))) if found else None
 
     async def into_tunnel(self, network, source, target, tries=TRIES):
         """(From, to, key) of the GRE packet that comes to the far end; the packet in it must be what was sent."""
@@ -259,9 +260,10 @@ def _exchange(ends, sent, wanted):
     with contextlib.ExitStack() as stack:
         channels = [stack.enter_context(_wire(end)) for end in ends]
         channels[0].send(frame(sent))
+        family = sent.eth_type.to_bytes(2)
         while select.select([channels[1]], [], [], SECONDS)[0]:
             data, (_, _, kind, *_) = channels[1].recvfrom(2048)
-            if kind == socket.PACKET_OUTGOING or data[12:14] != b"\x08\x00":
+            if kind == socket.PACKET_OUTGOING or data[12:14] != family:
                 continue
             found = packet(data)
             if wanted(found):

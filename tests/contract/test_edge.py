@@ -52,6 +52,16 @@ SIX = {
     "routers": (*EDGE.routers, pack_ip("fd01:fe::1")),
     "prefixes": (*EDGE.prefixes, (pack_ip("fd01:1::"), 64), (pack_ip("fd01:fe::"), 64)),
 }
+OUTSIDE6, PUBLIC6 = "2001:db8:ff::1", "2001:db8:ff::20"
+LEG6 = EdgeLeg(
+    "/logicalnetworks/outside/subnets/public6",
+    100,
+    pack_ip("2001:db8:ff::"),
+    64,
+    pack_ip(OUTSIDE6),
+    (pack_ip(PUBLIC6),),
+    mappings=((pack_ip(PUBLIC6), pack_ip("fd01:1::12")),),
+)
 WANTED = Wanted(EDGE, True, 1458)
 
 
@@ -102,6 +112,12 @@ async def test_a_life(world):
     world.driver = fresh
     assert await world.outward(EDGE, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
     assert await world.inward(EDGE, PUBLIC) is None
+
+    six = msgspec.structs.replace(EDGE, legs=(LEG6,), **SIX)
+    await fresh.put(Wanted(six, True, 1458))
+    assert await world.outward(six, "fd01:1::12", OUTSIDE6) == pack_ip(PUBLIC6), "one to one in IPv6, too"
+    assert await world.outward(six, "fd01:1::11", OUTSIDE6) == pack_ip("fd01:1::11")
+    assert await world.inward(six, PUBLIC6) == pack_ip("fd01:1::12")
 
     tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,), **SIX)
     wanted = Wanted(tunnelled, True, 1458)
