@@ -80,6 +80,8 @@ ROUTED6 = p.echo(VIA_ROUTER, (BLUE1.v6, BLUEDB.v6), "x")
 OUTSIDE = p.echo(VIA_ROUTER, (BLUE1.v4, "203.0.113.9"), "x")
 OUTSIDE6 = p.echo(VIA_ROUTER, (BLUE1.v6, "2001:db8:113::9"), "x")
 BROADCAST = p.udp((BLUE1.mac, p.BROADCAST), (BLUE1.v4, "255.255.255.255"), (9, 9), "x")
+GROUP = p.udp((BLUE1.mac, 0x01005E010203), (BLUE1.v4, "239.1.2.3"), (9, 9), "x")
+GROUP6 = p.udp((BLUE1.mac, 0x333300010203), (BLUE1.v6, "ff05::1:203"), (9, 9), "x")
 GATEWAY, GATEWAY6 = (p.echo(VIA_ROUTER, pair, "x") for pair in ((BLUE1.v4, "10.1.1.1"), (BLUE1.v6, "fd00:1::1")))
 FAR_GATEWAY = p.echo(VIA_ROUTER, (BLUE1.v4, "10.1.2.1"), "x")
 ASK = p.arp_request(BLUE1.mac, BLUE1.v4, BLUE2.v4)
@@ -114,6 +116,8 @@ DELIVERED = {
         [("host2", "bluedb", changed(OUTSIDE6, eth_src=ROUTER_MAC, eth_dst=BLUEDB.mac, ttl=63))],
     ),
     "broadcast": (BROADCAST, [("host2", "blue2", BROADCAST)]),
+    "multicast": (GROUP, [("host2", "blue2", GROUP)]),
+    "multicast v6": (GROUP6, [("host2", "blue2", GROUP6)]),
     "gateway pings": (GATEWAY, [("host1", "blue1", gateway_reply(GATEWAY, "10.1.1.1"))]),
     "gateway pings v6": (GATEWAY6, [("host1", "blue1", gateway_reply(GATEWAY6, "fd00:1::1"))]),
     "other gateway pings": (FAR_GATEWAY, [("host1", "blue1", gateway_reply(FAR_GATEWAY, "10.1.2.1"))]),
