@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 import pytest_asyncio
 
 from tests.stories.desk import Desk
@@ -19,3 +20,10 @@ async def desk() -> AsyncIterator[Desk]:
             yield made
         finally:
             await made.close()
+
+
+@pytest.fixture
+def asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the provider network every few seconds."""
+    monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)

@@ -16,11 +16,7 @@ OTHER = "02-AA-00-00-00-07"
 IDLE = "nothing here needs one"
 
 
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked of the provider network every few seconds."""
-    monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)
+pytestmark = pytest.mark.usefixtures("asked_at_once")
 
 
 def network(last: str, policy: str = "perHostInUse") -> dict[str, Any]:

@@ -16,10 +16,8 @@ SERVER = "/networking/v1/servers/host1"
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked of the provider network every few seconds, and waited for of a move for a minute."""
-    monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)
+def at_once(asked_at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for of a move for a minute, too."""
     monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
     monkeypatch.setattr(Machines.migrate, "__defaults__", (False, 2.0))
 

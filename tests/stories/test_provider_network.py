@@ -14,10 +14,8 @@ OTHER = "02-AA-00-00-00-07"
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked of the provider network every few seconds."""
-    monkeypatch.setattr("weft.agent.claims.AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.05)
+def at_once(asked_at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of the host's own driver of encryption."""
     monkeypatch.setattr("weft.agent.encryption_keeper.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
 

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from tests.unit.agent.beside import beside
 from tests.waiting import soon
 from weft.agent.encryption import EncryptionFailure, Pair
 from weft.agent.encryption_keeper import EncryptionKeeper
@@ -39,15 +40,11 @@ async def kept():
     driver = Broken(world.host("one"))
     await world.host("two").keep(frozenset({BACK}))
     keeper = EncryptionKeeper(driver, lambda: None, patience_s=0.05)
-    running = asyncio.create_task(keeper.run())
-    try:
+    async with beside(keeper.run()) as (running,):
         keeper.want(frozenset({THERE}))
         await soon(lambda: keeper.sealed == {THERE})
         yield driver, keeper
         assert not running.done()
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.contract.test_edge import EDGE, LEG
+from tests.unit.agent.beside import beside
 from tests.waiting import soon
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.keeper import Asked, EdgeKeeper
@@ -181,28 +182,19 @@ async def test_a_dead_gateway_is_asked_by_udp_and_is_back_once_its_edges_are_rea
     asked.ask([], [there])
     for _ in range(MISSES + 1):
         asking.pulses.beat([there])
-    running = [asyncio.create_task(one.run()) for one in (asking, asked)]
-    try:
+    async with beside(asking.run(), asked.run()):
         await soon(lambda: asking._number > 2)
         assert asking.pulses.dead == {there} and asking.pulses.reviving == frozenset()
         ready.append(True)
         await soon(lambda: asking.pulses.reviving == {there})
         await soon(lambda: asking.pulses.dead == frozenset())
-    finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
 async def kept(driver):
     keeper = EdgeKeeper(driver)
-    running = asyncio.create_task(keeper.run())
-    try:
+    async with beside(keeper.run()):
         yield keeper
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_edges_come_turn_and_go_with_the_policy():

@@ -1,12 +1,12 @@
 """What the plane of a host with Open vSwitch makes of what the hypervisor says of its ports."""
 
 import asyncio
-import contextlib
 
 import msgspec
 import pytest
 
 from tests.contract.test_edge import EDGE
+from tests.unit.agent.beside import beside
 from tests.unit.agent.policies import GUESTS
 from tests.waiting import soon
 from weft.agent.edge.pulses import MISSES
@@ -45,16 +45,6 @@ async def test_an_adapter_of_ours_on_another_bridge_is_no_stranger(monkeypatch):
     assert plane.telling("").seen == (SeenMac(int(BLUE1.mac), "vnet8", "br-old"),)
 
 
-@contextlib.asynccontextmanager
-async def serving(plane):
-    running = asyncio.create_task(plane.serve())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
 async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_for(monkeypatch):
     monkeypatch.setattr("weft.agent.provider_keeper.LOOK_SECONDS", 0.01)
     lan = ProviderLan()
@@ -74,7 +64,7 @@ async def test_an_interface_that_was_named_and_is_not_there_is_told_and_waited_f
     def words():
         return [one.message for one in plane.telling("").problems]
 
-    async with serving(plane):
+    async with beside(plane.serve()):
         text = "provider address 192.168.1.10: this host has no interface br-phy (--provider-interface)"
         await acts_until(lambda: words() == [text])
         assert not plane.settled
@@ -92,11 +82,8 @@ async def test_an_interface_that_is_not_there_is_told_by_who_named_it(carrier, s
     lan.carrier = carrier
     keeper = ProviderKeeper(lan.outside(), looked.set)
     keeper.want({pack_ip("192.168.1.10"): "eth9"}, ())
-    running = asyncio.create_task(keeper.run())
-    try:
+    async with beside(keeper.run()):
         await asyncio.wait_for(looked.wait(), 5)
-    finally:
-        running.cancel()
     assert list(keeper.nowhere()) == [f"provider address 192.168.1.10: this host has no interface eth9 {so}"]
 
 
@@ -129,7 +116,7 @@ async def test_a_machine_that_is_held_back_for_its_address_is_told_with_that():
 async def test_an_edge_knows_whether_its_network_is_encrypted_before_it_is_made(encrypted):
     driver = FakeEdge()
     plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()), edge=driver)
-    async with serving(plane):
+    async with beside(plane.serve()):
         other = msgspec.structs.replace(EDGE, rdid=8)
         for record in (EDGE, other):
             plane.put(HOST_STREAM, record.key, record)
@@ -145,7 +132,7 @@ async def test_a_gateway_takes_over_while_the_plane_is_at_something_else():
     driver = FakeEdge()
     first = pack_ip("192.168.1.9")
     plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()), edge=driver, probes_as=1)
-    async with serving(plane):
+    async with beside(plane.serve()):
         edge = msgspec.structs.replace(EDGE, gateways=(first, EDGE.provider_address))
         plane.put(HOST_STREAM, edge.key, edge)
         await plane.look()
@@ -177,7 +164,7 @@ async def test_a_gateway_is_ready_only_while_its_networks_have_tunnels_here(monk
                 await plane.act(True)
                 await asyncio.sleep(0)
 
-    async with serving(plane):
+    async with beside(plane.serve()):
         await acts_until(lambda: plane.settled and plane._keeper.ready)
         assert not plane._ready()
         lan.give_up("192.168.1.10")
