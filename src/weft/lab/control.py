@@ -104,7 +104,9 @@ def await_ready(folder: LabFolder) -> None:
         return False
 
     if not ask(state.url, ready, Patience(tries=1)):
-        raise LabFailure(f"The controller at {state.url} is not ready: {last_words(folder, 'controller')}")
+        ended = state.controller_own and not alive(folder.read().controller)
+        how = "has ended" if ended else f"is not ready after {READY_SECONDS:g} s"
+        raise LabFailure(f"The controller at {state.url} {how}: {last_words(folder, 'controller')}")
 
 
 def last_words(folder: LabFolder, what: str) -> str:

@@ -18,8 +18,9 @@ from weft.cli.files import read_stream
 from weft.lab import control, hosts, names, up
 from weft.lab.commands import check_machine, within
 from weft.lab.processes import alive
-from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
+from weft.lab.state import LabFailure, LabFolder, LabState, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError
+from weft.wire.client import DEFAULT_URL
 
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -114,7 +115,17 @@ def up_(
         raise typer.BadParameter("name one file: weft lab up FILE")
     with _changing(context) as lab:
         up.bring_up(lab, read_stream(file or same), controller, typer.echo)
-        typer.echo(f"lab '{lab.name}' is up: {lab.read().url}")
+        state = lab.read()
+        typer.echo(f"lab '{lab.name}' is up: {state.url}")
+        if not_usual(state):
+            typer.echo(
+                f"another program has the usual port; for the other commands: export WEFT_CONTROLLER={state.url}"
+            )
+
+
+def not_usual(state: LabState) -> bool:
+    """Is the controller of the lab that has no name of its own elsewhere than where all commands look?"""
+    return state.name == names.DEFAULT_LAB and state.controller_own and state.url != DEFAULT_URL
 
 
 @app.command()

@@ -3,7 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
-from weft.lab.verbs import app
+from weft.lab.state import LabState
+from weft.lab.verbs import app, not_usual
 
 
 @pytest.mark.parametrize("words", ["--name x url", "url --name x", "url --name=x", "delay-feed 1 --name x"])
@@ -27,3 +28,16 @@ def test_words_of_another_command_stay_its_own(tmp_path, monkeypatch, words, nam
 def test_an_option_without_its_value_is_named():
     said = CliRunner().invoke(app, ["up", "f.yaml", "--name"])
     assert (said.exit_code, "--name" in said.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "own", "told"),
+    [
+        ("weft", "http://127.0.0.1:8470", True, False),
+        ("weft", "http://127.0.0.1:18787", True, True),
+        ("guide", "http://127.0.0.1:18787", True, False),
+        ("weft", "https://weft.example:8470", False, False),
+    ],
+)
+def test_a_lab_whose_controller_is_not_where_commands_look_says_so(name, url, own, told):
+    assert not_usual(LabState(name=name, boot="b", url=url, controller_own=own)) is told
