@@ -35,6 +35,7 @@ from weft.agent.hypervisors import (
     Define,
     Disconnect,
     HypervisorFailure,
+    Migrate,
     Prepare,
     Reconnect,
     Remove,
@@ -421,3 +422,5 @@ async def test_what_to_do_with_a_stranded_machine_is_told_by_its_names(world, mo
     mine = await state(world)
     assert (mine.power, mine.migrating) == ("Running", True)
     assert "on host1, `virsh resume web` if it does not, `virsh destroy web` if it does" in mine.stranded
+    monkeypatch.setattr("weft.agent.libvirt.moving.stands_still", lambda domain: True)
+    await refused(world, Migrate("web", "host2"), "it stands paused for a migration before")

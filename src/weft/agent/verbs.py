@@ -138,7 +138,8 @@ class Verbs:
                     name,
                     state.power if state else "Off",
                     machine.generation if machine else 0,
-                    (state.stranded if state else "") or (last.failure if last else ""),
+                    # what is asked of it now may be the cure
+                    last.failure if last else state.stranded if state else "",
                     self._is_migrating(name) or (state is not None and state.migrating),
                     presence(name),
                     state.id if state else "",

@@ -55,10 +55,16 @@ async def test_a_driver_may_say_that_a_migration_outlived_its_agent():
     assert Verbs(Slow(), lambda: None).facts(there)[0].migrating
 
 
-async def test_what_somebody_has_to_do_about_a_machine_is_told_before_what_failed():
+async def test_what_somebody_has_to_do_about_a_machine_is_told_while_nothing_is_asked_of_it():
+    """A stop is the cure: it has not failed because it is still to be done."""
     there = MachineState("blue1", "Running", migrating=True, stranded="blue1 on host1 stands paused: resume it")
-    told = Verbs(Slow(), lambda: None).facts(world(machine(), states={"blue1": there}))[0]
+    verbs = Verbs(Slow(), lambda: None)
+    told = verbs.facts(world(machine(), states={"blue1": there}))[0]
     assert (told.migrating, told.failure) == (True, there.stranded)
+    stopping = world(machine("Off"), states={"blue1": there})
+    verbs.consider(stopping)
+    assert verbs.busy == {"blue1"} and verbs.facts(stopping)[0].failure == ""
+    await verbs.close()
 
 
 class Drawing:

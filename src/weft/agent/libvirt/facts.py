@@ -103,20 +103,20 @@ def _stats(domain: Any, flags: int = 0) -> tuple[int, int]:
 
 def is_handed_over(domain: Any, lives: Lives) -> bool:
     """Has it run here, and stands still for the last of a migration away? One that comes here stands still likewise."""
-    return _stands_still(domain) and lives.has_run(domain.UUIDString(), domain.ID())
+    return stands_still(domain) and lives.has_run(domain.UUIDString(), domain.ID())
 
 
 def is_stranded(domain: Any, lives: Lives) -> bool:
     """Does it stand still for the last of a migration that is under way no more? libvirt leaves a source so when it
     lost the destination, or was ended itself, before it heard whether the machine runs there."""
     uuid, life = domain.UUIDString(), domain.ID()
-    if not _stands_still(domain):
+    if not stands_still(domain):
         lives.goes_on(uuid)
         return False
     # one that is handed over just now must not be kept waiting for, and one that was restored paused stands so too
     if lives.stands_still(uuid, life) < STRANDED_SECONDS or _job(domain) is not None:
         return False
-    return _stands_still(domain) and (lives.has_run(uuid, life) or _was_sent(domain))
+    return stands_still(domain) and (lives.has_run(uuid, life) or _was_sent(domain))
 
 
 def _was_sent(domain: Any) -> bool:
@@ -126,7 +126,8 @@ def _was_sent(domain: Any) -> bool:
     return _stats(domain, flags) == sent
 
 
-def _stands_still(domain: Any) -> bool:
+def stands_still(domain: Any) -> bool:
+    """Is it paused for the last of a migration, here or on its way here?"""
     return list(domain.state()) == [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION]
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import libvirt
 
 from weft.agent.hypervisors import HypervisorFailure, Migrate
+from weft.agent.libvirt.facts import stands_still
 from weft.agent.libvirt.host import Host, state_of
 from weft.agent.libvirt.power import RUNNING, power_of
 from weft.agent.libvirt.snapshots import pack, unpack
@@ -39,6 +40,8 @@ def migrate(host: Host, verb: Migrate) -> None:
     domain = host.find(verb.machine, verb.id)
     if domain is None or power_of(domain, host.lives, state_of(domain).run) != RUNNING:
         raise HypervisorFailure("it does not run here")
+    if stands_still(domain):
+        raise HypervisorFailure("it stands paused for a migration before, and may run at the other host already")
     uri = host.settings.migrate.format(address=_bracketed(verb.address or verb.server))
     pack(domain)
     try:
