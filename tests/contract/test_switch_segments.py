@@ -170,6 +170,22 @@ async def test_a_guest_on_a_vlan_may_be_a_dhcp_server_where_its_port_has_no_guar
     assert (await counted(world, before, expected={"dhcp_guarded": 4})).get("dhcp_guarded") == 4
 
 
+async def test_a_guest_on_a_vlan_may_ask_the_dhcp_servers_there(world):
+    """Where its lease is for the address that it has: with any other its packets go nowhere."""
+    everybody = (SHOP1.mac, p.BROADCAST)
+    link_local = "fe80::21d:d8ff:feb7:2001"
+    for name, sent, expected in (
+        ("discover", p.udp(everybody, ("0.0.0.0", "255.255.255.255"), (68, 67), "x"), ["out20", "shop2"]),
+        ("renew", p.udp((SHOP1.mac, STATION), ("10.1.1.11", "10.1.1.99"), (68, 67), "x"), ["out20"]),
+        ("renew of another's", p.udp((SHOP1.mac, STATION), ("10.1.1.77", "10.1.1.99"), (68, 67), "x"), []),
+        ("solicit", p.udp((SHOP1.mac, 0x333300010002), (link_local, "ff02::1:2"), (546, 547)), ["out20", "shop2"]),
+        ("solicit of another", p.udp((SHOP1.mac, 0x333300010002), ("fe80::1", "ff02::1:2"), (546, 547)), []),
+    ):
+        assert await reaches(world, "shop1", sent) == expected, name
+    answer = p.udp((STATION, SHOP1.mac), ("10.1.1.99", "10.1.1.11"), (67, 68), "x")
+    assert await reaches(world, "out20", answer) == ["shop1"]
+
+
 async def test_nor_one_of_a_provider_subnet_in_which_its_host_has_none(world):
     macs, prefixes = (FREE1.mac, STATION), ((pack_ip("fd99::"), 64), (pack_ip("192.168.9.0"), 24))
     binding, port = FREE1.records()

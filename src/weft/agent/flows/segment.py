@@ -12,8 +12,8 @@ priority  90  from the patch, anything else: wrong VLAN
 SECURITY
 priority 135  where the VLAN is the provider network's: tunnels to hosts
 priority 128  there too, of a guest that may use any address: the provider network's own
-priority 125  multicast reports, router solicitations; what a DHCP server sends from its own address (the guard against
-              that is in flows/limits.py), and what a guest asks one that may use any address
+priority 125  multicast reports, router solicitations; what a guest asks a DHCP server of the VLAN, and what such a
+              server sends from its own address (the guard against that is in flows/limits.py)
 priority 100  ARP and neighbour discovery about the port's own addresses, or any
 priority  90  IP from its own addresses, or any; RARP, by which hypervisors announce a machine that has moved
 OUTPUT
@@ -149,8 +149,10 @@ def _of_anyone(port: BoundPort) -> Iterator[_Said]:
 
 
 def _of_ipv4(port: BoundPort) -> Iterator[_Said]:
+    family, server, client = _DHCP[0]
     for address in (*port.v4, 0) if port.v4 else ():
         yield 100, (*IS_ARP, exact(ARP_SHA, port.mac), exact(ARP_SPA, address)), _LETS
+        yield 125, (*_udp(family, client, server), exact(IP_SRC, address)), _LETS
     for address in port.v4:
         own = exact(IP_SRC, address)
         yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP), own), _LETS
@@ -171,6 +173,9 @@ def _of_ipv6(port: BoundPort) -> Iterator[_Said]:
             yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TARGET, address), exact(ND_TLL, option)), _LETS
         yield 125, (*_udp(*_DHCP[1]), exact(IPV6_SRC, address)), _LETS
         yield 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))
+    family, server, client = _DHCP[1]
+    for source in own:
+        yield 125, (*_udp(family, client, server), exact(IPV6_SRC, source)), _LETS
     for kind in _REPORTS:
         for source in (link_local, 0):
             yield 125, (*is_icmpv6(kind), exact(IPV6_SRC, source)), _LETS
