@@ -10,7 +10,7 @@ from tests.cluster.control import deliver
 from tests.cluster.feed_agent import FeedAgent
 from tests.unit.api.conftest import Api, N, W, interface_in, machine_with
 from weft.control.controller import Controller
-from weft.core.commands import Actor, SetPower
+from weft.core.commands import Actor, BeginMove, SetPower
 from weft.wire.messages import CAPTURE, Capture, Captured
 
 CLICK = f"{W}/capture?interface=n1"
@@ -29,8 +29,8 @@ async def agent(fabric: Api, controller: Controller) -> AsyncIterator[FeedAgent]
     await made.disconnect()
 
 
-async def captured(fabric: Api, agent: FeedAgent) -> bytes:
-    asking = asyncio.create_task(fabric.get(CLICK))
+async def captured(fabric: Api, agent: FeedAgent, more: str = "") -> bytes:
+    asking = asyncio.create_task(fabric.get(CLICK + more))
     async with asyncio.timeout(5):
         while not (asked := [one for one in agent.words if isinstance(one, Capture)]):
             await deliver(agent)
@@ -50,6 +50,25 @@ async def test_a_machine_that_is_off_is_named_before_anything_else(
     await controller.submit(SetPower("vm1", "Running"), Actor())
     agent.words.clear()
     assert (await captured(fabric, agent))[24:] == PACKET
+
+
+async def test_while_its_machine_moves_either_end_is_asked_and_no_other_host(
+    fabric: Api, controller: Controller, agent: FeedAgent
+) -> None:
+    there = FeedAgent("host2", "lab")
+    there.abilities = (*there.abilities, CAPTURE)
+    there.connect(controller.publisher)
+    await deliver(there)
+    refused = await fabric.get(f"{CLICK}&server=host2")
+    assert (refused.status_code, "has no machine on 'host2'" in refused.text) == (409, True)
+    await controller.submit(SetPower("vm1", "Running"), Actor())
+    await controller.submit(BeginMove("vm1", "host2"), Actor())
+    for more, asked, other in (("", agent, there), ("&server=host1", agent, there), ("&server=host2", there, agent)):
+        assert (await captured(fabric, asked, more))[24:] == PACKET
+        await deliver(other)
+        assert not [one for one in other.words if isinstance(one, Capture)]
+        asked.words.clear()
+    await there.disconnect()
 
 
 NO, SEE = "", ": see which there are with weft nic list."
