@@ -29,6 +29,9 @@ SETTINGS: dict[str, str | int] = {
     "net.ipv4.conf.default.arp_ignore": 1,
     "net.ipv6.conf.default.disable_ipv6": 1,
     "net.ipv6.conf.default.accept_dad": 0,
+    # The memory of a guest that moves comes by the same cable. What its sender may send at once must fit into the
+    # 208 KiB in which the kernel keeps frames for the switch: else guests' packets are lost in that queue with it.
+    "net.ipv4.tcp_rmem": "4096 65536 131072",
 }
 START_SECONDS = 15.0
 

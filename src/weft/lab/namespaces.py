@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def make(lab: str, namespace: str, settings: dict[str, str | int]) -> bool:
 
 def making(lab: str, namespace: str, settings: dict[str, str | int]) -> list[str]:
     """The command that makes it. It gets its name last: no namespace of that name is ever without mark and settings."""
-    written = " ".join(f"{key}={value}" for key, value in settings.items())
+    written = shlex.join(f"{key}={value}" for key, value in settings.items())
     script = f'ip link set dev lo alias "$1" up && sysctl -qw {written} && exec ip netns attach "$2" $$'
     return ["unshare", "--net", "sh", "-c", script, "sh", names.mark(lab), namespace]
 
