@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import PROFILE
 from tests.e2e.agreement import Traced
-from tests.e2e.labs import EXAMPLES
+from tests.e2e.labs import EXAMPLES, ping
 from tests.e2e.matrix import Matrix
 from tests.waiting import until
 
@@ -192,6 +192,38 @@ def test_trace_says_what_access_lists_let_through(lab, tmp_path):
             told = traced.agree(machine, asked)
             assert {found["delivered"] for found in told} == {True, False}
             assert {(found.get("decidedBy") or "").rpartition("/")[2] for found in told} >= rules
+
+
+NO_PING = """\
+kind: accessControlLists
+resourceId: no-ping
+properties:
+  aclRules:
+""" + rule("client", 100, "Inbound Deny ICMPv4 10.2.0.10 *")
+
+
+def of_subnet(lab, folder, reference):
+    """What is in the IPv4 subnet comes under this list."""
+    properties = json.loads(lab.weft("get", "virtualNetworks", "green", "-o", "json"))["properties"]
+    (subnet,) = (one for one in properties["subnets"] if one["resourceId"] == "app")
+    subnet["properties"]["accessControlList"] = reference
+    (folder / "green.yaml").write_text(
+        json.dumps({"kind": "virtualNetworks", "resourceId": "green", "properties": properties})
+    )
+    lab.weft("apply", "-f", str(folder / "green.yaml"), "--wait")
+
+
+def test_a_list_of_a_subnet_is_for_whoever_is_in_it(lab, tmp_path):
+    filtered(lab, tmp_path, "no-ping", NO_PING, ())
+    of_subnet(lab, tmp_path, {"resourceRef": "/accessControlLists/no-ping"})
+    try:
+        lab.run("ping", "client", "10.2.0.20", "-c", "3", "-i", "0.02", code=1)
+        assert "no-ping/aclRules/client" in lab.weft("trace", "client-eth0", "10.2.0.20")
+        for machine, address in (("server", "10.2.0.10"), ("client", "fd00:2::20")):
+            assert ping(lab, machine, address) == "20 sent, 20 received", "by another rule, and by none"
+    finally:
+        of_subnet(lab, tmp_path, None)
+    assert ping(lab, "client", "10.2.0.20") == "20 sent, 20 received"
 
 
 def test_what_the_permitted_side_sends_goes_on_after_a_move_and_what_only_answers_is_cut(lab, tmp_path):
