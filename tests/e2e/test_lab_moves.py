@@ -1,13 +1,17 @@
 """A lab of three hosts that is up: a machine moves and loses nothing, a host leaves the file."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 
 import pytest
 
 from tests.conftest import PROFILE
 from tests.e2e import provider
 from tests.e2e.booted import machine, moved
+from tests.e2e.broadcasting import Broadcasting
 from tests.e2e.counted import counting, whereabouts
 from tests.e2e.labs import EXAMPLES, Pinging, mac_of, ping
 from tests.e2e.streams import Stream
@@ -22,18 +26,53 @@ def lab(shared):
     return shared
 
 
-@pytest.mark.parametrize("delay", [0, *(pytest.param(late, marks=pytest.mark.soak) for late in (1, 5))])
-def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay):
-    """VXLAN, both families, also while the feed is late."""
+STAYS, ENDS = ("host2",), ("host2", "host3")
+"""Where others of the subnet are, of the ends of the move that follows."""
+MORE = [(0, ()), (0, STAYS), (0, ENDS), (1, ()), (1, ENDS), (5, ()), (5, STAYS), (5, ENDS)]
+
+
+@pytest.mark.parametrize(
+    ("delay", "beside"), [(1, STAYS), *(pytest.param(*one, marks=pytest.mark.soak) for one in MORE)]
+)
+def test_a_move_between_hosts_of_one_provider_subnet_loses_nothing(lab, delay, beside):
+    """VXLAN, both families, also while the feed is late, and to the sender's host later than to the old one. Nor of
+    what is for everybody, whether others are at the ends or not."""
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+    others = {f"at-{host}": host for host in beside}
+    for name, host in others.items():
+        lab.weft("vm", "create", name, "--server", host, "--network", "green/app")
     lab.run("delay-feed", str(delay))
+    broadcasting = Broadcasting(lab, "client", "10.2.0.255", ("server", *others))
     pinging = Pinging(lab, "client", "10.2.0.20")
     lab.weft("vm", "migrate", "server", "--to", "host3")
+    if delay:
+        with standing_still(lab, "host1"):
+            pinging.more(150 * delay)
     assert pinging.end().missing == ()
     assert re.search(r"machine +server +running on host3", lab.run("status"))
     lab.run("delay-feed", "0")
     moved(lab, "server")
+    heard = broadcasting.end()
+    twice = {name: sum(count > 1 for count in counts.values()) for name, counts in heard.items()}
+    lost = {name: [one for one, count in counts.items() if not count] for name, counts in heard.items()}
+    assert not any(lost.values()), {one: len(numbers) for one, numbers in lost.items()}
+    print(f"of {len(heard['server'])} broadcasts none is lost; heard twice, by machine: {twice}")
+    assert not any(twice[one] for one in others) and max(heard["server"].values()) <= 2
+    for name in others:
+        lab.weft("vm", "delete", name, "-y")
+        lab.weft("delete", "networkInterfaces", f"{name}-eth0")
     assert ping(lab, "client", "fd00:2::20") == "20 sent, 20 received"
+
+
+@contextlib.contextmanager
+def standing_still(lab, host):
+    """Its agent: it is connected, and hears nothing."""
+    pid = json.loads(lab.file.read_text())["hosts"][host]["agent"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 IN_SOAK = [pytest.param(*one, marks=pytest.mark.soak) for one in ((0, False), (1, True), (5, False))]

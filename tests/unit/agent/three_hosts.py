@@ -4,11 +4,14 @@ from weft.agent.reconcile import Reconciler
 from weft.fakes import packet as p
 from weft.fakes.network import ProviderNetwork
 from weft.fakes.switch import FakeSwitch
+from weft.model.hypervisor import MachineState
 from weft.model.records import (
     LookupRecord,
+    Machine,
     NeededNetwork,
     NetworkSettings,
     PortBinding,
+    PortLimits,
     ProviderAddress,
     SubnetRecord,
     TunnelEndpoint,
@@ -66,17 +69,37 @@ class Cluster:
                 change = told.plan(True)
                 told.done(change, await self.switches[host].apply(change))
 
-    async def move(self, knowing=""):
-        """The mover runs at c; only the hosts that are named know it."""
-        self.switches["b"].unplug("mover")
+    async def move(self, knowing="", handing_over=False):
+        """The mover runs at c; only the hosts that are named know it. `handing_over`: the hypervisors hold it still,
+        its port at b is there, and nothing that goes there is read."""
+        if handing_over:
+            self._machine("b", "Running", "Running", move_to="c", handed_over=True)
+            self._machine("c", "Incoming", "Off")
+        else:
+            self.switches["b"].unplug("mover")
         self.bind("mover", "b", to="c")
         self.plug("mover", "c")
         for host in knowing:
             self.know(host, "mover", "c")
         await self.settle()
 
+    def _machine(self, host, wanted, power, move_to="", handed_over=False):
+        machine = Machine("mover", wanted, (InstanceId("mover"),), "", move_to)
+        self.told[host].put(0, machine.key, machine)
+        self.told[host].machines_are([MachineState("mover", power, handed_over=handed_over)])
+
+    def spoof(self, name):
+        """Its port may send from other addresses than its own."""
+        for told in self.told.values():
+            limits = PortLimits(InstanceId(name), spoofing=True)
+            told.put(0, limits.key, limits)
+
     def heard(self, name="sender", host="a"):
         """Who gets a broadcast, as often as they do."""
+        return sorted(f"{one.host} {one.port}" for one in self.hears(name, host))
+
+    def hears(self, name="sender", host="a"):
+        """The copies of a broadcast that come to ports."""
         text = str(p.ipaddress.ip_address(ADDRESSES[name][0]))
         sent = p.udp((MACS[name], p.BROADCAST), (text, "255.255.255.255"), (9, 9), "x")
-        return sorted(f"{one.host} {one.port}" for one in self.switches[host].inject(name, sent))
+        return self.switches[host].inject(name, sent)

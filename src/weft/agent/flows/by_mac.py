@@ -5,15 +5,14 @@ Called by table.py, a method per kind of part. Pure.
 
 from weft.agent.bindings import Local
 from weft.agent.flows import decap, l2, ports, responder, segment
-from weft.agent.flows.actions import Actions
+from weft.agent.flows.actions import Actions, Output
 from weft.agent.flows.domain import Domain
-from weft.agent.flows.doors import door_of, is_elsewhere, passed_on
+from weft.agent.flows.doors import door_of, is_elsewhere
 from weft.agent.flows.flow import Flow
+from weft.agent.flows.onward import Onward, others_at, sent_on
 from weft.agent.flows.placing import Placing
-from weft.agent.flows.ways import Door, into, into_each
+from weft.agent.flows.ways import Door, Way, into, into_each
 from weft.model.values import Mac, PackedIp, Vsid
-
-NOWHERE = PackedIp(b"")
 
 
 class ByMac:
@@ -67,28 +66,29 @@ class ByMac:
         """Broadcast and multicast of a virtual subnet: a copy to each port here and each host with one."""
         placing = self._placing
         domain = placing.domain(vsid)
-        doors: set[Door] = set()
-        hosts: set[PackedIp] = set(domain.hosts_in.get(vsid, ())) if domain else set()
+        way = placing.way(domain, None)
         here = [(mac, local) for (where, mac), local in placing.local_macs.items() if where == vsid]
+        gone = {mac: local for mac, local in here if way and placing.gone(domain, local)}
+        onward = sent_on(gone.values(), way.may_reach) if way else Onward()
+        doors: set[Door] = set()
+        hosts = others_at(domain, vsid, onward) if domain else set()
         for mac, _ in here:
-            place = placing.place(domain, vsid, mac)
+            place = placing.place(domain, vsid, mac) if mac not in gone else None
             if isinstance(place, Door):
                 doors.add(place)
             elif place:
                 hosts.add(place)
         into_ports = into_each(sorted(doors, key=lambda door: door.number))
-        copies = self._copies(domain, vsid, hosts)
+        copies = _copies(way, vsid, hosts - placing.own, onward) if way else ()
         if placing.physical.patch is not None:
             vlans = {local.segment.vlan for _, local in here if local.segment is not None}
             copies += tuple(action for vlan in sorted(vlans) for action in segment.out_by(placing.physical.patch, vlan))
         flows = [l2.of_group(vsid, into_ports, copies)] if into_ports or copies else []
-        way = placing.way(domain, None)
-        gone = [local for _, local in here if way and placing.gone(domain, local)]
-        own = next((local.binding.provider_address for local in gone), NOWHERE)
-        onward = filter(way.may_reach, passed_on(domain, vsid, gone, bool(doors))) if way else ()
-        flows += decap.of_group(vsid, into_ports, onward, own)
-        return tuple(flows)
+        return (*flows, *decap.of_group(vsid, into_ports, onward))
 
-    def _copies(self, domain: Domain | None, vsid: Vsid, hosts: set[PackedIp]) -> Actions:
-        way = self._placing.way(domain, None)
-        return way.copy_to(vsid, tuple(sorted(hosts - self._placing.own))) if way else ()
+
+def _copies(way: Way, vsid: Vsid, hosts: set[PackedIp], onward: Onward) -> Actions:
+    """To hosts, and then to machines that have left this one."""
+    copies = way.copy_to(vsid, tuple(sorted(hosts.union(onward.whole))))
+    further = Onward(onward.each).by(Output(way.number))
+    return (*copies, *((way.key(vsid),) if further and not copies else ()), *further)

@@ -6,18 +6,19 @@ priority 100  a host of the routing domain; where its tunnels must be encrypted,
 priority  90  such a host by another tunnel: in clear
 priority   0  nobody of the routing domain
 DECAP
-priority 110  a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
+priority 120  a broadcast of a machine that moved away: not sent on to itself
+priority 110  a broadcast from where one moved to behind which others may be: not sent on to there
+              a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
               else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL)
 priority 100  a MAC of this host; a machine that moved away: onward to its new host, from tunnel to tunnel
 priority   0  no such port
 """
 
-from collections.abc import Iterable
-
 from weft.agent.flows.actions import Actions, Goto, InPort
-from weft.agent.flows.fields import COOKIE_DROPS, RDID, REASON, Category, DropReason, Table, cookie
+from weft.agent.flows.fields import COOKIE_DROPS, ETH_SRC, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flows.flow import Flow, dropped, exact, in_order
 from weft.agent.flows.l2 import to_group, to_mac
+from weft.agent.flows.onward import Onward
 from weft.agent.flows.ways import Door, Way, from_host, into, sent_from, to_host, toward
 
 
@@ -52,20 +53,23 @@ def of_local_mac(vsid: int, mac: int, door: Door) -> Flow:
     return Flow(Table.DECAP, 100, to_mac(vsid, mac), into(door), cookie(Category.LOOKUP, vsid))
 
 
-def of_group(vsid: int, local: Actions, passed_on: Iterable[bytes] = (), own: bytes = b"") -> tuple[Flow, ...]:
-    """A broadcast from another host: to the local ports, and from our `own` address to the hosts that machines have
-    moved to, but for the one that it comes from; a copy goes no further than one host beyond this one, since there the
-    machine is."""
-    hosts = sorted(passed_on)
-    mark = cookie(Category.NETWORK, vsid)
+def of_group(vsid: int, local: Actions, onward: Onward) -> tuple[Flow, ...]:
+    """A broadcast from another host: to the local ports, and on to machines that have left; never back to the machine
+    that sent it, nor to all of the host that it comes from."""
+    mark, group = cookie(Category.NETWORK, vsid), to_group(vsid)
 
-    def copies(but: bytes = b"") -> Actions:
-        onward = [action for host in hosts if host != but for action in (toward(host), InPort())]
-        return (*local, *(sent_from(own) if onward else ()), *onward) or dropped(DropReason.LOOP)
+    def copies(to: Onward) -> Actions:
+        further = to.by(InPort())
+        return (*local, *(sent_from(to.own) if further else ()), *further) or dropped(DropReason.LOOP)
 
-    flows = [Flow(Table.DECAP, 110, (from_host(one), *to_group(vsid)), copies(one), mark) for one in hosts]
-    if local or hosts:
-        flows.append(Flow(Table.DECAP, 100, to_group(vsid), copies(), mark))
+    flows = []
+    for host, mac in onward.each:
+        match = in_order((*group, exact(ETH_SRC, mac)))
+        flows.append(Flow(Table.DECAP, 120, match, copies(onward.but(host, mac)), mark))
+    for host in onward.whole:
+        flows.append(Flow(Table.DECAP, 110, in_order((from_host(host), *group)), copies(onward.but(host)), mark))
+    if local or onward.each or onward.whole:
+        flows.append(Flow(Table.DECAP, 100, group, copies(onward), mark))
     return tuple(flows)
 
 

@@ -1,14 +1,10 @@
-"""Which port a local interface is reached by, which of two has a MAC address, and where broadcasts go beside. Pure.
+"""Which port a local interface is reached by, and which of two has a MAC address. Pure.
 
 Called by placing.py and by_mac.py.
 """
 
-from collections.abc import Iterable
-
 from weft.agent.bindings import Local, Role
-from weft.agent.flows.domain import Domain
 from weft.agent.flows.ways import Door
-from weft.model.values import PackedIp, Vsid
 
 
 def is_elsewhere(local: Local) -> bool:
@@ -23,22 +19,3 @@ def stands_back(local: Local) -> tuple[bool, bool]:
 
 def door_of(local: Local) -> Door | None:
     return None if local.number is None else Door(local.number, local.filtered)
-
-
-def passed_on(domain: Domain | None, vsid: Vsid, gone: Iterable[Local], others_here: bool) -> frozenset[PackedIp]:
-    """Where this host passes on what others still send here for all of a virtual subnet: to the hosts that machines
-    moved to, which a sender that does not know of it leaves out.
-
-    Not to a host that has other machines of the subnet, since every sender sends there too. Nor, where the subnet has
-    others here, once this host's own records know of the move: those who know it send to both hosts.
-    """
-    found = set()
-    for local in gone:
-        to, mac = local.binding.forward_to, local.binding.mac
-        addresses = domain.addresses_of.get((vsid, mac), ()) if domain is not None else ()
-        records = [record for address in addresses if domain and (record := domain.lookup(vsid, address))]
-        moved = sum(record.provider_address == to for record in records)
-        there = domain.hosts_in[vsid][to] if domain is not None and vsid in domain.hosts_in else 0
-        if there <= moved and not (moved and others_here):
-            found.add(to)
-    return frozenset(found)
