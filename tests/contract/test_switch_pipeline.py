@@ -272,6 +272,26 @@ async def test_strays_follow_a_machine_that_moved_and_never_go_back(world):
 
 
 @pytest.mark.parametrize("encapsulation", ["nvgre", "vxlan"])
+async def test_what_its_new_host_sends_to_a_machine_that_is_handed_over_comes_back_to_its_new_port(
+    world, encapsulation
+):
+    """blue2 goes from host2 to host1, where the sender is; its port is at both, and nobody reads the old one."""
+    reconcilers = await two_hosts(world, encapsulation)
+    await world.plug("host1", "blue2x", BLUE2.instance, BLUE2.mac)
+    await seen(world, "host1", opened("blue2x"))
+    told = {
+        "host1": (BLUE2.binding(host="host1"), Machine("blue2", "Incoming", (BLUE2.instance,), ""), "Off"),
+        "host2": (BLUE2.binding(HOSTS["host1"]), Machine("blue2", "Running", (BLUE2.instance,), "", "h"), "Running"),
+    }
+    for host, (binding, machine, power) in told.items():
+        for record in (binding, machine):
+            reconcilers[host].put(0, record.key, record)
+        reconcilers[host].machines_are([MachineState("blue2", power, handed_over=host == "host2")])
+    await settle(world, reconcilers)
+    assert await world.send("host1", "blue1", ECHO) == {("host1", "blue2x", changed(ECHO, size=0))}
+
+
+@pytest.mark.parametrize("encapsulation", ["nvgre", "vxlan"])
 async def test_broadcasts_follow_a_machine_that_moved_and_never_itself(world, encapsulation):
     """blue2 goes from host2, where another of its subnet stays, to host1; nobody's records know."""
     reconcilers = await two_hosts(world, encapsulation)

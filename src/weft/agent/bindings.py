@@ -29,7 +29,7 @@ class Role(enum.Enum):
     COMING = 2
     """It will move here: the port takes what others send, but neighbours on this host still reach it elsewhere."""
     GONE = 3
-    """It moved away: what still arrives goes on to `forward_to`."""
+    """It moved away, or its hypervisor hands it over: what still arrives goes on to `forward_to`."""
     IDLE = 4
     """It does not run. Where another one with its addresses does, here or elsewhere, neighbours reach that one."""
 
@@ -57,6 +57,9 @@ class Local(msgspec.Struct, frozen=True):
 
     learning: PortLearning | None = None
     """What its guest may bring, and has brought."""
+    handed_over: bool = False
+    """It is GONE since its hypervisor hands it over: nothing reads its port here, and one waits for it at the other
+    end, whose host has it from this one alone until the machine runs there."""
 
     @property
     def addresses(self) -> tuple[PackedIp, ...]:
@@ -105,8 +108,10 @@ def bind(
             port, reason = _port_of(binding, candidates, ids[instance])
         segment = segments.get(instance)
         leaves = bool(binding.forward_to) or (segment is not None and segment.leaving)
-        role = _role_of(leaves, port, machine_of.get(instance), states)
-        result[instance] = Local(binding, port, role, reason, segment=segment)
+        state = _state_of(machine_of.get(instance), states)
+        role = _role_of(leaves, port, machine_of.get(instance), state, told=states is not None)
+        handed_over = role is Role.GONE and state is not None and state.handed_over
+        result[instance] = Local(binding, port, role, reason, segment=segment, handed_over=handed_over)
     return result
 
 
@@ -185,13 +190,17 @@ def _port_of(binding: PortBinding, candidates: list[SwitchPort], id: str) -> tup
     return fitting[0], ""
 
 
+def _state_of(machine: Machine | None, states: Mapping[str, MachineState] | None) -> MachineState | None:
+    return states.get(machine.machine) if machine is not None and states is not None else None
+
+
 def _role_of(
-    leaves: bool, port: SwitchPort | None, machine: Machine | None, states: Mapping[str, MachineState] | None
+    leaves: bool, port: SwitchPort | None, machine: Machine | None, state: MachineState | None, *, told: bool
 ) -> Role:
-    state = states.get(machine.machine) if machine is not None and states is not None else None
+    """`told`: a hypervisor's driver says what runs here."""
     running = runs(state)
     handed_over = state is not None and state.handed_over
-    if leaves and _has_left(port, machine, states is not None and (handed_over or not running)):
+    if leaves and _has_left(port, machine, told and (handed_over or not running)):
         return Role.GONE
     if machine is not None and machine.power == "Incoming" and not running:
         return Role.COMING

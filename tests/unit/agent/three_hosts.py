@@ -103,3 +103,9 @@ class Cluster:
         text = str(p.ipaddress.ip_address(ADDRESSES[name][0]))
         sent = p.udp((MACS[name], p.BROADCAST), (text, "255.255.255.255"), (9, 9), "x")
         return self.switches[host].inject(name, sent)
+
+    def gets(self, name, to):
+        """Who gets a packet for one machine."""
+        ends = [str(p.ipaddress.ip_address(ADDRESSES[one][0])) for one in (name, to)]
+        found = self.switches[self.at[name]].inject(name, p.udp((MACS[name], MACS[to]), ends, (9, 9), "x"))
+        return [f"{one.host} {one.port}" for one in found]

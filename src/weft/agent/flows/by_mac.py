@@ -40,17 +40,7 @@ class ByMac:
             flows += [l2.of_mac(vsid, mac, way.to(vsid, place))] if way else []
         if local is not None and placing.gone(domain, local):
             # without a tunnel nothing can be passed on
-            flows += (
-                ()
-                if domain and domain.rewriting
-                else decap.of_stray(
-                    vsid,
-                    mac,
-                    (local.binding.provider_address, local.binding.forward_to),
-                    door_of(local),
-                    self._may_reach(domain, local),
-                )
-            )
+            flows += () if domain and domain.rewriting else decap.of_stray(vsid, local, self._may_reach(domain, local))
         elif local is not None and (door := door_of(local)) is not None and not is_elsewhere(local):
             flows.append(decap.of_local_mac(vsid, mac, door))
         if domain is not None and any(len(address) == 16 for address in domain.addresses_of.get((vsid, mac), ())):

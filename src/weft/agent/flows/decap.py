@@ -9,12 +9,15 @@ DECAP
 priority 120  a broadcast of a machine that moved away: not sent on to itself
 priority 110  a broadcast from where one moved to behind which others may be: not sent on to there
               a machine that moved away, and the packet comes from where it is now: to the port if that is still here,
-              else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL)
+              else dropped, never back (a loop between two hosts would not end: each tunnel starts a new TTL), but
+              while its hypervisor hands it over, which only one of two hosts does
 priority 100  a MAC of this host; a machine that moved away: onward to its new host, from tunnel to tunnel
 priority   0  no such port
 """
 
+from weft.agent.bindings import Local
 from weft.agent.flows.actions import Actions, Goto, InPort
+from weft.agent.flows.doors import door_of
 from weft.agent.flows.fields import COOKIE_DROPS, ETH_SRC, RDID, REASON, Category, DropReason, Table, cookie
 from weft.agent.flows.flow import Flow, dropped, exact, in_order
 from weft.agent.flows.l2 import to_group, to_mac
@@ -73,14 +76,14 @@ def of_group(vsid: int, local: Actions, onward: Onward) -> tuple[Flow, ...]:
     return tuple(flows)
 
 
-def of_stray(vsid: int, mac: int, ends: tuple[bytes, bytes], door: Door | None, may: bool) -> tuple[Flow, ...]:
-    """A machine that has moved: `ends` are the address that this host sends on from, and where to; `door` is its port
-    here while it still exists; `may`: nothing forbids to send it there."""
-    own, forward_to = ends
-    mark = cookie(Category.LOOKUP, vsid)
-    stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
+def of_stray(vsid: int, local: Local, may: bool) -> tuple[Flow, ...]:
+    """A machine that has moved; `may`: nothing forbids to send it on to where it is."""
+    own, forward_to = local.binding.provider_address, local.binding.forward_to
+    match, mark = to_mac(vsid, local.binding.mac), cookie(Category.LOOKUP, vsid)
     onward: Actions = (*sent_from(own), toward(forward_to), InPort())
-    return (
-        Flow(Table.DECAP, 110, (from_host(forward_to), *to_mac(vsid, mac)), stay, mark),
-        Flow(Table.DECAP, 100, to_mac(vsid, mac), onward if may else dropped(DropReason.NOT_ENCRYPTED), mark),
-    )
+    flows = (Flow(Table.DECAP, 100, match, onward if may else dropped(DropReason.NOT_ENCRYPTED), mark),)
+    if local.handed_over:
+        return flows
+    door = door_of(local)
+    stay: Actions = dropped(DropReason.LOOP) if door is None else into(door)
+    return (Flow(Table.DECAP, 110, (from_host(forward_to), *match), stay, mark), *flows)
