@@ -33,6 +33,9 @@ _NOT_COMPARED = frozenset(
 )
 """Identity, what only actions change (apply starts and stops nothing), and what only Weft writes."""
 
+_UNSAID = {"privateIPAllocationMethod": "Dynamic"}
+"""What members mean that are left out, where the API tells that from the same in words."""
+
 _WORDS = re.compile(
     r"(Method|State|Protocol|Enabled|Moderation|Status|Version|[tT]ype|strategy|Action|AddressPrefix|PortRange)$"
     r"|^(action|protocol|logging)$"
@@ -89,8 +92,8 @@ def _spelled(value: Any, shape: inspect.Type) -> Any:
 
 
 def _differences(path: str, desired: Any, present: Any) -> Iterator[Difference]:
-    for name, want in desired.items():
-        have = present.get(name)
+    for name, wanted in desired.items():
+        want, have = wanted or _UNSAID.get(name, wanted), present.get(name)
         if name in _NOT_COMPARED or (name in _GRANTED and want in (None, "", 0, [], ())):
             continue
         at = f"{path}{name}"
