@@ -61,6 +61,15 @@ async def test_routes_that_are_gone_are_gone():
     assert [(one.subject, one.message) for one in failures] == [(way(2), "[Errno 1] Operation not permitted")]
 
 
+async def test_a_route_of_ours_without_a_next_hop_is_taken_away_as_any_other():
+    """Another hand may have made one that bears our mark."""
+    changes = Changes(refused={"fd03::/32 dev lo": errno.EPERM})
+    strange = HostRoute(pack_ip("fd03::"), 32, "lo", ours=True)
+    failures = await HostSide(ask=changes.ask).take([strange], [])
+    assert changes.sends == [["fd03::/32 dev lo"]]
+    assert failures == [StepFailure("route", "fd03::/32 dev lo", "[Errno 1] Operation not permitted")]
+
+
 async def test_a_kernel_that_cannot_be_asked_fails_all():
     changes = Changes(unheard=True)
     failures = await HostSide(ask=changes.ask).put(ADDRESSES, ROUTES)

@@ -123,16 +123,12 @@ def _address_gone(one: HostAddress) -> _Wish:
 
 
 def _route_there(one: HostRoute) -> _Wish:
-    return _Wish("route", _way(one), partial(routes.to_put, one))
+    return _Wish("route", routes.words_of(one), partial(routes.to_put, one))
 
 
 def _route_gone(one: HostRoute) -> _Wish:
-    return _Wish("route", _way(one), partial(routes.to_take, one), (errno.ESRCH, errno.ENODEV))
+    return _Wish("route", routes.words_of(one), partial(routes.to_take, one), (errno.ESRCH, errno.ENODEV))
 
 
 def _place(one: HostAddress) -> str:
     return f"{ip_text(one.address)} on {one.device}"
-
-
-def _way(one: HostRoute) -> str:
-    return f"{ip_text(one.prefix)}/{one.prefix_length} via {ip_text(one.gateway)} dev {one.device}"

@@ -63,7 +63,6 @@ def to_take(wanted: HostRoute) -> Request:
 
 def _request(kind: int, flags: int, scope: str, wanted: HostRoute) -> Request:
     """A scope of nowhere stands for any."""
-    text = f"{ip_text(wanted.prefix)}/{wanted.prefix_length}"
     head = {
         "family": _IPV4 if len(wanted.prefix) == 4 else _IPV6,
         "dst_len": wanted.prefix_length,
@@ -78,8 +77,13 @@ def _request(kind: int, flags: int, scope: str, wanted: HostRoute) -> Request:
         attributes.append(("RTA_GATEWAY", ip_text(wanted.gateway)))
     if wanted.source:
         attributes.append(("RTA_PREFSRC", ip_text(wanted.source)))
-    words = f"{text} via {ip_text(wanted.gateway)} dev {wanted.device}"
-    return Request(kind, flags, message(rtmsg, head, attributes), words)
+    return Request(kind, flags, message(rtmsg, head, attributes), words_of(wanted))
+
+
+def words_of(one: HostRoute) -> str:
+    """As `ip route` says it."""
+    hop = f" via {ip_text(one.gateway)}" if one.gateway else ""
+    return f"{ip_text(one.prefix)}/{one.prefix_length}{hop} dev {one.device}"
 
 
 def _dump(family: int) -> Iterator[Any]:
