@@ -215,8 +215,8 @@ class FlowTable:
         self._dirty |= parts
         if self._placing.local_macs:
             for part in parts:
-                # where a local machine is decides whether broadcasts go to its port or its host, where others are
-                # whether those of one that has left are passed on
+                # where a local machine is decides whether broadcasts go to its port or its host; while one leaves,
+                # whether others are where it goes decides whether they go to all of that host
                 if part[0] == "mac" and (part[1:] in self._placing.local_macs or part[1] in self._placing.left):
                     self._dirty.add(("group", part[1]))
 
