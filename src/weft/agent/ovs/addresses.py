@@ -43,11 +43,13 @@ def to_put(wanted: HostAddress) -> Request:
 
 
 def to_take(wanted: HostAddress) -> Request:
-    """Raises OSError: there is no such interface. Without promoting them the kernel takes the other addresses of a
-    prefix away with its first."""
-    index_of(wanted.device)
-    Path(f"/proc/sys/net/ipv4/conf/{wanted.device}/promote_secondaries").write_text("1")
+    """Raises OSError: there is no such interface."""
     return _request(RTM_DELADDR, 0, wanted, [])
+
+
+def keep_others(wanted: HostAddress) -> None:
+    """Without this the kernel takes the other addresses of a prefix away with its first. Raises OSError."""
+    Path(f"/proc/sys/net/ipv4/conf/{wanted.device}/promote_secondaries").write_text("1")
 
 
 def _request(kind: int, flags: int, wanted: HostAddress, more: list[tuple[str, Any]]) -> Request:

@@ -34,8 +34,9 @@ class _Wish(NamedTuple):
     """Raises OSError."""
     so_already: tuple[int, ...] = ()
     """Refusals that say so: none."""
+    first: Callable[[], None] = lambda: None
     then: Callable[[], None] = lambda: None
-    """Raises OSError."""
+    """Before it is asked for, and once it is done. Both raise OSError."""
 
     def failed(self, error: OSError) -> StepFailure:
         return StepFailure(self.step, self.words, str(error))
@@ -95,7 +96,9 @@ def _change(wishes: list[_Wish], ask: Ask) -> list[StepFailure]:
     asked: list[tuple[_Wish, Request]] = []
     for wish in wishes:
         try:
-            asked.append((wish, wish.request()))
+            request = wish.request()
+            wish.first()
+            asked.append((wish, request))
         except OSError as error:
             if error.errno not in wish.so_already:
                 failures.append(wish.failed(error))
@@ -114,12 +117,13 @@ def _change(wishes: list[_Wish], ask: Ask) -> list[StepFailure]:
 
 
 def _address_there(one: HostAddress) -> _Wish:
-    then = partial(addresses.announce, one)
-    return _Wish("address", _place(one), partial(addresses.to_put, one), (errno.EEXIST,), then)
+    put, announce = partial(addresses.to_put, one), partial(addresses.announce, one)
+    return _Wish("address", _place(one), put, (errno.EEXIST,), then=announce)
 
 
 def _address_gone(one: HostAddress) -> _Wish:
-    return _Wish("address", _place(one), partial(addresses.to_take, one), (errno.EADDRNOTAVAIL, errno.ENODEV))
+    take, first = partial(addresses.to_take, one), partial(addresses.keep_others, one)
+    return _Wish("address", _place(one), take, (errno.EADDRNOTAVAIL, errno.ENODEV), first)
 
 
 def _route_there(one: HostRoute) -> _Wish:
