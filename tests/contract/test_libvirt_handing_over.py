@@ -1,0 +1,104 @@
+"""A machine that stands still at the source of a migration: what libvirt says of it, and what is left of one. Real
+libvirtd."""
+
+import libvirt
+import pytest
+
+from tests.contract.hypervisor_worlds import (
+    START,
+    WEB_PORTS,
+    do,
+)
+from tests.contract.libvirt_by_hand import (
+    refused,
+    state,
+    web,
+    world,
+)
+from weft.agent.hypervisors import (
+    Define,
+    Migrate,
+)
+from weft.agent.libvirt.facts import is_handed_over, is_stranded
+from weft.agent.libvirt.power import Lives
+
+pytestmark = pytest.mark.root
+
+__all__ = ["world"]
+
+HELD = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION)
+OUT = libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
+
+class Standing:
+    """A domain in a state of libvirt's, with a reason; the operation that is under way, or why none is told, and the
+    one that ended last."""
+
+    def __init__(self, *state, job=None, ended=None):
+        self.state = lambda: list(state)
+        self.job = job
+        self.ended = ended
+
+    def jobStats(self, flags=0):
+        if isinstance(self.job, Exception):
+            raise self.job
+        over = flags & libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+        kind, operation = (libvirt.VIR_DOMAIN_JOB_UNBOUNDED, self.job)
+        if over:
+            kind, operation = (libvirt.VIR_DOMAIN_JOB_COMPLETED, self.ended)
+        return {"type": libvirt.VIR_DOMAIN_JOB_NONE} if operation is None else {"type": kind, "operation": operation}
+
+    def UUIDString(self):
+        return "id"
+
+    def ID(self):
+        return 7
+
+
+def test_a_machine_is_handed_over_by_the_host_that_it_ran_on():
+    coming, here, before = Lives(), Lives(), Lives()
+    here.ran("id", 7)
+    before.ran("id", 6)
+    assert [is_handed_over(Standing(*HELD), one) for one in (here, coming, before)] == [True, False, False]
+    for other in ((libvirt.VIR_DOMAIN_RUNNING, 1), (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)):
+        assert not is_handed_over(Standing(*other), here)
+
+
+class OnlyTheSourceSays(libvirt.libvirtError):
+    def get_error_code(self):
+        return libvirt.VIR_ERR_OPERATION_INVALID
+
+
+def test_one_that_stands_still_for_a_migration_that_is_over_is_stranded(monkeypatch):
+    here, afresh = Lives(), Lives()
+    here.ran("id", 7)
+    assert not is_stranded(Standing(*HELD), here), "it is being handed over, and nobody asks meanwhile"
+    monkeypatch.setattr("weft.agent.libvirt.facts.STRANDED_SECONDS", 0.0)
+    assert is_stranded(Standing(*HELD), here)
+    assert is_stranded(Standing(*HELD, ended=OUT), afresh)
+    restored = libvirt.VIR_DOMAIN_JOB_OPERATION_RESTORE
+    assert not any(is_stranded(Standing(*HELD, ended=one), afresh) for one in (None, restored))
+    for job in (OUT, OnlyTheSourceSays("it comes here")):
+        assert not any(is_stranded(Standing(*HELD, job=job, ended=OUT), lives) for lives in (here, afresh))
+    for other in ((libvirt.VIR_DOMAIN_RUNNING, 1), (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER)):
+        assert not is_stranded(Standing(*other, ended=OUT), here)
+
+
+def test_how_long_it_stands_still_is_counted_anew_once_it_went_on_or_began_another_life(monkeypatch):
+    times = iter([100.0, 107.0, 120.0, 130.0, 135.0])
+    monkeypatch.setattr("weft.agent.libvirt.power.time.monotonic", lambda: next(times))
+    lives = Lives()
+    assert [lives.stands_still("id", 7), lives.stands_still("id", 7)] == [0.0, 7.0]
+    lives.goes_on("id")
+    assert [lives.stands_still("id", 7), lives.stands_still("id", 8), lives.stands_still("id", 8)] == [0.0, 0.0, 5.0]
+
+
+async def test_what_to_do_with_a_stranded_machine_is_told_by_its_names(world, monkeypatch):
+    """What libvirt leaves of a source when it lost the destination in the very last moment, as it answers for it."""
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    monkeypatch.setattr("weft.agent.libvirt.facts.is_stranded", lambda domain, lives: True)
+    mine = await state(world)
+    assert (mine.power, mine.migrating) == ("Running", True)
+    assert "on host1, `virsh resume web` if it does not, `virsh destroy web` if it does" in mine.stranded
+    monkeypatch.setattr("weft.agent.libvirt.moving.stands_still", lambda domain: True)
+    await refused(world, Migrate("web", "host2"), "it stands paused for a migration before")
