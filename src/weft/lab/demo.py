@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -25,6 +24,7 @@ from weft.lab import commands, names, namespaces, up
 from weft.lab.demo_stage import NotSo, Stage
 from weft.lab.demo_steps import steps
 from weft.lab.demo_watch import See
+from weft.lab.interrupts import Interrupts
 from weft.lab.processes import Process, alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import WeftError
@@ -43,6 +43,7 @@ class Show:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.interrupts = Interrupts()
         self.passed = 0
         self.failed = 0
         self._began = time.monotonic()
@@ -52,7 +53,9 @@ class Show:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[See]:
-        """One step: passes unless its block raises; that is shown and not raised on, so that the others run."""
+        """One step: passes unless its block raises; that is shown and not raised on, so that the others run. None
+        begins after Ctrl-C."""
+        self.interrupts.check()
         seen: list[str] = []
         number = self.passed + self.failed + 1
         began = time.monotonic()
@@ -111,11 +114,13 @@ def run_real(show: Show, name: str) -> int:
     lab = open_lab(name)
     made: list[Process] = []
     interrupted = gone = False
-    with locked(labs_folder(), lab.name), _interruptible():
+    # SIGTERM is as Ctrl-C; a shell starts background jobs with SIGINT ignored
+    with locked(labs_folder(), lab.name), show.interrupts.heard(signal.SIGINT, signal.SIGTERM):
         try:
             _all_steps(show, lab, made)
         except KeyboardInterrupt:
             interrupted = True
+            show.interrupts.clear()
             show.failed += 1
             show.say("demo: interrupted; taking away what it made")
         finally:
@@ -171,23 +176,6 @@ def _see_nothing(lab: LabFolder, made: list[Process], see: See) -> None:
     if left or living or lab.path.exists():
         raise NotSo(f"left are namespaces {left}, processes {living}, folder {lab.path.exists() and lab.path}")
     see(f"no namespace {lab.name}-*, none of the {len(set(made))} processes it started, no {lab.path}")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C; within asyncio both cancel the main task."""
-
-    def as_interrupt(number: int, frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    # a shell starts background jobs with SIGINT ignored; then SIGTERM could not interrupt either
-    wanted = {signal.SIGTERM: as_interrupt, signal.SIGINT: signal.default_int_handler}
-    kept = {number: signal.signal(number, handler) for number, handler in wanted.items()}
-    try:
-        yield
-    finally:
-        for number, old in kept.items():
-            signal.signal(number, old)
 
 
 @contextlib.contextmanager

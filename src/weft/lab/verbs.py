@@ -17,6 +17,7 @@ from weft.agent.programs import PATH
 from weft.cli.files import read_stream
 from weft.lab import control, hosts, names, up
 from weft.lab.commands import check_machine, within
+from weft.lab.interrupts import Interrupts
 from weft.lab.processes import alive
 from weft.lab.state import LabFailure, LabFolder, LabState, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError
@@ -91,11 +92,15 @@ def _lab(context: typer.Context) -> LabFolder:
 @contextlib.contextmanager
 def _changing(context: typer.Context) -> Iterator[LabFolder]:
     """A verb that changes the lab: on a machine that can, one at a time."""
-    with plainly():
+    interrupts = Interrupts()
+    # where whoever started us has Ctrl-C ignored it stays so
+    heard = (signal.SIGINT,) if signal.getsignal(signal.SIGINT) is signal.default_int_handler else ()
+    with plainly(), interrupts.heard(*heard):
         check_machine()
         lab = _lab(context)
         with locked(labs_folder(), lab.name):
             yield lab
+        interrupts.check()
 
 
 @app.command("up")

@@ -1,0 +1,41 @@
+"""Ctrl-C that is not lost. Called by demo.py and verbs.py.
+
+Python gives KeyboardInterrupt up where it is raised in a finalizer, and asyncio makes of it the cancelling of a task,
+which may end all the same (asyncio.wait_for of Python 3.11 does if its answer comes in that moment). Whoever asked for
+an end would see everything go on.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupts:
+    """Of one command."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def heard(self, *signals: signal.Signals) -> Iterator[None]:
+        """These raise KeyboardInterrupt, within asyncio too: it leaves handlers that are not Python's own alone."""
+        kept = {number: signal.signal(number, self._raise) for number in signals}
+        try:
+            yield
+        finally:
+            for number, old in kept.items():
+                signal.signal(number, old)
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if one came and was given up."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def clear(self) -> None:
+        """It is seen to."""
+        self._asked = False
