@@ -36,7 +36,7 @@ ELSEWHERE = {
     "unknown_port": "test_switch_pipeline.py",
     "unknown_vsid": "test_switch_pipeline.py",
     "wrong_source": "test_switch_pipeline.py",
-    "loop": "test_switch_pipeline.py",
+    "loop": "test_switch_moves.py",
     "access_denied": "test_switch_access.py",
     "tracked_invalid": "test_switch_access.py",
     "no_rewrite": "test_switch_rewrite.py",

@@ -33,7 +33,10 @@ class Ping(msgspec.Struct, frozen=True):
 class Datacenter:
     """Hosts by name, each with a switch and a hypervisor, and the machines on them."""
 
-    def __init__(self, mtu: int = 1500) -> None:
+    def __init__(self, mtu: int = 1500, *, on_legs: bool = False) -> None:
+        """`on_legs`: guests are as the lab's, which have a leg on each host that is prepared for them: what comes to
+        any of them reaches the guest. Others are at one host's port and from one moment to the next at another's."""
+        self._on_legs = on_legs
         self.network = ProviderNetwork(mtu)
         self.switches: dict[str, FakeSwitch] = {}
         self.hypervisors: dict[str, FakeHypervisor] = {}
@@ -75,9 +78,12 @@ class Datacenter:
         """The running guest, and which of its adapters, that a delivery reached; None if nobody is there."""
         for guest in self.guests.values():
             for place, adapter in enumerate(guest.adapters):
-                if guest.host == delivery.host and adapter.name == delivery.port:
+                if adapter.name == delivery.port and self._is_at(guest, delivery.host):
                     return guest, place
         return None
+
+    def _is_at(self, guest: Guest, host: str) -> bool:
+        return guest.host == host or (self._on_legs and bool(guest.host) and host in guest.prepared)
 
     def exchange(self, machine: str, packet: Packet, adapter: int = 0) -> list[Packet]:
         """Send a packet, let every guest that it reaches answer, and so on: all that came back to the sender."""

@@ -240,7 +240,7 @@ def _tunnelled(outer: Outer) -> Tunnelled:
 async def simulated_stage(documents: Documents) -> AsyncIterator[Stage]:
     """The demo's file, applied; every host's agent connected; no machine started."""
     asked = plan(documents)
-    datacenter = Datacenter()
+    datacenter = Datacenter(on_legs=True)
     with tempfile.TemporaryDirectory(prefix="weft-demo-") as folder:
         service = SimulatedService(Path(folder))
         try:

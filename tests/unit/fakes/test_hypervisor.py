@@ -35,9 +35,9 @@ def prepare(number):
     return Prepare(Machine(f"vm{number}", "Incoming", (f"id-{number}",), ""), (binding(number),))
 
 
-async def datacenter(*numbers):
+async def datacenter(*numbers, on_legs=False):
     """Hosts h1 and h2; machines on h1, whose switch floods between the first two ports."""
-    center = Datacenter()
+    center = Datacenter(on_legs=on_legs)
     one, _ = center.add_host("h1", ["192.168.1.10"]), center.add_host("h2", ["192.168.2.20"])
     for number in numbers:
         await one.carry_out(start(number))
@@ -150,3 +150,15 @@ def test_a_guest_answers_what_is_meant_for_it_alone():
     assert (pong.icmp_type, pong.eth_dst) == (p.ECHO6_REPLY, 7)
     assert own.answers(p.echo((7, 6), ("10.1.1.12", "10.1.1.11"))) == [], "another MAC"
     assert own.answers(p.udp((7, 5), ("10.1.1.12", "10.1.1.11"), (1, 2))) == []
+
+
+@pytest.mark.parametrize(("on_legs", "reached"), [(False, False), (True, True)])
+async def test_after_a_move_the_old_port_reaches_only_a_guest_on_legs(on_legs, reached):
+    center = await datacenter(11, 12, on_legs=on_legs)
+    await center.hypervisors["h2"].carry_out(prepare(12))
+    await center.hypervisors["h1"].carry_out(Migrate("vm12", "h2"))
+    request = p.echo((0x0A000000000B, 0x0A000000000C), ("10.1.1.11", "10.1.1.12"))
+    (delivery,) = center.send("vm11", request)
+    assert (center.receiver(delivery) is not None) is reached
+    await center.hypervisors["h1"].carry_out(Remove("vm12"))
+    assert center.send("vm11", request) == [] and center.guests["vm12"].host == "h2"
