@@ -48,7 +48,9 @@ class Lab:
         return done.stdout + done.stderr
 
     def begin(self, *words, stdout=subprocess.PIPE, stderr=None):
-        begun = subprocess.Popen(self.command(*words), stdout=stdout, stderr=stderr, text=True, env=self.environment)
+        # a shell has SIGINT ignored in what it runs in the background: these tests, and so what they start
+        command = ["env", "--default-signal=INT", *self.command(*words)]
+        begun = subprocess.Popen(command, stdout=stdout, stderr=stderr, text=True, env=self.environment)
         self._begun.append(begun)
         return begun
 

@@ -50,6 +50,7 @@ def test_2_4_a_rollback_behind_our_back_brings_a_kept_address_back_without_a_reb
     assert not (tmp_path / "desk1.qcow2").exists()
 
 
+@pytest.mark.soak
 def test_checkpoint_restore_after_a_renewal_clone_and_export_are_done_by_the_hypervisor(shared, tmp_path):
     lab = shared
     disk = f"{tmp_path / 'app1.qcow2'},size=1GiB"
