@@ -58,8 +58,10 @@ def network_records(draw):
         return TunnelEndpoint(draw(hosts))
     prefix, length = draw(prefixes)
     if kind == 2:
-        gateway = prefix[:-1] + b"\1"
-        return SubnetRecord(draw(vsids), prefix, length, gateway)
+        vsid = draw(vsids)
+        # prefixes of a routing domain do not overlap, so two of its subnets never have one gateway address
+        gateway = prefix[:-1] + (b"\1" if vsid == 6001 else bytes([vsid % 251]))
+        return SubnetRecord(vsid, prefix, length, gateway)
     if kind == 3:
         hop = pack_ip(draw(hops)) if len(prefix) == 4 else bytes(16)
         return CustomerRoute(draw(vsids), prefix, length, hop, draw(st.integers(1, 3)))

@@ -183,7 +183,7 @@ class Life(RuleBasedStateMachine):
             return
         if isinstance(outcome, Refusal):
             assert outcome.code != "ActiveTwin" or twins, f"refused, but nobody runs with an address of {name}"
-        elif outcome.outcome != "unchanged":
+        elif machine.properties.power_state != "Running":
             assert not twins, f"{name} started beside {twins}"
 
     def _twins(self, name: str) -> set[str]:
