@@ -16,7 +16,7 @@ def until(
     end = time.monotonic() + patience
     while not (found := so()):
         assert time.monotonic() < end and meanwhile(), what() if callable(what) else what
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
     return found
 
 

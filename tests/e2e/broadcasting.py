@@ -17,6 +17,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
     for number in itertools.count(1):
         out.sendto(str(number).encode(), (sys.argv[1], int(sys.argv[2])))
         print(number, flush=True)
+        # the pace at which it sends, however long a send takes
         time.sleep(max(0.0, began + number * float(sys.argv[3]) - time.monotonic()))
 """
 _HEARS = """

@@ -24,7 +24,7 @@ from weft.lab import commands, names, namespaces, up
 from weft.lab.demo_stage import NotSo, Stage
 from weft.lab.demo_steps import steps
 from weft.lab.demo_watch import See
-from weft.lab.interrupts import Interrupts
+from weft.lab.interrupts import Interrupts, handled
 from weft.lab.processes import Process, alive
 from weft.lab.state import LabFailure, LabFolder, labs_folder, locked, open_lab
 from weft.model.errors import WeftError
@@ -124,7 +124,8 @@ def run_real(show: Show, name: str) -> int:
             show.failed += 1
             show.say("demo: interrupted; taking away what it made")
         finally:
-            with _undisturbed():
+            # while things are taken away, a second Ctrl-C waits
+            with handled(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
                 if show.failed:
                     _tell_logs(show, lab)
                 with show.step("everything the demo made is gone") as see:
@@ -176,17 +177,6 @@ def _see_nothing(lab: LabFolder, made: list[Process], see: See) -> None:
     if left or living or lab.path.exists():
         raise NotSo(f"left are namespaces {left}, processes {living}, folder {lab.path.exists() and lab.path}")
     see(f"no namespace {lab.name}-*, none of the {len(set(made))} processes it started, no {lab.path}")
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """While things are taken away, a second Ctrl-C waits."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in kept.items():
-            signal.signal(number, old)
 
 
 def run_simulated(show: Show) -> int:

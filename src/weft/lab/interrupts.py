@@ -7,8 +7,21 @@ an end would see everything go on.
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+
+Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+
+
+@contextlib.contextmanager
+def handled(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
+    """These have this handler, and afterwards theirs of before."""
+    kept = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, old in kept.items():
+            signal.signal(number, old)
 
 
 class Interrupts:
@@ -21,15 +34,9 @@ class Interrupts:
         self._asked = True
         raise KeyboardInterrupt
 
-    @contextlib.contextmanager
-    def heard(self, *signals: signal.Signals) -> Iterator[None]:
+    def heard(self, *signals: signal.Signals) -> contextlib.AbstractContextManager[None]:
         """These raise KeyboardInterrupt, within asyncio too: it leaves handlers that are not Python's own alone."""
-        kept = {number: signal.signal(number, self._raise) for number in signals}
-        try:
-            yield
-        finally:
-            for number, old in kept.items():
-                signal.signal(number, old)
+        return handled(self._raise, *signals)
 
     def check(self) -> None:
         """Raises KeyboardInterrupt if one came and was given up."""

@@ -96,10 +96,7 @@ async def test_two_that_left_for_one_host_hear_each_other_and_not_themselves(kno
     cluster = Cluster({"sender": "a", "mover": "b", "stays": "b"})
     await cluster.move(knowing)
     cluster.switches["b"].unplug("stays")
-    cluster.bind("stays", "b", to="c")
-    cluster.plug("stays", "c")
-    for host in knowing:
-        cluster.know(host, "stays", "c")
+    cluster.cross("stays", knowing)
     await cluster.settle()
     assert set(cluster.heard()) == {"c mover", "c stays"}
     assert max(map(cluster.heard().count, cluster.heard())) == 1

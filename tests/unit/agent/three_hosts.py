@@ -77,11 +77,15 @@ class Cluster:
             self._machine("c", "Incoming", "Off")
         else:
             self.switches["b"].unplug("mover")
-        self.bind("mover", "b", to="c")
-        self.plug("mover", "c")
-        for host in knowing:
-            self.know(host, "mover", "c")
+        self.cross("mover", knowing)
         await self.settle()
+
+    def cross(self, name, knowing):
+        """b sends on to c, where its port is; the hosts that are named know it."""
+        self.bind(name, "b", to="c")
+        self.plug(name, "c")
+        for host in knowing:
+            self.know(host, name, "c")
 
     def _machine(self, host, wanted, power, move_to="", handed_over=False):
         machine = Machine("mover", wanted, (InstanceId("mover"),), "", move_to)

@@ -17,15 +17,6 @@ from tests.unit.core.gateway_world import (
     virtual_gateway,
 )
 from weft.core.commands import RemoveServer
-from weft.model.leases import ip_scope
-
-PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
-
-
-def connections(world: GatewayWorld, name: str = "v") -> dict[str, Any]:
-    found = world.get(f"/virtualGateways/{name}").properties.network_connections
-    return {one.resource_id: one.properties for one in found}
-
 
 # Pools and gateways
 
