@@ -214,7 +214,6 @@ def test_virtual_subnets_share_out_several_addresses_of_their_hosts(lab, tmp_pat
         hosts = dict(zip(before, seen(), strict=True))
     print(f"{silence.sent} pings, {silence.lost} lost, at most {silence.longest_s:.2f} s between two answers")
     assert silence.missing == (), whereabouts(silence.missing, hosts)
-    assert silence.longest_s < 0.1
     for one in before:
         until(lambda one=one: on_interface(lab, one) == before[one])
 

@@ -3,6 +3,9 @@
 Python gives KeyboardInterrupt up where it is raised in a finalizer, and asyncio makes of it the cancelling of a task,
 which may end all the same (asyncio.wait_for of Python 3.11 does if its answer comes in that moment). Whoever asked for
 an end would see everything go on.
+
+It also ends by SIGINT, whatever code it is given, where KeyboardInterrupt itself left a string that was executed (every
+dataclass is one) and was caught further up, if it runs as `python -m`. A subclass does not count there.
 """
 
 import contextlib
@@ -24,6 +27,10 @@ def handled(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
             signal.signal(number, old)
 
 
+class Interrupted(KeyboardInterrupt):
+    """By a signal that was heard."""
+
+
 class Interrupts:
     """Of one command."""
 
@@ -32,16 +39,16 @@ class Interrupts:
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        raise KeyboardInterrupt
+        raise Interrupted
 
     def heard(self, *signals: signal.Signals) -> contextlib.AbstractContextManager[None]:
-        """These raise KeyboardInterrupt, within asyncio too: it leaves handlers that are not Python's own alone."""
+        """These raise Interrupted, within asyncio too: it leaves handlers that are not Python's own alone."""
         return handled(self._raise, *signals)
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt if one came and was given up."""
+        """Raises Interrupted if one came and was given up."""
         if self._asked:
-            raise KeyboardInterrupt
+            raise Interrupted
 
     def clear(self) -> None:
         """It is seen to."""

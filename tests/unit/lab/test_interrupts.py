@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +46,19 @@ def test_handlers_of_before_come_back() -> None:
     with Interrupts().heard(signal.SIGINT, signal.SIGTERM):
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+ENDS = """
+import signal
+from weft.lab.interrupts import Interrupts
+try:
+    with Interrupts().heard(signal.SIGTERM):
+        exec("import signal; signal.raise_signal(signal.SIGTERM)")
+except KeyboardInterrupt:
+    raise SystemExit(7)
+"""
+
+
+def test_a_command_that_was_interrupted_while_it_executed_a_string_ends_with_its_own_code(tmp_path) -> None:
+    (tmp_path / "ends.py").write_text(ENDS)
+    assert subprocess.run([sys.executable, "-m", "ends"], cwd=tmp_path).returncode == 7
