@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.test_edge import OUTSIDE
 from weft.agent.edge.answering import answer
-from weft.agent.edge.rtnetlink import Change
+from weft.agent.edge.answering_changes import Change
 from weft.agent.edge.wanted import EdgeFailure, Route, route_line
 from weft.lab import namespaces
 from weft.lab.commands import ip_batch, run

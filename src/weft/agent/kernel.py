@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from weft.agent.rtnetlink import Request, answers, packed
+from weft.agent.kernel_messages import Request, answers, packed
 
 _AT_ONCE = 64
 """So many answers of the kernel fit into what a socket keeps for us."""

@@ -5,14 +5,14 @@ import errno
 import pytest
 
 from weft.agent.ovs.host_side import Found, HostSide
-from weft.agent.ovs.netlink import rtnetlink
+from weft.agent.ovs.kernel_tables import kernel_tables
 from weft.agent.switch import ANY, HostAddress, HostRoute, StepFailure, SwitchUnavailable
 from weft.model.values import pack_ip
 
 
 def test_what_the_kernel_refuses_is_an_oserror_with_its_number():
-    with pytest.raises(OSError) as raised, rtnetlink() as route:
-        list(route.get_links(2**31 - 1))
+    with pytest.raises(OSError) as raised, kernel_tables() as tables:
+        list(tables.get_links(2**31 - 1))
     assert raised.value.errno == errno.ENODEV
 
 
@@ -31,8 +31,8 @@ class Kernel:
     answers = False
 
     def read(self) -> Found:
-        with rtnetlink() as route:
-            list(route.get_links(1 if self.answers else 2**31 - 1))
+        with kernel_tables() as tables:
+            list(tables.get_links(1 if self.answers else 2**31 - 1))
         return (), ()
 
 

@@ -7,14 +7,14 @@ import os
 from collections.abc import Sequence
 
 from weft.agent import kernel
-from weft.agent.edge import rtnetlink
 from weft.agent.edge.announcing import send_frames
+from weft.agent.edge.answering_changes import Change, requests
 from weft.agent.edge.commands import inside
 from weft.agent.edge.wanted import EdgeFailure
 from weft.model.values import PackedIp
 
 
-async def answer(name: str, change: rtnetlink.Change, announced: Sequence[tuple[str, PackedIp]]) -> None:
+async def answer(name: str, change: Change, announced: Sequence[tuple[str, PackedIp]]) -> None:
     """Raises EdgeFailure."""
     if not any(change) and not announced:
         return
@@ -29,8 +29,8 @@ async def answer(name: str, change: rtnetlink.Change, announced: Sequence[tuple[
         raise EdgeFailure(f"{name}: {error.strerror or error}") from error
 
 
-def _change(change: rtnetlink.Change) -> None:
-    asked = rtnetlink.requests(change, kernel.index_of)
+def _change(change: Change) -> None:
+    asked = requests(change, kernel.index_of)
     for one, error in zip(asked, kernel.ask(asked), strict=True):
         if error:
             raise OSError(error, f"{one.words}: {os.strerror(error)}")

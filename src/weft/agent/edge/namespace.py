@@ -18,10 +18,10 @@ import msgspec
 from weft.agent.edge import ports, replication
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.answering import answer
+from weft.agent.edge.answering_changes import Change
 from weft.agent.edge.commands import batch, run
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.database import Database
-from weft.agent.edge.rtnetlink import Change
 from weft.agent.edge.tunnel_ports import TunnelPorts
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch

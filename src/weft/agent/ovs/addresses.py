@@ -15,8 +15,8 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from weft.agent.announcements import frames_of
 from weft.agent.kernel import index_of
-from weft.agent.ovs.netlink import rtnetlink
-from weft.agent.rtnetlink import Request, message
+from weft.agent.kernel_messages import Request, message
+from weft.agent.ovs.kernel_tables import kernel_tables
 from weft.agent.switch import HostAddress
 from weft.model.values import Mac, PackedIp, ip_text
 
@@ -31,9 +31,9 @@ _IPV4, _IPV6 = 2, 10
 
 def found() -> tuple[HostAddress, ...]:
     """All addresses but loopback and link-local ones. Raises OSError."""
-    with rtnetlink() as route:
-        links = {one["index"]: one for one in route.get_links()}
-        every = [one for one in route.get_addr() if one["scope"] not in (_LINK_LOCAL, _HOST)]
+    with kernel_tables() as tables:
+        links = {one["index"]: one for one in tables.get_links()}
+        every = [one for one in tables.get_addr() if one["scope"] not in (_LINK_LOCAL, _HOST)]
     return tuple(sorted((_read(one, links[one["index"]]) for one in every if one["index"] in links), key=_order))
 
 

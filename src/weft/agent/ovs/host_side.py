@@ -11,8 +11,8 @@ from functools import partial
 from typing import NamedTuple
 
 from weft.agent import kernel
+from weft.agent.kernel_messages import Request
 from weft.agent.ovs import addresses, routes
-from weft.agent.rtnetlink import Request
 from weft.agent.switch import HostAddress, HostRoute, StepFailure, SwitchUnavailable
 from weft.model.values import ip_text
 

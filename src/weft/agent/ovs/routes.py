@@ -18,8 +18,8 @@ from pyroute2.netlink.rtnl import RTM_DELROUTE, RTM_NEWROUTE, rt_scope
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from weft.agent.kernel import index_of
-from weft.agent.ovs.netlink import rtnetlink
-from weft.agent.rtnetlink import Request, message
+from weft.agent.kernel_messages import Request, message
+from weft.agent.ovs.kernel_tables import kernel_tables
 from weft.agent.switch import ANY, HostRoute
 from weft.model.values import PackedIp, ip_text
 
@@ -44,8 +44,8 @@ _MOST = 1 << 17
 
 def found() -> tuple[HostRoute, ...]:
     """Those of the main table, but to single addresses, link-local ones and multicast. Raises OSError."""
-    with rtnetlink() as route:
-        names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in route.get_links()}
+    with kernel_tables() as tables:
+        names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in tables.get_links()}
     read = (_read(one, names) for family in _BITS for one in _dump(family))
     return tuple(sorted((one for one in read if not _local(one)), key=_order))
 

@@ -1,7 +1,8 @@
-"""Changes of addresses and routes as rtnetlink(7) has them, many in one send(2), and the kernel's answers. Pure.
+"""The bytes of what agent/kernel.py asks and hears: changes of addresses and routes as rtnetlink(7) has them, many in
+one send(2), and the kernel's answers. Pure.
 
-Called by agent/kernel.py; the messages are made by edge/rtnetlink.py, ovs/addresses.py and ovs/routes.py. pyroute2
-writes them, 50 us for each; its sockets, of which every namespace would need one, take milliseconds.
+What is asked for is made by edge/answering_changes.py, ovs/addresses.py and ovs/routes.py. pyroute2 writes the
+messages, 50 us for each; its sockets, of which every namespace would need one, take milliseconds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

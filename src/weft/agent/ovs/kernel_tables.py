@@ -1,4 +1,4 @@
-"""The kernel's word on addresses and routes, whose refusals are OSErrors.
+"""The kernel's tables of links and addresses, to be read; its refusals are OSErrors.
 
 Called by ovs/addresses.py and ovs/routes.py. Linux only.
 """
@@ -11,10 +11,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 
 @contextmanager
-def rtnetlink() -> Iterator[IPRoute]:
+def kernel_tables() -> Iterator[IPRoute]:
     """For as long as the block lasts. What pyroute2 raises of the kernel's refusals is no OSError: it is one here."""
     try:
-        with IPRoute() as route:
-            yield route
+        with IPRoute() as tables:
+            yield tables
     except NetlinkError as error:
         raise OSError(error.code, str(error)) from error

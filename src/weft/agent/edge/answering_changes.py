@@ -1,4 +1,4 @@
-"""What the kernel is asked when an edge answers for its addresses, or does so no more: rtnetlink(7) as bytes. Pure.
+"""What the kernel is to be asked when an edge answers for its addresses, or does so no more. Pure.
 
 Called by edge/answering.py. A namespace that is made is told the same by `ip`; but when a gateway dies another takes
 hundreds of networks over at once, and a program for each would take most of the time.
@@ -14,7 +14,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_NOPREFIXROUTE, if
 from pyroute2.netlink.rtnl.rtmsg import RTNH_F_ONLINK, rtmsg
 
 from weft.agent.edge.wanted import INNER, ROUTE_PROTOCOL, Route
-from weft.agent.rtnetlink import Request, message
+from weft.agent.kernel_messages import Request, message
 
 _FAMILY = {4: 2, 6: 10}
 _MAIN = 254
