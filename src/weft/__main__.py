@@ -291,7 +291,7 @@ def _libvirt(uri: str, chosen: "AgentOptions", migrate_uri: str, shared_disks: b
             f"{error}: the libvirt driver needs libvirt-python; install libvirt-dev and pip install 'weft[libvirt]'"
         ) from None
     settings = Settings(chosen.server, chosen.bridge, migrate_uri, shared_disks, str(chosen.rundir))
-    return open_hypervisor(uri or "qemu:///system", settings, new_id)
+    return open_hypervisor(uri or "qemu:///system", settings, new_id, SystemClock().monotonic)
 
 
 def _quick_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

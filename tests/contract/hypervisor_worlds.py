@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -172,7 +173,7 @@ class LibvirtWorld(LabWorld):
                     verb = msgspec.structs.replace(verb, address=HOSTS.get(verb.server, verb.server))
                 await super().carry_out(verb)
 
-        return Driver(self.daemon(host).uri, self.settings(host), self.new_id)
+        return Driver(self.daemon(host).uri, self.settings(host), self.new_id, time.monotonic)
 
     def settings(self, host):
         from weft.agent.libvirt.host import Settings

@@ -4,6 +4,7 @@ libvirtd."""
 import libvirt
 import pytest
 
+from tests.cluster.control import HandClock
 from tests.contract.hypervisor_worlds import (
     START,
     WEB_PORTS,
@@ -19,7 +20,7 @@ from weft.agent.hypervisors import (
     Define,
     Migrate,
 )
-from weft.agent.libvirt.facts import is_handed_over, is_stranded
+from weft.agent.libvirt.facts import STRANDED_SECONDS, is_handed_over, is_stranded
 from weft.agent.libvirt.power import Lives
 
 pytestmark = pytest.mark.root
@@ -56,7 +57,7 @@ class Standing:
 
 
 def test_a_machine_is_handed_over_by_the_host_that_it_ran_on():
-    coming, here, before = Lives(), Lives(), Lives()
+    coming, here, before = (Lives(lambda: 0.0) for _ in range(3))
     here.ran("id", 7)
     before.ran("id", 6)
     assert [is_handed_over(Standing(*HELD), one) for one in (here, coming, before)] == [True, False, False]
@@ -69,11 +70,15 @@ class OnlyTheSourceSays(libvirt.libvirtError):
         return libvirt.VIR_ERR_OPERATION_INVALID
 
 
-def test_one_that_stands_still_for_a_migration_that_is_over_is_stranded(monkeypatch):
-    here, afresh = Lives(), Lives()
+def test_one_that_stands_still_for_a_migration_that_is_over_is_stranded():
+    clock = HandClock()
+    here, afresh = Lives(clock.monotonic), Lives(clock.monotonic)
     here.ran("id", 7)
-    assert not is_stranded(Standing(*HELD), here), "it is being handed over, and nobody asks meanwhile"
-    monkeypatch.setattr("weft.agent.libvirt.facts.STRANDED_SECONDS", 0.0)
+    seen = [is_stranded(Standing(*HELD), lives) for lives in (here, afresh)]
+    clock.pass_s(STRANDED_SECONDS - 0.1)
+    seen.append(is_stranded(Standing(*HELD), here))
+    assert not any(seen), "it is being handed over, and nobody asks meanwhile"
+    clock.pass_s(0.1)
     assert is_stranded(Standing(*HELD), here)
     assert is_stranded(Standing(*HELD, ended=OUT), afresh)
     restored = libvirt.VIR_DOMAIN_JOB_OPERATION_RESTORE
@@ -84,13 +89,17 @@ def test_one_that_stands_still_for_a_migration_that_is_over_is_stranded(monkeypa
         assert not is_stranded(Standing(*other, ended=OUT), here)
 
 
-def test_how_long_it_stands_still_is_counted_anew_once_it_went_on_or_began_another_life(monkeypatch):
-    times = iter([100.0, 107.0, 120.0, 130.0, 135.0])
-    monkeypatch.setattr("weft.agent.libvirt.power.time.monotonic", lambda: next(times))
-    lives = Lives()
-    assert [lives.stands_still("id", 7), lives.stands_still("id", 7)] == [0.0, 7.0]
+def test_how_long_it_stands_still_is_counted_anew_once_it_went_on_or_began_another_life():
+    clock = HandClock()
+    lives = Lives(clock.monotonic)
+
+    def later(seconds, life):
+        clock.pass_s(seconds)
+        return lives.stands_still("id", life)
+
+    assert [later(0, 7), later(7, 7)] == [0.0, 7.0]
     lives.goes_on("id")
-    assert [lives.stands_still("id", 7), lives.stands_still("id", 8), lives.stands_still("id", 8)] == [0.0, 0.0, 5.0]
+    assert [later(13, 7), later(10, 8), later(5, 8)] == [0.0, 0.0, 5.0]
 
 
 async def test_what_to_do_with_a_stranded_machine_is_told_by_its_names(world, monkeypatch):

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import libvirt
 import msgspec
 import pytest
 
+from tests.cluster.control import HandClock
 from tests.contract.hypervisor_worlds import (
     DB,
     DB_PORTS,
@@ -35,6 +37,8 @@ from weft.agent.hypervisors import (
     Start,
     Stop,
 )
+from weft.agent.libvirt.power import REVERT_SECONDS, Lives
+from weft.model.hypervisor import MachineState
 from weft.model.records import Errand
 from weft.model.values import Mac
 
@@ -142,6 +146,19 @@ async def test_a_revert_behind_our_back_is_no_stop_in_between(world, disk):
     watching.cancel()
     assert {one.power for one in seen} == {"Running"}
     assert world.ports("host1") == identities(WEB_PORTS)
+
+
+def test_a_revert_that_never_tells_its_end_is_over_after_a_while():
+    clock = HandClock()
+    lives = Lives(clock.monotonic)
+    running, off = (MachineState("web", power, id="id") for power in ("Running", "Off"))
+    assert lives.tell(running) == running
+    lives.happened("id", libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT)
+    clock.pass_s(REVERT_SECONDS - 1)
+    assert lives.tell(off) == running
+    clock.pass_s(1)
+    assert lives.tell(off) == off
+    lives.settle("id")
 
 
 async def test_snapshots_go_along_with_a_machine_that_moves(world, disk):

@@ -50,19 +50,22 @@ _Watcher = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 _HANDING_OVER = (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED)
 
 
-def open_hypervisor(uri: str, settings: Settings, new_id: Callable[[], str]) -> "LibvirtHypervisor":
-    """Connects with the first call, and again after libvirtd was restarted."""
-    return LibvirtHypervisor(uri, settings, new_id)
+def open_hypervisor(
+    uri: str, settings: Settings, new_id: Callable[[], str], now: Callable[[], float]
+) -> "LibvirtHypervisor":
+    """Connects with the first call, and again after libvirtd was restarted. `now` are seconds of a clock that does not
+    jump."""
+    return LibvirtHypervisor(uri, settings, new_id, now)
 
 
 class LibvirtHypervisor:
     """Driver of one host."""
 
-    def __init__(self, uri: str, settings: Settings, new_id: Callable[[], str]) -> None:
+    def __init__(self, uri: str, settings: Settings, new_id: Callable[[], str], now: Callable[[], float]) -> None:
         self._settings = settings
         self._new_id = new_id
         self._connection = Connection(uri, self._event, self._happened)
-        self._lives = Lives()
+        self._lives = Lives(now)
         self._platform: Platform | None = None
         self._awaited: dict[str, Machine] = {}
         """Machines that a move to here was prepared for."""

@@ -7,7 +7,7 @@ seen it run.
 """
 
 import threading
-import time
+from collections.abc import Callable
 from typing import Any
 
 import libvirt
@@ -37,9 +37,11 @@ _REVERT_ENDS = (
 
 
 class Lives:
-    """What was seen of the domains of a host. Safe from several threads."""
+    """What was seen of the domains of a host. Safe from several threads; `now` are seconds of a clock that does not
+    jump."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._guard = threading.Condition()
         self._ran: dict[str, int] = {}
         """libvirt's number of the life that was seen running, by UUID."""
@@ -60,7 +62,7 @@ class Lives:
     def stands_still(self, uuid: str, life: int) -> float:
         """It is seen standing still for the last of a migration. Returns the seconds since it was so first."""
         with self._guard:
-            now = time.monotonic()
+            now = self._now()
             if self._still.get(uuid, (life, now))[0] != life:
                 del self._still[uuid]
             return now - self._still.setdefault(uuid, (life, now))[1]
@@ -98,13 +100,13 @@ class Lives:
     def _left(self, uuid: str) -> float:
         """Seconds for which a revert may still be under way."""
         since = self._reverting.get(uuid)
-        return 0.0 if since is None else since + REVERT_SECONDS - time.monotonic()
+        return 0.0 if since is None else since + REVERT_SECONDS - self._now()
 
     def happened(self, uuid: str, event: int, detail: int) -> None:
         """A lifecycle event of libvirt."""
         with self._guard:
             if (event, detail) == _REVERT_BEGINS:
-                self._reverting[uuid] = time.monotonic()
+                self._reverting[uuid] = self._now()
             elif (event, detail) in _REVERT_ENDS:
                 self._reverting.pop(uuid, None)
                 self._guard.notify_all()
