@@ -2,6 +2,7 @@
 libvirtd."""
 
 import libvirt
+import msgspec
 import pytest
 
 from tests.cluster.control import HandClock
@@ -10,17 +11,12 @@ from tests.contract.hypervisor_worlds import (
     WEB_PORTS,
     do,
 )
-from tests.contract.libvirt_by_hand import (
-    refused,
-    state,
-    web,
-    world,
-)
-from weft.agent.hypervisors import (
-    Define,
-    Migrate,
-)
-from weft.agent.libvirt.facts import STRANDED_SECONDS, is_handed_over, is_stranded
+from tests.contract.libvirt_by_hand import web, world
+from weft.agent.hypervisors import Define, HypervisorFailure, Migrate
+from weft.agent.libvirt.domain_xml import Platform
+from weft.agent.libvirt.facts import STRANDED_SECONDS, facts_of, is_handed_over, is_stranded
+from weft.agent.libvirt.host import Host
+from weft.agent.libvirt.moving import migrate
 from weft.agent.libvirt.power import Lives
 
 pytestmark = pytest.mark.root
@@ -33,12 +29,21 @@ OUT = libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
 
 class Standing:
     """A domain in a state of libvirt's, with a reason; the operation that is under way, or why none is told, and the
-    one that ended last."""
+    one that ended last. All else it is as the domain behind it, if there is one."""
 
-    def __init__(self, *state, job=None, ended=None):
-        self.state = lambda: list(state)
+    def __init__(self, *state, job=None, ended=None, behind=None):
+        self._state = list(state)
         self.job = job
         self.ended = ended
+        self._behind = behind
+
+    def __getattr__(self, name):
+        if self._behind is None:
+            raise AttributeError(name)
+        return getattr(self._behind, name)
+
+    def state(self, flags=0):
+        return list(self._state)
 
     def jobStats(self, flags=0):
         if isinstance(self.job, Exception):
@@ -50,10 +55,33 @@ class Standing:
         return {"type": libvirt.VIR_DOMAIN_JOB_NONE} if operation is None else {"type": kind, "operation": operation}
 
     def UUIDString(self):
-        return "id"
+        return "id" if self._behind is None else self._behind.UUIDString()
 
     def ID(self):
-        return 7
+        return 7 if self._behind is None else self._behind.ID()
+
+
+class Left:
+    """A connection to a libvirtd that lost the destination of what it was sending in the very last moment: no operation
+    is under way, and all that ran stands still for the one that was."""
+
+    def __init__(self, behind):
+        self._behind = behind
+
+    def __getattr__(self, name):
+        return getattr(self._behind, name)
+
+    def listAllDomains(self, flags=0):
+        return [self._left(one) for one in self._behind.listAllDomains(flags)]
+
+    def lookupByUUIDString(self, uuid):
+        return self._left(self._behind.lookupByUUIDString(uuid))
+
+    def lookupByName(self, name):
+        return self._left(self._behind.lookupByName(name))
+
+    def _left(self, domain):
+        return Standing(*HELD, behind=domain) if domain.isActive() else domain
 
 
 def test_a_machine_is_handed_over_by_the_host_that_it_ran_on():
@@ -102,12 +130,29 @@ def test_how_long_it_stands_still_is_counted_anew_once_it_went_on_or_began_anoth
     assert [later(13, 7), later(10, 8), later(5, 8)] == [0.0, 0.0, 5.0]
 
 
-async def test_what_to_do_with_a_stranded_machine_is_told_by_its_names(world, monkeypatch):
-    """What libvirt leaves of a source when it lost the destination in the very last moment, as it answers for it."""
+async def test_what_stands_here_for_a_domain_answers_as_one(world):
+    ended = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
     await do(world, "host1", Define(web(), WEB_PORTS), START)
-    monkeypatch.setattr("weft.agent.libvirt.facts.is_stranded", lambda domain, lives: True)
-    mine = await state(world)
+    with world.connected("host1") as connection:
+        real = connection.lookupByName("web")
+        ours = Standing(libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_UNPAUSED)
+        said = [[one.state(), one.jobStats(), one.jobStats(ended)] for one in (ours, real)]
+    assert said[0] == said[1]
+
+
+async def test_what_to_do_with_a_stranded_machine_is_told_by_its_names(world):
+    await do(world, "host1", Define(web(), WEB_PORTS), START)
+    clock = HandClock()
+    with world.connected("host1") as connection:
+        host = Host(connection, world.settings("host1"), Platform(), world.new_id, Lives(clock.monotonic))
+        (runs,) = facts_of(host, {}, []).machines
+        left = msgspec.structs.replace(host, connection=Left(connection))
+        (hands_over,) = facts_of(left, {}, []).machines
+        clock.pass_s(STRANDED_SECONDS)
+        (mine,) = facts_of(left, {}, []).machines
+        with pytest.raises(HypervisorFailure, match="it stands paused for a migration before"):
+            migrate(left, Migrate("web", "host2"))
+    told = [(one.power, one.migrating, one.stranded) for one in (runs, hands_over)]
+    assert told == [("Running", False, ""), ("Running", True, "")]
     assert (mine.power, mine.migrating) == ("Running", True)
     assert "on host1, `virsh resume web` if it does not, `virsh destroy web` if it does" in mine.stranded
-    monkeypatch.setattr("weft.agent.libvirt.moving.stands_still", lambda domain: True)
-    await refused(world, Migrate("web", "host2"), "it stands paused for a migration before")
