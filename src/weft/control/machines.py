@@ -225,7 +225,7 @@ class Machines:
 
     async def close(self) -> None:
         """Stop waiting; moves are taken up at the next start."""
-        tasks = [*self.alone.tasks, *self._moves.ending.values()]
+        tasks = [*self.alone.tasks, *(one.task for one in self._moves.ending.values())]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

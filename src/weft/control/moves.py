@@ -3,7 +3,6 @@
 A machine whose hypervisor was asked to move it is given up at its destination only when its source says that it stays:
 between them is the phase withdrawing, for as long as the hypervisor takes.
 
-
 Called by weft.control.machines. Make before break: nothing switches before destination, source and every living peer
 have applied the preparations and encrypt what is to be; the source forwards strays until every peer has acked or is
 dead.
@@ -12,6 +11,7 @@ dead.
 import asyncio
 import logging
 from collections.abc import Callable, Set
+from typing import NamedTuple
 
 from weft.control.publisher import Publisher
 from weft.control.sealing import Sealing
@@ -45,16 +45,20 @@ RESUME_GRACE_S = 60.0
 """After a restart agents need some time to come back."""
 
 
+class _Ending(NamedTuple):
+    task: asyncio.Task[None]
+    revision: int
+    """That it waits for."""
+
+
 class Moves:
     """Carries moves; one per controller."""
 
     def __init__(self, writer: Writer, publisher: Publisher) -> None:
         self._writer = writer
         self._publisher = publisher
-        self.ending: dict[str, asyncio.Task[None]] = {}
+        self.ending: dict[str, _Ending] = {}
         """By machine: moves whose callers were answered and which only wait for peers."""
-        self._ends_with: dict[str, int] = {}
-        """Of those, the revision that they wait for."""
         self._resumed_at: float | None = None
 
     async def carry(self, name: str, generation: int, actor: Actor, timeout: float) -> None:
@@ -69,9 +73,7 @@ class Moves:
             move = self._move(name, generation)
         if move.phase in ("switching", "withdrawing"):
             await self._switch(name, move, actor, timeout)
-        ending = asyncio.create_task(self._end(name, generation, actor), name=f"end of the move of {name}")
-        self.ending[name.lower()] = ending
-        ending.add_done_callback(lambda done: self.ending.pop(name.lower(), None))
+        self._begin_to_end(name, generation, actor)
 
     async def resume(self, name: str, actor: Actor) -> None:
         """Go on with a move of an earlier run of the controller."""
@@ -208,24 +210,36 @@ class Moves:
 
         return await self.until({move.source.lower(), move.destination.lower()}, seen, _now() + patience)
 
-    async def _end(self, name: str, generation: int, actor: Actor) -> None:
+    def _begin_to_end(self, name: str, generation: int, actor: Actor) -> None:
+        key, revision = name.lower(), self._writer.state.revision
+        if (before := self.ending.get(key)) is not None:
+            # of a move that is over: it would hear that only from a host that it waits for, or after a while
+            before.task.cancel()
+        task = asyncio.create_task(self._end(name, generation, revision, actor), name=f"end of the move of {name}")
+        self.ending[key] = _Ending(task, revision)
+        task.add_done_callback(lambda done: self._has_ended(key, done))
+
+    def _has_ended(self, key: str, task: asyncio.Task[None]) -> None:
+        """The machine may be at its next move already."""
+        if key in self.ending and self.ending[key].task is task:
+            del self.ending[key]
+
+    async def _end(self, name: str, generation: int, revision: int, actor: Actor) -> None:
         """All peers know the new place, or are dead: the source may stop forwarding."""
-        revision = self._ends_with[name.lower()] = self._writer.state.revision
         try:
             while late := await self._everybody(name, generation, revision, RESUME_GRACE_S, set()):
                 log.info("the move of %s waits for %s; its source still forwards", name, ", ".join(late[:MOST_NAMED]))
             await self._advance(name, "done", generation, actor)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the move of %s: %s", name, ended)
-        finally:
-            self._ends_with.pop(name.lower(), None)
 
     def late(self, machine: str) -> list[str]:
         """Connected hosts that a move which only waits for peers waits for; none of any other machine."""
-        revision = self._ends_with.get(machine.lower())
-        if revision is None:
+        ending = self.ending.get(machine.lower())
+        if ending is None:
             return []
-        return [lag.server for lag in lagging(self._publisher, revision, self._concerned(machine)) if lag.connected]
+        late = lagging(self._publisher, ending.revision, self._concerned(machine))
+        return [lag.server for lag in late if lag.connected]
 
     async def _everybody(
         self, name: str, generation: int, revision: int, timeout: float, needed: Set[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control import ANN, FailingStore, machine, open_in
-from tests.cluster.host_agent import Rack
+from tests.cluster.host_agent import Host, Rack
 from tests.unit.control.machines import controller, lookups, place, quick, rack, with_both
 from tests.waiting import soon
 from weft.control.controller import Controller
@@ -288,6 +288,47 @@ async def test_a_sick_host_of_other_tenants_holds_no_move_up(controller: Control
     await controller.machines.migrate("a", "host3", ANN, timeout=5)
     await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert controller.host("host2").lag
+
+
+async def test_a_move_that_a_failover_ended_takes_nothing_of_the_next_one_away(
+    controller: Controller, rack: Rack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that the first still waits for, and the next does not, may ack whenever it likes."""
+    monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 30)
+    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 30)
+    source, peer, destination = rack.hosts.values()
+    await controller.machines.start("a", ANN)
+    slow_once_switched(controller, peer)
+    await controller.machines.migrate("a", "host3", ANN)
+    await soon(lambda: controller.machines.late("a") == ["host2"])
+    await controller.submit(Delete(Name("virtualMachines", "b")), ANN)
+    await destination.disconnect()
+    await controller.machines.failover("a", "host1", False, ANN)
+    destination.connect(controller.publisher)
+    slow_once_switched(controller, source)
+    await controller.machines.migrate("a", "host3", ANN)
+    peer.gate.set()
+    await soon(lambda: not controller.host("host2").lag)
+    await soon(lambda: sum(one.get_name() == "end of the move of a" for one in asyncio.all_tasks()) == 1)
+    assert controller.machines.late("a") == ["host1"]
+    controller.machines.sweep()
+    assert not controller.machines.alone.is_busy("a"), "it is carried already"
+    source.gate.set()
+    await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
+
+
+def slow_once_switched(controller: Controller, host: Host) -> None:
+    """It takes nothing from the moment on at which machine a belongs to its destination."""
+    told = controller.writer.on_commit
+
+    def committed(commit: Commit) -> None:
+        move = controller.state.get("virtualMachines", "a").properties.move
+        if move is not None and move.phase == "switched":
+            host.gate.clear()
+            controller.writer.on_commit = told
+        told(commit)
+
+    controller.writer.on_commit = committed
 
 
 def stop_at(controller: Controller, phase: str) -> None:
