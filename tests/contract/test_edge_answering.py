@@ -1,19 +1,25 @@
 """What an edge's namespace has after the kernel was asked by netlink is what it has after `ip` was."""
 
+import itertools
 import json
 import os
+import socket
 
 import pytest
 
 from tests.contract.test_edge import OUTSIDE
+from weft.agent.announcements import frames_of
 from weft.agent.edge.answering import answer
 from weft.agent.edge.answering_changes import Change
+from weft.agent.edge.commands import inside
 from weft.agent.edge.wanted import EdgeFailure, Route, route_line
 from weft.lab import namespaces
 from weft.lab.commands import ip_batch, run
-from weft.model.values import pack_ip
+from weft.model.values import Mac, pack_ip
 
 pytestmark = pytest.mark.root
+
+ETH_P_ALL = 0x0003
 
 FOUR, SIX, INNER = ("o0", "203.0.113.10/32"), ("o0", "fd03::10/128"), ("inner", "10.1.254.2/29")
 MANY = [("o0", f"203.0.{number >> 8}.{number & 255}/32") for number in range(200)]
@@ -78,6 +84,27 @@ async def test_the_kernel_has_the_same_by_both(spaces):
     await answer(ours, Change([], MANY, []), [])
     await answer(ours, Change(MANY, [], ROUTES), [])
     assert has(ours) == has(by_hand)
+
+
+async def test_neighbours_are_told_of_what_is_there_whatever_else_is_refused(spaces):
+    """A gateway that took over and has no way to one of its peers must be found by all the others."""
+    space, found = spaces[0], []
+    run(["ip", "netns", "exec", space, "sysctl", "-qw", "net.ipv6.conf.o0.disable_ipv6=1"])
+
+    def listen(closing):
+        found.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
+        found[0].bind(("o0x", ETH_P_ALL))
+
+    inside(space, listen)
+    with found[0] as wire:
+        announced = [(link, pack_ip(text.partition("/")[0])) for link, text in (SIX, FOUR)]
+        with pytest.raises(EdgeFailure, match="fd03::10/128 on o0: Permission denied"):
+            await answer(space, Change([], [FOUR, SIX], [Route("10.9.0.0/16", "10.7.0.1", "inner", 0)]), announced)
+        wire.settimeout(5)
+        came = (frame for frame, where in iter(lambda: wire.recvfrom(128), None) if where[2] != socket.PACKET_OUTGOING)
+        heard = list(itertools.islice(came, 2))
+    mac = Mac(int.from_bytes(heard[0][6:12]))
+    assert heard == frames_of(pack_ip("203.0.113.10"), mac)
 
 
 async def test_what_the_kernel_refuses_is_named(spaces):

@@ -22,18 +22,20 @@ def index_of(device: str) -> int:
 
 
 def ask(requests: Sequence[Request]) -> list[int]:
-    """Of each the errno with which it was refused, 0 if it is done. Those of one send follow each other within
-    microseconds: who listens to the kernel's news hears of them at once. Raises OSError: it could not be asked."""
-    refused = [0] * len(requests)
+    """Of each the errno with which it was refused, 0 if it is done; those that it could not be asked for bear the errno
+    of that, since what was done before them is done. Those of one send follow each other within microseconds: who
+    listens to the kernel's news hears of them at once. Raises OSError: it could not be asked for any."""
+    said: dict[int, int] = {}
+    unasked = 0
     if not requests:
-        return refused
+        return []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        for at in range(0, len(requests), _AT_ONCE):
-            some = requests[at : at + _AT_ONCE]
-            kernel.send(packed(some))
-            left = len(some)
-            while left:
-                for number, error in answers(kernel.recv(1 << 16)):
-                    left -= 1
-                    refused[at + number] = error
-    return refused
+        try:
+            for at in range(0, len(requests), _AT_ONCE):
+                some = requests[at : at + _AT_ONCE]
+                kernel.send(packed(some))
+                while len(said) < at + len(some):
+                    said.update((at + number, error) for number, error in answers(kernel.recv(1 << 16)))
+        except OSError as error:
+            unasked = error.errno or errno.EIO
+    return [said.get(number, unasked) for number in range(len(requests))]
