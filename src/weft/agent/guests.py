@@ -4,7 +4,8 @@ changed them, remembered on disk.
 Called by agent.py; the rules are in presence.py and hands.py. A hypervisor that does not answer is a trouble that lasts
 until it does: what it last said holds as long, but nothing is asked of it and nothing concluded from its silence. One
 that hangs or is slow must not keep its host from its policy: it is waited for once, and from then on only looked at,
-until it has answered in time.
+until it has answered in time. One that has answered late is slow from then on, as long as its answers are late, and
+that is said: its next answer is given as much time again before it counts as none.
 """
 
 import asyncio
@@ -22,11 +23,13 @@ from weft.agent.trouble import Trouble
 from weft.agent.verbs import Covered, Verbs
 from weft.model.hypervisor import HypervisorState, MachineState
 from weft.model.records import Machine
-from weft.wire.messages import HOST_UNREACHABLE, Problem
+from weft.wire.messages import HOST_UNREACHABLE, SERVER_WARNING, Problem
 
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 10.0
 """How long an answer of a hypervisor may take before it counts as none: PowerShell with many machines takes seconds."""
+LONGEST = 6
+"""Times that patience: what has taken so long is no answer any more, however slow the last one was."""
 
 
 class _Question:
@@ -57,7 +60,10 @@ class Guests:
         self.known = False
         """It has said something."""
         self._trouble = Trouble(log, "hypervisor")
+        self._lateness = Trouble(log, "answers of the hypervisor")
         self._patience = patience
+        self._took = 0.0
+        """Seconds that it took to answer last, or about so many."""
         self._question: _Question | None = None
         """That was not answered yet."""
         self._waits = True
@@ -73,14 +79,14 @@ class Guests:
         question, waited = self._question, self._waits
         if waited:
             await asyncio.wait({question.answer}, timeout=self._patience)
-        in_time = waited or question.seconds(now()) <= self._patience
+        seconds, allowed = question.seconds(now()), self._allowed
         if not question.answer.done():
             # it goes on, and keeps nobody waiting any more
             self._waits = False
-            if waited or not in_time:
-                self._trouble.lasts(f"it was asked what it has, and said nothing for {self._patience:g} s", now())
+            if (waited and not self._lateness.words) or seconds > allowed:
+                self._trouble.lasts(f"it was asked what it has, and said nothing for {allowed:.3g} s", now())
             return False
-        self._question, self._waits = None, in_time
+        self._question, self._waits = None, waited or seconds <= self._patience
         try:
             self.state = question.answer.result()
         except HypervisorFailure as failure:
@@ -89,7 +95,24 @@ class Guests:
         verbs.answered(question.covers)
         self.known = True
         self._trouble.over(now())
+        self._keep_pace(seconds, now())
         return True
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds that an answer may take before it counts as none."""
+        if not self._lateness.words:
+            return self._patience
+        return min(max(self._patience, 2 * self._took), LONGEST * self._patience)
+
+    def _keep_pace(self, seconds: float, now: float) -> None:
+        """One answer that is barely in time is no end of its slowness, nor is each second more or less news."""
+        if abs(seconds - self._took) > self._took / 4:
+            self._took = seconds
+        if seconds > self._patience or (self._lateness.words and seconds > self._patience / 2):
+            self._lateness.lasts(f"they take longer than {self._patience:g} s", now)
+        else:
+            self._lateness.over(now)
 
     async def close(self) -> None:
         """Wait for no answer any more."""
@@ -108,9 +131,15 @@ class Guests:
         return self._trouble.words
 
     def problems(self) -> tuple[Problem, ...]:
-        """What keeps the host from its policy."""
-        words = self.trouble
-        return (Problem(HOST_UNREACHABLE, f"the hypervisor does not answer: {words}"),) if words else ()
+        """What keeps the host from its policy, and what makes it slow."""
+        found = []
+        if self.trouble:
+            found.append(Problem(HOST_UNREACHABLE, f"the hypervisor does not answer: {self.trouble}"))
+        if self._lateness.words:
+            took = f"{self._took:.0f}" if self._took >= 10 else f"{self._took:.2g}"
+            words = f"the hypervisor is slow: it took about {took} s to say what it has"
+            found.append(Problem(SERVER_WARNING, words))
+        return tuple(found)
 
     def look(
         self, states: Mapping[str, MachineState], machines: Mapping[str, Machine], verbs: Verbs, now: float

@@ -16,7 +16,7 @@ from weft.core.ledger import warnings_for
 from weft.core.policy_access import list_ref
 from weft.core.state import State
 from weft.model.values import wall_text
-from weft.wire.messages import BETWEEN_HOSTS, PortFact
+from weft.wire.messages import SERVER_WARNING, PortFact
 
 Members = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Configuration:
         if not view.managed:
             return UNINITIALIZED, []
         status, details = _of_host(view)
-        between = [_detail(each.code, each.message) for each in view.facts.problems if each.code == BETWEEN_HOSTS]
+        between = [_detail(each.code, each.message) for each in view.facts.problems if each.code == SERVER_WARNING]
         if not between or not view.connected:
             return status, details
         return (WARNING if status == SUCCESS else status), details + between
@@ -210,7 +210,7 @@ def _of_host(view: HostView) -> tuple[str, list[Members]]:
         return FAILURE, [
             _detail("HostNotConnectedToController", f"The agent of {view.server} is not connected; packets flow on.")
         ]
-    own = (each for each in view.facts.problems if not each.instance_id and each.code != BETWEEN_HOSTS)
+    own = (each for each in view.facts.problems if not each.instance_id and each.code != SERVER_WARNING)
     details = [_detail(each.code, each.message) for each in own]
     if details:
         return FAILURE, details

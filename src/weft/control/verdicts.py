@@ -13,7 +13,7 @@ from weft.control.drivers import defines, differs
 from weft.control.publisher import Publisher
 from weft.core.policy_places import VirtualMachine
 from weft.model.hypervisor import MachineState
-from weft.wire.messages import BETWEEN_HOSTS, MachineFact
+from weft.wire.messages import SERVER_WARNING, MachineFact
 
 LATE_FACTS_S = 2.0
 """A failure reported just before the ack counts once this long has passed without better news."""
@@ -34,7 +34,7 @@ def trouble_of(publisher: Publisher, server: str) -> str:
     """What keeps a host from its policy, in brackets, as it says itself; empty if it says nothing."""
     session = publisher.session(server)
     problems = session.facts.problems if session is not None else ()
-    found = (one for one in problems if one.code != BETWEEN_HOSTS and not one.instance_id)
+    found = (one for one in problems if one.code != SERVER_WARNING and not one.instance_id)
     return next((f" ({one.message})" for one in found), "")
 
 

@@ -43,9 +43,9 @@ COUNTS = {
 }
 """Keys of Facts.counts, with what they mean."""
 
-BETWEEN_HOSTS = "Unknown"
-"""Of a Problem: tunnels do not reach another host. MS-NCNBI has no code for it. What is on the host is as it should be,
-so only the server itself has a warning of it."""
+SERVER_WARNING = "Unknown"
+"""Of a Problem: what is on the host is as it should be, and somebody ought to know of this all the same: tunnels do not
+reach another host, the hypervisor is slow. MS-NCNBI has no code for it. Only the server itself has a warning of it."""
 
 HOST_STREAM = 0
 """Stream number of the host's own records; a network's stream number is its rdid."""

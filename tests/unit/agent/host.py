@@ -77,14 +77,26 @@ class FakeHost:
         self.fails = set()
         self.breaks = set()
         self.boot = ""
+        self.silent = ""
+        """Set: it does not say what it has, and this is why."""
+        self.asked = 0
+        """Questions that it took."""
+        self.answers = asyncio.Event()
+        """Cleared: what it has is told once it is set, as it was when it was asked."""
+        self.answers.set()
         self.changed = asyncio.Event()
         self.copies = asyncio.Event()
         """Cleared: a migration takes until it is set."""
         self.copies.set()
 
     async def facts(self):
+        self.asked += 1
+        if self.silent:
+            raise HypervisorFailure(self.silent)
         states = (MachineState(name, power, id=f"id-{name}", name=name) for name, power in sorted(self.states.items()))
-        return HypervisorState(tuple(states), boot=self.boot)
+        said = HypervisorState(tuple(states), boot=self.boot)
+        await self.answers.wait()
+        return said
 
     def by_hand(self, name, power):
         """Another hand does something to the machine here."""

@@ -17,7 +17,7 @@ from weft.control.fact_tables import FactTables
 from weft.control.hosts import RESUME_S, HostView
 from weft.core.commands import SetPower
 from weft.model.values import Rdid, pack_ip
-from weft.wire.messages import BETWEEN_HOSTS, Facts, GatewayFact, Problem
+from weft.wire.messages import SERVER_WARNING, Facts, GatewayFact, Problem
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def test_what_the_hypervisor_refuses_is_said_for_as_long_as_it_does(restar
 
 async def test_a_host_that_tunnels_do_not_reach_is_a_warning_of_the_server_alone(restarted: Controller) -> None:
     """What runs on the server is as it should be: a host that died must not turn all that its neighbours have red."""
-    facts = Facts(problems=(Problem(BETWEEN_HOSTS, "GRE blocked"),))
+    facts = Facts(problems=(Problem(SERVER_WARNING, "GRE blocked"),))
     view = msgspec.structs.replace(restarted.host("host1"), facts=facts, connected=True, returning=False, lag=0)
     configuration = Configuration(restarted.state, lambda _: view, lambda: restarted.now().wall)
     statuses: dict[str, Any] = {kind: configuration.of(kind, restarted.state.get(kind, name)) for kind, name in PLACES}

@@ -35,7 +35,7 @@ from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
 from weft.model.values import PackedIp, Rdid, Vsid, ip_text
-from weft.wire.messages import BETWEEN_HOSTS, HOST_STREAM, Brought, GatewayFact, PortFact, Problem
+from weft.wire.messages import HOST_STREAM, SERVER_WARNING, Brought, GatewayFact, PortFact, Problem
 
 log = logging.getLogger(__name__)
 
@@ -318,11 +318,11 @@ class OvsPlane:
         if self._provider is not None:
             claims, kinds = self._provider.claims, {one.kind for one in self.reconciler.tunnels.wanted}
             yield from (Problem(FAILED, words) for words in (*claims.failures(), *self._provider.nowhere()))
-            yield from (Problem(BETWEEN_HOSTS, words) for words in claims.warnings())
-            yield from (Problem(BETWEEN_HOSTS, words) for words in self._provider.without_offload(kinds))
+            yield from (Problem(SERVER_WARNING, words) for words in claims.warnings())
+            yield from (Problem(SERVER_WARNING, words) for words in self._provider.without_offload(kinds))
         if self._encryption is not None:
-            yield from (Problem(BETWEEN_HOSTS, words) for words in self._encryption.words())
-        yield from (Problem(BETWEEN_HOSTS, words) for words in self._reaching.words())
+            yield from (Problem(SERVER_WARNING, words) for words in self._encryption.words())
+        yield from (Problem(SERVER_WARNING, words) for words in self._reaching.words())
 
     def _gateway_facts(self) -> tuple[GatewayFact, ...]:
         if self._probes is None:
