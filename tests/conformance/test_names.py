@@ -68,6 +68,7 @@ EXTENSIONS = {
         "providerAddressPolicy",
         "providerAddressCount",
         "providerAddressChange",
+        "primaryProviderAddresses",
         "hostGroup",
         "addressPlan",
         "clusterNumber",

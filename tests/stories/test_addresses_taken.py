@@ -34,7 +34,8 @@ async def taken(desk: Desk, policy: str = "perHost") -> tuple[ProviderLan, str]:
     switch, address, left = desk.center.switches["host1"], HOST1, []
     if policy != "perHost":
         server = (await desk.get(SERVER))["properties"]
-        await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": policy}})
+        count = {"providerAddressCount": 2} if policy == "several" else {}
+        await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": policy} | count})
         await desk.eventually(lambda: _keeps_its_addresses(desk))
         (address,) = [ip_text(one.address) for one in switch.addresses.found() if one.ours]
         left = [pack_ip(HOST1)]
@@ -149,3 +150,24 @@ async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk) -> None:
     await desk.eventually(over)
     await desk.act("b2", "start")
     await desk.eventually_answers("b2", "10.1.1.14", ["b4"])
+
+
+async def test_story_x4_with_one_of_several_it_goes_on_with_one_that_nobody_else_has(desk: Desk) -> None:
+    """Policy several becomes perHost: not the lowest, which another machine has."""
+    lan, address = await taken(desk, "several")
+    server = (await desk.get(SERVER))["properties"]
+    assert sorted(server["providerAddresses"], key=pack_ip) == [address, HOST1], "the lowest is taken"
+    await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": "perHost"}})
+    await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
+    server = (await desk.get(SERVER))["properties"]
+    assert (server["primaryProviderAddresses"], len(server["providerAddresses"])) == ([HOST1], 2)
+    assert (await migrate(desk, "b3", "host1")).status_code == 200, "a machine that comes has tunnels here"
+    assert await desk.answers("b3", "10.1.1.14") == ["b4"]
+    # what it reads is written again, and the one that another has goes
+    await desk.put(SERVER, {"properties": server})
+    await desk.put(SERVER, {"properties": server | {"providerAddresses": [HOST1]}})
+    await desk.eventually(lambda: _keeps_its_addresses(desk))
+    server = (await desk.get(SERVER))["properties"]
+    assert server["providerAddresses"] == [HOST1]
+    assert await desk.answers("b3", "10.1.1.14") == ["b4"]
+    lan.give_up(address)

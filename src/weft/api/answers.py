@@ -216,6 +216,7 @@ class Answers:
 
     def _server(self, properties: Members, resource: Any, ref: str) -> None:
         _drop_empty(properties, "hostGroup", "twinPolicy", "blankCheckpoints", "providerAddressChange")
+        _drop_empty(properties, "primaryProviderAddresses")
         properties["connections"] = [_without_nulls(connection) for connection in properties["connections"]]
         own = ref.lower()
         properties["virtualNetworkInterfaces"] = [

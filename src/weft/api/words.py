@@ -92,6 +92,7 @@ READ_ONLY: frozenset[Field] = frozenset(
         (fabric.ServerProperties, "mac_range"),
         (fabric.ServerProperties, "provider_network"),
         (fabric.ServerProperties, "provider_address_change"),
+        (fabric.ServerProperties, "primary_provider_addresses"),
         (gateways.VirtualGatewayProperties, "gateways"),
         (gateways.VirtualGatewayProperties, "gateway_mac_address"),
         (gateways.VirtualGatewayProperties, "gateway_addresses"),

@@ -27,8 +27,8 @@ _GRANTED = frozenset(
 _NOT_COMPARED = frozenset(
     (
         "instanceId etag powerState move routingDomainNumber resourceId macRange inactive gateways gatewayMacAddress "
-        "providerNetwork gatewayAddresses providerAddressChange learnedIPAddresses listNumber matched "
-        "remoteAddressSpace remoteInstanceId"
+        "providerNetwork gatewayAddresses providerAddressChange primaryProviderAddresses learnedIPAddresses "
+        "listNumber matched remoteAddressSpace remoteInstanceId"
     ).split()
 )
 """Identity, what only actions change (apply starts and stops nothing), and what only Weft writes."""

@@ -43,7 +43,7 @@ _ANSWERED_ONLY = frozenset(
 _WRITTEN_BY_WEFT = frozenset(
     (
         "etag move macRange providerAddressChange inactive creation errand madeAs gateways gatewayMacAddress "
-        "gatewayAddresses listNumber "
+        "primaryProviderAddresses gatewayAddresses listNumber "
         "routingDomainNumber remoteAddressSpace remoteInstanceId matched"
     ).split()
 )

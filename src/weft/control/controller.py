@@ -76,6 +76,7 @@ class Controller:
         each_tick = (self.machines.sweep, self.readdressing.sweep, self._sample)
         self._clockwork = Clockwork(self.writer, store, self._ledger, keep or Retention(), each_tick)
         self.writer.on_commit = self._committed
+        self.writer.taken_on = self.publisher.taken_on
 
     @classmethod
     def open(cls, folder: Path, clock: Clock, new_id: NewId, keep: Retention | None = None) -> "Controller":

@@ -71,7 +71,6 @@ class Creations:
             silent=silent,
             without_define=without,
             kinds={server: agent.hypervisor for server, agent in managed.items()},
-            taken=self._publisher.taken,
         )
 
     async def make(self, command: CreateMachine, actor: Actor) -> VirtualMachine:

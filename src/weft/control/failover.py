@@ -51,7 +51,7 @@ class Failovers:
         if machine.properties.power_state == "Running":
             interfaces = interfaces_of(self._writer.state, machine)
             subnets = (one.properties.subnet for each in interfaces for one in each.properties.ip_configurations)
-            check_reaches(self._writer.state, server, subnets, self._publisher.taken)
+            check_reaches(self._writer.state, server, subnets, self._publisher.taken_on(server.lower()))
 
     def _may_run_at(self, machine: VirtualMachine) -> set[str]:
         """Hosts that may run it now: its own, and during a move the other end too."""

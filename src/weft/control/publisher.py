@@ -318,10 +318,10 @@ class Publisher:
         """Servers, lower case, whose hypervisor does not answer their agent."""
         return frozenset(server for server, session in self._sessions.items() if session.silence)
 
-    @property
-    def taken(self) -> Taken:
-        """Provider addresses of connected servers that other machines have."""
-        return {server: taken for server, session in self._sessions.items() if (taken := session.taken)}
+    def taken_on(self, server: str) -> Taken:
+        """Provider addresses of a server, lower case, that other machines have, as its agent tells."""
+        session = self._sessions.get(server)
+        return session.taken if session is not None else {}
 
     def missing(self, server: str) -> int | None:
         """The oldest revision that a managed server's host may not have applied; None if it has all that it needs.

@@ -25,7 +25,7 @@ from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import SERVERS, Server
 from weft.core.sealing import for_change
 from weft.core.state import State
-from weft.model.errors import Refusal, StoreUnavailable
+from weft.model.errors import NotReady, Refusal, StoreUnavailable
 from weft.model.fabric import ProviderAddressChange
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ class Readdressing:
         """Servers, lower case, with a change."""
         self._waits: dict[str, _Wait] = {}
         """By server with a change: what the next phase waits for."""
+        self._kept_off: dict[str, str] = {}
+        """By server with a change: why all that have acked do not make the next phase."""
 
     @property
     def _state(self) -> State:
@@ -99,11 +101,14 @@ class Readdressing:
     def _ended(self, name: str, work: asyncio.Task[None]) -> None:
         del self._work[name]
         self._waits.pop(name, None)
+        self._kept_off.pop(name, None)
 
     def waits_for(self, server: str) -> tuple[str, ...]:
         """For whom and what the change of a server's addresses waits, in words; at most 20."""
-        wait = self._waits.get(server.lower())
-        return tuple(self._words(self._awaited(server.lower(), wait)))[:_MOST_WORDS] if wait is not None else ()
+        name = server.lower()
+        wait, kept_off = self._waits.get(name), self._kept_off.get(name)
+        words = [*self._words(self._awaited(name, wait))] if wait is not None else []
+        return tuple([kept_off, *words] if kept_off else words)[:_MOST_WORDS]
 
     async def close(self) -> None:
         for work in self._work.values():
@@ -117,8 +122,14 @@ class Readdressing:
                 if not await self._everybody(name, change, revision):
                     continue
                 phase = SWITCHED if change.phase == PREPARING else DONE
-                log.info("the provider addresses of %s: %s", name, phase)
-                await self._writer.submit(AdvanceProviderAddresses(name, phase, change.generation), ACTOR)
+                try:
+                    await self._writer.submit(AdvanceProviderAddresses(name, phase, change.generation), ACTOR)
+                    self._kept_off.pop(name, None)
+                    log.info("the provider addresses of %s: %s", name, phase)
+                except NotReady as reason:
+                    # another machine has what would be used; nothing else tells when that is over
+                    self._kept_off[name] = reason.message
+                    await asyncio.sleep(RECHECK_S)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the provider addresses of %s: %s", name, ended)
 

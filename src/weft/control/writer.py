@@ -17,6 +17,7 @@ from weft.core.changes import Change, Commit, CursorChange
 from weft.core.commands import Actor, Command, Decision
 from weft.core.decide import decide, decide_and_apply
 from weft.core.state import State
+from weft.core.taken_addresses import TakenOn, nobody_has
 from weft.model.errors import Refusal, StoreUnavailable
 from weft.model.values import NewId, Now
 from weft.store.refusals import RefusedAddress
@@ -91,6 +92,8 @@ class Writer:
         self._kept_at = clock.now().ledger
         self.on_commit: Callable[[Commit], None] = _nobody
         """Called after each commit that changed something, before anybody gets an answer. Must not raise."""
+        self.taken_on: TakenOn = nobody_has
+        """What hosts tell of provider addresses that other machines have."""
         self.failure = ""
         """Why the last commit failed; empty when it did not."""
 
@@ -167,7 +170,7 @@ class Writer:
 
     def _decide(self, asked: _Asked, now: Now) -> _Granted:
         """Decide and apply one command, or raise and leave the state as it was."""
-        decision = decide_and_apply(self.state, asked.command, now, self._new_id)
+        decision = decide_and_apply(self.state, asked.command, now, self._new_id, self.taken_on)
         if asked.request_id is None or asked.encode is None:
             return _Granted(asked, decision, None)
         try:
@@ -235,7 +238,7 @@ class Writer:
 
     def dry_run(self, command: Command) -> Decision:
         """What the command would come to now; nothing is kept. Raises Refusal."""
-        return decide(self.state, command, self._clock.now(), self._new_id)
+        return decide(self.state, command, self._clock.now(), self._new_id, self.taken_on)
 
     def dry_run_all(self, commands: Sequence[Command]) -> list[Decision]:
         """What the commands would come to now, one after the other; nothing is kept. Raises the first Refusal."""
@@ -243,7 +246,7 @@ class Writer:
         decisions: list[Decision] = []
         try:
             for command in commands:
-                decisions.append(decide_and_apply(self.state, command, now, self._new_id))
+                decisions.append(decide_and_apply(self.state, command, now, self._new_id, self.taken_on))
         finally:
             self._revert([change for decision in decisions for change in decision.changes])
         return decisions

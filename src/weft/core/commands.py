@@ -8,7 +8,6 @@ import msgspec
 from weft.core.copy_commands import Clone, ExportMachine, ImportMachine, Restore, TakeCheckpoint
 from weft.core.host_facts import GuestFact, HostFact
 from weft.model.hypervisor import Hardware
-from weft.model.values import PackedIp
 from weft.model.workload import HypervisorIdentity
 
 
@@ -124,8 +123,6 @@ class CreateMachine(msgspec.Struct, frozen=True):
     """Servers, lower case, whose driver makes a machine when it starts and has no use for hardware."""
     kinds: Mapping[str, str] = {}
     """Of hypervisor, by server, lower case, as their agents say: libvirt, hyperv ..."""
-    taken: Mapping[str, Mapping[PackedIp, str]] = {}
-    """Provider addresses that other machines have: core.taken_addresses.Taken."""
 
 
 class AdvanceCreation(msgspec.Struct, frozen=True):

@@ -81,7 +81,7 @@ def used(server: Server | None) -> object:
     if server is None:
         return None
     p = server.properties
-    return p.provider_addresses, p.provider_address_change, p.provider_address_policy
+    return p.provider_addresses, p.primary_provider_addresses, p.provider_address_change, p.provider_address_policy
 
 
 def shared_out(network: Resource[LogicalNetworkProperties] | None) -> str:

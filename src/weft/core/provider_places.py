@@ -5,7 +5,7 @@ Called by the policy modules, by trace and by core.decide. Pure reads of the sta
 on a host, whatever the policy, so that one copy of a broadcast reaches a host once:
 * an address that the ledger holds for the subnet (policy perVirtualSubnet), else
 * of the host's own with policy several the one that the VSID falls to, and
-* the lowest of the host's own otherwise, IPv4 before IPv6.
+* the lowest of the host's own otherwise, IPv4 before IPv6, or its primary one.
 While they change, those that come are not used before `preparing` is over, and those that leave not after.
 """
 
@@ -169,12 +169,21 @@ def _for_subnet(state: State, server: Server, logical: str, purpose: str) -> Pac
 
 
 def _own(state: State, server: Server, logical: str) -> list[PackedIp]:
-    """A host's own in use, in order: of one family, IPv4 before IPv6."""
+    """A host's own in use, the one that it goes by first: of one family, IPv4 before IPv6."""
     for version in (4, 6):
         own = _in_use(state, server, logical, version, "") or _held(state, server, logical, version, "")
         if own:
-            return own
+            return primary_first(server, own)
     return []
+
+
+def primary_first(server: Server, own: list[PackedIp]) -> list[PackedIp]:
+    """A host's own addresses in order, with the one first that it goes by."""
+    primary = server.properties.primary_provider_addresses
+    if len(own) == 1 or not primary:
+        return own
+    places = {text: at for at, text in enumerate(primary)}
+    return sorted(own, key=lambda one: places.get(ip_text(one), len(places)))
 
 
 def purpose_of(state: State, network: Network, subnet: Subnet | None) -> str:

@@ -1,10 +1,10 @@
 """Would a machine reach other hosts from where it is to be? Not where another machine on the provider network has the
 address that it would send from: the host uses that for nothing (docs/decisions/0074).
 
-Called before a machine is placed: by core.decide.creating and control.failover, with what hosts tell. Pure.
+Called before a machine is placed: by core.decide.creating and control.failover, with what its host tells. Pure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from weft.core.index import lower
 from weft.core.policy_places import (
@@ -26,15 +26,22 @@ from weft.model.leases import ip_scope
 from weft.model.resources import Ref
 from weft.model.values import PackedIp, ip_text
 
-Taken = Mapping[str, Mapping[PackedIp, str]]
-"""By server, lower case: its provider addresses that it does not use since others have them, with whose they are: a MAC
-address, or words."""
+Taken = Mapping[PackedIp, str]
+"""Provider addresses of a server that it does not use since others have them, with whose they are: a MAC address, or
+words."""
+
+TakenOn = Callable[[str], Taken]
+"""As a server, lower case, tells it now."""
+
+
+def nobody_has(server: str) -> Taken:
+    """TakenOn where no host tells anything."""
+    return {}
 
 
 def taken_for(state: State, server: str, subnets: Iterable[Ref | None], taken: Taken) -> PackedIp | None:
     """The address of a server that interfaces in these subnets would send from there, if it is another's."""
-    others = taken.get(server.lower(), {})
-    for ref in subnets if others else ():
+    for ref in subnets if taken else ():
         names = subnet_names(ref)
         if names is None or (network := state.get(NETWORKS, names[0])) is None or is_rewriting(network.properties):
             continue
@@ -42,7 +49,7 @@ def taken_for(state: State, server: str, subnets: Iterable[Ref | None], taken: T
         if subnet is None or _is_to_come(state, server, network, subnet):
             continue
         own = provider_address(state, server, network, subnet)
-        if own is not None and own in others:
+        if own is not None and own in taken:
             return own
     return None
 
@@ -64,7 +71,7 @@ def check_reaches(state: State, server: str, subnets: Iterable[Ref | None], take
     address = taken_for(state, server, subnets, taken)
     if address is None:
         return
-    text, other = ip_text(address), taken[server.lower()][address]
+    text, other = ip_text(address), taken[address]
     raise NotReady(
         f"A machine on '{server}' would reach no other host: its provider address {text} is {other}'s already, so it "
         f"is used for nothing there. Name another server, take {text} from {other}, or give {server} another.",

@@ -230,6 +230,9 @@ class ServerProperties(_Properties, frozen=True):
     """Ours: with policy several; 0 for what the network says."""
     provider_address_change: ProviderAddressChange | None = None
     """Ours, read-only: while provider addresses of the host, or of virtual subnets on it, come and leave."""
+    primary_provider_addresses: tuple[str, ...] = ()
+    """Ours, read-only: of several of its own in a provider network the one that the host goes by where that is not the
+    lowest, since another machine had that when the policy changed."""
     host_group: str = ""
     """Ours: a name that macPools may be meant for."""
     address_plan: Ref | None = None

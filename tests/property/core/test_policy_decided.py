@@ -36,6 +36,7 @@ from weft.model.errors import Refusal
 from weft.model.fabric import ServerProviderNetwork, TunnelEncryption
 from weft.model.leases import MAC_SCOPE
 from weft.model.records import EdgeNetwork, LookupRecord, NetworkSettings, PortLearning
+from weft.model.values import pack_ip
 
 HOSTS = ("h1", "h2", "H3")
 NETWORKS = ("blue", "Red")
@@ -180,7 +181,11 @@ life = st.one_of(
     anyone.map(lambda one: World.delete_command(f"/weft/virtualMachines/{one}")),
     waiting,
 )
-readdressed = st.tuples(st.just("readdress"), pick(HOSTS))
+readdressed = st.one_of(
+    st.tuples(st.just("readdress"), pick(HOSTS)),
+    st.tuples(st.just("taken"), pick(HOSTS), st.sets(st.integers(10, 18), max_size=5)),
+)
+"""A change of provider addresses goes on; a host tells which of them other machines have."""
 beside = decided_puts.beside(HOSTS, INTERFACES)
 commands = st.one_of(puts, puts, step, step, power, deletes, batch, life, life, readdressed, beside, beside, beside)
 
@@ -216,6 +221,11 @@ class Followed:
             generation = change.generation if change is not None else 0
             phase = "switched" if change is not None and change.phase == "preparing" else "done"
             command = AdvanceProviderAddresses(command[1], phase, generation)
+        elif isinstance(command, tuple) and command[0] == "taken":
+            self.world.others_have[command[1].lower()] = {
+                pack_ip(f"192.168.1.{last}"): "a router" for last in command[2]
+            }
+            return
         elif isinstance(command, tuple) and command[0] in ("learn", "forget"):
             command = decided_puts.resolved(self.world.state, command)
             if command is None:
@@ -228,7 +238,7 @@ class Followed:
             if move is not None:
                 command = AdvanceMove(name, NEXT[move.phase] if phase == "next" else phase, move.generation)
         try:
-            decision = decide(self.world.state, command, self.world.now, self.world.new_id)
+            decision = decide(self.world.state, command, self.world.now, self.world.new_id, self.world.taken_on)
         except Refusal:
             return
         for change in decision.changes:
@@ -307,12 +317,15 @@ def test_policies_of_provider_addresses_that_change_while_machines_run_and_move(
             (("readdress", "h2"), True),
             (put_command("/networkInterfaces/n2", dynamic_interface("/virtualNetworks/Red/subnets/db")), True),
             network("several", 3),
+            (put_command("/servers/h2", server_on("pa1")), True),
             *goes_on("h2"),
+            (("taken", "h2", {15}), True),
             (put_command("/servers/h2", {**server_on("pa1"), "providerAddressPolicy": "perHost"}), True),
             network("perHost"),
         ]
     )
-    assert followed.world.state.get("servers", "h2").properties.provider_address_change is None
+    found = followed.world.state.get("servers", "h2").properties
+    assert found.provider_address_change is None and found.primary_provider_addresses
 
 
 def test_addresses_of_hosts_that_come_and_go_with_what_is_there():

@@ -16,8 +16,8 @@ from weft.core.policy import network_stream
 from weft.model.errors import StoreUnavailable
 from weft.model.fabric import ServerProperties
 from weft.model.records import PortBinding, ProviderAddress, TunnelEndpoint
-from weft.model.values import ip_text
-from weft.wire.messages import Facts, Problem
+from weft.model.values import ip_text, pack_ip
+from weft.wire.messages import Facts, HolderFact, Problem, ProviderFacts
 
 __all__ = ["controller", "quick", "rack"]
 
@@ -191,3 +191,26 @@ async def test_a_policy_that_changes_while_machines_run_goes_the_same_way(contro
     await controller.submit(put("logicalNetworks", "hnvpa", before), ANN)
     await soon(lambda: told(rack.hosts["host1"]) == [OLD])
     assert lookups(controller)[customer(controller)] == OLD
+
+
+async def test_it_is_not_switched_to_what_another_machine_has_meanwhile(controller: Controller, rack: Rack) -> None:
+    """One of several leaves, and the virtual subnet would fall to one that another machine took since."""
+    await controller.machines.start("a", ANN)
+    several = ServerProperties(provider_address_policy="several", provider_address_count=3)
+    await controller.submit(put("servers", "host1", several), ANN)
+    await soon(lambda: change(controller) is None)
+    used, host = lookups(controller)[customer(controller)], rack.hosts["host1"]
+    stay = tuple(one for one in told(host) if one != used)
+    host.gate.clear()
+    fewer = ServerProperties(provider_address_policy="several", provider_address_count=2, provider_addresses=stay)
+    await controller.submit(put("servers", "host1", fewer), ANN)
+    others = tuple(HolderFact(pack_ip(one), "02-AA-00-00-00-07", used=False) for one in stay)
+    host.say(Facts(provider=ProviderFacts(holders=others)))
+    host.gate.set()
+    await soon(lambda: any("02-AA-00-00-00-07" in one for one in controller.readdressing.waits_for("host1")))
+    (words,) = controller.readdressing.waits_for("host1")
+    assert words.startswith("Machines in /virtualNetworks/blue/subnets/web on 'host1' would reach no other host")
+    assert (phase(controller), lookups(controller)[customer(controller)]) == ("preparing", used)
+    host.say(Facts())
+    await soon(lambda: change(controller) is None)
+    assert lookups(controller)[customer(controller)] in stay

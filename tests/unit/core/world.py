@@ -24,7 +24,7 @@ from weft.model.errors import Refusal
 from weft.model.kinds import BY_NAME
 from weft.model.leases import MAC_SCOPE, Lease, ip_scope
 from weft.model.resources import AnyResource
-from weft.model.values import Now, ip_text, parse_mac
+from weft.model.values import Now, PackedIp, ip_text, parse_mac
 
 
 def counted_ids() -> Iterator[str]:
@@ -52,15 +52,20 @@ class World:
         self.state = State("test")
         self.now = Now(1000.0, 1_700_000_000.0)
         self._ids = counted_ids()
+        self.others_have: dict[str, dict[PackedIp, str]] = {}
+        """Provider addresses of hosts, as these tell it: core.taken_addresses.Taken by server."""
+
+    def taken_on(self, server: str) -> dict[PackedIp, str]:
+        return self.others_have.get(server, {})
 
     def new_id(self) -> str:
         return next(self._ids)
 
     def decide(self, command: Command) -> Decision:
-        return decide(self.state, command, self.now, self.new_id)
+        return decide(self.state, command, self.now, self.new_id, self.taken_on)
 
     def do(self, command: Command) -> Decision:
-        decision = decide_and_apply(self.state, command, self.now, self.new_id)
+        decision = decide_and_apply(self.state, command, self.now, self.new_id, self.taken_on)
         if decision.changes:
             self.state.revision += 1
         return decision

@@ -69,6 +69,7 @@ from weft.core.host_facts import (
     NoteProviderNetwork,
 )
 from weft.core.state import State
+from weft.core.taken_addresses import TakenOn, nobody_has
 from weft.model.values import NewId, Now
 
 __all__ = ["decide", "decide_and_apply"]
@@ -111,29 +112,32 @@ _RULES: dict[type[Any], Callable[[Draft, Any], Decision]] = {
 """The family of each command but Batch."""
 
 
-def decide(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
-    """What a command comes to on this state. Raises a Refusal; nothing is changed by it.
+def decide(state: State, command: Command, now: Now, new_id: NewId, taken_on: TakenOn = nobody_has) -> Decision:
+    """What a command comes to on this state. Raises a Refusal; nothing is changed by it. `taken_on` answers as hosts
+    tell it at that moment.
 
     A Batch, or Steps, apply and revert on the state while it is decided, so no other reader may run meanwhile.
     """
     if isinstance(command, Batch | Steps):
-        decision = decide_and_apply(state, command, now, new_id)
+        decision = decide_and_apply(state, command, now, new_id, taken_on)
         revert_all(state, decision.changes)
         return decision
-    draft = Draft(state, now, new_id)
+    draft = Draft(state, now, new_id, taken_on)
     return provider_addresses.follow(draft, _RULES[type(command)](draft, command))
 
 
-def decide_and_apply(state: State, command: Command, now: Now, new_id: NewId) -> Decision:
+def decide_and_apply(
+    state: State, command: Command, now: Now, new_id: NewId, taken_on: TakenOn = nobody_has
+) -> Decision:
     """Decide and leave the changes applied; for the writer, to whom a Batch is half the work this way.
 
     Raises a Refusal, or what else goes wrong, with the state as it was.
     """
     if isinstance(command, Steps):
-        return apply_steps(state, command, lambda one: decide(state, one, now, new_id))
+        return apply_steps(state, command, lambda one: decide(state, one, now, new_id, taken_on))
     if isinstance(command, Batch):
-        return apply_batch(state, command, lambda one: decide(state, one, now, new_id))
-    decision = decide(state, command, now, new_id)
+        return apply_batch(state, command, lambda one: decide(state, one, now, new_id, taken_on))
+    decision = decide(state, command, now, new_id, taken_on)
     done = 0
     try:
         for change in decision.changes:

@@ -36,7 +36,6 @@ from weft.core.decide.machines import (
 from weft.core.decide.network_interfaces import give_up
 from weft.core.decide.own_addresses import ensure_provider_addresses
 from weft.core.encryption import why_not
-from weft.core.state import State
 from weft.core.taken_addresses import check_reaches, taken_for
 from weft.core.words import see_subnets
 from weft.model.errors import Conflict, Invalid, InvalidReference, NotReady, Refusal
@@ -65,7 +64,7 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     if found is not None and leaving is not None and leaving.phase in ("undoing", "removing"):
         raise being_made(found)
     check_free_name(draft, VIRTUAL_MACHINES, command.name, command.name)
-    server = _server_of(draft.state, command)
+    server = _server_of(draft, command)
     place = Ref(resource_ref=f"/servers/{server.resource_id}")
     hardware = _hardware(command, server.resource_id.lower())
     note_place(draft, command.name, place)
@@ -85,12 +84,13 @@ def create(draft: Draft, command: CreateMachine) -> Decision:
     return store_machine(draft, command.name, properties)
 
 
-def _fits(state: State, command: CreateMachine, server: Resource[Any]) -> bool:
+def _fits(draft: Draft, command: CreateMachine, server: Resource[Any]) -> bool:
     """Can its tunnels be encrypted, where the machine's networks are to be, and is there a provider address for it that
     nobody else has?"""
+    state, taken = draft.state, draft.taken_on(server.resource_id.lower())
     if any(needs_encryption(state, one.subnet) for one in command.interfaces) and why_not(server):
         return False
-    if taken_for(state, server.resource_id, _subnets(command), command.taken):
+    if taken_for(state, server.resource_id, _subnets(command), taken):
         return False
     return all(has_room(state, server, one.subnet) for one in command.interfaces)
 
@@ -107,12 +107,13 @@ def _hardware(command: CreateMachine, server: str) -> Hardware | None:
     return checked_hardware(asked if asked.generation else msgspec.structs.replace(asked, generation=GENERATION))
 
 
-def _server_of(state: State, command: CreateMachine) -> Resource[Any]:
+def _server_of(draft: Draft, command: CreateMachine) -> Resource[Any]:
     """The one that is named, or the best of the cluster. Raises Invalid, InvalidReference, NotReady."""
+    state = draft.state
     if bool(command.server) == bool(command.cluster):
         raise Invalid("Name the server that the machine shall be on, or a cluster of servers.", target="server")
     if command.cluster:
-        server = server_for(state, command.cluster, command.connected, lambda one: _fits(state, command, one))
+        server = server_for(state, command.cluster, command.connected, lambda one: _fits(draft, command, one))
     else:
         server = server_with_id(state, command.server)
     name, ref = server.resource_id, f"/servers/{server.resource_id}"
@@ -121,7 +122,7 @@ def _server_of(state: State, command: CreateMachine) -> Resource[Any]:
     if name.lower() in command.silent:
         raise NotReady(f"The hypervisor of '{name}' does not answer its agent: see weft host state {name}.", target=ref)
     if command.start:
-        check_reaches(state, name, _subnets(command), command.taken)
+        check_reaches(state, name, _subnets(command), draft.taken_on(name.lower()))
     return server
 
 
@@ -134,7 +135,6 @@ def _digest(command: CreateMachine) -> str:
         silent=frozenset(),
         without_define=frozenset(),
         kinds={},
-        taken={},
         name="",
     )
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 from weft.core.changes import Change, CursorChange, LeaseChange, ResourceChange
 from weft.core.pools import Pool
 from weft.core.state import State
+from weft.core.taken_addresses import TakenOn, nobody_has
 from weft.model.leases import Lease
 from weft.model.values import NewId, Now
 
@@ -17,12 +18,25 @@ from weft.model.values import NewId, Now
 class Draft:
     """Changes to be. `machine` and `host` go into the history of every address that changes."""
 
-    __slots__ = ("_after", "_cursors", "_earlier", "_leases", "_resources", "host", "machine", "new_id", "now", "state")
+    __slots__ = (
+        "_after",
+        "_cursors",
+        "_earlier",
+        "_leases",
+        "_resources",
+        "host",
+        "machine",
+        "new_id",
+        "now",
+        "state",
+        "taken_on",
+    )
 
-    def __init__(self, state: State, now: Now, new_id: NewId) -> None:
+    def __init__(self, state: State, now: Now, new_id: NewId, taken_on: TakenOn = nobody_has) -> None:
         self.state = state
         self.now = now
         self.new_id = new_id
+        self.taken_on = taken_on
         self.machine = ""
         self.host = ""
         self._resources: list[ResourceChange] = []

@@ -135,7 +135,7 @@ def _granted(draft: Draft, server: Server, segments: Iterable[Segment]) -> Itera
     that comes and goes uses up no others. Subnets without ipPools grant nothing."""
     ref, giving = f"/servers/{server.resource_id}", [one for one in segments if one.pools]
     if giving and not any(
-        _lies_in(draft, ref, text, giving[0].network) for text in server.properties.provider_addresses
+        lies_in(draft, ref, text, giving[0].network) for text in server.properties.provider_addresses
     ):
         place = _rested(draft.state, ref, giving)
         if place is not None:
@@ -155,10 +155,12 @@ def _rested(state: State, ref: str, segments: Iterable[Segment]) -> Place | None
     return None
 
 
-def _lies_in(draft: Draft, ref: str, text: str, network: str) -> bool:
+def lies_in(draft: Draft, ref: str, text: str, network: str) -> bool:
+    """Does a server hold this provider address for itself, and in this provider network?"""
     packed = pack_ip(text)
     scope = ip_scope(network, 4 if len(packed) == 4 else 6)
-    return holder_in(draft.lease(scope, int.from_bytes(packed)), ref) is not None
+    holder = holder_in(draft.lease(scope, int.from_bytes(packed)), ref)
+    return holder is not None and not holder.domain
 
 
 def _taken_back(draft: Draft, server: Server, network: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from weft.core.decide.holding import release
 from weft.core.decide.in_use import may_need_others, settle_own
 from weft.core.decide.on_hosts import OnHosts
 from weft.core.decide.own_addresses import Place, Server, held_by, policy_of, subnets_of, take
+from weft.core.decide.primary_addresses import settle_primary
 from weft.core.decide.readdressing import changed, with_change, without
 from weft.core.index import interfaces_of, lower, servers_of
 from weft.core.layout import dual_stack_domains
@@ -35,7 +36,7 @@ _SAYING = ("servers", "logicalNetworks", "virtualNetworks")
 def follow(draft: Draft, decision: Decision) -> Decision:
     """The decision with the provider addresses that come and go: on hosts of policy perVirtualSubnet one for each
     virtual subnet that has come, none for one whose last interface has gone; on those of policy perHostInUse their own.
-    Raises PoolIsFull (PAIpAddressExhausted)."""
+    Raises PoolIsFull (PAIpAddressExhausted), NotReady where a host would go on with what another machine has."""
     index = draft.state.index
     if not (index.servers.by_use or index.networks.rewriting) and not any(
         isinstance(one, ResourceChange) and one.kind in _SAYING for one in decision.changes
@@ -48,6 +49,8 @@ def follow(draft: Draft, decision: Decision) -> Decision:
             before, after_it = on_hosts.segments(server_id)
             _settle_subnets(draft, server, on_hosts, (before, after_it), wholly)
             settle_own(draft, server_id, after_it)
+            if wholly:
+                settle_primary(draft, server_id, after_it)
     changes = draft.changes()
     if changes == decision.changes:
         return decision

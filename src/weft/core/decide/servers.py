@@ -51,6 +51,7 @@ def settle(draft: Draft, sent: Server, old: Server | None) -> ServerProperties:
         properties,
         provider_addresses=texts,
         provider_address_change=change,
+        primary_provider_addresses=before.primary_provider_addresses if before is not None else (),
         dynamic_mac_range=own_range(properties.dynamic_mac_range),
         wanted_dynamic_mac_range=wanted_range(draft.state, ref, properties, before),
         twin_policy=twin_policy(properties.twin_policy),
