@@ -88,7 +88,7 @@ def provider_address(state: State, server_id: str, network: Network, subnet: Sub
     return _address_of(state, server, network, subnet) if server is not None else None
 
 
-class Used:
+class UsedAddresses:
     """What hosts send packets of a network from and are reached at there, for any of its subnets or a peer's, and for
     themselves. Of one network at one revision: what is the same for all hosts is worked out once."""
 
@@ -100,7 +100,7 @@ class Used:
     def of(self, server: Server) -> set[PackedIp]:
         """Of a host, by the server as it is given, which need not be as it is stored."""
         found: set[PackedIp] = set()
-        held = {one for scope in self._held(server).values() for one in scope.values()}
+        held = self._purposes(server)
         for sender in self._senders:
             left = sender.vsids
             if not held.isdisjoint(sender.purposes):
@@ -108,12 +108,14 @@ class Used:
             own = _own(self._state, server, sender.logical)
             if own:
                 several = len(own) > 1 and policy_of(server.properties, sender.properties)[0] == SEVERAL
-                found |= fall_to(left, tuple(own)) if several else set()
+                found |= addresses_of_all(left, tuple(own)) if several else set()
                 found.add(own[0])
         return found
 
-    def _held(self, server: Server) -> dict[str, dict[int, str]]:
-        return self._state.addresses.providers.get(f"/servers/{server.resource_id.lower()}", {})
+    def _purposes(self, server: Server) -> set[str]:
+        """What the ledger holds addresses of a host for."""
+        scopes = self._state.addresses.providers.get(f"/servers/{server.resource_id.lower()}", {})
+        return {purpose for addresses in scopes.values() for purpose in addresses.values()}
 
     def _without_their_own(
         self, server: Server, sender: "_Sender", held: set[str], found: set[PackedIp]
@@ -247,7 +249,7 @@ def _shared_out(state: State, server: Server, logical: str, own: list[PackedIp],
 
 
 @functools.lru_cache(maxsize=16_384)
-def fall_to(vsids: tuple[Vsid, ...], addresses: tuple[PackedIp, ...]) -> frozenset[PackedIp]:
+def addresses_of_all(vsids: tuple[Vsid, ...], addresses: tuple[PackedIp, ...]) -> frozenset[PackedIp]:
     """Those of several addresses that any of these virtual subnets has. Asked for each host of a network at each
     revision while something waits for them, and nearly always answered as before."""
     return frozenset(falls_to(one, addresses) for one in vsids)

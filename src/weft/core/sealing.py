@@ -14,7 +14,7 @@ from weft.core.encryption import is_encrypted
 from weft.core.index import interfaces_of
 from weft.core.policy_peers import networks_near, servers_near
 from weft.core.policy_places import INTERFACES, SERVERS, Network, Server, VirtualMachine, known, seats
-from weft.core.provider_places import Used
+from weft.core.provider_places import UsedAddresses
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.model.values import PackedIp
@@ -41,7 +41,7 @@ def for_change(state: State, server_id: str) -> list[Due]:
         return []
     found: dict[str, tuple[set[Pair], set[Pair]]] = {}
     for network in _encrypted(state, networks_near(state, server_id)):
-        used = Used(state, network)
+        used = UsedAddresses(state, network)
         before = used.of(server)
         coming = used.of(_switched(server)) - before
         for other in servers_near(state, network) if coming else ():
@@ -58,7 +58,7 @@ def for_move(state: State, machine: VirtualMachine, source: str, destination: st
     """Before a machine goes on at its destination, with all that hosts of its networks sent it at its source."""
     found: dict[str, tuple[set[Pair], set[Pair]]] = {}
     for network in _encrypted(state, _networks_of(state, machine)):
-        used = Used(state, network)
+        used = UsedAddresses(state, network)
         near = [one for one in servers_near(state, network) if one != destination.lower()]
         there: Server = known(state, SERVERS, destination)
         ends = _reached(used, there, used.of(there))
@@ -91,7 +91,7 @@ def _encrypted(state: State, networks: Iterable[Network]) -> Iterator[Network]:
             yield network
 
 
-def _reached(used: Used, server: Server, now: set[PackedIp]) -> set[PackedIp]:
+def _reached(used: UsedAddresses, server: Server, now: set[PackedIp]) -> set[PackedIp]:
     """What a host uses now, and what it will once its own change goes on: that may be before this one."""
     change = server.properties.provider_address_change
     return now | used.of(_switched(server)) if change is not None else now

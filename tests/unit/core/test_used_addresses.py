@@ -7,7 +7,7 @@ from tests.unit.core.test_decide_provider_addresses import change_of, goes_on, p
 from tests.unit.core.world import World, virtual_network
 from weft.core import provider_places
 from weft.core.peerings import routed
-from weft.core.provider_places import Used, provider_address
+from weft.core.provider_places import UsedAddresses, provider_address
 from weft.model.values import PackedIp
 
 SUBNETS = {f"s{n}": f"10.1.{n}.0/24" for n in range(3, 12)} | {"web": "10.1.1.0/24", "db": "10.1.2.0/24"}
@@ -27,7 +27,7 @@ def one_by_one(world: World, server: str) -> set[PackedIp]:
 
 
 def agree(world: World) -> None:
-    used = Used(world.state, world.get("/virtualNetworks/blue"))
+    used = UsedAddresses(world.state, world.get("/virtualNetworks/blue"))
     for name in ("h1", "h2"):
         assert used.of(world.get(f"/servers/{name}")) == one_by_one(world, name)
 
@@ -77,7 +77,7 @@ def test_which_subnet_falls_to_which_of_several_is_worked_out_once() -> None:
     """It is asked for every host of a network at every revision, as long as something waits for tunnels."""
     world = world_of("several", 3)
     agree(world)
-    misses = provider_places.fall_to.cache_info().misses
+    misses = provider_places.addresses_of_all.cache_info().misses
     placed(world, "vm1")
     agree(world)
-    assert provider_places.fall_to.cache_info().misses == misses
+    assert provider_places.addresses_of_all.cache_info().misses == misses
