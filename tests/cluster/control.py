@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster.feed_agent import FeedAgent
 from weft.control.controller import Controller
+from weft.core.changes import Commit
 from weft.core.commands import Actor, Command, Put
 from weft.core.commands import Path as Name
 from weft.model import fabric, tenancy, workload
@@ -50,16 +52,24 @@ class Ids:
 
 
 class FailingStore:
-    """A store with a switch: while `fails`, no transaction goes through."""
+    """A store with switches: while `fails`, no transaction goes through, and no commit of which `fails_at` is true."""
 
     def __init__(self, store: Store):
         self._store = store
         self.fails = False
+        self.fails_at: Callable[[Commit], bool] | None = None
 
-    def commit(self, commit, actors, answers=(), refused=()) -> None:
-        if self.fails:
-            raise StoreUnavailable("The disk is full, says the test.")
+    def commit(self, commit: Commit, actors, answers=(), refused=()) -> None:
+        self._check(self.fails_at is not None and self.fails_at(commit))
         self._store.commit(commit, actors, answers, refused)
+
+    def forget_agent(self, server: str) -> None:
+        self._check()
+        self._store.forget_agent(server)
+
+    def _check(self, fails: bool = False) -> None:
+        if self.fails or fails:
+            raise StoreUnavailable("The disk is full, says the test.")
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

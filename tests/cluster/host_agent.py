@@ -4,7 +4,7 @@ Stateful, with failure switches; hosts of one `Rack` can hand a machine to each 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -36,6 +36,8 @@ class Host(FeedAgent):
         self.failures: dict[str, tuple[int, str]] = {}
         self.refuses = ""
         """Set: every verb fails, and says this."""
+        self.objects: Callable[[], str] | None = None
+        """Set: what it says before each verb goes into `refuses`."""
         self.binds_ports = True
         self.stuck = False
         """Set: applies and acks, but carries out nothing."""
@@ -113,6 +115,8 @@ class Host(FeedAgent):
         self.states = {name: MachineState(name, "Off", name=name) for name in names}
 
     def _one(self, name: str, record: Machine) -> None:
+        if self.objects is not None:
+            self.refuses = self.objects()
         power = self.machines.get(name, "Off")
         if name in self.by_hand and record.power == power:
             self.by_hand.discard(name)

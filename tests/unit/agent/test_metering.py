@@ -1,16 +1,15 @@
 """Meters by level, zones of ports bound anew, and the way to a port that is filtered."""
 
 import msgspec
-import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, facts, told
 from tests.unit.agent.settling import settled
-from weft.agent.flows import metering
 from weft.agent.flows.actions import Goto, Output, Resubmit, SetField
 from weft.agent.flows.fields import MOST_PORT, TO_PORT, Table
 from weft.agent.flows.metering import ASKS, ASKS_AT_ONCE, Kind, Meters, meter_id
 from weft.agent.flows.ways import Door, into, into_each
 from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
+from weft.model.records import PortLimits
 
 BLUE1 = GUESTS["blue1"]
 FOREIGN = SwitchMeter(meter_id(900, Kind.OUTBOUND), "kbps", 1, 1)
@@ -21,9 +20,20 @@ def test_ids_of_ports_never_meet_and_open_vswitch_takes_them():
     assert len(ids) == 12 and min(ids) > 0 and max(ids) <= 0x40000
 
 
-def limited(rate):
-    """Every port's outbound traffic is limited to this."""
-    return lambda local: (SwitchMeter(meter_id(local.number, Kind.OUTBOUND), "kbps", rate, 10),)
+def limited(locals_, mbps):
+    """The outbound traffic of every port is limited to this."""
+    return [
+        msgspec.structs.replace(one, limits=PortLimits(one.binding.instance_id, outbound_mbps=mbps)) for one in locals_
+    ]
+
+
+def outbound(number):
+    """At 10 Mbps: a fifth of a second at once."""
+    return SwitchMeter(meter_id(number, Kind.OUTBOUND), "kbps", 10_000, 2_000)
+
+
+def service(number):
+    return SwitchMeter(meter_id(number, Kind.SERVICE), "pktps", ASKS, ASKS_AT_ONCE)
 
 
 def after(meters, change, failures=()):
@@ -31,32 +41,25 @@ def after(meters, change, failures=()):
     return SwitchChange(meters=meters.to_set, meters_remove=meters.to_remove)
 
 
-@pytest.fixture
-def meters_of(monkeypatch):
-    return lambda function: monkeypatch.setattr(metering, "meters_of", function)
-
-
-def test_meters_are_set_until_they_are_there_and_removed_when_nobody_wants_them(meters_of):
+def test_meters_are_set_until_they_are_there_and_removed_when_nobody_wants_them():
     reconciler = told("host1")
     reconciler.switch_is(facts("host1"))
     locals_ = reconciler.plan(True) and list(reconciler.locals.values())
     numbers = sorted(local.number for local in locals_)
-    meters_of(limited(1000))
     meters = Meters()
-    meters.want(locals_)
+    meters.want(limited(locals_, 10))
     assert meters.to_set == (), "it is not known what is there"
     meters.has([FOREIGN])
-    wanted = tuple(SwitchMeter(meter_id(number, Kind.OUTBOUND), "kbps", 1000, 10) for number in numbers)
+    wanted = tuple(one for number in numbers for one in (outbound(number), service(number)))
     assert (meters.to_set, meters.to_remove) == (wanted, ())
     failed = after(meters, SwitchChange(meters=wanted), [StepFailure("meter", "", "", meter=wanted[0].id)])
     assert failed == SwitchChange(meters=wanted[:1])
     assert not after(meters, SwitchChange(meters=wanted[:1]))
-    meters_of(limited(2000))
-    meters.want(locals_)
-    assert [one.rate for one in meters.to_set] == [2000] * len(numbers)
-    meters.want(locals_[:1])
+    meters.want(limited(locals_, 20))
+    assert [(one.id, one.rate) for one in meters.to_set] == [(outbound(one).id, 20_000) for one in numbers]
+    meters.want(limited(locals_[:1], 20))
     gone = locals_[1].number
-    assert meters.to_remove == (meter_id(gone, Kind.OUTBOUND),)
+    assert meters.to_remove == (outbound(gone).id, service(gone).id)
     assert after(meters, SwitchChange(meters_remove=meters.to_remove)).meters_remove == ()
     meters.has([FOREIGN])
     assert meters.to_remove == (), "another hand's stays"

@@ -12,6 +12,7 @@ from tests.unit.control.machines import power
 from tests.waiting import soon
 from weft.control.controller import Controller
 from weft.control.restarts import UNDER_WAY
+from weft.core.changes import Commit
 from weft.core.commands import Batch, Decision, RenewMac, SetPower
 from weft.core.copy_commands import Clone, Restore, TakeCheckpoint
 from weft.model.errors import Conflict, NotReady, StoreUnavailable
@@ -97,14 +98,12 @@ async def test_a_machine_that_does_not_start_with_it_gets_back_what_it_had(
 ) -> None:
     await controller.machines.start("a", ANN)
     host, had = rack.hosts["host1"], (address(controller), mac(controller))
-    own = host._one
 
-    def refuse_the_new(name: str, record: object) -> None:
+    def refuse_the_new() -> str:
         [binding] = host.records(PortBinding)
-        host.refuses = "" if (host_address(binding), int(binding.mac)) == had else "its licence hangs on its address"
-        own(name, record)
+        return "" if (host_address(binding), int(binding.mac)) == had else "its licence hangs on its address"
 
-    host._one = refuse_the_new
+    host.objects = refuse_the_new
     with pytest.raises(NotReady, match="licence.* its addresses of before"):
         await (restore(controller) if what == "restore" else renew(controller, force=True))
     assert ((address(controller), mac(controller)), power(controller)) == (had, "Running")
@@ -126,13 +125,11 @@ async def test_a_host_that_cannot_stop_it_leaves_it_running(controller: Controll
 async def test_a_store_that_fails_in_the_middle_leaves_it_running(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     store = FailingStore(controller._store)
-    commit = store.commit
 
-    def fail_the_restore(one, *more) -> None:
-        store.fails = any(getattr(change, "kind", "") == "networkInterfaces" for change in one.changes)
-        commit(one, *more)
+    def is_the_restore(one: Commit) -> bool:
+        return any(getattr(change, "kind", "") == "networkInterfaces" for change in one.changes)
 
-    store.commit = fail_the_restore
+    store.fails_at = is_the_restore
     controller.writer._store = store
     with pytest.raises(StoreUnavailable):
         await restore(controller)
@@ -143,19 +140,17 @@ async def test_a_store_that_fails_in_the_middle_leaves_it_running(controller: Co
 async def test_a_mark_that_the_store_kept_goes_later_and_starts_nothing(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     store = FailingStore(controller._store)
-    commit = store.commit
 
-    def fail_the_end(one, *more) -> None:
+    def is_the_end(one: Commit) -> bool:
         gone = [getattr(change, "after", "") for change in one.changes if getattr(change, "kind", "") == "checkpoints"]
-        store.fails = gone == [None]
-        commit(one, *more)
+        return gone == [None]
 
-    store.commit = fail_the_end
+    store.fails_at = is_the_end
     controller.writer._store = store
     await restore(controller)
     assert marks(controller)
     await controller.machines.stop("a", ANN)
-    store.commit, store.fails = commit, False
+    store.fails_at = None
     await soon(lambda: not marks(controller))
     assert (power(controller), address(controller)) == ("Off", "10.1.1.50")
 
@@ -196,14 +191,12 @@ async def test_one_that_does_not_start_after_the_crash_gets_its_old_addresses(tm
     second = open_in(tmp_path)
     async with Rack("host1") as rack, second.running():
         host = rack.hosts["host1"]
-        own = host._one
 
-        def refuse(name: str, record: object) -> None:
+        def refuse() -> str:
             [binding] = host.records(PortBinding)
-            host.refuses = "no memory" if both or host_address(binding) == "10.1.1.50" else ""
-            own(name, record)
+            return "no memory" if both or host_address(binding) == "10.1.1.50" else ""
 
-        host._one = refuse
+        host.objects = refuse
         rack.connect(second.publisher)
         await soon(lambda: not marks(second))
         assert address(second) == "10.1.1.60"

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.cluster.control import ANN, deliver, fill, interface, machine, open_in, settle
+from tests.cluster.control import ANN, FailingStore, deliver, fill, interface, machine, open_in, settle
 from tests.cluster.feed_agent import FeedAgent
 from tests.unit.control.feed import agents, controller, rdid
 from weft.control.controller import Controller
@@ -182,15 +182,15 @@ async def test_after_a_restart_nobody_is_taken_for_up_to_date_before_it_is_back(
 
 
 async def test_a_server_whose_agent_could_not_be_forgotten_is_forgotten_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     first = open_in(tmp_path)
     await fill(first)
     agent = FeedAgent("host3")
     agent.connect(first.publisher)
-    with monkeypatch.context() as patched:
-        patched.setattr(first.publisher._store, "forget_agent", lambda server: None)
-        await first.submit(Delete(Name("servers", "host3")), ANN)
+    store = first.publisher._store = FailingStore(first.publisher._store)
+    store.fails = True
+    await first.submit(Delete(Name("servers", "host3")), ANN)
     await agent.disconnect()
     first.close()
     again = open_in(tmp_path)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -10,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.agent.hyperv.certificates import certificate
-from weft.agent.hyperv import psrp
 from weft.agent.hyperv.credentials import Credentials
 from weft.agent.hyperv.psrp import Endpoint, PsrpShell, script_failure
 from weft.agent.hyperv.shell import CredentialsRefused, HostUnreachable
@@ -123,7 +123,7 @@ def test_credentials_that_cannot_do_are_refused_at_once():
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(psrp.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pypsrp", None)
     with pytest.raises(Invalid, match=r"pip install 'weft\[hyperv\]'"):
         PsrpShell(Endpoint("host1"), WEFT)
 
