@@ -28,7 +28,7 @@ class Standing(msgspec.Struct, frozen=True):
     settings: HostSettings
     waiting: Collection[str] = ()
     """Instance ids of interfaces that are not to get a port yet: others of their networks would be stopped by it. Why,
-    Telling.ports say."""
+    Telling.ports say of those whose machines are to run."""
 
 
 class Telling(msgspec.Struct, frozen=True):

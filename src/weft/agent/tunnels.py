@@ -12,7 +12,7 @@ from weft.agent.flows.ways_out import binding_of
 from weft.agent.reach import Other
 from weft.agent.switch import Peer, SwitchFacts, Tunnel
 from weft.agent.told import Told
-from weft.model.records import PeerNetwork, PortBinding
+from weft.model.records import PortBinding
 from weft.model.values import PackedIp, Rdid
 
 
@@ -82,7 +82,7 @@ class Tunnels:
 
     def _sources(self, domain: Domain, local: PackedIp, bindings: Iterable[PortBinding]) -> set[PackedIp]:
         """Addresses that this host sends packets into a network from: those of its ports there, and in its peers."""
-        senders = {domain.rdid, *(one.rdid for one in domain.records.values() if isinstance(one, PeerNetwork))}
+        senders = {domain.rdid, *domain.peers}
         return {local, *(one.provider_address for one in bindings if one.rdid in senders and one.provider_address)}
 
     def _to_encrypt(self) -> Iterable[Pair]:
@@ -109,10 +109,9 @@ class Tunnels:
     def stops_others(self, binding: PortBinding) -> bool:
         """Would a port with this binding close a way of its network, or of a peer, that is open here? What it sends
         from is not encrypted yet, as what others here send from is."""
-        own, domain = binding.provider_address, self._domains.get(binding.rdid)
-        senders = domain.records.values() if domain is not None else ()
-        peers = (one.rdid for one in senders if isinstance(one, PeerNetwork))
-        return any(self._closes(own, rdid) for rdid in (binding.rdid, *peers))
+        domain = self._domains.get(binding.rdid)
+        peers = domain.peers if domain is not None else ()
+        return any(self._closes(binding.provider_address, rdid) for rdid in (binding.rdid, *peers))
 
     def _closes(self, own: PackedIp, rdid: Rdid) -> bool:
         way, domain = self.ways.get(rdid), self._domains.get(rdid)

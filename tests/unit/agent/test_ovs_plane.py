@@ -19,7 +19,7 @@ from weft.fakes.outside import ProviderLan
 from weft.fakes.switch import FakeSwitch
 from weft.model.hypervisor import AdapterState, MachineState
 from weft.model.records import Machine, NetworkSettings, ProviderAddress
-from weft.model.values import PackedIp, pack_ip
+from weft.model.values import Mac, PackedIp, pack_ip
 from weft.wire.messages import HOST_STREAM, SeenMac
 
 BLUE1 = GUESTS["blue1"]
@@ -87,29 +87,47 @@ async def test_an_interface_that_is_not_there_is_told_by_who_named_it(carrier, s
     assert list(keeper.nowhere()) == [f"provider address 192.168.1.10: this host has no interface eth9 {so}"]
 
 
-async def test_a_machine_that_is_held_back_for_its_address_is_told_with_that():
-    """Its port would close its network to the one beside it, whose subnet has another address here."""
+WAITS = "held back: provider address 192.168.1.31 is not this host's to use yet, and those of others of its network are"
+WRONG = "port vnet1 has attached-mac 00-00-00-00-00-01, the interface has 00-1D-D8-B7-1C-01"
+
+
+@pytest.mark.parametrize(
+    ("power", "runs", "port", "told"),
+    [
+        ("Running", False, None, ("absent", WAITS)),
+        ("Running", True, None, ("absent", "")),
+        ("Off", False, None, ("absent", "")),
+        ("Incoming", False, None, ("absent", "")),
+        ("Running", False, 1, ("closed", WRONG)),
+    ],
+)
+async def test_a_machine_that_is_held_back_for_its_address_is_told_with_that(power, runs, port, told):
+    """Its port would close its network to the one beside it, whose subnet has another address here. Of one that nobody
+    starts, or whose port is closed for another reason, this is not why it has none."""
     own, theirs = pack_ip("192.168.1.10"), pack_ip("192.168.1.31")
-    plane = OvsPlane(FakeSwitch("host1", ProviderNetwork()))
+    switch = FakeSwitch("host1", ProviderNetwork())
+    plane = OvsPlane(switch)
     comes = msgspec.structs.replace(BLUE1.binding(), provider_address=theirs)
     beside = msgspec.structs.replace(GUESTS["bluedb"].binding(), provider_address=own)
-    for record in (comes, beside, Machine("blue1", "Running", (BLUE1.instance,), "")):
+    for record in (comes, beside, Machine("blue1", power, (BLUE1.instance,), "id-1")):
         plane.put(HOST_STREAM, record.key, record)
+    plane.machines_are([MachineState("blue1", "Running" if runs else "Off", id="id-1")])
     plane.reconciler.withhold(frozenset({theirs}), frozenset({theirs}))
-    await plane.look()
-    await plane.act(True)
+    if port is not None:
+        switch.plug("vnet1", BLUE1.instance, Mac(port))
 
-    def told():
+    async def says():
+        plane.changed()
+        await plane.look()
+        await plane.act(True)
         port = next(one for one in plane.telling("").ports if one.instance_id == BLUE1.instance)
         return port.state, port.reason, BLUE1.instance in plane.standing().waiting
 
-    words = (
-        "held back: provider address 192.168.1.31 is not this host's to use yet, and those of others of its network are"
-    )
-    assert told() == ("absent", words, True)
-    assert plane.telling("").problems == (), "its network has tunnels, it only waits for its own"
+    assert await says() == (*told, True)
+    has_tunnels = [one.message for one in plane.telling("").problems if "tunnel" in one.message] == []
+    assert has_tunnels, "its network has them, it only waits for its own"
     plane.reconciler.withhold(frozenset())
-    assert told() == ("absent", "", False)
+    assert await says() == (told[0], told[1] if port else "", False)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

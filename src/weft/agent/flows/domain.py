@@ -46,6 +46,8 @@ class Domain:
         """Customer addresses per MAC, lowest first."""
         self.hosts_in: dict[Vsid, Counter[PackedIp]] = {}
         """Provider addresses per virtual subnet, with the number of lookup records that point there."""
+        self.peers: set[Rdid] = set()
+        """The networks that this one is routed to."""
 
     @property
     def rewriting(self) -> bool:
@@ -154,6 +156,8 @@ class Domain:
                 self.subnets_of.setdefault(vsid, set()).add(prefix)
             case CustomerRoute(prefix=prefix, prefix_length=length):
                 self.routes.setdefault((prefix, length), {})[record.vsid] = record
+            case PeerNetwork(rdid=other):
+                self.peers.add(other)
             case NetworkSettings():
                 self.settings = record
             case _:
@@ -179,6 +183,8 @@ class Domain:
                 del self.routes[prefix, length][record.vsid]
                 if not self.routes[prefix, length]:
                     del self.routes[prefix, length]
+            case PeerNetwork(rdid=other):
+                self.peers.discard(other)
             case NetworkSettings():
                 self.settings = None
             case _:

@@ -21,6 +21,7 @@ from weft.agent.encryption_keeper import EncryptionKeeper
 from weft.agent.flows.fields import DropReason
 from weft.agent.flows.hits import Hits
 from weft.agent.flows.ways_out import binding_of
+from weft.agent.held_back import HeldBack
 from weft.agent.outside import Outside
 from weft.agent.ovs.guest_packets import GuestPackets
 from weft.agent.plane import Standing, Telling
@@ -34,18 +35,14 @@ from weft.agent.switch import Switch, SwitchDump
 from weft.agent.tunnels import present
 from weft.model.hypervisor import MachineState
 from weft.model.records import LookupRecord, Machine, Record, RecordKey, SubnetRecord
-from weft.model.values import PackedIp, Rdid, Vsid, ip_text
-from weft.wire.messages import HOST_STREAM, SERVER_WARNING, Brought, GatewayFact, PortFact, Problem
+from weft.model.values import PackedIp, Rdid, Vsid
+from weft.wire.messages import HOST_STREAM, SERVER_WARNING, Brought, GatewayFact, Problem
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """The switch is compared with the policy this often, or so seldom that it takes a twentieth of the time."""
 RETRY_SECONDS = 0.5
-SEALING_SECONDS = 10.0
-"""A machine waits so long to begin, from when its interface is here, for others' hosts to encrypt what it sends."""
-NOT_ENCRYPTED = f"held back until other hosts encrypt what it will send, {SEALING_SECONDS:g} s at most"
-NOT_OWN = "held back: provider address {} is not this host's to use yet, and those of others of its network are"
 MAX_DRIFT = 50
 
 
@@ -86,8 +83,7 @@ class OvsPlane:
         self._sightings = Sightings()
         self._announcements = Announcements()
         self._arrivals = Arrivals()
-        self._early: dict[str, float] = {}
-        """By instance id of interfaces whose ports would stop others: until when they wait for that."""
+        self._held_back = HeldBack()
 
     @property
     def machines(self) -> Mapping[str, Machine]:
@@ -165,6 +161,7 @@ class OvsPlane:
             self.reconciler.sealed_are(self._encryption.sealed)
         change = self.reconciler.plan(in_sync)
         local = self.reconciler.locals.values()
+        self._held_back.look(local, self.reconciler.tunnels, _now())
         announcements = self._announcements.take(local, _now())
         announcements += self._arrivals.look(local, self.reconciler.table.physical.patch, self.reconciler.rewriting)
         if announcements:
@@ -263,31 +260,14 @@ class OvsPlane:
             else:
                 subnets[binding.vsid] = reconciler.table.subnets_in(binding.rdid, binding.vsid)
             mtus[instance] = reconciler.mtus.of_guest(local)
-        return Standing(reconciler.locals, subnets, mtus, reconciler.settings, self._waiting().keys())
-
-    def _waiting(self) -> dict[str, str]:
-        """Interfaces whose ports would stop others, and in words why. One whose address is not encrypted waits for a
-        while only: a host at the other end may be dead for long."""
-        tunnels, now = self.reconciler.tunnels, _now()
-        absent = {one: local.binding for one, local in self.reconciler.locals.items() if local.number is None}
-        early = {one for one, binding in absent.items() if tunnels.stops_others(binding)}
-        self._early = {one: self._early.get(one, now + SEALING_SECONDS) for one in early}
-        waiting = {one: NOT_ENCRYPTED for one, until in self._early.items() if now < until}
-        withheld = {one: binding for one, binding in absent.items() if tunnels.is_withheld(binding)}
-        return waiting | {one: NOT_OWN.format(ip_text(of.provider_address)) for one, of in withheld.items()}
-
-    def _port_facts(self) -> tuple[PortFact, ...]:
-        waiting = self._waiting()
-        return tuple(
-            msgspec.structs.replace(one, reason=waiting[one.instance_id]) if one.instance_id in waiting else one
-            for one in self.reconciler.port_facts()
-        )
+        return Standing(reconciler.locals, subnets, mtus, reconciler.settings, self._held_back.interfaces)
 
     def telling(self, trouble: str) -> Telling:
+        reconciler = self.reconciler
         return Telling(
-            ports=self._port_facts(),
+            ports=self._held_back.told(reconciler.port_facts(), reconciler.machines.values(), reconciler.states),
             problems=(
-                *self.reconciler.problems(trouble),
+                *reconciler.problems(trouble),
                 *self._packets.problems(),
                 *self._edge_problems(),
                 *self._provider_problems(),
@@ -295,17 +275,17 @@ class OvsPlane:
             drift=tuple(self._drift),
             drops=self._drops(),
             hits=self._hits.told,
-            foreign=(*self.reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
+            foreign=(*reconciler.foreign(), *self._dump.foreign[:MAX_DRIFT]),
             seen=self._sightings.seen(_now()),
             looked=self._sightings.looked(_now()),
             gateways=self._gateway_facts(),
             carries=tuple(sorted(self._keeper.carried)) if self._keeper is not None else (),
             brought=self._brought,
-            unused=self._guests.unused(self.reconciler.locals, _now()),
+            unused=self._guests.unused(reconciler.locals, _now()),
             hit_bytes=self._hits.bytes,
             counts=self._packets.counts,
             provider=provider_facts(
-                self._provider, self._encryption, self._reaching.unprobed(), self.reconciler.tunnels.sealed
+                self._provider, self._encryption, self._reaching.unprobed(), reconciler.tunnels.sealed
             ),
         )
 
