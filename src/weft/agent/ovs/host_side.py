@@ -33,7 +33,7 @@ class _Wish(NamedTuple):
     request: Callable[[], Request]
     """Raises OSError."""
     so_already: tuple[int, ...] = ()
-    """Refusals that say so: none."""
+    """Errnos by which the kernel says that it is so already; every other one is a failure."""
     first: Callable[[], None] = lambda: None
     then: Callable[[], None] = lambda: None
     """Before it is asked for, and once it is done. Both raise OSError."""
