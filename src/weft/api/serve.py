@@ -142,7 +142,7 @@ async def _end(server: uvicorn.Server, app: App, told: asyncio.Event) -> None:
 
 
 def open_sockets(listen: Listen) -> list[socket.socket]:
-    """Bind all or none. Raises AddressTaken, Invalid."""
+    """Listen on all or none: who comes from now on waits for the answer. Raises AddressTaken, Invalid."""
     sockets: list[socket.socket] = []
     try:
         if listen.tcp is not None:
@@ -167,6 +167,7 @@ def _tcp_socket(text: str) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, int(port)))
+        found.listen(BACKLOG)
     except OSError as error:
         found.close()
         if error.errno == errno.EADDRINUSE:
@@ -188,6 +189,7 @@ def _unix_socket(path: Path) -> socket.socket:
     mask = os.umask(0o177)
     try:
         found.bind(str(path))
+        found.listen(BACKLOG)
     except OSError as error:
         found.close()
         raise Invalid(f"Cannot listen on {path}: {error.strerror}.", target="data") from error

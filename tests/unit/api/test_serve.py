@@ -334,12 +334,17 @@ class TestListening:
                 open_sockets(Listen(f"127.0.0.1:{port}", tmp_path / "weft.sock"))
         assert not (tmp_path / "weft.sock").exists()
 
+    def test_who_comes_once_it_is_said_is_let_in_and_a_second_controller_is_not(self) -> None:
+        (first,) = open_sockets(Listen("127.0.0.1:0"))
+        host, port = first.getsockname()
+        with first, socket.create_connection((host, port)), pytest.raises(AddressTaken):
+            open_sockets(Listen(f"{host}:{port}"))
+
     def test_a_dead_controller_socket_is_replaced_and_a_living_one_is_not(self, tmp_path: Path) -> None:
         path = tmp_path / "weft.sock"
         (first,) = open_sockets(Listen(None, path))
         first.close()
         (second,) = open_sockets(Listen(None, path))
-        second.listen()
         with pytest.raises(AddressTaken, match="another controller"):
             open_sockets(Listen(None, path))
         second.close()
