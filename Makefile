@@ -45,8 +45,8 @@ test: lint ## lint, then all tests
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "root and not alone" $(ARGS) || [ $$? -eq 5 ]
 	@$(PY) -m pytest -m "root and alone" $(ARGS) || [ $$? -eq 5 ]
 
-test-fast: setup ## unit and property tests, under a minute
-	@$(PY) -m pytest -n 2 tests/unit tests/property $(ARGS)
+test-fast: setup ## unit tests, and property tests with few examples: under a minute
+	@WEFT_HYPOTHESIS_PROFILE=fast $(PY) -m pytest -n 4 -m "not slow" tests/unit tests/property $(ARGS)
 
 test-hyperv: setup ## try the driver on your Hyper-V host: make test-hyperv HOST=... (docs/hyperv.md); asks first
 	@$(PY) -m tests.hyperv.say

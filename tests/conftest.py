@@ -1,7 +1,7 @@
 """Hypothesis profiles, the two markers that skip, and where tests write. Fixtures live beside the tests that use them.
 
 `ci`, the default, runs the same examples every time, so a red build is red again on any desk. `soak` runs many random
-ones and is chosen by `make soak` through WEFT_HYPOTHESIS_PROFILE.
+ones, `fast` a tenth of the same; `make soak` and `make test-fast` choose them through WEFT_HYPOTHESIS_PROFILE.
 """
 
 import functools
@@ -15,9 +15,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("ci"), max_examples=10, stateful_step_count=15)
 settings.register_profile("soak", max_examples=5_000, stateful_step_count=80, deadline=None, print_blob=True)
 PROFILE = os.environ.get("WEFT_HYPOTHESIS_PROFILE", "ci")
 settings.load_profile(PROFILE)
+
+
+def examples(usual: int, *, soak: int) -> int:
+    """How many a long search tries."""
+    return {"soak": soak, "fast": max(2, usual // 10)}.get(PROFILE, usual)
+
 
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30
 """Stores and switches' databases sync thousands of times, so tests write in memory where so many bytes are free and

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from tests.cluster.clusters import HOSTS, build, plans
 from tests.cluster.harness import Cluster, Host
 from tests.cluster.test_packets import FULL, check_pings
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from weft.agent.flows.fields import Table
 from weft.core import policy
 from weft.wire.messages import HOST_STREAM
 
-bounded = settings(max_examples=300 if PROFILE == "soak" else 15)
+bounded = settings(max_examples=examples(15, soak=300))
 
 pick = st.sampled_from
 which = st.integers(0, 7)

@@ -16,11 +16,11 @@ from tests.cluster.clusters import HOSTS, Vm, plans
 from tests.cluster.lies import Card, from_guest, from_physical, from_wire, is_honest, may_get
 from tests.cluster.test_convergence import Story, accident, change
 from tests.cluster.test_packets import FULL
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from weft.core import policy
 from weft.model.values import ip_text, pack_ip
 
-bounded = settings(max_examples=400 if PROFILE == "soak" else 12)
+bounded = settings(max_examples=examples(12, soak=400))
 
 
 class Churn(Story):

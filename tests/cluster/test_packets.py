@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from tests.cluster.clusters import HOSTS, SUBNETS, Plan, Vm, build, moves_in, plans
 from tests.cluster.harness import Cluster
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from weft.core.trace import trace
 from weft.fakes import packet as p
 from weft.fakes.network import Outer
 from weft.model.values import ROUTER_MAC, pack_ip
 
 SOAK = PROFILE == "soak"
-bounded = settings(max_examples=500 if SOAK else 25)
+bounded = settings(max_examples=examples(25, soak=500))
 
 FULL = Plan(
     "NVGRE",

@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def weft(*words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", "from weft.__main__ import main; main()", *words]

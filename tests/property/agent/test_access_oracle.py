@@ -7,7 +7,7 @@ import ipaddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from tests.unit.agent.policies import GUESTS, HOSTS, access_list, told
 from weft.fakes import packet as p
 from weft.fakes.network import ProviderNetwork
@@ -176,7 +176,7 @@ async def live(history):
                 assert hosts.send(sender, receiver, packet) == oracle.passes(sender, receiver, packet), (step, packet)
 
 
-@settings(max_examples=2000 if PROFILE == "soak" else 60)
+@settings(max_examples=examples(60, soak=2000))
 @given(steps)
 def test_switches_do_what_the_words_say(history):
     asyncio.run(live(history))

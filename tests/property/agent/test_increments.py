@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from tests.unit.agent.policies import HOSTS, access_list
 from weft.agent.flows.fields import FIELD_ORDER
 from weft.agent.reconcile import Reconciler
@@ -186,7 +186,7 @@ class Told:
         return reconciler
 
 
-@settings(max_examples=3000 if PROFILE == "soak" else 150)
+@settings(max_examples=examples(150, soak=3000))
 @given(steps)
 def test_increments_equal_a_fresh_build(history):
     told, reconciler = Told(), Reconciler()
@@ -203,7 +203,7 @@ def test_increments_equal_a_fresh_build(history):
         assert all(value & ~mask == 0 for _, value, mask in flow.match), flow
 
 
-@settings(max_examples=3000 if PROFILE == "soak" else 150)
+@settings(max_examples=examples(150, soak=3000))
 @given(steps)
 def test_the_switch_ends_up_with_exactly_the_policy(history):
     async def live():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cluster.harness import Cluster
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from tests.property.agreement import edges
 from tests.property.agreement.carried import Wires, disagreement
 from tests.property.agreement.fabrics import fabrics
@@ -53,7 +53,7 @@ def check(sketch, seed, count=QUESTIONS):
     assert not any(found), "\n".join(filter(None, found))
 
 
-@settings(max_examples=300 if SOAK else 30)
+@settings(max_examples=examples(30, soak=300))
 @given(fabrics(), st.integers(0, 1 << 16))
 def test_trace_says_what_the_switches_do(sketch, seed):
     check(sketch, seed)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from weft.api.serve import build
 from weft.cli.files import parse_stream
 from weft.cli.plan import apply
@@ -174,7 +174,7 @@ async def twice(text: str, folder: Path) -> tuple[int, int, int]:
 
 
 @given(streams())
-@settings(max_examples=500 if PROFILE == "soak" else 15, deadline=None)
+@settings(max_examples=examples(15, soak=500), deadline=None)
 def test_apply_twice_is_apply_once(documents: list[Resource]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert asyncio.run(twice(as_text(documents), Path(folder))) == (1, 1, 0)

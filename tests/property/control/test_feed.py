@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.cluster.feed_agent import FeedAgent
 from tests.cluster.world import World, sample
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from weft.control import recent, session
 from weft.control.publisher import Publisher
 from weft.control.waits import lagging
@@ -198,7 +198,7 @@ async def run(folder: Path, rng: random.Random) -> None:
 
 
 # long histories from a seed: drawing each step by itself makes Hypothesis prefer histories too short to go wrong
-@settings(max_examples=3000 if PROFILE == "soak" else 50)
+@settings(max_examples=examples(50, soak=3000))
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 2000]), st.sampled_from([5, 200_000]))
 def test_every_agent_ends_with_the_full_state(seed: int, frames: int, keys: int) -> None:
     limits = session.MAX_FRAMES, recent.MAX_KEYS

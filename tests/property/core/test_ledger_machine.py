@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from tests.property.core.ledger_asks import (
     GUESTS,
     NETWORKS,
@@ -348,5 +348,6 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-BUDGET = {"max_examples": 1000, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 40}
-TestLedger.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})
+TestLedger.settings = settings(
+    max_examples=examples(40, soak=1000), stateful_step_count=80 if PROFILE == "soak" else 40
+)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from tests.unit.core.hyperv.networks import GATEWAY, ONE, TWO, blue
 from tests.unit.fakes.hyperv.network_host import NetworkHost
 from weft.core.hyperv.differences import Changes
@@ -77,7 +77,7 @@ def prepared(
     return host
 
 
-@settings(max_examples=2000 if PROFILE == "soak" else 40)
+@settings(max_examples=examples(40, soak=2000))
 @given(
     st.lists(lookups, max_size=6),
     st.tuples(st.lists(routes, max_size=2), st.lists(addresses, max_size=3), st.lists(ways, max_size=3)),

@@ -7,7 +7,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from tests.powershell import faults, literals
 from weft.core.hyperv.network_virtualization import CustomerRoute, Desired, LookupRecord, Port, ProviderAddress
 from weft.core.hyperv.policy_script import VERSIONS, Subject, policy_script
@@ -40,7 +40,7 @@ policies = st.builds(
     warnings=st.lists(hostile, max_size=2).map(tuple),
 )
 
-bounded = settings(max_examples=2000 if PROFILE == "soak" else 40)
+bounded = settings(max_examples=examples(40, soak=2000))
 
 
 @bounded

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from hypothesis import settings
 
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from tests.property.life.life import Life, Outcome
 from tests.unit.core.world import counted_ids
 from weft.core.commands import Command, Decision
@@ -83,5 +83,4 @@ class OnState(Life):
 
 TestLife = OnState.TestCase
 # in a soak the profile's 5 000 lives of 200 steps would take an hour of a core
-BUDGET = {"max_examples": 1500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 50}
-TestLife.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})
+TestLife.settings = settings(max_examples=examples(50, soak=1500), stateful_step_count=80 if PROFILE == "soak" else 40)

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from tests.property.life.life import Life, Outcome
 from tests.property.life.mortal import Died, Mortal
 from tests.property.life.test_life import loaded
@@ -239,5 +239,6 @@ def _encode(request_id: str) -> Any:
 
 
 TestLifeStored = OnStore.TestCase
-BUDGET = {"max_examples": 300, "stateful_step_count": 60} if PROFILE == "soak" else {"max_examples": 20}
-TestLifeStored.settings = settings(settings(), **{"stateful_step_count": 25, **BUDGET})
+TestLifeStored.settings = settings(
+    max_examples=examples(20, soak=300), stateful_step_count=60 if PROFILE == "soak" else 25
+)

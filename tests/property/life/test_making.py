@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.conftest import PROFILE
+from tests.conftest import PROFILE, examples
 from tests.property.life import asks
 from tests.property.life.life import POWERS, has
 from tests.property.life.test_life import OnState
@@ -76,5 +76,4 @@ class Making(OnState):
 
 
 TestMaking = Making.TestCase
-BUDGET = {"max_examples": 500, "stateful_step_count": 80} if PROFILE == "soak" else {"max_examples": 20}
-TestMaking.settings = settings(settings(), **{"stateful_step_count": 40, **BUDGET})
+TestMaking.settings = settings(max_examples=examples(20, soak=500), stateful_step_count=80 if PROFILE == "soak" else 40)

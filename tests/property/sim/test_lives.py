@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import PROFILE
+from tests.conftest import examples
 from weft.sim.hyperv import RUNNING
 from weft.sim.life import Life, Rates, Scale
 from weft.sim.old_cluster import OldCluster
@@ -27,7 +27,7 @@ scales = st.builds(
 )
 
 
-@settings(max_examples=1000 if PROFILE == "soak" else 40)
+@settings(max_examples=examples(40, soak=1000))
 @given(scales)
 def test_weft_has_no_duplicate_no_changed_identity_no_failed_start(scale: Scale) -> None:
     cluster = WeftCluster(scale.domains)
@@ -42,7 +42,7 @@ def test_weft_has_no_duplicate_no_changed_identity_no_failed_start(scale: Scale)
 
 
 @pytest.mark.parametrize("strategy", [one for one in STRATEGIES if one.name != "weft"], ids=lambda one: one.name)
-@settings(max_examples=300 if PROFILE == "soak" else 15)
+@settings(max_examples=examples(15, soak=300))
 @given(scale=scales)
 def test_what_is_counted_on_the_way_equals_a_count_by_hand(strategy: Strategy, scale: Scale) -> None:
     cluster = strategy.make(scale)

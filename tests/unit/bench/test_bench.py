@@ -14,6 +14,7 @@ from weft.bench.p5 import taken
 from weft.bench.rows import Row, alternate, figure, keep
 from weft.bench.servers import bare_endpoint
 
+pytestmark = pytest.mark.slow
 MEMBERS = {"id", "case", "value", "unit", "yardstick", "yardstickValue", "ratio"}
 
 

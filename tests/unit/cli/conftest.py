@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.command_line import invoke
 from weft.api.serve import Listen, serve
 from weft.cli.commands import app
 from weft.cli.desk import Desk
@@ -115,16 +115,10 @@ def controller(tmp_path: Path) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
     thread.start()
     assert ready.wait(10), "the controller did not start"
-    _wait_until_answered(data / "weft.sock")
     yield f"unix:{data}/weft.sock"
     loop, stop = told[0]
     loop.call_soon_threadsafe(stop.set)
     thread.join(10)
-
-
-def _wait_until_answered(path: Path) -> None:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path), retries=20)) as client:
-        assert client.get("http://weft/readyz").status_code == 200
 
 
 @pytest.fixture
@@ -134,7 +128,7 @@ def weft(controller: str) -> Weft:
 
     def run(*words: str, stdin: str | None = None) -> Result:
         request_ids = Desk(lambda: "cli-" + new_id(), wall=lambda: 1_700_000_000.0)
-        return CliRunner().invoke(app, words, input=stdin, obj=request_ids, env={"WEFT_CONTROLLER": controller})
+        return invoke(app, words, stdin, {"WEFT_CONTROLLER": controller}, request_ids)
 
     return run
 

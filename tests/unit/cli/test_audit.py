@@ -8,8 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.command_line import invoke
 from tests.unit.core.audit.world import checkpoint, host, machine, nic, report
 from weft.cli import audit_page
 from weft.cli.audit_page import page
@@ -19,7 +20,7 @@ from weft.cli.commands import app
 
 
 def weft(*words: str, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, ["audit", *words], input=stdin, env={"WEFT_CONTROLLER": "http://127.0.0.1:1"})
+    return invoke(app, ["audit", *words], stdin, {"WEFT_CONTROLLER": "http://127.0.0.1:1"})
 
 
 M = "02-00-00-00-00-01"

@@ -246,6 +246,7 @@ def test_a_document_of_no_file() -> None:
     assert (made.name, made.line(("properties", "providerAddresses"))) == ("servers/host1", 3)
 
 
+@pytest.mark.slow
 def test_a_stream_nested_without_end_is_a_fault_and_no_failure() -> None:
     with pytest.raises(BadFile, match="f:1: is nested more deeply"):
         parse_stream("[" * 3000 + "]" * 3000, "f")

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.command_line import invoke
 from weft.cli import follow
 from weft.cli.commands import app
 from weft.cli.desk import Desk
@@ -100,7 +101,7 @@ def watching(transport: Breaking, *words: str) -> Result:
     def connect(url: str, new_id: Any, patience: Any) -> Client:
         return Client(httpx.AsyncClient(transport=transport, base_url="http://weft"), None, Patience(tries=1))
 
-    return CliRunner().invoke(app, ["watch", *words], obj=Desk(None, connect))
+    return invoke(app, ["watch", *words], obj=Desk(None, connect))
 
 
 def test_a_connection_that_ends_is_taken_up_where_it_ended() -> None:

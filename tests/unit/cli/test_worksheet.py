@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.command_line import invoke
 from weft.cli.commands import app
 from weft.cli.documents import Documents
 from weft.cli.files import parse_stream
@@ -15,7 +16,7 @@ HEAD = "host,provider address,machine,customer address,VSID"
 
 
 def weft(sheet: str | bytes) -> Result:
-    return CliRunner().invoke(app, ["plan", "-"], input=sheet)
+    return invoke(app, ["plan", "-"], sheet)
 
 
 def documents_of(sheet: str | bytes) -> Documents:
@@ -168,7 +169,7 @@ def test_the_worksheet_itself_is_not_written_over(tmp_path: Path) -> None:
     sheet.write_bytes(EXAMPLE.read_bytes())
     link.symlink_to(sheet)
     for output in (sheet, link):
-        done = CliRunner().invoke(app, ["plan", str(sheet), "-o", str(output)])
+        done = invoke(app, ["plan", str(sheet), "-o", str(output)])
         assert (done.exit_code, "name another file" in done.stderr) == (2, True)
     assert sheet.read_bytes() == EXAMPLE.read_bytes()
-    assert CliRunner().invoke(app, ["plan", str(sheet), "-o", str(tmp_path / "made.yaml")]).exit_code == 0
+    assert invoke(app, ["plan", str(sheet), "-o", str(tmp_path / "made.yaml")]).exit_code == 0

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from weft.__main__ import commands
 
+pytestmark = pytest.mark.slow
 SMALL = ("simulate", "--hosts", "3", "--machines", "60", "--days", "3")
 
 
