@@ -75,9 +75,9 @@ def audit_files(
             return DONE
         if not files:
             raise Misuse("name at least one file of an inventory; see: weft audit --help")
-        report = _report(files)
+        report, read = _report(files)
         coloured = output is None and show.decorated()
-        write(_as_text(report, form, everything, coloured) + "\n", output, files)
+        write(_as_text(report, form, everything, coloured) + "\n", output, read)
         return _code_of(report, fail_on)
 
     run_here(work)
@@ -88,13 +88,14 @@ def _code_of(report: Report, fail_on: Severity) -> int:
     return FINDINGS if any(SEVERITIES.index(one.severity) <= least for one in report.findings) else DONE
 
 
-def _report(files: list[str]) -> Report:
-    """A hundred thousand machines are millions of objects, of which none is garbage: looking for some took a third of
-    the time."""
+def _report(words: list[str]) -> tuple[Report, tuple[Path, ...]]:
+    """And the files that were opened for it. A hundred thousand machines are millions of objects, of which none is
+    garbage: looking for some took a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return report_on(read_inventory(files).survey)
+        read = read_inventory(words)
+        return report_on(read.survey), read.files
     except BadFile as error:
         raise BadFile(error.faults, "nothing was audited") from None
     finally:

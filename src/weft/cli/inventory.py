@@ -41,6 +41,8 @@ _POWERSHELL = {
     "virtualmachinestate", "statusstring", "powerstate", "vmhost", "self", "build",
 }  # fmt: skip
 """Members of other tools' objects that ours have not."""
+_STDIN = Path("/dev/stdin")
+"""The file that the shell opened, where the system tells it by this name."""
 _QUOTED = re.compile(r"'([^']+)'")
 _LEVELS = re.compile(r"(hosts|machines|macPools)\[(\d+)\]\.?(.*)")
 
@@ -50,6 +52,8 @@ class Read(msgspec.Struct, frozen=True):
 
     inventory: Inventory
     survey: Survey
+    files: tuple[Path, ...]
+    """Every file that was opened, of folders and of HOST=FILE too."""
 
 
 def read_inventory(words: list[str]) -> Read:
@@ -57,6 +61,7 @@ def read_inventory(words: list[str]) -> Read:
     found, readers = Found(), _Readers()
     for word in words:
         for source in _sources(word, found.faults):
+            found.files.append(source.path)
             _dispatch(source, found, readers)
     if not found.faults:
         for reader in (readers.hyperv, readers.scvmm, readers.vcenter, readers.libvirt):
@@ -141,7 +146,9 @@ def _is_own(value: Any) -> bool:
 
 def read_source(name: str, faults: list[Fault]) -> Source | None:
     """One file, or standard input for `-`; None with its fault noted."""
-    return _understood("stdin", sys.stdin.buffer.read(), faults) if name == "-" else _read(Path(name), "", faults)
+    if name == "-":
+        return _understood(_STDIN, "stdin", sys.stdin.buffer.read(), faults)
+    return _read(Path(name), "", faults)
 
 
 def _sources(word: str, faults: list[Fault]) -> list[Source]:
@@ -169,16 +176,16 @@ def _read(path: Path, host: str, faults: list[Fault]) -> Source | None:
     except OSError as error:
         faults.append(Fault(str(path), 1, f"cannot be read ({error.strerror}); name a file that is there"))
         return None
-    return _understood(str(path), content, faults, host)
+    return _understood(path, str(path), content, faults, host)
 
 
 _NO_TEXT = "is neither UTF-8 nor UTF-16 text; save it as UTF-8"
 
 
-def _understood(file: str, content: bytes, faults: list[Fault], host: str = "") -> Source | None:
-    path = Path(file)
+def _understood(path: Path, file: str, content: bytes, faults: list[Fault], host: str = "") -> Source | None:
+    named = Path(file)
     try:
-        return Source(file, _decoded(content), host, path.resolve().parent.name, False, path.stem)
+        return Source(path, file, _decoded(content), host, named.resolve().parent.name, False, named.stem)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         workbook = content.startswith(b"PK")
@@ -218,7 +225,7 @@ def _joined(found: Found) -> Read:
         mac_pools=tuple(pool for pool, _ in found.pools),
     )
     try:
-        return Read(inventory, survey(inventory))
+        return Read(inventory, survey(inventory), tuple(found.files))
     except InvalidInventory as error:
         raise BadFile(_placed(place, message, told) for place, message in error.faults) from None
 

@@ -4,6 +4,7 @@ Called by weft.cli.inventory and the readers (inventory_hyperv, inventory_libvir
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -17,7 +18,10 @@ T = TypeVar("T")
 class Source(msgspec.Struct, frozen=True):
     """A file as text. `host` is what the caller says its machines are on (HOST=FILE); may be empty."""
 
+    path: Path
+    """What was opened."""
     file: str
+    """The same for people, as it stands before a fault."""
     text: str
     host: str = ""
     folder: str = ""
@@ -71,6 +75,8 @@ class Found(msgspec.Struct):
     machines: list[tuple[Machine, Origin]] = []
     pools: list[tuple[AddressPool, Origin]] = []
     faults: list[Fault] = []
+    files: list[Path] = []
+    """Every file that was opened."""
 
 
 def checkpoints_of(held: Mapping[str, Iterable[Adapter]]) -> tuple[MachineCheckpoint, ...]:

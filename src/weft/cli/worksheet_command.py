@@ -42,7 +42,7 @@ def plan_worksheet(
         source = read_source(worksheet, faults)
         if source is None:
             raise BadFile(faults, NOTHING)
-        write(_text(source, read_sheet(source)), output, [worksheet])
+        write(_text(source, read_sheet(source)), output, [source.path])
         return DONE
 
     run_here(work)

@@ -89,6 +89,24 @@ def test_a_report_goes_to_a_file(put: Any, tmp_path: Path) -> None:
     assert weft(put(twins()), "-o", str(tmp_path / "no" / "where")).exit_code == 2
 
 
+def test_no_file_that_was_read_is_written_over_however_it_was_named(
+    put: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(put(clean()))
+    link, other, report = tmp_path / "link.json", tmp_path / "other=1.json", tmp_path / "report.txt"
+    link.symlink_to(file)
+    other.hardlink_to(file)
+    before = file.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    for word in (str(file), f"n1={file}", "n1=./inventory.json", "n1=link.json", "other=1.json", ".", str(tmp_path)):
+        for output in (file, link, other, Path(file.name)):
+            found = weft(word, "-o", str(output))
+            assert (found.exit_code, "name another file" in found.stderr) == (2, True), (word, output)
+    assert file.read_bytes() == before
+    assert weft("n1=inventory.json", "-o", str(report)).exit_code == 0
+    assert weft("n1=inventory.json", "-o", str(report)).exit_code == 0, "a report is written anew"
+
+
 # The table
 
 

@@ -1,5 +1,7 @@
 """`weft plan`: a worksheet of addresses as a file; its faults, all at once, each at its cell."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,5 +173,8 @@ def test_the_worksheet_itself_is_not_written_over(tmp_path: Path) -> None:
     for output in (sheet, link):
         done = invoke(app, ["plan", str(sheet), "-o", str(output)])
         assert (done.exit_code, "name another file" in done.stderr) == (2, True)
+    with sheet.open() as stdin:
+        words = [sys.executable, "-m", "weft", "plan", "-", "-o", str(sheet)]
+        assert subprocess.run(words, stdin=stdin, capture_output=True, check=False).returncode == 2
     assert sheet.read_bytes() == EXAMPLE.read_bytes()
     assert invoke(app, ["plan", str(sheet), "-o", str(tmp_path / "made.yaml")]).exit_code == 0
