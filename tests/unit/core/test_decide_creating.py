@@ -118,6 +118,26 @@ def test_what_is_undone_leaves_nothing(world: World, at: str) -> None:
     assert (after.get("assigned"), after["cooling"]) == (before.get("assigned"), 1)
 
 
+def test_what_a_version_of_before_began_to_make_is_the_same_machine(world: World) -> None:
+    """Digests that are stored; whoever changes one refuses a `weft vm create` that is repeated after an upgrade."""
+    begun(world)
+    assert properties(world).made_as == "8c7444e31c143440ce105ad4"
+    hardware = Hardware(2, 2048, (Disk("/d/a.qcow2", 20, "/d/golden.qcow2"),), "br0", "/k", "/i", "quiet", 1, "/m")
+    interfaces = (NewInterface(WEB, "10.1.1.77", "02-00-00-00-00-77", "central"), NewInterface(WEB))
+    world.put("/weft/clusters/c1", {"servers": [{"resourceRef": "/servers/h1"}]})
+    world.do(CreateMachine("full", "", "c1", hardware, interfaces, start=False, without_define=frozenset(["h1"])))
+    assert world.get("/weft/virtualMachines/full").properties.made_as == "1e8302d3b1e2a4f4f7099964"
+
+
+def test_the_same_again_is_answered_whatever_hosts_tell_by_now(world: World) -> None:
+    begun(world)
+    some = frozenset(["h1", "h2"])
+    told = {"connected": some, "away": some, "silent": some, "without_define": some, "kinds": {"h1": "libvirt"}}
+    asked = {"name", "server", "cluster", "hardware", "interfaces", "start"}
+    assert set(CreateMachine.__struct_fields__) == asked | set(told), "is it asked for? then it is hashed"
+    assert world.decide(msgspec.structs.replace(ONE, **told)).outcome == "unchanged"
+
+
 def test_the_same_again_is_answered_and_another_refused(world: World) -> None:
     generation = begun(world)
     again = world.decide(CreateMachine("WEB1", "h1", interfaces=(NewInterface(WEB),), connected=frozenset(["h1"])))

@@ -127,16 +127,23 @@ def _server_of(draft: Draft, command: CreateMachine) -> Resource[Any]:
 
 
 def _digest(command: CreateMachine) -> str:
-    """Of all that was asked for, whatever the hosts are like at the moment."""
-    asked = msgspec.structs.replace(
-        command,
-        connected=frozenset(),
-        away=frozenset(),
-        silent=frozenset(),
-        without_define=frozenset(),
-        kinds={},
-        name="",
-    )
+    """Of what was asked for, and of nothing that hosts tell at the moment. It is stored with the machine, so a later
+    version must come to the same bytes for the same request: what a command can be asked for besides goes to the end,
+    and only where it is asked for; so do members of Hardware, Disk and NewInterface."""
+    asked: dict[str, Any] = {
+        "name": "",
+        "server": command.server,
+        "cluster": command.cluster,
+        "hardware": command.hardware,
+        "interfaces": command.interfaces,
+        "start": command.start,
+        # facts of the command, always empty: the first version hashed it as it was
+        "connected": (),
+        "away": (),
+        "silent": (),
+        "without_define": (),
+        "kinds": {},
+    }
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=12).hexdigest()
 
 
