@@ -22,6 +22,7 @@ from weft.api.resources import Resources, dry_answer, keep, kept, kept_id, wait_
 from weft.control.controller import Controller
 from weft.core.commands import Actor, BeginMove, CreateMachine, Decision, RenewMac, RewriteCheckpoints, SetPower
 from weft.core.copy_commands import Clone, ExportMachine, Restore, TakeCheckpoint
+from weft.core.words import no_server
 from weft.model.errors import Invalid, InvalidReference, NotFound
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 
@@ -146,10 +147,7 @@ class MachineActions:
         else:
             if self._controller.state.get(SERVERS.name, command.server) is None:
                 # before anybody asks whether its agent is there
-                raise InvalidReference(
-                    f"There is no server '{command.server}': see which there are with weft get servers.",
-                    target="server",
-                )
+                raise InvalidReference(no_server(command.server), target="server")
             if isinstance(command, BeginMove):
                 await machines.migrate(command.machine, command.server, actor, command.force)
             else:

@@ -16,6 +16,7 @@ from weft.control.waits import RECHECK_S
 from weft.core.commands import Actor
 from weft.core.policy_places import VirtualMachine, server_of
 from weft.core.state import State
+from weft.core.words import no_server
 from weft.model.errors import Invalid, InvalidReference, NotFound, NotReady, WaitTimedOut, WeftError
 from weft.model.kinds import SERVERS, VIRTUAL_MACHINES
 
@@ -109,7 +110,7 @@ class Evacuations:
     def _targets(self, key: str, to: Sequence[str]) -> list[str]:
         for one in to:
             if self._state.get(SERVERS.name, one) is None:
-                raise InvalidReference(f"There is no server '{one}': see weft get servers.", target="to")
+                raise InvalidReference(no_server(one), target="to")
             if one.lower() == key:
                 raise Invalid(f"'{one}' is the server that is to be empty.", target="to")
         if to:

@@ -1,9 +1,11 @@
-"""How refusals speak of addresses, their holders, full pools and subnets. Called by core.decide."""
+"""How refusals speak of addresses, their holders, full pools, and of what a reference does not find. Called by
+core.decide, and by whoever else refuses before it."""
 
 from collections.abc import Iterable
 
 from weft.core.pools import Pool
 from weft.core.state import State
+from weft.model.kinds import LOGICAL_NETWORKS, SERVERS, VIRTUAL_NETWORKS, Kind
 from weft.model.leases import (
     ASSIGNED,
     COOLING,
@@ -109,7 +111,24 @@ def _counted(addresses: int) -> str:
     return "1 address" if addresses == 1 else f"{addresses} addresses"
 
 
-def see_subnets(ref: str) -> str:
-    """Where to look for the subnet that was meant by a reference; empty where it says not even of what."""
-    parts = ref.strip("/").split("/")
-    return f": see which there are with weft get subnets --of {parts[0]}/{parts[1]}" if len(parts) == 4 else ""
+def no_server(name: str) -> str:
+    """That the server that is named is not there, and which command shows those that are."""
+    return f"There is no server '{name}'{see_all(SERVERS.name)}."
+
+
+def see_all(kind: str) -> str:
+    """Where to look for what was meant by a reference to a kind."""
+    return f": see which there are with weft get {kind}"
+
+
+def see_subnets(state: State, ref: str, *kinds: Kind) -> str:
+    """Where to look for what was meant by a reference to a subnet: among those of its network, or, where that is not
+    there either, among networks. `kinds`: of the networks that may be meant; virtual and logical ones if none is said.
+    """
+    among = kinds or (VIRTUAL_NETWORKS, LOGICAL_NETWORKS)
+    first, _, below = ref.strip("/").partition("/")
+    meant = tuple(kind for kind in among if kind.name.lower() == first.lower())
+    network = state.get(meant[0].name, below.partition("/")[0]) if meant else None
+    if network is not None:
+        return see_all(f"subnets --of {meant[0].name}/{network.resource_id}")
+    return f": see which networks there are with {' or '.join(f'weft get {kind.name}' for kind in meant or among)}"

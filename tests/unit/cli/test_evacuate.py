@@ -17,6 +17,8 @@ def test_a_host_is_emptied(weft: Weft) -> None:
     assert weft("vm", "start", "web1").exit_code == 0
     refused = weft("host", "evacuate", "host1", "--to", "host1")
     assert refused.exit_code != 0 and "is the server that is to be empty" in refused.stderr
+    for words in (("host", "evacuate", "host1", "--to", "host9"), ("vm", "migrate", "web1", "--to", "host9")):
+        assert "There is no server 'host9': see which there are with weft get servers." in weft(*words).stderr, words
     done = weft("host", "evacuate", "host1", "--to", "host2")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "MACHINE  NOW ON\nweb1     host2\n"

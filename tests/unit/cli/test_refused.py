@@ -59,6 +59,7 @@ properties:
       logicalSubnets:
       - resourceRef: /logicalNetworks/hnvpa/subnets/no
 """
+SEE = ": see which there are with weft get subnets --of logicalNetworks/hnvpa"
 RULES = """\
 kind: accessControlLists
 resourceId: front
@@ -101,7 +102,7 @@ properties:
         (GATEWAY, "GatewayPools", "There is no gatewayPool /gatewayPools/one.", 4),
         (GATEWAY, "/virtualGateways/blue", "/publicIPAddresses/p1 is used elsewhere.", 10),
         (GATEWAY, "/virtualGateways/blue", "Something is wrong with it.", 1),
-        (SERVER, "logicalSubnets", "Adapter nic2: /logicalNetworks/hnvpa/subnets/no is no logical subnet.", 14),
+        (SERVER, "logicalSubnets", f"Adapter nic2: /logicalNetworks/hnvpa/subnets/no is no logical subnet{SEE}.", 14),
         (SERVER, "/servers/host1", "192.168.9.9 is another's.", 6),
         (SERVER, "providerAddresses", "192.168.9.9 lies in no ipPool of a provider subnet.", 4),
         (RULES, "priority", "The priority of rule ssh is 100: write another.", 8),

@@ -12,7 +12,7 @@ from weft.core.decide.places import places_of
 from weft.core.index import last_id, lower
 from weft.core.notable import is_off, server_of_port
 from weft.core.state import State
-from weft.core.words import address_text
+from weft.core.words import address_text, no_server
 from weft.model.errors import Conflict, InvalidReference
 from weft.model.leases import MAC_SCOPE, Holder, Lease
 from weft.model.resources import Ref, Resource
@@ -27,9 +27,7 @@ def server_named(state: State, ref: Ref | None) -> Resource[Any] | None:
         return None
     found = state.get("servers", last_id(ref)) if lower(ref) == f"/servers/{last_id(ref)}" else None
     if found is None:
-        raise InvalidReference(
-            f"There is no server '{ref.resource_ref}': see which there are with weft get servers.", target="server"
-        )
+        raise InvalidReference(no_server(ref.resource_ref), target="server")
     return found
 
 
@@ -37,9 +35,7 @@ def server_with_id(state: State, name: str) -> Resource[Any]:
     """A server by its resource id or reference. Raises InvalidReference."""
     found = state.get("servers", name.rpartition("/")[2])
     if found is None:
-        raise InvalidReference(
-            f"There is no server '{name}': see which there are with weft get servers.", target="server"
-        )
+        raise InvalidReference(no_server(name), target="server")
     return found
 
 

@@ -13,6 +13,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.envelope import new_etag
 from weft.core.index import last_id, lower
 from weft.core.state import State
+from weft.core.words import no_server, see_all
 from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.fabric import ClusterProperties
 from weft.model.kinds import CLUSTERS
@@ -27,7 +28,7 @@ def settle(draft: Draft, sent: Cluster, old: Cluster | None) -> ClusterPropertie
     for ref in sent.properties.servers:
         server = draft.state.get("servers", last_id(ref)) if lower(ref) == f"/servers/{last_id(ref)}" else None
         if server is None:
-            raise InvalidReference(f"There is no server '{ref.resource_ref}'.", target="servers")
+            raise InvalidReference(no_server(ref.resource_ref), target="servers")
         canonical = Ref(resource_ref=f"/servers/{server.resource_id}")
         if canonical in refs:
             raise Invalid(f"{canonical.resource_ref} is named twice.", target="servers")
@@ -65,9 +66,7 @@ def server_for(
     the one with least machines, then the first by name. Raises InvalidReference, Conflict (ClusterIsEmpty)."""
     cluster: Cluster | None = state.get(CLUSTERS.name, name.rpartition("/")[2])
     if cluster is None:
-        raise InvalidReference(
-            f"There is no cluster '{name}': see which there are with weft get clusters.", target="cluster"
-        )
+        raise InvalidReference(f"There is no cluster '{name}'{see_all(CLUSTERS.name)}.", target="cluster")
     keys = [last_id(ref) for ref in cluster.properties.servers]
     if not keys:
         raise Conflict(f"/weft/clusters/{cluster.resource_id} has no server: put one into it.", code="ClusterIsEmpty")

@@ -13,7 +13,7 @@ from weft.core.decide.parsing import ip_of, ip_texts
 from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import number_text
+from weft.core.words import number_text, see_subnets
 from weft.model.errors import Invalid, InvalidReference
 from weft.model.gateways import (
     ConnectionAddress,
@@ -22,6 +22,7 @@ from weft.model.gateways import (
     L3Configuration,
     NetworkConnectionProperties,
 )
+from weft.model.kinds import LOGICAL_NETWORKS
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
 
@@ -114,9 +115,11 @@ def _l3(state: State, p: NetworkConnectionProperties, name: str) -> NetworkConne
     assert ref is not None
     segment = state.segment(ref.resource_ref)
     if segment is None or segment.virtual or segment.virtualized or not segment.version:
+        is_there = segment is not None and not segment.virtual
+        where = "" if is_there else see_subnets(state, ref.resource_ref, LOGICAL_NETWORKS)
         raise InvalidReference(
             f"vlanSubnet {ref.resource_ref} of {name} is no logical subnet with an addressPrefix outside of the "
-            "provider network.",
+            f"provider network{where}.",
             target="vlanSubnet",
         )
     if p.gre_configuration is not None or p.source_ip_address or p.destination_ip_address:

@@ -151,7 +151,8 @@ def _interface(draft: Draft, machine: str, at: int, asked: NewInterface, server:
     if asked.strategy.lower() not in STRATEGIES:
         raise Invalid(f"strategy is central, hostRange or random, not '{asked.strategy}'.", target=_at(at, "strategy"))
     if draft.state.segment(asked.subnet) is None:
-        message = f"There is no subnet {asked.subnet or 'without a name'}{see_subnets(asked.subnet)}."
+        where = see_subnets(draft.state, asked.subnet)
+        message = f"There is no subnet {asked.subnet or 'without a name'}{where}."
         raise InvalidReference(message, target=_at(at, "subnet"))
     own = free_interface_name(draft, f"{machine}-eth{at}")
     properties = NetworkInterfaceProperties(

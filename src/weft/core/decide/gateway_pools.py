@@ -7,9 +7,10 @@ from weft.core.decide.gateway_order import reorder
 from weft.core.decide.public_addresses import attach, refuse_doubles
 from weft.core.index import lower
 from weft.core.state import State
+from weft.core.words import see_subnets
 from weft.model.errors import InUse, Invalid, InvalidReference
 from weft.model.gateways import GatewayPoolIpConfiguration, GatewayPoolProperties
-from weft.model.kinds import GATEWAY_POOLS, resource_ref
+from weft.model.kinds import GATEWAY_POOLS, LOGICAL_NETWORKS, resource_ref
 from weft.model.resources import Ref, Resource
 
 GatewayPool = Resource[GatewayPoolProperties]
@@ -75,7 +76,8 @@ def _type(text: str) -> str:
 def _vip_subnet(state: State, ref: Ref) -> Ref:
     segment = state.segment(ref.resource_ref)
     if segment is None or segment.virtual:
-        raise InvalidReference(f"{ref.resource_ref} is no logical subnet.", target="greVipSubnets")
+        where = see_subnets(state, ref.resource_ref, LOGICAL_NETWORKS)
+        raise InvalidReference(f"{ref.resource_ref} is no logical subnet{where}.", target="greVipSubnets")
     if segment.version != 4:
         raise Invalid(f"{segment.ref} has no IPv4 prefix: the ends of GRE tunnels are IPv4.", target="greVipSubnets")
     if segment.virtualized:

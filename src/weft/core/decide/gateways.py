@@ -6,6 +6,7 @@ from weft.core.decide.gateway_order import order_of, ref_of, reorder, server_of
 from weft.core.encryption import unable
 from weft.core.index import last_id, lower
 from weft.core.state import State
+from weft.core.words import see_all
 from weft.model.errors import Conflict, InUse, Invalid, InvalidReference
 from weft.model.gateways import GatewayProperties
 from weft.model.kinds import GATEWAY_POOLS, SERVERS, VIRTUAL_GATEWAYS, Kind, resource_ref
@@ -71,7 +72,10 @@ def _named(state: State, kind: Kind, ref: Ref | None, target: str) -> Ref:
     text = lower(ref)
     if not text:
         raise Invalid(f"{target} is required: name one of {kind.name}.", code="RequiredParamMissing", target=target)
+    assert ref is not None
     found = state.get(kind.name, last_id(ref)) if text == f"/{kind.name}/{last_id(ref)}".lower() else None
     if found is None:
-        raise InvalidReference(f"{target}: there is no '{text}' among {kind.name}.", target=target)
+        raise InvalidReference(
+            f"{target}: there is no '{ref.resource_ref}' among {kind.name}{see_all(kind.name)}.", target=target
+        )
     return Ref(resource_ref=resource_ref(kind, found.resource_id))

@@ -16,7 +16,7 @@ from weft.core.decide.draft import Draft
 from weft.core.index import last_id, lower
 from weft.core.pools import Pool, Segment
 from weft.core.state import State
-from weft.core.words import why_full
+from weft.core.words import no_server, why_full
 from weft.model.errors import Conflict, Invalid, InvalidReference, PoolIsFull
 from weft.model.fabric import ServerProperties
 from weft.model.leases import MAC_SCOPE, RESERVED, Holder
@@ -66,8 +66,8 @@ def origin_of(
         raise Invalid(f"strategy is central, hostRange or random, not '{p.strategy}'.", target="strategy")
     server = (machine.properties.server if machine is not None else None) or p.server
     found = state.get("servers", last_id(server)) if server is not None and server.resource_ref else None
-    if found is None and lower(server):
-        raise InvalidReference(f"There is no server '{lower(server)}'.", target="server")
+    if found is None and server is not None and server.resource_ref:
+        raise InvalidReference(no_server(server.resource_ref), target="server")
     return Origin(
         tenant=tenant.lower(),
         host_group=found.properties.host_group.lower() if found is not None else "",

@@ -301,7 +301,7 @@ def _segment(state: State, ref: str) -> Segment | None:
         return None
     found = state.segment(ref)
     if found is None:
-        raise InvalidReference(f"There is no subnet {ref}{see_subnets(ref)}.", target="subnet")
+        raise InvalidReference(f"There is no subnet {ref}{see_subnets(state, ref)}.", target="subnet")
     return found
 
 

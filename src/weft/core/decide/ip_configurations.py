@@ -107,7 +107,7 @@ def _wanted(state: State, ref: str, configuration: Configuration) -> _Wanted:
     if segment is None:
         subnet = p.subnet.resource_ref
         raise InvalidReference(
-            f"ipConfiguration {name}: there is no subnet {subnet}{see_subnets(subnet)}.", target="subnet"
+            f"ipConfiguration {name}: there is no subnet {subnet}{see_subnets(state, subnet)}.", target="subnet"
         )
     method = _METHODS.get(p.private_ip_allocation_method.lower() or "dynamic")
     if method is None:

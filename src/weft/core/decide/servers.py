@@ -20,8 +20,10 @@ from weft.core.decide.stranger_rules import adoption, blank_checkpoints, twin_po
 from weft.core.pools import Segment
 from weft.core.provider_places import named_by
 from weft.core.state import State
+from weft.core.words import see_subnets
 from weft.model.errors import AddressInUse, InUse, Invalid, InvalidReference
 from weft.model.fabric import ProviderAddressChange, ServerProperties
+from weft.model.kinds import LOGICAL_NETWORKS
 from weft.model.leases import Holder
 from weft.model.resources import Ref
 
@@ -109,7 +111,8 @@ def _adapter(state: State, adapter: Adapter) -> Adapter:
         segment = state.segment(ref.resource_ref)
         if segment is None or segment.virtual:
             raise InvalidReference(
-                f"Adapter {adapter.resource_id}: {ref.resource_ref or 'an empty reference'} is no logical subnet.",
+                f"Adapter {adapter.resource_id}: {ref.resource_ref or 'an empty reference'} is no logical subnet"
+                f"{see_subnets(state, ref.resource_ref, LOGICAL_NETWORKS)}.",
                 target="logicalSubnets",
             )
         refs.append(Ref(resource_ref=segment.ref))

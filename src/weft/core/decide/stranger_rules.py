@@ -7,6 +7,7 @@ import msgspec
 
 from weft.core.state import State
 from weft.core.strangers import DISCONNECT, PIN, REPORT, STOP
+from weft.core.words import see_subnets
 from weft.model.errors import Invalid, InvalidReference
 from weft.model.fabric import Adoption, BlankCheckpoint
 from weft.model.resources import Ref
@@ -60,6 +61,8 @@ def _subnet(state: State, ref: Ref) -> Ref:
     found = state.segment(ref.resource_ref)
     if found is None:
         raise InvalidReference(
-            f"There is no subnet '{ref.resource_ref}' for machines that are taken in.", target="adoption.subnets"
+            f"There is no subnet '{ref.resource_ref}' for machines that are taken in"
+            f"{see_subnets(state, ref.resource_ref)}.",
+            target="adoption.subnets",
         )
     return Ref(resource_ref=found.ref)

@@ -15,7 +15,7 @@ from weft.core.decide.rewriting import check_no_rewriting
 from weft.core.index import last_id, lower
 from weft.core.pools import Segment
 from weft.core.state import State
-from weft.core.words import number_text
+from weft.core.words import number_text, see_subnets
 from weft.model.errors import Conflict, Invalid, InvalidReference
 from weft.model.gateways import Nat, VirtualGatewayProperties
 from weft.model.kinds import GATEWAY_POOLS, VIRTUAL_GATEWAYS, VIRTUAL_NETWORKS, resource_ref
@@ -92,7 +92,8 @@ def _segments(state: State, refs: tuple[Ref, ...]) -> list[Segment]:
     for ref in refs:
         segment = state.segment(ref.resource_ref)
         if segment is None or not segment.virtual:
-            raise InvalidReference(f"{ref.resource_ref} is no virtual subnet.", target="gatewaySubnets")
+            where = see_subnets(state, ref.resource_ref, VIRTUAL_NETWORKS)
+            raise InvalidReference(f"{ref.resource_ref} is no virtual subnet{where}.", target="gatewaySubnets")
         if found and (segment.domain != found[0].domain or segment in found):
             raise Invalid(
                 f"{segment.ref} and {found[0].ref} are not a dual-stack pair: a gateway has one port in a network.",

@@ -171,7 +171,7 @@ def _segment(state: State, subnet: Ref | None, target: str) -> Segment | None:
     segment = state.segment(subnet.resource_ref)
     if segment is None:
         ref = subnet.resource_ref
-        raise InvalidReference(f"There is no subnet {ref}{see_subnets(ref)}.", target=target)
+        raise InvalidReference(f"There is no subnet {ref}{see_subnets(state, ref)}.", target=target)
     return segment
 
 
