@@ -45,9 +45,18 @@ async def test_story_x3_a_removed_host_leaves_its_machines_their_addresses(desk:
     await desk.cluster()
     macs = {name: await desk.machine(name, "host1") for name in ("web1", "web2")}
     await desk.machine("peer", "host2")
-    await desk.crash("host1")
     error = await desk.refused("DELETE", "/networking/v1/servers/host1", status=409)
     assert error["code"] == "InUseServerCannotBeDeleted"
+    # they would run on there: as a failover, it needs a dead host or somebody's word
+    for path in (
+        "/networking/v1/servers/host1?force=true&reason=burnt",
+        "/networking/v1/servers/HOST1?force=1&dryRun=1",
+    ):
+        error = await desk.refused("DELETE", path, status=409)
+        assert error["code"] == "ServerNotReady" and "machines (web1, web2) may run there" in error["message"], error
+        assert "weft host evacuate host1" in error["message"] and "--fenced" in error["message"]
+    assert await desk.answers("peer", await desk.ip("web1-eth0")) == ["web1"]
+    await desk.crash("host1")
     await desk.delete("/networking/v1/servers/host1?force=true&reason=burnt")
     for name, mac in macs.items():
         machine = (await desk.get(f"/weft/v1/virtualMachines/{name}"))["properties"]
@@ -61,6 +70,26 @@ async def test_story_x3_a_removed_host_leaves_its_machines_their_addresses(desk:
     assert not (await desk.address(macs["web1"]))["holders"][0]["inactive"]
     await desk.post(f"/weft/v1/addresses/{macs['web2']}/release", {"reason": "burnt with it"})
     await desk.missing("/weft/v1/virtualMachines/web2")
+
+
+async def test_story_x3_a_host_that_answers_is_removed_once_it_runs_nothing(desk: Desk) -> None:
+    """Its machines are stopped, or have moved away; or somebody says that it is cut off."""
+    await desk.cluster()
+    for name in ("web1", "web2"):
+        await desk.machine(name, "host1")
+    await desk.machine("web3", "host2")
+    path = "/networking/v1/servers/host1?force=true"
+    await desk.act("web1", "stop")
+    error = await desk.refused("DELETE", path, status=409)
+    assert "machines (web2) may run there" in error["message"], error
+    await desk.act("web2", "migrate", {"server": "host2"})
+    await desk.delete(path)
+    assert (await desk.get("/weft/v1/virtualMachines/web1"))["properties"]["inactive"]
+    assert await desk.answers("web3", await desk.ip("web2-eth0")) == ["web2"]
+    error = await desk.refused("DELETE", "/networking/v1/servers/host2?fenced=true", status=400)
+    assert error["target"] == "fenced"
+    await desk.delete("/networking/v1/servers/host2?force=true&fenced=true")
+    assert (await desk.get("/weft/v1/virtualMachines/web2"))["properties"]["powerState"] == "Off"
 
 
 async def test_story_x11_a_static_ip_goes_with_a_dynamic_mac(desk: Desk) -> None:

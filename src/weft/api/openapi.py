@@ -265,6 +265,11 @@ def _query(name: str, description: str = "", schema: Schema | None = None) -> Sc
 _FORCE = [
     _query("force", "The server will not come back: its machines are bound to none.", {"type": "boolean"}),
     _query("reason", "With force: why, for the history of each address."),
+    _query(
+        "fenced",
+        "With force: it is cut off and runs nothing, although its agent is connected.",
+        {"type": "boolean"},
+    ),
 ]
 _OF_A_MACHINE = [
     _query("keepDisks", "Leave the disks that were made for it.", {"type": "boolean"}),

@@ -104,11 +104,13 @@ class Resources:
     async def _delete(self, call: Call, place: Place) -> Answer:
         assert place.path is not None
         reason = call.query.get("reason", "") if call.query_string else ""
+        fenced = bool(call.query_string) and call.flag("fenced")
         if not call.query_string or not call.flag("force"):
-            if reason:
-                raise Invalid("?reason is kept with a removal by force alone: add ?force=true.", target="reason")
+            if reason or fenced:
+                word = "reason" if reason else "fenced"
+                raise Invalid(f"?{word} goes with a removal of a server by force alone: add ?force=true.", target=word)
             return await self.write(call, Delete(place.path, call.when), delete_answer)
-        if place.kind is VIRTUAL_MACHINES and not reason:
+        if place.kind is VIRTUAL_MACHINES and not reason and not fenced:
             return await self.write(call, Delete(place.path, call.when, force=True), delete_answer)
         if place.kind is not SERVERS:
             raise Invalid(
@@ -119,6 +121,8 @@ class Resources:
         if call.when != Preconditions():
             raise Invalid("A removal by force takes no If-Match: it is about what is gone, whatever its etag.")
         gone = self._state.get(SERVERS.name, place.path.id) is None
+        if not gone:
+            self._controller.machines.check_removal(place.path.id, fenced)
         command = Delete(place.path) if gone else RemoveServer(place.path.id, reason)
         return await self.write(call, command, delete_answer)
 

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from weft.cli import complete, evacuate, host_ranges, listing, show
 from weft.cli.actions import Ask, DryRun, machines_on, print_deleted
 from weft.cli.addresses import plain
 from weft.cli.confirm import Yes, confirm
-from weft.cli.desk import EPILOG, Controller, run
+from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.host_state import host_tables
 from weft.cli.names import by_name, last_of, server_ref
 from weft.cli.show import Format, Output
@@ -61,12 +62,16 @@ def remove(
     force: Annotated[
         bool, typer.Option("--force", help="Although machines are bound to it: it will not return.")
     ] = False,
+    fenced: Annotated[
+        bool, typer.Option("--fenced", help="With --force: it still answers, but you have cut it off for good.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     output: Output = Format.table,
     controller: Controller = "",
 ) -> None:
-    """Delete a server. With --force also one with machines: they are off and on no host then, and asks before.
+    """Delete a server. With --force also one with machines: they are off and on no host then, and asks before. Refused
+    while its agent is connected and machines run there, unless --fenced.
 
     \b
     weft host remove host3
@@ -75,12 +80,17 @@ def remove(
     ask = Ask(output, controller, dry_run)
 
     async def work(client: Client) -> None:
+        if fenced and not force:
+            raise Misuse("--fenced goes with --force: without it no server goes that has machines")
         path = path_of(server_ref(server))
         found = await client.get(path)
+        write = Write(dry_run=ask.dry_run, force=force, fenced=fenced)
         if force and not dry_run:
+            # what is refused is not asked about
+            await client.delete(path, msgspec.structs.replace(write, dry_run=True))
             there = await machines_on(client, found["resourceId"])
             confirm(_what_goes(found["resourceId"], [vm["resourceId"] for vm in there]), yes)
-        answer = await client.delete(path, Write(dry_run=ask.dry_run, force=force))
+        answer = await client.delete(path, write)
         print_deleted(f"servers/{found['resourceId']}", answer.body, ask)
 
     run(ctx, controller, work)

@@ -1,11 +1,14 @@
-"""Failover: a machine whose host is dead gets another, as it was. Called by weft.control.machines.
+"""Failover: a machine whose host is dead gets another, as it was. Called by weft.control.machines, also to ask whether
+a host may be removed with its machines.
 
 Two hosts must never run one machine, so the present host must have gone, or the caller says that it is fenced (cut off
 from power, or from network and disks). A host that comes back afterwards is told that the machine is no longer its own
-and stops it.
+and stops it; one that was removed is told nothing any more.
 """
 
 import asyncio
+
+import msgspec
 
 from weft.control.hosts import RESUME_S
 from weft.control.moves import UNDER_WAY, Moves
@@ -13,7 +16,7 @@ from weft.control.power import Power
 from weft.control.publisher import Publisher
 from weft.control.verdicts import Expectation
 from weft.control.writer import Writer
-from weft.core.commands import Actor, Failover
+from weft.core.commands import Actor, Failover, RemoveServer
 from weft.core.index import servers_of
 from weft.core.policy_host import interfaces_of
 from weft.core.policy_places import VirtualMachine, server_of
@@ -21,6 +24,20 @@ from weft.core.taken_addresses import check_reaches
 from weft.model.errors import NotReady, WaitTimedOut
 
 FAILOVER_TIMEOUT_S = 60.0
+
+_MOST = 10
+"""So many machines are named."""
+
+
+class _Doubt(msgspec.Struct, frozen=True):
+    """What a refusal says beside the host that has not gone."""
+
+    what: str
+    """That may run there."""
+    instead: str
+    """What to do if it does; sentences."""
+    command: str
+    """That says that the host is fenced."""
 
 
 class Failovers:
@@ -43,7 +60,9 @@ class Failovers:
         machine = self._power.machine(name)
         self._writer.dry_run(Failover(name, server))
         if not fenced:
-            self._check_gone(name, self._may_run_at(machine) - {server.lower()})
+            command = f"weft vm failover {name} --to {server} --fenced"
+            doubt = _Doubt(f"the machine '{name}'", "Move it instead (migrate).", command)
+            self._check_gone(self._may_run_at(machine) - {server.lower()}, doubt)
         self._power.check_reachable(server.lower())
         agent = self._publisher.managed.get(server.lower())
         if machine.properties.power_state == "Running" and agent is not None and not agent.hypervisor:
@@ -62,21 +81,41 @@ class Failovers:
             found = {server_of(machine)}
         return found
 
-    def _check_gone(self, name: str, servers: set[str]) -> None:
+    def check_removal(self, server: str, fenced: bool) -> None:
+        """May a server go with its machines? Raises Refusal: it would be refused whatever its host does; NotReady:
+        machines may run there, and would run on while the ledger has them as off."""
+        self._writer.dry_run(RemoveServer(server))
+        key, spelled = server.lower(), self._publisher.spelled(server.lower())
+        running = sorted(
+            machine.resource_id
+            for machine in self._writer.state.machines_on(key)
+            if machine.properties.power_state == "Running" and key in self._may_run_at(machine)
+        )
+        if running and not fenced:
+            more = f" and {len(running) - _MOST} more" if len(running) > _MOST else ""
+            instead = (
+                f"They would run on, and count as off. Move them away (weft host evacuate {spelled}), or stop them "
+                "(weft vm stop NAME)."
+            )
+            command = f"weft host remove {spelled} --force --fenced"
+            self._check_gone({key}, _Doubt(f"machines ({', '.join(running[:_MOST])}{more})", instead, command))
+
+    def _check_gone(self, servers: set[str], doubt: _Doubt) -> None:
         for server in sorted(servers):
+            spelled = self._publisher.spelled(server)
             if self._publisher.session(server) is not None:
                 raise NotReady(
-                    f"The agent of '{server}' is connected, and the machine '{name}' may run there. Move it instead "
-                    f"(migrate). If {server} is broken all the same, cut it off from power, or from network and disks, "
-                    "and say fenced.",
-                    target=f"/servers/{server}",
+                    f"The agent of '{spelled}' is connected, and {doubt.what} may run there. {doubt.instead} If "
+                    f"{spelled} is broken all the same, cut it off from power, or from network and disks, and ask with "
+                    f"fenced ({doubt.command}).",
+                    target=f"/servers/{spelled}",
                 )
             if self.may_come_back(server):
                 raise NotReady(
-                    f"The controller has just begun, and the agent of '{server}', where the machine '{name}' may run, "
-                    f"has had no time to come back. Ask again in {RESUME_S:g} s; if {server} is cut off from power, or "
-                    "from network and disks, say fenced.",
-                    target=f"/servers/{server}",
+                    f"The controller has just begun, and the agent of '{spelled}', where {doubt.what} may run, has had "
+                    f"no time to come back. Ask again in {RESUME_S:g} s; if {spelled} is cut off from power, or from "
+                    f"network and disks, ask with fenced ({doubt.command}).",
+                    target=f"/servers/{spelled}",
                 )
 
     def may_come_back(self, server: str) -> bool:

@@ -191,6 +191,11 @@ class Machines:
         task.add_done_callback(lambda done: self._ending_move.discard(key))
         return await asyncio.shield(task)
 
+    def check_removal(self, server: str, fenced: bool) -> None:
+        """May a server be removed with its machines? Raises NotReady while its agent is connected and machines may run
+        there, or has had no time to come back since this controller began, unless `fenced`; Refusal."""
+        self._failovers.check_removal(server, fenced)
+
     def resume(self) -> None:
         """Take up every move, and every restart for a change, that was under way when the controller ended."""
         self._failovers.begin()

@@ -83,6 +83,8 @@ class Write(msgspec.Struct, frozen=True):
     force: bool = False
     """Of the delete of a server: although machines are bound to it; of a machine that was taken in: although it
     runs."""
+    fenced: bool = False
+    """With force, of a server: it is cut off and runs nothing, although its agent is connected."""
     keep_disks: bool = False
     """Of the delete of a machine: not the disks that were made for it."""
 
@@ -90,6 +92,7 @@ class Write(msgspec.Struct, frozen=True):
         """As the query of the request."""
         found = {"dryRun": "true"} if self.dry_run else {}
         found |= {"force": "true"} if self.force else {}
+        found |= {"fenced": "true"} if self.fenced else {}
         found |= {"keepDisks": "true"} if self.keep_disks else {}
         return found | ({"wait": "hosts", "timeout": f"{self.wait_s:g}"} if self.wait_s else {})
 

@@ -219,6 +219,8 @@ class TestRenewAndFailover:
         path = f"{N}/servers/host1"
         assert (await machine.delete(path)).json()["error"]["code"] == "InUseServerCannotBeDeleted"
         assert (await machine.delete(f"{path}?reason=fire")).status_code == 400
+        assert (await machine.delete(f"{path}?fenced=true")).json()["error"]["target"] == "fenced"
+        assert (await machine.delete(f"{VM}?force=true&fenced=true")).json()["error"]["target"] == "force"
         assert (await machine.delete(f"{N}/macPools/pool1?force=true")).json()["error"]["target"] == "force"
         assert (await machine.delete(f"{path}?force=true", if_match="*")).status_code == 400
         assert (await machine.delete(f"{path}?force=true&dryRun=true")).json()["dryRun"] is True

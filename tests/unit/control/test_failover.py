@@ -33,7 +33,9 @@ async def test_a_dead_host_s_machine_runs_on_another_as_it_was(controller: Contr
 
 async def test_a_host_that_answers_keeps_its_machine_unless_it_is_fenced(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
-    with pytest.raises(NotReady, match="'host1' is connected.*migrate.* say fenced") as refused:
+    with pytest.raises(
+        NotReady, match="'host1' is connected.*migrate.* with fenced \\(weft vm failover a --to host2 --fenced\\)"
+    ) as refused:
         await controller.machines.failover("a", "host2", False, ANN)
     assert (refused.value.code, refused.value.target, place(controller)) == (
         "ServerNotReady",
@@ -165,9 +167,45 @@ async def test_a_controller_that_begins_gives_hosts_time_before_it_takes_them_fo
         second = open_in(tmp_path)
         async with second.running():
             rack.hosts["host2"].connect(second.publisher)
-            with pytest.raises(NotReady, match="host1.* no time to come back.* say fenced"):
+            with pytest.raises(
+                NotReady,
+                match="host1.* no time to come back.* with fenced \\(weft vm failover a --to host2 --fenced\\)",
+            ):
                 await second.machines.failover("a", "host2", False, ANN)
+            with pytest.raises(NotReady, match=r"host1', where machines \(a\) may run.*remove host1 --force --fenced"):
+                second.machines.check_removal("host1", fenced=False)
+            second.machines.check_removal("host1", fenced=True)
             monkeypatch.setattr("weft.control.failover.RESUME_S", 0.0)
+            second.machines.check_removal("host1", fenced=False)
             await second.machines.failover("a", "host2", False, ANN)
             assert rack.hosts["host2"].machines == {"a": "Running"}
         second.close()
+
+
+async def test_a_host_is_not_removed_from_under_machines_that_may_run_there(controller: Controller, rack: Rack) -> None:
+    may_go = controller.machines.check_removal
+    may_go("host1", fenced=False)
+    await controller.machines.start("a", ANN)
+    words = r"'host1' is connected, and machines \(a\) may run there.*evacuate host1.*remove host1 --force --fenced"
+    with pytest.raises(NotReady, match=words) as refused:
+        may_go("HOST1", fenced=False)
+    assert (refused.value.code, refused.value.target) == ("ServerNotReady", "/servers/host1")
+    may_go("host1", fenced=True)
+    # while it moves to another it may run at either end
+    rack.hosts["host2"].gate.clear()
+    moving = asyncio.create_task(controller.machines.migrate("a", "host2", ANN))
+    await soon(lambda: move_of(controller) is not None)
+    may_go("host2", fenced=False)
+    with pytest.raises(NotReady, match="machines .a. may run there"):
+        may_go("host1", fenced=False)
+    rack.hosts["host2"].gate.set()
+    await moving
+    may_go("host1", fenced=False)
+    with pytest.raises(NotReady, match="'host2' is connected"):
+        may_go("host2", fenced=False)
+    await rack.hosts["host2"].disconnect()
+    may_go("host2", fenced=False)
+
+
+def move_of(controller: Controller):
+    return controller.state.get("virtualMachines", "a").properties.move
