@@ -22,7 +22,8 @@ def begin(folder, *words):
     """A demo whose output goes to a file beside its folder, to be read while it runs."""
     with said_by(folder).open("w") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "weft", "demo", *words],
+            # as from a terminal: a shell has SIGINT ignored in what it runs in the background
+            ["env", "--default-signal=INT", sys.executable, "-m", "weft", "demo", *words],
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=ROOT,

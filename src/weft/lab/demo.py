@@ -10,7 +10,7 @@ import contextlib
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -111,29 +111,56 @@ def example() -> Documents:
 
 def run_real(show: Show, name: str) -> int:
     """In namespaces. Whatever happens, also Ctrl-C and SIGTERM, everything it made is taken away."""
-    lab = open_lab(name)
     made: list[Process] = []
-    interrupted = gone = False
-    # SIGTERM is as Ctrl-C; a shell starts background jobs with SIGINT ignored
-    with locked(labs_folder(), lab.name), show.interrupts.heard(signal.SIGINT, signal.SIGTERM):
+
+    def take_away(lab: LabFolder, see: See) -> None:
+        up.bring_down(lab)
+        _see_nothing(lab, made, see)
+
+    return through(show, open_lab(name), lambda lab: _all_steps(show, lab, made), take_away)
+
+
+def through(
+    show: Show, lab: LabFolder, play_all: Callable[[LabFolder], None], take_away: Callable[[LabFolder, See], None]
+) -> int:
+    """Play all steps and take away what they made, however often it is interrupted; the exit code."""
+    interrupts, interrupted = show.interrupts, False
+    interrupts.raising = False
+    # SIGTERM is as Ctrl-C, which does not reach what a shell runs in the background
+    with interrupts.heard(signal.SIGINT, signal.SIGTERM), locked(labs_folder(), lab.name):
         try:
-            _all_steps(show, lab, made)
+            interrupts.raising = True
+            interrupts.check()
+            play_all(lab)
+            interrupts.check()
         except KeyboardInterrupt:
+            interrupts.raising = False
             interrupted = True
-            show.interrupts.clear()
             show.failed += 1
             show.say("demo: interrupted; taking away what it made")
         finally:
-            # while things are taken away, a second Ctrl-C waits
-            with handled(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
-                if show.failed:
-                    _tell_logs(show, lab)
-                with show.step("everything the demo made is gone") as see:
-                    up.bring_down(lab)
-                    _see_nothing(lab, made, see)
-                    gone = True
-    code = show.end()
+            interrupts.raising = False
+            gone = _taken_away(show, lab, take_away)
+        code = show.end()
     return INTERRUPTED if interrupted and gone else code
+
+
+def _taken_away(show: Show, lab: LabFolder, take_away: Callable[[LabFolder, See], None]) -> bool:
+    """Also where none of it can be said: whoever reads the output may have ended, by the same Ctrl-C."""
+    begun = gone = False
+    # so that it does not reach the commands that take things away either
+    with handled(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+        try:
+            if show.failed:
+                _tell_logs(show, lab)
+            with show.step("everything the demo made is gone") as see:
+                begun = True
+                take_away(lab, see)
+                gone = True
+        finally:
+            if not begun:
+                take_away(lab, lambda words: None)
+    return gone
 
 
 def _all_steps(show: Show, lab: LabFolder, made: list[Process]) -> None:
@@ -181,6 +208,18 @@ def _see_nothing(lab: LabFolder, made: list[Process], see: See) -> None:
 
 def run_simulated(show: Show) -> int:
     """On the fakes, in this process."""
+    with show.interrupts.heard(signal.SIGINT):
+        try:
+            _all_simulated_steps(show)
+            show.interrupts.check()
+        except KeyboardInterrupt:
+            show.interrupts.raising = False
+            show.say("demo: interrupted")
+            return INTERRUPTED
+    return show.end()
+
+
+def _all_simulated_steps(show: Show) -> None:
     from weft.lab.demo_simulated import simulated_stage
 
     show.say(
@@ -190,12 +229,7 @@ def run_simulated(show: Show) -> int:
         "process. The real one (weft demo, as root on Debian with Open vSwitch) adds: packets of a real kernel, flow"
     )
     show.say("tables of a real Open vSwitch, GRE as tcpdump sees it, kill -9 of real processes, and true times.")
-    try:
-        asyncio.run(_on(show, simulated_stage(example())))
-    except KeyboardInterrupt:
-        show.say("demo: interrupted")
-        return INTERRUPTED
-    return show.end()
+    asyncio.run(_on(show, simulated_stage(example())))
 
 
 @demo_app.callback(invoke_without_command=True)

@@ -18,9 +18,12 @@ Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 @contextlib.contextmanager
 def handled(handler: Handler, *signals: signal.Signals) -> Iterator[None]:
-    """These have this handler, and afterwards theirs of before."""
-    kept = {number: signal.signal(number, handler) for number in signals}
+    """These have this handler, and afterwards theirs of before. What whoever started us has ignored stays so, as a
+    shell does with Ctrl-C for what it runs in the background."""
+    kept = {one: old for one in signals if (old := signal.getsignal(one)) is not signal.SIG_IGN}
     try:
+        for number in kept:
+            signal.signal(number, handler)
         yield
     finally:
         for number, old in kept.items():
@@ -35,21 +38,22 @@ class Interrupts:
     """Of one command."""
 
     def __init__(self) -> None:
+        self.raising = True
+        """False: one that comes is only remembered, for what goes on now is to come to its end. To be the first thing
+        said in `except` and `finally`: CPython looks for signals where it calls, begins a function or goes back in a
+        loop, so none comes between."""
         self._asked = False
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        raise Interrupted
+        if self.raising:
+            raise Interrupted
 
     def heard(self, *signals: signal.Signals) -> contextlib.AbstractContextManager[None]:
         """These raise Interrupted, within asyncio too: it leaves handlers that are not Python's own alone."""
         return handled(self._raise, *signals)
 
     def check(self) -> None:
-        """Raises Interrupted if one came and was given up."""
-        if self._asked:
+        """Raises Interrupted if one came and was given up, or came while none was to."""
+        if self._asked and self.raising:
             raise Interrupted
-
-    def clear(self) -> None:
-        """It is seen to."""
-        self._asked = False

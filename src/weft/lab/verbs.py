@@ -93,9 +93,7 @@ def _lab(context: typer.Context) -> LabFolder:
 def _changing(context: typer.Context) -> Iterator[LabFolder]:
     """A verb that changes the lab: on a machine that can, one at a time."""
     interrupts = Interrupts()
-    # where whoever started us has Ctrl-C ignored it stays so
-    heard = (signal.SIGINT,) if signal.getsignal(signal.SIGINT) is signal.default_int_handler else ()
-    with plainly(), interrupts.heard(*heard):
+    with plainly(), interrupts.heard(signal.SIGINT):
         check_machine()
         lab = _lab(context)
         with locked(labs_folder(), lab.name):

@@ -23,11 +23,31 @@ def test_one_that_a_finalizer_gave_up_comes_at_the_next_step() -> None:
         Finalized()
         with pytest.raises(KeyboardInterrupt):
             interrupts.check()
-        interrupts.clear()
+
+
+def test_what_is_to_come_to_its_end_is_not_interrupted(terminal) -> None:
+    interrupts = Interrupts()
+    interrupts.raising = False
+    with interrupts.heard(signal.SIGINT):
+        signal.raise_signal(signal.SIGINT)
         interrupts.check()
+        interrupts.raising = True
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
 
 
-def test_a_task_that_ends_all_the_same_does_not_swallow_it() -> None:
+def test_what_whoever_started_us_has_ignored_stays_so(terminal) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts = Interrupts()
+    with interrupts.heard(signal.SIGINT, signal.SIGTERM):
+        signal.raise_signal(signal.SIGINT)
+        interrupts.check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_task_that_ends_all_the_same_does_not_swallow_it(terminal) -> None:
     async def stubborn() -> str:
         try:
             signal.raise_signal(signal.SIGINT)
@@ -41,7 +61,7 @@ def test_a_task_that_ends_all_the_same_does_not_swallow_it() -> None:
         asyncio.run(stubborn())
 
 
-def test_handlers_of_before_come_back() -> None:
+def test_handlers_of_before_come_back(terminal) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with Interrupts().heard(signal.SIGINT, signal.SIGTERM):
         assert signal.getsignal(signal.SIGINT) is not before[0]
