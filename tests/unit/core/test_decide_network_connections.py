@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.core.gateway_world import (
@@ -12,6 +13,7 @@ from tests.unit.core.gateway_world import (
     ref,
     virtual_gateway,
 )
+from weft.core.changes import ResourceChange
 from weft.model.leases import ip_scope
 
 PHYSICAL = ip_scope("/logicalNetworks/physical", 4)
@@ -182,4 +184,27 @@ def test_a_connection_is_put_and_deleted_alone() -> None:
     world.put("/virtualGateways/v/networkConnections/site", gre()["properties"])
     assert set(connections(world)) == {"vlan", "site"}
     world.delete("/virtualGateways/v/networkConnections/vlan")
+    assert set(connections(world)) == {"site"}
+
+
+def test_what_an_earlier_release_let_in_stays_and_is_mended_before_it_is_written_again() -> None:
+    """One tunnel's near end is the far end of an earlier one."""
+    world, far = GatewayWorld(), "172.16.0.2"
+    near = [{"ipAddress": "172.16.0.9", "prefixLength": 30}]
+    body = virtual_gateway("blue", gre(peerIPAddresses=[far]), gre("second", ipAddresses=near))
+    world.put("/virtualGateways/v", body)
+    stored = world.get("/virtualGateways/v")
+    first, second = stored.properties.network_connections
+    ends = tuple(msgspec.structs.replace(one, ip_address=far) for one in second.properties.ip_addresses)
+    second = msgspec.structs.replace(second, properties=msgspec.structs.replace(second.properties, ip_addresses=ends))
+    properties = msgspec.structs.replace(stored.properties, network_connections=(first, second))
+    before = msgspec.structs.replace(stored, properties=properties)
+    world.state.apply(ResourceChange("virtualGateways", "v", stored, before))
+    another = gre(peerIPAddresses=[far], greConfiguration={"greKey": "7"})
+    refusal = world.refused("/virtualGateways/v/networkConnections/site", another["properties"])
+    assert f"Connections site and second both have {far}" in refusal.message
+    world.put("/virtualGateways/v/networkConnections/second", gre("second", ipAddresses=near)["properties"])
+    assert world.put("/virtualGateways/v", body).outcome == "unchanged"
+    world.state.apply(ResourceChange("virtualGateways", "v", world.get("/virtualGateways/v"), before))
+    world.delete("/virtualGateways/v/networkConnections/second")
     assert set(connections(world)) == {"site"}
