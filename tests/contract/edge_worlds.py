@@ -24,6 +24,8 @@ from weft.model.values import pack_ip
 
 OUTSIDE_MAC, ROUTER = 0x020000000099, 0x025745465401
 SECONDS = 2.0
+UNHEARD_SECONDS = 0.5
+OUTSIDE = "203.0.113.1"
 TRIES = 5
 FAR, NEAR = "198.51.100.1", "198.51.100.10"
 """The ends of GRE connections in tests; the far one is a namespace of its own."""
@@ -45,10 +47,16 @@ class FakeWorld:
         fresh.edges = dict(self.driver.edges)
         return fresh
 
-    async def outward(self, network, source, target):
+    async def outward(self, network, source, target, seconds=SECONDS):
         return self.driver.outward(network.rdid, pack_ip(source), pack_ip(target))
 
     async def comes_back(self, network, source, target):
+        return False
+
+    async def lets_in(self, network, leg, source, target):
+        return self.driver.lets_in(network.rdid, leg, pack_ip(source), pack_ip(target))
+
+    async def crosses(self, network, target):
         return False
 
     async def inward(self, network, target):
@@ -116,11 +124,13 @@ class NamespaceWorld:
     def edge_space(self, network):
         return f"{self._space}@edge{network.rdid}"
 
-    async def outward(self, network, source, target):
+    async def outward(self, network, source, target, seconds=SECONDS):
+        """The source of what leaves by the first leg; None: nothing does."""
         space = self.edge_space(network)
         run(["ip", "-n", space, "neigh", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "o0"], check=False)
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
-        found = await self._pass((f"we{network.rdid}i", f"we{network.rdid}o0"), sent, lambda one: one.dst_port == 53)
+        ends = f"we{network.rdid}i", f"we{network.rdid}o0"
+        found = await self._pass(ends, sent, lambda one: one.dst_port == 53, seconds)
         return found.ip_src.to_bytes(len(pack_ip(source))) if found else None
 
     async def comes_back(self, network, source, target):
@@ -129,10 +139,27 @@ class NamespaceWorld:
         found = await self._pass((link, link), sent, lambda one: (one.dst_port, one.eth_src) == (53, network.mac))
         return found is not None
 
+    def _mac(self, network, link):
+        command = ["ip", "netns", "exec", self.edge_space(network), "cat", f"/sys/class/net/{link}/address"]
+        return int(run(command).strip().replace(":", ""), 16)
+
+    async def lets_in(self, network, leg, source, target):
+        """Whether a packet that begins something and comes by a leg for a customer address as it is goes in."""
+        sent = p.udp((OUTSIDE_MAC, self._mac(network, f"o{leg}")), (source, target), (53, 5002))
+        ends = f"we{network.rdid}o{leg}", f"we{network.rdid}i"
+        return await self._pass(ends, sent, lambda one: one.dst_port == 5002, UNHEARD_SECONDS) is not None
+
+    async def crosses(self, network, target):
+        """Does what comes by the first leg for somebody outside leave by the second, where he is on link?"""
+        words = ["lladdr", "02:00:00:00:00:98", "dev", "o1"]
+        run(["ip", "-n", self.edge_space(network), "neigh", "replace", target, *words])
+        sent = p.udp((OUTSIDE_MAC, self._mac(network, "o0")), (OUTSIDE, target), (53, 5003))
+        ends = f"we{network.rdid}o0", f"we{network.rdid}o1"
+        return await self._pass(ends, sent, lambda one: one.dst_port == 5003, UNHEARD_SECONDS) is not None
+
     async def inward(self, network, target):
-        space = self.edge_space(network)
-        mac = int(run(["ip", "netns", "exec", space, "cat", "/sys/class/net/o0/address"]).strip().replace(":", ""), 16)
-        outside = "2001:db8:ff::1" if ":" in target else "203.0.113.1"
+        mac = self._mac(network, "o0")
+        outside = "2001:db8:ff::1" if ":" in target else OUTSIDE
         sent = p.udp((OUTSIDE_MAC, mac), (outside, target), (53, 5001))
         found = await self._pass((f"we{network.rdid}o0", f"we{network.rdid}i"), sent, lambda one: one.dst_port == 5001)
         return found.ip_dst.to_bytes(len(pack_ip(target))) if found else None
@@ -192,8 +219,8 @@ class NamespaceWorld:
         links = run(["ip", "-n", self._space, "-br", "link"]).split("\n")
         return [one for one in (*bridges, *ports, *links) if one.startswith("we")]
 
-    async def _pass(self, ends, sent, wanted):
-        return await asyncio.to_thread(in_namespace, self._space, lambda: _exchange(ends, sent, wanted))
+    async def _pass(self, ends, sent, wanted, seconds=SECONDS):
+        return await asyncio.to_thread(in_namespace, self._space, lambda: _exchange(ends, sent, wanted, seconds))
 
 
 async def all_at_once(driver, *wanted):
@@ -256,12 +283,12 @@ def _wire(end):
     return channel
 
 
-def _exchange(ends, sent, wanted):
+def _exchange(ends, sent, wanted, seconds):
     with contextlib.ExitStack() as stack:
         channels = [stack.enter_context(_wire(end)) for end in ends]
         channels[0].send(frame(sent))
         family = sent.eth_type.to_bytes(2)
-        while select.select([channels[1]], [], [], SECONDS)[0]:
+        while select.select([channels[1]], [], [], seconds)[0]:
             data, (_, _, kind, *_) = channels[1].recvfrom(2048)
             if kind == socket.PACKET_OUTGOING or data[12:14] != family:
                 continue

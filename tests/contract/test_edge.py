@@ -5,12 +5,12 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.contract.edge_worlds import FAR, NEAR, edge_world
+from tests.contract.edge_worlds import FAR, NEAR, OUTSIDE, UNHEARD_SECONDS, edge_world
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeRoute, EdgeTunnel
 from weft.model.values import Mac, PackedIp, Rdid, Vsid, pack_ip
 
-OUTSIDE, PUBLIC, NAT = "203.0.113.1", "203.0.113.20", "203.0.113.10"
+PUBLIC, NAT = "203.0.113.20", "203.0.113.10"
 LEG = EdgeLeg(
     "/logicalnetworks/outside/subnets/public",
     100,
@@ -36,6 +36,17 @@ EDGE = EdgeNetwork(
     legs=(LEG,),
 )
 NOWHERE = PackedIp(b"")
+SITE, STRANGER = "10.9.0.1", "203.0.113.66"
+ROUTED = EdgeLeg(
+    "/logicalnetworks/site/subnets/vlan200",
+    200,
+    pack_ip("10.9.0.0"),
+    24,
+    NOWHERE,
+    (pack_ip("10.9.0.2"),),
+    routes=(EdgeRoute(pack_ip("10.10.0.0"), 16, pack_ip(SITE)),),
+)
+"""As an L3 connection has it."""
 TUNNEL = EdgeTunnel(
     "far",
     pack_ip(NEAR),
@@ -99,6 +110,24 @@ async def test_a_life(world):
     )
     assert await world.inward(EDGE, PUBLIC) == pack_ip("10.1.1.12")
     assert await world.inward(EDGE, NAT) is None, "nobody is behind it that has not begun"
+    assert await world.outward(EDGE, "66.6.6.6", OUTSIDE, UNHEARD_SECONDS) is None, "whose is it?"
+
+    both = msgspec.structs.replace(EDGE, legs=(LEG, ROUTED))
+    await driver.put(msgspec.structs.replace(WANTED, network=both))
+    for target in ("10.1.1.11", "10.1.1.12"):
+        assert not await world.lets_in(both, 0, STRANGER, target), "who routes to it by the network's public address"
+        assert await world.lets_in(both, 1, SITE, target), "customer addresses are routed by that connection"
+    assert not await world.lets_in(both, 1, "10.1.1.13", "10.1.1.11"), "the network's own do not come from outside"
+    assert not await world.crosses(both, SITE), "nor is anybody outside led to somebody else outside"
+    assert await world.inward(both, PUBLIC) == pack_ip("10.1.1.12")
+
+    alone = msgspec.structs.replace(
+        EDGE, legs=(msgspec.structs.replace(LEG, nat=NOWHERE, addresses=LEG.addresses[1:]),)
+    )
+    await driver.put(msgspec.structs.replace(WANTED, network=alone))
+    assert await world.outward(alone, "10.1.1.12", OUTSIDE) == pack_ip(PUBLIC)
+    assert await world.outward(alone, "10.1.1.11", OUTSIDE, UNHEARD_SECONDS) is None, "it has no address there"
+    await driver.put(WANTED)
 
     await driver.put(msgspec.structs.replace(WANTED, carries=False))
     await driver.put(WANTED)
@@ -110,13 +139,15 @@ async def test_a_life(world):
     assert await fresh.there() == {7: True}, "known without memory"
     await fresh.put(changed)
     world.driver = fresh
-    assert await world.outward(EDGE, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
+    assert await world.outward(changed.network, "10.1.1.13", OUTSIDE) == pack_ip("10.1.1.13")
+    assert await world.outward(changed.network, "66.6.6.6", OUTSIDE, UNHEARD_SECONDS) is None, "routed, or not"
     assert await world.inward(EDGE, PUBLIC) is None
 
     six = msgspec.structs.replace(EDGE, legs=(LEG6,), **SIX)
     await fresh.put(Wanted(six, True, 1458))
     assert await world.outward(six, "fd01:1::12", OUTSIDE6) == pack_ip(PUBLIC6), "one to one in IPv6, too"
-    assert await world.outward(six, "fd01:1::11", OUTSIDE6) == pack_ip("fd01:1::11")
+    assert await world.outward(six, "fd01:1::11", OUTSIDE6, UNHEARD_SECONDS) is None
+    assert not await world.lets_in(six, 0, "2001:db8:ff::66", "fd01:1::11")
     assert await world.inward(six, PUBLIC6) == pack_ip("fd01:1::12")
 
     tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,), **SIX)

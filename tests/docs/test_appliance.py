@@ -71,7 +71,7 @@ async def test_it_makes_edges_hands_over_and_takes_them_away() -> None:
                 {"to": "10.1.1.0", "length": 24, "via": "10.1.254.1"},
                 {"to": "10.1.254.0", "length": 29, "via": "10.1.254.1"},
             ],
-            "outer": [{"vlan": 100, "addresses": ["203.0.113.10", "203.0.113.20"]}],
+            "outer": [{"vlan": 100, "addresses": ["203.0.113.10", "203.0.113.20"], "routed": False}],
             "tunnels": [{"from": "198.51.100.10", "to": "198.51.100.1", "key": 77}],
             "sourceNat": ["203.0.113.10"],
             "oneToOne": [["203.0.113.20", "10.1.1.12"]],

@@ -57,12 +57,27 @@ def own_addresses(edge: EdgeNetwork) -> frozenset[PackedIp]:
     return frozenset((*outside, *(address for every in with_lengths for address, _ in every)))
 
 
-def known_as(leg: EdgeLeg | EdgeTunnel, source: PackedIp) -> PackedIp:
-    """The source address that a customer address has outside: its own where it is routed."""
-    if isinstance(leg, EdgeTunnel):
+def known_as(edge: EdgeNetwork, by: EdgeLeg | EdgeTunnel, source: PackedIp) -> PackedIp | None:
+    """The source address that a customer address has outside: its own where it is routed. None: it does not leave,
+    being nobody's behind this edge, or on a leg that routes nothing and has no public address for it."""
+    if not _is_behind(edge, source):
+        return None
+    if isinstance(by, EdgeTunnel):
         return source
-    own = next((public for public, inside in leg.mappings if inside == source), None)
-    return own or (leg.nat if leg.nat and len(leg.nat) == len(source) else source)
+    own = next((public for public, inside in by.mappings if inside == source), None)
+    if own is None and len(by.nat) == len(source):
+        own = by.nat
+    return own or (source if by.is_routed else None)
+
+
+def lets_in(edge: EdgeNetwork, by: EdgeLeg | EdgeTunnel, source: PackedIp, target: PackedIp) -> bool:
+    """Whether what comes by a leg or tunnel for a customer address as it is, and nobody asked for, goes in."""
+    routed = isinstance(by, EdgeTunnel) or by.is_routed
+    return routed and _is_behind(edge, target) and not _is_behind(edge, source)
+
+
+def _is_behind(edge: EdgeNetwork, address: PackedIp) -> bool:
+    return any(_lies_in(address, prefix, length) for prefix, length in edge.prefixes)
 
 
 def _lies_in(target: PackedIp, prefix: PackedIp, length: int) -> bool:

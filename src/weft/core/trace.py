@@ -275,7 +275,8 @@ class _Walk:
             reason = f"the gateway on {self._host} has no route to {ip_text(target)}"
             leads_nowhere = edge is not None and not edge.legs and not edge.tunnels
             raise Stopped(f"{reason}: {ref} has neither nat nor a networkConnection" if leads_nowhere else reason, ref)
-        outer = known_as(found.by, seat.address)
+        assert edge is not None
+        outer = known_as(edge, found.by, seat.address)
         via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
         if isinstance(found.by, EdgeLeg):
             where = found.by.subnet
@@ -283,6 +284,9 @@ class _Walk:
             where, key = f"{ref}/networkConnections/{found.by.name}", found.by.key_value
             named = f"key {key}" if key >= 0 else "without a key"
             via = f" in GRE from {ip_text(found.by.local)} to {ip_text(found.by.remote)}, {named}"
+        if outer is None:
+            text = f"the gateway on {self._host} has no public address of {where} for {ip_text(seat.address)}"
+            raise Stopped(f"{text}: {ref} needs nat there, or its ipConfiguration a publicIPAddress", ref)
         kind = "routed" if outer == seat.address else f"known outside as {ip_text(outer)}"
         self._step("gateway", f"{ip_text(seat.address)} leaves through {where}{via}, {kind}", f"EdgeNetwork {rdid}")
         return TraceResult(True, tuple(self.path), f"left by the gateway on {self._host} through {where}", ref)

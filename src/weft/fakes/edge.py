@@ -6,7 +6,7 @@ Implements weft.agent.edge.wanted.Edge for tests; passes the same contract suite
 from msgspec.structs import replace
 
 from weft.agent.edge.wanted import EdgeFailure, Wanted
-from weft.core.edge_routes import exit_for, known_as
+from weft.core.edge_routes import exit_for, known_as, lets_in
 from weft.model.records import EdgeLeg, EdgeTunnel
 from weft.model.values import PackedIp, Rdid
 
@@ -45,7 +45,13 @@ class FakeEdge:
         """The source address with which a packet of the network leaves; None: it does not."""
         edge = self.edges.get(rdid)
         found = exit_for(edge.network, target) if edge is not None else None
-        return known_as(found.by, source) if found is not None else None
+        return known_as(edge.network, found.by, source) if edge is not None and found is not None else None
+
+    def lets_in(self, rdid: Rdid, leg: int, source: PackedIp, target: PackedIp) -> bool:
+        """Whether a packet that begins something and comes by a leg, named by its place, for a customer address as it
+        is reaches the network."""
+        edge = self.edges.get(rdid)
+        return edge is not None and lets_in(edge.network, edge.network.legs[leg], source, target)
 
     def inward(self, rdid: Rdid, target: PackedIp) -> PackedIp | None:
         """Whom a packet for an outer address reaches in the network; None: nobody."""

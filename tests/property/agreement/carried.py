@@ -43,7 +43,9 @@ WHY = [
 
 _FLOODED = frozenset(("wrong_vlan", "no_such_port", "no_rewrite"))
 """A physical switch floods what is for a MAC that it has not learnt: other hosts count what reaches them so."""
-_AT_EDGE = re.compile(r"(?:left by|reached)?(?:^| )the gateway on (\S+?),? (through|has no route to|whose own) ")
+_AT_EDGE = re.compile(
+    r"(?:left by|reached)?(?:^| )the gateway on (\S+?),? (through|has no (?:route to|public address of)|whose own) "
+)
 _PORT = re.compile(r"delivered to port (\S+) on ")
 
 
@@ -158,8 +160,8 @@ def _at_edge(cluster, told, verdict, carried, question):
         family = len(pack_ip(question.to))
         source = next(one for one in _own(cluster, question.source) if len(pack_ip(one)) == family)
     found = edges.left(record, source, question.to)
-    if found is None or found == "own":
-        wanted = {None: "has no route to", "own": "whose own"}[found]
+    if not isinstance(found, edges.Left):
+        wanted = {None: "has no route to", "own": "whose own", "held": "has no public address of"}[found]
         return "" if words == wanted else str(found)
     kind = "routed" if found.source == source else f"known outside as {found.source}"
     way = f"{_way(record, found)}, {kind}"

@@ -15,6 +15,8 @@ _CONNECTED = {4: 0, 6: 256}
 _UNSAID = {4: 0, 6: 1024}
 """Metrics that a kernel gives: to the route of an interface's own prefix, and to one for which none is said."""
 _ROUTE = re.compile(r"route replace (\S+)(?: via (\S+))? dev (\S+)(?: onlink)?(?: metric (\d+))? proto 87")
+_PASSING = re.compile(r'iifname "inner" oifname { ([^}]+) } ip6? saddr { ([^}]+) } accept')
+_LEAVING = re.compile(r'oifname "(\w+)" ip6? saddr != { ([^}]+) } drop')
 _SNAT = re.compile(r'oifname "(\w+)" ip6? saddr (?:{ ([^}]+) }|(\S+)) snat to ([^\s;]+)')
 
 
@@ -28,7 +30,7 @@ class Left(NamedTuple):
 
 def left(edge, source, target):
     """What becomes of a packet at the edge that carries its network. None: it does not leave. "own": it is for the edge
-    itself."""
+    itself. "held": it may not leave as it is."""
     state = wanted.Wanted(edge, True, 1458)
     at = ipaddress.ip_address(target)
     held = [ipaddress.ip_interface(one) for every in wanted.addresses(state).values() for one in every]
@@ -42,7 +44,11 @@ def left(edge, source, target):
     if device == wanted.INNER:
         return None  # what leaves the network does not come back into it
     link = next(one for one in wanted.links(edge) if one.inside == device)
-    return Left(link, hop, _known_as(wanted.rules(edge), device, source))
+    rules = wanted.rules(edge)
+    known = _known_as(rules, device, source)
+    if not _passes(rules, device, source) or not _leaves(rules, device, known):
+        return "held"
+    return Left(link, hop, known)
 
 
 def _routes(state):
@@ -62,10 +68,23 @@ def _routes(state):
 
 def _known_as(rules, device, source):
     for name, several, one, outer in _SNAT.findall(rules):
-        inside = (ipaddress.ip_network(text.strip()) for text in (several or one).split(","))
-        if name == device and any(ipaddress.ip_address(source) in prefix for prefix in inside):
+        if name == device and _is_in(source, several or one):
             return outer
     return source
+
+
+def _passes(rules, device, source):
+    return any(f'"{device}"' in names and _is_in(source, own) for names, own in _PASSING.findall(rules))
+
+
+def _leaves(rules, device, source):
+    family = ipaddress.ip_address(source).version
+    known = (own for name, own in _LEAVING.findall(rules) if name == device)
+    return all(_is_in(source, own) for own in known if ipaddress.ip_network(own.split(",")[0]).version == family)
+
+
+def _is_in(address, prefixes):
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(one.strip()) for one in prefixes.split(","))
 
 
 def plug(cluster, host):

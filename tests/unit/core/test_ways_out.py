@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from tests.cluster import ways_out
 from tests.cluster.world import sample
 from weft.core import policy_gateways
-from weft.core.edge_routes import exit_for, known_as
+from weft.core.edge_routes import exit_for, known_as, lets_in
 from weft.core.policy_view import view
 from weft.core.trace import trace
 from weft.core.trace_ends import HostFacts
@@ -81,6 +81,28 @@ def test_behind_the_networks_address_or_its_own():
     assert last(two).endswith("known outside as 203.0.113.21")
 
 
+def test_not_at_all_under_an_address_that_is_nobodys_outside():
+    """One machine has a public address, and the leg is there for it alone."""
+    made = world()
+    ways_out.make_known(made, "blue2-eth0", "p2")
+    assert last(trace(made.state, "blue2-eth0", OUTSIDE)).endswith("known outside as 203.0.113.21")
+    found = trace(made.state, "blue1-eth0", OUTSIDE)
+    assert not found.delivered and found.decided_by == "/virtualGateways/Blue"
+    assert found.reason == (
+        "the gateway on gw1 has no public address of /logicalNetworks/internet/subnets/out for 10.1.1.11: "
+        "/virtualGateways/Blue needs nat there, or its ipConfiguration a publicIPAddress"
+    )
+    edge = policy_gateways.edge(made.state, "gw1", 60)
+    (leg,) = edge.legs
+    foreign, guest, site = map(pack_ip, ("66.6.6.6", "10.1.1.11", "198.51.100.7"))
+    assert known_as(edge, leg, guest) is None
+    routed = policy_gateways.edge(world(connections=(l3(),)).state, "gw1", 60)
+    (way,) = routed.legs
+    assert known_as(routed, way, guest) == guest and known_as(routed, way, foreign) is None
+    assert not lets_in(edge, leg, site, guest), "it is not asked for, and the leg routes nothing"
+    assert lets_in(routed, way, site, guest) and not lets_in(routed, way, guest, guest)
+
+
 def test_by_the_gateway_that_its_own_host_finds_alive():
     made = world(nat="p1")
     dead = {"Host1": frozenset({pack_ip("192.168.1.31")})}
@@ -149,7 +171,7 @@ def test_the_longest_prefix_and_the_customer_address_where_it_is_routed():
         ("192.0.2.1", "/logicalNetworks/internet/subnets/out", "203.0.113.20"),
     ):
         found = exit_for(edge, pack_ip(target))
-        assert (found.by.subnet, known_as(found.by, guest)) == (subnet, pack_ip(outer))
+        assert (found.by.subnet, known_as(edge, found.by, guest)) == (subnet, pack_ip(outer))
 
 
 def test_a_policy_shows_the_gateways_record_and_the_default_route():

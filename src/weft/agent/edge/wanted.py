@@ -33,9 +33,6 @@ than its answers take (pulses.ANSWERS)."""
 PEERS, PEERS_PORT = "peers", 3780
 """The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
 ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
-ALONE_THROUGH = f'iifname "{PEERS}" drop', f'oifname "{PEERS}" drop'
-NOT_BACK = f'iifname "{INNER}" oifname "{INNER}" drop'
-"""Peers that leave by one gateway are not peers of each other by that."""
 _UNLIMITED = "100gbit"
 _FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""
@@ -241,7 +238,8 @@ def rules(edge: EdgeNetwork) -> str:
 
 def _table(edge: EdgeNetwork, size: int) -> str:
     family = "ip" if size == 4 else "ip6"
-    chains = [*_translation(edge, size), *_guards(), *_classes(edge), *_segments(family)]
+    guards = (*_mine(), *_passing(edge, size), *_leaving(edge, size))
+    chains = [*_translation(edge, size), *guards, *_classes(edge), *_segments(family)]
     body = "".join(f"{line}\n" for line in chains)
     return f"table {family} {TABLE} {{}}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{\n{body}}}\n"
 
@@ -277,17 +275,50 @@ def _set(prefixes: Iterable[tuple[PackedIp, int]]) -> str:
     return "{ " + ", ".join(f"{ip_text(prefix)}/{length}" for prefix, length in prefixes) + " }"
 
 
-def _guards() -> Iterator[str]:
+def _names(links_inside: Iterable[str]) -> str:
+    return "{ " + ", ".join(f'"{one}"' for one in links_inside) + " }"
+
+
+def _mine() -> Iterator[str]:
     """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
-    reset would end it. What the gateways tell each other has a link of its own. What leaves the network does not come
-    back into it."""
+    reset would end it. What the gateways tell each other has a link of its own."""
     yield "chain mine { type filter hook input priority filter;"
     for links_outside in ("o*", "t*"):
         yield f'  iifname "{links_outside}" ct state {{ new, invalid }} meta l4proto {{ tcp, udp }} drop;'
     yield f"  {ALONE_IN};"
     yield "}"
-    yield "chain passing { type filter hook forward priority filter;"
-    yield from (f"  {one};" for one in (*ALONE_THROUGH, NOT_BACK))
+
+
+def _passing(edge: EdgeNetwork, size: int) -> Iterator[str]:
+    """From inside to outside what has an address of the network's own; the other way what is translated and, where
+    customer addresses are routed, all but what claims to be the network's. Nothing else, so nothing from outside to
+    outside, and nothing back: peers that leave by one gateway are not peers of each other by that.
+
+    No state is asked for: a gateway that has just taken over has none of what is routed or translated one to one."""
+    family = "ip" if size == 4 else "ip6"
+    ways = links(edge)[1:]
+    routed = [link.inside for link in ways if link.leg is None or link.leg.is_routed]
+    own = [one for one in edge.prefixes if len(one[0]) == size]
+    yield "chain passing { type filter hook forward priority filter; policy drop;"
+    if ways and own:
+        outside = _names(link.inside for link in ways)
+        yield f'  iifname "{INNER}" oifname {outside} {family} saddr {_set(own)} accept;'
+        yield f"  {family} saddr {_set(own)} drop;"
+        yield f'  iifname {outside} oifname "{INNER}" ct status snat,dnat accept;'
+    if routed and own:
+        yield f'  iifname {_names(routed)} oifname "{INNER}" accept;'
+    yield "}"
+
+
+def _leaving(edge: EdgeNetwork, size: int) -> Iterator[str]:
+    """As it is after translation: by a leg that routes nothing only what has an address of that leg, whatever kept the
+    rest from being translated."""
+    family = "ip" if size == 4 else "ip6"
+    yield "chain leaving { type filter hook postrouting priority srcnat + 10;"
+    for name, leg in _legs(edge):
+        if not leg.is_routed and len(leg.prefix) == size:
+            own = [*map(ip_text, leg.addresses), *(("::", "fe80::/10") if size == 16 else ())]
+            yield f'  oifname "{name}" {family} saddr != {{ {", ".join(own)} }} drop;'
     yield "}"
 
 

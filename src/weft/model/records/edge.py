@@ -36,6 +36,12 @@ class EdgeLeg(msgspec.Struct, frozen=True, array_like=True):
     mappings: tuple[tuple[PackedIp, PackedIp], ...] = ()
     """(public address, customer address), one to one, both ways."""
 
+    @property
+    def is_routed(self) -> bool:
+        """An L3 connection leads by it: the edge has an address there that stands for nobody inside."""
+        standing = {self.nat, *(public for public, _ in self.mappings)}
+        return any(one not in standing for one in self.addresses)
+
 
 class EdgeTunnel(msgspec.Struct, frozen=True, array_like=True):
     """A GRE connection of an edge (RFC 2784, key RFC 2890), IP inside."""
