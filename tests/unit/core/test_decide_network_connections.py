@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from tests.unit.core.gateway_world import (
+    PUBLIC,
     VLAN,
     GatewayWorld,
     gre,
     l3,
     ref,
+    subnet,
     virtual_gateway,
 )
 from weft.core.changes import ResourceChange
@@ -34,6 +36,43 @@ def test_an_l3_connection_holds_its_address_in_the_vlan() -> None:
     world.put("/virtualGateways/v", virtual_gateway("blue", l3(address="10.100.0.6")))
     held = {a: lease.state for a, lease in world.state.leases(PHYSICAL).items()}
     assert held == {0x0A640006: "assigned"}, "outside of an ipPool nothing cools down"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        {"peerIPAddresses": ["10.100.0.5"]},
+        {
+            "peerIPAddresses": ["10.100.0.1"],
+            "routes": [{"destinationPrefix": "10.9.0.0/16", "nextHop": "10.100.0.5"}],
+        },
+    ],
+)
+def test_an_l3_connection_sends_to_no_gateway_of_another_network(to: dict[str, Any]) -> None:
+    """Whoever routes to that would be among the other network's machines."""
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
+    mine = virtual_gateway("red", l3(address="10.100.0.6", **to))
+    refusal = world.refused("/virtualGateways/w", mine)
+    assert refusal.code == "PrivateIPAddressInUse"
+    assert "10.100.0.5" in refusal.message and "held by /virtualGateways/v" in refusal.message
+    world.delete("/virtualGateways/v")
+    world.put("/virtualGateways/w", mine)
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue", l3()))
+    assert "a router that /virtualGateways/w/networkConnections/vlan sends to" in refusal.message
+    world.put("/virtualGateways/w", mine)
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(address="10.100.0.7")))
+
+
+def test_a_subnet_with_an_l3_connection_does_not_become_public() -> None:
+    world = GatewayWorld()
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
+    vlan = subnet("vlan100", "10.100.0.0/24", 100, ("10.100.0.10", "10.100.0.20"), isPublic=True)
+    vips = subnet("gre", "192.0.2.0/24", 300, ("192.0.2.10", "192.0.2.11"), isPublic=True)
+    refusal = world.refused("/logicalNetworks/physical", {"subnets": [vlan, vips]})
+    assert refusal.code == "InUseSubnetCannotBeUpdated" and "/networkConnections/vlan" in refusal.message
+    world.put("/virtualGateways/v", virtual_gateway("blue"))
+    world.put("/logicalNetworks/physical", {"subnets": [vlan, vips]})
 
 
 def test_a_gre_connection_is_given_its_near_end_and_keeps_it() -> None:
@@ -111,6 +150,8 @@ def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
             "InvalidNextHopIpAddress",
         ),
         (l3(destinationIPAddress="198.51.100.9"), "InvalidParameterValue"),
+        (l3(address="203.0.113.5", l3Configuration={"vlanSubnet": ref(PUBLIC)}), "InvalidParameterValue"),
+        (l3(peerIPAddresses=["10.100.0.5"]), "PrivateIPAddressInUse"),
     ],
 )
 def test_what_cannot_be_a_connection_is_refused(connection: dict[str, Any], code: str) -> None:

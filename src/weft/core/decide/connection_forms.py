@@ -13,8 +13,8 @@ from weft.core.decide.parsing import ip_of, ip_texts
 from weft.core.index import lower
 from weft.core.pools import Segment, why_in
 from weft.core.state import State
-from weft.core.words import number_text, see_subnets
-from weft.model.errors import Invalid, InvalidReference
+from weft.core.words import address_text, number_text, see_subnets
+from weft.model.errors import AddressInUse, Invalid, InvalidReference
 from weft.model.gateways import (
     ConnectionAddress,
     ConnectionRoute,
@@ -23,6 +23,7 @@ from weft.model.gateways import (
     NetworkConnectionProperties,
 )
 from weft.model.kinds import LOGICAL_NETWORKS
+from weft.model.leases import ASSIGNED
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
 
@@ -127,6 +128,12 @@ def _l3(state: State, p: NetworkConnectionProperties, name: str) -> NetworkConne
             f"Connection {name} is L3: leave out greConfiguration, sourceIPAddress and destinationIPAddress.",
             target="greConfiguration",
         )
+    if segment.public:
+        raise Invalid(
+            f"vlanSubnet {segment.ref} of {name} has isPublic: there machines are known by public addresses, and an L3 "
+            "connection would let whoever is in it reach their own. Name a logical subnet without isPublic.",
+            target="vlanSubnet",
+        )
     if not p.ip_addresses:
         raise Invalid(
             f"Connection {name} is L3, so ipAddresses is required: what the gateway has in {segment.ref}.",
@@ -134,15 +141,57 @@ def _l3(state: State, p: NetworkConnectionProperties, name: str) -> NetworkConne
             target="ipAddresses",
         )
     peers = ip_texts(p.peer_ip_addresses, "peerIPAddresses")
+    own = tuple(_own(segment, one, name) for one in p.ip_addresses)
+    routes = tuple(_l3_route(segment, one, peers, name) for one in p.routes)
     for text in peers:
         _check_inside(segment, text, "peerIPAddresses", name)
+        _check_router(state, segment, (text, "peerIPAddresses"), name, own)
+    for one in routes:
+        if one.next_hop:
+            _check_router(state, segment, (one.next_hop, "nextHop"), name, own)
     return msgspec.structs.replace(
         p,
         l3_configuration=L3Configuration(vlan_subnet=Ref(resource_ref=segment.ref)),
-        ip_addresses=tuple(_own(segment, one, name) for one in p.ip_addresses),
+        ip_addresses=own,
         peer_ip_addresses=peers,
-        routes=tuple(_l3_route(segment, one, peers, name) for one in p.routes),
+        routes=routes,
     )
+
+
+def _check_router(
+    state: State, segment: Segment, hop: tuple[str, str], name: str, own: tuple[ConnectionAddress, ...]
+) -> None:
+    """`hop` is what a connection sends to, and its member: no address that a gateway has. Behind that are the machines
+    of another network, which did not ask for this one's packets."""
+    text, target = hop
+    lease = state.lease(segment.scope, _number(text))
+    holders = lease.holders if lease is not None and lease.state == ASSIGNED else ()
+    whose = next((one.ref for one in holders if one.kind == "virtualGateway"), "")
+    if text in (one.ip_address for one in own):
+        whose = f"connection {name} itself"
+    if whose:
+        raise AddressInUse(
+            f"{target} {text} of connection {name} is the address of a gateway, held by {whose}: name a router of "
+            f"{segment.ref}.",
+            code="PrivateIPAddressInUse",
+            target=target,
+        )
+
+
+def check_no_router(state: State, place: Place, segment_key: str, ref: str) -> None:
+    """What a gateway (`ref`) takes in a logical subnet is nothing that a connection of another one sends to. Raises
+    AddressInUse."""
+    for user in state.uses.of(segment_key):
+        gateway, _, name = user.lower().partition("/networkconnections/")
+        found = state.find_ref(gateway) if name and gateway != ref.lower() else None
+        for one in found.properties.network_connections if found is not None else ():
+            hops = (*one.properties.peer_ip_addresses, *(route.next_hop for route in one.properties.routes))
+            if one.resource_id.lower() == name and address_text(*place) in hops:
+                raise AddressInUse(
+                    f"{address_text(*place)} is a router that {user} sends to: choose another.",
+                    code="PrivateIPAddressInUse",
+                    target="ipAddresses",
+                )
 
 
 def _own(segment: Segment, one: ConnectionAddress, name: str) -> ConnectionAddress:

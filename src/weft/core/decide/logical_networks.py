@@ -192,6 +192,8 @@ def _check_old(state: State, old: LogicalNetwork, new: LogicalNetwork | None) ->
     for segment in before[1]:
         if segment.public and segment.key in segments and not segments[segment.key].public:
             _check_no_public_address(state, segment)
+        if segment.key in segments and segments[segment.key].public and not segment.public:
+            _check_no_connection(state, segment)
     for spec in before[0]:
         kept = specs.get(spec.key)
         if kept is None:
@@ -240,6 +242,17 @@ def _check_no_public_address(state: State, segment: Segment) -> None:
         if segment_of(state, address).key == segment.key:
             raise InUse(
                 f"{segment.ref} must stay public: /publicIPAddresses/{address.resource_id} is in it. Delete that.",
+                code="InUseSubnetCannotBeUpdated",
+                target=segment.ref,
+            )
+
+
+def _check_no_connection(state: State, segment: Segment) -> None:
+    for user in state.uses.of(segment.key):
+        if "/networkconnections/" in user.lower():
+            raise InUse(
+                f"{segment.ref} cannot become public: {user} is an L3 connection into it, by which whoever is in it "
+                "reaches machines by their own addresses. Delete that, or make another subnet public.",
                 code="InUseSubnetCannotBeUpdated",
                 target=segment.ref,
             )

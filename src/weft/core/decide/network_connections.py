@@ -15,7 +15,7 @@ from weft.core.decide.draft import Draft
 from weft.core.decide.gateway_pools import GatewayPool
 from weft.core.decide.granting import next_in
 from weft.core.decide.holding import hold_ip, release, take_granted
-from weft.core.index import last_id
+from weft.core.index import last_id, lower
 from weft.core.pools import Segment
 from weft.core.state import State
 from weft.core.words import address_text, why_full
@@ -42,6 +42,10 @@ def settle_connections(
     for one in sent:
         checked = connection_forms.settle(state, one, pools, vips)
         for place in connection_forms.ends(state, checked, vips):
+            if place not in held and checked.properties.l3_configuration is not None:
+                connection_forms.check_no_router(
+                    state, place, lower(checked.properties.l3_configuration.vlan_subnet), ref
+                )
             _want(draft, ref, place, (wanted, held), checked.resource_id)
         settled.append(checked)
     for at, one in enumerate(settled):
