@@ -40,6 +40,9 @@ def document(version: str) -> Schema:
     for schema in components.values():
         for hidden in _hidden_names():
             schema.get("properties", {}).pop(hidden, None)
+    for (owner, name), (value, note) in words.ASSUMED.items():
+        encoded = next(field.encode_name for field in msgspec.structs.fields(owner) if field.name == name)
+        components[owner.__name__]["properties"][encoded] |= {"default": value, "description": note}
     components["Error"] = _error_schema()
     paths: dict[str, Schema] = {}
     for kind in KINDS:

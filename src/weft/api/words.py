@@ -57,6 +57,15 @@ VALUES: dict[Field, tuple[str, ...]] = {
 }
 """Words with a fixed set of values, as they are stored; read in any case."""
 
+ASSUMED: dict[Field, tuple[str, str]] = {
+    (workload.IpConfigurationProperties, "private_ip_allocation_method"): (
+        "Dynamic",
+        "Beside a privateIPAddress that the interface does not have it is required.",
+    ),
+}
+"""What a word that is left out stands for, where decide has to know that it was, and what that is bound to; told by
+/openapi.json."""
+
 SYNONYMS: dict[Field, dict[str, str]] = {
     # 3.1.5.19 writes Enable and Disable, its schema Enabled
     (fabric.VirtualNetworkManagerProperties, "distributed_router_state"): {"enable": "Enabled", "disable": "Disabled"},

@@ -60,6 +60,17 @@ class TestWhatIsWrongWithAQuestion:
         assert response.json()["error"]["target"].startswith("requests[0] /"), response.text
 
 
+async def test_the_description_says_what_a_method_that_is_left_out_is(fabric: Api) -> None:
+    schemas = (await fabric.body("/openapi.json"))["components"]["schemas"]
+    method = schemas["IpConfigurationProperties"]["properties"]["privateIPAllocationMethod"]
+    assert (method["type"], "Beside a privateIPAddress" in method["description"]) == ("string", True)
+    asked = interface_in()
+    del asked["ipConfigurations"][0]["properties"]["privateIPAllocationMethod"]
+    await fabric.made(f"{N}/networkInterfaces/n1", asked)
+    (made,) = (await fabric.body(f"{N}/networkInterfaces/n1"))["properties"]["ipConfigurations"]
+    assert made["properties"]["privateIPAllocationMethod"] == method["default"] == "Dynamic"
+
+
 async def test_the_description_has_what_is_no_resource(api: Api) -> None:
     paths = (await api.body("/openapi.json"))["paths"]
     for path in ("/weft/v1/watch", "/metrics", "/networking/discovery", "/networking/v1/operations/{id}"):
