@@ -30,6 +30,8 @@ _SHORT = {
     "acl": ACCESS_CONTROL_LISTS,
 }
 """Beside the full names, which may also be written in the singular."""
+_A_SLIP = 0.8
+"""How near a word is to a kind's name with a letter or two wrong: webserver is at 0.75 of servers."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -61,8 +63,9 @@ def _known(word: str) -> Kind | None:
 
 
 def is_kind(word: str) -> bool:
-    """Whether it is meant as a kind: one, something inside of one, or nearly one."""
-    return bool(_known(word) or _parents_of(word) or nearest(word, [kind.name for kind in KINDS]))
+    """Whether it is meant as a kind: one, something inside of one, or one with a slip. A name is often nearly one."""
+    slipped = word.isalpha() and nearest(word, [kind.name for kind in KINDS], _A_SLIP)
+    return bool(_known(word) or _parents_of(word) or slipped)
 
 
 def kind_of(word: str) -> Kind:

@@ -89,6 +89,8 @@ def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
     assert "weft get servers" in weft("vm", "migrate", "web1", "--to", "host9").stderr
     alone = weft("delete", "web1")
     assert (alone.exit_code, alone.stderr.split("such as: ")[-1]) == (2, "weft delete virtualMachines web1\n")
+    for name in ("server1", "pool1"):
+        assert weft("delete", name).stderr.endswith(f"such as: weft delete virtualMachines {name}\n")
     assert "did you mean virtualMachines?" in weft("delete", "virtalMachines").stderr
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from weft.cli.desk import Misuse
-from weft.cli.names import address_word, end_of_trace, pool_ref, subnet_ref, target_of
+from weft.cli.names import address_word, end_of_trace, is_kind, pool_ref, subnet_ref, target_of
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,16 @@ def test_unknown_kind_suggests_the_nearest() -> None:
         target_of(["virtualNetwrks"])
     with pytest.raises(Misuse, match="virtualNetworks have no 'subnts'; did you mean subnets?"):
         target_of(["virtualNetworks/blue/subnts"])
+
+
+@pytest.mark.parametrize("word", ["servers", "VM", "nics", "subnets", "srvers", "virtalMachines", "macpol", "gateway"])
+def test_what_is_meant_as_a_kind(word: str) -> None:
+    assert is_kind(word)
+
+
+@pytest.mark.parametrize("name", ["server1", "pool1", "host2", "server-a", "webserver", "mailserver", "network1"])
+def test_a_name_that_begins_like_a_kind_is_a_name(name: str) -> None:
+    assert not is_kind(name)
 
 
 def test_subnets_pools_and_addresses() -> None:
