@@ -19,7 +19,7 @@ app = typer.Typer()
 EVERY_S = 0.5
 """Between two looks."""
 MOST_NAMED = 5
-"""Hosts in a line."""
+"""Hosts in a sentence, and sentences in a line."""
 AWAY_S = 120.0
 """So long a controller may be away, and its agents after it is back."""
 
@@ -87,11 +87,25 @@ def _line(found: Any) -> str:
         return "no machine is there"
     done, failed = len(found["moved"]), len(found["failed"])
     line = f"{done} of {found['total']} moved, {len(found['underWay'])} under way, {failed} failed"
-    leaving = ", ".join(sorted(last_of(one["machine"]["resourceRef"]) for one in found["leaving"]))
-    late = sorted({last_of(host["resourceRef"]) for one in found["leaving"] for host in one.get("waitsFor") or ()})
+    return f"{line}; it still forwards to {_leaving(found['leaving'])}" if found["leaving"] else line
+
+
+def _leaving(machines: list[Any]) -> str:
+    """Who waits for whom: machines that wait for the same hosts together, last those of which that is not known yet."""
+    waiting: dict[tuple[str, ...], list[str]] = {}
+    for one in machines:
+        late = tuple(sorted(last_of(host["resourceRef"]) for host in one.get("waitsFor") or ()))
+        waiting.setdefault(late, []).append(last_of(one["machine"]["resourceRef"]))
+    groups = sorted((not late, sorted(names), late) for late, names in waiting.items())
+    told = [_until(names, late) for _, names, late in groups[:MOST_NAMED]]
+    more = sum(len(names) for _, names, _ in groups[MOST_NAMED:])
+    return "; to ".join([*told, *([f"{more} more"] if more else [])])
+
+
+def _until(machines: list[str], late: tuple[str, ...]) -> str:
     hosts = (", ".join(late) if len(late) <= MOST_NAMED else f"{len(late)} hosts") or "every host"
-    know = "know" if len(late) > 1 else "knows"
-    return f"{line}; it still forwards to {leaving}, until {hosts} {know} where they are" if leaving else line
+    where = "it is" if len(machines) == 1 else "they are"
+    return f"{', '.join(machines)}, until {hosts} {'know' if len(late) > 1 else 'knows'} where {where}"
 
 
 def print_end(found: Any, output: Format) -> None:

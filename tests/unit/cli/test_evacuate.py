@@ -87,12 +87,34 @@ async def test_who_is_still_forwarded_to_is_said_once(
             return answer | ({"leaving": [], "ended": True} if len(self.asked) == 3 else {})
 
     await evacuate._followed(cast(Client, Leaving()), "", {})
-    line = "1 of 1 moved, 0 under way, 0 failed; it still forwards to web1, until every host knows where they are\n"
+    line = "1 of 1 moved, 0 under way, 0 failed; it still forwards to web1, until every host knows where it is\n"
     assert capsys.readouterr().err == line
     web1["waitsFor"] = [{"resourceRef": "/servers/host3"}]
-    assert evacuate._line(answer).endswith("it still forwards to web1, until host3 knows where they are")
+    assert evacuate._line(answer).endswith("it still forwards to web1, until host3 knows where it is")
     web1["waitsFor"] = [{"resourceRef": f"/servers/host{at}"} for at in range(7)]
-    assert evacuate._line(answer).endswith("until 7 hosts know where they are")
+    assert evacuate._line(answer).endswith("until 7 hosts know where it is")
+
+
+def test_of_each_machine_that_leaves_it_says_what_is_known() -> None:
+    def said(waits: dict[str, list[str]]) -> str:
+        leaving = [
+            {
+                "machine": {"resourceRef": f"/weft/virtualMachines/{name}"},
+                "waitsFor": [{"resourceRef": f"/servers/{host}"} for host in hosts],
+            }
+            for name, hosts in waits.items()
+        ]
+        line = evacuate._line({"total": 9, "moved": [], "underWay": [], "failed": [], "leaving": leaving})
+        return line.partition("it still forwards to ")[2]
+
+    assert said({"m2": [], "m1": ["host2"]}) == (
+        "m1, until host2 knows where it is; to m2, until every host knows where it is"
+    )
+    assert said({"m3": ["host3", "host2"], "m2": ["host2"], "m1": ["host2", "host3"]}) == (
+        "m1, m3, until host2, host3 know where they are; to m2, until host2 knows where it is"
+    )
+    many = said({f"m{at}": [f"host{at}"] for at in range(9)})
+    assert many.startswith("m0, until host0 knows where it is; to m1, ") and many.endswith("; to 4 more")
 
 
 async def test_across_a_restart_of_the_controller_it_goes_on(
