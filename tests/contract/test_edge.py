@@ -45,8 +45,10 @@ ROUTED = EdgeLeg(
     NOWHERE,
     (pack_ip("10.9.0.2"),),
     routes=(EdgeRoute(pack_ip("10.10.0.0"), 16, pack_ip(SITE)),),
+    outbound_kbps=99_999_999_999_999,
+    inbound_kbps=100_000_000,
 )
-"""As an L3 connection has it."""
+"""As an L3 connection has it, with limits of a release that took any; the edge is made all the same."""
 TUNNEL = EdgeTunnel(
     "far",
     pack_ip(NEAR),
@@ -118,6 +120,7 @@ async def test_a_life(world):
         assert not await world.lets_in(both, 0, STRANGER, target), "who routes to it by the network's public address"
         assert await world.lets_in(both, 1, SITE, target), "customer addresses are routed by that connection"
     assert not await world.lets_in(both, 1, "10.1.1.13", "10.1.1.11"), "the network's own do not come from outside"
+    assert await world.outward(both, "10.1.1.11", OUTSIDE) == pack_ip(NAT)
     assert not await world.crosses(both, SITE), "nor is anybody outside led to somebody else outside"
     assert await world.inward(both, PUBLIC) == pack_ip("10.1.1.12")
 

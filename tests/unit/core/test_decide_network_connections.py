@@ -64,6 +64,14 @@ def test_an_l3_connection_sends_to_no_gateway_of_another_network(to: dict[str, A
     world.put("/virtualGateways/v", virtual_gateway("blue", l3(address="10.100.0.7")))
 
 
+def test_a_limit_is_one_that_a_gateway_can_keep() -> None:
+    world = GatewayWorld()
+    fastest = {"outboundKiloBitsPerSecond": 100_000_000, "inboundKiloBitsPerSecond": 100_000_000}
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3(**fastest)))
+    refusal = world.refused("/virtualGateways/v", virtual_gateway("blue", l3(outboundKiloBitsPerSecond=2_000_000_000)))
+    assert "above 100000000 (100 Gbit/s)" in refusal.message and "0 is unlimited" in refusal.message
+
+
 def test_a_subnet_with_an_l3_connection_does_not_become_public() -> None:
     world = GatewayWorld()
     world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
@@ -132,6 +140,8 @@ def test_a_near_end_that_another_connection_asks_for_is_its_own() -> None:
         (gre(peerIPAddresses=["10.1.2.9"]), "PrivateIPAddressInUse"),
         (gre(outboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
         (gre(inboundKiloBitsPerSecond=-1), "InvalidParameterValue"),
+        (gre(outboundKiloBitsPerSecond=100_000_001), "InvalidParameterValue"),
+        (l3(inboundKiloBitsPerSecond=99_999_999_999_999), "InvalidParameterValue"),
         (gre(connectionStatus="Sometimes"), "InvalidParameterValue"),
         (l3(l3Configuration=None), "RequiredParamMissing"),
         (l3(l3Configuration={"vlanSubnet": ref("/logicalNetworks/hnvpa/subnets/pa1")}), "InvalidResourceReference"),

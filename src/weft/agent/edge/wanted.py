@@ -17,6 +17,7 @@ import msgspec
 from weft.agent.flows.ways_out import Dead, instance_of
 from weft.core.edge_routes import exits
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
+from weft.model.records.edge import FASTEST_KBPS
 from weft.model.values import ROUTER_MAC, PackedIp, Rdid, ip_text, mac_colons
 
 INNER = "inner"
@@ -34,6 +35,7 @@ PEERS, PEERS_PORT = "peers", 3780
 """The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
 ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
 _UNLIMITED = "100gbit"
+_LARGEST_BURST = 1 << 26
 _FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""
 
@@ -111,12 +113,12 @@ class Link(NamedTuple):
     @property
     def outbound_kbps(self) -> int:
         way = self.leg or self.tunnel
-        return way.outbound_kbps if way is not None else 0
+        return min(way.outbound_kbps, FASTEST_KBPS) if way is not None else 0
 
     @property
     def inbound_kbps(self) -> int:
         way = self.leg or self.tunnel
-        return way.inbound_kbps if way is not None else 0
+        return min(way.inbound_kbps, FASTEST_KBPS) if way is not None else 0
 
 
 def links(edge: EdgeNetwork) -> list[Link]:
@@ -357,5 +359,6 @@ def limits(edge: EdgeNetwork) -> list[str]:
 
 
 def _bucket(kbps: int) -> str:
-    """What 20 ms bring at that rate may come at once, and never less than two full packets."""
-    return f"rate {kbps}kbit burst {max(3_200, kbps * 1000 // 8 // 50)}"
+    """What 20 ms bring at that rate may come at once, never less than two full packets, and no more than memory has for
+    it."""
+    return f"rate {kbps}kbit burst {min(max(3_200, kbps * 1000 // 8 // 50), _LARGEST_BURST)}"

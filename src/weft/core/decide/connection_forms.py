@@ -24,6 +24,7 @@ from weft.model.gateways import (
 )
 from weft.model.kinds import LOGICAL_NETWORKS
 from weft.model.leases import ASSIGNED
+from weft.model.records.edge import FASTEST_KBPS
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
 
@@ -54,6 +55,12 @@ def settle(state: State, sent: Connection, pools: Iterable[GatewayPool], vips: l
     ):
         if rate < 0:
             raise Invalid(f"{target} {rate} of connection {name} is below 0; 0 is unlimited.", target=target)
+        if rate > FASTEST_KBPS:
+            raise Invalid(
+                f"{target} {rate} of connection {name} is above {FASTEST_KBPS} (100 Gbit/s), the most that a gateway "
+                "limits to; 0 is unlimited.",
+                target=target,
+            )
     status = _STATUSES.get(p.connection_status.lower())
     if status is None:
         raise Invalid("connectionStatus is Enabled or Disabled.", target="connectionStatus")

@@ -5,6 +5,9 @@ import msgspec
 from weft.model.records.keys import RecordKey
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
 
+FASTEST_KBPS = 100_000_000
+"""Of a connection that has a limit: no host does more for it, and tc(8) keeps what may come at once in 32 bits."""
+
 
 class EdgeRoute(msgspec.Struct, frozen=True, array_like=True):
     prefix: PackedIp
