@@ -90,6 +90,12 @@ ASK6 = p.solicitation(BLUE1.mac, BLUE1.v6, BLUE2.v6)
 ASK6_PLAIN = changed(ASK6, nd_option=0, nd_address=0)
 ASK6_LOCAL = p.solicitation(BLUE1.mac, LOCAL1, LOCAL2)
 ASK6_GATEWAY = p.solicitation(BLUE1.mac, BLUE1.v6, "fd00:1::1")
+ASK6_PRIVATE = p.solicitation(BLUE1.mac, "fe80::a1b2:c3d4:e5f6:1122", "fd00:1::1")
+ROUTER_LOCAL = "fe80::57:45ff:fe46:5401"
+ROUTER6 = p.echo(VIA_ROUTER, (LOCAL1, ROUTER_LOCAL), "x")
+DAD = changed(ASK6, ip_src=0, nd_target=p.number(BLUE1.v6), nd_option=0, nd_address=0)
+DAD_OTHER = changed(DAD, nd_target=p.number(BLUE2.v6))
+TAKEN = advertisement(changed(DAD_OTHER, ip_src=p.number("ff02::1")), BLUE2.v6, BLUE2.mac, 0x20000000)
 
 
 def arp_answer(request, mac):
@@ -134,10 +140,15 @@ DELIVERED = {
         ASK6_GATEWAY,
         [("host1", "blue1", advertisement(ASK6_GATEWAY, "fd00:1::1", ROUTER_MAC, 0xE0000000))],
     ),
+    "nd under a link-local address of its own making": (
+        ASK6_PRIVATE,
+        [("host1", "blue1", advertisement(ASK6_PRIVATE, "fd00:1::1", ROUTER_MAC, 0xE0000000))],
+    ),
+    "duplicate detection for another": (DAD_OTHER, [("host1", "blue1", TAKEN)]),
+    "router's link-local pings": (ROUTER6, [("host1", "blue1", gateway_reply(ROUTER6, ROUTER_LOCAL))]),
 }
 
 ADVERTISED = changed(ASK6, icmp_type=136, nd_option=2, ip_dst=p.number("ff02::1"), eth_dst=0x333300000001)
-DAD = changed(ASK6, ip_src=0, nd_target=p.number(BLUE1.v6), nd_option=0, nd_address=0)
 
 DROPPED = {
     "vlan tag": (changed(ECHO, vlan_tci=0x1005), "vlan_tagged"),
@@ -173,7 +184,8 @@ DROPPED = {
     "probe of its own address": (changed(ASK, arp_spa=0, arp_tpa=p.number(BLUE1.v4)), "own_address"),
     "gratuitous arp": (changed(ASK, arp_tpa=p.number(BLUE1.v4)), "own_address"),
     "duplicate detection": (DAD, "own_address"),
-    "duplicate detection for another": (changed(DAD, nd_target=p.number(BLUE2.v6)), "spoofed_nd"),
+    "duplicate detection for nobody": (changed(DAD, nd_target=p.number("fd00:1::77")), "nd_unknown"),
+    "link-local v6 of its own making": (changed(ECHO6, ip_src=p.number("fe80::99")), "spoofed_ipv6"),
     "arp for nobody": (changed(ASK, arp_tpa=p.number("10.1.1.77")), "arp_unknown"),
     "arp reply": (p.arp_reply(BLUE1.mac, BLUE1.v4, (BLUE2.mac, BLUE2.v4)), "arp_unknown"),
     "nd for nobody": (changed(ASK6, nd_target=p.number("fd00:1::77")), "nd_unknown"),

@@ -88,6 +88,13 @@ async def test_what_the_network_and_the_interface_say_is_told(bench):
     assert (options["name_server"], options["hostname"]) == ("10.8.8.8", b"web-1")
 
 
+@pytest.mark.parametrize(("kind", "wanted"), [("discover", None), ("request", BLUE1.v4), ("request", "10.1.1.12")])
+async def test_whoever_says_who_it_is_hears_it_again(bench, kind, wanted):
+    asked = [("requested_addr", wanted)] if wanted else []
+    _, options = await ask(bench, kind, *asked, ("client_id", b"\x01mine"))
+    assert options["client_id"] == b"\x01mine"
+
+
 async def test_of_two_addresses_the_primary_one_is_given(bench):
     other = pack_ip("10.1.1.99")
     binding = BLUE1.binding()

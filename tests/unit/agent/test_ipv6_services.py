@@ -63,7 +63,7 @@ async def test_a_guest_makes_itself_the_address_that_it_was_granted_and_no_other
     binding = BLUE1.binding()
     await bench.tell(0, type(binding)(*binding_of(binding, EUI64)))
     (got,) = await bench.send(solicitation())
-    assert (got[ICMPv6ND_RA].M, got[ICMPv6ND_RA].O, got[ICMPv6NDOptPrefixInfo].A) == (0, 1, 1)
+    assert (got[ICMPv6ND_RA].M, got[ICMPv6ND_RA].O, got[ICMPv6NDOptPrefixInfo].A) == (1, 1, 1)
 
 
 def binding_of(binding, address):
@@ -73,6 +73,13 @@ def binding_of(binding, address):
 
 async def test_dns_servers_of_the_family_are_told(bench):
     await bench.tell(BLUE, SubnetOptions(BLUE1.vsid, PREFIX, SERVERS, 600))
+    (got,) = await bench.send(solicitation())
+    assert got[ICMPv6NDOptRDNSS].dns == ["fd00:9::1", "fd00:9::2"]
+
+
+async def test_an_interface_s_own_servers_stand_for_those_of_their_family_alone(bench):
+    await bench.tell(BLUE, SubnetOptions(BLUE1.vsid, PREFIX, SERVERS, 600))
+    await bench.tell(0, PortService(BLUE1.instance, (pack_ip("10.77.0.1"),), "", ()))
     (got,) = await bench.send(solicitation())
     assert got[ICMPv6NDOptRDNSS].dns == ["fd00:9::1", "fd00:9::2"]
 

@@ -25,7 +25,7 @@ from weft.model.values import PackedIp, ip_text
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 MASK, ROUTER, DNS, HOST_NAME, MTU = 1, 3, 6, 12, 26
-REQUESTED, LEASE, TYPE, SERVER, RENEWAL, REBINDING = 50, 51, 53, 54, 58, 59
+REQUESTED, LEASE, TYPE, SERVER, RENEWAL, REBINDING, CLIENT = 50, 51, 53, 54, 58, 59, 61
 _BROADCAST_FLAG = 0x8000
 _EVERYBODY = b"\xff\xff\xff\xff"
 _SMALLEST_MTU = 68
@@ -82,6 +82,8 @@ def _say(
     if kind != NAK:
         told += _lease(question.options(subnet).lease_seconds) if address is not None else ()
         told += _options(question, subnet)
+    # RFC 6842 section 3: whoever tells who he is hears it again, by which he knows what is for him
+    told += [(option, value) for option, value in asked.opts if option == CLIENT]
     given = int.from_bytes(address) if address is not None else 0
     reply = dpkt.dhcp.DHCP(
         op=2,

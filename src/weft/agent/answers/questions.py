@@ -53,7 +53,9 @@ class Question(msgspec.Struct, frozen=True):
     def dns_servers(self, subnet: SubnetRecord) -> tuple[PackedIp, ...]:
         """The interface's own or else the network's, of the subnet's family."""
         own = self.service.dns_servers if self.service is not None else ()
-        return tuple(one for one in own or self.options(subnet).dns_servers if len(one) == len(subnet.prefix))
+        theirs = self.options(subnet).dns_servers
+        family = len(subnet.prefix)
+        return tuple(one for one in own if len(one) == family) or tuple(one for one in theirs if len(one) == family)
 
 
 class Learnt(msgspec.Struct, frozen=True):

@@ -2,7 +2,8 @@
 weft.agent.answers.services and a frame for ovs/guest_packets.py. Pure.
 
 A guest makes itself an address (flag A) only where that is the one it was granted: modified EUI-64 of its MAC in a /64.
-Any other is given by DHCPv6 (flag M). The router is the same on every host, and so is its link-local address.
+Every other is given by DHCPv6, and that one too (flag M), since many guests make other ones (RFC 7217, RFC 8981). The
+router is the same on every host, and so is its link-local address.
 """
 
 import struct
@@ -47,8 +48,7 @@ def advertisement(question: Question, target: bytes | None = None) -> bytes | No
     if local is None or subnet is None or granted is None:
         return None
     autonomous = subnet.prefix_length == 64 and granted == subnet.prefix[:8] + _interface_id(local.binding.mac)
-    flags = _OTHER if autonomous else _MANAGED | _OTHER
-    head = struct.pack("!BBHII", replies.HOPS, flags, LIFETIME_SECONDS, 0, 0)
+    head = struct.pack("!BBHII", replies.HOPS, _MANAGED | _OTHER, LIFETIME_SECONDS, 0, 0)
     message = head + _options(question, subnet, autonomous)
     mac, to = (_ALL_NODES_MAC, _ALL_NODES) if target is None else (local.binding.mac.to_bytes(6), target)
     return replies.icmpv6(mac, (ROUTER_LINK_LOCAL, to), (_ADVERTISEMENT, 0), message, replies.NEIGHBOURS)

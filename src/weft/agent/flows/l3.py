@@ -4,7 +4,7 @@ ROUTE sees what guests send to the router's MAC: the longest prefix of the routi
 the next hop; NEIGHBOUR turns (VSID, next hop) into a MAC and lowers the TTL. An address is routed to only inside a
 CustomerRoute, and a lookup record does not depend on routes, so a changed record touches its own flows only.
 
-priority 720        ping for a gateway address: answered
+priority 720        ping for a gateway address, or the router's link-local one: answered
 priority 710        anything else for a gateway address
 priority 705, 700   link-local source; TTL 0 or 1
 priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
@@ -39,13 +39,14 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
-from weft.agent.flows.ways import LINK_LOCAL, LINK_LOCAL_LENGTH, family_of
+from weft.agent.flows.ways import IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, family_of, link_local_of
 from weft.model.records import CustomerRoute, GatewayRecord, PeerNetwork, SubnetRecord, UserRoute
 from weft.model.values import ROUTER_MAC
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
 _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
+_LINK_LOCAL = link_local_of(ROUTER_MAC).to_bytes(16)
 _FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
 _ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
 _SYSTEM, _USER = 400, 401
@@ -64,6 +65,7 @@ def of_fixed() -> tuple[Flow, ...]:
     expired = dropped(DropReason.TTL_EXPIRED)
     link_local = (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH))
     return (
+        _pong((*IS_IPV6, _TO_ROUTER, exact(IPV6.destination, int.from_bytes(_LINK_LOCAL))), _LINK_LOCAL, fixed),
         Flow(Table.ROUTE, 705, link_local, dropped(DropReason.NO_ROUTE), fixed),
         *(
             Flow(Table.ROUTE, 700, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
@@ -81,6 +83,12 @@ def of_gateway(rdid: int, gateway: bytes) -> tuple[Flow, ...]:
     family = family_of(gateway)
     mark = cookie(Category.NETWORK, rdid)
     own: Match = (exact(RDID, rdid), *family.only, _TO_ROUTER, exact(family.destination, int.from_bytes(gateway)))
+    return _pong(own, gateway, mark), Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), mark)
+
+
+def _pong(own: Match, gateway: bytes, mark: int) -> Flow:
+    """The answer to a ping for an address of the router's."""
+    family = family_of(gateway)
     if len(gateway) == 4:
         ping: Match = (exact(IP_PROTO, PROTO_ICMP), exact(ICMP_TYPE, _ECHO), exact(ICMP_CODE, 0))
         reply = SetField(ICMP_TYPE, _ECHO_REPLY)
@@ -96,10 +104,7 @@ def of_gateway(rdid: int, gateway: bytes) -> tuple[Flow, ...]:
         SetField(IP_TTL, _HOPS),
         InPort(),
     )
-    return (
-        Flow(Table.ROUTE, 720, in_order((*own, *ping)), answer, mark),
-        Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), mark),
-    )
+    return Flow(Table.ROUTE, 720, in_order((*own, *ping)), answer, mark)
 
 
 def of_route(rdid: int, route: CustomerRoute) -> Flow:

@@ -36,12 +36,13 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_ARP, IS_ARP_REQUEST, IS_ICMPV6, Flow, Match, dropped, exact, is_icmpv6
-from weft.agent.flows.ways import BoundPort, link_local_of
+from weft.agent.flows.ways import ALL_NODES, BoundPort, link_local_of
 from weft.model.values import ROUTER_MAC
 
 TARGET_OPTION = 2
 """Option type: target link-layer address."""
 SOLICITED_OVERRIDE = 0x6000_0000
+OVERRIDE = 0x2000_0000
 ROUTER = 0x8000_0000
 
 _TO_ASKER, _BACK = Move(ETH_SRC, ETH_DST), InPort()
@@ -52,9 +53,14 @@ _ARP_REPLY: Actions = (SetField(ARP_OP, 2), Move(ARP_SHA, ARP_THA), Move(ARP_SPA
 def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
     advertisement = (*is_icmpv6(136), exact(ICMPV6_CODE, 0), exact(ND_OPTIONS_TYPE, TARGET_OPTION))
+    to_all, unasked = exact(IPV6_DST, ALL_NODES), SetField(ND_RESERVED, OVERRIDE)
     return (
         Flow(Table.RESPOND, 0, IS_ARP, dropped(DropReason.ARP_UNKNOWN), fixed),
         Flow(Table.RESPOND, 0, IS_ICMPV6, dropped(DropReason.ND_UNKNOWN), fixed),
+        # who asks without an address is told as all nodes are, unasked (RFC 4861 section 7.2.4); what becomes the
+        # option may have been another, such as a nonce (RFC 7527)
+        Flow(Table.RESPOND_ND, 110, (*advertisement, to_all), (unasked, Move(ETH_SRC, ND_TLL), InPort()), fixed),
+        Flow(Table.RESPOND_ND, 105, (*is_icmpv6(136), to_all), (unasked, InPort()), fixed),
         Flow(Table.RESPOND_ND, 100, advertisement, (Move(ETH_SRC, ND_TLL), InPort()), fixed),
         _router_link_local(fixed),
         # the question had no option (a unicast probe may omit it), so the answer has none to fill

@@ -7,7 +7,8 @@ priority 120  what is not worth a suspicion: dropped under its own reason (other
               IGMP and MLD); what a DHCP server would send, router advertisements and redirects, which no guest may send
 priority 100  the port's own addresses: ARP and neighbour discovery to RESPOND
 priority  99  of a port that may send from any address: ARP of others, if the guard of the port lets it through
-priority  97  of a port whose guest may bring addresses: neighbour discovery under one of those
+priority  98  of a port whose guest may bring addresses: neighbour discovery under one of those
+priority  97  questions that are answered whoever asks: whether an address is free, and under any link-local address
 priority  96  where it may send from any: neighbour solicitations of others
 priority  95  other neighbour discovery: spoofed
 priority  90  IP from the port's own addresses to ROUTE, or TRACK_OUT from one that is under access lists
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from weft.agent import asking
 from weft.agent.asking import DHCP4, DHCP6, ask
 from weft.agent.flows.access import onward
-from weft.agent.flows.actions import Actions, Goto, SetBits
+from weft.agent.flows.actions import Actions, Goto, SetBits, SetField
 from weft.agent.flows.fields import (
     ARP_SHA,
     ARP_SPA,
@@ -47,7 +48,7 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
-from weft.agent.flows.ways import BoundPort, link_local_of
+from weft.agent.flows.ways import ALL_NODES, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
 MULTICAST_LISTENER = (130, 131, 132, 143)
@@ -109,10 +110,10 @@ def _of_brought(port: BoundPort) -> Iterator[Flow]:
             yield _allow(port, 60, (*IS_IPV4, prefixed(IP_SRC, value, length)), told)
             continue
         source, target = prefixed(IPV6_SRC, value, length), prefixed(ND_TARGET, value, length)
-        yield _allow(port, 97, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0), target), told)
+        yield _allow(port, 98, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0), target), told)
         for option in options:
-            yield _allow(port, 97, (*is_icmpv6(SOLICITATION), source, exact(ND_SLL, option)), told)
-            yield _allow(port, 97, (*is_icmpv6(ADVERTISEMENT), target, exact(ND_TLL, option)), told)
+            yield _allow(port, 98, (*is_icmpv6(SOLICITATION), source, exact(ND_SLL, option)), told)
+            yield _allow(port, 98, (*is_icmpv6(ADVERTISEMENT), target, exact(ND_TLL, option)), told)
         yield _allow(port, 60, (*IS_IPV6, source), told)
 
 
@@ -165,6 +166,7 @@ def _of_ipv6(port: BoundPort) -> list[Flow]:
         )
         for address in (*port.v6, link_local)
     ]
+    flows += _of_questions(port) if port.v6 else ()
     for address in own:
         mark = port.mark_of(address, 16)
         for option in options:
@@ -176,3 +178,13 @@ def _of_ipv6(port: BoundPort) -> list[Flow]:
     if port.any_source:
         flows.append(_allow(port, 80, IS_IPV6, onward(port, bytes(16))))
     return flows
+
+
+def _of_questions(port: BoundPort) -> Iterator[Flow]:
+    """Which are answered, whoever asks. What is taken is told to a guest that means to have it (RFC 4862 section 5.4);
+    under link-local addresses guests ask for their router, and many do not make them of their MAC (RFC 7217)."""
+    free = (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, 0))
+    yield _allow(port, 97, free, (SetField(IPV6_SRC, ALL_NODES), Goto(Table.RESPOND)))
+    link_local = prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH)
+    for option in (port.mac, 0):
+        yield _allow(port, 97, (*is_icmpv6(SOLICITATION), link_local, exact(ND_SLL, option)), (Goto(Table.RESPOND),))

@@ -278,6 +278,8 @@ def family_of(packed: bytes) -> Family:
 
 LINK_LOCAL = 0xFE80 << 112
 LINK_LOCAL_LENGTH = 10
+ALL_NODES = 0xFF02 << 112 | 1
+"""Of the link, RFC 4291 section 2.7.1."""
 
 
 def link_local_of(mac: int) -> int:
