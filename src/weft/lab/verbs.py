@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from weft.agent.programs import PATH
 from weft.cli.files import read_stream
 from weft.lab import control, hosts, names, up
 from weft.lab.commands import check_machine, within
-from weft.lab.interrupts import Interrupts
+from weft.lab.interrupts import Interrupts, handled
 from weft.lab.processes import alive
 from weft.lab.state import LabFailure, LabFolder, LabState, labs_folder, locked, open_lab
 from weft.model.errors import Invalid, WeftError
@@ -151,17 +152,37 @@ def ping(
         check_machine()
         space = up.running(_lab(context), machine)
         _check_address(address)
-    command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
+        command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
+        sent, received, code = pinged(command, count)
+    typer.echo(f"{sent} sent, {received} received")
+    raise typer.Exit(code)
+
+
+def pinged(command: list[str], count: int) -> tuple[int, int, int]:
+    """What ping says as it says it; of so many, how many were sent and came back, and the exit code."""
     sent, received = count, 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": PATH}) as running:
-        # ping itself ends, and says how many came back
-        signal.signal(signal.SIGINT, lambda *_: running.send_signal(signal.SIGINT))
+    begun: list[subprocess.Popen[str]] = []
+    asked: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        """ping itself ends, and says how many came back."""
+        asked.append(number)
+        for one in begun:
+            one.send_signal(signal.SIGINT)
+
+    environment = {**os.environ, "PATH": PATH}
+    with (
+        handled(pass_on, signal.SIGINT),
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running,
+    ):
+        begun.append(running)
+        if asked:  # while it began
+            running.send_signal(signal.SIGINT)
         for line in running.stdout or ():
             typer.echo(line, nl=False)
             if found := re.search(r"(\d+) packets transmitted, (\d+) received", line):
                 sent, received = int(found[1]), int(found[2])
-    typer.echo(f"{sent} sent, {received} received")
-    raise typer.Exit(130 if sent < count else int(received < count))
+    return sent, received, 0 if received == count else 130 if asked else 1
 
 
 def _check_address(text: str) -> None:

@@ -1,10 +1,12 @@
 """Words of `weft lab`, as far as they need no lab."""
 
+import signal
+
 import pytest
 from typer.testing import CliRunner
 
 from weft.lab.state import LabState
-from weft.lab.verbs import app, not_usual
+from weft.lab.verbs import app, not_usual, pinged
 
 
 @pytest.mark.parametrize("words", ["--name x url", "url --name x", "url --name=x", "delay-feed 1 --name x"])
@@ -41,3 +43,29 @@ def test_an_option_without_its_value_is_named():
 )
 def test_a_lab_whose_controller_is_not_where_commands_look_says_so(name, url, own, told):
     assert not_usual(LabState(name=name, boot="b", url=url, controller_own=own)) is told
+
+
+PING = """
+trap 'echo "1 packets transmitted, 0 received"; exit 1' INT
+kill -INT $PPID
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "ended"),
+    [
+        (PING.format(then="for n in $(seq 600); do sleep 0.05; done"), (1, 0, 130)),
+        ('echo "1 packets transmitted, 0 received"', (1, 0, 1)),
+        ('echo "1 packets transmitted, 1 received"; kill -INT $PPID', (1, 1, 0)),
+    ],
+    ids=["interrupted", "lost", "all came"],
+)
+def test_a_ping_that_is_interrupted_once_all_were_sent_says_so(terminal, words, ended):
+    assert pinged(["sh", "-c", words], 1) == ended
+
+
+def test_a_ping_whose_starter_ignores_ctrl_c_goes_on(terminal):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    goes_on = PING.format(then='echo "9 packets transmitted, 8 received"')
+    assert pinged(["sh", "-c", goes_on], 9) == (9, 8, 1)
