@@ -81,6 +81,10 @@ class FakeWorld:
     async def put_all(self, *wanted):
         await all_at_once(self.driver, *wanted)
 
+    def deafen(self, network, on):
+        """Nobody can be asked for connections, while it is so."""
+        self.driver.deaf = "conntrackd cannot be asked" if on else ""
+
 
 class NamespaceWorld:
     """Frames are put into the host's end of one veth, and awaited at the host's end of the other."""
@@ -211,6 +215,10 @@ class NamespaceWorld:
     async def put_all(self, *wanted):
         await self.driver.put_all(*wanted)
 
+    def deafen(self, network, on):
+        """Its daemon lives, and nobody can speak to it, while it is so."""
+        deafen(self.states, network.rdid, on)
+
     async def left(self):
         """What edges have left on the host, beside their namespaces."""
         database = self.lab.rundir(self._host) / "db.sock"
@@ -221,6 +229,12 @@ class NamespaceWorld:
 
     async def _pass(self, ends, sent, wanted, seconds=SECONDS):
         return await asyncio.to_thread(in_namespace, self._space, lambda: _exchange(ends, sent, wanted, seconds))
+
+
+def deafen(folder, rdid, on):
+    """Of the daemon with its files in this folder."""
+    ends = folder / f"{rdid}.ctl", folder / f"{rdid}.away"
+    os.rename(*(ends if on else reversed(ends)))
 
 
 async def all_at_once(driver, *wanted):

@@ -12,13 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.contract.edge_worlds import edge_world, in_namespace
+from tests.contract.edge_worlds import deafen, edge_world, in_namespace
 from tests.contract.test_edge import EDGE, LEG
 from tests.waiting import until
 from weft.agent.edge.conntrackd import Conntrackd
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.lab import namespaces
 from weft.lab.commands import run, within
+from weft.model.records import EdgeNetwork
 from weft.model.values import PackedIp, Rdid, ip_text, pack_ip
 
 pytestmark = pytest.mark.root
@@ -77,8 +78,37 @@ async def test_a_life(tmp_path_factory):
             assert daemons(space) == [] and "peers" not in run(["ip", "-n", space, "link"]), "that link is in clear"
         assert await fresh.put(edge(ONE, TWO)) == ""
         assert len(daemons(space)) == 1
+        await asks_until_it_is_heard(world, fresh)
         await fresh.remove(Rdid(7))
         assert space not in run(["ip", "netns"])
+
+
+async def asks_until_it_is_heard(world, driver):
+    """After a split, whether it carries its network meanwhile or not. The edge is put already."""
+    split, again = (msgspec.structs.replace(edge(ONE, TWO), splits=number) for number in (1, 2))
+    world.deafen(EDGE, True)
+    assert await driver.put(edge(ONE, TWO)) == "", "nothing to ask"
+    for _ in range(2):
+        assert "conntrackd" in await driver.put(split)
+    world.deafen(EDGE, False)
+    assert await driver.put(split) == ""
+    world.deafen(EDGE, True)
+    for number, carries in ((1, True), (1, False), (1, True)):
+        assert await driver.put(msgspec.structs.replace(split, carries=carries)) == "", number
+    assert "conntrackd" in await driver.put(again)
+    world.deafen(EDGE, False)
+    assert await driver.put(again) == ""
+
+
+async def test_the_fake_asks_as_a_real_one():
+    async with edge_world("fake", None) as world:
+        alone = msgspec.structs.replace(edge(ONE), splits=1)
+        world.deafen(EDGE, True)
+        assert await world.driver.put(alone) == "", "there is nobody whom it could ask"
+        assert "conntrackd" in await world.driver.put(edge(ONE, TWO))
+        world.deafen(EDGE, False)
+        assert await world.driver.put(edge(ONE, TWO)) == ""
+        await asks_until_it_is_heard(world, world.driver)
 
 
 def reaches(space: str, address: str, port: int) -> bool:
@@ -106,6 +136,15 @@ async def test_a_host_without_conntrackd_says_what_that_costs(tmp_path):
 
 def _run(work):
     return asyncio.run(work())
+
+
+async def _to_the_end(states, step, words):
+    """What is left for later, too."""
+    if step == "later":
+        states.later(*words, True)
+    else:
+        await getattr(states, step)(*words)
+    await states.settled()
 
 
 class Gateways:
@@ -144,15 +183,24 @@ class Gateways:
     def cable(self, n: int, state: str) -> None:
         run(["ip", "-n", self._space(f"h{n}"), "link", "set", "nic", state])
 
-    def does(self, n: int, *steps: str) -> None:
+    def network(self, n: int) -> EdgeNetwork:
+        own = self._addresses[n]
+        return msgspec.structs.replace(edge(*self._addresses).network, provider_address=own, rdid=Rdid(n + 1))
+
+    def is_kept(self, n: int) -> bool:
+        return self.daemons[n].is_kept(self.space(n), self.network(n))
+
+    def does(self, n: int, *steps: str, splits: int = 0) -> None:
         """What its agent asks of the daemon."""
-        network = msgspec.structs.replace(
-            edge(*self._addresses).network, provider_address=self._addresses[n], rdid=Rdid(n + 1)
-        )
+        network = self.network(n)
         for step in steps:
-            words = (self.space(n), network) if step == "keep" else (network.rdid,)
-            work = functools.partial(getattr(self.daemons[n], step), *words)
+            words = (self.space(n), network, splits) if step == "keep" else (network.rdid,)
+            work = functools.partial(_to_the_end, self.daemons[n], step, words)
             in_namespace(self._space(f"h{n}"), functools.partial(_run, work))
+
+    def forgets(self, n: int) -> None:
+        """What the others told."""
+        run(within(self.space(n), ["conntrackd", "-C", str(self._folder / str(n) / f"{n + 1}.conf"), "-f", "external"]))
 
     def connect(self, n: int, protocol: str, port: int) -> None:
         """As if a machine had, behind nat, and an answer had come."""
@@ -203,7 +251,53 @@ def test_gateways_keep_each_others_connections(number, request):
         made.cable(0, "down")
         made.connect(1, "udp", 4002)
         made.cable(0, "up")
-        made.does(0, "ask")
+        own = Path(folder) / "0"
+        deafen(own, 1, True)
+        for step in ("keep", "take"):
+            with pytest.raises(EdgeFailure):
+                made.does(0, step, splits=1)
+        deafen(own, 1, False)
+        made.does(0, "keep", splits=1)
         until(lambda: made.heard(0) == {"4001", "4002"}, "who was cut off is told what it missed")
         made.does(0, "take")
         assert made.kernel(0) == {"5000", "5001", "5002"}
+
+
+def test_what_others_answer_is_taken_until_all_of_it_must_have_come(request, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="ws") as folder:
+        made = Gateways(f"t{os.getpid()}", Path(folder), 2)
+        request.addfinalizer(made.close)
+        made.open()
+        [states, _], rdid = made.daemons, Rdid(1)
+        assert not states.is_to_take(rdid)
+        made.does(0, "keep", "take")
+        assert states.is_to_take(rdid), "the answers may still be on their way"
+        monkeypatch.setattr("weft.agent.edge.conntrackd.ANSWER_SECONDS", 0.0)
+        assert not states.is_to_take(rdid)
+        deafen(Path(folder) / "0", 1, True)
+        with pytest.raises(EdgeFailure):
+            made.does(0, "take")
+        assert states.is_to_take(rdid)
+
+
+def test_what_could_not_be_told_is_told_when_the_daemon_was_looked_at(request, monkeypatch):
+    monkeypatch.setattr("weft.agent.edge.conntrackd.LEISURE_SECONDS", 0.0)
+    with tempfile.TemporaryDirectory(prefix="ws") as folder:
+        made = Gateways(f"u{os.getpid()}", Path(folder), 2)
+        request.addfinalizer(made.close)
+        made.open()
+        for n in range(2):
+            made.does(n, "keep")
+        made.connect(0, "udp", 4000)
+        until(lambda: made.heard(1) == {"4000"})
+        made.forgets(1)
+        assert made.heard(1) == set()
+        deafen(Path(folder) / "0", 1, True)
+        made.does(0, "later")
+        deafen(Path(folder) / "0", 1, False)
+        made.does(0, "keep")
+        assert made.heard(1) == set(), "before it has taken what others told it does not empty its own caches"
+        monkeypatch.setattr("weft.agent.edge.conntrackd.ANSWER_SECONDS", 0.0)
+        made.does(0, "take", "keep")
+        until(lambda: made.heard(1) == {"4000"})
+        assert made.is_kept(0)

@@ -3,8 +3,7 @@
 Implements weft.agent.edge.wanted.Edge for tests; passes the same contract suite as the namespaces.
 """
 
-from msgspec.structs import replace
-
+from weft.agent.edge import replication
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.core.edge_routes import exit_for, known_as, lets_in
 from weft.model.records import EdgeLeg, EdgeTunnel
@@ -12,15 +11,17 @@ from weft.model.values import PackedIp, Rdid
 
 
 class FakeEdge:
-    """One host's. `refuses` makes every call fail with these words while it is set; `lacks` is what puts answer."""
+    """One host's. `refuses` makes every call fail with these words while it is set; `lacks` is what puts answer;
+    `deaf` is why the others cannot be asked for their connections, while it is set."""
 
     def __init__(self) -> None:
         self.edges: dict[Rdid, Wanted] = {}
         self.puts = 0
-        self.doubts: list[Rdid] = []
-        """Whose connections others were to be asked for, because they may have carried the network."""
+        self.asked: dict[Rdid, int] = {}
+        """The others were asked for its connections, after so many splits."""
         self.refuses = ""
         self.lacks = ""
+        self.deaf = ""
 
     async def there(self) -> dict[Rdid, bool]:
         self._check()
@@ -29,13 +30,18 @@ class FakeEdge:
     async def put(self, wanted: Wanted) -> str:
         self._check()
         self.puts += 1
-        self.doubts += [wanted.network.rdid] if wanted.doubted else []
-        self.edges[wanted.network.rdid] = replace(wanted, doubted=False)
+        rdid = wanted.network.rdid
+        self.edges[rdid] = wanted
+        if replication.peers(replication.told(wanted)) and self.asked.get(rdid) != wanted.splits:
+            if self.deaf:
+                return self.deaf
+            self.asked[rdid] = wanted.splits
         return self.lacks
 
     async def remove(self, rdid: Rdid) -> None:
         self._check()
         self.edges.pop(rdid, None)
+        self.asked.pop(rdid, None)
 
     def _check(self) -> None:
         if self.refuses:

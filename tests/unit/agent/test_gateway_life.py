@@ -319,8 +319,39 @@ async def test_who_was_cut_off_says_anew_that_it_carries_and_asks_what_others_kn
         await soon(lambda: driver.puts == 4)  # each once, and what is carried twice more
         keeper.dead_are(frozenset(), frozenset())
         await soon(lambda: driver.puts == 7)
-        assert keeper.carried == {7} and driver.doubts == [7]
+        assert keeper.carried == {7} and driver.asked == {7: 1, 8: 0}
         keeper.dead_are(frozenset({TWO}), frozenset())
         keeper.switch_lost()
         await soon(lambda: driver.puts == 9)
-        assert driver.doubts == [7], "who goes out of sight has taken nothing"
+        assert driver.asked == {7: 1, 8: 0}, "who goes out of sight has taken nothing"
+
+
+async def test_who_could_not_ask_what_others_know_says_so_and_asks_again(monkeypatch):
+    monkeypatch.setattr("weft.agent.edge.keeper.ASSERT_SECONDS", ())
+    driver = FakeEdge()
+    network = msgspec.structs.replace(EDGE, provider_address=ONE, gateways=(ONE, TWO))
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((network, 1458),), frozenset({TWO}), True))
+        await soon(lambda: driver.asked == {7: 0})
+        driver.deaf = "conntrackd does not answer"
+        keeper.dead_are(frozenset(), frozenset())
+        await soon(lambda: keeper.troubles == ("/virtualGateways/blue: conntrackd does not answer",))
+        assert keeper.carried == {7} and driver.asked == {7: 0}
+        before = driver.puts
+        keeper.switch_lost()
+        await soon(lambda: driver.puts > before)
+        assert driver.asked == {7: 0}
+        driver.deaf = ""
+        keeper.switch_lost()
+        await soon(lambda: driver.asked == {7: 1} and not keeper.troubles)
+
+
+async def test_who_gives_a_network_back_asks_nobody_for_it():
+    driver = FakeEdge()
+    network = msgspec.structs.replace(EDGE, provider_address=TWO, gateways=(ONE, TWO))
+    async with kept(driver) as keeper:
+        keeper.ask(Asked(((network, 1458),), frozenset({ONE}), True))
+        await soon(lambda: keeper.carried == {7})
+        keeper.dead_are(frozenset(), frozenset())
+        await soon(lambda: driver.edges == {7: Wanted(network, False, 1458)})
+        assert driver.asked == {7: 0}

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from weft.agent.edge import replication
 from weft.agent.edge.commands import PATIENCE_SECONDS, batch, run
@@ -27,12 +28,21 @@ log = logging.getLogger(__name__)
 
 NETNS = Path("/run/netns")
 PROGRAM = "conntrackd"
-YOUNG_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+"""So long after a question the others' answers may still be on their way."""
 FOUND_SECONDS = 1.0
 _COMMIT = struct.pack("=i", 18)
 """What its own client sends for -c, since 2007: hundreds are told at once, and a program takes 3 ms for each."""
 LEISURE_SECONDS = 1.0
 """After the last network was taken over: what can wait, does."""
+
+
+class Asked(NamedTuple):
+    """A question to the other gateways of a network, for all that they know."""
+
+    splits: int
+    """After so many of them: Wanted.splits."""
+    at: float
 
 
 class Conntrackd:
@@ -42,20 +52,25 @@ class Conntrackd:
         """`folder` is short enough for a socket in it: 107 characters with its name (unix(7))."""
         self._folder = folder
         self._program = program
-        self._asked_at: dict[Rdid, float] = {}
+        self._asked: dict[Rdid, Asked] = {}
+        """When its daemon had last asked the others."""
+        self._taken_at: dict[Rdid, float] = {}
         self._pids: dict[Rdid, int] = {}
         self._ended: set[Rdid] = set()
         self._carries: dict[Rdid, bool] = {}
         """What is still to be told."""
+        self._untold: dict[Rdid, bool] = {}
+        """What could not be told."""
         self._not_before = 0.0
         self._working: asyncio.Task[None] | None = None
         self._found: dict[int, list[int]] = {}
         """Daemons by namespace, as they were at some time."""
         self._found_at = -FOUND_SECONDS
 
-    async def keep(self, name: str, edge: EdgeNetwork, *, fresh: bool = False) -> None:
-        """The daemon of the edge in this namespace as it should be; none where nobody has to know its connections.
-        `fresh`: the namespace was made just now. Raises EdgeFailure."""
+    async def keep(self, name: str, edge: EdgeNetwork, splits: int = 0, *, fresh: bool = False) -> None:
+        """The daemon of the edge in this namespace as it should be, and the others asked since it started and since
+        the last of so many splits; none where nobody has to know its connections. `fresh`: the namespace was made just
+        now. Raises EdgeFailure."""
         if not replication.peers(edge):
             await self.end(name, edge.rdid)
             return
@@ -70,31 +85,36 @@ class Conntrackd:
             if not fresh:
                 _stop(name)
             await self._start(name, edge.rdid, told)
-        if edge.rdid not in self._asked_at:
-            # another gateway may have had the network while the daemon or this agent was dead
-            await self.ask(edge.rdid)
+        if not self._has_asked(edge.rdid, splits):
+            # another gateway may have had the network while the daemon or this agent was dead, or both had it
+            await self._say(edge.rdid, "-n")
+            self._asked[edge.rdid] = Asked(splits, time.monotonic())
+        carries = self._untold.get(edge.rdid)
+        # to tell empties what was heard: not before that is taken
+        if carries is False or carries and not self.is_to_take(edge.rdid):
+            self.later(edge.rdid, carries)
 
-    async def ask(self, rdid: Rdid) -> None:
-        """The others are to tell all that they have: one of them may have had the network. Raises EdgeFailure."""
-        if self._told(rdid):
-            self._asked_at[rdid] = time.monotonic()
-            await self._say(rdid, "-n")
+    def _has_asked(self, rdid: Rdid, splits: int) -> bool:
+        return rdid in self._asked and self._asked[rdid].splits == splits
 
-    def is_kept(self, name: str, edge: EdgeNetwork) -> bool:
-        """Does its daemon run as it was told, or none where there should be none? Its link is not looked at."""
+    def is_kept(self, name: str, edge: EdgeNetwork, splits: int = 0) -> bool:
+        """Is all as `keep` makes it? Its link is not looked at."""
         if not replication.peers(edge):
             return edge.rdid in self._ended and not self._told(edge.rdid)
-        return self._told(edge.rdid) == self._config(edge) and self._runs(name, edge.rdid)
+        runs = self._told(edge.rdid) == self._config(edge) and self._runs(name, edge.rdid)
+        return runs and self._has_asked(edge.rdid, splits) and edge.rdid not in self._untold
 
-    def is_young(self, rdid: Rdid) -> bool:
-        """Were the others asked just now for all that they have? Then it may still be on its way."""
-        return time.monotonic() - self._asked_at.get(rdid, -YOUNG_SECONDS) < YOUNG_SECONDS
+    def is_to_take(self, rdid: Rdid) -> bool:
+        """May what the others answered not be taken whole yet?"""
+        asked, taken_at = self._asked.get(rdid), self._taken_at.get(rdid)
+        return asked is not None and (taken_at is None or taken_at < asked.at + ANSWER_SECONDS)
 
     async def take(self, rdid: Rdid) -> None:
         """What the others told becomes connections of this kernel. Before the outer addresses come. Raises
         EdgeFailure."""
         if not self._told(rdid):
             return
+        self._taken_at.pop(rdid, None)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 said, asks = await asyncio.open_unix_connection(self._file(rdid, "ctl"))
@@ -109,6 +129,7 @@ class Conntrackd:
             ) from error
         except OSError as error:
             raise EdgeFailure(f"{self._program} of edge {rdid} does not do it: {error}") from error
+        self._taken_at[rdid] = time.monotonic()
 
     async def tell(self, rdid: Rdid) -> None:
         """This gateway has taken the network over: what is known is what its kernel has, and the others hear all of
@@ -126,14 +147,15 @@ class Conntrackd:
         """Tell or leave, by whether this gateway carries the network now, after everything that is more urgent: one
         network at a time, the last word counts."""
         self._not_before = time.monotonic() + LEISURE_SECONDS
-        self._carries.pop(rdid, None)
+        for known in (self._carries, self._untold):
+            known.pop(rdid, None)
         self._carries[rdid] = carries
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
 
     async def settled(self) -> None:
         """Everybody was told."""
-        if self._working is not None:
+        if self._working is not None and not self._working.done():
             await asyncio.wait([self._working])
 
     def close(self) -> None:
@@ -147,18 +169,22 @@ class Conntrackd:
                 await asyncio.sleep(leisure_s)
                 continue
             rdid = next(iter(self._carries))
+            carries = self._carries.pop(rdid)
             try:
-                await (self.tell(rdid) if self._carries.pop(rdid) else self.leave(rdid))
+                await (self.tell(rdid) if carries else self.leave(rdid))
             except EdgeFailure as failure:
-                # the daemon is looked at with the next whole look, and asks the others then
+                # again when its daemon was looked at, unless there is another word meanwhile
                 log.warning("connections: %s", failure)
+                if rdid not in self._carries:
+                    self._untold[rdid] = carries
 
     async def end(self, name: str, rdid: Rdid) -> None:
         """None of it, also of what a lost file would have named."""
         if rdid in self._ended and not self._told(rdid):
             return
         self._ended.add(rdid)
-        self._carries.pop(rdid, None)
+        for known in (self._carries, self._untold, self._asked, self._taken_at):
+            known.pop(rdid, None)
         _stop(name)
         await run(["ip", "-n", name, "link", "del", "dev", PEERS], check=False)
         for kind in ("lock", "ctl", "conf"):
@@ -191,7 +217,7 @@ class Conntrackd:
             self._file(rdid, kind).unlink(missing_ok=True)
         self._file(rdid, "conf").write_text(told)
         await run(["nsenter", f"--net={NETNS / name}", self._program, "-C", str(self._file(rdid, "conf")), "-d"])
-        self._asked_at.pop(rdid, None)
+        self._asked.pop(rdid, None)
 
     async def _say(self, rdid: Rdid, word: str) -> None:
         await run([self._program, "-C", str(self._file(rdid, "conf")), word])

@@ -6,6 +6,7 @@ fails stays to be done, and is told.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -81,8 +82,8 @@ class EdgeKeeper:
         """To be made anew although nothing is known to have changed."""
         self._rejoined = False
         """A gateway has come back into sight: it was dead, or this one was cut off."""
-        self._doubted: set[Rdid] = set()
-        """Carried by this gateway, and until now perhaps by another one too."""
+        self._splits: Counter[Rdid] = Counter()
+        """How often another gateway may have carried what this one did."""
         self.failures: dict[Rdid, str] = {}
         self.lacks: dict[Rdid, str] = {}
         """What is not as it should be of edges that do their work."""
@@ -128,8 +129,7 @@ class EdgeKeeper:
             if self._rejoined:
                 self._rejoined = False
                 asserting, asserting_since = ASSERT_SECONDS, loop.time()
-                self._doubted |= self.carried
-                self._due |= self.carried
+                self._splits.update(self._carried_on())
             if loop.time() >= look_at and (self._asked.edges or self._asked.in_sync):
                 look_at = loop.time() + LOOK_SECONDS
                 if not await self._look():
@@ -181,10 +181,11 @@ class EdgeKeeper:
         for network, mtu in asked.edges:
             before = self._put.get(network.rdid)
             carrying = carries(network, asked.dead, self._holds(network.rdid), age_s)
-            wanted = Wanted(network, carrying, mtu, network.rdid in asked.encrypted)
+            wanted = Wanted(network, carrying, mtu, network.rdid in asked.encrypted, self._splits[network.rdid])
+            changed = before is not None and msgspec.structs.replace(before, splits=wanted.splits) != wanted
             if not wanted.carries and carries(network, asked.dead, True, age_s):
                 waits = min(waits, HOLD_STEP_SECONDS)
-            if before is not None and before != wanted and before.network == network:
+            if before is not None and changed and before.network == network:
                 urgent.append(wanted)
             elif before == wanted and wanted.carries and _is_awaited(network, asked.reviving):
                 urgent.append(wanted)
@@ -217,15 +218,19 @@ class EdgeKeeper:
             if heard:
                 self._news.set()
 
+    def _carried_on(self) -> frozenset[Rdid]:
+        """What this gateway carries, and carries on with now that another one is back."""
+        asked = self._asked
+        return self.carried & {one.rdid for one, _ in asked.edges if carries(one, asked.dead, True, 0.0)}
+
     def _holds(self, rdid: Rdid) -> bool:
         before = self._put.get(rdid)
         return before.carries if before is not None else (self._there or {}).get(rdid, False)
 
     async def _make(self, wanted: Wanted) -> float:
         rdid = wanted.network.rdid
-        doubted = wanted.carries and rdid in self._doubted
         try:
-            lacks = await self._driver.put(msgspec.structs.replace(wanted, doubted=doubted))
+            lacks = await self._driver.put(wanted)
         except Exception as failure:
             self._fail(rdid, f"{wanted.network.resource_ref}: {_words(failure)}")
             return RETRY_SECONDS
@@ -234,7 +239,6 @@ class EdgeKeeper:
             log.info("edge %d: %s", rdid, "carries its network" if wanted.carries else "stands by")
         self._put[rdid] = wanted
         self._due.discard(rdid)
-        self._doubted.discard(rdid)
         if self._there is not None:
             self._there[rdid] = wanted.carries
         self.failures.pop(rdid, None)
@@ -255,6 +259,7 @@ class EdgeKeeper:
             self._fail(rdid, f"edge {rdid} cannot be removed: {_words(failure)}")
             return RETRY_SECONDS
         self._put.pop(rdid, None)
+        self._splits.pop(rdid, None)
         if self._there is not None:
             self._there.pop(rdid, None)
         self.failures.pop(rdid, None)

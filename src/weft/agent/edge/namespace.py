@@ -9,7 +9,6 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +138,9 @@ class NamespaceEdge:
 
     async def put(self, wanted: Wanted) -> str:
         rdid, name = wanted.network.rdid, self._place.namespace(wanted.network.rdid)
-        made, doubted = self._made.pop(rdid, None), wanted.doubted
-        wanted = msgspec.structs.replace(wanted, doubted=False)
-        same = made is not None and msgspec.structs.replace(made, carries=wanted.carries) == wanted
+        made = self._made.pop(rdid, None)
+        beside = {"carries": wanted.carries, "splits": wanted.splits}
+        same = made is not None and msgspec.structs.replace(made, **beside) == wanted
         known = made if same and not self._is_disturbed(rdid) else None
         in_a_hurry = same and made is not None and made.carries != wanted.carries
         if known is None and not in_a_hurry:
@@ -149,8 +148,6 @@ class NamespaceEdge:
             await self._keep_states(name, wanted, fresh=fresh)
         elif not in_a_hurry:
             await self._look_beside(name, wanted)
-        if doubted and self._states is not None:
-            await self._or_without(self._states.ask(rdid))
         # last: who answers for an address can do what it promises
         await self._answer_for(name, wanted, known)
         self._made[rdid] = wanted
@@ -184,7 +181,7 @@ class NamespaceEdge:
     async def _look_beside(self, name: str, wanted: Wanted) -> None:
         """At what no watch of the namespace tells of."""
         rdid, now = wanted.network.rdid, time.monotonic()
-        if self._states is not None and not self._states.is_kept(name, replication.told(wanted)):
+        if self._states is not None and not self._states.is_kept(name, replication.told(wanted), wanted.splits):
             await self._keep_states(name, wanted)
         if wanted.network.tunnels and now > self._beside_at.get(rdid, 0.0) + FRESH_SECONDS:
             self._beside_at[rdid] = now
@@ -208,7 +205,7 @@ class NamespaceEdge:
         self._lacks.pop(rdid, None)
         if self._states is not None:
             try:
-                await self._states.keep(name, replication.told(wanted), fresh=fresh)
+                await self._states.keep(name, replication.told(wanted), wanted.splits, fresh=fresh)
                 self._lacks[rdid] = replication.lacks(wanted)
             except EdgeFailure as failure:
                 self._lacks[rdid] = str(failure)
@@ -305,8 +302,8 @@ class NamespaceEdge:
         gone = [(link, one) for link, found in asked.items() for one in there.get(link, set()) - found]
         fresh = [(link, one) for link, found in asked.items() for one in found - there.get(link, set())]
         takes, leaves = wanted.carries and any(link != edge.INNER for link, _ in fresh), not wanted.carries and gone
-        if states is not None and wanted.carries and (takes or states.is_young(rdid)):
-            await self._or_without(states.take(rdid))
+        if states is not None and wanted.carries and (takes or states.is_to_take(rdid)):
+            await self._take(states, rdid)
         # the kernel takes the routes of an interface with its last address
         change = Change(gone, fresh, edge.routes(wanted.network) if gone or fresh else ())
         # also where nothing changed: neighbours may have heard another gateway meanwhile
@@ -316,11 +313,10 @@ class NamespaceEdge:
         if states is not None and (takes or leaves):
             states.later(rdid, wanted.carries)
 
-    async def _or_without(self, work: Awaitable[None]) -> None:
-        """Connections that are not handed over keep no network from its gateway. The daemon is looked at with the
-        next whole look."""
+    async def _take(self, states: Conntrackd, rdid: Rdid) -> None:
+        """Connections that are not handed over keep no network from its gateway."""
         try:
-            await work
+            await states.take(rdid)
         except EdgeFailure as failure:
             log.warning("connections: %s", failure)
 

@@ -64,9 +64,9 @@ class Wanted(msgspec.Struct, frozen=True):
     """Of the leg into the network: what its tunnels carry."""
     encrypted: bool = False
     """What is said of the network may not leave this host in clear."""
-    doubted: bool = False
-    """Another gateway may have carried it until now, while this one was cut off and carried it too: what that one knows
-    of connections is to be asked for. Said once."""
+    splits: int = 0
+    """So many times, as far as its agent knows, another gateway may have carried it while this one was cut off and
+    carried it too: after each, the others are asked for their connections."""
 
 
 class EdgeFailure(Exception):
