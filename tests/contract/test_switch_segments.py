@@ -5,11 +5,11 @@ import pytest
 
 from tests.contract.pipeline import counted, drops, settle
 from tests.contract.switch_worlds import opened, seen, switch_world
-from tests.unit.agent.policies import Guest, subnet_records, told
+from tests.unit.agent.policies import Guest, access_list, subnet_records, told
 from weft.agent.announcements import Arrivals, packet_of
 from weft.fakes import packet as p
 from weft.fakes.frames import packet
-from weft.model.records import PortBinding, PortLimits, SegmentPort
+from weft.model.records import PortAccess, PortBinding, PortLimits, SegmentPort
 from weft.model.values import ROUTER_MAC, InstanceId, Mac, PackedIp, Rdid, Vsid, pack_ip, vlan_segment
 
 BLUE1 = Guest("blue1", "host1", Rdid(60), Vsid(6001), Mac(0x001DD8B71C01), "10.1.1.11", "fd00:1::11")
@@ -168,6 +168,46 @@ async def test_a_guest_on_a_vlan_may_be_a_dhcp_server_where_its_port_has_no_guar
         assert await reaches(world, "shop1", sent) == [], name
     assert await reaches(world, "free1", free) == []
     assert (await counted(world, before, expected={"dhcp_guarded": 4})).get("dhcp_guarded") == 4
+
+
+async def test_access_lists_do_not_stand_between_a_dhcp_server_and_its_clients(world):
+    """Nor keep any questions from it that its port's guard does not. What relays send each other they decide."""
+    closed = access_list(7, inbound=False, outbound=False)
+    access = PortAccess(SHOP1.instance, tuple((pack_ip(one), 7, 0) for one in SHOP1.addresses))
+    to_server, groups = (STATION, SHOP1.mac), (STATION, 0x333300010002)
+    asks = {
+        "discover": p.udp((STATION, p.BROADCAST), ("0.0.0.0", "255.255.255.255"), (68, 67), "x"),
+        "renew": p.udp(to_server, ("10.1.1.99", "10.1.1.11"), (68, 67), "x"),
+        "solicit": p.udp(groups, ("fe80::9", "ff02::1:2"), (546, 547), "x"),
+        "renew v6": p.udp(to_server, ("fe80::9", "fd00:1::11"), (546, 547), "x"),
+    }
+    others = {
+        "no client": p.udp(to_server, ("10.1.1.99", "10.1.1.11"), (4000, 67), "x"),
+        "no server": p.udp(to_server, ("10.1.1.99", "10.1.1.11"), (68, 53), "x"),
+        "no client v6": p.udp(to_server, ("fe80::9", "fd00:1::11"), (4000, 547), "x"),
+        "relay": p.udp(to_server, ("10.1.1.99", "10.1.1.11"), (67, 67), "x"),
+    }
+    answers = {
+        "v4": p.udp((SHOP1.mac, STATION), ("10.1.1.11", "10.1.1.99"), (67, 68), "x"),
+        "v6": p.udp((SHOP1.mac, STATION), ("fd00:1::11", "fe80::9"), (547, 546), "x"),
+    }
+
+    async def heard(some):
+        return {name for name, sent in some.items() if "shop1" in await reaches(world, "out20", sent)}
+
+    async def put(*records):
+        for record in records:
+            world.reconciler.put(0, record.key, record)
+        await settle(world, {"host1": world.reconciler})
+        await world.caught_up("host1")
+
+    assert await heard(asks | others) == (asks | others).keys()
+    await put(closed, access)
+    assert await heard(asks | others) == asks.keys()
+    for name, sent in answers.items():
+        assert await reaches(world, "shop1", sent) == ["out20"], name
+    await put(PortLimits(SHOP1.instance, dhcp_guard=True))
+    assert await heard(asks | others) == set()
 
 
 async def test_a_guest_on_a_vlan_may_ask_the_dhcp_servers_there(world):

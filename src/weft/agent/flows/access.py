@@ -19,7 +19,8 @@ DROP
 priority 110  on its way out, denied within a connection: cuts it
 priority 105  the same on its way in
 TRACK_IN
-priority 110  on a logical network neighbour discovery, DHCP and multicast queries, which others tell there: unfiltered
+priority 110  on a logical network neighbour discovery, DHCP and multicast queries, which others tell there: unfiltered;
+              what DHCP clients ask too, where the port has no guard against servers
 priority 100  for an address of the port: under its lists
 priority  50  for everyone, or a link-local address: under the lists of the port's first address
 
@@ -29,6 +30,7 @@ Elsewhere priority 0 goes on.
 from collections.abc import Iterable, Iterator
 
 from weft.agent.flows.actions import Action, Actions, Ct, Goto, OutputRegister, SetBits, SetField
+from weft.agent.flows.dhcp import ANSWERS4, ANSWERS6, ASKS4, ASKS6
 from weft.agent.flows.fields import (
     COOKIE_DROPS,
     CT_MARK,
@@ -43,7 +45,6 @@ from weft.agent.flows.fields import (
     NEW,
     OWN_PORT,
     PROTO_IGMP,
-    PROTO_UDP,
     RDID,
     REASON,
     RELATED,
@@ -51,8 +52,6 @@ from weft.agent.flows.fields import (
     SUBNET_LIST,
     TO_PORT,
     TRACKED,
-    UDP_DST,
-    UDP_SRC,
     Category,
     DropReason,
     Field,
@@ -77,8 +76,8 @@ _NOWHERE_ELSE = {
 _FROM_OUTSIDE = (
     *(is_icmpv6(kind) for kind in (130, 131, 132, 133, 134, 135, 136, 137, 143)),
     (*IPV4.only, exact(IP_PROTO, PROTO_IGMP)),
-    (*IPV4.only, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, 67), exact(UDP_DST, 68)),
-    (*IPV6.only, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, 547), exact(UDP_DST, 546)),
+    ANSWERS4,
+    ANSWERS6,
 )
 
 
@@ -177,11 +176,17 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
     to_port = exact(TO_PORT, port.number)
     spared = [
         Flow(Table.TRACK_IN, 110, in_order((to_port, *match)), (Goto(Table.DELIVER),), mark)
-        for match in (_FROM_OUTSIDE if is_segment(port.vsid) else ())
+        for match in (_unfiltered(port) if is_segment(port.vsid) else ())
     ]
     own = [(100, exact(family_of(one).destination, int.from_bytes(one)), one) for one, *_ in port.lists]
     rest = [(50, family.only[0], bytes(4 if family is IPV4 else 16)) for family in _FAMILIES]
     return (*spared, *(_into(port, *one) for one in (*own, *rest)))
+
+
+def _unfiltered(port: BoundPort) -> tuple[Match, ...]:
+    """What others on its logical network may always tell it. Whoever may be a DHCP server hears its clients."""
+    guarded = port.limits is not None and port.limits.dhcp_guard
+    return _FROM_OUTSIDE if guarded else (*_FROM_OUTSIDE, ASKS4, ASKS6)
 
 
 def _into(port: BoundPort, priority: int, term: Term, address: bytes) -> Flow:

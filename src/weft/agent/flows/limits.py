@@ -15,13 +15,11 @@ from msgspec.structs import replace
 
 from weft.agent.flows.access import committed
 from weft.agent.flows.actions import Goto, Meter, OutputRegister
+from weft.agent.flows.dhcp import FROM_SERVERS
 from weft.agent.flows.fields import (
     ETH_DST,
     GROUP_BIT,
-    IP_PROTO,
-    PROTO_UDP,
     TO_PORT,
-    UDP_SRC,
     Category,
     DropReason,
     Table,
@@ -33,7 +31,6 @@ from weft.agent.flows.ways import BoundPort
 from weft.model.values import is_segment
 
 _ABOVE = 200
-_DHCP_SERVERS = ((IS_IPV4, 67), (IS_IPV6, 547))
 
 
 def of_port(port: BoundPort) -> tuple[Flow, ...]:
@@ -44,8 +41,8 @@ def _of_port(port: BoundPort) -> Iterator[Flow]:
     limits, mark = port.limits, cookie(Category.PORT, port.number)
     assert limits is not None
     if limits.dhcp_guard and is_segment(port.vsid):
-        for family, source in _DHCP_SERVERS:
-            match = in_order((port.in_port, *family, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, source)))
+        for sent in FROM_SERVERS:
+            match = in_order((port.in_port, *sent))
             yield Flow(Table.SECURITY, 130, match, dropped(DropReason.DHCP_GUARDED), mark)
     if limits.storm:
         match = in_order((port.in_port, (ETH_DST, GROUP_BIT, GROUP_BIT)))

@@ -24,6 +24,7 @@ from weft.agent import asking
 from weft.agent.asking import DHCP4, DHCP6, ask
 from weft.agent.flows.access import onward
 from weft.agent.flows.actions import Actions, Goto, SetBits, SetField
+from weft.agent.flows.dhcp import ASKS4, ASKS6, FOR_CLIENTS
 from weft.agent.flows.fields import (
     ARP_SHA,
     ARP_SPA,
@@ -39,9 +40,6 @@ from weft.agent.flows.fields import (
     ND_TARGET,
     ND_TLL,
     PROTO_IGMP,
-    PROTO_UDP,
-    UDP_DST,
-    UDP_SRC,
     Category,
     DropReason,
     Table,
@@ -56,10 +54,6 @@ MULTICAST_LISTENER = (130, 131, 132, 143)
 _LINK_GROUPS = prefixed(IPV6_DST, 0xFF02 << 112, 16)
 """ff02::/16, link-local scope (RFC 4291 section 2.7)."""
 
-_UDP4, _UDP6 = ((*family, exact(IP_PROTO, PROTO_UDP)) for family in (IS_IPV4, IS_IPV6))
-_ASK4: Match = (*_UDP4, exact(UDP_SRC, 68), exact(UDP_DST, 67))
-_ASK6: Match = (*_UDP6, exact(UDP_SRC, 546), exact(UDP_DST, 547))
-
 
 def _fixed(priority: int, match: Match, reason: DropReason) -> Flow:
     return Flow(Table.SECURITY, priority, match, dropped(reason), cookie(Category.FIXED))
@@ -69,10 +63,9 @@ def of_fixed() -> tuple[Flow, ...]:
     hidden = (*IS_IPV6, (IP_FRAG, IP_FRAGMENT, IP_FRAGMENT), _LINK_GROUPS)
     return (
         _fixed(130, hidden, DropReason.ROUTER_ADVERTISEMENT),
-        *(_fixed(120, one, DropReason.DHCP) for one in (_ASK4, _ASK6)),
+        *(_fixed(120, one, DropReason.DHCP) for one in (ASKS4, ASKS6)),
         # no guest is a DHCP server, whatever port it sends from
-        _fixed(120, (*_UDP4, exact(UDP_DST, 68)), DropReason.DHCP_GUARDED),
-        _fixed(120, (*_UDP6, exact(UDP_DST, 546)), DropReason.DHCP_GUARDED),
+        *(_fixed(120, one, DropReason.DHCP_GUARDED) for one in FOR_CLIENTS),
         _fixed(120, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), DropReason.MULTICAST_REPORT),
         *(_fixed(120, is_icmpv6(kind), DropReason.MULTICAST_REPORT) for kind in MULTICAST_LISTENER),
         _fixed(120, is_icmpv6(ROUTER_SOLICITATION), DropReason.ROUTER_SOLICITATION),
@@ -118,8 +111,8 @@ def _of_brought(port: BoundPort) -> Iterator[Flow]:
 
 
 def _of_asking(port: BoundPort) -> list[Flow]:
-    asks = [(_ASK4, DHCP4)] if port.v4 else []
-    asks += [(_ASK6, DHCP6), (is_icmpv6(ROUTER_SOLICITATION), asking.ROUTER_SOLICITATION)] if port.v6 else []
+    asks = [(ASKS4, DHCP4)] if port.v4 else []
+    asks += [(ASKS6, DHCP6), (is_icmpv6(ROUTER_SOLICITATION), asking.ROUTER_SOLICITATION)] if port.v6 else []
     return [_allow(port, 125, match, ask(service, port.number)) for match, service in asks]
 
 

@@ -26,6 +26,7 @@ import msgspec
 
 from weft.agent.flows.access import onward
 from weft.agent.flows.actions import Actions, Goto, Output, PopVlan, PushVlan, SetField, SetVlan
+from weft.agent.flows.dhcp import ANSWERS4, ANSWERS6, ASKS4, ASKS6
 from weft.agent.flows.fields import (
     ARP_SHA,
     ARP_SPA,
@@ -40,7 +41,6 @@ from weft.agent.flows.fields import (
     PROTO_IGMP,
     PROTO_UDP,
     UDP_DST,
-    UDP_SRC,
     VLAN_PRESENT,
     VLAN_TCI,
     VSID,
@@ -57,8 +57,6 @@ from weft.model.values import vlan_segment
 
 _GRE, _VXLAN = 47, 4789
 _RARP = 0x8035
-_DHCP = ((IS_IPV4, 67, 68), (IS_IPV6, 547, 546))
-"""UDP ports of server and client: RFC 2131 section 4.1, RFC 8415 section 7.2."""
 _REPORTS = (*MULTICAST_LISTENER, ROUTER_SOLICITATION)
 """The physical network listens to these; in a virtual subnet nobody does."""
 _LETS: Actions = (Goto(Table.ROUTE),)
@@ -109,10 +107,6 @@ def of_port(port: BoundPort, rules: Rules) -> tuple[Flow, ...]:
 _Said = tuple[int, Match, Actions]
 
 
-def _udp(family: Match, source: int, destination: int) -> Match:
-    return (*family, exact(IP_PROTO, PROTO_UDP), exact(UDP_SRC, source), exact(UDP_DST, destination))
-
-
 def _guards(rules: Rules) -> Iterator[_Said]:
     """On the VLAN of the provider network a guest is no host: a forged tunnel packet would be one of another tenant."""
     if not rules.provider:
@@ -137,9 +131,8 @@ def _of_anyone(port: BoundPort) -> Iterator[_Said]:
     for option in (port.mac, 0):
         yield 100, (*is_icmpv6(SOLICITATION), exact(ND_SLL, option)), _LETS
         yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TLL, option)), _LETS
-    for family, server, client in _DHCP:
-        yield 125, _udp(family, client, server), _LETS
-        yield 125, _udp(family, server, client), _LETS
+    for dhcp in (ASKS4, ANSWERS4, ASKS6, ANSWERS6):
+        yield 125, dhcp, _LETS
     yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP)), _LETS
     for kind in _REPORTS:
         yield 125, is_icmpv6(kind), _LETS
@@ -149,14 +142,13 @@ def _of_anyone(port: BoundPort) -> Iterator[_Said]:
 
 
 def _of_ipv4(port: BoundPort) -> Iterator[_Said]:
-    family, server, client = _DHCP[0]
     for address in (*port.v4, 0) if port.v4 else ():
         yield 100, (*IS_ARP, exact(ARP_SHA, port.mac), exact(ARP_SPA, address)), _LETS
-        yield 125, (*_udp(family, client, server), exact(IP_SRC, address)), _LETS
+        yield 125, (*ASKS4, exact(IP_SRC, address)), _LETS
     for address in port.v4:
         own = exact(IP_SRC, address)
         yield 125, (*IS_IPV4, exact(IP_PROTO, PROTO_IGMP), own), _LETS
-        yield 125, (*_udp(*_DHCP[0]), own), _LETS
+        yield 125, (*ANSWERS4, own), _LETS
         yield 90, (*IS_IPV4, own), onward(port, address.to_bytes(4))
     yield 90, (exact(ETH_TYPE, _RARP),), _LETS
 
@@ -171,11 +163,9 @@ def _of_ipv6(port: BoundPort) -> Iterator[_Said]:
         for option in (port.mac, 0):
             yield 100, (*is_icmpv6(SOLICITATION), exact(IPV6_SRC, address), exact(ND_SLL, option)), _LETS
             yield 100, (*is_icmpv6(ADVERTISEMENT), exact(ND_TARGET, address), exact(ND_TLL, option)), _LETS
-        yield 125, (*_udp(*_DHCP[1]), exact(IPV6_SRC, address)), _LETS
+        for dhcp in (ASKS6, ANSWERS6):
+            yield 125, (*dhcp, exact(IPV6_SRC, address)), _LETS
         yield 90, (*IS_IPV6, exact(IPV6_SRC, address)), onward(port, address.to_bytes(16))
-    family, server, client = _DHCP[1]
-    for source in own:
-        yield 125, (*_udp(family, client, server), exact(IPV6_SRC, source)), _LETS
     for kind in _REPORTS:
         for source in (link_local, 0):
             yield 125, (*is_icmpv6(kind), exact(IPV6_SRC, source)), _LETS
