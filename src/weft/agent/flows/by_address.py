@@ -24,15 +24,15 @@ class ByAddress:
 
     def of_gateway(self, vsid: Vsid, prefix: PackedIp) -> tuple[Flow, ...]:
         domain = self._placing.domain(vsid)
-        subnet = domain.records.get((2, vsid, prefix)) if domain else None
-        if domain is None or not isinstance(subnet, SubnetRecord):
+        subnet = domain.find(SubnetRecord, vsid, prefix) if domain else None
+        if domain is None or subnet is None:
             return ()
         return (responder.of_gateway(vsid, subnet.gateway), *l3.of_gateway(domain.rdid, subnet.gateway))
 
     def of_address(self, vsid: Vsid, address: PackedIp) -> tuple[Flow, ...]:
         """What every host knows of a customer address, wherever it is."""
         domain = self._placing.domain(vsid)
-        record = domain.lookup(vsid, address) if domain else None
+        record = domain.find(LookupRecord, vsid, address) if domain else None
         if record is None:
             return ()
         return (
@@ -69,13 +69,13 @@ class ByAddress:
 
     def of_user_route(self, vsid: Vsid, prefix: PackedIp, length: int) -> tuple[Flow, ...]:
         domain = self._placing.domain(vsid)
-        route = domain.records.get((9, vsid, prefix, length)) if domain else None
-        return (l3.of_user_route(route),) if isinstance(route, UserRoute) else ()
+        route = domain.find(UserRoute, vsid, prefix, length) if domain else None
+        return (l3.of_user_route(route),) if route is not None else ()
 
     def of_peer(self, rdid: Rdid, other: Rdid) -> tuple[Flow, ...]:
         """From one network into the subnets of another; that one's stream is here too."""
         domain, there = self._placing.domains.get(rdid), self._placing.domains.get(other)
-        peer = domain.records.get((6, other)) if domain else None
-        if there is None or not isinstance(peer, PeerNetwork):
+        peer = domain.find(PeerNetwork, other) if domain else None
+        if there is None or peer is None:
             return ()
         return tuple(flow for subnet in there.subnets for flow in l3.of_peer_subnet(rdid, peer, subnet))

@@ -5,6 +5,7 @@ Kept by table.py. Pure; no flows here. `put` and `remove` return the parts to bu
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Any, TypeVar
 
 from weft.model.records import (
     CustomerRoute,
@@ -20,6 +21,8 @@ from weft.model.records import (
     UserRoute,
 )
 from weft.model.values import Mac, PackedIp, Rdid, Vsid
+
+Kind = TypeVar("Kind", bound=NetworkRecord)
 
 Part = tuple[str | int | bytes, ...]
 """A part of the pipeline that is built as a whole; the first element says which builder. No two parts share a flow:
@@ -54,22 +57,23 @@ class Domain:
         """Do its packets travel with their addresses rewritten, without a tunnel?"""
         return self.settings is not None and self.settings.encapsulation == "rewrite"
 
-    def lookup(self, vsid: Vsid, address: PackedIp) -> LookupRecord | None:
-        record = self.records.get((5, vsid, address))
-        return record if isinstance(record, LookupRecord) else None
+    def find(self, kind: type[Kind], *named: int | bytes) -> Kind | None:
+        """The record of a kind, by what stands behind the tag in its key."""
+        tag: Any = kind.__struct_config__.tag  # a number, as every record's
+        record = self.records.get((tag, *named))
+        return record if isinstance(record, kind) else None
 
     @property
     def gateway(self) -> GatewayRecord | None:
         """The way out of the network."""
-        record = self.records.get((8,))
-        return record if isinstance(record, GatewayRecord) else None
+        return self.find(GatewayRecord)
 
     @property
     def subnets(self) -> list[SubnetRecord]:
         found = [
-            self.records.get((2, vsid, prefix)) for vsid, prefixes in self.subnets_of.items() for prefix in prefixes
+            self.find(SubnetRecord, vsid, prefix) for vsid, prefixes in self.subnets_of.items() for prefix in prefixes
         ]
-        return [one for one in found if isinstance(one, SubnetRecord)]
+        return [one for one in found if one is not None]
 
     def who(self) -> list[TunnelEndpoint]:
         """The hosts with ports in the network, by provider address."""
@@ -80,7 +84,7 @@ class Domain:
 
     def has_endpoint(self, address: PackedIp) -> bool:
         """Is a host with ports in the network at this provider address?"""
-        return (TunnelEndpoint.__struct_config__.tag, address) in self.records
+        return self.find(TunnelEndpoint, address) is not None
 
     def parts(self) -> set[Part]:
         """Every part that any record here touches."""

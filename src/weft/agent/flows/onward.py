@@ -21,6 +21,7 @@ from weft.agent.flows.actions import Action, Actions, SetField
 from weft.agent.flows.domain import Domain
 from weft.agent.flows.fields import ETH_DST
 from weft.agent.flows.ways import toward
+from weft.model.records import LookupRecord
 from weft.model.values import Mac, PackedIp, Vsid
 
 
@@ -64,6 +65,6 @@ def others_at(domain: Domain, vsid: Vsid, onward: Onward) -> set[PackedIp]:
     """The hosts with machines of the subnet, beside those that have none but what is sent on to alone."""
     alone: Counter[PackedIp] = Counter()
     for host, mac in onward.each:
-        records = (domain.lookup(vsid, address) for address in domain.addresses_of.get((vsid, mac), ()))
+        records = (domain.find(LookupRecord, vsid, address) for address in domain.addresses_of.get((vsid, mac), ()))
         alone[host] += sum(one is not None and one.provider_address == host for one in records)
     return {host for host, count in domain.hosts_in.get(vsid, {}).items() if count > alone[host]}

@@ -87,4 +87,4 @@ class Placing:
 
 def _record_of_mac(domain: Domain | None, vsid: Vsid, mac: Mac) -> LookupRecord | None:
     addresses = domain.addresses_of.get((vsid, mac)) if domain else None
-    return domain.lookup(vsid, addresses[0]) if domain and addresses else None
+    return domain.find(LookupRecord, vsid, addresses[0]) if domain and addresses else None

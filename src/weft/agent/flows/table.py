@@ -19,6 +19,7 @@ from weft.agent.flows.ways_out import Dead, lookups_of
 from weft.model.records import (
     GatewayRecord,
     NetworkRecord,
+    PeerNetwork,
     ProviderAddress,
     Record,
     RecordKey,
@@ -184,8 +185,8 @@ class FlowTable:
         """The prefixes of a virtual subnet: one, or one of each family."""
         domain = self.domains.get(rdid)
         prefixes = sorted(domain.subnets_of.get(vsid, ()), key=lambda prefix: (len(prefix), prefix)) if domain else ()
-        found = (domain.records.get((2, vsid, prefix)) for prefix in prefixes) if domain else ()
-        return tuple(record for record in found if isinstance(record, SubnetRecord))
+        found = (domain.find(SubnetRecord, vsid, prefix) for prefix in prefixes) if domain else ()
+        return tuple(record for record in found if record is not None)
 
     def build(self) -> None:
         """Bring `flows` up to date; the cost is that of what changed."""
@@ -222,7 +223,8 @@ class FlowTable:
 
     def _note_subnets(self, rdid: Rdid, vsid: Vsid) -> None:
         """A virtual subnet came or went; if it changed hands, all of it is built again. Peers route to it too."""
-        self._dirty |= {("peer", one.rdid, rdid) for one in self.domains.values() if (6, rdid) in one.records}
+        key = PeerNetwork(rdid, "").key
+        self._dirty |= {("peer", one.rdid, rdid) for one in self.domains.values() if key in one.records}
         before = self._placing.domain(vsid)
         self._placing.note_subnet(vsid)
         after = self._placing.domain(vsid)
