@@ -1,9 +1,11 @@
 """Runs `weft` as a user does, on labs with names of their own; looks at the machine from outside afterwards."""
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +80,17 @@ class Lab:
         return done.stdout
 
 
+@contextlib.contextmanager
+def standing_still(lab, host):
+    """Its agent: it is connected, and hears nothing."""
+    pid = json.loads(lab.file.read_text())["hosts"][host]["agent"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def mac_of(lab, interface):
     return json.loads(lab.weft("get", "networkInterfaces", interface, "-o", "json"))["properties"]["privateMacAddress"]
 
@@ -137,7 +150,7 @@ class Pinging:
     def _answered(self):
         return [number for _, number in self._answers()]
 
-    def more(self, count, patience=30.0):
+    def more(self, count, patience=60.0):
         """Wait until one is answered that was sent so many pings after the last that is answered now."""
         wanted = max(self._answered(), default=0) + count
         until(

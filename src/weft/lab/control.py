@@ -24,6 +24,7 @@ FIRST_OTHER_PORT, OTHER_PORTS = 18470, 1000
 PORT_SECONDS = 5.0
 READY_SECONDS = 30.0
 CONNECT_SECONDS = 30.0
+RUN_SECONDS = 60.0
 
 T = TypeVar("T")
 
@@ -143,19 +144,46 @@ def await_agents(folder: LabFolder, servers: Sequence[str]) -> None:
 
 
 def start_machines(folder: LabFolder, machines: Sequence[str]) -> list[str]:
-    """Start those that do not run, all at once; their names. Raises the first refusal."""
+    """Start those that do not run, all at once; their names. All run afterwards. Raises the first refusal."""
 
     async def start(client: Client) -> list[str]:
-        found = await asyncio.gather(*(client.get(f"{WEFT}/virtualMachines/{name}") for name in machines))
-        off = [
-            name
-            for name, machine in zip(machines, found, strict=True)
-            if machine["properties"].get("powerState") != "Running"
-        ]
+        found = await _machines(client, machines)
+        off = [name for name, machine in found.items() if machine.get("powerState") != "Running"]
         await asyncio.gather(*(client.post(f"{WEFT}/virtualMachines/{name}/start", {}) for name in off))
+        await _until_they_run(client, machines)
         return off
 
     return ask(folder.read().url, start)
+
+
+async def _machines(client: Client, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found = await asyncio.gather(*(client.get(f"{WEFT}/virtualMachines/{name}") for name in names))
+    return {name: machine["properties"] for name, machine in zip(names, found, strict=True)}
+
+
+async def _until_they_run(client: Client, machines: Sequence[str]) -> None:
+    """A command that was interrupted since may have begun to start some: to the controller they are Running."""
+    until = time.monotonic() + RUN_SECONDS
+    while late := await _late(client, machines):
+        if time.monotonic() > until:
+            raise LabFailure(f"{', '.join(late)} should run and did not within {RUN_SECONDS:g} s: see weft vm list")
+        await asyncio.sleep(0.05)
+
+
+async def _late(client: Client, machines: Sequence[str]) -> list[str]:
+    """Those that are to run on a connected host which does not say that they do."""
+    found = await _machines(client, machines)
+    homes = {
+        name: machine["server"]["resourceRef"].rpartition("/")[2]
+        for name, machine in found.items()
+        if machine.get("powerState") == "Running"
+    }
+    servers = sorted(set(homes.values()))
+    states = await asyncio.gather(*(client.get(f"{WEFT}/servers/{server}/state") for server in servers))
+    there = [one for state in states for one in state["machines"]]
+    run = {one["machine"].lower() for one in there if one["power"] == "Running"}
+    connected = {server for server, state in zip(servers, states, strict=True) if state.get("connected")}
+    return [name for name, server in homes.items() if server in connected and name.lower() not in run]
 
 
 def get(folder: LabFolder, ref: str) -> Any:
@@ -177,11 +205,15 @@ def answers(url: str) -> bool:
 
 
 def _free_port(lab: str) -> int:
-    """The usual port for the usual lab, so that `weft get` finds it; others below those that the kernel hands out."""
+    """The usual port for the usual lab, so that `weft get` finds it; others below those that the kernel hands out.
+
+    It stays taken until this command ends: another lab that begins now must not choose it too, before the controller
+    listens.
+    """
     begin = zlib.crc32(lab.encode()) % OTHER_PORTS
     others = [FIRST_OTHER_PORT + (begin + step) % OTHER_PORTS for step in range(OTHER_PORTS)]
     for port in [USUAL_PORT, *others] if lab == names.DEFAULT_LAB else others:
-        if _is_free(port):
+        if _take(port):
             return port
     raise LabFailure("No port of 127.0.0.1 is free for the controller.")
 
@@ -194,6 +226,21 @@ def _same_port(url: str) -> int:
             raise LabFailure(f"Another program took port {port} while the controller was dead: ss -ltnp names it.")
         time.sleep(0.05)
     return port
+
+
+def _take(port: int) -> bool:
+    """By a name that the kernel gives to one process of this machine at a time; unix(7), abstract."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0weft lab port {port}")
+    except OSError:
+        name.close()
+        return False
+    if not _is_free(port):
+        name.close()
+        return False
+    name.detach()
+    return True
 
 
 def _is_free(port: int) -> bool:

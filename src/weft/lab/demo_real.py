@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 
 from weft.agent.programs import PATH
-from weft.lab import control, guest_script, names, up
+from weft.lab import control, guest_script, names, pings, up
 from weft.lab.capture import Tunnelled, frame, packets, tunnelled
 from weft.lab.commands import within
 from weft.lab.demo_stage import Identity, Lie, NotSo, Pings, Stage
@@ -74,11 +74,19 @@ class NamespaceGuests:
         return Identity(mac_dashes(parse_mac(mac[1])) if mac else "", addresses)
 
     async def ping(self, machine: str, address: str, count: int, interval: float) -> Pings:
-        command = ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address]
-        shown = await output(self._inside(machine, command), check=False)
-        received = re.search(r"(\d+) received", shown)
-        ttls = dict.fromkeys(int(ttl) for ttl in re.findall(r"ttl=(\d+)", shown))
-        return Pings(count, int(received[1]) if received else 0, tuple(ttls))
+        answers = pings.Answers(count)
+        command = self._inside(machine, pings.command(address, count, interval))
+        process = await _begin(command, asyncio.subprocess.PIPE)
+        try:
+            assert process.stdout is not None
+            async for line in process.stdout:
+                answers.take(line.decode())
+                if answers.complete:
+                    break
+        finally:
+            _end(process)
+            await process.communicate()
+        return Pings(count, answers.received, tuple(answers.ttls))
 
     async def ask(self, machine: str, addresses: Sequence[str]) -> dict[str, str]:
         async with self._beginning:

@@ -3,7 +3,6 @@
 import contextlib
 import ipaddress
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typer.core import TyperGroup
 
 from weft.agent.programs import PATH
 from weft.cli.files import read_stream
-from weft.lab import control, hosts, names, up
+from weft.lab import control, hosts, names, pings, up
 from weft.lab.commands import check_machine, within
 from weft.lab.interrupts import Interrupts, handled
 from weft.lab.processes import alive
@@ -152,15 +151,14 @@ def ping(
         check_machine()
         space = up.running(_lab(context), machine)
         _check_address(address)
-        command = within(space, ["ping", "-n", "-W", "1", "-c", str(count), "-i", str(interval), address])
-        sent, received, code = pinged(command, count)
+        sent, received, code = pinged(within(space, pings.command(address, count, interval)), count)
     typer.echo(f"{sent} sent, {received} received")
     raise typer.Exit(code)
 
 
 def pinged(command: list[str], count: int) -> tuple[int, int, int]:
     """What ping says as it says it; of so many, how many were sent and came back, and the exit code."""
-    sent, received = count, 0
+    answers = pings.Answers(count)
     begun: list[subprocess.Popen[str]] = []
     asked: list[int] = []
 
@@ -179,10 +177,11 @@ def pinged(command: list[str], count: int) -> tuple[int, int, int]:
         if asked:  # while it began
             running.send_signal(signal.SIGINT)
         for line in running.stdout or ():
-            typer.echo(line, nl=False)
-            if found := re.search(r"(\d+) packets transmitted, (\d+) received", line):
-                sent, received = int(found[1]), int(found[2])
-    return sent, received, 0 if received == count else 130 if asked else 1
+            if answers.take(line):
+                typer.echo(line, nl=False)
+            if answers.complete:
+                running.send_signal(signal.SIGINT)
+    return answers.sent, answers.received, 0 if answers.complete else 130 if asked else 1
 
 
 def _check_address(text: str) -> None:
