@@ -13,7 +13,7 @@ from weft.model.values import ROUTER_MAC
 async def settle(world, reconcilers):
     """What the agent's loop does, without the loop: a peer that was late with its answer is asked again."""
     for host, reconciler in reconcilers.items():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not reconciler.settled or reconciler.failures:
                 with world.inside(host):
                     reconciler.switch_is(await world.switches[host].facts())

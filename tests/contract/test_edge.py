@@ -86,7 +86,7 @@ async def world(request, tmp_path_factory):
 
 async def at_last(driver, wanted):
     """As the keeper does: again until it can be made."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 return await driver.put(wanted)

@@ -100,7 +100,7 @@ async def test_it_is_told_by_level(ends: Ends) -> None:
 
 async def test_the_fake_takes_its_time_as_a_negotiation_does() -> None:
     world = Ipsec()
-    world.takes_s = 0.05
+    world.takes_s = 0.5
     one, two = world.host("one"), world.host("two")
 
     async def sealed() -> frozenset[Pair]:

@@ -6,6 +6,7 @@ And what only the lab's guests have. See test_hypervisor.py for what every drive
 import asyncio
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -30,6 +31,7 @@ from tests.contract.hypervisor_worlds import (
 from weft.agent.hypervisors import HypervisorFailure, Migrate, Prepare, Remove, Start, Stop
 from weft.agent.programs import PATH
 from weft.lab.hypervisor import open_hypervisor
+from weft.lab.pings import Answers, command
 from weft.lab.state import LabFolder
 from weft.model.values import mac_colons
 
@@ -129,6 +131,14 @@ def inside(world, name, *command):
     return subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": PATH}).stdout
 
 
+def answered(world, name, address):
+    """Of three pings."""
+    found = Answers(3)
+    for line in inside(world, name, *command(address, 3, 0.05)).splitlines():
+        found.take(line)
+    return found.received
+
+
 def flood(world, host):
     """Let the switch of a host behave as any learning switch, to see packets without policy."""
     target = f"unix:{world.lab.rundir(world.lab.host(host))}/br-int.mgmt"
@@ -156,13 +166,12 @@ async def test_a_guest_sends_where_it_runs_and_hears_from_every_leg(lab_world):
     await do(lab_world, "host2", Prepare(machine("web", WEB_PORTS[0]), WEB_PORTS[:1]))
     for host in HOSTS:
         flood(lab_world, host)
-    ping = ("ping", "-c", "3", "-i", "0.05", "-W", "1", "10.1.1.13")
-    assert "3 received" in inside(lab_world, "web", *ping)
+    assert answered(lab_world, "web", "10.1.1.13") == 3
     await do(lab_world, "host1", Migrate("web", "host2"))
-    assert "0 received" in inside(lab_world, "web", *ping)
+    assert answered(lab_world, "web", "10.1.1.13") == 0
     await do(lab_world, "host2", Prepare(DB, DB_PORTS))
     await do(lab_world, "host1", Migrate("db", "host2"))
-    assert "3 received" in inside(lab_world, "web", *ping)
+    assert answered(lab_world, "web", "10.1.1.13") == 3
 
 
 @pytest.mark.root
@@ -181,15 +190,28 @@ async def test_a_swap_loses_no_packet(lab_world):
             ("ip", "-n", space, "addr", "add", "10.1.1.1/24", "dev", "br-int"),
         ):
             subprocess.run(words, check=True, env={**os.environ, "PATH": PATH})
-    command = ["ip", "netns", "exec", f"{lab_world.lab.name}-web", "ping", "-q", "-c", "400", "-i", "0.005", "10.1.1.1"]
+    words = ["ip", "netns", "exec", f"{lab_world.lab.name}-web", "ping", "-n", "-i", "0.005", "10.1.1.1"]
     pinging = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PATH": PATH}
+        *words, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PATH": PATH}
     )
-    await asyncio.sleep(0.4)
+    seen = []
+
+    async def more():
+        """Half a second of them: some are answered that were sent after now."""
+        wanted = (seen or [0])[-1] + 100
+        while not seen or seen[-1] < wanted:
+            async with asyncio.timeout(30):
+                said = await pinging.stdout.readline()
+            assert said
+            seen.extend(map(int, re.findall(rb"icmp_seq=(\d+) ttl", said)))
+
+    await more()
     for source, destination in (("host1", "host2"), ("host2", "host1"), ("host1", "host2")):
         await do(lab_world, source, Migrate("web", destination))
-        await asyncio.sleep(0.2)
-    assert b"400 received" in (await pinging.communicate())[0]
+        await more()
+    pinging.kill()
+    await pinging.communicate()
+    assert seen == list(range(1, seen[-1] + 1))
 
 
 @pytest.mark.root

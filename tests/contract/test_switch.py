@@ -10,6 +10,7 @@ from tests.unit.agent.policies import HOSTS, tunnel
 from weft.agent.flows.actions import Goto, Output
 from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
 from weft.agent.flows.flow import Flow, exact
+from weft.agent.ovs.database import ANSWER_SECONDS
 from weft.agent.ovs.tunnel_ports import tunnel_name
 from weft.agent.switch import Announcement, HostAddress, HostRoute, SwitchChange, SwitchMac, SwitchUnavailable
 from weft.fakes import packet as p
@@ -36,7 +37,7 @@ async def test_a_port_is_seen_with_what_it_is_known_by(world):
     assert (other.iface_id, other.attached_mac) == ("", None)
 
 
-async def macs(world, host, enough, patience=10):
+async def macs(world, host, enough, patience=30):
     async with asyncio.timeout(patience):
         while True:
             found = set(await world.switches[host].macs() or ())
@@ -56,7 +57,7 @@ async def test_addresses_on_other_bridges_are_seen_given_and_learnt(world):
     await world.send_elsewhere("host1", "tap4", p.echo((0x00155D0A0002, 0x00155D0A0003), ("10.9.9.1", "10.9.9.2")))
     learnt = SwitchMac(0x00155D0A0002, "tap4", "br-ex", 0, True)
     # seconds, not minutes
-    assert await macs(world, "host1", lambda all: learnt in all, 5)
+    assert await macs(world, "host1", lambda all: learnt in all)
     await world.unplug_elsewhere("host1", "tap3", 0x00155D0A0001)
     assert learnt in await macs(world, "host1", lambda all: given not in all)
 
@@ -64,7 +65,7 @@ async def test_addresses_on_other_bridges_are_seen_given_and_learnt(world):
 async def seen_elsewhere(world, host, name):
     """Wait until a real switch has opened the port."""
     if world.real:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not [one for one in world.switches[host]._database.rows().others if one.name == name and one.ofport]:
                 await asyncio.sleep(0.05)
 
@@ -74,13 +75,13 @@ async def test_a_port_that_goes_is_gone_and_its_coming_and_going_are_events(worl
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     await world.plug("host1", "p1", "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     await seen(world, "host1", opened("p1"))
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     await world.unplug("host1", "p1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     await seen(world, "host1", lambda facts: named(facts, "p1") is None)
 
@@ -302,7 +303,7 @@ async def test_a_restarted_switch_has_lost_its_flows_and_kept_its_ports(world):
     await seen(world, "host1", opened("p1"))
     await apply(world, "host1", SwitchChange(puts=(FLOW,)))
     await world.restart("host1")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 assert await dumped(world, "host1") == {}
@@ -320,12 +321,12 @@ async def test_without_its_database_it_says_so_at_once_and_is_back_with_it(world
         SwitchChange(tunnels_add=(tunnel("host1"),), mtus=(("p1", 1400),)),
         SwitchChange(removes=(FLOW.key,)),
     ):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(ANSWER_SECONDS / 2):
             with pytest.raises(SwitchUnavailable) as unavailable:
                 await apply(world, "host1", change)
         assert not world.real or "userspace datapath forwards nothing" in str(unavailable.value)
     await world.regain_database("host1")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while True:
             try:
                 assert await dumped(world, "host1") == {FLOW.key: FLOW}

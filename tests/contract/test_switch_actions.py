@@ -293,7 +293,7 @@ async def test_what_stands_behind_a_look_up_has_the_packet_as_it_was(world):
     assert await out_of(world, "p1", UDP) == {("p2", plain(UDP)), ("p3", plain(UDP, eth_dst=5))}
 
 
-async def next_packet(world, patience=5):
+async def next_packet(world, patience=30):
     async with asyncio.timeout(patience):
         return await anext(world.switches["host1"].packets_in())
 
@@ -312,7 +312,7 @@ async def test_a_packet_comes_to_the_agent_and_frames_of_the_agent_go_out(world)
     assert (await next_packet(world)).service == 3
     # while nobody asks packets wait, and waiting for answers is not disturbed; too many are lost and counted
     switch = world.switches["host1"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not switch.packets_lost:
             for _ in range(50):
                 await world.put("host1", "p1", UDP)
@@ -366,7 +366,7 @@ async def test_packets_are_counted_by_rule(world):
     six = p.echo((A, B), ("fd00::1", "fd00::2"), "x")
     for sent in (ECHO, six, six):
         assert await out_of(world, "p1", sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (counted := (await world.switches["host1"].dump()).counts).get(rule, (0, 0))[0] != 3:
             await asyncio.sleep(0.02)
     # an Ethernet header, an IP header and eight bytes of ICMP each, at least

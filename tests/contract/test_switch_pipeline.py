@@ -267,7 +267,7 @@ async def test_a_probe_comes_to_the_other_agent_and_its_answer_back(world):
     remote = next(host for host, address in HOSTS.items() if address == other.remote)
     came, back = world.switches[remote].packets_in(), world.switches["host1"].packets_in()
     world.switches["host1"].send((asked,))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         world.switches[remote].send(Reach().heard(await anext(came), 0.0))
         assert list(near.heard(await anext(back), FIRST_SECONDS)) == []
     assert list(near.turn(others, 1500, FIRST_SECONDS + 1)) == [] and near.words() == []

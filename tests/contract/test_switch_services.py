@@ -51,7 +51,7 @@ async def served(world):
             await world.plug("host1", guest.name, guest.instance, guest.mac)
             await seen(world, "host1", opened(guest.name))
     plane = plane_of(world, "host1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not plane.settled:
             with world.inside("host1"):
                 plane.changed()
@@ -67,7 +67,7 @@ async def served(world):
 
 async def brought_to(world, plane):
     """What the plane was told is on the switch."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         settled = False
         while not settled:
             with world.inside("host1"):
@@ -82,7 +82,7 @@ async def answer(world, sent):
     """The one packet that the guest gets for a frame."""
     await world.put("host1", "blue1", packet(bytes(sent)))
     found = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not found:
             await asyncio.sleep(0.01)
             found = await world.arrived()
@@ -136,7 +136,7 @@ async def test_an_address_that_a_guest_brings_is_told_then_let_through_and_its_u
         )
         for one in (ping, ping6, announce):
             await world.put("host1", "blue1", packet(bytes(one)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found := plane.telling("").brought) < 2 or not any(one.announced for one in found):
                 await asyncio.sleep(0.05)
                 await brought_to(world, plane)
@@ -151,14 +151,14 @@ async def test_an_address_that_a_guest_brings_is_told_then_let_through_and_its_u
         local = plane.reconciler.locals[BLUE1.instance]
         with world.inside("host1"):
             world.switches["host1"].send((to_port(question_for(local, pack_ip(VIP), None), local.number),))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (asked := {got for _, port, got in await world.arrived(0.1) if port == "blue1"}):
                 await asyncio.sleep(0.01)
         assert {(one.eth_type, one.arp_tpa) for one in asked} == {(0x0806, int.from_bytes(pack_ip(VIP)))}
         reply = Ether(src=MAC, dst=mac_colons(ROUTER_MAC)) / ARP(op=2, hwsrc=MAC, psrc=VIP, pdst="10.1.1.1")
         await world.put("host1", "blue1", packet(bytes(reply)))
         cookie = learnt_cookie(local.number, int.from_bytes(pack_ip(VIP)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await world.switches["host1"].dump()).counts.get(cookie, (0, 0))[0] < 2:
                 await asyncio.sleep(0.1)
         assert await world.arrived(0.2) == set()

@@ -13,16 +13,19 @@ from weft.store.store import Store
 ROOT = Path(__file__).parents[2]
 
 
-def run_and_kill(folder: Path, start: int, seconds: float, module: str = "tests.crash.child") -> list[dict]:
-    """The lines that the child could tell before it died."""
+def run_and_kill(
+    folder: Path, start: int, seconds: float, module: str = "tests.crash.child", at_least: int = 0
+) -> list[dict]:
+    """The lines that the child could tell before it died: so many, and what it told in so many seconds."""
     command = [sys.executable, "-m", module, str(folder), str(start)]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     assert child.stdout is not None
     ready = child.stdout.readline()
     assert b"ready" in ready or b"asked" in ready, ready
+    first = b"".join(child.stdout.readline() for _ in range(at_least))
     time.sleep(seconds)
     child.kill()
-    rest = child.stdout.read()
+    rest = first + child.stdout.read()
     child.wait()
     child.stdout.close()
     lines = rest.split(b"\n")[:-1]

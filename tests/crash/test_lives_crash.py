@@ -124,7 +124,8 @@ def check_holders(state: State) -> None:
 def test_killed_at_any_moment_every_address_has_its_holders(tmp_path: Path) -> None:
     rng, promised = random.Random(5), Promised()
     for start in range(8):
-        promised.take(run_and_kill(tmp_path, start, rng.uniform(0.05, 0.5), "tests.crash.lives"))
+        some = 300 * (start % 2)
+        promised.take(run_and_kill(tmp_path, start, rng.uniform(0.05, 0.5), "tests.crash.lives", some))
         controller = open_in(tmp_path)
         try:
             check(controller._store, promised)
