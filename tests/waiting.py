@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 def until(
-    so: Callable[[], T], what: object = "", patience: float = 30.0, meanwhile: Callable[[], bool] = lambda: True
+    so: Callable[[], T], what: object = "", patience: float = 60.0, meanwhile: Callable[[], bool] = lambda: True
 ) -> T:
     """What `so` answers at last. `what` is said if it does not come, worked out then if it is a function; `meanwhile`
     must hold as long."""
@@ -20,7 +20,7 @@ def until(
     return found
 
 
-async def soon(so: Callable[[], T], patience: float = 10.0) -> T:
+async def soon(so: Callable[[], T], patience: float = 30.0) -> T:
     """What `so` answers at last, while the other tasks go on."""
     async with asyncio.timeout(patience):
         while not (found := so()):

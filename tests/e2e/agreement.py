@@ -29,6 +29,7 @@ with ThreadPoolExecutor(64) as pool:
     print(json.dumps(list(pool.map(ask, json.loads(sys.argv[1])))))
 """
 """A guest refuses what arrives, since nothing listens: that is an answer too."""
+AGAIN, MOST_LOST = 2, 10
 
 
 class Traced:
@@ -60,8 +61,12 @@ class Traced:
         limits = ("net.ipv4.icmp_ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000", "net.ipv6.icmp.ratelimit=0")
         self._lab.run("exec", machine, "--", "sysctl", "-qw", *limits)
         told = [self.ask(f"{machine}-eth0", *question) for question in questions]
-        words = ("exec", machine, "--", sys.executable, "-c", ASK, json.dumps(questions))
-        carried = json.loads(self._lab.run(*words, timeout=900).strip().splitlines()[-1])
+        carried = self._carried(machine, questions)
+        for _ in range(AGAIN):
+            # many at once overrun a queue of a busy machine: what is said to arrive is asked for again, alone
+            lost = [at for at, found in enumerate(told) if found["delivered"] and not carried[at]]
+            for at in lost[:MOST_LOST]:
+                carried[at : at + 1] = self._carried(machine, questions[at : at + 1])
         wrong = [
             (machine, *question, arrived, found["reason"])
             for question, arrived, found in zip(questions, carried, told, strict=True)
@@ -69,3 +74,7 @@ class Traced:
         ]
         assert not wrong, wrong[:5]
         return told
+
+    def _carried(self, machine, questions):
+        words = ("exec", machine, "--", sys.executable, "-c", ASK, json.dumps(questions))
+        return json.loads(self._lab.run(*words, timeout=900).strip().splitlines()[-1])

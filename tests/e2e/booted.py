@@ -9,6 +9,7 @@ import time
 import msgspec
 
 from tests.e2e.labs import PATH
+from tests.waiting import until
 from weft.lab import hosts
 from weft.lab.booted import ASKS, Address, arguments
 from weft.lab.guest_image import MEMORY_MIB, guest_image
@@ -38,9 +39,7 @@ def machine(lab, name):
 
 def moved(lab, name):
     """A move answers when the machine is there; this waits until its peers know, before which nothing else begins."""
-    until = time.monotonic() + 60
-    while machine(lab, name).get("move"):
-        assert time.monotonic() < until, "the move does not end"
+    until(lambda: not machine(lab, name).get("move"), "the move does not end")
 
 
 def booting(address, *, dhcp=False):
@@ -73,9 +72,9 @@ def told_by_dhcp(lab, host, machine, patience=60.0):
 
 def _said(lab, host, machine, words, patience):
     terminal = os.open(virsh(lab, host, "ttyconsole", machine), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    text, until = "", time.monotonic() + patience
+    text, end = "", time.monotonic() + patience
     try:
-        while time.monotonic() < until:
+        while time.monotonic() < end:
             try:
                 text += os.read(terminal, 65536).decode(errors="replace")
             except BlockingIOError:
@@ -89,8 +88,8 @@ def _said(lab, host, machine, words, patience):
 
 def answers(lab, machine, address, patience=120.0):
     """Wait until `address` answers the namespace guest `machine`: it has booted."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
         pinging = lab.begin("ping", machine, address, "-c", "1")
         said = pinging.communicate(timeout=30)[0]
         if pinging.returncode == 0:

@@ -29,7 +29,7 @@ _OUTGOING = 4
 _AT_ONCE = 40
 """So many frames are under way: more would overrun a queue, and what is lost tells nothing."""
 _QUIET_SECONDS = 0.3
-_PATIENCE_SECONDS = 15.0
+_PATIENCE_SECONDS = 60.0
 _GROUPS = (
     (p.BROADCAST, "255.255.255.255"),
     (0x01005E010203, "239.1.2.3"),

@@ -91,10 +91,7 @@ def test_what_the_kernels_own_detection_found_taken(spaces):
     one, other = spaces
     command("ip", "-n", other, "address", "add", "fd00::10/64", "dev", "eth0", "nodad")
     command("ip", "-n", one, "address", "add", "fd00::10/64", "dev", "eth0")
-    for _ in range(200):
-        if "dadfailed" in command("ip", "-n", one, "address", "show", "dev", "eth0"):
-            break
-        command("ip", "netns", "exec", one, "true")
+    until(lambda: "dadfailed" in command("ip", "-n", one, "address", "show", "dev", "eth0"))
     ((name, _, _, failed, holder, _),) = asked(one, "eth0", "fd00::10").values()
     assert (name, failed, holder) == ("eth0", True, "an unknown MAC address")
 
@@ -144,4 +141,4 @@ def test_an_address_that_is_put_on_an_interface_is_known_there_to_who_knew_it_el
     old = ("192.168.1.12", "lladdr", "02:ee:00:00:00:01", "nud", "stale", "dev", "eth0")
     command("ip", "-n", other, "neigh", "replace", *old)
     changed(one, "put(ADDRESSES[:1], [])")
-    until(lambda: "02:aa:00:00:00:00" in command("ip", "-n", other, "neigh", "show", "192.168.1.12"), patience=10)
+    until(lambda: "02:aa:00:00:00:00" in command("ip", "-n", other, "neigh", "show", "192.168.1.12"))

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import httpx
 import pytest
 
 from tests.e2e.labs import EXAMPLES, PATH, ROOT, Pinging
+from tests.e2e.processor import Waited
+from weft.lab import pings
 from weft.lab.processes import alive
 from weft.lab.state import LabFolder
 
@@ -25,13 +26,14 @@ import socket, time
 with socket.create_server(("0.0.0.0", 5001)) as door:
     print("ready", flush=True)
     caller, _ = door.accept()
-    got, first = 0, time.monotonic()
+    got = 0
     while part := caller.recv(65536):
         got += len(part)
-    print(got * 8 / 1000 / (time.monotonic() - first), flush=True)
+    print(got, time.monotonic(), flush=True)
 """
 GIVE = """
-import socket, sys
+import socket, sys, time
+print(time.monotonic(), flush=True)
 with socket.create_connection((sys.argv[1], 5001), timeout=10) as connection:
     connection.sendall(bytes(600_000))
 """
@@ -68,17 +70,34 @@ def far_end(lab, key):
 
 
 def kbps(lab, giver, taker, address):
-    """What a TCP connection brings, by whoever takes it."""
+    """What a TCP connection brings, from before it begins until all of it is taken: both have the machine's clock."""
     with begun(lab, taker, sys.executable, "-c", TAKE) as taking:
-        run(*within(lab, giver, sys.executable, "-c", GIVE, address))
-        return float(taking.stdout.readline())
+        giving = within(lab, giver, sys.executable, "-c", GIVE, address)
+        began = float(subprocess.run(giving, check=True, capture_output=True, text=True).stdout)
+        got, ended = map(float, taking.stdout.readline().split())
+        return got * 8 / 1000 / (ended - began)
 
 
-def answers(lab, name, address, *more):
+def brings(lab, ends, least, most):
+    """A connection never brings more; nor less, but where a busy machine keeps it from that."""
+    for _ in range(10):
+        found = kbps(lab, *ends)
+        assert found < most
+        if found > least:
+            return
+    raise AssertionError(f"no more than {found:.0f} kbit/s")
+
+
+def answers(lab, name, address):
     """Of five pings; what is sent from a namespace itself starts no interpreter."""
-    words = within(lab, name, "ping", "-q", "-c", "5", "-i", "0.05", "-W", "1", *more, address)
-    told = subprocess.run(words, capture_output=True, text=True)
-    return int(re.search(r"(\d+) received", told.stdout)[1])
+    found = pings.Answers(5)
+    words = within(lab, name, *pings.command(address, 5, 0.05))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as asking:
+        for line in asking.stdout:
+            found.take(line)
+            if found.complete:
+                asking.kill()
+    return found.received
 
 
 def reached(lab, name, address):
@@ -99,14 +118,14 @@ def test_a_vlan_and_a_virtual_network_reach_each_other_and_no_other_vlan(shared)
 
 
 def test_customer_addresses_are_routed_as_they_are_within_the_limits_of_the_connection(shared):
-    out, inward = kbps(shared, "blue1", "office", "10.100.0.1"), kbps(shared, "office", "blue1", "10.1.1.11")
-    assert 4000 < out < 9000 and 2500 < inward < 5600, (out, inward)
+    brings(shared, ("blue1", "office", "10.100.0.1"), 4000, 9000)
+    brings(shared, ("office", "blue1", "10.1.1.11"), 2500, 5600)
     with begun(
         shared,
         "office",
         sys.executable,
         "-c",
-        TAKE.replace("caller, _ =", "caller, whose =").replace("got, first", "print(whose[0], flush=True); got, first"),
+        TAKE.replace("caller, _ =", "caller, whose =").replace("got = 0", "print(whose[0], flush=True); got = 0"),
     ) as taking:
         run(*within(shared, "blue1", sys.executable, "-c", GIVE.replace("600_000", "1"), "10.100.0.1"))
         assert taking.stdout.readline().strip() == "10.1.1.11"
@@ -128,8 +147,8 @@ def test_a_tunnel_carries_what_has_its_key_and_only_as_much_as_it_may(shared):
             text=True,
         )
         assert "mtu = 1458" in told.stdout, "what is too large for the network's tunnels is said to be"
-        out, inward = kbps(shared, "blue1", "branch", "10.9.0.1"), kbps(shared, "branch", "blue1", "10.1.1.11")
-        assert 3000 < out < 6700 and 2000 < inward < 4600, (out, inward)
+        brings(shared, ("blue1", "branch", "10.9.0.1"), 3000, 6700)
+        brings(shared, ("branch", "blue1", "10.1.1.11"), 2000, 4600)
 
 
 ROUTES = {"0.0.0.0/0": "None", "10.100.0.0/24": "VirtualNetworkGateway", "93.184.216.0/24": "Internet"}
@@ -152,7 +171,7 @@ def test_routes_of_a_subnet_lead_to_the_gateway_or_nowhere(shared):
         for n, (prefix, kind) in enumerate(ROUTES.items())
     ]
     put("routeTables/t", {"routes": routes})
-    subnet = httpx.get(f"{api(shared)}/{SUBNET}").json()["properties"]
+    subnet = httpx.get(f"{api(shared)}/{SUBNET}", timeout=30).json()["properties"]
     with far_end(shared, 77):
         put(SUBNET, subnet | {"routeTable": {"resourceRef": "/routeTables/t"}})
         assert reached(shared, "blue1", "10.100.0.1") and reached(shared, "blue1", "93.184.216.34")
@@ -223,7 +242,7 @@ def test_two_peers_that_use_one_gateway_reach_what_is_outside_and_not_each_other
 def test_connections_go_on_by_the_other_gateway(module_lab):
     lab, _ = module_lab
     with far_end(lab, 77):
-        pings = (
+        pinging = (
             Pinging(lab, "blue1", "172.16.0.2"),
             Pinging(lab, "branch", "10.1.1.11"),
             Pinging(lab, "office", "10.1.1.11"),
@@ -233,6 +252,7 @@ def test_connections_go_on_by_the_other_gateway(module_lab):
         for process in (gateway.agent, gateway.switch, gateway.database):
             assert alive(process)
             os.kill(process.pid, signal.SIGKILL)
-        pings[0].more(100)
-        for silence in [one.end() for one in pings]:
-            assert silence.longest_s < WITHIN_SECONDS, silence
+        waited = Waited(lab)
+        pinging[0].more(100)
+        for silence in [one.end() for one in pinging]:
+            assert silence.longest_s < WITHIN_SECONDS + waited.seconds(), silence

@@ -59,7 +59,7 @@ def passed(number, folder):
 
 
 def await_while_it_runs(so, running, folder):
-    until(so, lambda: said_by(folder).read_text(), 60, lambda: running.poll() is None)
+    until(so, lambda: said_by(folder).read_text(), 120, lambda: running.poll() is None)
 
 
 @pytest.mark.root

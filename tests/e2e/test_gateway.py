@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from tests.e2e import provider, stores
 from tests.e2e.agreement import Traced
 from tests.e2e.labs import EXAMPLES, PATH, Pinging, ping
+from tests.e2e.processor import Waited
 from tests.waiting import until
 from weft.lab.names import router_port
 from weft.lab.processes import alive
@@ -26,7 +26,7 @@ FILE = str(EXAMPLES / "gateway.yaml")
 WITHIN_SECONDS = 3.0
 OUTSIDE, NAT, PUBLIC = "203.0.113.1", "203.0.113.10", "203.0.113.20"
 TALK = str(Path(__file__).with_name("talk.py"))
-AGAIN_SECONDS = 2.5 * WITHIN_SECONDS
+AGAIN = 2.5
 """TCP asks anew after 0.2, 0.4, 0.8 ... s without an answer, so it may sleep as long again when the way is there."""
 
 
@@ -84,18 +84,22 @@ def test_it_survives_a_gateway_and_the_controller_and_so_do_connections_behind_n
     outward, inward = Pinging(lab, "blue1", OUTSIDE), Pinging(lab, "internet", PUBLIC)
     gateways = provider.own_addresses(lab)["gw1"]
     assert {one for one, to in provider.crossing(lab, "host1", 30) if to in gateways} == {sender}
+    waited = Waited(lab)
     kill(lab, "gw1", controller=True)
     for pings in (outward, inward):
         pings.more(100)
         silence = pings.end()
-        print(silence)
-        assert silence.longest_s < WITHIN_SECONDS, silence
-    assert talk.more(50) < AGAIN_SECONDS, "only the other side speaks: the new gateway knew whose it is"
+        print(silence, "waited for a processor:", waited.seconds())
+        assert silence.longest_s < WITHIN_SECONDS + waited.seconds(), silence
+    silent_s = talk.more(50)
+    within_s = AGAIN * (WITHIN_SECONDS + waited.seconds())
+    assert silent_s < within_s, "only the other side speaks: the new gateway knew whose it is"
+    waited = Waited(lab)
     lab.run("up", FILE)
-    until = time.monotonic() + 30
-    while "left by the gateway on gw1" not in (said := lab.weft("trace", "blue1-eth0", OUTSIDE)):
-        assert time.monotonic() < until, said
-    assert talk.more(50) < AGAIN_SECONDS, "and the first one when it was back"
+    until(lambda: "left by the gateway on gw1" in lab.weft("trace", "blue1-eth0", OUTSIDE))
+    silent_s = talk.more(50)
+    within_s = AGAIN * (WITHIN_SECONDS + waited.seconds())
+    assert silent_s < within_s, "and the first one when it was back"
 
 
 @pytest.mark.soak
@@ -121,7 +125,7 @@ def test_streams_both_ways_behind_nat_go_on_under_load(lab, trouble):
         arrived = [one[what]["bytes"] for one in end["intervals"]]
         silence = longest_silence(arrived) / 10
         print(f"{trouble}, {what}: {sum(arrived) * 8 / 15e6:.1f} Mbit/s, nothing for {silence:.1f} s")
-        assert 0 < silence < AGAIN_SECONDS
+        assert 0 < silence < AGAIN * WITHIN_SECONDS
         assert sum(arrived[-20:]) > sum(arrived[10:30]) / 4, "it has recovered"
 
 
@@ -150,7 +154,8 @@ def test_a_gateway_that_was_cut_off_is_known_outside_again(lab):
     finally:
         ip(lab, "@router", "link", "set", "dev", cable, "up")
     until(lambda: not ip(lab, "gw2@edge1", "-o", "address", "show", "to", NAT))
-    until(lambda: known_outside(lab) == first, patience=WITHIN_SECONDS)
+    # at once, not when the neighbour's entry has aged, which is half a minute later
+    until(lambda: known_outside(lab) == first, patience=WITHIN_SECONDS + 7)
     assert answers(lab)
 
 
@@ -177,11 +182,9 @@ def answers(lab):
 
 def test_where_no_gateway_lives_that_is_a_state_and_a_reason(lab):
     kill(lab, "gw1", "gw2")
-    began = time.monotonic()
-    while "no gateway: none of gw1, gw2 answers" not in (
-        said := lab.weft("get", "virtualGateways", "blue", "-o", "json")
-    ):
-        assert time.monotonic() < began + 2 * WITHIN_SECONDS, said
+    words = ("get", "virtualGateways", "blue", "-o", "json")
+    until(lambda: "no gateway: none of gw1, gw2 answers" in lab.weft(*words), lambda: lab.weft(*words))
+    said = lab.weft(*words)
     assert '"status": "Failure"' in said and "activeGateway" not in said
     assert "no gateway: host1 finds none alive of those of /virtualGateways/blue: gw1, gw2" in lab.weft(
         "trace", "blue1-eth0", OUTSIDE
@@ -214,9 +217,7 @@ def test_a_machine_whose_host_dies_has_all_that_it_had_where_it_is_brought_up_ag
     bring = f"ip address add {stores.VIP}/24 dev eth0"
     announce = f"busybox arping -U -q -c 1 -I eth0 {stores.VIP}"
     lab.run("exec", store, "--", "sh", "-c", f"{bring} && {announce}")
-    until = time.monotonic() + 20
-    while not stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP):
-        assert time.monotonic() < until
+    until(lambda: stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP))
     awaited(lab, "internet", stores.PUBLIC)
     before = stores.has(lab)
     assert [one["ipAddress"] for one in before["learnedIPAddresses"]] == [stores.VIP]
@@ -225,9 +226,7 @@ def test_a_machine_whose_host_dies_has_all_that_it_had_where_it_is_brought_up_ag
 
     kill(lab, "host2")
     stores.end_guests(lab, "host2")
-    until = time.monotonic() + 20
-    while json.loads(lab.weft("host", "state", "host2", "-o", "json"))["connected"]:
-        assert time.monotonic() < until
+    until(lambda: not json.loads(lab.weft("host", "state", "host2", "-o", "json"))["connected"])
     lab.weft("vm", "failover", "--from", "host2", "--to", "host1")
     assert stores.has(lab) == before
     # its guest begins anew: it brings its address again, and need not say so, since that is known to be its own
@@ -241,9 +240,7 @@ def test_a_machine_whose_host_dies_has_all_that_it_had_where_it_is_brought_up_ag
     # the host that comes back has none of them, and they are reached as before
     lab.run("start", "switch", "host2")
     lab.run("start", "agent", "host2")
-    until = time.monotonic() + 30
-    while stores.limits(lab, "host2") or "blue2" in lab.weft("host", "state", "host2"):
-        assert time.monotonic() < until
+    until(lambda: not stores.limits(lab, "host2") and "blue2" not in lab.weft("host", "state", "host2"))
     assert stores.reached(lab, stores.OWN, stores.OWN6, stores.VIP) and stores.has(lab) == before
     lab.weft("vm", "migrate", "blue2", "--to", "host2")
 
@@ -268,7 +265,7 @@ class Talk:
         self._hears.kill()
         self._said.close()
 
-    def more(self, count, patience=20.0):
+    def more(self, count, patience=60.0):
         """Wait until so many more numbers are heard; the longest silence before any of them."""
         before = len(self._heard()[0])
         until(

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.root
 
 OUTBOUND, INBOUND = 20, 40
 """Mbps of partner1, in the file."""
-WITHIN = 0.15
+MOST, LEAST = 1.15, 0.7
+"""Of that. Less comes where a busy machine does not carry what is sent, so it may try again."""
 
 
 def mbps(lab, *more):
@@ -31,6 +32,16 @@ def mbps(lab, *more):
     server.wait(timeout=20)
     whole = said["end"]["sum"]
     return whole["bits_per_second"] * (1 - whole["lost_percent"] / 100) / 1e6
+
+
+def gets(lab, rate, *more):
+    """That much, and never more."""
+    for _ in range(5):
+        found = mbps(lab, *more)
+        assert found < rate * MOST
+        if found > rate * LEAST:
+            return
+    raise AssertionError(f"{found:.1f} of {rate} Mbit/s")
 
 
 WEB, DB, FIREWALL, PARTNER = "10.1.1.11", "10.1.2.21", "10.1.3.9", "10.9.1.11"
@@ -60,8 +71,8 @@ def test_an_appliance_a_peer_and_rates(lab):
     # the way of one network to the other is that of two subnets: one router, and the form of the other's tunnel
     assert "ttl=63" in lab.run("exec", "web1", "--", "ping", "-c", "2", "-i", "0.1", "10.9.1.11")
     trace_agrees(lab, *MACHINES)
-    assert abs(mbps(lab) - OUTBOUND) < OUTBOUND * WITHIN
-    assert abs(mbps(lab, "--reverse") - INBOUND) < INBOUND * WITHIN
+    gets(lab, OUTBOUND)
+    gets(lab, INBOUND, "--reverse")
     lab.weft("delete", "virtualNetworks/partner/virtualNetworkPeerings/to-shop", "--wait")
     assert last_line(lab.run("ping", "web1", "10.9.1.11", "-c", "2", "-i", "0.1", code=1)) == "2 sent, 0 received"
     trace_agrees(lab, "partner1")

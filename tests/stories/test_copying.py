@@ -101,7 +101,7 @@ async def test_whoever_dies_in_the_middle_it_is_made_once(desk: HyperVDesk) -> N
     await desk.start_agent("host1")
     await told(desk, "host1", "old")
     asking = desk.background("POST", f"{VMS}/old/clone", CLONE)
-    await asyncio.wait_for(held.asked.wait(), 10)
+    await asyncio.wait_for(held.asked.wait(), 30)
     found = await desk.properties("copy")
     assert (found["creation"]["phase"], found["errand"]["kind"]) == ("defining", "copy")
     error = await desk.refused("POST", f"{VMS}/copy/start", {}, 409)

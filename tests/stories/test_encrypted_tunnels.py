@@ -240,7 +240,7 @@ async def test_story_4_14_a_machine_begins_once_what_it_sends_is_encrypted_and_s
 ) -> None:
     """With perVirtualSubnet the first machine of a subnet brings its host an address. Where that never comes to be
     encrypted, since the other host's agent has gone, it begins all the same after a while."""
-    monkeypatch.setattr("weft.agent.held_back.SEALING_SECONDS", 5.0 if peer == "is there" else 0.5)
+    monkeypatch.setattr("weft.agent.held_back.SEALING_SECONDS", 60.0 if peer == "is there" else 0.5)
     server = (await desk.get("/networking/v1/servers/host1"))["properties"]
     policy = {"properties": server | {"providerAddressPolicy": "perVirtualSubnet"}}
     await desk.put("/networking/v1/servers/host1", policy)

@@ -184,7 +184,7 @@ async def test_story_0_17_waiting_is_on_states(desk: HyperVDesk, monkeypatch: py
     answer = await asking
     assert answer.status_code == 201
     assert (desk.vm("web1").state, desk.shows("web1")) == ("Running", [(await desk.mac("web1-eth0"), False)])
-    monkeypatch.setattr("weft.control.creations.STEP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("weft.control.creations.STEP_TIMEOUT_S", 2.0)
     trouble.failing["Set-VMNetworkAdapter"] = "Access is denied."
     error = await desk.refused("POST", VMS, desk.body("web2"), 409)
     for words in (

@@ -48,7 +48,7 @@ async def test_story_4_5_a_record_is_on_every_host_of_its_routing_domain(desk: D
     await desk.kill_agent("host2")
     late = await desk.refused(
         "PUT",
-        "/networking/v1/networkInterfaces/blue1?wait=hosts&timeout=1",
+        "/networking/v1/networkInterfaces/blue1?wait=hosts&timeout=3",
         desk.nic_body("blue", "web", mac=BLUE[1][0], ip="10.1.1.21"),
         status=504,
     )

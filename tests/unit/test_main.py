@@ -57,13 +57,13 @@ def test_a_controller_that_is_told_to_stop_ends_its_watches_at_once_and_quietly(
     url = serving.stdout.readline().split()[-1]
     serving.stdout.readline()
     serving.stdout.readline()
-    with httpx.Client() as client, client.stream("GET", f"{url}/weft/v1/watch", timeout=10) as stream:
+    with httpx.Client() as client, client.stream("GET", f"{url}/weft/v1/watch", timeout=60) as stream:
         lines = stream.iter_lines()
         assert next(lines) == ": connected"
         serving.send_signal(signal.SIGTERM)
         # the stream ends as a stream should; one that is broken off raises here
         assert [line for line in lines if line] == []
-        _, errors = serving.communicate(timeout=10)
+        _, errors = serving.communicate(timeout=60)
     assert (serving.returncode, errors) == (0, "")
 
 

@@ -52,7 +52,7 @@ class Controller:
     def all(self, kind):
         return [one for one in self.heard if isinstance(one, kind)]
 
-    async def until(self, enough, patience=5):
+    async def until(self, enough, patience=30):
         """Wait until something true was heard; returns it."""
         async with asyncio.timeout(patience):
             while not (found := enough(self)):

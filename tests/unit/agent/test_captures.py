@@ -59,7 +59,7 @@ class Stage:
         return self.tap
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.said) < count:
                 await asyncio.sleep(0.005)
 
@@ -138,7 +138,7 @@ async def test_what_does_not_fit_is_counted_and_told_where_it_is_missing(stage: 
     stage.waiting = captures.MOST_WAITING + 1
     stage.tap.packets += [FRAME] * 3
     stage.captures.hear(asked())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while stage.tap.packets:
             await asyncio.sleep(0.005)
     assert stage.frames() == []

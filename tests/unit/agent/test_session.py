@@ -74,7 +74,7 @@ async def test_the_feed_is_a_websocket_at_its_path(scheme, tmp_path):
     else:
         server = await serve(controller, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, connected(url), asyncio.timeout(5):
+    async with server, connected(url), asyncio.timeout(30):
         await controller.acked.wait()
     assert controller.paths == ["/weft/v1/feed"]
     assert isinstance(controller.heard[0], Hello)
@@ -83,7 +83,7 @@ async def test_the_feed_is_a_websocket_at_its_path(scheme, tmp_path):
 async def test_it_comes_back_after_a_hang_up_and_a_refusal_that_may_pass(tmp_path):
     controller = Controller(WHOLE[:1], [Refused("no such server", True)], WHOLE)
     async with await unix_serve(controller, str(tmp_path / "s")):
-        async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(10):
+        async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(30):
             await controller.acked.wait()
     assert len(controller.heard) == 3
 
@@ -91,7 +91,7 @@ async def test_it_comes_back_after_a_hang_up_and_a_refusal_that_may_pass(tmp_pat
 async def test_a_refusal_is_logged_when_it_begins_and_when_it_is_over(tmp_path, caplog):
     controller = Controller(*[[Refused("no such server", True)]] * 5, WHOLE)
     async with await unix_serve(controller, str(tmp_path / "s")):
-        async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(20):
+        async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(30):
             await controller.acked.wait()
     said = [record.getMessage() for record in caplog.records if record.name == "weft.agent.session"]
     assert len(said) == 2
@@ -100,7 +100,7 @@ async def test_a_refusal_is_logged_when_it_begins_and_when_it_is_over(tmp_path, 
 
 async def test_it_waits_for_a_controller_that_is_not_there_yet(tmp_path):
     controller = Controller(WHOLE)
-    async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(15):
+    async with connected(f"unix:{tmp_path / 's'}"), asyncio.timeout(30):
         await asyncio.sleep(0.3)
         async with await unix_serve(controller, str(tmp_path / "s")):
             await controller.acked.wait()
@@ -109,6 +109,6 @@ async def test_it_waits_for_a_controller_that_is_not_there_yet(tmp_path):
 async def test_a_refusal_that_will_not_pass_ends_it(tmp_path):
     controller = Controller([Refused("protocol 9 is needed", False)])
     async with await unix_serve(controller, str(tmp_path / "s")):
-        async with connected(f"unix:{tmp_path / 's'}") as session, asyncio.timeout(5):
+        async with connected(f"unix:{tmp_path / 's'}") as session, asyncio.timeout(30):
             with pytest.raises(RefusedByController, match="protocol 9"):
                 await session

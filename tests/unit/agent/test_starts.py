@@ -28,11 +28,6 @@ class Asking:
         return self.there
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr("weft.agent.starts.ANSWER_SECONDS", 0.05)
-
-
 async def test_the_controllers_word_counts():
     asking = Asking("web9 has it")
     assert await asking.starts.refusal(Start("id-1", "web1", "", (7,))) == "web9 has it"
@@ -41,7 +36,8 @@ async def test_the_controllers_word_counts():
 
 
 @pytest.mark.parametrize("asking", [Asking(there=False), Asking(None)], ids=["away", "silent"])
-async def test_without_the_controllers_word_only_what_the_policy_names_here_may_start(asking):
+async def test_without_the_controllers_word_only_what_the_policy_names_here_may_start(asking, monkeypatch):
+    monkeypatch.setattr("weft.agent.starts.ANSWER_SECONDS", 0.05)
     assert await asking.starts.refusal(Start("ID-1", "web1")) == ""
     assert await asking.starts.refusal(Start("id-7", "other", machine="web1")) == ""
     assert "the last policy does not name it" in await asking.starts.refusal(Start("id-9", "web1"))

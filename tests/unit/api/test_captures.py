@@ -31,7 +31,7 @@ async def agent(fabric: Api, controller: Controller) -> AsyncIterator[FeedAgent]
 
 async def captured(fabric: Api, agent: FeedAgent, more: str = "") -> bytes:
     asking = asyncio.create_task(fabric.get(CLICK + more))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (asked := [one for one in agent.words if isinstance(one, Capture)]):
             await deliver(agent)
     for piece in (Captured(asked[0].number), Captured(asked[0].number, PACKET), Captured(asked[0].number, ended=True)):

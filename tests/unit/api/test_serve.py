@@ -46,7 +46,7 @@ class Served:
         self.lines: list[str] = []
         self.stop = asyncio.Event()
         transport = httpx.AsyncHTTPTransport(uds=str(path))
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://weft")
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://weft", timeout=60)
 
     async def put(self, path: str, properties: Any, **query: str) -> httpx.Response:
         return await self.http.put(path, json={"properties": properties}, params=query)
@@ -63,7 +63,7 @@ async def served(controller: Controller, tmp_path: Path) -> AsyncIterator[Served
     running = asyncio.create_task(
         serve(controller, listen, lambda: f"r{next(numbers)}", found.lines.append, found.stop)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 if (await found.http.get("/healthz")).status_code == 200:
@@ -73,7 +73,7 @@ async def served(controller: Controller, tmp_path: Path) -> AsyncIterator[Served
     yield found
     await found.http.aclose()
     found.stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await running
     assert not found.path.exists()
 
@@ -112,7 +112,7 @@ class TestFeed:
             assert 0 in streams and len(streams) == 2
             state = (await cluster.http.get(f"{W}/servers/host1/state")).json()
             assert (state["managed"], state["connected"]) == (True, True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await cluster.http.get(f"{W}/servers/host1/state")).json()["connected"]:
                 await asyncio.sleep(0.02)
 
@@ -156,7 +156,7 @@ class TestFeed:
             late = await cluster.put(f"{N}/virtualNetworks/blue", wanted, wait="hosts", timeout="0.2")
             assert (late.status_code, late.json()["error"]["code"]) == (504, "HostsLag")
             assert "host1" in late.json()["error"]["message"]
-            waiting = asyncio.create_task(cluster.put(f"{N}/virtualNetworks/blue", BLUE, wait="hosts", timeout="10"))
+            waiting = asyncio.create_task(cluster.put(f"{N}/virtualNetworks/blue", BLUE, wait="hosts", timeout="60"))
             await ack(socket, 2)
             assert (await waiting).status_code == 200
 
@@ -190,7 +190,7 @@ class TestFeed:
         async with cluster.feed() as socket:
             await hello(socket)
             await socket.send(encode(Facts(hypervisor=told)))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while (await cluster.http.get(f"{W}/servers/host1/usage")).json()["foreign"] != 1:
                     await asyncio.sleep(0.02)
             (found,) = (await cluster.http.get(f"{W}/servers/host1/addresses?state=foreign")).json()["value"]
@@ -205,7 +205,7 @@ class TestFeed:
         return state["status"], [each["code"] for each in state["detailedInfo"]]
 
     async def _until(self, cluster: Served, path: str, wanted: str) -> list[str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 status, codes = await self._status(cluster, path)
                 if status == wanted:
@@ -218,7 +218,7 @@ async def ended(served: Served) -> AsyncIterator[None]:
     """The service is told to end as the block begins, and has ended when it is left."""
     served.stop.set()
     yield
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while served.path.exists():
             await asyncio.sleep(0.02)
 
@@ -231,7 +231,7 @@ class TestEnding:
         await ack(socket, 2)
         wanted = {**BLUE, "subnets": [*BLUE["subnets"], _subnet("db", "10.1.2.0/24")]}
         asking = asyncio.create_task(cluster.put(f"{N}/virtualNetworks/blue", wanted, wait="hosts", timeout="60"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while b"10.1.2.0" not in (await cluster.http.get(f"{N}/virtualNetworks/blue")).content:
                 await asyncio.sleep(0.02)
         return asking
@@ -257,13 +257,18 @@ def _subnet(name: str, prefix: str) -> dict[str, Any]:
 
 
 class TestWatch:
-    async def _events(self, served: Served, query: str, count: int) -> list[tuple[str, Any]]:
+    async def _events(
+        self, served: Served, query: str, count: int, connected: asyncio.Event | None = None
+    ) -> list[tuple[str, Any]]:
+        connected = connected or asyncio.Event()
         found: list[tuple[str, Any]] = []
         cursor = ""
-        async with asyncio.timeout(10), served.http.stream("GET", f"{W}/watch{query}") as response:
+        async with asyncio.timeout(30), served.http.stream("GET", f"{W}/watch{query}") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             async for line in response.aiter_lines():
-                if line.startswith("id: "):
+                if line == ": connected":
+                    connected.set()
+                elif line.startswith("id: "):
                     cursor = line[4:]
                 elif line.startswith("data: "):
                     found.append((cursor, msgspec.json.decode(line[6:])))
@@ -279,8 +284,9 @@ class TestWatch:
         assert "routingDomainNumber" not in str(events)
 
     async def test_what_comes_from_now_on(self, cluster: Served) -> None:
-        watching = asyncio.create_task(self._events(cluster, "", 1))
-        await asyncio.sleep(0.2)
+        connected = asyncio.Event()
+        watching = asyncio.create_task(self._events(cluster, "", 1, connected))
+        await connected.wait()
         await cluster.put(f"{N}/networkInterfaces/n2", interface_in())
         ((_, event),) = await watching
         assert event["actors"] == ["operator"]
@@ -291,7 +297,7 @@ class TestWatch:
         for _ in range(3):
             async with cluster.http.stream("GET", f"{W}/watch") as response:
                 assert await anext(response.aiter_lines()) == ": connected"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(asyncio.all_tasks()) > before:
                 await asyncio.sleep(0.02)
 

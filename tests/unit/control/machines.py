@@ -40,7 +40,7 @@ async def rack(controller: Controller) -> AsyncIterator[Rack]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits of real hosts, shortened: what counts is their order."""
     monkeypatch.setattr("weft.control.moves.DEAD_AFTER_S", 0.1)
-    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 0.5)
+    monkeypatch.setattr("weft.control.moves.RESUME_GRACE_S", 5.0)
     monkeypatch.setattr("weft.control.moves.RECHECK_S", 0.02)
     monkeypatch.setattr("weft.control.waits.RECHECK_S", 0.02)
     monkeypatch.setattr("weft.control.verdicts.LATE_FACTS_S", 0.1)

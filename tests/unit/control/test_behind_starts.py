@@ -155,7 +155,7 @@ async def test_an_agent_that_does_not_understand_it_is_told_nothing(controller: 
 async def test_a_machine_that_an_action_is_at_is_left_until_that_has_ended(controller: Controller, rack: Rack) -> None:
     host = rack.hosts["host1"]
     host.stuck = True
-    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.5))
+    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=1.5))
     await soon(lambda: p(controller).power_state == "Running")
     host.change("a", "Saved")
     await quiet(controller)

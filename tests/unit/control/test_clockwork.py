@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control import ANN, FailingStore, HandClock, fill, interface, machine, open_in, put
+from tests.waiting import soon
 from weft.control.clockwork import inactive_ends
 from weft.control.controller import Controller
 from weft.core.commands import MarkMachine, Reserve
@@ -29,7 +30,7 @@ def controller(tmp_path: Path, clock: HandClock) -> Iterator[Controller]:
 
 
 async def tick(controller: Controller) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await controller._clockwork.tick()
 
 
@@ -94,13 +95,18 @@ async def test_a_store_that_cannot_write_is_named_once(
     store = FailingStore(controller._store)
     controller.writer._store, store.fails = store, True
     clock.pass_s(60)
+
+    def full() -> int:
+        return caplog.text.count("The disk is full, says the test.")
+
     with caplog.at_level(logging.WARNING):
         async with controller.running():
-            await asyncio.sleep(0.1)
-            store.fails = False
+            await soon(lambda: full() == 1)
             await asyncio.sleep(0.05)
-            assert not controller.not_ready()
+            store.fails = False
+            await soon(lambda: not controller.not_ready())
             store.fails = True
             clock.pass_s(60)
+            await soon(lambda: full() == 2)
             await asyncio.sleep(0.05)
-    assert caplog.text.count("The disk is full, says the test.") == 2
+    assert full() == 2

@@ -53,7 +53,7 @@ async def test_a_thousand_rollbacks_on_a_hundred_hosts(tmp_path: Path) -> None:
         await soon(lambda: all(errands.reaches(name) for name in names[:100]))
         taken = Batch(tuple(errands.on_host(TakeCheckpoint(name, "logon")) for name in names))
         await controller.submit(taken, ANN)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while any(phases(controller, names)):
                 await asyncio.sleep(0.02)
         rack.hosts["host7"].refuses = "no such file"
@@ -62,7 +62,7 @@ async def test_a_thousand_rollbacks_on_a_hundred_hosts(tmp_path: Path) -> None:
         await controller.submit(back, ANN)
         assert controller.state.revision == revision + 1
         assert len({errand(controller, name).number for name in names}) == len(names)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while "asked" in phases(controller, names):
                 await asyncio.sleep(0.02)
         failed = [name for name, phase in zip(names, phases(controller, names), strict=True) if phase == "failed"]
@@ -97,7 +97,7 @@ async def test_a_host_that_takes_long_goes_on(controller: Controller, rack: Rack
     rack.hosts["host1"].at_a_time = 0
     errands, take = controller.machines.errands, TakeCheckpoint("m0", "c")
     with pytest.raises(WaitTimedOut, match="still at it"):
-        await errands.carry_out("m0", errands.on_host(take), ANN, timeout=0.1)
+        await errands.carry_out("m0", errands.on_host(take), ANN, timeout=0.5)
     with pytest.raises(Conflict, match="checkpoint c"):
         await controller.submit(SetPower("m0", "Off"), ANN)
     rack.hosts["host1"].at_a_time = 1

@@ -116,17 +116,17 @@ async def test_it_has_not_ended_while_the_host_still_forwards_to_a_machine_that_
 
     controller.writer.on_commit = slow_from_there
     found = controller.evacuations.begin("host1", ("host3",), 8, ANN)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not found.leaving:
             await asyncio.sleep(0.005)
     assert (len(found.moved), found.under_way, found.leaving) == (4, {}, {"m1": "host3"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while found.waits_for != {"m1": ["host2"]}:
             await asyncio.sleep(0.005)
     await controller.evacuations.wait("host1", 0.2)
     assert not found.ended and rack.hosts["host1"].records(PortBinding)
     peer.gate.set()
-    await controller.evacuations.wait("host1", 10)
+    await controller.evacuations.wait("host1", 30)
     assert (found.ended, found.leaving, found.waits_for) == (True, {}, {})
     assert controller.state.get("virtualMachines", "m1").properties.move is None
 
@@ -142,7 +142,7 @@ async def test_a_second_call_joins_the_first(controller: Controller, rack: Rack)
     await started(controller)
     rack.hosts["host1"].copies = True
     first = controller.evacuations.begin("host1", ("host2",), 2, ANN)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(first.under_way) < 2:
             await asyncio.sleep(0.005)
     assert controller.evacuations.begin("host1", ("host3",), 8, ANN) is first

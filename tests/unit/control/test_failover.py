@@ -103,7 +103,7 @@ async def test_a_move_whose_source_died_ends_with_the_failover(controller: Contr
         with pytest.raises(NotReady, match="host3"):
             await controller.machines.failover("a", "host2", False, ANN)
         await destination.disconnect()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await controller.machines.failover("a", "host2", False, ANN)
         with pytest.raises(Conflict) as ended:
             await moving

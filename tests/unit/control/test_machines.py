@@ -45,7 +45,7 @@ async def test_a_save_that_no_driver_can_do_is_refused_at_once(controller: Contr
     await controller.machines.start("a", ANN)
     revision = controller.state.revision
     with pytest.raises(NotReady, match="lab.* cannot let save machines: stop 'a' instead"):
-        await asyncio.wait_for(controller.machines.save("a", ANN), 1)
+        await asyncio.wait_for(controller.machines.save("a", ANN), 30)
     assert (power(controller), controller.state.revision) == ("Running", revision)
 
 
@@ -67,7 +67,7 @@ async def test_a_start_that_nothing_comes_of_times_out_and_is_taken_back(control
 async def test_a_start_waits_for_the_ports(controller: Controller, rack: Rack) -> None:
     rack.hosts["host1"].binds_ports = False
     with pytest.raises(NotReady, match="port"):
-        await controller.machines.start("a", ANN, timeout=0.2)
+        await controller.machines.start("a", ANN, timeout=1)
     rack.hosts["host1"].binds_ports = True
     await controller.machines.start("a", ANN)
 

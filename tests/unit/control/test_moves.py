@@ -65,7 +65,7 @@ async def test_nothing_switches_before_a_slow_peer_has_acked(controller: Control
 async def test_a_dead_peer_holds_a_move_up_only_shortly(controller: Controller, rack: Rack) -> None:
     await controller.machines.start("a", ANN)
     await rack.hosts["host2"].disconnect()
-    await controller.machines.migrate("a", "host3", ANN, timeout=3)
+    await controller.machines.migrate("a", "host3", ANN, timeout=30)
     await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
 
 
@@ -98,7 +98,7 @@ async def test_a_move_that_the_hypervisor_is_still_at_is_not_undone(
     source, destination = rack.hosts["host1"], rack.hosts["host3"]
     source.copies = True
     with pytest.raises(WaitTimedOut, match="still at work"):
-        await controller.machines.migrate("a", "host3", ANN, timeout=0.2)
+        await controller.machines.migrate("a", "host3", ANN, timeout=1)
     await asyncio.sleep(0.2)
     assert controller.state.get("virtualMachines", "a").properties.move.phase == "withdrawing"
     assert destination.records(PortBinding)
@@ -119,7 +119,7 @@ async def test_a_withdrawn_machine_that_runs_nowhere_is_not_given_up(
     source = rack.hosts["host1"]
     source.copies = True
     with pytest.raises(WaitTimedOut):
-        await controller.machines.migrate("a", "host3", ANN, timeout=0.2)
+        await controller.machines.migrate("a", "host3", ANN, timeout=1)
     source.copying.clear()
     del source.machines["a"]
     await asyncio.sleep(0.3)
@@ -138,7 +138,7 @@ async def test_a_move_whose_source_is_stranded_says_what_somebody_has_to_do(
     await controller.machines.start("a", ANN)
     source.keep("a")
     source.copies = True
-    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=5))
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=2))
     await soon(lambda: "a" in source.copying)
     del source.copying["a"]
     words = "a on host1 stands paused: `virsh resume a` or `virsh destroy a`"
@@ -172,7 +172,7 @@ async def test_a_destination_that_is_gone_is_refused(controller: Controller, rac
 async def test_from_a_source_that_is_gone_is_refused_at_once(controller: Controller, rack: Rack, force: bool) -> None:
     await controller.machines.start("a", ANN)
     await rack.hosts["host1"].disconnect()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         with pytest.raises(NotReady, match="agent of 'host1' is not connected.* failover to 'host3'"):
             await controller.machines.migrate("a", "host3", ANN, force=force)
     assert controller.state.get("virtualMachines", "a").properties.move is None
@@ -193,7 +193,7 @@ async def test_a_silent_source_leaves_the_move_open_until_it_is_back(controller:
     await controller.machines.start("a", ANN)
     source = rack.hosts["host1"]
     source.stuck = True
-    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=0.4))
+    moving = asyncio.create_task(controller.machines.migrate("a", "host3", ANN, timeout=1.5))
     await soon(lambda: (m := controller.state.get("virtualMachines", "a").properties.move) and m.phase == "switching")
     await source.disconnect()
     with pytest.raises(WaitTimedOut, match="nobody says where"):
@@ -285,7 +285,7 @@ async def test_a_sick_host_of_other_tenants_holds_no_move_up(controller: Control
     sick = rack.hosts["host2"]
     sick.gate.clear()
     await controller.submit(machine("c", "host2"), ANN)
-    await controller.machines.migrate("a", "host3", ANN, timeout=5)
+    await controller.machines.migrate("a", "host3", ANN, timeout=30)
     await soon(lambda: controller.state.get("virtualMachines", "a").properties.move is None)
     assert controller.host("host2").lag
 

@@ -277,7 +277,7 @@ async def test_a_machine_that_an_action_is_at_is_not_missed_before_that_ends(
     controller: Controller, rack: Rack
 ) -> None:
     rack.hosts["host1"].gone.add("a")
-    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=0.6))
+    starting = asyncio.create_task(controller.machines.start("a", ANN, timeout=1.5))
     await quiet(controller)
     assert inactive(controller) == "" and not starting.done()
     await asyncio.gather(starting, return_exceptions=True)

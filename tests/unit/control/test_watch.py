@@ -12,7 +12,7 @@ from weft.store.store import Retention
 
 
 async def take(commits, count: int) -> list[Commit]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [await anext(commits) for _ in range(count)]
 
 

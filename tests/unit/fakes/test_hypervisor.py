@@ -110,7 +110,7 @@ async def test_a_move_needs_a_prepared_destination_and_keeps_both_ends_ports():
     await asyncio.sleep(0)
     await one.carry_out(Migrate("vm11", "H2"))
     await one.carry_out(Migrate("vm11", "h2"))
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
     await heard.aclose()
     assert await powers(one) == {"vm11": "Off"}
     assert await powers(two) == {"vm11": "Running"}

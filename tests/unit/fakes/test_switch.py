@@ -133,7 +133,7 @@ async def test_restart_loses_flows_and_renumbers_ports_and_says_so():
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     switch.restart()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
     await events.aclose()
     assert switch.flows() == ()
     assert {port.ofport for port in (await switch.facts()).ports}.isdisjoint({1, 2})

@@ -29,7 +29,7 @@ async def relayed(tmp_path, *, controller=True):
         writer.close()
         # the connection's own tasks end with it; what they hold must be closed before the loop is
         if own := asyncio.all_tasks() - {asyncio.current_task(), running}:
-            await asyncio.wait(own, timeout=2)
+            await asyncio.wait(own, timeout=30)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         if server is not None:
@@ -37,11 +37,14 @@ async def relayed(tmp_path, *, controller=True):
 
 
 async def round_trip(reader, writer, text):
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    writer.write(text)
-    assert await reader.readexactly(len(text)) == text
-    return loop.time() - began
+    """Of several the quickest: what a busy machine makes of one is not the relay's."""
+    loop, found = asyncio.get_running_loop(), []
+    for _ in range(5):
+        began = loop.time()
+        writer.write(text)
+        assert await reader.readexactly(len(text)) == text
+        found.append(loop.time() - began)
+    return min(found)
 
 
 async def test_it_copies_both_ways(tmp_path):
@@ -69,7 +72,7 @@ async def test_order_is_kept_when_the_delay_ends(tmp_path):
 
 async def test_without_a_controller_the_connection_ends(tmp_path):
     async with relayed(tmp_path, controller=False) as (reader, _):
-        assert await asyncio.wait_for(reader.read(), 2) == b""
+        assert await asyncio.wait_for(reader.read(), 30) == b""
 
 
 @pytest.mark.parametrize("content", [None, "", "soon"])

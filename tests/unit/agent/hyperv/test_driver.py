@@ -283,13 +283,13 @@ async def test_a_rollback_that_leaves_everything_as_it_was_is_an_event_too(world
     await driver.facts()
     events = driver.events()
     caplog.set_level("INFO", "weft.agent.hyperv.driver")
-    await asyncio.wait_for(anext(events), 5)
+    await asyncio.wait_for(anext(events), 30)
     assert "a checkpoint was applied" not in caplog.text, "before the first look"
     waiting = asyncio.create_task(anext(events))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     console.roll_back(vm, taken)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert f"a checkpoint was applied to machine {vm.id.lower()}" in caplog.text
     await events.aclose()
 
@@ -305,7 +305,7 @@ async def test_what_changed_and_changed_back_between_two_looks_is_an_event(world
     host(world).start(vm)
     await driver.facts()
     host(world).stop(vm)
-    await asyncio.wait_for(anext(events), 5)
+    await asyncio.wait_for(anext(events), 30)
     await events.aclose()
 
 

@@ -98,9 +98,9 @@ async def test_a_host_that_falls_silent_is_an_event_and_so_is_its_return():
     events = host.events()
     await anext(events)
     host._shell.error, host._shell.answer = HostUnreachable("h", "gone"), None
-    await asyncio.wait_for(anext(events), 2)
+    await asyncio.wait_for(anext(events), 30)
     host._shell.error, host._shell.answer = None, pulse
-    await asyncio.wait_for(anext(events), 2)
+    await asyncio.wait_for(anext(events), 30)
     await events.aclose()
 
 

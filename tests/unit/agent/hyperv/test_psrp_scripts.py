@@ -109,7 +109,7 @@ async def test_a_script_that_nobody_waits_for_any_more_is_stopped(service):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await host.run(ECHO, {})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "ctrl_c" not in service.signals:
                 await asyncio.sleep(0.02)
         service.held = False

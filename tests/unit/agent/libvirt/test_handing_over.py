@@ -41,7 +41,7 @@ class Slow:
 async def begun():
     slow, happens = Slow(), asyncio.Event()
     waiting = asyncio.create_task(unless(slow.ask, happens))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not slow.asked:
             await asyncio.sleep(0)
     return slow, happens, waiting
