@@ -52,16 +52,17 @@ _ARP_REPLY: Actions = (SetField(ARP_OP, 2), Move(ARP_SHA, ARP_THA), Move(ARP_SPA
 
 def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
-    advertisement = (*is_icmpv6(136), exact(ICMPV6_CODE, 0), exact(ND_OPTIONS_TYPE, TARGET_OPTION))
-    to_all, unasked = exact(IPV6_DST, ALL_NODES), SetField(ND_RESERVED, OVERRIDE)
+    advertisement = exact(ICMPV6_TYPE, 136)
+    with_option = (advertisement, exact(ICMPV6_CODE, 0), exact(ND_OPTIONS_TYPE, TARGET_OPTION))
+    to_all, unasked = (*IS_ICMPV6, exact(IPV6_DST, ALL_NODES)), SetField(ND_RESERVED, OVERRIDE)
     return (
         Flow(Table.RESPOND, 0, IS_ARP, dropped(DropReason.ARP_UNKNOWN), fixed),
         Flow(Table.RESPOND, 0, IS_ICMPV6, dropped(DropReason.ND_UNKNOWN), fixed),
         # who asks without an address is told as all nodes are, unasked (RFC 4861 section 7.2.4); what becomes the
         # option may have been another, such as a nonce (RFC 7527)
-        Flow(Table.RESPOND_ND, 110, (*advertisement, to_all), (unasked, Move(ETH_SRC, ND_TLL), InPort()), fixed),
-        Flow(Table.RESPOND_ND, 105, (*is_icmpv6(136), to_all), (unasked, InPort()), fixed),
-        Flow(Table.RESPOND_ND, 100, advertisement, (Move(ETH_SRC, ND_TLL), InPort()), fixed),
+        Flow(Table.RESPOND_ND, 110, (*to_all, *with_option), (unasked, Move(ETH_SRC, ND_TLL), InPort()), fixed),
+        Flow(Table.RESPOND_ND, 105, (*to_all, advertisement), (unasked, InPort()), fixed),
+        Flow(Table.RESPOND_ND, 100, (*IS_ICMPV6, *with_option), (Move(ETH_SRC, ND_TLL), InPort()), fixed),
         _router_link_local(fixed),
         # the question had no option (a unicast probe may omit it), so the answer has none to fill
         Flow(Table.RESPOND_ND, 90, is_icmpv6(136), (InPort(),), fixed),
