@@ -20,7 +20,7 @@ from weft.lab import names
 from weft.lab.commands import run, within
 from weft.lab.external import ensure_external
 from weft.lab.state import ExternalState
-from weft.model.values import pack_ip
+from weft.model.values import ip_text, pack_ip
 
 OUTSIDE_MAC, ROUTER = 0x020000000099, 0x025745465401
 SECONDS = 2.0
@@ -47,8 +47,9 @@ class FakeWorld:
         fresh.edges = dict(self.driver.edges)
         return fresh
 
-    async def outward(self, network, source, target, seconds=SECONDS):
-        return self.driver.outward(network.rdid, pack_ip(source), pack_ip(target))
+    async def outward(self, network, source, target, seconds=SECONDS, leg=0):
+        by, known = self.driver.way_out(network.rdid, pack_ip(source), pack_ip(target))
+        return known if by == network.legs[leg] else None
 
     async def comes_back(self, network, source, target):
         return False
@@ -59,11 +60,11 @@ class FakeWorld:
     async def crosses(self, network, target):
         return False
 
-    async def inward(self, network, target):
+    async def inward(self, network, target, leg=0):
         return self.driver.inward(network.rdid, pack_ip(target))
 
     async def into_tunnel(self, network, source, target, tries=TRIES):
-        found = self.driver.into_tunnel(network.rdid, pack_ip(target))
+        found = self.driver.into_tunnel(network.rdid, pack_ip(source), pack_ip(target))
         return (found.local, found.remote, found.key_value) if found is not None else None
 
     async def out_of_tunnel(self, network, key, target, tries=TRIES):
@@ -128,12 +129,13 @@ class NamespaceWorld:
     def edge_space(self, network):
         return f"{self._space}@edge{network.rdid}"
 
-    async def outward(self, network, source, target, seconds=SECONDS):
-        """The source of what leaves by the first leg; None: nothing does."""
-        space = self.edge_space(network)
-        run(["ip", "-n", space, "neigh", "replace", target, "lladdr", "02:00:00:00:00:99", "dev", "o0"], check=False)
+    async def outward(self, network, source, target, seconds=SECONDS, leg=0):
+        """The source of what leaves by a leg; None: nothing does."""
+        space, link = self.edge_space(network), f"o{leg}"
+        for hop in (target, ip_text(network.legs[leg].gateway or pack_ip(target))):
+            run(["ip", "-n", space, "neigh", "replace", hop, "lladdr", "02:00:00:00:00:99", "dev", link], check=False)
         sent = p.udp((ROUTER, network.mac), (source, target), (5000, 53))
-        ends = f"we{network.rdid}i", f"we{network.rdid}o0"
+        ends = f"we{network.rdid}i", f"we{network.rdid}{link}"
         found = await self._pass(ends, sent, lambda one: one.dst_port == 53, seconds)
         return found.ip_src.to_bytes(len(pack_ip(source))) if found else None
 
@@ -161,11 +163,12 @@ class NamespaceWorld:
         ends = f"we{network.rdid}o0", f"we{network.rdid}o1"
         return await self._pass(ends, sent, lambda one: one.dst_port == 5003, UNHEARD_SECONDS) is not None
 
-    async def inward(self, network, target):
-        mac = self._mac(network, "o0")
+    async def inward(self, network, target, leg=0):
+        mac = self._mac(network, f"o{leg}")
         outside = "2001:db8:ff::1" if ":" in target else OUTSIDE
         sent = p.udp((OUTSIDE_MAC, mac), (outside, target), (53, 5001))
-        found = await self._pass((f"we{network.rdid}o0", f"we{network.rdid}i"), sent, lambda one: one.dst_port == 5001)
+        ends = f"we{network.rdid}o{leg}", f"we{network.rdid}i"
+        found = await self._pass(ends, sent, lambda one: one.dst_port == 5001)
         return found.ip_dst.to_bytes(len(pack_ip(target))) if found else None
 
     async def into_tunnel(self, network, source, target, tries=TRIES):

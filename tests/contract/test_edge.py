@@ -65,6 +65,17 @@ SIX = {
     "routers": (*EDGE.routers, pack_ip("fd01:fe::1")),
     "prefixes": (*EDGE.prefixes, (pack_ip("fd01:1::"), 64), (pack_ip("fd01:fe::"), 64)),
 }
+BESIDE, PUBLIC2, FAR_OFF = "192.0.2.1", "192.0.2.20", "8.8.8.8"
+SECOND = EdgeLeg(
+    "/logicalnetworks/outside/subnets/second",
+    300,
+    pack_ip("192.0.2.0"),
+    24,
+    pack_ip(BESIDE),
+    (pack_ip(PUBLIC2),),
+    mappings=((pack_ip(PUBLIC2), pack_ip("10.1.1.14")),),
+)
+"""Another subnet with a public address of one machine."""
 OUTSIDE6, PUBLIC6 = "2001:db8:ff::1", "2001:db8:ff::20"
 LEG6 = EdgeLeg(
     "/logicalnetworks/outside/subnets/public6",
@@ -123,6 +134,18 @@ async def test_a_life(world):
     assert await world.outward(both, "10.1.1.11", OUTSIDE) == pack_ip(NAT)
     assert not await world.crosses(both, SITE), "nor is anybody outside led to somebody else outside"
     assert await world.inward(both, PUBLIC) == pack_ip("10.1.1.12")
+
+    two = msgspec.structs.replace(EDGE, legs=(LEG, SECOND))
+    await driver.put(msgspec.structs.replace(WANTED, network=two))
+    for target in (FAR_OFF, BESIDE, OUTSIDE):
+        assert await world.outward(two, "10.1.1.14", target, leg=1) == pack_ip(PUBLIC2), "as itself, by its own router"
+        assert await world.outward(two, "10.1.1.11", target) == pack_ip(NAT)
+    assert await world.outward(two, "10.1.1.12", FAR_OFF) == pack_ip(PUBLIC)
+    assert await world.inward(two, PUBLIC2, leg=1) == pack_ip("10.1.1.14")
+    assert not await world.comes_back(two, "10.1.1.14", "10.1.1.12")
+    for carries in (False, True):
+        await driver.put(msgspec.structs.replace(WANTED, network=two, carries=carries))
+    assert await world.outward(two, "10.1.1.14", FAR_OFF, leg=1) == pack_ip(PUBLIC2), "it stood by meanwhile"
 
     alone = msgspec.structs.replace(
         EDGE, legs=(msgspec.structs.replace(LEG, nat=NOWHERE, addresses=LEG.addresses[1:]),)

@@ -32,6 +32,9 @@ ROUTES = [
     Route("fd09::/48", "fd03::1", "o0", 7),
     Route("::/0", "fd03::1", "o0", 1 << 31),
     Route("fd0a::/48", "", "o0", 0),
+    Route("203.0.113.0/24", "", "o0", 0, 1001),
+    Route("0.0.0.0/0", OUTSIDE, "o0", 1 << 31, 1001),
+    Route("fd09::/48", "fd03::1", "o0", 7, 100),
 ]
 BY_HAND = [
     "addr replace 203.0.113.10/32 dev o0 noprefixroute",

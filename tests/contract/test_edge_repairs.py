@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.contract.edge_worlds import edge_world
-from tests.contract.test_edge import EDGE, LEG
+from tests.contract.test_edge import EDGE, LEG, SECOND
 from weft.agent.edge.database import Database
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch
@@ -17,7 +17,7 @@ from weft.model.values import pack_ip
 pytestmark = pytest.mark.root
 
 PEER = pack_ip("192.168.1.11")
-WANTED = Wanted(msgspec.structs.replace(EDGE, legs=(LEG,), gateways=(EDGE.provider_address, PEER)), True, 1458)
+WANTED = Wanted(msgspec.structs.replace(EDGE, legs=(LEG, SECOND), gateways=(EDGE.provider_address, PEER)), True, 1458)
 IN_THE_EDGE = [
     "ip addr del 203.0.113.20/32 dev o0",
     "ip addr del 10.1.254.2/29 dev inner",
@@ -27,6 +27,10 @@ IN_THE_EDGE = [
     "ip link del dev o0",
     "ip route del default",
     "ip route add 198.51.100.0/24 dev o0 proto 87",
+    "ip rule del pref 1001",
+    "ip rule add pref 1002 fwmark 1002 lookup 1002 proto 87",
+    "ip route del default table 1001",
+    "ip route add 198.51.100.0/24 dev o1 proto 87 table 1001",
     "nft flush ruleset",
     "nft delete chain ip weft outward",
     "tc qdisc del dev o0 root",
@@ -47,7 +51,14 @@ def standing(world) -> list[str]:
     in the order of words."""
     shows = [
         "ip -o link show | sed 's/^[0-9]*: //; s/ qlen.*//'",
-        *("ip -br addr show", "ip route show", "nft list ruleset", "tc qdisc show", "tc class show dev inner"),
+        *(
+            "ip -br addr show",
+            "ip route show table all",
+            "ip rule show",
+            "nft list ruleset",
+            "tc qdisc show",
+            "tc class show dev inner",
+        ),
     ]
     inside = [world.in_the_edge(EDGE, one) for one in shows]
     daemons = len(run(["ip", "netns", "pids", world.edge_space(EDGE)]).split())

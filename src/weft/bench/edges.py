@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from pyroute2 import netns
 
-from weft.agent.edge import keeper
+from weft.agent.edge import keeper, nftables
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.namespace import NamespaceEdge, Place
 from weft.agent.edge.wanted import Wanted
@@ -219,7 +219,7 @@ def _make(space: str, one: EdgeNetwork) -> None:
     lines += [f"link set dev {link.host} up" for link in edge.links(one)]
     run_tool(["ip", "-batch", "-"], "\n".join(lines) + "\n")
     ip_batch(space, edge.lines_inside(Wanted(one, False, MTU)))
-    run_tool(within(space, ["nft", "-f", "-"]), edge.rules(one))
+    run_tool(within(space, ["nft", "-f", "-"]), nftables.rules(one))
 
 
 def _ports(one: EdgeNetwork) -> list[str]:
@@ -234,7 +234,7 @@ def _carry(space: str, one: EdgeNetwork) -> None:
 def _change(space: str, one: EdgeNetwork) -> None:
     changed = _changed(one)
     ip_batch(space, [*_outer(changed), *edge.lines_inside(Wanted(changed, True, MTU))])
-    run_tool(within(space, ["nft", "-f", "-"]), edge.rules(changed))
+    run_tool(within(space, ["nft", "-f", "-"]), nftables.rules(changed))
 
 
 def _outer(one: EdgeNetwork) -> list[str]:

@@ -1,10 +1,11 @@
 """Where an edge sends what leaves a virtual network, and as whom: one answer for the edge itself and for a trace. Pure.
 
-The longest prefix counts, then the lowest metric. A leg where the network has a public address and whose subnet names
-a default gateway is the default route, behind what connections say.
+The longest prefix counts, then the lowest metric. Connections are for all. Of the legs where the network has public
+addresses each machine leaves by the one where it is known itself, else by the home of its family; if that leg's subnet
+names a default gateway it is the default route, behind what connections say.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
@@ -25,13 +26,24 @@ class Exit(NamedTuple):
     metric: int = 0
 
 
-def exits(edge: EdgeNetwork) -> Iterator[Exit]:
-    """All routes of an edge to the physical side."""
+def homes(edge: EdgeNetwork) -> list[EdgeLeg]:
+    """Per family the leg where machines are known that have no public address of their own: that of nat, or the
+    first."""
+    found: list[EdgeLeg] = []
+    for size in (4, 16):
+        public = [leg for leg in edge.legs if leg.is_public and len(leg.prefix) == size]
+        found += sorted(public, key=lambda leg: not leg.nat)[:1]
+    return found
+
+
+def exits(edge: EdgeNetwork, public: Container[EdgeLeg]) -> Iterator[Exit]:
+    """All routes of an edge to the physical side for whoever is known on these legs."""
     for leg in edge.legs:
-        yield Exit(leg.prefix, leg.prefix_length, leg, PackedIp(b""))
+        if leg.is_routed or leg in public:
+            yield Exit(leg.prefix, leg.prefix_length, leg, PackedIp(b""))
         for route in leg.routes:
             yield Exit(route.prefix, route.prefix_length, leg, route.next_hop, route.metric)
-        if leg.gateway and (leg.nat or leg.mappings):
+        if leg.gateway and leg.is_public and leg in public:
             yield Exit(PackedIp(bytes(len(leg.gateway))), 0, leg, leg.gateway, DEFAULT_METRIC)
     for tunnel in edge.tunnels:
         for address, length in tunnel.addresses:
@@ -40,12 +52,15 @@ def exits(edge: EdgeNetwork) -> Iterator[Exit]:
             yield Exit(route.prefix, route.prefix_length, tunnel, PackedIp(b""), route.metric)
 
 
-def exit_for(edge: EdgeNetwork, target: PackedIp) -> Exit | None:
-    """Where a packet for an address outside leaves; None: there is no route, or it would lead back into the network or
-    into a peer that leaves by it too."""
+def exit_for(edge: EdgeNetwork, source: PackedIp, target: PackedIp) -> Exit | None:
+    """Where a packet of a customer address for one outside leaves; None: there is no route, or it would lead back into
+    the network or into a peer that leaves by it too."""
+    public = [leg for leg in edge.legs if any(inside == source for _, inside in leg.mappings)] or homes(edge)
     within = max((length for prefix, length in edge.prefixes if _lies_in(target, prefix, length)), default=-1)
     fitting = [
-        one for one in exits(edge) if one.prefix_length > within and _lies_in(target, one.prefix, one.prefix_length)
+        one
+        for one in exits(edge, public)
+        if one.prefix_length > within and _lies_in(target, one.prefix, one.prefix_length)
     ]
     return min(fitting, key=lambda one: (-one.prefix_length, one.metric), default=None)
 

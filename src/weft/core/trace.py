@@ -270,7 +270,7 @@ class _Walk:
         edge = policy_gateways.edge(self._state, self._host, rdid)
         if edge is not None and target in own_addresses(edge):
             return self._reached_edge(target, ref)
-        found = exit_for(edge, target) if edge is not None else None
+        found = exit_for(edge, seat.address, target) if edge is not None else None
         if found is None:
             reason = f"the gateway on {self._host} has no route to {ip_text(target)}"
             leads_nowhere = edge is not None and not edge.legs and not edge.tunnels

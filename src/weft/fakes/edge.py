@@ -49,9 +49,15 @@ class FakeEdge:
 
     def outward(self, rdid: Rdid, source: PackedIp, target: PackedIp) -> PackedIp | None:
         """The source address with which a packet of the network leaves; None: it does not."""
+        return self.way_out(rdid, source, target)[1]
+
+    def way_out(
+        self, rdid: Rdid, source: PackedIp, target: PackedIp
+    ) -> tuple[EdgeLeg | EdgeTunnel | None, PackedIp | None]:
+        """The same with the leg or tunnel by which it would leave."""
         edge = self.edges.get(rdid)
-        found = exit_for(edge.network, target) if edge is not None else None
-        return known_as(edge.network, found.by, source) if edge is not None and found is not None else None
+        found = exit_for(edge.network, source, target) if edge is not None else None
+        return (found.by, known_as(edge.network, found.by, source)) if edge and found else (None, None)
 
     def lets_in(self, rdid: Rdid, leg: int, source: PackedIp, target: PackedIp) -> bool:
         """Whether a packet that begins something and comes by a leg, named by its place, for a customer address as it
@@ -68,10 +74,10 @@ class FakeEdge:
                     return inside
         return None
 
-    def into_tunnel(self, rdid: Rdid, target: PackedIp) -> EdgeTunnel | None:
+    def into_tunnel(self, rdid: Rdid, source: PackedIp, target: PackedIp) -> EdgeTunnel | None:
         """The GRE connection by which a packet of the network for an address outside leaves; None: by none."""
         edge = self.edges.get(rdid)
-        found = exit_for(edge.network, target) if edge is not None and edge.carries else None
+        found = exit_for(edge.network, source, target) if edge is not None and edge.carries else None
         return found.by if found is not None and isinstance(found.by, EdgeTunnel) else None
 
     def out_of_tunnel(self, near: PackedIp, far: PackedIp, key: int) -> Rdid | None:

@@ -7,14 +7,18 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from weft.agent.edge import wanted
+from weft.agent.edge import nftables, wanted
 from weft.model.records import EdgeNetwork
+from weft.model.values import pack_ip
 from weft.wire.messages import HOST_STREAM
 
 _CONNECTED = {4: 0, 6: 256}
 _UNSAID = {4: 0, 6: 1024}
 """Metrics that a kernel gives: to the route of an interface's own prefix, and to one for which none is said."""
-_ROUTE = re.compile(r"route replace (\S+)(?: via (\S+))? dev (\S+)(?: onlink)?(?: metric (\d+))? proto 87")
+_ROUTE = re.compile(
+    r"route replace (\S+)(?: via (\S+))? dev (\S+)(?: onlink)?(?: metric (\d+))?(?: table (\d+))? proto 87"
+)
+_MARK = re.compile(r'iifname "inner" ip6? saddr { ([^}]+) } meta mark set (\d+)')
 _PASSING = re.compile(r'iifname "inner" oifname { ([^}]+) } ip6? saddr { ([^}]+) } accept')
 _LEAVING = re.compile(r'oifname "(\w+)" ip6? saddr != { ([^}]+) } drop')
 _SNAT = re.compile(r'oifname "(\w+)" ip6? saddr (?:{ ([^}]+) }|(\S+)) snat to ([^\s;]+)')
@@ -36,7 +40,7 @@ def left(edge, source, target):
     held = [ipaddress.ip_interface(one) for every in wanted.addresses(state).values() for one in every]
     if at in [one.ip for one in held]:
         return "own"
-    routes = _routes(state)
+    routes = _routes(state, _table(edge, source))
     fitting = [one for one in routes if at in one[0]]
     if not fitting:
         return None
@@ -44,21 +48,29 @@ def left(edge, source, target):
     if device == wanted.INNER:
         return None  # what leaves the network does not come back into it
     link = next(one for one in wanted.links(edge) if one.inside == device)
-    rules = wanted.rules(edge)
+    rules = nftables.rules(edge)
     known = _known_as(rules, device, source)
     if not _passes(rules, device, source) or not _leaves(rules, device, known):
         return "held"
     return Left(link, hop, known)
 
 
-def _routes(state):
+def _table(edge, source):
+    """By the mark that its packets bear, where a rule leads those anywhere else."""
+    marked = (int(mark) for own, mark in _MARK.findall(nftables.rules(edge)) if _is_in(source, own))
+    return next((mark for mark in marked if mark in wanted.tables(edge, len(pack_ip(source)))), wanted.MAIN)
+
+
+def _routes(state, table):
     """(Prefix, metric, device, next hop); of one prefix and metric the last that was said is there."""
     found = {}
-    for one in wanted.addresses(state)[wanted.INNER]:
+    for one in wanted.addresses(state)[wanted.INNER] if table == wanted.MAIN else ():
         prefix = ipaddress.ip_interface(one).network
         found[prefix, _CONNECTED[prefix.version]] = (wanted.INNER, "")
     for line in map(wanted.route_line, wanted.routes(state.network)):
-        text, hop, device, metric = _ROUTE.fullmatch(line).groups()
+        text, hop, device, metric, said = _ROUTE.fullmatch(line).groups()
+        if int(said or wanted.MAIN) != table:
+            continue
         prefix = ipaddress.ip_network(text)
         if hop:
             assert ipaddress.ip_address(hop).version == prefix.version, line

@@ -14,6 +14,8 @@ VLANS = (20, 30, 0)
 GATEWAYS = {"gw1": "192.168.1.31", "gw2": "192.168.1.32"}
 """Provider addresses of servers that are gateways and nothing else."""
 PUBLIC, PUBLIC_OF_ONE = "198.51.100.20", "198.51.100.21"
+BESIDE_OF_ONE = "203.0.113.21"
+"""In another subnet than the network's own public address."""
 PARTNERS = {"4": "10.77.0", "6": "fd77:0:0:0"}
 """Logical subnets that L3 connections lead into, without their last part."""
 BEYOND = {
@@ -102,6 +104,7 @@ def draw_ways_out(draw, sketch):
 
 def _draw_outside(sketch):
     sketch.call("outside", "internet", "198.51.100.0/24")
+    sketch.call("outside", "annex", "203.0.113.0/24")
     sketch.call("outside", "partners", f"{PARTNERS['4']}.0/24", 77, False)
     sketch.call("outside", "partners6", f"{PARTNERS['6']}::/64".replace(":0:0:0", ""), 78, False)
     sketch.call("outside", "vips", "10.20.0.0/24", 0, False)
@@ -158,9 +161,9 @@ def draw_known(draw, sketch):
     """An interface that has a public address for itself alone."""
     cards = [one for one in sketch.cards if one.place.network in sketch.edges and one.families[0] == "4"]
     if cards and draw(st.booleans()):
-        sketch.call("public_address", "p2", PUBLIC_OF_ONE)
+        sketch.call("public_address", "p2", draw(st.sampled_from((PUBLIC_OF_ONE, BESIDE_OF_ONE))))
         sketch.call("make_known", draw(st.sampled_from(cards)).name, "p2")
-        sketch.beyond.add(PUBLIC_OF_ONE)
+        sketch.beyond |= {PUBLIC_OF_ONE, BESIDE_OF_ONE}
 
 
 def draw_settings(draw, sketch):

@@ -7,8 +7,9 @@ import pytest
 
 from tests.contract.test_edge import EDGE, TUNNEL
 from weft.agent.edge import tunnels
+from weft.agent.edge.nftables import rules
 from weft.agent.edge.tunnels import inside_mtu, outside, read_ports
-from weft.agent.edge.wanted import limits, links, routes, rules
+from weft.agent.edge.wanted import Route, limits, links, routes
 from weft.model.values import pack_ip
 
 PORT = {
@@ -93,7 +94,7 @@ def test_a_tunnel_has_the_routes_and_limits_of_its_connection():
     limited = msgspec.structs.replace(TUNNEL, outbound_kbps=5000, inbound_kbps=8000)
     edge = msgspec.structs.replace(EDGE, legs=(), tunnels=(limited,))
     assert [link.host for link in links(edge)] == ["we7i", "we7t0"]
-    assert ("10.9.0.0/16", "", "t0", 0) in routes(edge)
+    assert Route("10.9.0.0/16", "", "t0", 0) in routes(edge)
     assert any("dev t0 root tbf rate 5000kbit" in line for line in limits(edge))
     assert 'iifname "t0" oifname "inner" meta priority set "1:10"' in rules(edge)
     assert pack_ip("172.16.0.1") == limited.addresses[0][0]

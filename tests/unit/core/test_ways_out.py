@@ -81,6 +81,24 @@ def test_behind_the_networks_address_or_its_own():
     assert last(two).endswith("known outside as 203.0.113.21")
 
 
+def test_by_the_subnet_in_which_its_own_public_address_is():
+    made = world(nat="p1", connections=(l3(("198.51.100.0/24",)),))
+    ways_out.outside(made, "annex", "192.0.2.0/24")
+    ways_out.public_address(made, "p3", "192.0.2.20")
+    ways_out.make_known(made, "blue2-eth0", "p3")
+    own, rest = "/logicalNetworks/annex/subnets/out", "/logicalNetworks/internet/subnets/out"
+    for target, by in (("8.8.8.8", " by 192.0.2.1"), ("192.0.2.7", ""), ("203.0.113.7", " by 192.0.2.1")):
+        found = trace(made.state, "blue2-eth0", target)
+        assert last(found) == f"10.1.1.12 leaves through {own}{by}, known outside as 192.0.2.20"
+    for target, by in (("8.8.8.8", " by 203.0.113.1"), ("192.0.2.7", " by 203.0.113.1"), ("203.0.113.7", "")):
+        found = trace(made.state, "blue1-eth0", target)
+        assert last(found) == f"10.1.1.11 leaves through {rest}{by}, known outside as 203.0.113.20"
+    for machine in ("blue1-eth0", "blue2-eth0"):
+        assert last(trace(made.state, machine, OUTSIDE)).endswith(
+            "/logicalNetworks/physical/subnets/out by 10.100.0.1, routed"
+        )
+
+
 def test_not_at_all_under_an_address_that_is_nobodys_outside():
     """One machine has a public address, and the leg is there for it alone."""
     made = world()
@@ -170,7 +188,7 @@ def test_the_longest_prefix_and_the_customer_address_where_it_is_routed():
         (OUTSIDE, "/logicalNetworks/physical/subnets/out", "10.1.1.11"),
         ("192.0.2.1", "/logicalNetworks/internet/subnets/out", "203.0.113.20"),
     ):
-        found = exit_for(edge, pack_ip(target))
+        found = exit_for(edge, guest, pack_ip(target))
         assert (found.by.subnet, known_as(edge, found.by, guest)) == (subnet, pack_ip(outer))
 
 

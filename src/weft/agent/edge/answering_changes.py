@@ -17,7 +17,6 @@ from weft.agent.edge.wanted import INNER, ROUTE_PROTOCOL, Route
 from weft.agent.kernel_messages import Request, message
 
 _FAMILY = {4: 2, 6: 10}
-_MAIN = 254
 _PUT = NLM_F_CREATE | NLM_F_REPLACE
 
 Index = Callable[[str], int]
@@ -54,13 +53,12 @@ def _route(route: Route, index: Index) -> Request:
     head = {
         "family": _FAMILY[to.version],
         "dst_len": to.prefixlen,
-        "table": _MAIN,
         "proto": ROUTE_PROTOCOL,
         "scope": rt_scope["link" if to.version == 4 and not route.via else "universe"],
         "type": rt_type["unicast"],
         "flags": RTNH_F_ONLINK if route.via and route.device != INNER else 0,
     }
-    attributes: list[tuple[str, Any]] = [("RTA_OIF", index(route.device))]
+    attributes: list[tuple[str, Any]] = [("RTA_OIF", index(route.device)), ("RTA_TABLE", route.table)]
     if to.prefixlen:
         attributes.append(("RTA_DST", str(to.network_address)))
     if route.via:

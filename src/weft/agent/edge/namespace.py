@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from weft.agent.edge import ports, replication
+from weft.agent.edge import nftables, ports, replication
 from weft.agent.edge import wanted as edge
 from weft.agent.edge.answering import answer
 from weft.agent.edge.answering_changes import Change
@@ -80,6 +80,8 @@ class NamespaceEdge:
         self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
         self._states = Conntrackd(place.states) if place.states is not None else None
         self._lacks: dict[Rdid, str] = {}
+        self._led: set[Rdid] = set()
+        """Edges that were given rules for their tables."""
 
     def close(self) -> None:
         """The edges stay; nobody listens to them any more."""
@@ -169,6 +171,7 @@ class NamespaceEdge:
         if made:
             self._limits.pop(rdid, None)
         await batch(["ip", "-n", name, "-batch", "-"], edge.lines_inside(wanted))
+        await self._lead(name, network)
         if not fresh:
             await self._sweep_routes(name, network)
         await self._translate(name, network, fresh)
@@ -254,18 +257,31 @@ class NamespaceEdge:
         await self._switch.change(words)
         return bool(missing)
 
+    async def _lead(self, name: str, network: EdgeNetwork) -> None:
+        """Marked packets to their tables. A rule that is left over, of an agent before, leads nobody anywhere."""
+        for family, size in (("-4", 4), ("-6", 16)):
+            wanted = edge.tables(network, size)
+            if wanted or network.rdid in self._led:
+                self._led.add(network.rdid)
+                shown = json.loads(await run(["ip", "-n", name, family, "-j", "rule", "show"]))
+                ours = str(edge.ROUTE_PROTOCOL)
+                there = {one["priority"] for one in shown if one.get("protocol") == ours}
+                doing = [("add", one) for one in wanted if one not in there]
+                doing += [("del", one) for one in there if one not in wanted]
+                for what, table in doing:
+                    await run(["ip", "-n", name, family, "rule", what, *edge.rule_words(table)])
+
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
-        wanted = {(_short(one.prefix), one.device, one.metric) for one in edge.routes(network)}
+        wanted = {(_short(one.prefix), one.device, one.metric, one.table) for one in edge.routes(network)}
         lines = []
         for family in ("-4", "-6"):
-            shown = await run(
-                ["ip", "-n", name, family, "-j", "route", "show", "proto", str(edge.ROUTE_PROTOCOL)], check=False
-            )
+            ours = ["table", "all", "proto", str(edge.ROUTE_PROTOCOL)]
+            shown = await run(["ip", "-n", name, family, "-j", "route", "show", *ours], check=False)
             for one in json.loads(shown or "[]"):
-                metric = int(one.get("metric", 0))
-                if (one["dst"], one["dev"], metric) not in wanted:
-                    also = f" metric {metric}" if metric else ""
+                metric, table = int(one.get("metric", 0)), int(one.get("table", edge.MAIN))
+                if (one["dst"], one["dev"], metric, table) not in wanted:
+                    also = f" table {table}" + (f" metric {metric}" if metric else "")
                     lines.append(f"route del {one['dst']} dev {one['dev']}{also} proto {edge.ROUTE_PROTOCOL}")
         if lines:
             await batch(["ip", "-n", name, "-batch", "-"], lines)
@@ -273,11 +289,11 @@ class NamespaceEdge:
     async def _translate(self, name: str, network: EdgeNetwork, fresh: bool) -> None:
         """Connections of a translation that is not there any more end with it; others stay as they are."""
         within = _within(name)
-        rules = edge.rules(network)
+        rules = nftables.rules(network)
         shown = "" if fresh else await run([*within, "nft", "list", "ruleset"], check=False)
-        before = edge.translated(shown)
+        before = nftables.translated(shown)
         await run([*within, "nft", "-f", "-"], rules)
-        for outer in sorted({one for one, _ in before - edge.translated(rules)}):
+        for outer in sorted({one for one, _ in before - nftables.translated(rules)}):
             for side in ("--orig-dst", "--reply-dst"):
                 await run([*within, "conntrack", "-D", side, outer], check=False)
 
@@ -333,6 +349,7 @@ class NamespaceEdge:
             await run(["ip", "netns", "del", name])
         self._unwatch(rdid)
         self._disturbed.discard(rdid)
+        self._led.discard(rdid)
         for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
             known.pop(rdid, None)
 

@@ -9,13 +9,13 @@ routes and tables bear names and marks of ours, so that an agent without memory 
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from weft.agent.flows.ways_out import Dead, instance_of
-from weft.core.edge_routes import exits
+from weft.core.edge_routes import exits, homes
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
 from weft.model.records.edge import FASTEST_KBPS
 from weft.model.values import ROUTER_MAC, PackedIp, Rdid, ip_text, mac_colons
@@ -26,17 +26,16 @@ MARK = "weft edge"
 word."""
 ROUTE_PROTOCOL = 87
 """Of our routes (rtnetlink(7)): a number that nobody else uses here."""
-TABLE = "weft"
-"""Of nftables, one per family."""
+MAIN, _FIRST_TABLE = 254, 1000
+"""The kernel's own table of routes, and ours of the first leg."""
 HOLD_SECONDS = 2.0
 """So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: longer
 than its answers take (pulses.ANSWERS)."""
 PEERS, PEERS_PORT = "peers", 3780
 """The link between the gateways of a network, and the UDP port on it: see edge/replication.py."""
-ALONE_IN = f'iifname != "{PEERS}" udp dport {PEERS_PORT} drop'
 _UNLIMITED = "100gbit"
 _LARGEST_BURST = 1 << 26
-_FIRST_CLASS = 0x10
+FIRST_CLASS = 0x10
 """Of the first leg outside, among those of htb; class ids are hexadecimal."""
 
 SETTINGS = {
@@ -134,7 +133,7 @@ def is_link(name: str, rdid: int) -> bool:
     return re.fullmatch(rf"we{rdid}(i|[ot]\d+)", name) is not None
 
 
-def _legs(edge: EdgeNetwork) -> Iterator[tuple[str, EdgeLeg]]:
+def legs(edge: EdgeNetwork) -> Iterator[tuple[str, EdgeLeg]]:
     """Each with the name of its link inside."""
     return ((link.inside, link.leg) for link in links(edge) if link.leg is not None)
 
@@ -176,7 +175,7 @@ def _alone(address: PackedIp) -> str:
 
 def announced(wanted: Wanted) -> list[tuple[str, PackedIp]]:
     """(Link inside, address) of what neighbours outside must be told when this gateway takes the network over."""
-    return [(inside, one) for inside, leg in _legs(wanted.network) for one in leg.addresses]
+    return [(inside, one) for inside, leg in legs(wanted.network) for one in leg.addresses]
 
 
 class Route(NamedTuple):
@@ -186,23 +185,51 @@ class Route(NamedTuple):
     via: str
     device: str
     metric: int
+    table: int = MAIN
 
 
 def routes(edge: EdgeNetwork) -> list[Route]:
     """Inwards by the distributed router, outwards by the legs; of one prefix and metric a kernel has one, the first."""
+    found = _routes(edge, MAIN, homes(edge))
+    for table, leg in away(edge):
+        found += _routes(edge, table, [leg])
+    return found
+
+
+def away(edge: EdgeNetwork) -> Iterator[tuple[int, EdgeLeg]]:
+    """Public legs other than that of most, each with the table, and the mark, of the machines that are known there."""
+    at_home = homes(edge)
+    for place, leg in enumerate(edge.legs):
+        if leg.is_public and leg not in at_home:
+            yield _FIRST_TABLE + place, leg
+
+
+def _routes(edge: EdgeNetwork, table: int, public: list[EdgeLeg]) -> list[Route]:
     found: dict[tuple[str, int], Route] = {}
     own = {ipaddress.ip_interface(f"{ip_text(one)}/{size}").network for one, size in edge.addresses}
     for prefix, length in edge.prefixes:
         router = next((one for one in edge.routers if len(one) == len(prefix)), None)
         network = ipaddress.ip_network(f"{ip_text(prefix)}/{length}")
-        if router is not None and network not in own:
-            _note(found, Route(str(network), ip_text(router), INNER, 0))
+        if network in own and table != MAIN:
+            _note(found, Route(str(network), "", INNER, 0, table))
+        elif router is not None and network not in own:
+            _note(found, Route(str(network), ip_text(router), INNER, 0, table))
     names = {link.leg or link.tunnel: link.inside for link in links(edge)[1:]}
-    for one in exits(edge):
-        via = ip_text(one.next_hop) if one.next_hop else ""
+    for one in exits(edge, public):
+        via, to = ip_text(one.next_hop) if one.next_hop else "", f"{ip_text(one.prefix)}/{one.prefix_length}"
         if (one.prefix, one.prefix_length) not in edge.prefixes:
-            _note(found, Route(f"{ip_text(one.prefix)}/{one.prefix_length}", via, names[one.by], one.metric))
+            _note(found, Route(to, via, names[one.by], one.metric, table))
     return list(found.values())
+
+
+def tables(edge: EdgeNetwork, size: int) -> list[int]:
+    """Those that packets of one family with the mark of the same number are led by."""
+    return [table for table, leg in away(edge) if len(leg.prefix) == size]
+
+
+def rule_words(table: int) -> list[str]:
+    """For `ip rule add` and `ip rule del`. That of main comes after."""
+    return ["pref", str(table), "fwmark", str(table), "lookup", str(table), "proto", str(ROUTE_PROTOCOL)]
 
 
 def _note(found: dict[tuple[str, int], Route], route: Route) -> None:
@@ -215,6 +242,7 @@ def route_line(route: Route) -> str:
     via = f" via {route.via}" if route.via else ""
     onlink = " onlink" if route.via and route.device != INNER else ""
     metric = f" metric {route.metric}" if route.metric else ""
+    metric += f" table {route.table}" if route.table != MAIN else ""
     return f"route replace {route.prefix}{via} dev {route.device}{onlink}{metric} proto {ROUTE_PROTOCOL}"
 
 
@@ -230,124 +258,11 @@ def lines_inside(wanted: Wanted) -> list[str]:
     return [*lines, *map(route_line, routes(edge))]
 
 
-# nftables
-
-
-def rules(edge: EdgeNetwork) -> str:
-    """For `nft -f`: our tables, replaced as one. Connections that are translated stay as they are."""
-    return "".join(_table(edge, size) for size in (4, 16))
-
-
-def _table(edge: EdgeNetwork, size: int) -> str:
-    family = "ip" if size == 4 else "ip6"
-    guards = (*_mine(), *_passing(edge, size), *_leaving(edge, size))
-    chains = [*_translation(edge, size), *guards, *_classes(edge), *_segments(family)]
-    body = "".join(f"{line}\n" for line in chains)
-    return f"table {family} {TABLE} {{}}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{\n{body}}}\n"
-
-
-def translated(text: str) -> frozenset[tuple[str, str]]:
-    """(Outer address, what stands for it) of every translation in rules, ours to be or as nft lists them."""
-    inward = re.findall(r"daddr (\S+) dnat to ([^\s;]+)", text)
-    outward = re.findall(r"saddr ({[^}]*}|\S+) snat to ([^\s;]+)", text)
-    return frozenset([*inward, *((outer, " ".join(sorted(re.findall(r"[^\s{},]+", own)))) for own, outer in outward)])
-
-
-def _translation(edge: EdgeNetwork, size: int) -> Iterator[str]:
-    family = "ip" if size == 4 else "ip6"
-    inward, outward = [], []
-    for name, leg in _legs(edge):
-        for public, inside in leg.mappings:
-            if len(public) == size:
-                inward.append(f'iifname "{name}" {family} daddr {ip_text(public)} dnat to {ip_text(inside)}')
-                outward.append(f'oifname "{name}" {family} saddr {ip_text(inside)} snat to {ip_text(public)}')
-    for name, leg in _legs(edge):
-        if len(leg.nat) == size:
-            own = _set(one for one in edge.prefixes if len(one[0]) == size)
-            outward.append(f'oifname "{name}" {family} saddr {own} snat to {ip_text(leg.nat)}')
-    yield "chain inward { type nat hook prerouting priority dstnat;"
-    yield from (f"  {line};" for line in inward)
-    yield "}"
-    yield "chain outward { type nat hook postrouting priority srcnat;"
-    yield from (f"  {line};" for line in outward)
-    yield "}"
-
-
-def _set(prefixes: Iterable[tuple[PackedIp, int]]) -> str:
-    return "{ " + ", ".join(f"{ip_text(prefix)}/{length}" for prefix, length in prefixes) + " }"
-
-
-def _names(links_inside: Iterable[str]) -> str:
-    return "{ " + ", ".join(f'"{one}"' for one in links_inside) + " }"
-
-
-def _mine() -> Iterator[str]:
-    """What comes for an outer address and belongs to no connection is not answered: another gateway may know it, and a
-    reset would end it. What the gateways tell each other has a link of its own."""
-    yield "chain mine { type filter hook input priority filter;"
-    for links_outside in ("o*", "t*"):
-        yield f'  iifname "{links_outside}" ct state {{ new, invalid }} meta l4proto {{ tcp, udp }} drop;'
-    yield f"  {ALONE_IN};"
-    yield "}"
-
-
-def _passing(edge: EdgeNetwork, size: int) -> Iterator[str]:
-    """From inside to outside what has an address of the network's own; the other way what is translated and, where
-    customer addresses are routed, all but what claims to be the network's. Nothing else, so nothing from outside to
-    outside, and nothing back: peers that leave by one gateway are not peers of each other by that.
-
-    No state is asked for: a gateway that has just taken over has none of what is routed or translated one to one."""
-    family = "ip" if size == 4 else "ip6"
-    ways = links(edge)[1:]
-    routed = [link.inside for link in ways if link.leg is None or link.leg.is_routed]
-    own = [one for one in edge.prefixes if len(one[0]) == size]
-    yield "chain passing { type filter hook forward priority filter; policy drop;"
-    if ways and own:
-        outside = _names(link.inside for link in ways)
-        yield f'  iifname "{INNER}" oifname {outside} {family} saddr {_set(own)} accept;'
-        yield f"  {family} saddr {_set(own)} drop;"
-        yield f'  iifname {outside} oifname "{INNER}" ct status snat,dnat accept;'
-    if routed and own:
-        yield f'  iifname {_names(routed)} oifname "{INNER}" accept;'
-    yield "}"
-
-
-def _leaving(edge: EdgeNetwork, size: int) -> Iterator[str]:
-    """As it is after translation: by a leg that routes nothing only what has an address of that leg, whatever kept the
-    rest from being translated."""
-    family = "ip" if size == 4 else "ip6"
-    yield "chain leaving { type filter hook postrouting priority srcnat + 10;"
-    for name, leg in _legs(edge):
-        if not leg.is_routed and len(leg.prefix) == size:
-            own = [*map(ip_text, leg.addresses), *(("::", "fe80::/10") if size == 16 else ())]
-            yield f'  oifname "{name}" {family} saddr != {{ {", ".join(own)} }} drop;'
-    yield "}"
-
-
-def _segments(family: str) -> Iterator[str]:
-    """TCP fits the tunnels without waiting for "fragmentation needed"."""
-    yield "chain segments { type filter hook forward priority mangle;"
-    yield "  tcp flags syn tcp option maxseg size set rt mtu;"
-    yield "}"
-
-
-def _classes(edge: EdgeNetwork) -> Iterator[str]:
-    """Inbound limits are kept where packets leave for the virtual network: by which leg did they come?"""
-    yield "chain classes { type filter hook forward priority filter;"
-    for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
-        if link.inbound_kbps:
-            yield f'  iifname "{link.inside}" oifname "{INNER}" meta priority set "1:{number:x}";'
-    yield "}"
-
-
-# tc
-
-
 def limits(edge: EdgeNetwork) -> list[str]:
     """For `tc -batch` in the namespace, after every qdisc there is gone: outbound by a token bucket on the leg, inbound
     by a class per leg on the way into the network."""
     lines, classes = [], []
-    for number, link in enumerate(links(edge)[1:], _FIRST_CLASS):
+    for number, link in enumerate(links(edge)[1:], FIRST_CLASS):
         if link.outbound_kbps:
             lines.append(f"qdisc add dev {link.inside} root tbf {_bucket(link.outbound_kbps)} latency 50ms")
         if link.inbound_kbps:

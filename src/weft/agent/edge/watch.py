@@ -13,6 +13,7 @@ from weft.agent.edge.commands import inside
 
 NETNS = Path("/run/netns")
 _LINK, _TC, _ADDRESS4, _ROUTE4, _ADDRESS6, _ROUTE6 = 0x1, 0x8, 0x10, 0x40, 0x100, 0x400
+_RULE4, _RULE6 = 0x80, 0x40000
 """Groups of NETLINK_ROUTE as a mask (rtnetlink(7))."""
 _NETLINK_NETFILTER, _NFTABLES_GROUP = 12, 7
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -29,7 +30,7 @@ class Watch:
 
         def listen(_: contextlib.ExitStack) -> None:
             route = self._ear(socket.NETLINK_ROUTE)
-            route.bind((0, _LINK | _TC | _ADDRESS4 | _ROUTE4 | _ADDRESS6 | _ROUTE6))
+            route.bind((0, _LINK | _TC | _ADDRESS4 | _ROUTE4 | _ADDRESS6 | _ROUTE6 | _RULE4 | _RULE6))
             rules = self._ear(_NETLINK_NETFILTER)
             rules.bind((0, 0))
             rules.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)

@@ -40,6 +40,11 @@ class EdgeLeg(msgspec.Struct, frozen=True, array_like=True):
     """(public address, customer address), one to one, both ways."""
 
     @property
+    def is_public(self) -> bool:
+        """Somebody inside is known by an address there."""
+        return bool(self.nat or self.mappings)
+
+    @property
     def is_routed(self) -> bool:
         """An L3 connection leads by it: the edge has an address there that stands for nobody inside."""
         standing = {self.nat, *(public for public, _ in self.mappings)}
