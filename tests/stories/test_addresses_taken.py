@@ -152,12 +152,14 @@ async def test_story_x4_it_is_given_another_that_nobody_has(desk: Desk) -> None:
     await desk.eventually_answers("b2", "10.1.1.14", ["b4"])
 
 
-async def test_story_x4_with_one_of_several_it_goes_on_with_one_that_nobody_else_has(desk: Desk) -> None:
-    """Policy several becomes perHost: not the lowest, which another machine has."""
+@pytest.mark.parametrize("policy", ["perHost", "perVirtualSubnet"])
+async def test_story_x4_with_one_of_several_it_goes_on_with_one_that_nobody_else_has(desk: Desk, policy: str) -> None:
+    """Policy several becomes another: what it goes by is not the lowest, which another machine has."""
     lan, address = await taken(desk, "several")
     server = (await desk.get(SERVER))["properties"]
     assert sorted(server["providerAddresses"], key=pack_ip) == [address, HOST1], "the lowest is taken"
-    await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": "perHost"}})
+    await desk.put(SERVER, {"properties": server | {"providerAddressPolicy": policy}})
+    await desk.eventually(lambda: _keeps_its_addresses(desk))
     await desk.eventually_answers("b1", "10.1.1.13", ["b3"])
     server = (await desk.get(SERVER))["properties"]
     assert (server["primaryProviderAddresses"], len(server["providerAddresses"])) == ([HOST1], 2)

@@ -104,7 +104,7 @@ class Told:
     def own_beside(self) -> dict[PackedIp, PackedIp]:
         """Of each address that is a virtual subnet's here, the host's own in the same provider network."""
         own: dict[tuple[str, int], PackedIp] = {}
-        for one in self.provider_addresses:
+        for one in sorted(self.provider_addresses, key=lambda one: not one.primary):
             if not one.for_subnet:
                 own.setdefault((one.logical_network, len(one.address)), one.address)
         subnets = (one for one in self.provider_addresses if one.for_subnet)

@@ -187,8 +187,9 @@ class Tunnels:
         """This host's own provider address per routing domain, or what its ports send from; under None the one for
         domains without a port here. A virtual subnet's stands for that of the host beside it."""
         beside = self._told.own_beside()
-        first = min((one.address for one in self._told.provider_addresses if not one.for_subnet), default=None)
-        own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first}
+        every = [one for one in self._told.provider_addresses if not one.for_subnet]
+        first = min(every, key=lambda one: (not one.primary, one.address), default=None)
+        own: dict[Rdid | None, PackedIp] = {} if first is None else {None: first.address}
         for binding in (*self._told.bindings, *map(binding_of, self._told.edges)):
             if binding.provider_address:
                 own[binding.rdid] = beside.get(binding.provider_address, binding.provider_address)

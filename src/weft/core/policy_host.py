@@ -37,7 +37,7 @@ from weft.core.policy_places import (
 )
 from weft.core.policy_segments import segment_binding, segment_port
 from weft.core.policy_services import port_service
-from weft.core.provider_places import provider_address, told_addresses
+from weft.core.provider_places import primary_of, provider_address, told_addresses
 from weft.core.state import State
 from weft.model.fabric import LogicalNetworkProperties, LogicalSubnetProperties
 from weft.model.hypervisor import Disk, Hardware
@@ -80,7 +80,8 @@ def _told(state: State, server: Server, address: PackedIp, for_subnet: bool) -> 
     change = server.properties.provider_address_change
     awaited = change is not None and change.phase == "preparing" and ip_text(address) in change.coming
     around = _beyond(logical, subnet), _routes(subnet)
-    return ProviderAddress(address, length, gateway, ref, subnet.vlan_id, for_subnet, *around, awaited)
+    primary = address == primary_of(state, server, ref.lower())
+    return ProviderAddress(address, length, gateway, ref, subnet.vlan_id, for_subnet, *around, awaited, primary)
 
 
 def _beyond(

@@ -179,6 +179,14 @@ def _own(state: State, server: Server, logical: str) -> list[PackedIp]:
     return []
 
 
+def primary_of(state: State, server: Server, logical: str) -> PackedIp | None:
+    """What a host goes by in a provider network (its reference in lower case) in place of the lowest of its own; None
+    where that is the lowest."""
+    primary = server.properties.primary_provider_addresses
+    own = _own(state, server, logical) if primary else []
+    return own[0] if own and ip_text(own[0]) in primary else None
+
+
 def primary_first(server: Server, own: list[PackedIp]) -> list[PackedIp]:
     """A host's own addresses in order, with the one first that it goes by."""
     primary = server.properties.primary_provider_addresses

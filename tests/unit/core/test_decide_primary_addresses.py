@@ -4,9 +4,11 @@ import pytest
 
 from tests.unit.core.test_decide_provider_addresses import PA1, change_of, goes_on, placed, told, world_of
 from tests.unit.core.world import World, provider_network
+from weft.core import policy
 from weft.core.provider_places import provider_address
 from weft.core.taken_addresses import taken_for
 from weft.model.errors import NotReady
+from weft.model.records import ProviderAddress
 from weft.model.values import ip_text, pack_ip
 
 OTHER = "02-AA-00-00-00-07"
@@ -104,8 +106,9 @@ def test_what_comes_is_waited_for_with_one_that_nobody_else_has() -> None:
     take(world, first)
     server_says(world, "perHost", providerAddresses=["192.168.1.18"])
     assert told(world)[0] == second
+    assert told_primary(world) == [second]
     goes_on(world, "switched")
-    assert told(world)[0] == "192.168.1.18"
+    assert (told(world)[0], told_primary(world)) == ("192.168.1.18", [])
     goes_on(world, "done")
     assert primary(world) == ()
 
@@ -141,6 +144,27 @@ def test_virtual_subnets_come_to_what_nobody_else_has() -> None:
     assert told(world)[0] == subnet and primary(world) == ("192.168.1.18",)
     goes_on(world, "switched", "done")
     assert told(world)[0] == "192.168.1.18"
+
+
+def test_virtual_subnets_get_their_own_beside_what_nobody_else_has() -> None:
+    world = running("several", 2)
+    first, second = own(world)
+    take(world, first)
+    server_says(world, "perVirtualSubnet")
+    assert (told(world)[0], primary(world), told_primary(world)) == (second, (second,), [second])
+    goes_on(world, "switched", "done")
+    assert told(world)[0] not in (first, second) and told_primary(world) == [second]
+    words = ADAPTERS | {"providerAddressPolicy": "perVirtualSubnet", "providerAddresses": [first]}
+    assert f"provider address {first}" in world.refused("/servers/h1", words).message
+    take(world)
+    server_says(world, "several")
+    assert told_primary(world) == []
+
+
+def told_primary(world: World) -> list[str]:
+    """By what h1 is told to go in place of the lowest of its own."""
+    records = policy.host_stream(world.state, "h1").values()
+    return [ip_text(one.address) for one in records if isinstance(one, ProviderAddress) and one.primary]
 
 
 def test_where_the_hosts_only_one_is_anothers_its_policy_changes_as_before() -> None:

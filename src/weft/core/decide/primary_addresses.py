@@ -22,7 +22,7 @@ from weft.core.pools import Segment
 from weft.core.provider_places import falls_to, own_texts, primary_first, provider_address
 from weft.core.rewriting import is_rewriting
 from weft.model.errors import NotReady
-from weft.model.fabric import PER_VIRTUAL_SUBNET, SEVERAL
+from weft.model.fabric import SEVERAL
 from weft.model.values import PackedIp, Vsid, ip_text, pack_ip
 
 
@@ -78,15 +78,15 @@ def _check(draft: Draft, sides: tuple[Server, Server], segment: Segment) -> None
     logical = lower(network.properties.logical_network)
     policy, _ = policy_of(draft, server.properties, logical)
     own = _own(draft, server, server.properties.provider_addresses, logical)
-    if policy == PER_VIRTUAL_SUBNET or not own or not _changes(draft, sides, logical):
+    if not own or not _changes(draft, sides, logical):
         return
+    # with an address of its own a virtual subnet needs the host's too
     address = falls_to(Vsid(segment.vsid), own) if policy == SEVERAL else own[0]
     taken, change = draft.taken_on(server.resource_id.lower()), server.properties.provider_address_change
     if address not in taken or (change is not None and ip_text(address) in change.coming):
         return
     subnet = subnet_of(network, segment.key.rpartition("/")[2])
     now = provider_address(draft.state, before.resource_id, network, subnet)
-    # beside a virtual subnet's address the host needs its own
     host = now if _policy_before(draft, before, logical) == SEVERAL else _first_of(draft, before, logical)
     if now is not None and now not in taken and host not in taken:
         text, other = ip_text(address), taken[address]

@@ -24,6 +24,8 @@ class ProviderAddress(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """Of its provider subnet: prefix, length and next hop, one for each prefix. They go before `beyond`."""
     awaited: bool = False
     """It is to take another's place: not before the host may use it."""
+    primary: bool = False
+    """Of several of the host's own it goes by this one, not by the lowest."""
 
     @property
     def key(self) -> RecordKey:
