@@ -135,6 +135,64 @@ async def test_a_rule_that_goes_cuts_its_connections_and_one_that_comes_back_men
     assert await stage.send(back(hello), BLUE2) == "blue1"
 
 
+async def test_a_list_that_comes_ends_sessions_that_it_forbids_whoever_sends_first(stage):
+    """Quarantine: nobody knows any more who began what was there before the list."""
+    shell, web = tcp(BLUE1, BLUE2, (4000, 22)), tcp(BLUE1, BLUE2, (4001, 80))
+    for hello in (shell, web):
+        for packet, sender in ((hello, BLUE1), (back(hello, SYN_ACK), BLUE2), (changed(hello, tcp_flags=ACK), BLUE1)):
+            await stage.send(packet, sender)
+    await stage.put(WEB, BLUE2.access(own=7))
+    more = changed(shell, tcp_flags=ACK)
+    assert await stage.send(more) == "access_denied"
+    # as what blue2 may begin it passes, but makes nothing of blue1's an answer
+    assert await stage.send(back(shell), BLUE2) == "blue1"
+    assert [await stage.send(more) for _ in range(2)] == ["access_denied"] * 2
+    assert await stage.send(back(shell), BLUE2) == "access_denied"
+    # what may be begun from both ends goes on
+    for packet, sender in ((back(web), BLUE2), (changed(web, tcp_flags=ACK), BLUE1), (back(web), BLUE2)):
+        assert await stage.send(packet, sender) != "access_denied"
+    # and is mended by the side that it was cut by
+    await stage.put(access_list(7, "100 in allow TCP * * * 22", inbound=False))
+    assert await stage.send(changed(web, tcp_flags=ACK)) == "access_denied"
+    assert await stage.send(back(web), BLUE2) == "access_denied"
+    assert await stage.send(more) == "blue2"
+    assert await stage.send(back(shell), BLUE2) == "blue1"
+
+
+async def bound_anew(stage, guest):
+    """What a move does: its port comes with an empty zone."""
+    reconciler = stage.reconcilers[guest.host]
+    for record in (None, guest.binding()):
+        reconciler.put(0, guest.binding().key, record)
+        await settle(stage.world, {guest.host: reconciler})
+    await stage.world.caught_up(guest.host)
+
+
+async def test_a_port_that_comes_brings_its_connections_until_its_lists_forbid_more(stage):
+    answers_only = access_list(7, "100 in allow TCP * * * 80", inbound=False, outbound=False)
+    await stage.put(answers_only, BLUE2.access(own=7))
+    await bound_anew(stage, BLUE2)
+    web = changed(tcp(BLUE1, BLUE2, (4000, 80)), tcp_flags=ACK)
+    assert await stage.send(back(web), BLUE2) == "access_denied", "only the side that may begin takes it up"
+    assert await stage.send(web) == "blue2"
+    assert await stage.send(back(web), BLUE2) == "blue1"
+    # one of its own, to where nothing of what comes from there could be begun
+    asked = changed(tcp(BLUE2, BLUE1, (5000, 443)), tcp_flags=ACK)
+    only_out = "100 in allow TCP * * * 80", "200 out allow TCP * * * 443"
+    await stage.put(access_list(7, *only_out, inbound=False, outbound=False))
+    assert await stage.send(asked, BLUE2) == "blue1"
+    assert await stage.send(back(asked)) == "blue2"
+    assert await stage.send(back(web), BLUE2) == "blue1"
+    # forbids more: what came along is held to what each side may begin, whoever was heard first
+    await stage.put(access_list(7, only_out[1], inbound=False, outbound=False))
+    assert await stage.send(web) == "access_denied"
+    assert await stage.send(back(web), BLUE2) == "access_denied"
+    assert await stage.send(back(asked)) == "access_denied"
+    begun = tcp(BLUE2, BLUE1, (5001, 443))
+    assert await stage.send(begun, BLUE2) == "blue1"
+    assert await stage.send(back(begun, SYN_ACK)) == "blue2"
+
+
 async def test_both_lists_must_permit(stage):
     """Decision 0061."""
     ping = p.echo((BLUE1.mac, BLUE2.mac), (BLUE1.v4, BLUE2.v4), "x")

@@ -57,6 +57,8 @@ class Local(msgspec.Struct, frozen=True):
 
     learning: PortLearning | None = None
     """What its guest may bring, and has brought."""
+    brought_connections: bool = False
+    """It is under access lists that forbid no more than when its port came here, with connections of before."""
     handed_over: bool = False
     """It is GONE since its hypervisor hands it over: nothing reads its port here, and one waits for it at the other
     end, whose host has it from this one alone until the machine runs there."""

@@ -35,6 +35,7 @@ from weft.agent.provider_routes import ProviderRoutes
 from weft.agent.switch import StepFailure, SwitchChange, SwitchFacts, SwitchMeter
 from weft.agent.told import Told
 from weft.agent.tunnels import Tunnels, numbers_of
+from weft.agent.unseen import Unseen
 from weft.model.hypervisor import MachineState
 from weft.model.records import (
     EdgeNetwork,
@@ -68,6 +69,7 @@ class Reconciler:
         self._facts = SwitchFacts()
         self._meters = Meters()
         self._installed = Installed(self.table)
+        self._unseen = Unseen()
         self.addresses = OwnAddresses(carrier)
         self.routes = ProviderRoutes()
         self.tunnels = Tunnels(self._told, self.table.domains)
@@ -160,6 +162,11 @@ class Reconciler:
         """What to do next."""
         self._work_out()
         puts, removes = self._installed.changes()
+        zones = self._installed.zones(puts)
+        if self._unseen.emptied(zones, self.locals.values(), self.table.filters.lists):
+            self._stale = True
+            self._work_out()
+            puts, removes = self._installed.changes()
         return SwitchChange(
             addresses_add=self.addresses.to_add,
             routes_add=self.routes.to_add,
@@ -168,7 +175,7 @@ class Reconciler:
             peers=self.tunnels.to_reach(),
             mtus=self.mtus.to_set(self.locals.values()),
             meters=self._meters.to_set,
-            zones_flush=self._installed.zones(puts),
+            zones_flush=zones,
             puts=puts,
             removes=removes if in_sync else (),
             meters_remove=self._meters.to_remove if in_sync else (),
@@ -283,6 +290,7 @@ class Reconciler:
             bindings = [*self._told.bindings, *map(binding_of, self._told.edges)]
             bound = bind(bindings, self.machines.values(), self._facts, self._told.states, self._told.segments)
             bound = with_limits(under_lists(bound, self._told.access), self._told.limits)
+            bound = self._unseen.mark(bound, self.table.filters.lists)
             self.locals = with_learning(bound, self._told.learning)
             for edge in self._told.edges:
                 # it stands back as a machine that does not run: neighbours take the gateway that carries the network

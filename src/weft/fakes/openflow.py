@@ -41,7 +41,7 @@ PREREQUISITES: dict[str, tuple[Requirement, ...]] = {
     **dict.fromkeys(("ipv6_src", "ipv6_dst"), _V6),
     **dict.fromkeys(("ip_proto", "nw_ttl", "ip_frag", "ct"), _IP),
     **dict.fromkeys(("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"), _ARP),
-    **dict.fromkeys(("tcp_src", "tcp_dst"), (*_IP, _needs("ip_proto", 6))),
+    **dict.fromkeys(("tcp_src", "tcp_dst", "tcp_flags"), (*_IP, _needs("ip_proto", 6))),
     **dict.fromkeys(("udp_src", "udp_dst"), (*_IP, _needs("ip_proto", 17))),
     **dict.fromkeys(("icmp_type", "icmp_code"), (*_V4, _needs("ip_proto", 1))),
     **dict.fromkeys(("icmpv6_type", "icmpv6_code"), _ICMPV6),

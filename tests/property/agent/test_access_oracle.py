@@ -43,7 +43,7 @@ sends = st.tuples(
     st.sampled_from(NAMES),
     st.sampled_from(NAMES),
     st.sampled_from((4, 6)),
-    st.sampled_from(("UDP", "UDP", "TCP")),
+    st.sampled_from(("UDP", "UDP", "TCP", "SYN")),
     st.sampled_from((8, 53)),
     st.sampled_from((8, 53)),
 )
@@ -56,6 +56,7 @@ steps = st.lists(
         sends.map(lambda one: ("back", *one[1:])),
         st.tuples(st.just("list"), lists()),
         st.tuples(st.just("under"), st.sampled_from(NAMES), numbers, numbers),
+        st.tuples(st.just("came"), st.sampled_from(NAMES)),
     ),
     min_size=8,
     max_size=25,
@@ -69,7 +70,24 @@ class Oracle:
         self.lists = {7: ((), True, True), 8: ((), True, True)}
         self.under = dict.fromkeys(NAMES, (0, 0))
         self.connections = {name: {} for name in NAMES}
-        """Of each port: who began it, whether it was answered, whether it is cut, by both ends."""
+        """Of each port, by both ends: who began it as far as is known, whether it was answered, whether it is TCP that
+        was taken up in its middle, and by whose packet it is cut."""
+        self.brought = dict.fromkeys(NAMES, True)
+        """Ports whose lists forbid no more than when they came."""
+
+    def come(self, name):
+        self.connections[name], self.brought[name] = {}, True
+
+    def set_list(self, number, words, *defaults):
+        before, self.lists[number] = self.lists[number], (words, *defaults)
+        less = any(was and not now for was, now in zip(before[1:], defaults, strict=True))
+        less = less or any(" allow " in one for one in set(before[0]) - set(words))
+        if less or any(" deny " in one for one in set(words) - set(before[0])):
+            self.brought |= {name: False for name in NAMES if number in self.under[name]}
+
+    def put_under(self, name, *pair):
+        self.brought[name] = self.brought[name] and (not any(pair) or pair == self.under[name])
+        self.under[name] = pair
 
     def passes(self, sender, receiver, packet):
         return self._at(sender, packet, "out") and self._at(receiver, packet, "in")
@@ -77,17 +95,23 @@ class Oracle:
     def _at(self, name, packet, way):
         if not any(self.under[name]):
             return True
+        middle = packet[0] == "TCP"
+        # TCP that is taken up in its middle counts as answered
+        fresh = {"by": packet[1], "answered": middle, "taken up": middle, "cut": None}
         known = self.connections[name].get(frozenset(packet[1:3]))
         if known is not None and known["by"] != packet[1]:
             known["answered"] = True
-            return not known["cut"]
+            if known["cut"] == known["by"] or not known["taken up"] or self.brought[name]:
+                return known["cut"] is None
+        elif known is not None and known["cut"] not in (None, packet[1]):
+            return False
         if not all(self._permits(number, packet, way) for number in self.under[name] if number):
             if known is not None and known["answered"]:
-                known["cut"] = True
+                known["cut"] = packet[1]
             return False
-        # TCP that is picked up in the middle counts as answered
-        fresh = {"by": packet[1], "answered": packet[0] == "TCP"}
-        self.connections[name].setdefault(frozenset(packet[1:3]), fresh)["cut"] = False
+        known = self.connections[name].setdefault(frozenset(packet[1:3]), fresh)
+        known["cut"] = None
+        known["taken up"] = known["taken up"] or (middle and not known["answered"])
         return True
 
     def _permits(self, number, packet, way):
@@ -97,7 +121,7 @@ class Oracle:
             mine, other = (target, source) if way == "in" else (source, target)
             here, there = (packet[2], packet[1]) if way == "in" else (packet[1], packet[2])
             ports_fit = self._port(source_ports, packet[1][2]) and self._port(target_ports, packet[2][2])
-            if kind != way or protocol not in ("All", packet[0]) or not ports_fit:
+            if kind != way or protocol not in ("All", packet[1][0]) or not ports_fit:
                 continue
             if self._address(mine, here[1]) and self._address(other, there[1]):
                 return verdict == "allow"
@@ -143,12 +167,17 @@ class Hosts:
             reconciler.put(0, key, record)
         await self.settle()
 
+    async def bind_anew(self, guest):
+        """As a move does: with an empty zone."""
+        for record in (None, guest.binding()):
+            self.reconcilers[guest.host].put(0, guest.binding().key, record)
+            await self.settle()
+
     def send(self, sender, receiver, packet):
         a, b = GUESTS[sender], GUESTS[receiver]
         macs = (a.mac, b.mac if a.vsid == b.vsid else ROUTER_MAC)
         make = p.udp if packet[0] == "UDP" else p.tcp
-        # of no connection and of any: an ACK may begin one and be in the middle of one
-        flags = () if packet[0] == "UDP" else (p.ACK,)
+        flags = {"UDP": (), "TCP": (p.ACK,), "SYN": (p.SYN,)}[packet[0]]
         sent = make(macs, (packet[1][1], packet[2][1]), (packet[1][2], packet[2][2]), *flags)
         return receiver in {one.port for one in self.switches[a.host].inject(a.name, sent)}
 
@@ -161,15 +190,19 @@ async def live(history):
     for step in history:
         match step:
             case "list", (number, words, inbound, outbound):
-                oracle.lists[number] = (words, inbound, outbound)
+                oracle.set_list(number, words, inbound, outbound)
                 await hosts.put((16, number), access_list(number, *words, inbound=inbound, outbound=outbound))
             case "under", name, own, subnet:
-                oracle.under[name] = (own, subnet)
+                oracle.put_under(name, own, subnet)
                 record = GUESTS[name].access(own, subnet)
                 await hosts.put(record.key, record if own or subnet else None)
+            case "came", name:
+                oracle.come(name)
+                await hosts.bind_anew(GUESTS[name])
             case kind, sender, receiver, family, protocol, one, other if sender != receiver:
                 addresses = [GUESTS[name].v4 if family == 4 else GUESTS[name].v6 for name in (sender, receiver)]
-                ends_of = [(protocol, addresses[0], one), (protocol, addresses[1], other)]
+                word = protocol.replace("SYN", "TCP")
+                ends_of = [(word, addresses[0], one), (word, addresses[1], other)]
                 if kind == "back":
                     sender, receiver, ends_of = receiver, sender, ends_of[::-1]
                 packet = (protocol, *ends_of)
@@ -195,3 +228,20 @@ def test_a_history_with_a_cut_and_a_mended_connection():
             ]
         )
     )
+
+
+def test_a_history_with_connections_that_a_port_brings():
+    hello = ("send", "blue1", "blue2", 4, "TCP", 8, 53)
+    back = ("back", *hello[1:])
+    answers_only = ("list", (7, ("100 in allow TCP * * * 53",), False, False))
+    asks_only = ("list", (7, ("100 out allow TCP * * * *",), False, False))
+    for begun in ((hello, back), (back, hello)):
+        asyncio.run(
+            live(
+                [
+                    *(answers_only, ("under", "blue2", 7, 0), ("came", "blue2"), *begun, back, hello),
+                    *(("list", (7, ("100 in allow TCP * * * 53",), False, True)), *begun, back, hello),
+                    *(asks_only, *begun, back, hello, ("came", "blue2"), *begun, back, hello),
+                ]
+            )
+        )

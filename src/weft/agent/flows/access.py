@@ -5,18 +5,25 @@ Every packet of the direction in which a connection was begun is held against th
 by the connection's state. A packet that is denied later cuts its connection (ct_mark CUT), so that the answers stop
 too, and the next one that is permitted mends it.
 
+TCP that was there before its state, of which no SYN was seen, is TAKEN_UP by what is permitted of it. Nobody knows who
+began it, so the packets of both sides are held against the rules, and the one side's are cut with the other's. Not so
+while the port's lists forbid no more than when it came here with an empty zone: then that state was made by them
+elsewhere, and what the one side may send the other may answer.
+
 SCOPE_OUT, SCOPE_IN, after the connection was looked up
 priority 110  of no connection, and no beginning of one: dropped
 priority 100  an answer, or an error about a packet, of a connection that was cut: dropped
-priority  95  an answer, or an error: passes
+priority  97  an answer within what was taken up, of a port whose connections came with it: passes
+priority  95  another answer, but for what was taken up, or an error: passes
 priority  90  a later fragment: its first one is filtered, and without that nobody can put the packet together
 priority  60  the other end is a group or link-local: no network is left with such an address, it counts as inside
 priority  50  the other end lies in the network's scope: inside
 COMMIT_OUT, DELIVER
+priority 105  takes up TCP in its middle
 priority 100  begins a connection
 priority  90  mends one. Not by fragments: connection tracking keeps those back until all have come to it
 DROP
-priority 110  on its way out, denied within a connection: cuts it
+priority 110  on its way out, of the side that began its connection, or of either of one that was taken up: cuts it
 priority 105  the same on its way in
 TRACK_IN
 priority 110  on a logical network neighbour discovery, DHCP and multicast queries, which others tell there: unfiltered;
@@ -35,6 +42,7 @@ from weft.agent.flows.fields import (
     COOKIE_DROPS,
     CT_MARK,
     CUT,
+    CUT_BACK,
     ESTABLISHED,
     INSIDE,
     INTERFACE_LIST,
@@ -45,11 +53,15 @@ from weft.agent.flows.fields import (
     NEW,
     OWN_PORT,
     PROTO_IGMP,
+    PROTO_TCP,
     RDID,
     REASON,
     RELATED,
     REPLY,
     SUBNET_LIST,
+    SYN,
+    TAKEN_UP,
+    TCP_FLAGS,
     TO_PORT,
     TRACKED,
     Category,
@@ -67,6 +79,11 @@ _IS_INSIDE = SetBits(MARKS, 1 << INSIDE, 1 << INSIDE)
 _IS_OUTSIDE = SetBits(MARKS, 0, 1 << INSIDE)
 _WHOLE: Term = (IP_FRAG, 0, IP_FRAG.all_ones)
 _LATER: Term = (IP_FRAG, 3, IP_FRAG.all_ones)
+_MID_STREAM: Match = (exact(IP_PROTO, PROTO_TCP), (TCP_FLAGS, 0, SYN), (IP_FRAG, 0, 2))
+"""TCP with its header, and no SYN."""
+_ANSWERS, _ERRORS = tracked(REPLY | TRACKED, RELATED), tracked(RELATED | TRACKED)
+_BEGUN_BY = tracked(TRACKED, REPLY | RELATED)
+"""From the side that began."""
 _SCOPES = ((Table.SCOPE_OUT, Table.FILTER_OUT_INTERFACE), (Table.SCOPE_IN, Table.FILTER_IN_SUBNET))
 _FAMILIES = (IPV4, IPV6)
 _NOWHERE_ELSE = {
@@ -113,12 +130,12 @@ def _fixed() -> Iterator[Flow]:
 def _by_state(table: Table, later: Table, passed: Table) -> Iterator[Flow]:
     """What the connection alone decides."""
     mark = cookie(Category.FIXED)
-    was_cut = exact(CT_MARK, CUT)
     denied = dropped(DropReason.ACCESS_DENIED)
     yield Flow(table, 110, (tracked(INVALID | TRACKED),), dropped(DropReason.TRACKED_INVALID), mark)
-    for state in (tracked(REPLY | TRACKED), tracked(RELATED | TRACKED, REPLY)):
-        yield Flow(table, 100, in_order((state, was_cut)), denied, mark)
-        yield Flow(table, 95, (state,), (Goto(passed),), mark)
+    for state, cut in ((_ANSWERS, CUT), (_ERRORS, CUT), (_ERRORS, CUT_BACK), (_BEGUN_BY, CUT_BACK)):
+        yield Flow(table, 100, in_order((state, (CT_MARK, cut, cut))), denied, mark)
+    yield Flow(table, 95, in_order((_ANSWERS, (CT_MARK, 0, TAKEN_UP))), (Goto(passed),), mark)
+    yield Flow(table, 95, (_ERRORS,), (Goto(passed),), mark)
     for family in _FAMILIES:
         yield Flow(table, 90, in_order((*family.only, _LATER)), (Goto(later),), mark)
 
@@ -128,20 +145,30 @@ def committed(table: Table, match: Match, before: Actions, after: Actions, mark:
     packet around that. `match` has its eth_type."""
     zone = OWN_PORT if table == Table.COMMIT_OUT else TO_PORT
     mark = mark or cookie(Category.FIXED)
-    begins = in_order((*match, tracked(NEW | TRACKED)))
-    yield Flow(table, 100, begins, (*before, Ct(zone, commit=True), *after), mark)
-    mends = in_order((*match, tracked(TRACKED, NEW), exact(CT_MARK, CUT), _WHOLE))
-    yield Flow(table, 90, mends, (*before, Ct(zone, commit=True, mark=0), *after), mark)
+    begins = (*match, tracked(NEW | TRACKED))
+    takes_up = (*before, Ct(zone, commit=True, mark=TAKEN_UP), *after)
+    yield Flow(table, 105, in_order((*begins, *_MID_STREAM)), takes_up, mark)
+    yield Flow(table, 100, in_order(begins), (*before, Ct(zone, commit=True), *after), mark)
+    for cut, mended in ((CUT, 0), (TAKEN_UP | CUT, TAKEN_UP), (TAKEN_UP | CUT_BACK, TAKEN_UP)):
+        mends = in_order((*match, tracked(TRACKED, NEW), exact(CT_MARK, cut), _WHOLE))
+        yield Flow(table, 90, mends, (*before, Ct(zone, commit=True, mark=mended), *after), mark)
 
 
 def _cut(only: Match) -> Iterator[Flow]:
     """In DROP. Its counter is the reason's too."""
     reason = DropReason.ACCESS_DENIED
-    state = tracked(ESTABLISHED | TRACKED, REPLY)
-    match = (*only, exact(REASON, reason), state, _WHOLE)
+    began, answers = tracked(ESTABLISHED | TRACKED, REPLY), tracked(ESTABLISHED | REPLY | TRACKED, RELATED)
     mark = COOKIE_DROPS | reason
-    yield Flow(Table.DROP, 110, in_order((*match, exact(TO_PORT, 0))), (Ct(OWN_PORT, commit=True, mark=CUT),), mark)
-    yield Flow(Table.DROP, 105, in_order(match), (Ct(TO_PORT, commit=True, mark=CUT),), mark)
+    for state, known, cut in (
+        (began, (CT_MARK, 0, TAKEN_UP), CUT),
+        # what was cut already stays cut by the side that it was cut by
+        (began, exact(CT_MARK, TAKEN_UP), TAKEN_UP | CUT),
+        (answers, exact(CT_MARK, TAKEN_UP), TAKEN_UP | CUT_BACK),
+    ):
+        match = (*only, exact(REASON, reason), state, known, _WHOLE)
+        outward = in_order((*match, exact(TO_PORT, 0)))
+        yield Flow(Table.DROP, 110, outward, (Ct(OWN_PORT, commit=True, mark=cut),), mark)
+        yield Flow(Table.DROP, 105, in_order(match), (Ct(TO_PORT, commit=True, mark=cut),), mark)
 
 
 def of_scope(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
@@ -178,6 +205,11 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
         Flow(Table.TRACK_IN, 110, in_order((to_port, *match)), (Goto(Table.DELIVER),), mark)
         for match in (_unfiltered(port) if is_segment(port.vsid) else ())
     ]
+    if port.brought_connections:
+        ways = (Table.SCOPE_OUT, OWN_PORT, Table.ROUTE), (Table.SCOPE_IN, TO_PORT, Table.DELIVER)
+        for table, field, passed in ways:
+            match = in_order((exact(field, port.number), _ANSWERS, exact(CT_MARK, TAKEN_UP)))
+            spared.append(Flow(table, 97, match, (Goto(passed),), mark))
     own = [(100, exact(family_of(one).destination, int.from_bytes(one)), one) for one, *_ in port.lists]
     rest = [(50, family.only[0], bytes(4 if family is IPV4 else 16)) for family in _FAMILIES]
     return (*spared, *(_into(port, *one) for one in (*own, *rest)))

@@ -59,7 +59,7 @@ TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
 CT_STATE = Field("ct_state", 32, "track", (_NX, 105))
 """Connection tracking's word on the packet: bits NEW to TRACKED; 0 until an action Ct has looked."""
 CT_MARK = Field("ct_mark", 32, "hex", (_NX, 107))
-"""Of the connection; CUT: a rule of today forbids it."""
+"""Of the connection, a bit each: CUT, TAKEN_UP, CUT_BACK."""
 
 ETH_TYPE = Field("eth_type", 16, "hex", (_BASIC, 5))
 ETH_SRC = Field("eth_src", 48, "mac", (_BASIC, 4))
@@ -78,6 +78,8 @@ IPV6_SRC = Field("ipv6_src", 128, "ipv6", (_BASIC, 26))
 IPV6_DST = Field("ipv6_dst", 128, "ipv6", (_BASIC, 27))
 TCP_SRC = Field("tcp_src", 16, "dec", (_BASIC, 13))
 TCP_DST = Field("tcp_dst", 16, "dec", (_BASIC, 14))
+TCP_FLAGS = Field("tcp_flags", 16, "hex", (_NX, 34))
+"""The low 12 bits. OpenFlow 1.3 has no such field: dumps bear an experimenter's number for it."""
 UDP_SRC = Field("udp_src", 16, "dec", (_BASIC, 15))
 UDP_DST = Field("udp_dst", 16, "dec", (_BASIC, 16))
 ICMP_TYPE = Field("icmp_type", 8, "dec", (_BASIC, 19))
@@ -115,8 +117,11 @@ IP_FRAGMENT = 1
 """Bit 0 of IP_FRAG."""
 NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 """Bits of CT_STATE (ovs-fields(7))."""
-CUT = 1
-"""Value of CT_MARK."""
+CUT, TAKEN_UP, CUT_BACK = 1, 2, 4
+"""Bits of CT_MARK: a rule of today forbids the connection; it is TCP that was there before its state, so that nobody
+here knows who began it; of such a one, a rule of today forbids what the other side sends. Never both of the cuts."""
+SYN = 2
+"""Bit of TCP_FLAGS."""
 INSIDE, TOO_LARGE, FORWARDED, REWRITTEN = 0, 1, 2, 3
 """Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long; the
 guest sends it on for another; its destination is a provider address already."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from weft.agent.bindings import Local
 from weft.agent.flows import access, classify, limits, responder, security, segment, telling
 from weft.agent.flows.flow import Flow
@@ -15,6 +17,7 @@ def of_local(local: Local, provider: Iterable[ProviderAddress]) -> tuple[Flow, .
     if local.number is None:
         return ()
     port = bound_port(local.binding, local.number, local.edge, local.access, local.limits)
+    port = replace(port, brought_connections=local.brought_connections)
     everywhere = (*classify.of_port(port), *access.of_port(port), *limits.of_port(port))
     if local.segment is not None:
         vlan, free = local.segment.vlan, local.segment.free

@@ -81,6 +81,8 @@ class BoundPort(msgspec.Struct, frozen=True):
         return found[1:] if found is not None else (0, 0)
 
     limits: PortLimits | None = None
+    brought_connections: bool = False
+    """Its lists forbid no more than when it came here: what was begun under them elsewhere goes on."""
     learning: PortLearning | None = None
     """What its guest may bring; what it has brought is in v4 and v6."""
 

@@ -23,6 +23,7 @@ from weft.agent.flows.fields import (
     ND_TLL,
     NEXT_HOP,
     NEXT_HOP6,
+    TCP_FLAGS,
     TUN_ID,
     Field,
 )
@@ -31,6 +32,10 @@ from weft.agent.flows.flow import Match, Term
 _MATCH_OXM = 1
 NXM_TUN_ID = (0x0001, 16)
 """Nicira's older name of tun_id, which Open vSwitch writes inside multipath."""
+
+
+_EXPERIMENTER, _ONF = 0xFFFF, 0x4F4E4600
+"""OXM class of a field with the number of whose it is, of four bytes, before its value; the ONF's number."""
 
 
 class UnknownOnWire(Exception):
@@ -57,8 +62,10 @@ _OLDER_NAMES = {
     (0x0001, 19): IPV6_SRC,
     (0x0001, 20): IPV6_DST,
     (0x0001, 25): ND_TLL,
+    (_ONF, 42): TCP_FLAGS,
 }
-"""How Open vSwitch dumps the fields of a move: NXM's names, older than OpenFlow's."""
+"""How Open vSwitch dumps the fields of a move: NXM's names, older than OpenFlow's; and one that only a later OpenFlow
+has."""
 FIELDS_BY_OXM = {field.oxm: field for field in FIELDS} | _OLDER_NAMES
 SIZES = {field: field.bits // 8 for field in FIELDS}
 _PADDING = [bytes(length) for length in range(8)]
@@ -112,6 +119,8 @@ def _terms(data: bytes) -> Iterator[tuple[tuple[int, int], int, int]]:
         oxm_class, number, length = struct.unpack_from("!HBB", data, offset)
         body = data[offset + 4 : offset + 4 + length]
         offset += 4 + length
+        if oxm_class == _EXPERIMENTER:
+            oxm_class, body, length = int.from_bytes(body[:4]), body[4:], length - 4
         half = length // 2 if number & 1 else length
         value = int.from_bytes(body[:half])
         mask = int.from_bytes(body[half:]) if number & 1 else (1 << 8 * half) - 1
