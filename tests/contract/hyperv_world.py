@@ -19,7 +19,7 @@ class HyperVWorld:
     """Fake Hyper-V hosts that run the driver's own scripts."""
 
     prepares = False
-    patience = 5
+    patience = 10
 
     def __init__(self):
         self.datacenter = HyperVDatacenter()

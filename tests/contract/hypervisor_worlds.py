@@ -61,7 +61,7 @@ PREPARE = Prepare(WEB, WEB_PORTS)
 class FakeWorld:
     prepares = True
     holds = False
-    patience = 2
+    patience = 10
     """Seconds within which an event comes."""
 
     def __init__(self):
@@ -88,7 +88,7 @@ class LabWorld:
 
     prepares = True
     holds = False
-    patience = 2
+    patience = 10
     letter = "c"
 
     def __init__(self, folder):
@@ -150,7 +150,7 @@ class LibvirtWorld(LabWorld):
 
     prepares = False
     holds = True
-    patience = 5
+    patience = 10
     letter = "v"
 
     def __init__(self, folder):

@@ -182,7 +182,7 @@ class LabWorld:
             netns.popns()
 
     def vsctl(self, host, *words):
-        run(["ovs-vsctl", f"--db=unix:{self.rundir(host)}/db.sock", "--timeout=10", *words])
+        run(["ovs-vsctl", f"--db=unix:{self.rundir(host)}/db.sock", "--timeout=60", *words])
 
     async def plug(self, host, name, iface_id="", mac=None, bridge="br-int", vlan=0):
         space = self.space(host)

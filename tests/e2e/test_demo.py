@@ -38,7 +38,7 @@ def said_by(folder):
 
 def ended(running, folder):
     """What it said, once it has ended."""
-    running.wait(timeout=250)
+    running.wait(timeout=400)
     return said_by(folder).read_text()
 
 

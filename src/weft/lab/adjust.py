@@ -118,7 +118,7 @@ def _replug(folder: LabFolder, guest: Guest, interfaces: Sequence[Any]) -> None:
             mac = f'external_ids:attached-mac="{macs[port.instance_id]}"'
             words += ["--", "set", "interface", names.leg_port(slot), mac]
     if words:
-        run(["ovs-vsctl", f"--db=unix:{folder.rundir(host)}/db.sock", "--timeout=15", *words])
+        run(["ovs-vsctl", f"--db=unix:{folder.rundir(host)}/db.sock", "--timeout=60", *words])
 
 
 async def _interfaces(client: Client, machine: str) -> list[Any]:

@@ -55,7 +55,7 @@ def check_machine() -> None:
         raise LabFailure(reason)
 
 
-def run(command: Sequence[str], text: str = "", *, check: bool = True, timeout: float = 30) -> str:
+def run(command: Sequence[str], text: str = "", *, check: bool = True, timeout: float = 120) -> str:
     """Run to its end with `text` as input; return its output. Raises LabFailure with its last words."""
     try:
         return run_to_end(command, text, timeout, check=check)

@@ -21,9 +21,9 @@ from weft.wire.client import WEFT, Client, ControllerUnreachable, Patience, path
 
 USUAL_PORT = 8470
 FIRST_OTHER_PORT, OTHER_PORTS = 18470, 1000
-PORT_SECONDS = 5.0
-READY_SECONDS = 30.0
-CONNECT_SECONDS = 30.0
+PORT_SECONDS = 30.0
+READY_SECONDS = 60.0
+CONNECT_SECONDS = 60.0
 RUN_SECONDS = 60.0
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from weft.lab.demo_watch import SECOND, See, check, interface
 from weft.model.errors import WeftError
 from weft.wire.client import NETWORKING, WEFT, Client
 
-NOTICED_SECONDS = 10.0
+NOTICED_SECONDS = 30.0
 """How long what happens on a host may take to the API."""
 MACHINES = f"{WEFT}/virtualMachines"
 

@@ -121,7 +121,7 @@ class NamespaceGuests:
 
     async def _bound(self, machine: str) -> None:
         """Until its listener has its port."""
-        for _ in range(300):
+        for _ in range(3000):
             shown = await output(self._inside(machine, ["cat", "/proc/net/udp"]), check=False)
             if f":{guest_script.PORT:04X} " in shown or self._listening[machine].returncode is not None:
                 return
@@ -182,7 +182,7 @@ class NamespaceFabric:
 
     def _vsctl(self, host: str, *words: str) -> list[str]:
         database = self._lab.rundir(self._lab.host(host)) / "db.sock"
-        return ["ovs-vsctl", f"--db=unix:{database}", "--timeout=10", *words]
+        return ["ovs-vsctl", f"--db=unix:{database}", "--timeout=60", *words]
 
 
 class LabService:

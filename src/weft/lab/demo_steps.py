@@ -22,7 +22,7 @@ MACHINES = {"blue1": "host1", "blue2": "host2", "bluedb": "host2", "red1": "host
 VSIDS = {"blue": 6001, "red": 5001}
 MOVE_PINGS, MOVE_INTERVAL = 400, 0.01
 OUTAGE_PINGS = 300
-COUNTED_SECONDS = 15.0
+COUNTED_SECONDS = 30.0
 """How long a counter may take from the switch to the API."""
 
 

@@ -47,7 +47,7 @@ def _into_vlan(folder: LabFolder, state: LabState, external: ExternalState, spac
     _cable(names.namespace(state.name, host.name), port, space, f"link set dev {port} arp off up")
     words = ["--", "--may-exist", "add-port", names.PROVIDER_BRIDGE, port, "--", "set", "port", port]
     database = f"--db=unix:{folder.rundir(host)}/db.sock"
-    run(["ovs-vsctl", database, "--timeout=15", *words, f"tag={external.vlan}"])
+    run(["ovs-vsctl", database, "--timeout=60", *words, f"tag={external.vlan}"])
 
 
 def _cable(switch: str, port: str, space: str, plug: str) -> None:

@@ -33,7 +33,7 @@ SETTINGS: dict[str, str | int] = {
     # 208 KiB in which the kernel keeps frames for the switch: else guests' packets are lost in that queue with it.
     "net.ipv4.tcp_rmem": "4096 65536 131072",
 }
-START_SECONDS = 15.0
+START_SECONDS = 60.0
 
 
 def host_namespace(folder: LabFolder, host: HostState) -> str:
@@ -192,7 +192,7 @@ def _bridges(host: HostState) -> list[str]:
 
 
 def _vsctl(rundir: Path, words: list[str], *, wait: bool) -> None:
-    options = ["--timeout=15"] if wait else ["--no-wait", "--timeout=15"]
+    options = ["--timeout=60"] if wait else ["--no-wait", "--timeout=15"]
     run(["ovs-vsctl", f"--db=unix:{rundir}/db.sock", *options, "--", *words])
 
 

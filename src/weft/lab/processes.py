@@ -68,12 +68,12 @@ def alive(process: Process | None) -> bool:
     return process is not None and _started(process.pid) == process.started
 
 
-def kill(process: Process | None, *, wait: float = 5.0) -> bool:
+def kill(process: Process | None, *, wait: float = 30.0) -> bool:
     """End it with SIGKILL and wait until it is gone. False if it did not run."""
     return bool(kill_all([process], wait=wait))
 
 
-def kill_all(processes: Iterable[Process | None], *, wait: float = 5.0) -> list[Process]:
+def kill_all(processes: Iterable[Process | None], *, wait: float = 30.0) -> list[Process]:
     """End them with SIGKILL, in this order, and wait until all are gone; those that ran."""
     ended = [process for process in processes if process is not None and _signal(process)]
     until = time.monotonic() + wait

@@ -22,7 +22,7 @@ from weft.model.errors import Invalid, NotFound, WeftError
 Say = Callable[[str], None]
 AT_ONCE = 6
 """Hosts made at the same time."""
-DOWN_SECONDS = 20.0
+DOWN_SECONDS = 60.0
 """Within this, whatever was still being made is found and taken away."""
 
 
