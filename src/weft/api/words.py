@@ -165,6 +165,9 @@ GATES: dict[Field, str] = {
     (workload.PortSettings, "iov_weight"): "adapters of machines are virtual, not parts of a physical one",
     (workload.QosSettings, "outbound_reserved_value"): "no host can promise a share of its adapter",
     (workload.QosSettings, "enable_hardware_limits"): "no host limits in hardware",
+    (gateways.PublicIpAddressProperties, "idle_timeout_in_minutes"): (
+        "gateways forget an idle TCP connection when their kernel does, after 5 days"
+    ),
 }
 """Fields whose effect on hosts is not built, with the reason that a refusal gives: only their default is taken. When a
 host does it, its line goes; nothing else stands in the way."""

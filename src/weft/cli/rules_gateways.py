@@ -6,7 +6,7 @@ Called by cli.rules, which has the rest.
 from weft.cli.check import Check
 from weft.cli.shapes import Place
 
-SHORTEST_IDLE_MIN, LONGEST_IDLE_MIN = 4, 30
+DEFAULT_IDLE_MIN = 4
 
 
 def public_address(check: Check) -> None:
@@ -17,8 +17,8 @@ def public_address(check: Check) -> None:
     if str(check.at(method)).lower() == "static" and address not in check.document.lines:
         check.fault(method, "a Static address is not given; write ipAddress, or Dynamic to be granted one")
     idle = check.at(("properties", "idleTimeoutInMinutes"))
-    if isinstance(idle, int) and not SHORTEST_IDLE_MIN <= idle <= LONGEST_IDLE_MIN:
-        message = f"{idle} minutes are out of range; write {SHORTEST_IDLE_MIN} to {LONGEST_IDLE_MIN}"
+    if isinstance(idle, int) and idle != DEFAULT_IDLE_MIN:
+        message = "no gateway forgets idle connections before its kernel does (5 days); leave it out"
         check.fault(("properties", "idleTimeoutInMinutes"), message)
 
 

@@ -17,7 +17,8 @@ class PublicIpAddressProperties(_Properties, frozen=True):
     public_ip_allocation_method: str = msgspec.field(default="Dynamic", name="publicIPAllocationMethod")
     public_ip_address_version: str = msgspec.field(default="IPv4", name="publicIPAddressVersion")
     idle_timeout_in_minutes: int = 4
-    """After which a gateway forgets a TCP connection that is idle."""
+    """After which a gateway is to forget a TCP connection that is idle. None does so before its kernel does, so the API
+    takes no other value (weft.api.words.GATES)."""
 
 
 class GatewayPoolIpConfiguration(_Properties, frozen=True):

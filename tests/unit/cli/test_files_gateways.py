@@ -8,7 +8,7 @@ kind: publicIPAddresses
 resourceId: a
 properties:
   publicIPAllocationMethod: Static
-  idleTimeoutInMinutes: 31
+  idleTimeoutInMinutes: 30
 ---
 kind: gatewayPools
 resourceId: gp
@@ -48,7 +48,7 @@ def test_every_fault_of_gateways_is_found_with_its_line() -> None:
 
 
 def test_a_file_without_faults_has_none() -> None:
-    text = FILE.replace("Static", "Dynamic").replace("31", "30").replace("type: All", "type: forwarding")
+    text = FILE.replace("Static", "Dynamic").replace("30", "4").replace("type: All", "type: forwarding")
     text = text.partition("---\nkind: gateways")[0] + (
         "---\nkind: gateways\nresourceId: g1\nproperties:\n  pool: {resourceRef: /gatewayPools/gp}\n"
         "  server: {resourceRef: /servers/h1}\n"
