@@ -12,7 +12,7 @@ from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.rewriting import purpose_of
 from weft.core.state import State
 from weft.model import fabric, tenancy, workload
-from weft.model.leases import ASSIGNED, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
+from weft.model.leases import ASSIGNED, MAC_SCOPE, RDID_SCOPE, VSID_SCOPE, Holder, Lease, ip_scope
 from weft.model.resources import Ref, Resource
 
 PROVIDER = "/logicalNetworks/hnvpa"
@@ -50,9 +50,10 @@ class World:
         if before is not None:
             self._turn(ResourceChange(kind, name.lower(), before, None))
 
-    def lease(self, scope, address, holder, wanted=True):
+    def lease(self, scope, address, holder, wanted=True, beside=()):
         before = self.state.lease(scope, address)
-        after = Lease(scope, address, ASSIGNED, (holder,)) if wanted else None
+        holders = (*beside, holder) if wanted else beside
+        after = Lease(scope, address, ASSIGNED, holders) if holders else None
         if before != after:
             self._turn(LeaseChange(scope, address, before, after, "assigned" if wanted else "released"))
 
@@ -314,6 +315,12 @@ class World:
     def _interface_leases(self, name, wanted, keep=()):
         found = self.state.get("networkInterfaces", name)
         configured = found.properties.ip_configurations if found is not None else ()
+        if found is not None and found.properties.private_mac_address:
+            holder = Holder("networkInterface", f"/networkInterfaces/{name}")
+            mac = int(found.properties.private_mac_address, 16)
+            before = self.state.lease(MAC_SCOPE, mac)
+            others = tuple(one for one in (before.holders if before is not None else ()) if one != holder)
+            self.lease(MAC_SCOPE, mac, holder, wanted, others)
         places = [(one.properties.subnet.resource_ref, one.properties.private_ip_address) for one in configured]
         learnt = found.properties.learned_ip_addresses if found is not None else ()
         for place in [*places, *((one.subnet.resource_ref, one.ip_address) for one in learnt)]:

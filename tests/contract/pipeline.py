@@ -193,6 +193,8 @@ DROPPED = {
     "no route v6": (changed(ROUTED6, ip_dst=p.number("2001:db8::1")), "no_route"),
     "routing from link-local": (changed(ROUTED6, ip_src=p.number(LOCAL1)), "no_route"),
     "to a provider address": (changed(ROUTED, ip_dst=p.number("192.168.2.20"), ip_proto=47), "no_route"),
+    "to an ipv4 link-local address by the router": (changed(ROUTED, ip_dst=p.number("169.254.1.1")), "no_route"),
+    "to a link-local address by the router": (changed(ROUTED6, ip_dst=p.number("fe80::99")), "no_route"),
     "a route to nowhere": (changed(ROUTED, ip_dst=p.number("198.51.100.9")), "blocked_route"),
     "a route to no gateway": (changed(ROUTED, ip_dst=p.number("192.0.2.9")), "no_gateway"),
     "nobody there": (changed(ROUTED, ip_dst=p.number("10.1.2.77")), "no_record"),

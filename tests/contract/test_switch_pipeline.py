@@ -33,7 +33,6 @@ from tests.unit.agent.policies import BLUE, HOSTS, Guest, subnet_records
 from weft.agent.flows.actions import Output
 from weft.agent.flows.fields import Table
 from weft.agent.flows.metering import Kind
-from weft.agent.flows.ways import link_local_of
 from weft.agent.reach import FIRST_SECONDS, Reach
 from weft.agent.switch import Peer, SwitchChange
 from weft.fakes import packet as p
@@ -46,7 +45,7 @@ from weft.model.records import (
     TunnelEndpoint,
     UserRoute,
 )
-from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, pack_ip
+from weft.model.values import ROUTER_MAC, Mac, Rdid, Vsid, link_local_of, pack_ip
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 

@@ -12,10 +12,9 @@ import msgspec
 
 from weft.agent.answers import replies
 from weft.agent.answers.questions import Learnt
-from weft.agent.answers.router_advertisements import ROUTER_LINK_LOCAL
 from weft.agent.bindings import Local
 from weft.agent.flows.fields import learnt_cookie
-from weft.model.values import ROUTER_MAC, PackedIp
+from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC, PackedIp
 from weft.wire.messages import Brought, Unused
 
 CLAIM_SECONDS = 30.0

@@ -37,7 +37,7 @@ from weft.core.trace_segments import SegmentWalk
 from weft.core.trace_steps import Step, Stopped, TraceResult
 from weft.model.errors import Invalid
 from weft.model.records import CustomerRoute, EdgeLeg, GatewayRecord, LookupRecord
-from weft.model.values import PackedIp, ip_text, mac_dashes
+from weft.model.values import ROUTER_LINK_LOCAL, PackedIp, ip_text, link_local_of, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
 PING = ("icmp", "icmpv6")
@@ -95,14 +95,17 @@ class _Walk:
         if wanted is not None:
             target = self._ends.address_of(self._source, wanted, places[0])
         assert target is not None
+        if (parsed := ipaddress.ip_address(target)).is_loopback or parsed.is_unspecified:
+            raise Invalid(f"{parsed} is no address that a guest sends anything to; name another.", target="to")
         seat = self._classify(places, target)
         if ipaddress.ip_address(target).is_multicast or _is_broadcast(seat, target):
             raise Invalid(f"{ip_text(target)} is every port of the subnet; trace one of them.", target="to")
-        if target in (place.address for place in (*places, *learnt_seats(self._state, self._source))):
+        made = link_local_of(mac_of(self._source)).to_bytes(16)
+        if target == made or target in (one.address for one in (*places, *learnt_seats(self._state, self._source))):
             raise Stopped("its own address: such a packet never leaves the guest", ref_of(self._source))
         self._probe = Probe(self._protocol, seat.address, self._source_port, target, self._port)
         self._filter(self._source, inbound=False)
-        return self._forward(seat, target)
+        return self._on_link(seat, target) if parsed.is_link_local else self._forward(seat, target)
 
     def _filter(self, interface: Interface, *, inbound: bool) -> None:
         if self._probe is not None:
@@ -166,6 +169,16 @@ class _Walk:
             text = f"{ip_text(target)} is answered for with {mac_dashes(lookup.mac)}, the guest's request goes nowhere"
             self._step("responder", text, _name_of(lookup))
         return self._deliver(there, holder, lookup)
+
+    def _on_link(self, seat: Seat, target: PackedIp) -> TraceResult:
+        """A link-local address: nothing routes there, and only those of IPv6 that MACs make are known."""
+        if target == ROUTER_LINK_LOCAL:
+            return self._gateway(seat, seat.subnet, target)
+        holder, address = self._ends.neighbour(seat, target)
+        lookup = self._ends.lookup(seat, holder, address)
+        text = f"{ip_text(target)} is answered for with {mac_dashes(lookup.mac)}, of which it is made"
+        self._step("responder", text, _name_of(lookup))
+        return self._deliver(seat, holder, lookup)
 
     def _by_table(self, seat: Seat, route: policy_routes.TableRoute, target: PackedIp) -> TraceResult:
         """A route of the sender's table decides."""
@@ -327,6 +340,9 @@ class _Walk:
             text = f"server {self._host} has no provider address for network {seat.network.resource_id}"
             raise Stopped(text, f"/servers/{self._host}", {"record": "providerAddress", "server": self._host})
         if is_rewriting(seat.network.properties):
+            if self._probe is not None and self._probe.destination != record.customer_address:
+                other = f"the packet would not say any more that it is for {ip_text(self._probe.destination)}"
+                raise Stopped(f"no rewriting: {other}, so nobody on another host gets it", network_ref(seat.network))
             own = policy_network.rewritten(self._state, self._host, self._source, seat)
             if own is None:
                 text = f"no rewriting: no provider address stands for {ip_text(seat.address)} on server {self._host}"

@@ -10,6 +10,7 @@ from typing import NoReturn
 import msgspec
 
 from weft.core import policy_network
+from weft.core.notable import present
 from weft.core.peerings import routed
 from weft.core.policy_places import (
     INTERFACES,
@@ -30,8 +31,9 @@ from weft.core.policy_places import (
 from weft.core.state import State
 from weft.core.trace_steps import Stopped
 from weft.model.errors import InvalidReference
+from weft.model.leases import MAC_SCOPE
 from weft.model.records import LookupRecord
-from weft.model.values import PackedIp, Vsid, ip_text
+from weft.model.values import PackedIp, Vsid, ip_text, mac_of_link_local
 
 
 def _bound(instance_id: str) -> str | None:
@@ -151,6 +153,21 @@ class Ends:
         ref = f"{network_ref(seat.network)}/subnets/{subnet.resource_id}"
         text = f"no lookup record: no network interface has {ip_text(target)} in subnet {subnet.resource_id}"
         raise Stopped(text, ref, _missing_lookup(vsid, target))
+
+    def neighbour(self, seat: Seat, target: PackedIp) -> tuple[Interface, PackedIp]:
+        """Who has a link-local address in the virtual subnet of a seat, and an address of its there."""
+        mac = mac_of_link_local(target) if len(target) == 16 else None
+        lease = self._state.lease(MAC_SCOPE, mac) if mac is not None else None
+        for holder in present(lease):
+            interface: Interface | None = self._state.get(INTERFACES, holder.ref.rpartition("/")[2])
+            for one in port_seats(self._state, interface) if interface is not None else ():
+                if one.vsid == seat.vsid and len(one.address) == 16:
+                    assert interface is not None
+                    return interface, one.address
+        ref = f"{network_ref(seat.network)}/subnets/{seat.subnet.resource_id}"
+        known = "only those that guests with an IPv6 address there make of their MAC are known"
+        why = known if len(target) == 16 else "those of IPv4 are not known, nor routed"
+        raise Stopped(f"no neighbour: nobody is known by link-local address {ip_text(target)}; {why}", ref)
 
     def _seats(self, interface: Interface) -> tuple[Seat, ...]:
         """Where a port has addresses, those included that its guest brought."""

@@ -32,6 +32,8 @@ class Adapter(msgspec.Struct, frozen=True):
 
     def next_hop(self, target: PackedIp) -> PackedIp | None:
         """Whom to ask the MAC of: the target itself on link, otherwise the gateway; None without either."""
+        if len(target) == 16 and ipaddress.ip_address(target).is_link_local:
+            return target
         for address, length in self.addresses:
             network = ipaddress.ip_network((address, length), strict=False)
             if len(address) == len(target) and ipaddress.ip_address(target) in network:

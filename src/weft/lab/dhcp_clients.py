@@ -12,13 +12,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from weft.agent.flows.ways import link_local_of
 from weft.agent.hypervisors import HypervisorFailure
 from weft.agent.programs import PATH
 from weft.lab.dhcp_scripts import DHCLIENT6, UDHCPC
 from weft.lab.namespaces import NETNS
 from weft.lab.running import ip, run
 from weft.model.records import PortBinding
+from weft.model.values import link_local_of
 
 NEEDS = {"busybox": "busybox-static", "dhclient": "isc-dhcp-client"}
 """The Debian package of each client."""

@@ -138,6 +138,26 @@ def ip_text(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))
 
 
+_LINK_LOCAL = 0xFE80 << 112
+
+
+def link_local_of(mac: int) -> int:
+    """The IPv6 link-local address that a guest with this MAC makes itself (RFC 4291 appendix A, modified EUI-64)."""
+    high, low = mac >> 24, mac & 0xFFFFFF
+    return _LINK_LOCAL | ((high ^ 0x020000) << 40 | 0xFFFE << 24 | low)
+
+
+ROUTER_LINK_LOCAL = PackedIp(link_local_of(ROUTER_MAC).to_bytes(16))
+"""Of the distributed router, the same in every virtual subnet and on every host."""
+
+
+def mac_of_link_local(address: PackedIp) -> Mac | None:
+    """The MAC that an IPv6 link-local address is made of; None if it is of none."""
+    high, low = int.from_bytes(address[8:11]) ^ 0x020000, int.from_bytes(address[13:])
+    mac = Mac(high << 24 | low)
+    return mac if link_local_of(mac).to_bytes(16) == address else None
+
+
 def gateway_of(prefix: IpPrefix) -> IpAddress:
     """The lowest host address of a virtual subnet, owned by the distributed router."""
     return prefix.network_address + 1

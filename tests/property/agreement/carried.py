@@ -7,7 +7,7 @@ from tests.property.agreement import edges
 from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, DropReason
 from weft.core.trace import trace
 from weft.fakes import packet as p
-from weft.model.values import ip_text, pack_ip
+from weft.model.values import PackedIp, ip_text, link_local_of, pack_ip
 
 NOBODY = 0x02FFFFFFFFFF
 """Where a packet goes whose next hop did not answer: so it meets what else would stop it."""
@@ -23,11 +23,13 @@ WHY = [
     (r"has no IPv[46] address to send from$", NOT_SENT),
     (r"^\S+ (belongs to no machine|has no address|has no MAC)", NOT_SENT),
     (r"^machine \S+ (is (Off|Saved)|has no server)$", NOT_SENT),
+    (r"^no neighbour: ", ON_LINK | {"no_route"}),
     (r"^no lookup record", ON_LINK | {"no_record"}),
     (r"^no gateway: \S+ is outside", frozenset(("no_route", "no_gateway"))),
     (r"^no gateway: none of the GatewayPools ", ON_LINK | {"no_route", "no_gateway"}),
     (r"^no gateway: \S+ has no address of the family ", frozenset(("no_route", "no_gateway"))),
     (r"^\S+ is the sender itself", UNCOUNTED | {"access_denied"}),
+    (r"^no rewriting: the packet would not say", ON_LINK | {"unknown_mac", "no_rewrite"}),
     (r"^no rewriting: no provider address stands for ", frozenset(("no_rewrite",))),
     (r"^server \S+ has no provider address", frozenset(("unknown_mac", "no_record"))),
     (r"^access denied: ", frozenset(("access_denied",))),
@@ -101,7 +103,8 @@ class Wires:
         own, target = guest.adapters[place], pack_ip(question.to)
         source, hop = own.source_for(target), own.next_hop(target)
         # its guest has what it brought, too
-        if source is None or hop is None or target in (source, *(pack_ip(one.ip_address) for one in brought)):
+        made = PackedIp(link_local_of(own.mac).to_bytes(16))
+        if source is None or hop is None or target in (source, made, *(pack_ip(one.ip_address) for one in brought)):
             return (), False, False, (), False
         mac = self._center.resolve(guest.name, hop, place) or NOBODY
         packet = self._packet(question, (own.mac, mac), (str(p.ipaddress.ip_address(source)), question.to))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.cluster import access_lists, ways_out
 from tests.cluster.world import World
 from tests.property.agreement import kinds, lists
+from weft.model.values import ROUTER_LINK_LOCAL, ip_text, link_local_of
 from weft.model.workload import QosSettings
 
 SERVERS = ("h1", "H2", "h3")
@@ -20,6 +21,7 @@ NETWORKS = ("blue", "Red", "green")
 PORTS = (22, 53, 443)
 OUTSIDE = ("203.0.113.9", "2001:db8:ffff::9", "10.1.200.1")
 """In no subnet of any network."""
+LINK_LOCAL = (ip_text(ROUTER_LINK_LOCAL), "fe80::77", "169.254.1.1")
 POWERS = ("Running", "Running", "Running", "Running", "Off", "Saved")
 
 
@@ -62,6 +64,11 @@ class Card(NamedTuple):
     place: Place
     host: int
     families: str
+
+    @property
+    def mac(self):
+        """The same in every network."""
+        return 0x020000000000 + self.place.base * 65536 + self.place.number * 256 + self.host
 
     @property
     def addresses(self):
@@ -141,6 +148,9 @@ class Sketch:
         yield from self.beyond
         for every in self.edges.values():
             yield from every
+        if isinstance(card.place, Place):
+            yield from LINK_LOCAL
+            yield from (ip_text(link_local_of(one.mac).to_bytes(16)) for one in self.cards)
         for place in own:
             for family in place.families:
                 yield place.address(family, 1)
@@ -162,6 +172,9 @@ class Sketch:
                 to = chance.choice((*OUTSIDE, *sorted(self.beyond)))
             elif near and chance.random() < 0.6:
                 to = chance.choice(chance.choice(near).addresses)
+            if isinstance(card.place, Place) and "6" in card.families and chance.random() < 0.1:
+                beside = [one for one in self.cards if one.place == card.place]
+                to = ip_text(link_local_of(chance.choice(beside).mac).to_bytes(16))
             if self.brought.get(card.place.network) and chance.random() < 0.2:
                 to = chance.choice(self.brought[card.place.network])
             ping = "icmpv6" if ":" in to else "icmp"
@@ -267,8 +280,7 @@ def draw_cards(draw, sketch):
         families = "".join(one for one in wanted if one in place.families) or place.families
         card = Card(f"{place.network}-{place.number}-{host}".lower(), place, host, families)
         sketch.cards.append(card)
-        mac = 0x020000000000 + place.base * 65536 + place.number * 256 + host
-        sketch.call("interface", card.name, mac, *((place.ref(f), place.address(f, host)) for f in families))
+        sketch.call("interface", card.name, card.mac, *((place.ref(f), place.address(f, host)) for f in families))
 
 
 def draw_machines(draw, sketch):

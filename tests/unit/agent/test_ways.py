@@ -4,8 +4,9 @@ import pytest
 
 from tests.unit.agent.policies import HOSTS
 from weft.agent.flows.actions import FlowId, Output, SetField, action_text
-from weft.agent.flows.ways import Way, link_local_of, mtu_for
+from weft.agent.flows.ways import Way, mtu_for
 from weft.agent.switch import Tunnel
+from weft.model.values import link_local_of
 
 
 @pytest.mark.parametrize(

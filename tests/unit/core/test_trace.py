@@ -6,6 +6,7 @@ from tests.cluster.world import instance, sample
 from weft.core.trace import trace
 from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, InvalidReference
+from weft.model.values import ip_text, link_local_of
 
 
 def stages(result):
@@ -157,6 +158,18 @@ def test_over_ipv6():
         world.machine(f"s{number}", host, [f"s{number}"], "Running")
     assert trace(world.state, "s5", "fd00:7::6", "icmpv6").delivered
     assert trace(world.state, "s5", "fd00:7::1", "icmpv6").reason == "answered by the distributed router on Host1"
+    six = trace(world.state, "s5", "fe80::6", "icmpv6")
+    assert six.reason.startswith("no neighbour: nobody is known by link-local address fe80::6")
+    six = trace(world.state, "s5", ip_text(link_local_of(6).to_bytes(16)), "tcp", 443)
+    assert (six.delivered, six.decided_by) == (True, "/networkInterfaces/s6")
+    assert trace(world.state, "s5", "fe80::57:45ff:fe46:5401", "icmpv6").reason.startswith(
+        "answered by the distributed"
+    )
+    assert "never leaves" in trace(world.state, "s5", ip_text(link_local_of(5).to_bytes(16))).reason
+    assert "nor routed" in trace(world.state, "s5", "169.254.1.1").reason
+    for nobody in ("127.0.0.1", "::", "0.0.0.0"):
+        with pytest.raises(Invalid, match="name another"):
+            trace(world.state, "s5", nobody)
     assert trace(world.state, "s5", "fd00:8::1").missing["destinationPrefix"] == "fd00:8::1/128"
 
 
@@ -229,3 +242,9 @@ def test_a_sender_for_which_nothing_stands_in_a_network_that_rewrites():
     found = trace(made.state, "blue1-eth0", "10.1.1.12")
     assert found.delivered
     assert "10.1.1.11 travels as 192.168.1.101, to 192.168.1.102; no tunnel" in [step.text for step in found.path]
+    made.table("t", far=("198.51.100.0/24", "VirtualAppliance", "10.1.1.12"))
+    made.network("Blue", 60, {"web": ("10.1.1.0/24", 6001)}, {"web": "t"})
+    made.encapsulate("Blue", "Rewrite")
+    by_appliance = trace(made.state, "blue1-eth0", "198.51.100.9")
+    assert not by_appliance.delivered
+    assert "would not say any more that it is for 198.51.100.9" in by_appliance.reason

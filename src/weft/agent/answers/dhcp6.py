@@ -18,10 +18,9 @@ import dpkt
 
 from weft.agent.answers import replies
 from weft.agent.answers.questions import V6, Answer, Conflict, Question
-from weft.agent.answers.router_advertisements import ROUTER_LINK_LOCAL
 from weft.agent.switch import to_port
 from weft.model.records import SubnetRecord
-from weft.model.values import ROUTER_MAC, PackedIp, ip_text
+from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC, PackedIp, ip_text
 
 SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE, DECLINE = range(1, 10)
 INFORMATION_REQUEST = 11

@@ -12,12 +12,10 @@ import dpkt
 
 from weft.agent.answers import replies
 from weft.agent.answers.questions import V6, Answer, Question
-from weft.agent.flows.ways import link_local_of
 from weft.agent.switch import to_port
 from weft.model.records import SubnetRecord
-from weft.model.values import ROUTER_MAC
+from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC, link_local_of
 
-ROUTER_LINK_LOCAL = link_local_of(ROUTER_MAC).to_bytes(16)
 EVERY_SECONDS = 600.0
 LIFETIME_SECONDS = 9000
 """How long guests keep what they were told: so long may an agent be away. The most of RFC 4861 section 6.2.1."""

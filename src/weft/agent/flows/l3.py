@@ -6,7 +6,7 @@ CustomerRoute, and a lookup record does not depend on routes, so a changed recor
 
 priority 720        ping for a gateway address, or the router's link-local one: answered
 priority 710        anything else for a gateway address
-priority 705, 700   link-local source; TTL 0 or 1
+priority 705, 700   from or to link-local (RFC 3927 section 2.7, RFC 4291 section 2.5.6); TTL 0 or 1
 priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
 priority 400+2*len  a route of the system, to a subnet of the network or of a peer
 priority 50         no route
@@ -39,14 +39,13 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
-from weft.agent.flows.ways import IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, family_of, link_local_of
+from weft.agent.flows.ways import IPV6, LINK_LOCAL, LINK_LOCAL4, LINK_LOCAL_LENGTH, family_of
 from weft.model.records import CustomerRoute, GatewayRecord, PeerNetwork, SubnetRecord, UserRoute
-from weft.model.values import ROUTER_MAC
+from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
 _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
-_LINK_LOCAL = link_local_of(ROUTER_MAC).to_bytes(16)
 _FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
 _ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
 _SYSTEM, _USER = 400, 401
@@ -63,10 +62,16 @@ _HOPS = 64
 def of_fixed() -> tuple[Flow, ...]:
     fixed = cookie(Category.FIXED)
     expired = dropped(DropReason.TTL_EXPIRED)
-    link_local = (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH))
+    link_local = (
+        (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH)),
+        (*IS_IPV6, _TO_ROUTER, prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH)),
+        (*IS_IPV4, _TO_ROUTER, prefixed(IP_DST, *LINK_LOCAL4)),
+    )
+    own = (*IS_IPV6, _TO_ROUTER, exact(IPV6.destination, int.from_bytes(ROUTER_LINK_LOCAL)))
     return (
-        _pong((*IS_IPV6, _TO_ROUTER, exact(IPV6.destination, int.from_bytes(_LINK_LOCAL))), _LINK_LOCAL, fixed),
-        Flow(Table.ROUTE, 705, link_local, dropped(DropReason.NO_ROUTE), fixed),
+        _pong(own, ROUTER_LINK_LOCAL, fixed),
+        Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), fixed),
+        *(Flow(Table.ROUTE, 705, one, dropped(DropReason.NO_ROUTE), fixed) for one in link_local),
         *(
             Flow(Table.ROUTE, 700, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
             for family in (IS_IPV4, IS_IPV6)

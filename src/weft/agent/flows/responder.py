@@ -36,8 +36,8 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_ARP, IS_ARP_REQUEST, IS_ICMPV6, Flow, Match, dropped, exact, is_icmpv6
-from weft.agent.flows.ways import ALL_NODES, BoundPort, link_local_of
-from weft.model.values import ROUTER_MAC
+from weft.agent.flows.ways import ALL_NODES, BoundPort
+from weft.model.values import ROUTER_MAC, link_local_of
 
 TARGET_OPTION = 2
 """Option type: target link-layer address."""

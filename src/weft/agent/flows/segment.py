@@ -51,9 +51,9 @@ from weft.agent.flows.fields import (
 )
 from weft.agent.flows.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
 from weft.agent.flows.security import ADVERTISEMENT, MULTICAST_LISTENER, ROUTER_SOLICITATION, SOLICITATION
-from weft.agent.flows.ways import BoundPort, link_local_of
+from weft.agent.flows.ways import BoundPort
 from weft.model.records import PackedPrefix
-from weft.model.values import vlan_segment
+from weft.model.values import link_local_of, vlan_segment
 
 _GRE, _VXLAN = 47, 4789
 _RARP = 0x8035

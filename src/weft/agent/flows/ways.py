@@ -280,11 +280,6 @@ def family_of(packed: bytes) -> Family:
 
 LINK_LOCAL = 0xFE80 << 112
 LINK_LOCAL_LENGTH = 10
+LINK_LOCAL4 = 0xA9FE << 16, 16
 ALL_NODES = 0xFF02 << 112 | 1
 """Of the link, RFC 4291 section 2.7.1."""
-
-
-def link_local_of(mac: int) -> int:
-    """The IPv6 link-local address that a guest with this MAC makes itself (RFC 4291 appendix A, modified EUI-64)."""
-    high, low = mac >> 24, mac & 0xFFFFFF
-    return LINK_LOCAL | ((high ^ 0x020000) << 40 | 0xFFFE << 24 | low)

@@ -18,6 +18,8 @@ from weft.core.decide.parsing import (
     prefix_of,
     range_text,
     refuse_overlap,
+    space_of,
+    special_in,
 )
 from weft.core.decide.pool_use import KEEPING, refuse_while_held
 from weft.core.decide.public_addresses import segment_of
@@ -49,7 +51,7 @@ def settle(draft: Draft, sent: LogicalNetwork, old: LogicalNetwork | None) -> Lo
     prefixes: list[tuple[IpPrefix, str]] = []
     for subnet in sent.properties.subnets:
         prefix = (
-            prefix_of(subnet.properties.address_prefix, "addressPrefix") if subnet.properties.address_prefix else None
+            space_of(subnet.properties.address_prefix, "addressPrefix") if subnet.properties.address_prefix else None
         )
         if prefix is not None:
             prefixes.append((prefix, f"subnet {subnet.resource_id}"))
@@ -124,7 +126,7 @@ def _why_not(destination: IpPrefix, subnet: IpPrefix) -> str:
         return f"that is in its subnet {subnet} itself, so name a prefix outside of it"
     if destination.prefixlen == destination.max_prefixlen:
         return "that is a single address, so name the prefix that it is in"
-    return "no router forwards to link-local addresses" if destination.is_link_local else ""
+    return special_in(destination)
 
 
 def _refuse_twins(subnet: str, routes: Iterable[Resource[LogicalRouteProperties]]) -> None:

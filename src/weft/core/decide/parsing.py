@@ -10,6 +10,19 @@ from weft.model.errors import Invalid
 from weft.model.fabric import ExcludedRange
 from weft.model.values import IpAddress, IpPrefix
 
+_SPECIAL = [
+    (ipaddress.ip_network(prefix), what)
+    for prefix, what in (
+        ("0.0.0.0/8", "this network"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+        ("::/8", "reserved, with loopback and IPv4 in IPv6"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+    )
+]
 LONGEST_COOL_DOWN_S = 366 * 86_400
 
 
@@ -21,14 +34,30 @@ def prefix_of(text: str, target: str) -> IpPrefix:
         prefix = ipaddress.ip_network(text.strip())
     except ValueError as why:
         raise Invalid(f"'{text}' is no prefix: {why}.", code="InvalidIPPrefix", target=target) from None
-    if prefix.is_multicast or prefix.is_loopback or prefix.is_unspecified:
-        raise Invalid(f"No hosts can have addresses of {prefix}.", code="InvalidIPPrefix", target=target)
+    return prefix
+
+
+def special_in(prefix: IpPrefix) -> str:
+    """What of a prefix no host has an address of (RFC 6890, IANA's registries); empty if all could be hosts'."""
+    found = (f"{one} is {what}" for one, what in _SPECIAL if one.version == prefix.version and prefix.overlaps(one))
+    return next(found, "")
+
+
+def space_of(text: str, target: str) -> IpPrefix:
+    """A prefix whose addresses hosts can have. Raises Invalid (InvalidIPPrefix)."""
+    prefix = prefix_of(text, target)
+    if special := special_in(prefix):
+        raise Invalid(
+            f"No hosts can have addresses of {prefix}: {special}. Name the prefixes that they use.",
+            code="InvalidIPPrefix",
+            target=target,
+        )
     return prefix
 
 
 def host_prefix_of(text: str, target: str) -> IpPrefix:
     """A prefix with room for network, gateway, broadcast and a host."""
-    prefix = prefix_of(text, target)
+    prefix = space_of(text, target)
     longest = 30 if prefix.version == 4 else 126
     if prefix.prefixlen > longest:
         raise Invalid(

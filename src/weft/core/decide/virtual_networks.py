@@ -20,6 +20,7 @@ from weft.core.decide.parsing import (
     ip_texts,
     prefix_of,
     refuse_overlap,
+    space_of,
 )
 from weft.core.decide.peerings import note_meeting, settle_peerings
 from weft.core.decide.pool_use import refuse_while_held
@@ -103,7 +104,7 @@ def remove(draft: Draft, old: VirtualNetwork) -> None:
 
 
 def _space(state: State, ref: str, p: VirtualNetworkProperties, old: VirtualNetwork | None) -> list[IpPrefix]:
-    space = [prefix_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
+    space = [space_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
     if not space:
         raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
     refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
