@@ -8,6 +8,7 @@ import pytest
 from tests.contract.hypervisor_worlds import WEB, WEB_PORTS
 from tests.unit.agent.hyperv.certificates import certificate
 from tests.unit.agent.hyperv.winrm import winrm
+from tests.waiting import soon
 from weft.agent.hyperv.credentials import Credentials
 from weft.agent.hyperv.driver import HyperVDriver
 from weft.agent.hyperv.psrp import Endpoint, PsrpShell
@@ -106,12 +107,12 @@ async def test_a_script_that_changes_something_is_not_begun_twice(service, reads
 async def test_a_script_that_nobody_waits_for_any_more_is_stopped(service):
     async with shell(service, sessions=2) as host:
         service.held = True
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await host.run(ECHO, {})
-        async with asyncio.timeout(30):
-            while "ctrl_c" not in service.signals:
-                await asyncio.sleep(0.02)
+        asking = asyncio.create_task(host.run(ECHO, {}))
+        await soon(lambda: any(shell.taken for shell in list(service.shells.values())))
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await soon(lambda: "ctrl_c" in service.signals)
         service.held = False
         assert await host.run(ECHO, {"a": 1}) == {"a": 1}
 
