@@ -7,8 +7,8 @@ import pytest
 
 from tests.contract.switch_worlds import apply, dumped, named, opened, seen, switch_world
 from tests.unit.agent.policies import HOSTS, tunnel
-from weft.agent.flows.actions import Goto, Output
-from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, Table
+from weft.agent.flows.actions import Goto, Output, SetField
+from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, ETH_TYPE, IP_FRAG, IP_SRC, TUN_DST, Table
 from weft.agent.flows.flow import Flow, exact
 from weft.agent.ovs.database import ANSWER_SECONDS
 from weft.agent.ovs.tunnel_ports import tunnel_name
@@ -267,6 +267,17 @@ async def test_of_several_refused_flows_each_is_reported_and_the_rest_is_in(worl
     failures = await apply(world, "host1", SwitchChange(puts=(*wrong, FLOW)))
     assert {one.flow for one in failures} == {flow.key for flow in wrong}
     assert await dumped(world, "host1") == {FLOW.key: FLOW}
+
+
+async def test_a_flow_as_long_as_a_message_is_dumped_as_it_was_put_and_a_longer_one_refused(world):
+    """Copies to 2044 hosts, and to one more than a message has room for; the rest of the change is in."""
+    copies = tuple(step for number in range(1, 2046) for step in (SetField(TUN_DST, number), Output(1)))
+    longest, longer = (Flow(Table.OUTPUT, 8, (), copies[:many], COOKIE_MARK) for many in (4088, 4090))
+    assert await apply(world, "host1", SwitchChange(puts=(longest, FLOW))) == ()
+    assert await dumped(world, "host1") == {FLOW.key: FLOW, longest.key: longest}
+    (failure,) = await apply(world, "host1", SwitchChange(puts=(longer,), removes=(FLOW.key,)))
+    assert failure.flow == longer.key and len(failure.message) < 1000
+    assert await dumped(world, "host1") == {longest.key: longest}
 
 
 @pytest.mark.parametrize("address", ["10.1.1.12", "fd00:1::12"])

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from weft.agent.flows.actions import Meter
 from weft.agent.flows.fields import COOKIE_DROPS, COOKIE_DROPS_MASK, COOKIE_MARK, COOKIE_MARK_MASK, COUNTED, DropReason
 from weft.agent.flows.flow import Flow, FlowKey, flow_text
+from weft.agent.openflow.messages import is_too_long
 from weft.agent.switch import StepFailure, SwitchChange, SwitchDump, SwitchMeter
 from weft.fakes.openflow import Refused, check
 from weft.fakes.passage import Passage
@@ -36,6 +37,8 @@ class FlowTables:
 
     def _check(self, flow: Flow) -> None:
         check(flow)
+        if is_too_long(flow):
+            raise Refused("no message holds so many actions")
         for action in flow.actions:
             if isinstance(action, Meter) and action.id not in self.meters:
                 raise Refused(f"there is no meter {action.id}")
@@ -60,7 +63,9 @@ class FlowTables:
             try:
                 self._check(flow)
             except Refused as refusal:
-                failures[flow.key] = StepFailure("flows", "one flow", f"{refusal}: {flow_text(flow)}", flow=flow.key)
+                failures[flow.key] = StepFailure(
+                    "flows", "one flow", f"{refusal}: {flow_text(flow)[:500]}", flow=flow.key
+                )
         for key in change.removes:
             found = self._flows.get(_identity(key))
             if found is not None and _is_ours(found):

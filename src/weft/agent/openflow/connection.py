@@ -28,6 +28,9 @@ _UNSENT_BYTES = 1 << 20
 """A frame is thrown away while so much waits to be written."""
 _FRAME_XIDS = 1 << 31
 """From here on the xids of frames: what the switch has against one concerns nobody who waits."""
+_MOST_TEXT = 500
+"""Of a flow in words."""
+TOO_LONG = "the flow has more actions than an OpenFlow message can hold"
 _AWAITED = {openflow.ERROR, openflow.EXPERIMENTER, openflow.MULTIPART_REPLY, openflow.BARRIER_REPLY}
 
 
@@ -37,8 +40,8 @@ T = TypeVar("T")
 class FlowsRefused(Exception):
     """The switch refused a change; none of it was done. `flow` is what it refused, where that is known."""
 
-    def __init__(self, refusal: SwitchError, flow: Flow | None) -> None:
-        super().__init__(f"{refusal}: {flow_text(flow)}" if flow else str(refusal))
+    def __init__(self, refusal: SwitchError | str, flow: Flow | None) -> None:
+        super().__init__(f"{refusal}: {flow_text(flow)[:_MOST_TEXT]}" if flow else str(refusal))
         self.flow = flow
 
 
@@ -92,6 +95,9 @@ class OpenflowConnection:
 
     async def change(self, puts: Sequence[Flow], removes: Sequence[FlowKey]) -> None:
         """Removes first, then puts: a flow in both stays. Raises FlowsRefused, SwitchUnavailable."""
+        for flow in puts:
+            if openflow.is_too_long(flow):
+                raise FlowsRefused(TOO_LONG, flow)
         if len(puts) + len(removes) == 1:
             xid = next(self._xids)
             single = openflow.put_flow(puts[0], xid) if puts else openflow.remove_flow(removes[0], xid)

@@ -12,7 +12,7 @@ import msgspec
 from weft.agent.flows.actions import Goto
 from weft.agent.flows.fields import COOKIE_MARK, COOKIE_MARK_MASK
 from weft.agent.flows.flow import Flow, FlowKey, match_text
-from weft.agent.openflow.actions import decode_instructions, encode_instructions
+from weft.agent.openflow.actions import decode_instructions, encode_actions, encode_instructions
 from weft.agent.openflow.terms import UnknownOnWire, decode_match, encode_match
 
 VERSION = 4
@@ -30,6 +30,11 @@ _BUNDLE_CONTROL, _BUNDLE_ADD = 2300, 2301
 _ATOMIC_ORDERED = 3
 OPEN, CLOSE, COMMIT = 0, 2, 4
 """Bundle control requests; the reply has the number after."""
+
+MOST_BYTES = 0xFFFF - 24
+"""Of a message within a bundle."""
+_LONGEST = 40
+"""Bytes of the longest action."""
 
 _EMPTY_MATCH = encode_match(())
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIH2x")
@@ -96,8 +101,15 @@ def message(kind: int, xid: int, body: bytes = b"") -> bytes:
     return struct.pack("!BBHI", VERSION, kind, 8 + len(body), xid) + body
 
 
+def is_too_long(flow: Flow) -> bool:
+    """Can no message hold it? A length has 16 bits, and in a bundle there is a header before it."""
+    if len(flow.actions) * _LONGEST < MOST_BYTES // 2:
+        return False
+    return 48 + len(encode_match(flow.match)) + 16 + len(encode_actions(flow.actions)) > MOST_BYTES
+
+
 def put_flow(flow: Flow, xid: int) -> bytes:
-    """Add, or replace the flow with this key."""
+    """Add, or replace the flow with this key, which is not too long."""
     rest = encode_match(flow.match) + encode_instructions(flow.actions)
     head = (flow.cookie, 0, flow.table, _ADD, 0, 0, flow.priority)
     return _FLOW_MOD.pack(VERSION, FLOW_MOD, 48 + len(rest), xid, *head, _NO_BUFFER, _ANY, _ANY, 0) + rest
