@@ -6,6 +6,7 @@ from tests.contract.pipeline import (
     BLUE1,
     BLUE2,
     BLUEDB,
+    BROADCAST,
     ECHO,
     changed,
     counted,
@@ -14,12 +15,18 @@ from tests.contract.pipeline import (
 )
 from tests.contract.switch_worlds import named, opened, seen, switch_world
 from tests.unit.agent.policies import BLUE, HOSTS, Guest
+from weft.agent.flows.actions import Output, SetField
+from weft.agent.flows.fields import COOKIE_MARK, ETH_DST, IN_PORT, Table
+from weft.agent.flows.flow import Flow, exact, in_order
+from weft.agent.flows.l2 import to_group
+from weft.agent.flows.onward import MOST
+from weft.agent.flows.ways import key_of, toward
+from weft.agent.ovs.tunnel_ports import tunnel_name
+from weft.agent.switch import Tunnel
 from weft.fakes import packet as p
 from weft.model.hypervisor import MachineState
-from weft.model.records import (
-    Machine,
-)
-from weft.model.values import ROUTER_MAC, Mac
+from weft.model.records import Machine, PortLimits
+from weft.model.values import ROUTER_MAC, SENT_ON_MAC, Mac
 
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
 
@@ -115,3 +122,62 @@ async def test_broadcasts_follow_a_machine_that_moved_and_never_itself(world, en
     assert await world.send("host1", "blue1", loud(BLUE1)) == both
     own = {at("host1", "blue1", loud(BLUE2)), at("host2", "blue3", loud(BLUE2))}
     assert await world.send("host1", "blue2x", loud(BLUE2)) == own
+
+
+def away(number, host):
+    """A machine of blue2's subnet that has left a host, without a port there."""
+    mac, last = Mac(0x001DD8B71D00 + number), 0x100 + number
+    return Guest(f"away{number}", host, BLUE, BLUE2.vsid, mac, f"10.1.1.{number + 100}", f"fd00:1::{last:x}")
+
+
+@pytest.mark.parametrize("encapsulation", ["nvgre", "vxlan"])
+async def test_a_copy_that_was_sent_on_goes_no_further_and_comes_to_all_behind_a_port(world, encapsulation):
+    """blue2, behind which others are, has left host2 for host1, and so have many; back from there goes one."""
+    reconcilers = await two_hosts(world, encapsulation)
+    stays = Guest("blue3", "host2", BLUE, BLUE2.vsid, Mac(0x001DD8B71C33), "10.1.1.13", "fd00:1::13")
+    back, many = away(99, "host1"), [away(number, "host2") for number in range(MOST)]
+    await world.unplug("host2", "blue2")
+    await seen(world, "host2", lambda facts: named(facts, "blue2") is None)
+    for host, name, guest in (("host2", "blue3", stays), ("host1", "blue2x", BLUE2), ("host2", "away99", back)):
+        await world.plug(host, name, guest.instance, guest.mac)
+        await seen(world, host, opened(name))
+    told = {
+        "host1": (BLUE2.binding(host="host1"), back.binding(HOSTS["host2"])),
+        "host2": (BLUE2.binding(HOSTS["host1"]), stays.binding(), back.binding(host="host2")),
+    }
+    for host, bindings in told.items():
+        for record in (*bindings, PortLimits(BLUE2.instance, spoofing=True)):
+            reconcilers[host].put(0, record.key, record)
+        records = [*stays.lookups(), *back.lookups(), *(one for guest in many for one in guest.lookups("host1"))]
+        for record in records:
+            reconcilers[host].put(BLUE, record.key, record)
+    for guest in many:
+        record = guest.binding(HOSTS["host1"])
+        reconcilers["host2"].put(0, record.key, record)
+    await settle(world, reconcilers)
+
+    def at(host, port, sent, **fields):
+        return host, port, changed(sent, size=0, **fields)
+
+    vrrp = changed(BROADCAST, eth_src=stays.mac, eth_dst=0x01005E000012, ip_src=p.number(stays.v4))
+    vrrp = changed(vrrp, ip_dst=p.number("224.0.0.18"))
+    loud = {"eth_dst": p.BROADCAST}
+    here = {at("host1", "blue1", vrrp), at("host1", "blue2x", vrrp), at("host1", "blue2x", vrrp, **loud)}
+    there = {at("host2", "away99", vrrp), at("host2", "away99", vrrp, eth_dst=back.mac)}
+    assert await world.send("host2", "blue3", vrrp) == {*here, *there}
+    # what comes from their new host does not go back there
+    from_there = {at("host1", "blue2x", BROADCAST), at("host2", "blue3", BROADCAST), at("host2", "away99", BROADCAST)}
+    assert await world.send("host1", "blue1", BROADCAST) == {
+        *from_there,
+        at("host2", "away99", BROADCAST, eth_dst=back.mac),
+    }
+    # as an old host sends it on to all of the subnet here; nothing goes to the machine that has left
+    facts = await seen(world, "host2", lambda _: True)
+    kind = "gre" if encapsulation == "nvgre" else "vxlan"
+    out = Output(named(facts, tunnel_name(Tunnel(kind))).ofport)
+    aimed = (SetField(ETH_DST, SENT_ON_MAC), key_of(kind, BLUE2.vsid), toward(HOSTS["host1"]), out)
+    match = in_order((exact(IN_PORT, named(facts, "blue3").ofport), *to_group(BLUE2.vsid)))
+    world.put_by_hand("host2", Flow(Table.OUTPUT, 60000, match, aimed, COOKIE_MARK))
+    await world.caught_up("host2")
+    all_of_it = {at("host1", "blue1", vrrp, **loud), at("host1", "blue2x", vrrp, **loud)}
+    assert await world.send("host2", "blue3", vrrp) == all_of_it

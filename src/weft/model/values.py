@@ -37,17 +37,18 @@ VSID_MIN = Vsid(4096)
 VSID_MAX = Vsid(16_777_214)
 """RFC 7637 section 3.2 reserves 0..0xFFF and 0xFFFFFF."""
 
-_SEGMENT = 1 << 24
+SEGMENT = 1 << 24
+"""Set in what stands in place of a VSID where there is none."""
 
 
 def vlan_segment(vlan: int) -> Vsid:
     """What stands in place of a VSID where a port is on a VLAN (0: untagged): above every VSID, so none is like it."""
-    return Vsid(_SEGMENT | vlan)
+    return Vsid(SEGMENT | vlan)
 
 
 def is_segment(vsid: int) -> bool:
     """Does it stand in place of a VSID?"""
-    return vsid >= _SEGMENT
+    return vsid >= SEGMENT
 
 
 GROUP_BIT = 1 << 40
@@ -55,6 +56,12 @@ GROUP_BIT = 1 << 40
 
 ROUTER_MAC = Mac(0x025745465401)
 """The distributed router's address in every virtual subnet; locally administered, SLAP quadrant AAI."""
+
+SENT_ON_MAC = Mac(0x025745465402)
+"""Ethernet destination, between two hosts, of a copy for all of a virtual subnet that the old host of machines sends on
+to all of it on their new one; locally administered, SLAP quadrant AAI."""
+
+BROADCAST_MAC = Mac(0xFFFFFFFFFFFF)
 
 GATEWAY_DUMMY_PROVIDER_ADDRESS = PackedIp(bytes((169, 254, 254, 254)))
 """Provider address shown on a distributed gateway's lookup record; never sent to the wire."""

@@ -1,5 +1,6 @@
 """Three hosts of one network, each with its own view of the records: what moves and tunnels are tried on."""
 
+from weft.agent.flows.onward import MOST
 from weft.agent.reconcile import Reconciler
 from weft.fakes import packet as p
 from weft.fakes.network import ProviderNetwork
@@ -20,7 +21,11 @@ from weft.model.values import InstanceId, Mac, PackedIp, Rdid, Vsid, pack_ip
 
 RDID, VSID = Rdid(7), Vsid(6001)
 PLACES = {name: pack_ip(f"192.168.1.{n}") for n, name in enumerate("abc", 1)}
-MACS = {name: Mac(0x001DD8B70000 + n) for n, name in enumerate(("sender", "mover", "stays", "other"), 1)}
+LEGION = [f"many{n}" for n in range(1, 2 * MOST + 5)]
+MANY = LEGION[: MOST + 2]
+MACS = {name: Mac(0x001DD8B70000 + n) for n, name in enumerate(("sender", "mover", "stays", "other", *LEGION), 1)}
+TWINS = ("mover", "twin", "third")
+MACS |= dict.fromkeys(TWINS, MACS["mover"])
 ADDRESSES = {name: tuple(pack_ip(text % n) for text in ("10.0.0.%d", "fd00::%d")) for n, name in enumerate(MACS, 1)}
 
 
@@ -73,24 +78,27 @@ class Cluster:
         """The mover runs at c; only the hosts that are named know it. `handing_over`: the hypervisors hold it still,
         its port at b is there, and nothing that goes there is read."""
         if handing_over:
-            self._machine("b", "Running", "Running", move_to="c", handed_over=True)
-            self._machine("c", "Incoming", "Off")
+            self.hand_over(["mover"])
         else:
             self.switches["b"].unplug("mover")
         self.cross("mover", knowing)
         await self.settle()
 
-    def cross(self, name, knowing):
-        """b sends on to c, where its port is; the hosts that are named know it."""
-        self.bind(name, "b", to="c")
-        self.plug(name, "c")
-        for host in knowing:
-            self.know(host, name, "c")
+    def hand_over(self, names):
+        """Hypervisors hold them between b and c: none at b reads its port any more, none runs at c."""
+        for host, wanted, power in (("b", "Running", "Running"), ("c", "Incoming", "Off")):
+            held = host == "b"
+            for name in names:
+                machine = Machine(name, wanted, (InstanceId(name),), "", "c" if held else "")
+                self.told[host].put(0, machine.key, machine)
+            self.told[host].machines_are(MachineState(name, power, handed_over=held) for name in names)
 
-    def _machine(self, host, wanted, power, move_to="", handed_over=False):
-        machine = Machine("mover", wanted, (InstanceId("mover"),), "", move_to)
-        self.told[host].put(0, machine.key, machine)
-        self.told[host].machines_are([MachineState("mover", power, handed_over=handed_over)])
+    def cross(self, name, knowing, from_host="b", to="c"):
+        """Its old host sends on to the new one, where its port is; the hosts that are named know it."""
+        self.bind(name, from_host, to=to)
+        self.plug(name, to)
+        for host in knowing:
+            self.know(host, name, to)
 
     def spoof(self, name):
         """Its port may send from other addresses than its own."""
@@ -104,8 +112,12 @@ class Cluster:
 
     def hears(self, name="sender", host="a"):
         """The copies of a broadcast that come to ports."""
-        text = str(p.ipaddress.ip_address(ADDRESSES[name][0]))
-        sent = p.udp((MACS[name], p.BROADCAST), (text, "255.255.255.255"), (9, 9), "x")
+        return self.hears_of(name, host, p.BROADCAST, "255.255.255.255")
+
+    def hears_of(self, name, host, mac, group):
+        """Those of what goes to a group."""
+        address = ADDRESSES[name][":" in group]
+        sent = p.udp((MACS[name], mac), (str(p.ipaddress.ip_address(address)), group), (9, 9), "x")
         return self.switches[host].inject(name, sent)
 
     def gets(self, name, to):

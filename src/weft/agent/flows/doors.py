@@ -1,6 +1,6 @@
 """Which port a local interface is reached by, and which of two has a MAC address. Pure.
 
-Called by placing.py and by_mac.py.
+Called by placing.py, by_mac.py, decap.py and onward.py.
 """
 
 from weft.agent.bindings import Local, Role
@@ -15,6 +15,11 @@ def is_elsewhere(local: Local) -> bool:
 def stands_back(local: Local) -> tuple[bool, bool]:
     """Of interfaces here with one MAC address, the least of these has it: one that runs, then one with a port."""
     return local.role is Role.IDLE, local.port is None
+
+
+def bridges(local: Local) -> bool:
+    """May others be behind its port, who listen to a group's Ethernet address?"""
+    return local.limits is not None and local.limits.spoofing
 
 
 def door_of(local: Local) -> Door | None:

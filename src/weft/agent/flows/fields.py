@@ -53,9 +53,11 @@ INTERFACE_LIST = Field("reg8", 32, "hex", (_NX, 8))
 SUBNET_LIST = Field("reg9", 32, "hex", (_NX, 9))
 """As INTERFACE_LIST, of the virtual subnet."""
 MARKS = Field("reg10", 32, "hex", (_NX, 10))
-"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN."""
+"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON."""
 TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
 """Number of the guest's port that it is for, and its conntrack zone on the way in."""
+FROM_HOST = Field("reg12", 32, "hex", (_NX, 12))
+"""Number of the host that a copy for all comes from, where it is not to go back there (ways.number_of); else 0."""
 CT_STATE = Field("ct_state", 32, "track", (_NX, 105))
 """Connection tracking's word on the packet: bits NEW to TRACKED; 0 until an action Ct has looked."""
 CT_MARK = Field("ct_mark", 32, "hex", (_NX, 107))
@@ -122,9 +124,10 @@ CUT, TAKEN_UP, CUT_BACK = 1, 2, 4
 here knows who began it; of such a one, a rule of today forbids what the other side sends. Never both of the cuts."""
 SYN = 2
 """Bit of TCP_FLAGS."""
-INSIDE, TOO_LARGE, FORWARDED, REWRITTEN = 0, 1, 2, 3
+INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON = 0, 1, 2, 3, 4
 """Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long; the
-guest sends it on for another; its destination is a provider address already."""
+guest sends it on for another; its destination is a provider address already; it is a copy for all of a virtual subnet
+that the old host of machines here has sent on."""
 
 IN_PORT_NUMBER = 0xFFFFFFF8
 """OFPP_IN_PORT: send back where it came from, which plain output refuses."""
@@ -183,6 +186,8 @@ class Table(enum.IntEnum):
     """One counter per reason."""
     TELL = 21
     """Of some reasons, what the agent tells the sender."""
+    ONWARD = 22
+    """Copies for all of a virtual subnet that machines have left: to the ports here, and on to those machines."""
 
 
 class DropReason(enum.IntEnum):

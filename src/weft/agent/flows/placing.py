@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from weft.agent.bindings import Local, Role
 from weft.agent.flows.domain import Domain
-from weft.agent.flows.doors import door_of, stands_back
+from weft.agent.flows.doors import bridges, door_of, stands_back
 from weft.agent.flows.physical import Physical
 from weft.agent.flows.ways import Door, Way
 from weft.model.records import LookupRecord
@@ -30,12 +30,15 @@ class Placing:
         self.local_macs: dict[tuple[Vsid, Mac], Local] = {}
         self.left: frozenset[Vsid] = frozenset()
         """Virtual subnets that a machine here moves away from, or has."""
+        self.bridging: frozenset[tuple[Vsid, Mac]] = frozenset()
+        """Machines here that others may be behind."""
         self._naming: dict[Vsid, list[Domain]] = {}
         """Domains that name a virtual subnet, newest (highest RDID) first."""
 
     def set_locals(self, local: Mapping[str, Local]) -> None:
         self.locals = dict(local)
         self.left = frozenset(one.binding.vsid for one in local.values() if one.binding.forward_to)
+        self.bridging = frozenset((one.binding.vsid, one.binding.mac) for one in local.values() if bridges(one))
         self.local_macs = {}
         for instance in sorted(local):
             one = local[instance]
@@ -63,8 +66,12 @@ class Placing:
         """Has the machine left? Its record pointing to the new host says so too, where no hypervisor does."""
         if not local.binding.forward_to:
             return False
+        return local.role is Role.GONE or self.is_there(domain, local)
+
+    def is_there(self, domain: Domain | None, local: Local) -> bool:
+        """Is it known here that the machine is at its new host? Then that has it among those of the virtual subnet."""
         record = _record_of_mac(domain, local.binding.vsid, local.binding.mac)
-        return local.role is Role.GONE or (record is not None and record.provider_address == local.binding.forward_to)
+        return record is not None and record.provider_address == local.binding.forward_to
 
     def place(self, domain: Domain | None, vsid: Vsid, mac: Mac) -> Door | PackedIp | None:
         """Where this host sends frames for a MAC: a port, a provider address, or nowhere."""

@@ -225,6 +225,7 @@ class FlowTable:
         """A virtual subnet came or went; if it changed hands, all of it is built again. Peers route to it too."""
         key = PeerNetwork(rdid, "").key
         self._dirty |= {("peer", one.rdid, rdid) for one in self.domains.values() if key in one.records}
+        self._dirty |= {("mac", *place) for place in self._placing.bridging if place[0] == vsid}
         before = self._placing.domain(vsid)
         self._placing.note_subnet(vsid)
         after = self._placing.domain(vsid)

@@ -1,5 +1,6 @@
 """What the flow builders build from: a bound port, a way through a tunnel, addresses as flow fields. Pure values."""
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable
 
@@ -256,6 +257,13 @@ def from_host(provider_address: bytes) -> Term:
     """Match the outer source."""
     field = TUN_SRC if len(provider_address) == 4 else TUN_IPV6_SRC
     return exact(field, int.from_bytes(provider_address))
+
+
+def number_of(provider_address: bytes) -> int:
+    """A host in 32 bits: its address, or a hash of it."""
+    if len(provider_address) == 4:
+        return int.from_bytes(provider_address)
+    return int.from_bytes(hashlib.blake2b(provider_address, digest_size=4).digest())
 
 
 class Family(msgspec.Struct, frozen=True):
