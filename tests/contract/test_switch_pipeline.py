@@ -2,6 +2,7 @@
 packet."""
 
 import asyncio
+from collections import Counter
 
 import msgspec
 import pytest
@@ -29,12 +30,12 @@ from tests.contract.pipeline import (
     two_hosts,
 )
 from tests.contract.switch_worlds import apply, opened, seen, switch_world
-from tests.unit.agent.policies import BLUE, HOSTS, Guest, subnet_records
+from tests.unit.agent.policies import BLUE, HOSTS, Guest, access_list, subnet_records
 from weft.agent.flows.actions import Output
 from weft.agent.flows.fields import Table
 from weft.agent.flows.metering import Kind
 from weft.agent.reach import FIRST_SECONDS, Reach
-from weft.agent.switch import Peer, SwitchChange
+from weft.agent.switch import Peer, SwitchChange, SwitchMeter
 from weft.fakes import packet as p
 from weft.model.records import (
     NeededNetwork,
@@ -191,6 +192,50 @@ async def test_a_storm_is_held_and_what_is_for_one_machine_is_not(world):
     for port in range(1000, 1060):
         await world.put("host1", "blue1", p.udp(MACS, (BLUE1.v4, BLUE2.v4), (9, port)))
     assert len(await world.arrived()) == 60
+
+
+CROWD = [
+    Guest(f"blue{one}", "host1", BLUE, Vsid(6001), Mac(BLUE1.mac + one), f"10.1.1.{one}", f"fd00:1::{one}")
+    for one in (3, 4, 5)
+]
+
+
+async def crowded(world, listed):
+    """Three guests more on host1, of which the first two have an inbound limit, each under a list or none."""
+    for guest in CROWD:
+        await world.plug("host1", guest.name, guest.instance, guest.mac)
+        await seen(world, "host1", opened(guest.name))
+    reconcilers = await two_hosts(world)
+    mine = [one.binding() for one in CROWD] + [PortLimits(one.instance, inbound_mbps=1000) for one in CROWD[:2]]
+    if listed:
+        mine += [access_list(1, "100 in allow ALL * * * *"), *(one.access(1) for one in CROWD)]
+    for record in mine:
+        reconcilers["host1"].put(0, record.key, record)
+    for lookup in (one for guest in CROWD for one in guest.lookups()):
+        for reconciler in reconcilers.values():
+            reconciler.put(BLUE, lookup.key, lookup)
+    await settle(world, reconcilers)
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["", "listed"])
+async def test_a_port_over_its_rate_takes_a_broadcast_from_nobody_else(world, listed):
+    """Two that are, before one that has no limit and those of the other host."""
+    await crowded(world, listed)
+    limited = [one.id for one in (await world.switches["host1"].dump()).meters if one.id & 3 == Kind.INBOUND]
+    assert len(limited) == 2
+    # as if twenty broadcasts were more than may come in
+    slow = tuple(SwitchMeter(one, "pktps", 1, 1) for one in limited)
+    assert await apply(world, "host1", SwitchChange(meters=slow)) == ()
+    if not world.real:
+        world.switches["host1"].faults.over_rate |= set(limited)
+    for sender, others in ((BLUE1, "blue2"), (BLUE2, "blue1")):
+        await world.arrived(0.0)
+        for port in range(1000, 1020):
+            sent = p.udp((sender.mac, p.BROADCAST), (sender.v4, "255.255.255.255"), (9, port))
+            await world.put(sender.host, sender.name, sent)
+        heard = Counter(name for _, name, _ in await world.arrived())
+        assert (heard["blue5"], heard[others]) == (20, 20)
+        assert heard["blue3"] <= 3 and heard["blue4"] <= 3
 
 
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):

@@ -169,7 +169,7 @@ class Passage:
 
     def carry_out(self, actions: tuple[Action, ...]) -> int | None:
         """Apply the actions in order; the next table if they go on."""
-        for action in actions:
+        for place, action in enumerate(actions, 1):
             if self.dead:
                 return None
             match action:
@@ -181,6 +181,9 @@ class Passage:
                     self._ask(service)
                 case Ct():
                     self._track(action)
+                case CheckLarger():
+                    self._check_larger(action, actions[place:])
+                    return None
                 case Meter(number):
                     self.dead = not self.bridge.lets_through(number)
                 case Resubmit(table):
@@ -201,8 +204,6 @@ class Passage:
                 self._lower_ttl()
             case FlowId():
                 self.tunnel["tun_id"] = self.tunnel["tun_id"] & ~0xFF | flow_hash(self.packet)
-            case CheckLarger(size, field, bit):
-                self.write(field.name, (self.read(field.name) or 0) & ~(1 << bit) | (self.length > size) << bit)
             case PushVlan():
                 self._tag(VLAN_PRESENT)
             case SetVlan(vlan):
@@ -221,10 +222,24 @@ class Passage:
             self.bridge.tracker.commit(zone, self.packet, action.mark)
             mark = mark if action.mark is None else action.mark
         if action.table is not None:
-            onward = copy.copy(self)
-            onward.tunnel, onward.registers = dict(self.tunnel), list(self.registers)
+            onward = self._copy()
             onward.tracked = {"ct_state": state, "ct_zone": zone, "ct_mark": mark}
             onward.walk(int(action.table))
+
+    def _check_larger(self, action: CheckLarger, rest: tuple[Action, ...]) -> None:
+        """A copy goes on with the rest of the list, and by its goto; the packet stays as it was for whoever
+        resubmitted it."""
+        onward, register, bit = self._copy(), action.field.name, 1 << action.bit
+        onward.write(register, (self.read(register) or 0) & ~bit | (bit if self.length > action.size else 0))
+        table = onward.carry_out(rest)
+        if table is not None:
+            onward.walk(table)
+
+    def _copy(self) -> "Passage":
+        """What becomes of it becomes nothing of this one, but for what is sent and asked."""
+        onward = copy.copy(self)
+        onward.tunnel, onward.registers = dict(self.tunnel), list(self.registers)
+        return onward
 
     def _resubmit(self, table: int) -> None:
         here = self._flow

@@ -1,15 +1,19 @@
 """Meters by level, zones of ports bound anew, and the way to a port that is filtered."""
 
 import msgspec
+import pytest
 
 from tests.unit.agent.policies import BLUE, GUESTS, facts, told
 from tests.unit.agent.settling import settled
-from weft.agent.flows.actions import Goto, Output, Resubmit, SetField
-from weft.agent.flows.fields import MOST_PORT, TO_PORT, Table
+from weft.agent.flows.access import of_port as of_lists
+from weft.agent.flows.actions import Ct, Goto, Output, Resubmit, SetField
+from weft.agent.flows.fields import ETH_DST, GROUP_BIT, MOST_PORT, TO_PORT, Table
+from weft.agent.flows.limits import of_port as of_limits
 from weft.agent.flows.metering import ASKS, ASKS_AT_ONCE, Kind, Meters, meter_id
-from weft.agent.flows.ways import Door, into, into_each
+from weft.agent.flows.ways import FORKED, Door, bound_port, into, into_each
 from weft.agent.switch import StepFailure, SwitchChange, SwitchMeter
-from weft.model.records import PortLimits
+from weft.model.records import PortAccess, PortLimits
+from weft.model.values import vlan_segment
 
 BLUE1 = GUESTS["blue1"]
 FOREIGN = SwitchMeter(meter_id(900, Kind.OUTBOUND), "kbps", 1, 1)
@@ -98,6 +102,22 @@ def test_what_is_for_a_filtered_port_goes_through_its_tables_and_a_copy_comes_ba
     assert into(Door(4, filtered=True)) == (SetField(TO_PORT, 4), Goto(Table.TRACK_IN))
     both = (Output(4), SetField(TO_PORT, 5), Resubmit(Table.TRACK_IN))
     assert into_each([Door(4), Door(5, filtered=True)]) == both
+
+
+@pytest.mark.parametrize("vsid", [6001, vlan_segment(5)], ids=["virtual", "logical"])
+def test_whatever_a_meter_may_drop_on_its_way_into_a_port_is_a_copy_of_its_own(vsid):
+    """Or for one machine: what does not match the group bit."""
+    limits = PortLimits(BLUE1.instance, inbound_mbps=10)
+    binding, (v4, v6) = msgspec.structs.replace(BLUE1.binding(), vsid=vsid), BLUE1.addresses
+    port = bound_port(binding, 4, access=PortAccess(BLUE1.instance, ((v4, 0, 0), (v6, 7, 0))), limits=limits)
+    for lists in (port.lists, port.lists[:1], ()):
+        under = msgspec.structs.replace(port, lists=lists)
+        flows = [*of_lists(under), *of_limits(under)]
+        into_it = [one for one in flows if one.table == Table.TRACK_IN and one.actions]
+        assert (ETH_DST, GROUP_BIT, GROUP_BIT) in {term for one in into_it for term in one.match}
+        assert all(FORKED in one.actions or isinstance(one.actions[-1], Ct) for one in into_it)
+    free = msgspec.structs.replace(port, limits=None)
+    assert not any(FORKED in one.actions for one in (*of_lists(free), *of_limits(free)))
 
 
 def test_only_flows_to_a_filtered_port_change_with_it():

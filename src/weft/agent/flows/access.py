@@ -30,6 +30,7 @@ priority 110  on a logical network neighbour discovery, DHCP and multicast queri
               what DHCP clients ask too, where the port has no guard against servers
 priority 100  for an address of the port: under its lists
 priority  50  for everyone, or a link-local address: under the lists of the port's first address
+priority  40  what flows/limits.py has
 
 Elsewhere priority 0 goes on.
 """
@@ -71,7 +72,7 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import Flow, Match, Term, dropped, exact, in_order, is_icmpv6, prefixed, tracked
-from weft.agent.flows.ways import IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, family_of
+from weft.agent.flows.ways import FORKED, IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, family_of
 from weft.model.records import PackedPrefix
 from weft.model.values import is_segment
 
@@ -86,6 +87,8 @@ _BEGUN_BY = tracked(TRACKED, REPLY | RELATED)
 """From the side that began."""
 _SCOPES = ((Table.SCOPE_OUT, Table.FILTER_OUT_INTERFACE), (Table.SCOPE_IN, Table.FILTER_IN_SUBNET))
 _FAMILIES = (IPV4, IPV6)
+UNFILTERED: Actions = (SetField(INTERFACE_LIST, 0), SetField(SUBNET_LIST, 0), Goto(Table.DELIVER))
+"""Into a port. The registers may hold what another port's packet was filtered by."""
 _NOWHERE_ELSE = {
     4: (prefixed(IPV4.destination, 0xE0 << 24, 4), exact(IPV4.destination, 0xFFFFFFFF)),
     16: (prefixed(IPV6.destination, 0xFF << 120, 8), prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH)),
@@ -105,9 +108,7 @@ def of_fixed() -> tuple[Flow, ...]:
 def _fixed() -> Iterator[Flow]:
     mark = cookie(Category.FIXED)
     yield Flow(Table.TRACK_OUT, 0, (), (Goto(Table.ROUTE),), mark)
-    # the registers may hold what another port's packet was filtered by
-    unfiltered = (SetField(INTERFACE_LIST, 0), SetField(SUBNET_LIST, 0), Goto(Table.DELIVER))
-    yield Flow(Table.TRACK_IN, 0, (), unfiltered, mark)
+    yield Flow(Table.TRACK_IN, 0, (), UNFILTERED, mark)
     yield Flow(Table.COMMIT_OUT, 0, (), (Goto(Table.ROUTE),), mark)
     yield Flow(Table.DELIVER, 0, (), (OutputRegister(TO_PORT),), mark)
     for family in _FAMILIES:
@@ -202,7 +203,7 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
     mark = cookie(Category.PORT, port.number)
     to_port = exact(TO_PORT, port.number)
     spared = [
-        Flow(Table.TRACK_IN, 110, in_order((to_port, *match)), (Goto(Table.DELIVER),), mark)
+        Flow(Table.TRACK_IN, 110, in_order((to_port, *match)), _past(port), mark)
         for match in (_unfiltered(port) if is_segment(port.vsid) else ())
     ]
     if port.brought_connections:
@@ -223,7 +224,13 @@ def _unfiltered(port: BoundPort) -> tuple[Match, ...]:
 
 def _into(port: BoundPort, priority: int, term: Term, address: bytes) -> Flow:
     lists = port.under(address)
-    track: Action = Ct(TO_PORT, Table.SCOPE_IN) if any(lists) else Goto(Table.DELIVER)
+    track: Actions = (Ct(TO_PORT, Table.SCOPE_IN),) if any(lists) else _past(port)
     match = in_order(tuple({exact(TO_PORT, port.number), *family_of(address).only, term}))
     mark = cookie(Category.PORT, port.number)
-    return Flow(Table.TRACK_IN, priority, match, (*_set(lists, from_zero=False), track), mark)
+    return Flow(Table.TRACK_IN, priority, match, (*_set(lists, from_zero=False), *track), mark)
+
+
+def _past(port: BoundPort) -> Actions:
+    """Past the lists, and past connection tracking, by which a packet goes on as a copy too."""
+    limited = port.limits is not None and port.limits.inbound_mbps
+    return (FORKED, Goto(Table.DELIVER)) if limited else (Goto(Table.DELIVER),)

@@ -80,13 +80,17 @@ class OutputRegister(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Resubmit(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """What a later table makes of the packet, then the next action here; what was changed there stays changed."""
+    """What a later table makes of the packet, then the next action here; what was changed there stays changed, and if a
+    meter dropped it there, it is gone for what stands behind too."""
 
     table: int
 
 
 class CheckLarger(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Set a bit of a register if the frame has more than `size` bytes (without its checksum), else clear it."""
+    """Set a bit of a register if the frame has more than `size` bytes (without its checksum), else clear it.
+
+    What stands behind it in its flow is done with a copy: what a meter drops there, or what is changed, is neither
+    dropped nor changed for whoever resubmitted the packet (OVS_ACTION_ATTR_CHECK_PKT_LEN)."""
 
     size: int
     field: Field

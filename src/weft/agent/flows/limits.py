@@ -5,6 +5,9 @@ SECURITY, of a port on a logical network (elsewhere nobody is a DHCP server)
 priority 130  what a DHCP server would send, where the guard is set
 ROUTE
 priority 730  broadcast and multicast, as many a second as may be
+TRACK_IN, of a port with an inbound rate
+priority 120  what it said itself: no way back into it, and nothing of its rate
+priority  40  broadcast and multicast: a copy of its own, so that what the meter drops of it others still get
 DELIVER
 priority 300, 290, 200  as 100, 90 and 0 there (access.py), within the port's inbound rate
 """
@@ -13,7 +16,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from weft.agent.flows.access import committed
+from weft.agent.flows.access import UNFILTERED, committed
 from weft.agent.flows.actions import Goto, Meter, OutputRegister
 from weft.agent.flows.dhcp import FROM_SERVERS
 from weft.agent.flows.fields import (
@@ -27,7 +30,7 @@ from weft.agent.flows.fields import (
 )
 from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, dropped, exact, in_order
 from weft.agent.flows.metering import Kind, meter_id
-from weft.agent.flows.ways import BoundPort
+from weft.agent.flows.ways import FORKED, BoundPort
 from weft.model.values import is_segment
 
 _ABOVE = 200
@@ -54,6 +57,8 @@ def _of_port(port: BoundPort) -> Iterator[Flow]:
 
 def _inbound(port: BoundPort, mark: int) -> Iterator[Flow]:
     to_port = exact(TO_PORT, port.number)
+    yield Flow(Table.TRACK_IN, 120, in_order((port.in_port, to_port)), (), mark)
+    yield Flow(Table.TRACK_IN, 40, in_order((to_port, (ETH_DST, GROUP_BIT, GROUP_BIT))), (FORKED, *UNFILTERED), mark)
     rate, out = (Meter(meter_id(port.number, Kind.INBOUND)),), (OutputRegister(TO_PORT),)
     for family in (IS_IPV4, IS_IPV6):
         for flow in committed(Table.DELIVER, (*family, to_port), rate, out, mark):

@@ -163,6 +163,11 @@ def into_each(doors: Iterable[Door]) -> Actions:
     return tuple(actions)
 
 
+FORKED = CheckLarger(0xFFFF, MARKS, TOO_LARGE)
+"""What stands behind it is done with a copy, for that is all that this action is here for: no frame is so large. Open
+vSwitch has no other way for any kind of packet: it leaves away a clone() around a resubmit, and ct() takes only IP."""
+
+
 PROBE_VSID = 0xFFF
 """Of what agents send each other by a tunnel: reserved by RFC 7637 section 3.2, so no virtual subnet has it."""
 
