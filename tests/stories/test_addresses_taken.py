@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from tests.stories.desk import Desk
-from weft.control.machines import Machines
 from weft.fakes.addresses import DEVICE
 from weft.fakes.outside import ProviderLan
 from weft.model.values import ip_text, pack_ip
@@ -19,7 +18,7 @@ SERVER = "/networking/v1/servers/host1"
 def at_once(asked_at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for of a move for a minute, too."""
     monkeypatch.setattr("weft.control.clockwork.TICK_S", 0.05)
-    monkeypatch.setattr(Machines.migrate, "__defaults__", (False, 2.0))
+    monkeypatch.setattr("weft.control.machines.MOVE_TIMEOUT_S", 2.0)
 
 
 async def taken(desk: Desk, policy: str = "perHost") -> tuple[ProviderLan, str]:

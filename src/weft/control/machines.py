@@ -156,14 +156,16 @@ class Machines:
         return await self.alone.run(machine, self._power.set(machine, "Saved", actor, timeout))
 
     async def migrate(
-        self, machine: str, server: str, actor: Actor, force: bool = False, timeout: float = MOVE_TIMEOUT_S
+        self, machine: str, server: str, actor: Actor, force: bool = False, timeout: float | None = None
     ) -> VirtualMachine:
         """Move a machine to another server, make before break; `server` is a resource id.
 
         Returns when it runs there and every record says so or is about to. Raises Refusal or NotReady, then it is where
         it was; WaitTimedOut if a host fell silent in the middle, then the move ends when that host is back. A move
-        there that is under way already, of an earlier try or before a restart, is waited for.
+        there that is under way already, of an earlier try or before a restart, is waited for. `timeout`: of each wait,
+        in seconds; None for MOVE_TIMEOUT_S.
         """
+        timeout = MOVE_TIMEOUT_S if timeout is None else timeout
         if self._goes_to(machine, server):
             self.sweep()
             carried = self.alone.of(machine.lower())
