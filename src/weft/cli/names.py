@@ -105,6 +105,13 @@ def target_of(words: Sequence[str], of: str = "") -> Target:
     return Target(kind, ref, len(parts) % 2 == 0)
 
 
+def asked(command: str, kind: str, name: str = "", of: str = "") -> Target:
+    """KIND NAME, KIND/NAME and so on, of a command. Raises Misuse, where it is a name alone saying how to write it."""
+    if not (name or of or "/" in kind.strip("/") or is_kind(kind)):
+        raise Misuse(f"'{kind}' is no kind; write the kind before the name, such as: {command} virtualMachines {kind}")
+    return target_of([kind, *([name] if name else [])], of)
+
+
 def _singleton(kind: Kind) -> Target:
     return Target(kind, resource_ref(kind, kind.singleton), True)
 

@@ -11,7 +11,7 @@ from weft.cli.desk import EPILOG, Controller, Misuse, run
 from weft.cli.documents import Documents
 from weft.cli.faults import BadFile
 from weft.cli.files import examine_stream, read_stream
-from weft.cli.names import Target, by_name, is_kind, target_of
+from weft.cli.names import asked, by_name
 from weft.cli.plan import Plan, apply, deletion_order, request, send
 from weft.cli.references import dangling
 from weft.cli.show import Format, Output
@@ -47,7 +47,7 @@ def get(
     """
 
     async def work(client: Client) -> None:
-        target = target_of([kind, *([name] if name else [])], of)
+        target = asked("weft get", kind, name, of)
         if target.one:
             listing.one(target.kind, await client.get(path_of(target.ref)), output)
         else:
@@ -83,7 +83,7 @@ def delete(
         if file:
             await _delete_file(client, file, write)
             return
-        target = target_of([kind, *([name] if name else [])]) if name else _named(kind)
+        target = asked("weft delete", kind, name)
         if not target.one:
             raise Misuse(f"which of the {target.kind.name}? write {target.kind.name}/NAME")
         await client.get(path_of(target.ref))
@@ -91,15 +91,6 @@ def delete(
         print(f"{target.ref.strip('/').removeprefix('weft/')} deleted")
 
     run(ctx, controller, work)
-
-
-def _named(text: str) -> Target:
-    """KIND/NAME, and so on. Raises Misuse, where it is a name alone saying how to write it."""
-    if "/" not in text.strip("/") and not is_kind(text):
-        raise Misuse(
-            f"'{text}' is no kind; write the kind before the name, such as: weft delete virtualMachines {text}"
-        )
-    return target_of([text])
 
 
 async def _delete_file(client: Client, file: str, write: Write) -> None:

@@ -89,9 +89,10 @@ def test_nic_create_show_list_delete(cluster: Path, weft: Weft) -> None:
     assert "weft get servers" in weft("vm", "migrate", "web1", "--to", "host9").stderr
     alone = weft("delete", "web1")
     assert (alone.exit_code, alone.stderr.split("such as: ")[-1]) == (2, "weft delete virtualMachines web1\n")
-    for name in ("server1", "pool1"):
-        assert weft("delete", name).stderr.endswith(f"such as: weft delete virtualMachines {name}\n")
-    assert "did you mean virtualMachines?" in weft("delete", "virtalMachines").stderr
+    for command in ("delete", "get"):
+        for name in ("server1", "pool1"):
+            assert weft(command, name).stderr.endswith(f"such as: weft {command} virtualMachines {name}\n")
+        assert "did you mean virtualMachines?" in weft(command, "virtalMachines").stderr
 
 
 def test_vm_verbs_on_unmanaged_hosts(cluster: Path, weft: Weft) -> None:
