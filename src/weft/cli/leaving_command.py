@@ -45,6 +45,7 @@ def leave_vlans(
     """
 
     async def work(client: Client) -> None:
+        _check_new(output)
         await client.get(path_of(f"/logicalNetworks/{_id(provider)}"))  # or NotFound, before anything is written
         logical = [await client.get(path_of(f"/logicalNetworks/{_id(name)}")) for name in networks]
         interfaces = await client.list_all(path_of("/networkInterfaces"))
@@ -60,6 +61,20 @@ def _id(name: str) -> str:
     return name.strip("/").rpartition("/")[2]
 
 
+def _check_new(folder: Path) -> None:
+    """One with files may be that of steps that were taken: what would put them back must not be written over. Raises
+    Misuse."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise _no_room(folder, "there are files in it")
+    except OSError as error:
+        raise _no_room(folder, str(error.strerror)) from error
+
+
+def _no_room(folder: Path, why: str) -> Misuse:
+    return Misuse(f"-o {folder}: {why}; name a folder that is not there yet, or an empty one")
+
+
 def _write(found: Leaving, folder: Path) -> None:
     try:
         (folder / BACK).mkdir(parents=True)
@@ -72,7 +87,7 @@ def _write(found: Leaving, folder: Path) -> None:
             _put(folder / BACK / file, back)
             rows.append((str(folder / file), len(forth)))
     except OSError as error:
-        raise Misuse(f"-o {folder}: {error.strerror}; name a folder that is not there yet") from error
+        raise _no_room(folder, str(error.strerror)) from error
     show.table(["step", "interfaces"], [(str(folder / FIRST), ""), *rows])
     for note in found.notes:
         show.say(note)

@@ -26,6 +26,17 @@ def test_vlans_are_left_for_a_provider_network_that_there_is(cluster: Path, weft
         "weft: NotFound: There is no /logicalNetworks/hnvp.",
     )
     assert not (tmp_path / "leaving").exists()
+    # a folder with anything in it may be one in which some steps were applied already
+    full = tmp_path / "full"
+    full.mkdir()
+    kept = full / "00-networks.yaml"
+    kept.write_text("mine\n")
+    for folder in (full, kept):
+        result = weft("leave-vlans", "hnvpa", "--provider", "hnvpa", "-o", str(folder))
+        why = "there are files in it" if folder is full else "Not a directory"
+        said = f"weft: Usage: -o {folder}: {why}; name a folder that is not there yet, or an empty one\n"
+        assert (result.stderr, result.exit_code, list(full.iterdir())) == (said, 2, [kept])
+        assert kept.read_text() == "mine\n"
 
 
 def test_get_in_every_form(cluster: Path, weft: Weft) -> None:
