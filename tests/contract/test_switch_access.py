@@ -9,11 +9,12 @@ import pytest
 
 from tests.contract.pipeline import changed, drops, gateway_reply, settle, two_hosts
 from tests.contract.switch_worlds import switch_world
-from tests.unit.agent.policies import GUESTS, access_list
+from tests.unit.agent.policies import BLUE, GUESTS, access_list
 from weft.agent.flows.fields import rule_cookie
 from weft.fakes import packet as p
 from weft.fakes.frames import checksum
-from weft.model.values import ROUTER_MAC
+from weft.model.records import CustomerRoute, UserRoute
+from weft.model.values import ROUTER_MAC, PackedIp, Vsid, pack_ip
 
 BLUE1, BLUE2, BLUEDB = (GUESTS[name] for name in ("blue1", "blue2", "bluedb"))
 PARAMS = ["fake", pytest.param("ovs", marks=pytest.mark.root)]
@@ -300,6 +301,23 @@ async def test_a_rule_counts_what_it_decides(stage):
             assert allowed[1] == 2 * denied[1] > 0
             return
     raise AssertionError(counts)
+
+
+async def test_a_default_route_leads_to_nothing_of_the_address_space(stage):
+    """INTERNET is what lies outside, and only that leaves."""
+    out = CustomerRoute(Vsid(BLUEDB.vsid), PackedIp(bytes(4)), 0, pack_ip(BLUEDB.v4), 1)
+    around = UserRoute(Vsid(BLUE1.vsid), pack_ip("10.1.77.0"), 24, "VirtualAppliance", Vsid(BLUEDB.vsid), out.next_hop)
+    outside, inside, beside = (
+        p.udp((BLUE1.mac, ROUTER_MAC), (BLUE1.v4, to), (1, 53), "x") for to in ("8.8.8.8", "10.1.77.7", "10.1.78.7")
+    )
+    for records, expected in (((out,), "no_route"), ((around,), "bluedb")):
+        for reconciler in stage.reconcilers.values():
+            for record in records:
+                reconciler.put(BLUE, record.key, record)
+        await stage.put()
+        assert await stage.send(outside) == "bluedb"
+        assert await stage.send(inside) == expected
+        assert await stage.send(beside) == "no_route"
 
 
 async def test_a_port_bound_anew_knows_no_connections_of_before(stage):

@@ -8,7 +8,6 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from weft.core.encryption import is_encrypted
-from weft.core.peerings import connected
 from weft.core.policy_gateways import gateway_record, ways_out
 from weft.core.policy_peers import peer_networks, servers_near
 from weft.core.policy_places import (
@@ -29,7 +28,7 @@ from weft.core.policy_places import (
     packed_prefix,
     server_of,
 )
-from weft.core.policy_routes import user_route, user_routes
+from weft.core.policy_routes import scope, user_route, user_routes
 from weft.core.policy_services import subnet_options
 from weft.core.provider_places import endpoints, provider_address
 from weft.core.rewriting import is_rewriting, purpose_of, stands_for
@@ -40,7 +39,6 @@ from weft.model.records import (
     LookupRecord,
     NetworkRecord,
     NetworkSettings,
-    PackedPrefix,
     RecordKey,
     SubnetRecord,
     TunnelEndpoint,
@@ -67,13 +65,6 @@ def settings(state: State, network: Network) -> NetworkSettings:
         scope(state, network),
         is_encrypted(state, network),
     )
-
-
-def scope(state: State, network: Network) -> tuple[PackedPrefix, ...]:
-    """What VIRTUALNETWORK means there: the network's address space and those of the networks it is peered with."""
-    members = (network, *(peer for _, _, peer in connected(state, network)))
-    texts = (text for one in members for text in one.properties.address_space.address_prefixes)
-    return tuple(sorted({packed_prefix(text) for text in texts}))
 
 
 def subnet_record(subnet: Subnet) -> SubnetRecord:

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from weft.core.index import lower
-from weft.core.peerings import routed
+from weft.core.peerings import connected, routed
 from weft.core.policy_gateways import ways_out
 from weft.core.policy_places import Network, Seat, Subnet, packed_prefix
 from weft.core.state import State
-from weft.model.records import CustomerRoute, RecordKey, UserRoute
+from weft.model.records import CustomerRoute, PackedPrefix, RecordKey, UserRoute
 from weft.model.resources import Resource
 from weft.model.tenancy import RouteProperties, RouteTableProperties
-from weft.model.values import IpAddress, PackedIp, Vsid, pack_ip
+from weft.model.values import IpAddress, PackedIp, Vsid, halves, pack_ip
 
 TABLES = "routeTables"
 APPLIANCE, LOCAL, NOWHERE = "VirtualAppliance", "VnetLocal", "None"
@@ -91,6 +91,21 @@ def user_route(state: State, network: Network, key: RecordKey) -> UserRoute | No
     return next((one.record for one in user_routes(state, network) if one.record.key == key), None)
 
 
+def scope(state: State, network: Network) -> tuple[PackedPrefix, ...]:
+    """What VIRTUALNETWORK means there: the network's address space and those of the networks it is peered with."""
+    members = (network, *(peer for _, _, peer in connected(state, network)))
+    texts = (text for one in members for text in one.properties.address_space.address_prefixes)
+    return tuple(sorted({packed_prefix(text) for text in texts}))
+
+
+def space_around(state: State, network: Network, target: PackedIp) -> PackedPrefix | None:
+    """The longest prefix of that which an address lies in: the system's route to nowhere, where no subnet is."""
+    address = ipaddress.ip_address(target)
+    prefixes = (part for whole in scope(state, network) for part in halves(*whole))
+    found = [one for one in prefixes if address in ipaddress.ip_network(one)]
+    return max(found, key=lambda one: one[1], default=None)
+
+
 def decided_by(state: State, seat: Seat, subnet: Subnet | None, target: PackedIp) -> TableRoute | None:
     """The route of a table that decides about a packet from a seat, if one does and not a route of the system;
     `subnet` is the one of the network that the target lies in. Inside a subnet nothing is routed."""
@@ -99,6 +114,8 @@ def decided_by(state: State, seat: Seat, subnet: Subnet | None, target: PackedIp
         if subnet.properties.virtual_subnet_id == seat.vsid:
             return None
         shortest = packed_prefix(subnet.properties.address_prefix)[1]
+    elif (space := space_around(state, seat.network, target)) is not None:
+        shortest = space[1]
     address = ipaddress.ip_address(target)
     found = [
         one

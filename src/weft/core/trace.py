@@ -154,6 +154,7 @@ class _Walk:
         if route is not None:
             return self._by_table(seat, route, target)
         if subnet is None:
+            self._keep_inside(seat, target)
             return self._leave(seat, target)
         record = policy_network.subnet_record(subnet)
         if record.vsid != seat.vsid:
@@ -209,6 +210,16 @@ class _Walk:
             return found
         reason = f"{found.reason}, the appliance of {table}; what it does with it is its own"
         return msgspec.structs.replace(found, reason=reason, decided_by=table)
+
+    def _keep_inside(self, seat: Seat, target: PackedIp) -> None:
+        """What lies in the network's address space is not outside."""
+        space = policy_routes.space_around(self._state, seat.network, target)
+        if space is None:
+            return
+        prefix, ref = f"{ip_text(space[0])}/{space[1]}", network_ref(seat.network)
+        self._step("routing", f"{prefix} is address space: what is in no subnet goes nowhere", "NetworkSettings")
+        text = f"no route: {ip_text(target)} lies in {prefix} of {ref} or a peer, and in no subnet that it is routed to"
+        raise Stopped(text + why_not_by_peering(self._state, seat.network, ipaddress.ip_address(target)), ref)
 
     def _no_gateway(self, seat: Seat, target: PackedIp) -> NoReturn:
         address = ipaddress.ip_address(target)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from weft.core.filters import EVERYTHING, VIRTUAL_NETWORK
 from weft.core.policy_access import AccessControlList, access_list, list_ref, pair_for
-from weft.core.policy_network import scope
 from weft.core.policy_places import Interface, port_seats
+from weft.core.policy_routes import scope
 from weft.core.state import State
 from weft.core.trace_steps import Stopped
 from weft.model.records import AccessRule, PackedPrefix

@@ -175,6 +175,13 @@ def lies_in(prefix: IpPrefix, other: IpPrefix) -> bool:
     return prefix.version == other.version and prefix.subnet_of(other)  # type: ignore[arg-type]
 
 
+def halves(prefix: PackedIp, length: int) -> tuple[tuple[PackedIp, int], ...]:
+    """A prefix; of all addresses of a family both halves, since a default route is not held to be one."""
+    if length:
+        return ((prefix, length),)
+    return ((prefix, 1), (PackedIp(b"\x80" + bytes(len(prefix) - 1)), 1))
+
+
 def check_resource_id(text: str) -> str:
     """Accept 1 to 64 of letters, digits, dot, underscore, dash; kept as written. Raises InvalidResourceName.
 

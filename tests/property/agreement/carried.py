@@ -36,6 +36,7 @@ WHY = [
     (r"^not encrypted: ", frozenset(("not_encrypted",))),
     (r"^blocked route: ", frozenset(("blocked_route",))),
     (r"^no route: \S+ of \S+ lies in no subnet", frozenset(("no_route", "no_record"))),
+    (r"^no route: \S+ lies in \S+ of ", frozenset(("no_route",))),
     (r"^access denied: .* out of ", ON_LINK | {"access_denied"}),
     (r"^access denied: .* into ", frozenset(("access_denied",))),
     (r"answers ping only", frozenset(("for_router",))),

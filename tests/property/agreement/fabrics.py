@@ -155,6 +155,8 @@ class Sketch:
             for family in place.families:
                 yield place.address(family, 1)
                 yield place.address(family, 77)
+                if isinstance(place, Place):
+                    yield place._replace(number=99).address(family, 9)  # of the address space, and of no subnet
         for other in self.cards:
             yield from other.addresses
         for every in self.brought.values():
@@ -169,7 +171,8 @@ class Sketch:
             to = chance.choice(sorted(set(self.targets(card))))
             near = [one for one in self.running if self.is_near(one.place, card.place) and one != card]
             if self.edges.get(card.place.network) and chance.random() < 0.3:
-                to = chance.choice((*OUTSIDE, *sorted(self.beyond)))
+                unused = (card.place._replace(number=99).address(family, 9) for family in card.place.families)
+                to = chance.choice((*OUTSIDE, *sorted(self.beyond), *unused))
             elif near and chance.random() < 0.6:
                 to = chance.choice(chance.choice(near).addresses)
             if isinstance(card.place, Place) and "6" in card.families and chance.random() < 0.1:

@@ -277,3 +277,22 @@ def test_a_route_by_a_next_hop_of_the_other_family_is_left_out():
     made = world(connections=(l3(("fd09::/16", "10.9.0.0/16")),))
     (leg,) = policy_gateways.edge(made.state, "gw1", 60).legs
     assert [one.prefix for one in leg.routes] == [pack_ip("10.9.0.0")]
+
+
+def test_no_gateway_is_the_way_to_what_lies_in_the_networks_own_address_space():
+    made = world(nat="p1")
+    for space in ("10.0.0.0/8", "0.0.0.0/0"):
+        made.space("Blue", space)
+        assert trace(made.state, "blue1-eth0", "10.1.2.21").delivered
+        found = trace(made.state, "blue1-eth0", "10.99.9.9")
+        assert not found.delivered and found.decided_by == "/virtualNetworks/Blue"
+        assert found.reason.startswith("no route: 10.99.9.9 lies in ")
+    assert not trace(made.state, "blue1-eth0", OUTSIDE).delivered, "0.0.0.0/0 has no outside"
+    made.space("Blue", "10.0.0.0/8")
+    assert trace(made.state, "blue1-eth0", OUTSIDE).delivered
+    subnets = {"web": ("10.1.1.0/24", 6001), "db": ("10.1.2.0/24", 6002), "gw": ("10.1.9.0/24", 6009)}
+    for prefix, delivered in (("10.99.0.0/16", True), ("10.0.0.0/8", True), ("0.0.0.0/0", False)):
+        made.table("t", r=(prefix, "VirtualNetworkGateway", ""))
+        made.network("Blue", 60, subnets, {"web": "t"})
+        made.space("Blue", "10.0.0.0/8")
+        assert trace(made.state, "blue1-eth0", "10.99.9.9").delivered is delivered, prefix

@@ -7,11 +7,14 @@ CustomerRoute, and a lookup record does not depend on routes, so a changed recor
 priority 720        ping for a gateway address, or the router's link-local one: answered
 priority 710        anything else for a gateway address
 priority 705, 700   from or to link-local (RFC 3927 section 2.7, RFC 4291 section 2.5.6); TTL 0 or 1
-priority 401+2*len  a route of the sender's routeTable: before one of the system that is as long
-priority 400+2*len  a route of the system, to a subnet of the network or of a peer
+priority 302+3*len  a route of the sender's routeTable: before one of the system that is as long
+priority 301+3*len  a route of the system, to a subnet of the network or of a peer, or to the gateway
+priority 300+3*len  address space of the network and its peers where no subnet is: nowhere, least of all outside
 priority 50         no route
 priority 0          not for the router: OUTPUT
 """
+
+from collections.abc import Iterable
 
 from weft.agent.flows.actions import Actions, DecTtl, Goto, InPort, Move, SetField
 from weft.agent.flows.fields import (
@@ -40,15 +43,16 @@ from weft.agent.flows.fields import (
 )
 from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
 from weft.agent.flows.ways import IPV6, LINK_LOCAL, LINK_LOCAL4, LINK_LOCAL_LENGTH, family_of
-from weft.model.records import CustomerRoute, GatewayRecord, PeerNetwork, SubnetRecord, UserRoute
-from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC
+from weft.model.records import CustomerRoute, GatewayRecord, PackedPrefix, PeerNetwork, SubnetRecord, UserRoute
+from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC, halves
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
 _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
 _FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
 _ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
-_SYSTEM, _USER = 400, 401
+_SPACE, _SYSTEM, _USER = 300, 301, 302
+_PER_BIT = 3
 _NOWHERE = {
     "None": DropReason.BLOCKED_ROUTE,
     "Internet": DropReason.NO_GATEWAY,
@@ -116,7 +120,17 @@ def of_route(rdid: int, route: CustomerRoute) -> Flow:
     """One prefix of the routing domain: into which virtual subnet, to which next hop (zeros: the destination)."""
     match = (exact(RDID, rdid), *_to(route.prefix, route.prefix_length))
     actions = _toward(route.vsid, route.next_hop, route.prefix)
-    return Flow(Table.ROUTE, _SYSTEM + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+    return Flow(Table.ROUTE, _SYSTEM + _PER_BIT * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+
+
+def of_space(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
+    """What lies in the address space and in no subnet: a default route does not lead there."""
+    nowhere, mark = dropped(DropReason.NO_ROUTE), cookie(Category.NETWORK, rdid)
+    return tuple(
+        Flow(Table.ROUTE, _SPACE + _PER_BIT * length, (exact(RDID, rdid), *_to(prefix, length)), nowhere, mark)
+        for whole in prefixes
+        for prefix, length in halves(*whole)
+    )
 
 
 def of_user_route(route: UserRoute) -> Flow:
@@ -126,14 +140,16 @@ def of_user_route(route: UserRoute) -> Flow:
         actions = _toward(route.hop_vsid, route.next_hop, route.prefix)
     else:
         actions = dropped(_NOWHERE.get(route.kind, DropReason.NO_ROUTE))
-    return Flow(Table.ROUTE, _USER + 2 * route.prefix_length, match, actions, cookie(Category.NETWORK, route.vsid))
+    return Flow(
+        Table.ROUTE, _USER + _PER_BIT * route.prefix_length, match, actions, cookie(Category.NETWORK, route.vsid)
+    )
 
 
 def of_peer_subnet(rdid: int, peer: PeerNetwork, subnet: SubnetRecord) -> tuple[Flow, ...]:
     """One subnet of a network that this one is routed to, and its gateway address."""
     match = (exact(RDID, rdid), *_to(subnet.prefix, subnet.prefix_length))
     actions = (SetField(RDID, peer.rdid), *_toward(subnet.vsid, b"", subnet.prefix))
-    priority, mark = _SYSTEM + 2 * subnet.prefix_length, cookie(Category.NETWORK, rdid)
+    priority, mark = _SYSTEM + _PER_BIT * subnet.prefix_length, cookie(Category.NETWORK, rdid)
     bit = 1 << FORWARDED
     if peer.takes_forwarded:
         flows = [Flow(Table.ROUTE, priority, match, actions, mark)]

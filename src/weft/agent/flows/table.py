@@ -7,7 +7,7 @@ that after any series of puts and removes `flows` equals what a fresh FlowTable 
 from collections.abc import Callable, Iterable, Mapping
 
 from weft.agent.bindings import Local
-from weft.agent.flows import classify, fixed
+from weft.agent.flows import classify, fixed, l3
 from weft.agent.flows.by_address import ByAddress
 from weft.agent.flows.by_mac import ByMac
 from weft.agent.flows.domain import Domain, Part
@@ -67,7 +67,7 @@ class FlowTable:
             "unmapped": self._unmapped,
             "list": self.filters.of_list,
             "rule": self.filters.of_rule,
-            "scope": self.filters.of_scope,
+            "scope": self._scope,
         }
 
     def put(self, rdid: Rdid, record: NetworkRecord) -> None:
@@ -244,6 +244,11 @@ class FlowTable:
             domain = self._placing.domain(one.binding.vsid)
             if domain is not None and domain.rewriting:
                 self._dirty |= domain.parts()
+
+    def _scope(self, rdid: Rdid) -> tuple[Flow, ...]:
+        domain = self.domains.get(rdid)
+        known = domain.settings if domain is not None else None
+        return (*self.filters.of_scope(rdid), *(l3.of_space(rdid, known.scope) if known is not None else ()))
 
     def _unmapped(self) -> tuple[Flow, ...]:
         return self.physical.unmapped() if self._rewrites else ()
