@@ -192,7 +192,7 @@ def agent(
         how = (bridge, kind, start_grace, outer_bridge, edges, provider_interface)
         chosen = AgentOptions(controller, server, rundir, where_kept, *how)
         libvirt = _libvirt(where, chosen, migrate_uri, shared_disks) if kind == "libvirt" else None
-        work = run_agent(chosen, new_id(), libvirt or _hypervisor(kind, where, server))
+        work = run_agent(chosen, new_id(), SystemClock().monotonic, libvirt or _hypervisor(kind, where, server))
     else:
         raise typer.BadParameter(f"there is no driver '{driver}': use ovs or hyperv")
     try:

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import threading
+import time
 
 import pytest
 from pyroute2 import netns
@@ -113,7 +114,7 @@ class NamespaceWorld:
         place = Place(
             self.lab.rundir(self._host) / "db.sock", "host1", f"{self.lab.name}-host1@edge", states=self.states
         )
-        self._drivers.append(Inside(self._space, NamespaceEdge(place)))
+        self._drivers.append(Inside(self._space, NamespaceEdge(place, time.monotonic)))
         return self._drivers[-1]
 
     def on_the_host(self, words):

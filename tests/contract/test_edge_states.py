@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ import pytest
 from tests.contract.edge_worlds import deafen, edge_world, in_namespace
 from tests.contract.test_edge import EDGE, LEG
 from tests.waiting import until
-from weft.agent.edge.conntrackd import Conntrackd
+from weft.agent.edge.conntrackd import ANSWER_SECONDS, Conntrackd
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.lab import namespaces
 from weft.lab.commands import run, within
@@ -129,7 +130,7 @@ ear.recv(1)
 
 
 async def test_a_host_without_conntrackd_says_what_that_costs(tmp_path):
-    states = Conntrackd(tmp_path, "conntrackd-that-is-not-here")
+    states = Conntrackd(tmp_path, time.monotonic, "conntrackd-that-is-not-here")
     with pytest.raises(EdgeFailure, match="behind nat .*apt-get install conntrackd"):
         await states.keep("nowhere", edge(ONE, TWO).network)
 
@@ -153,7 +154,15 @@ class Gateways:
     def __init__(self, name: str, folder: Path, number: int) -> None:
         self._name, self._folder = name, folder
         self._addresses = [pack_ip(f"192.168.9.{n + 1}") for n in range(number)]
-        self.daemons = [Conntrackd(folder / str(n)) for n in range(number)]
+        self._ahead_s = 0.0
+        self.daemons = [self.daemon(n) for n in range(number)]
+
+    def daemon(self, n: int) -> Conntrackd:
+        """Of an agent that has just begun."""
+        return Conntrackd(self._folder / str(n), lambda: time.monotonic() + self._ahead_s)
+
+    def lets_pass(self, seconds: float) -> None:
+        self._ahead_s += seconds
 
     def _space(self, what: str) -> str:
         return f"{self._name}-{what}"
@@ -238,7 +247,7 @@ def test_gateways_keep_each_others_connections(number, request):
         for pid in daemons(made.space(1)):
             os.kill(pid, signal.SIGKILL)
         until(lambda: daemons(made.space(1)) == [])
-        made.daemons[1] = Conntrackd(Path(folder) / "1")
+        made.daemons[1] = made.daemon(1)
         made.does(1, "keep")
         until(lambda: made.heard(1) == {"4000", "4001"}, "a daemon that starts is told all")
 
@@ -263,7 +272,7 @@ def test_gateways_keep_each_others_connections(number, request):
         assert made.kernel(0) == {"5000", "5001", "5002"}
 
 
-def test_what_others_answer_is_taken_until_all_of_it_must_have_come(request, monkeypatch):
+def test_what_others_answer_is_taken_until_all_of_it_must_have_come(request):
     with tempfile.TemporaryDirectory(prefix="ws") as folder:
         made = Gateways(f"t{os.getpid()}", Path(folder), 2)
         request.addfinalizer(made.close)
@@ -272,7 +281,9 @@ def test_what_others_answer_is_taken_until_all_of_it_must_have_come(request, mon
         assert not states.is_to_take(rdid)
         made.does(0, "keep", "take")
         assert states.is_to_take(rdid), "the answers may still be on their way"
-        monkeypatch.setattr("weft.agent.edge.conntrackd.ANSWER_SECONDS", 0.0)
+        made.lets_pass(ANSWER_SECONDS)
+        assert states.is_to_take(rdid), "what came since was not taken"
+        made.does(0, "take")
         assert not states.is_to_take(rdid)
         deafen(Path(folder) / "0", 1, True)
         with pytest.raises(EdgeFailure):
@@ -297,7 +308,7 @@ def test_what_could_not_be_told_is_told_when_the_daemon_was_looked_at(request, m
         deafen(Path(folder) / "0", 1, False)
         made.does(0, "keep")
         assert made.heard(1) == set(), "before it has taken what others told it does not empty its own caches"
-        monkeypatch.setattr("weft.agent.edge.conntrackd.ANSWER_SECONDS", 0.0)
+        made.lets_pass(ANSWER_SECONDS)
         made.does(0, "take", "keep")
         until(lambda: made.heard(1) == {"4000"})
         assert made.is_kept(0)

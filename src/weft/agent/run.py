@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -69,14 +70,17 @@ def allow_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def run(options: AgentOptions, agent_id: str, hypervisor: Hypervisor | None = None) -> None:
+async def run(
+    options: AgentOptions, agent_id: str, now: Callable[[], float], hypervisor: Hypervisor | None = None
+) -> None:
     """On this host's Open vSwitch. Until SIGTERM, SIGINT or cancellation; the flows stay. Raises RefusedByController if
     the controller wants another agent (wrong protocol): the exit code is then REFUSED_EXIT_CODE, and the data plane
     stays as it is. Raises Invalid for a controller that is no address, before anything is touched."""
     check_controller(options.controller)
     database = options.rundir.absolute() / "db.sock"
     bridges = options.bridge, options.outer_bridge
-    edges = NamespaceEdge(Place(database, options.server, options.edges, *bridges, options.state.absolute() / "edges"))
+    place = Place(database, options.server, options.edges, *bridges, options.state.absolute() / "edges")
+    edges = NamespaceEdge(place, now)
     allow_files()
     switch = OvsSwitch(options.rundir, options.bridge)
     await switch.open()

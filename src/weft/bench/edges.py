@@ -135,7 +135,7 @@ def _daemon_s(pid: int) -> float:
 async def _ours(lab: LabFolder, networks: Sequence[EdgeNetwork], clock: Processors) -> dict[str, Cost]:
     rundir, prefix = lab.rundir(lab.host("host1")), names.edge_prefix(lab.name, "host1")
     bridges = names.INTEGRATION_BRIDGE, names.PROVIDER_BRIDGE
-    driver = NamespaceEdge(Place(rundir / "db.sock", "host1", prefix, *bridges, rundir / "e"))
+    driver = NamespaceEdge(Place(rundir / "db.sock", "host1", prefix, *bridges, rundir / "e"), time.monotonic)
 
     async def took(*groups: Sequence[EdgeNetwork], carry: bool) -> Cost:
         began = clock.now()

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import struct
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,9 +48,11 @@ class Asked(NamedTuple):
 class Conntrackd:
     """Of one host. Calls for different networks may run together."""
 
-    def __init__(self, folder: Path, program: str = PROGRAM) -> None:
-        """`folder` is short enough for a socket in it: 107 characters with its name (unix(7))."""
+    def __init__(self, folder: Path, now: Callable[[], float], program: str = PROGRAM) -> None:
+        """`folder` is short enough for a socket in it: 107 characters with its name (unix(7)). `now`: seconds that
+        never go back."""
         self._folder = folder
+        self._now = now
         self._program = program
         self._asked: dict[Rdid, Asked] = {}
         """When its daemon had last asked the others."""
@@ -88,7 +90,7 @@ class Conntrackd:
         if not self._has_asked(edge.rdid, splits):
             # another gateway may have had the network while the daemon or this agent was dead, or both had it
             await self._say(edge.rdid, "-n")
-            self._asked[edge.rdid] = Asked(splits, time.monotonic())
+            self._asked[edge.rdid] = Asked(splits, self._now())
         carries = self._untold.get(edge.rdid)
         # to tell empties what was heard: not before that is taken
         if carries is False or carries and not self.is_to_take(edge.rdid):
@@ -129,7 +131,7 @@ class Conntrackd:
             ) from error
         except OSError as error:
             raise EdgeFailure(f"{self._program} of edge {rdid} does not do it: {error}") from error
-        self._taken_at[rdid] = time.monotonic()
+        self._taken_at[rdid] = self._now()
 
     async def tell(self, rdid: Rdid) -> None:
         """This gateway has taken the network over: what is known is what its kernel has, and the others hear all of
@@ -146,7 +148,7 @@ class Conntrackd:
     def later(self, rdid: Rdid, carries: bool) -> None:
         """Tell or leave, by whether this gateway carries the network now, after everything that is more urgent: one
         network at a time, the last word counts."""
-        self._not_before = time.monotonic() + LEISURE_SECONDS
+        self._not_before = self._now() + LEISURE_SECONDS
         for known in (self._carries, self._untold):
             known.pop(rdid, None)
         self._carries[rdid] = carries
@@ -165,7 +167,7 @@ class Conntrackd:
 
     async def _work(self) -> None:
         while self._carries:
-            if (leisure_s := self._not_before - time.monotonic()) > 0:
+            if (leisure_s := self._not_before - self._now()) > 0:
                 await asyncio.sleep(leisure_s)
                 continue
             rdid = next(iter(self._carries))
@@ -225,7 +227,7 @@ class Conntrackd:
     def _runs(self, name: str, rdid: Rdid) -> bool:
         """Is a daemon in this namespace? To know it without memory every process is looked at, once for all edges."""
         space = (NETNS / name).stat().st_ino
-        now = time.monotonic()
+        now = self._now()
         if rdid not in self._pids and now > self._found_at + FOUND_SECONDS:
             self._found, self._found_at = _daemons(), now
         pid = self._pids.get(rdid) or next(iter(self._found.get(space, ())), None)

@@ -8,7 +8,7 @@ protocol, tables by name. Every step looks first, so a crash between any two is 
 import json
 import logging
 import socket
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,10 @@ class Place(msgspec.Struct, frozen=True):
 class NamespaceEdge:
     """Of one host."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, now: Callable[[], float]) -> None:
+        """`now`: seconds that never go back."""
         self._place = place
+        self._now = now
         self._switch = Database(place.database)
         self._limits: dict[Rdid, tuple[list[str], str]] = {}
         """As they were last set by this process, and how tc showed them then."""
@@ -78,7 +80,7 @@ class NamespaceEdge:
         self._tunnelled: set[Rdid] | None = None
         """Edges that had GRE connections at the last look; None before the first."""
         self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
-        self._states = Conntrackd(place.states) if place.states is not None else None
+        self._states = Conntrackd(place.states, now) if place.states is not None else None
         self._lacks: dict[Rdid, str] = {}
         self._led: set[Rdid] = set()
         """Edges that were given rules for their tables."""
@@ -136,7 +138,7 @@ class NamespaceEdge:
         watch = self._watches.get(rdid)
         if watch is None or not watch.is_quiet():
             self._disturbed.add(rdid)
-        return rdid in self._disturbed or time.monotonic() > self._built_at[rdid] + WHOLE_SECONDS
+        return rdid in self._disturbed or self._now() > self._built_at[rdid] + WHOLE_SECONDS
 
     async def put(self, wanted: Wanted) -> str:
         rdid, name = wanted.network.rdid, self._place.namespace(wanted.network.rdid)
@@ -178,12 +180,12 @@ class NamespaceEdge:
         await self._limit(name, network, fresh)
         if network.tunnels or self._tunnelled is None or rdid in self._tunnelled:
             await self._tunnels.build(name, wanted)
-        self._built_at[rdid] = time.monotonic()
+        self._built_at[rdid] = self._now()
         return fresh
 
     async def _look_beside(self, name: str, wanted: Wanted) -> None:
         """At what no watch of the namespace tells of."""
-        rdid, now = wanted.network.rdid, time.monotonic()
+        rdid, now = wanted.network.rdid, self._now()
         if self._states is not None and not self._states.is_kept(name, replication.told(wanted), wanted.splits):
             await self._keep_states(name, wanted)
         if wanted.network.tunnels and now > self._beside_at.get(rdid, 0.0) + FRESH_SECONDS:
