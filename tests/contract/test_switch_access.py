@@ -13,7 +13,7 @@ from tests.unit.agent.policies import BLUE, GUESTS, access_list
 from weft.agent.flows.fields import rule_cookie
 from weft.fakes import packet as p
 from weft.fakes.frames import checksum
-from weft.model.records import CustomerRoute, UserRoute
+from weft.model.records import CustomerRoute, PortLimits, UserRoute
 from weft.model.values import ROUTER_MAC, PackedIp, Vsid, pack_ip
 
 BLUE1, BLUE2, BLUEDB = (GUESTS[name] for name in ("blue1", "blue2", "bluedb"))
@@ -229,6 +229,43 @@ async def test_tags_tell_what_lies_in_the_network(stage):
     within = access_list(8, "100 in deny All VIRTUALNETWORK * * *")
     await stage.put(within, BLUE2.access(own=8), BLUE1.access())
     assert await stage.send(udp(BLUE1, BLUE2, (4, 53))) == "access_denied"
+
+
+async def test_tags_tell_of_an_appliance_what_it_is_sent_and_sends_on(stage):
+    """Its own end need not be its own: others' packets come to it by a route, and go from it."""
+    inbound = "100 in deny All * * INTERNET *", "110 in allow All VIRTUALNETWORK * VIRTUALNETWORK *"
+    outbound = "200 out deny All INTERNET * * *", "210 out allow All VIRTUALNETWORK * VIRTUALNETWORK *"
+    both = access_list(7, *inbound, *outbound, inbound=False, outbound=False)
+    here = UserRoute(Vsid(BLUE1.vsid), pack_ip("10.1.77.0"), 24, "VirtualAppliance", Vsid(6002), pack_ip(BLUEDB.v4))
+    for reconciler in stage.reconcilers.values():
+        reconciler.put(BLUE, here.key, here)
+    await stage.put(both, PortLimits(BLUEDB.instance, spoofing=True), BLUEDB.access(own=7))
+
+    def toward(address):
+        return p.udp((BLUE1.mac, ROUTER_MAC), (BLUE1.v4 if "." in address else BLUE1.v6, address), (9, 9), "x")
+
+    def onward(address, to=BLUE1):
+        return p.udp((BLUEDB.mac, ROUTER_MAC), (address, to.v4 if "." in address else to.v6), (9, 9), "x")
+
+    for address, expected in (
+        *((BLUEDB.v4, "bluedb"), (BLUEDB.v6, "bluedb"), ("10.1.77.7", "bluedb")),
+        *(("203.0.113.9", "access_denied"), ("2001:db8:113::9", "access_denied")),
+    ):
+        assert await stage.send(toward(address)) == expected, address
+    # answers to none of those: other ports, or another end
+    for address, expected in (
+        *(("10.1.78.8", "blue1"), ("fd00:7::8", "blue1")),
+        *(("203.0.113.9", "access_denied"), ("2001:db8:113::9", "access_denied")),
+    ):
+        assert await stage.send(onward(address), BLUEDB) == expected, address
+    assert await stage.send(onward(BLUEDB.v4, BLUE2), BLUEDB) == "blue2"
+    # and the other way round: only what is outside
+    only = "100 in allow All VIRTUALNETWORK * INTERNET *", "200 out allow All INTERNET * VIRTUALNETWORK *"
+    await stage.put(access_list(7, *only, inbound=False, outbound=False))
+    assert await stage.send(toward("203.0.113.10")) == "bluedb"
+    assert await stage.send(toward("10.1.77.8")) == "access_denied"
+    assert await stage.send(onward("203.0.113.11"), BLUEDB) == "blue1"
+    assert await stage.send(onward("10.1.78.9"), BLUEDB) == "access_denied"
 
 
 async def test_neighbours_and_the_gateway(stage):

@@ -63,7 +63,10 @@ def _verdict(
     """Whether it permits, what of it says so, and that in words."""
     known = access_list(found)
     seats = port_seats(state, interface)
-    prefixes = scope(state, seats[0].network) if seats else ()
+    # its own addresses are of its network, whoever else's it is sent or sends on
+    prefixes = (
+        (*scope(state, seats[0].network), *((one.address, 8 * len(one.address)) for one in seats)) if seats else ()
+    )
     for rule in known.rules:
         if rule.inbound == inbound and _matches(rule, probe, prefixes):
             return rule.allow, f"{known.resource_ref}/aclRules/{rule.name}", f"rule {rule.name}"
@@ -83,16 +86,16 @@ def _matches(rule: AccessRule, probe: Probe, prefixes: tuple[PackedPrefix, ...])
             return False
     here = (rule.destination, probe.destination) if rule.inbound else (rule.source, probe.source)
     there = (rule.source, probe.source) if rule.inbound else (rule.destination, probe.destination)
-    return _is_in(*here, own=True, prefixes=prefixes) and _is_in(*there, own=False, prefixes=prefixes)
+    return _is_in(*here, prefixes) and _is_in(*there, prefixes)
 
 
-def _is_in(where: PackedPrefix | str, address: PackedIp, *, own: bool, prefixes: tuple[PackedPrefix, ...]) -> bool:
+def _is_in(where: PackedPrefix | str, address: PackedIp, prefixes: tuple[PackedPrefix, ...]) -> bool:
     if not isinstance(where, str):
         return _covers(where, address)
     if where == EVERYTHING:
         return True
     parsed = ipaddress.ip_address(address)
-    near = own or parsed.is_multicast or (parsed.version == 6 and parsed.is_link_local)
+    near = parsed.is_multicast or (parsed.version == 6 and parsed.is_link_local)
     inside = near or any(_covers(one, address) for one in prefixes)
     return inside if where == VIRTUAL_NETWORK else where == "INTERNET" and not inside
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.cluster import access_lists
 from tests.cluster.world import instance, sample
+from tests.property.agreement import lists
 from weft.core.trace import trace
 from weft.core.trace_ends import HostFacts
 from weft.model.errors import Invalid, InvalidReference
@@ -248,3 +250,18 @@ def test_a_sender_for_which_nothing_stands_in_a_network_that_rewrites():
     by_appliance = trace(made.state, "blue1-eth0", "198.51.100.9")
     assert not by_appliance.delivered
     assert "would not say any more that it is for 198.51.100.9" in by_appliance.reason
+
+
+def test_tags_are_of_where_a_packet_goes_also_at_an_appliance():
+    world = sample()
+    rules = (
+        lists.rule(100, ("Deny", "Inbound", "All", "*", "INTERNET", "*")),
+        lists.rule(110, ("Allow", "Inbound", "All", "VIRTUALNETWORK", "VIRTUALNETWORK", "*")),
+    )
+    access_lists.put_list(world, "inside", 7, rules, inbound="Deny")
+    state = routed(world, r=("0.0.0.0/0", "VirtualAppliance", "10.1.2.21"))
+    access_lists.filter_interface(world, "blue3-eth0", "inside")
+    world.space("Blue", "10.1.0.0/16")
+    outside, own = trace(state, "blue1-eth0", "203.0.113.9"), trace(state, "blue1-eth0", "10.1.2.21")
+    assert not outside.delivered and outside.decided_by == "/accessControlLists/inside/aclRules/r100"
+    assert own.delivered

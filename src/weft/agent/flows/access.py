@@ -18,6 +18,7 @@ priority  95  another answer, but for what was taken up, or an error: passes
 priority  90  a later fragment: its first one is filtered, and without that nobody can put the packet together
 priority  60  the other end is a group or link-local: no network is left with such an address, it counts as inside
 priority  50  the other end lies in the network's scope: inside
+priority  65, 55, 45  as 60, 50 and 0, of a packet whose own end is not the port's and yet inside: sent on for another
 COMMIT_OUT, DELIVER
 priority 105  takes up TCP in its middle
 priority 100  begins a connection
@@ -45,6 +46,7 @@ from weft.agent.flows.fields import (
     CUT,
     CUT_BACK,
     ESTABLISHED,
+    FOREIGN,
     INSIDE,
     INTERFACE_LIST,
     INVALID,
@@ -72,12 +74,14 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import Flow, Match, Term, dropped, exact, in_order, is_icmpv6, prefixed, tracked
-from weft.agent.flows.ways import FORKED, IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, family_of
+from weft.agent.flows.ways import FORKED, IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, Family, family_of
 from weft.model.records import PackedPrefix
 from weft.model.values import is_segment
 
 _IS_INSIDE = SetBits(MARKS, 1 << INSIDE, 1 << INSIDE)
 _IS_OUTSIDE = SetBits(MARKS, 0, 1 << INSIDE)
+_IS_FOREIGN, _IS_NOT_FOREIGN = (SetBits(MARKS, value << FOREIGN, 1 << FOREIGN) for value in (1, 0))
+_FOREIGN: Term = (MARKS, 1 << FOREIGN, 1 << FOREIGN)
 _WHOLE: Term = (IP_FRAG, 0, IP_FRAG.all_ones)
 _LATER: Term = (IP_FRAG, 3, IP_FRAG.all_ones)
 _MID_STREAM: Match = (exact(IP_PROTO, PROTO_TCP), (TCP_FLAGS, 0, SYN), (IP_FRAG, 0, 2))
@@ -90,8 +94,11 @@ _FAMILIES = (IPV4, IPV6)
 UNFILTERED: Actions = (SetField(INTERFACE_LIST, 0), SetField(SUBNET_LIST, 0), Goto(Table.DELIVER))
 """Into a port. The registers may hold what another port's packet was filtered by."""
 _NOWHERE_ELSE = {
-    4: (prefixed(IPV4.destination, 0xE0 << 24, 4), exact(IPV4.destination, 0xFFFFFFFF)),
-    16: (prefixed(IPV6.destination, 0xFF << 120, 8), prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH)),
+    IPV4.eth_type: (prefixed(IPV4.destination, 0xE0 << 24, 4), exact(IPV4.destination, 0xFFFFFFFF)),
+    IPV6.eth_type: (
+        prefixed(IPV6.destination, 0xFF << 120, 8),
+        prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH),
+    ),
 }
 _FROM_OUTSIDE = (
     *(is_icmpv6(kind) for kind in (130, 131, 132, 133, 134, 135, 136, 137, 143)),
@@ -120,12 +127,22 @@ def _fixed() -> Iterator[Flow]:
     yield from _by_state(Table.SCOPE_IN, Table.DELIVER, Table.DELIVER)
     for table, filters in _SCOPES:
         yield Flow(table, 0, (), (_IS_OUTSIDE, Goto(filters)), mark)
-    for size, terms in _NOWHERE_ELSE.items():
-        for term in terms:
-            match = in_order(((IPV4 if size == 4 else IPV6).only[0], term))
-            yield Flow(Table.SCOPE_OUT, 60, match, (_IS_INSIDE, Goto(Table.FILTER_OUT_INTERFACE)), mark)
-    source = prefixed(IPV6.source, LINK_LOCAL, LINK_LOCAL_LENGTH)
-    yield Flow(Table.SCOPE_IN, 60, (*IPV6.only, source), (_IS_INSIDE, Goto(Table.FILTER_IN_SUBNET)), mark)
+        for family in _FAMILIES:
+            others, owns = _never_outside(table, family)
+            inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Goto(filters))
+            yield from (Flow(table, 60, in_order((*family.only, one)), inside, mark) for one in others)
+            for own in owns:
+                yield Flow(table, 45, in_order((*family.only, _FOREIGN, own)), (_IS_OUTSIDE, *within), mark)
+                for other in others:
+                    match = in_order((*family.only, _FOREIGN, own, other))
+                    yield Flow(table, 65, match, (_IS_INSIDE, *within), mark)
+
+
+def _never_outside(table: Table, family: Family) -> tuple[Match, Match]:
+    """Of the other end and of the port's own: groups are destinations only."""
+    local = (prefixed(IPV6.source, LINK_LOCAL, LINK_LOCAL_LENGTH),) if family is IPV6 else ()
+    groups = _NOWHERE_ELSE[family.eth_type]
+    return (groups, local) if table == Table.SCOPE_OUT else (local, groups)
 
 
 def _by_state(table: Table, later: Table, passed: Table) -> Iterator[Flow]:
@@ -174,15 +191,30 @@ def _cut(only: Match) -> Iterator[Flow]:
 
 def of_scope(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
     """What the tag VIRTUALNETWORK means in a routing domain."""
+    known = tuple(prefixes)
+    return tuple(
+        flow
+        for table, filters in _SCOPES
+        for family in _FAMILIES
+        for flow in _of_scope(rdid, [one for one in known if family_of(one[0]) is family], family, table, filters)
+    )
+
+
+def _of_scope(rdid: int, prefixes: list[PackedPrefix], family: Family, table: Table, filters: Table) -> Iterator[Flow]:
     mark = cookie(Category.NETWORK, rdid)
-    flows = []
-    for address, length in prefixes:
-        family = family_of(address)
-        for table, filters in _SCOPES:
-            other = family.destination if table == Table.SCOPE_OUT else family.source
-            match = in_order((exact(RDID, rdid), *family.only, prefixed(other, int.from_bytes(address), length)))
-            flows.append(Flow(table, 50, match, (_IS_INSIDE, Goto(filters)), mark))
-    return tuple(flows)
+    ends = (family.destination, family.source)
+    other_field, own_field = ends if table == Table.SCOPE_OUT else ends[::-1]
+    here = (exact(RDID, rdid), *family.only)
+    other, own = ([prefixed(field, int.from_bytes(a), n) for a, n in prefixes] for field in (other_field, own_field))
+    others, owns = _never_outside(table, family)
+    inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Goto(filters))
+    yield from (Flow(table, 50, in_order((*here, one)), inside, mark) for one in other)
+    yield from (Flow(table, 45, in_order((*here, _FOREIGN, one)), (_IS_OUTSIDE, *within), mark) for one in own)
+    for priority, ones in ((65, others), (55, other)):
+        for mine in (*own, *(owns if priority == 55 else ())):
+            for one in ones:
+                match = in_order((*here, _FOREIGN, mine, one))
+                yield Flow(table, priority, match, (_IS_INSIDE, *within), mark)
 
 
 def onward(port: BoundPort, address: bytes) -> Actions:
@@ -212,6 +244,7 @@ def of_port(port: BoundPort) -> tuple[Flow, ...]:
             match = in_order((exact(field, port.number), _ANSWERS, exact(CT_MARK, TAKEN_UP)))
             spared.append(Flow(table, 97, match, (Goto(passed),), mark))
     own = [(100, exact(family_of(one).destination, int.from_bytes(one)), one) for one, *_ in port.lists]
+    # a table of routes may lead what is for another here
     rest = [(50, family.only[0], bytes(4 if family is IPV4 else 16)) for family in _FAMILIES]
     return (*spared, *(_into(port, *one) for one in (*own, *rest)))
 
@@ -224,7 +257,8 @@ def _unfiltered(port: BoundPort) -> tuple[Match, ...]:
 
 def _into(port: BoundPort, priority: int, term: Term, address: bytes) -> Flow:
     lists = port.under(address)
-    track: Actions = (Ct(TO_PORT, Table.SCOPE_IN),) if any(lists) else _past(port)
+    foreign = _IS_FOREIGN if priority == 50 else _IS_NOT_FOREIGN
+    track: Actions = (foreign, Ct(TO_PORT, Table.SCOPE_IN)) if any(lists) else _past(port)
     match = in_order(tuple({exact(TO_PORT, port.number), *family_of(address).only, term}))
     mark = cookie(Category.PORT, port.number)
     return Flow(Table.TRACK_IN, priority, match, (*_set(lists, from_zero=False), *track), mark)

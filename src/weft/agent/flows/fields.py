@@ -53,7 +53,7 @@ INTERFACE_LIST = Field("reg8", 32, "hex", (_NX, 8))
 SUBNET_LIST = Field("reg9", 32, "hex", (_NX, 9))
 """As INTERFACE_LIST, of the virtual subnet."""
 MARKS = Field("reg10", 32, "hex", (_NX, 10))
-"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON."""
+"""What has been found out of the packet, a bit each: INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON, FOREIGN."""
 TO_PORT = Field("reg11", 32, "dec", (_NX, 11))
 """Number of the guest's port that it is for, and its conntrack zone on the way in."""
 FROM_HOST = Field("reg12", 32, "hex", (_NX, 12))
@@ -124,10 +124,11 @@ CUT, TAKEN_UP, CUT_BACK = 1, 2, 4
 here knows who began it; of such a one, a rule of today forbids what the other side sends. Never both of the cuts."""
 SYN = 2
 """Bit of TCP_FLAGS."""
-INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON = 0, 1, 2, 3, 4
+INSIDE, TOO_LARGE, FORWARDED, REWRITTEN, SENT_ON, FOREIGN = 0, 1, 2, 3, 4, 5
 """Bits of MARKS, by their places: the other end lies in the virtual network; no tunnel carries a packet so long; the
 guest sends it on for another; its destination is a provider address already; it is a copy for all of a virtual subnet
-that the old host of machines here has sent on."""
+that the old host of machines here has sent on; the end of the port at which it is filtered lies outside of the virtual
+network, or may."""
 
 IN_PORT_NUMBER = 0xFFFFFFF8
 """OFPP_IN_PORT: send back where it came from, which plain output refuses."""

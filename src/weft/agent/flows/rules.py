@@ -11,10 +11,11 @@ are the rule's.
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from weft.agent.flows.actions import Actions, Goto
 from weft.agent.flows.fields import (
+    FOREIGN,
     INSIDE,
     INTERFACE_LIST,
     IP_PROTO,
@@ -111,24 +112,37 @@ def _matches(rule: AccessRule, family: Family) -> Iterator[Match]:
     for end in ends:
         if end is None:
             return
-    addresses = tuple(term for end in ends for term in end or ())
+    addresses = _joined(term for end in ends for term in end or ())
     for transport in _transports(rule, family):
         yield (*family.only, *addresses, *transport)
 
 
+def _joined(terms: Iterable[Term]) -> Match:
+    """A field stands once in a match: tags of both ends are two bits of one register."""
+    found: dict[Field, Term] = {}
+    for field, value, mask in terms:
+        _, others, known = found.get(field, (field, 0, 0))
+        found[field] = (field, others | value, known | mask)
+    return tuple(found.values())
+
+
 def _own_end(scope: PackedPrefix | str, field: Field, family: Family) -> Match | None:
-    """The guest's own end of the packet, which is always in its network."""
-    if isinstance(scope, str):
-        return () if scope in (EVERYTHING, VIRTUAL_NETWORK) else None
-    return _prefix(scope, field, family)
+    """The guest's own end of the packet: outside of its network where it sends on for another, or is to."""
+    if scope in (VIRTUAL_NETWORK, INTERNET):
+        return ((MARKS, (scope == INTERNET) << FOREIGN, 1 << FOREIGN),)
+    return _end(scope, field, family)
 
 
 def _other_end(scope: PackedPrefix | str, field: Field, family: Family) -> Match | None:
-    if not isinstance(scope, str):
-        return _prefix(scope, field, family)
     if scope in (VIRTUAL_NETWORK, INTERNET):
         return ((MARKS, (scope == VIRTUAL_NETWORK) << INSIDE, 1 << INSIDE),)
-    return () if scope == EVERYTHING else None
+    return _end(scope, field, family)
+
+
+def _end(scope: PackedPrefix | str, field: Field, family: Family) -> Match | None:
+    if isinstance(scope, str):
+        return () if scope == EVERYTHING else None
+    return _prefix(scope, field, family)
 
 
 def _prefix(prefix: PackedPrefix, field: Field, family: Family) -> Match | None:

@@ -28,6 +28,7 @@ from weft.agent.flows.dhcp import ASKS4, ASKS6, FOR_CLIENTS
 from weft.agent.flows.fields import (
     ARP_SHA,
     ARP_SPA,
+    FOREIGN,
     FORWARDED,
     IP_FRAG,
     IP_FRAGMENT,
@@ -120,8 +121,9 @@ def _of_asking(port: BoundPort) -> list[Flow]:
 def _of_others(port: BoundPort) -> list[Flow]:
     """What the guest says under addresses that are not its own. Its questions are answered, from policy; what it tells
     of itself is not heard, as of every guest."""
+    sent_on = SetBits(MARKS, 1 << FORWARDED, 1 << FORWARDED), SetBits(MARKS, 1 << FOREIGN, 1 << FOREIGN)
     flows = [
-        _allow(port, 80, family, (SetBits(MARKS, 1 << FORWARDED, 1 << FORWARDED), *onward(port, bytes(size))))
+        _allow(port, 80, family, (*sent_on, *onward(port, bytes(size))))
         for family, size in ((IS_IPV4, 4), (IS_IPV6, 16))
     ]
     guarded = port.limits is not None and port.limits.arp_guard
