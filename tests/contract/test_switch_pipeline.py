@@ -217,6 +217,10 @@ async def crowded(world, listed):
     await settle(world, reconcilers)
 
 
+def broadcast(sender, port):
+    return p.udp((sender.mac, p.BROADCAST), (sender.v4, "255.255.255.255"), (9, port))
+
+
 @pytest.mark.parametrize("listed", [False, True], ids=["", "listed"])
 async def test_a_port_over_its_rate_takes_a_broadcast_from_nobody_else(world, listed):
     """Two that are, before one that has no limit and those of the other host."""
@@ -226,16 +230,26 @@ async def test_a_port_over_its_rate_takes_a_broadcast_from_nobody_else(world, li
     # as if twenty broadcasts were more than may come in
     slow = tuple(SwitchMeter(one, "pktps", 1, 1) for one in limited)
     assert await apply(world, "host1", SwitchChange(meters=slow)) == ()
+    await world.arrived(0.0)
+    for port in range(1000, 1020):
+        await world.put("host1", "blue3", broadcast(CROWD[0], port))
+    heard = Counter(name for _, name, _ in await world.arrived())
+    assert (heard["blue3"], heard["blue5"], heard["blue2"]) == (0, 20, 20)
+    # what it said itself took nothing of what may come in
+    to_blue3 = p.udp((BLUE1.mac, CROWD[0].mac), (BLUE1.v4, CROWD[0].v4), (9, 9))
+    assert {(name, one.ip_src) for _, name, one in await world.send("host1", "blue1", to_blue3)} == {
+        ("blue3", to_blue3.ip_src)
+    }
     if not world.real:
+        assert world.switches["host1"].metered[min(limited)] == 1
         world.switches["host1"].faults.over_rate |= set(limited)
     for sender, others in ((BLUE1, "blue2"), (BLUE2, "blue1")):
         await world.arrived(0.0)
         for port in range(1000, 1020):
-            sent = p.udp((sender.mac, p.BROADCAST), (sender.v4, "255.255.255.255"), (9, port))
-            await world.put(sender.host, sender.name, sent)
+            await world.put(sender.host, sender.name, broadcast(sender, port))
         heard = Counter(name for _, name, _ in await world.arrived())
         assert (heard["blue5"], heard[others]) == (20, 20)
-        assert heard["blue3"] <= 3 and heard["blue4"] <= 3
+        assert max(heard["blue3"], heard["blue4"]) < 10
 
 
 async def test_a_filtered_port_gets_the_same_packets_by_way_of_its_tables(world):
