@@ -359,25 +359,19 @@ async def test_meters_are_set_changed_read_and_taken_with_the_flows_that_name_th
 
 
 async def test_what_a_meter_drops_is_gone_for_later_copies_unless_it_had_one_of_its_own(world):
-    two, three, four = await numbers(world, "p2", "p3", "p4")
-    await numbers(world, "p1")
-    slow = (SwitchMeter(4, "pktps", 1, 1), SwitchMeter(5, "pktps", 1, 1))
+    _, two, three, four = await numbers(world, "p1", "p2", "p3", "p4")
+    slow = tuple(SwitchMeter(one, "pktps", 1, 1) for one in (two, three))
     assert await apply(world, "host1", SwitchChange(meters=slow)) == ()
     if not world.real:
-        world.switches["host1"].faults.over_rate |= {4, 5}
+        world.switches["host1"].faults.over_rate |= {two, three}
     each = [one for port in (two, three) for one in (SetField(TO_PORT, port), Resubmit(7))]
-    delivery = [
-        flow(19, exact(TO_PORT, port), actions=[Meter(meter), OutputRegister(TO_PORT)])
-        for port, meter in ((two, 4), (three, 5))
-    ]
+    delivery = [flow(19, exact(TO_PORT, one), actions=[Meter(one), OutputRegister(TO_PORT)]) for one in (two, three)]
 
     async def heard(*forked):
         # the register is afterwards as it was, and what is changed behind the action is changed for the copy alone
         onward = flow(7, actions=[*forked, SetField(ETH_DST, 5), Goto(19)])
         kept = () if forked else (SetField(ETH_DST, B),)
-        await replace(
-            world, *delivery, onward, flow(0, actions=[*each, *kept, Goto(8)]), flow(8, actions=[Output(four)])
-        )
+        await replace(world, *delivery, onward, flow(0, actions=[*each, *kept, Output(four)]))
         await world.arrived(0.0)
         for asked in range(1000, 1020):
             await world.put("host1", "p1", p.arp_request(A, IP_A, p.ipaddress.IPv4Address(asked).exploded))
@@ -385,8 +379,7 @@ async def test_what_a_meter_drops_is_gone_for_later_copies_unless_it_had_one_of_
         assert {one.eth_dst for _, name, one in got if name == "p4"} <= {p.BROADCAST if forked else B}
         return {name: sum(port == name for _, port, _ in got) for name in ("p2", "p3", "p4")}
 
-    gone = await heard()
-    assert max(gone.values()) < 10
+    assert max((await heard()).values()) < 10
     own = await heard(CheckLarger(0xFFFF, MARKS, 1))
     assert own["p4"] == 20 and max(own["p2"], own["p3"]) < 10
 
