@@ -105,7 +105,7 @@ class _Walk:
             raise Stopped("its own address: such a packet never leaves the guest", ref_of(self._source))
         self._probe = Probe(self._protocol, seat.address, self._source_port, target, self._port)
         self._filter(self._source, inbound=False)
-        return self._on_link(seat, target) if parsed.is_link_local else self._forward(seat, target)
+        return self._forward(seat, target)
 
     def _filter(self, interface: Interface, *, inbound: bool) -> None:
         if self._probe is not None:
@@ -150,6 +150,8 @@ class _Walk:
             there, subnet = policy_routes.peer_around(self._state, seat, target)
         if subnet is not None and target == policy_network.subnet_record(subnet).gateway:
             return self._gateway(there, subnet, target)
+        if subnet is None and ipaddress.ip_address(target).is_link_local:
+            return self._on_link(seat, target)
         route = policy_routes.decided_by(self._state, seat, subnet, target)
         if route is not None:
             return self._by_table(seat, route, target)

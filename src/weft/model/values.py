@@ -145,13 +145,14 @@ def ip_text(packed: bytes) -> str:
     return str(ipaddress.ip_address(packed))
 
 
-_LINK_LOCAL = 0xFE80 << 112
+LINK_LOCAL = 0xFE80 << 112
+"""fe80::, RFC 4291 section 2.5.6."""
 
 
 def link_local_of(mac: int) -> int:
     """The IPv6 link-local address that a guest with this MAC makes itself (RFC 4291 appendix A, modified EUI-64)."""
     high, low = mac >> 24, mac & 0xFFFFFF
-    return _LINK_LOCAL | ((high ^ 0x020000) << 40 | 0xFFFE << 24 | low)
+    return LINK_LOCAL | ((high ^ 0x020000) << 40 | 0xFFFE << 24 | low)
 
 
 ROUTER_LINK_LOCAL = PackedIp(link_local_of(ROUTER_MAC).to_bytes(16))

@@ -114,7 +114,7 @@ def controller(tmp_path: Path) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(work()), daemon=True)
     thread.start()
-    assert ready.wait(10), "the controller did not start"
+    assert ready.wait(60), "the controller did not start"
     yield f"unix:{data}/weft.sock"
     loop, stop = told[0]
     loop.call_soon_threadsafe(stop.set)

@@ -97,6 +97,10 @@ def test_a_wrong_route_of_a_provider_subnet_is_refused(
     assert said in refusal.message
 
 
+def test_a_route_may_sum_up_more_than_hosts_have(world: World) -> None:
+    world.put("/logicalNetworks/provider", provider(("128.0.0.0/1", "172.16.0.1")))
+
+
 def test_routes_may_sum_up_and_are_for_provider_networks_alone(world: World) -> None:
     world.put("/logicalNetworks/provider", provider(("172.16.0.0/12", "172.16.0.1"), ("10.0.0.0/8", "172.16.0.2")))
     office = provider(("10.0.0.0/8", "172.16.0.2"), networkVirtualizationEnabled=False)

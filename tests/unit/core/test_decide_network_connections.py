@@ -64,6 +64,16 @@ def test_an_l3_connection_sends_to_no_gateway_of_another_network(to: dict[str, A
     world.put("/virtualGateways/v", virtual_gateway("blue", l3(address="10.100.0.7")))
 
 
+def test_nor_to_another_connection_of_its_own_but_to_an_address_that_it_gives_up() -> None:
+    world = GatewayWorld()
+    to_b = virtual_gateway("blue", l3("a", peerIPAddresses=["10.100.0.6"]), l3("b", "10.100.0.6"))
+    assert "held by connection b of /virtualGateways/v itself" in world.refused("/virtualGateways/v", to_b).message
+    world.put("/virtualGateways/v", virtual_gateway("blue", l3()))
+    moved = virtual_gateway("blue", l3(address="10.100.0.7", peerIPAddresses=["10.100.0.5"]))
+    for _ in range(2):
+        world.put("/virtualGateways/v", moved)
+
+
 def test_a_limit_is_one_that_a_gateway_can_keep() -> None:
     world = GatewayWorld()
     fastest = {"outboundKiloBitsPerSecond": 100_000_000, "inboundKiloBitsPerSecond": 100_000_000}

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.core.world import World, put_command, virtual_network
 from weft.core import policy
+from weft.core.changes import ResourceChange
+from weft.model.tenancy import AddressSpace
 
 BLUE = "/virtualNetworks/blue"
 
@@ -119,6 +122,18 @@ def test_a_virtual_network_needs_a_provider_network(world: World, ref: str | Non
 )
 def test_a_wrong_prefix_is_refused(world: World, subnets: dict[str, Any], space: tuple[str, ...]) -> None:
     assert world.refused(BLUE, virtual_network(subnets, space)).code == "InvalidIPPrefix"
+
+
+def test_a_space_of_before_that_would_be_refused_now_is_changed_all_the_same(world: World) -> None:
+    """It was stored when prefixes were not compared with those that no host has."""
+    world.put(BLUE, virtual_network({"web": "10.1.1.0/24"}, ("10.0.0.0/8",)))
+    now = world.get(BLUE)
+    space = AddressSpace(("10.0.0.0/8", "240.0.0.0/4"))
+    assert world.refused(BLUE, virtual_network({}, space.address_prefixes)).code == "InvalidIPPrefix"
+    before = msgspec.structs.replace(now, properties=msgspec.structs.replace(now.properties, address_space=space))
+    world.state.apply(ResourceChange("virtualNetworks", "blue", now, before))
+    world.put(BLUE, virtual_network({"web": "10.1.1.0/24", "db": "240.1.2.0/24"}, space.address_prefixes))
+    assert len(world.get(BLUE).properties.subnets) == 2
 
 
 def test_two_networks_may_have_the_same_prefixes(world: World) -> None:

@@ -74,9 +74,9 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import Flow, Match, Term, dropped, exact, in_order, is_icmpv6, prefixed, tracked
-from weft.agent.flows.ways import FORKED, IPV4, IPV6, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort, Family, family_of
+from weft.agent.flows.ways import FORKED, IPV4, IPV6, LINK_LOCAL_LENGTH, BoundPort, Family, family_of
 from weft.model.records import PackedPrefix
-from weft.model.values import is_segment
+from weft.model.values import LINK_LOCAL, is_segment
 
 _IS_INSIDE = SetBits(MARKS, 1 << INSIDE, 1 << INSIDE)
 _IS_OUTSIDE = SetBits(MARKS, 0, 1 << INSIDE)

@@ -42,9 +42,9 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, prefixed
-from weft.agent.flows.ways import IPV6, LINK_LOCAL, LINK_LOCAL4, LINK_LOCAL_LENGTH, family_of
+from weft.agent.flows.ways import IPV6, LINK_LOCAL4, LINK_LOCAL_LENGTH, family_of
 from weft.model.records import CustomerRoute, GatewayRecord, PackedPrefix, PeerNetwork, SubnetRecord, UserRoute
-from weft.model.values import ROUTER_LINK_LOCAL, ROUTER_MAC, halves
+from weft.model.values import LINK_LOCAL, ROUTER_LINK_LOCAL, ROUTER_MAC, halves
 
 _TO_ROUTER = exact(ETH_DST, ROUTER_MAC)
 _ECHO, _ECHO_REPLY = 8, 0
@@ -69,13 +69,15 @@ def of_fixed() -> tuple[Flow, ...]:
     link_local = (
         (*IS_IPV6, _TO_ROUTER, prefixed(IPV6_SRC, LINK_LOCAL, LINK_LOCAL_LENGTH)),
         (*IS_IPV6, _TO_ROUTER, prefixed(IPV6.destination, LINK_LOCAL, LINK_LOCAL_LENGTH)),
-        (*IS_IPV4, _TO_ROUTER, prefixed(IP_DST, *LINK_LOCAL4)),
     )
+    four = (*IS_IPV4, _TO_ROUTER, prefixed(IP_DST, *LINK_LOCAL4))
     own = (*IS_IPV6, _TO_ROUTER, exact(IPV6.destination, int.from_bytes(ROUTER_LINK_LOCAL)))
     return (
         _pong(own, ROUTER_LINK_LOCAL, fixed),
         Flow(Table.ROUTE, 710, own, dropped(DropReason.FOR_ROUTER), fixed),
         *(Flow(Table.ROUTE, 705, one, dropped(DropReason.NO_ROUTE), fixed) for one in link_local),
+        # by no default route; a network may still be in there
+        Flow(Table.ROUTE, _SPACE + _PER_BIT * LINK_LOCAL4[1], four, dropped(DropReason.NO_ROUTE), fixed),
         *(
             Flow(Table.ROUTE, 700, (*family, _TO_ROUTER, exact(IP_TTL, ttl)), expired, fixed)
             for family in (IS_IPV4, IS_IPV6)

@@ -47,8 +47,8 @@ from weft.agent.flows.fields import (
     cookie,
 )
 from weft.agent.flows.flow import IS_ARP, IS_IPV4, IS_IPV6, Flow, Match, dropped, exact, in_order, is_icmpv6, prefixed
-from weft.agent.flows.ways import ALL_NODES, LINK_LOCAL, LINK_LOCAL_LENGTH, BoundPort
-from weft.model.values import link_local_of
+from weft.agent.flows.ways import ALL_NODES, LINK_LOCAL_LENGTH, BoundPort
+from weft.model.values import LINK_LOCAL, link_local_of
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT, SOLICITATION, ADVERTISEMENT, REDIRECT = 133, 134, 135, 136, 137
 MULTICAST_LISTENER = (130, 131, 132, 143)

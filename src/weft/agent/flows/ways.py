@@ -291,7 +291,6 @@ def family_of(packed: bytes) -> Family:
     return IPV4 if len(packed) == 4 else IPV6
 
 
-LINK_LOCAL = 0xFE80 << 112
 LINK_LOCAL_LENGTH = 10
 LINK_LOCAL4 = 0xA9FE << 16, 16
 ALL_NODES = 0xFF02 << 112 | 1

@@ -152,10 +152,6 @@ def _l3(state: State, p: NetworkConnectionProperties, name: str) -> NetworkConne
     routes = tuple(_l3_route(segment, one, peers, name) for one in p.routes)
     for text in peers:
         _check_inside(segment, text, "peerIPAddresses", name)
-        _check_router(state, segment, (text, "peerIPAddresses"), name, own)
-    for one in routes:
-        if one.next_hop:
-            _check_router(state, segment, (one.next_hop, "nextHop"), name, own)
     return msgspec.structs.replace(
         p,
         l3_configuration=L3Configuration(vlan_subnet=Ref(resource_ref=segment.ref)),
@@ -165,24 +161,28 @@ def _l3(state: State, p: NetworkConnectionProperties, name: str) -> NetworkConne
     )
 
 
-def _check_router(
-    state: State, segment: Segment, hop: tuple[str, str], name: str, own: tuple[ConnectionAddress, ...]
-) -> None:
-    """`hop` is what a connection sends to, and its member: no address that a gateway has. Behind that are the machines
-    of another network, which did not ask for this one's packets."""
-    text, target = hop
-    lease = state.lease(segment.scope, _number(text))
-    holders = lease.holders if lease is not None and lease.state == ASSIGNED else ()
-    whose = next((one.ref for one in holders if one.kind == "virtualGateway"), "")
-    if text in (one.ip_address for one in own):
-        whose = f"connection {name} itself"
-    if whose:
-        raise AddressInUse(
-            f"{target} {text} of connection {name} is the address of a gateway, held by {whose}: name a router of "
-            f"{segment.ref}.",
-            code="PrivateIPAddressInUse",
-            target=target,
-        )
+def check_routers(state: State, ref: str, one: Connection, wanted: dict[Place, str]) -> None:
+    """What a connection of a gateway (`ref`) sends to is no address that a gateway has: behind that are the machines of
+    another network, which did not ask for this one's packets. `wanted` has what it is to have itself, each with its
+    connection. Raises AddressInUse."""
+    p = one.properties
+    segment = state.segment(lower(p.l3_configuration.vlan_subnet)) if p.l3_configuration is not None else None
+    if segment is None:
+        return
+    hops = [(text, "peerIPAddresses") for text in p.peer_ip_addresses]
+    hops += [(route.next_hop, "nextHop") for route in p.routes if route.next_hop]
+    for text, target in hops:
+        place = segment.scope, _number(text)
+        lease = state.lease(*place)
+        holders = lease.holders if lease is not None and lease.state == ASSIGNED else ()
+        others = (each.ref for each in holders if each.kind == "virtualGateway" and each.ref.lower() != ref.lower())
+        if whose := f"connection {wanted[place]} of {ref} itself" if place in wanted else next(others, ""):
+            raise AddressInUse(
+                f"{target} {text} of connection {one.resource_id} is the address of a gateway, held by {whose}: name a "
+                f"router of {segment.ref}.",
+                code="PrivateIPAddressInUse",
+                target=target,
+            )
 
 
 def check_no_router(state: State, place: Place, segment_key: str, ref: str) -> None:

@@ -19,7 +19,7 @@ from weft.core.decide.parsing import (
     range_text,
     refuse_overlap,
     space_of,
-    special_in,
+    special_around,
 )
 from weft.core.decide.pool_use import KEEPING, refuse_while_held
 from weft.core.decide.public_addresses import segment_of
@@ -49,10 +49,10 @@ def settle(draft: Draft, sent: LogicalNetwork, old: LogicalNetwork | None) -> Lo
     ref = f"/logicalNetworks/{sent.resource_id}"
     subnets = []
     prefixes: list[tuple[IpPrefix, str]] = []
+    before = [one.properties.address_prefix for one in old.properties.subnets] if old is not None else []
     for subnet in sent.properties.subnets:
-        prefix = (
-            space_of(subnet.properties.address_prefix, "addressPrefix") if subnet.properties.address_prefix else None
-        )
+        text = subnet.properties.address_prefix
+        prefix = space_of(text, "addressPrefix", before) if text else None
         if prefix is not None:
             prefixes.append((prefix, f"subnet {subnet.resource_id}"))
         subnets.append(_with(subnet, _subnet(subnet.resource_id, subnet.properties, prefix)))
@@ -126,7 +126,7 @@ def _why_not(destination: IpPrefix, subnet: IpPrefix) -> str:
         return f"that is in its subnet {subnet} itself, so name a prefix outside of it"
     if destination.prefixlen == destination.max_prefixlen:
         return "that is a single address, so name the prefix that it is in"
-    return special_in(destination)
+    return special_around(destination)
 
 
 def _refuse_twins(subnet: str, routes: Iterable[Resource[LogicalRouteProperties]]) -> None:

@@ -56,6 +56,8 @@ def settle_connections(
             wanted[kept] = one.resource_id.lower()
             properties = msgspec.structs.replace(one.properties, source_ip_address=address_text(*kept))
             settled[at] = msgspec.structs.replace(one, properties=properties)
+    for one in settled:
+        connection_forms.check_routers(state, ref, one, wanted)
     for place in held:
         if place not in wanted:
             release(draft, *place, ref, f"no connection of {ref} has it any more")

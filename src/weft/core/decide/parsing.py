@@ -4,11 +4,12 @@ Called by the families of core.decide. Answers are canonical, so that what is st
 """
 
 import ipaddress
+from collections.abc import Container
 
 from weft.core.words import number_text
 from weft.model.errors import Invalid
 from weft.model.fabric import ExcludedRange
-from weft.model.values import IpAddress, IpPrefix
+from weft.model.values import IpAddress, IpPrefix, lies_in
 
 _SPECIAL = [
     (ipaddress.ip_network(prefix), what)
@@ -18,7 +19,7 @@ _SPECIAL = [
         ("169.254.0.0/16", "link-local"),
         ("224.0.0.0/4", "multicast"),
         ("240.0.0.0/4", "reserved"),
-        ("::/8", "reserved, with loopback and IPv4 in IPv6"),
+        ("::/16", "reserved, with loopback and IPv4 in IPv6"),
         ("fe80::/10", "link-local"),
         ("ff00::/8", "multicast"),
     )
@@ -43,10 +44,17 @@ def special_in(prefix: IpPrefix) -> str:
     return next(found, "")
 
 
-def space_of(text: str, target: str) -> IpPrefix:
-    """A prefix whose addresses hosts can have. Raises Invalid (InvalidIPPrefix)."""
+def special_around(prefix: IpPrefix) -> str:
+    """Why nothing is routed to a prefix; empty if something could be."""
+    every = (one for one in _SPECIAL if one[0].version == prefix.version)
+    return next((f"{one} is {what}, to which nothing is routed" for one, what in every if lies_in(prefix, one)), "")
+
+
+def space_of(text: str, target: str, old: Container[str] = ()) -> IpPrefix:
+    """A prefix whose addresses hosts can have, or one of `old`, stored before that was asked. Raises Invalid
+    (InvalidIPPrefix)."""
     prefix = prefix_of(text, target)
-    if special := special_in(prefix):
+    if str(prefix) not in old and (special := special_in(prefix)):
         raise Invalid(
             f"No hosts can have addresses of {prefix}: {special}. Name the prefixes that they use.",
             code="InvalidIPPrefix",
@@ -56,8 +64,8 @@ def space_of(text: str, target: str) -> IpPrefix:
 
 
 def host_prefix_of(text: str, target: str) -> IpPrefix:
-    """A prefix with room for network, gateway, broadcast and a host."""
-    prefix = space_of(text, target)
+    """A prefix with room for network, gateway, broadcast and a host; whoever calls knows a space that it lies in."""
+    prefix = prefix_of(text, target)
     longest = 30 if prefix.version == 4 else 126
     if prefix.prefixlen > longest:
         raise Invalid(

@@ -104,7 +104,8 @@ def remove(draft: Draft, old: VirtualNetwork) -> None:
 
 
 def _space(state: State, ref: str, p: VirtualNetworkProperties, old: VirtualNetwork | None) -> list[IpPrefix]:
-    space = [space_of(text, "addressPrefixes") for text in p.address_space.address_prefixes]
+    before = old.properties.address_space.address_prefixes if old is not None else ()
+    space = [space_of(text, "addressPrefixes", before) for text in p.address_space.address_prefixes]
     if not space:
         raise Invalid(f"{ref} needs addressSpace.addressPrefixes.", code="InvalidIPPrefix", target="addressPrefixes")
     refuse_overlap([(prefix, "address prefix") for prefix in space], ref)
