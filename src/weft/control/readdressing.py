@@ -68,8 +68,8 @@ class Readdressing:
         """Servers, lower case, with a change."""
         self._waits: dict[str, _Wait] = {}
         """By server with a change: what the next phase waits for."""
-        self._kept_off: dict[str, str] = {}
-        """By server with a change: why all that have acked do not make the next phase."""
+        self._kept_off: dict[str, tuple[int, str]] = {}
+        """By server: of which generation of its change all that have acked do not make the next phase, and why."""
 
     @property
     def _state(self) -> State:
@@ -106,9 +106,11 @@ class Readdressing:
     def waits_for(self, server: str) -> tuple[str, ...]:
         """For whom and what the change of a server's addresses waits, in words; at most 20."""
         name = server.lower()
-        wait, kept_off = self._waits.get(name), self._kept_off.get(name)
-        words = [*self._words(self._awaited(name, wait))] if wait is not None else []
-        return tuple([kept_off, *words] if kept_off else words)[:_MOST_WORDS]
+        wait, change = self._waits.get(name), self._change(name)
+        generation, reason = self._kept_off.get(name, (0, ""))
+        words = [reason] if change is not None and change.generation == generation else []
+        words += self._words(self._awaited(name, wait)) if wait is not None else []
+        return tuple(words[:_MOST_WORDS])
 
     async def close(self) -> None:
         for work in self._work.values():
@@ -128,7 +130,7 @@ class Readdressing:
                     log.info("the provider addresses of %s: %s", name, phase)
                 except NotReady as reason:
                     # another machine has what would be used; nothing else tells when that is over
-                    self._kept_off[name] = reason.message
+                    self._kept_off[name] = change.generation, reason.message
                     await asyncio.sleep(RECHECK_S)
         except (Refusal, StoreUnavailable) as ended:
             log.info("the provider addresses of %s: %s", name, ended)

@@ -193,8 +193,9 @@ async def test_a_policy_that_changes_while_machines_run_goes_the_same_way(contro
     assert lookups(controller)[customer(controller)] == OLD
 
 
-async def test_it_is_not_switched_to_what_another_machine_has_meanwhile(controller: Controller, rack: Rack) -> None:
-    """One of several leaves, and the virtual subnet would fall to one that another machine took since."""
+async def kept_off(controller: Controller, rack: Rack) -> tuple[str, tuple[str, ...]]:
+    """One of several leaves, and the virtual subnet would fall to one that another machine took since. Answers it, and
+    those that stay."""
     await controller.machines.start("a", ANN)
     several = ServerProperties(provider_address_policy="several", provider_address_count=3)
     await controller.submit(put("servers", "host1", several), ANN)
@@ -211,6 +212,22 @@ async def test_it_is_not_switched_to_what_another_machine_has_meanwhile(controll
     (words,) = controller.readdressing.waits_for("host1")
     assert words.startswith("Machines in /virtualNetworks/blue/subnets/web on 'host1' would reach no other host")
     assert (phase(controller), lookups(controller)[customer(controller)]) == ("preparing", used)
-    host.say(Facts())
+    return used, stay
+
+
+async def test_it_is_not_switched_to_what_another_machine_has_meanwhile(controller: Controller, rack: Rack) -> None:
+    _, stay = await kept_off(controller, rack)
+    rack.hosts["host1"].say(Facts())
     await soon(lambda: change(controller) is None)
     assert lookups(controller)[customer(controller)] in stay
+
+
+async def test_another_change_does_not_wait_in_the_words_of_the_one_before(controller: Controller, rack: Rack) -> None:
+    used, stay = await kept_off(controller, rack)
+    rack.hosts["host1"].gate.clear()
+    other = ServerProperties(
+        provider_address_policy="several", provider_address_count=2, provider_addresses=(stay[0], used)
+    )
+    await controller.submit(put("servers", "host1", other), ANN)
+    await soon(lambda: controller.readdressing.waits_for("host1") == ("host1 to apply it",))
+    rack.hosts["host1"].gate.set()
