@@ -147,6 +147,15 @@ async def test_a_life(world):
         await driver.put(msgspec.structs.replace(WANTED, network=two, carries=carries))
     assert await world.outward(two, "10.1.1.14", FAR_OFF, leg=1) == pack_ip(PUBLIC2), "it stood by meanwhile"
 
+    no_router = msgspec.structs.replace(two, legs=(LEG, msgspec.structs.replace(SECOND, gateway=NOWHERE)))
+    await driver.put(msgspec.structs.replace(WANTED, network=no_router))
+    for carries in (False, True):
+        await driver.put(msgspec.structs.replace(WANTED, network=no_router, carries=carries))
+        silent = await world.outward(no_router, "10.1.1.14", "8.8.4.4", UNHEARD_SECONDS)
+        assert silent is None, "its own subnet leads nowhere, and it is not all others"
+    assert await world.outward(no_router, "10.1.1.11", "8.8.4.4") == pack_ip(NAT)
+    assert await world.outward(no_router, "10.1.1.14", BESIDE, leg=1) == pack_ip(PUBLIC2)
+
     alone = msgspec.structs.replace(
         EDGE, legs=(msgspec.structs.replace(LEG, nat=NOWHERE, addresses=LEG.addresses[1:]),)
     )

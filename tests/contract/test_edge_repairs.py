@@ -31,6 +31,10 @@ IN_THE_EDGE = [
     "ip rule add pref 1002 fwmark 1002 lookup 1002 proto 87",
     "ip route del default table 1001",
     "ip route add 198.51.100.0/24 dev o1 proto 87 table 1001",
+    "ip route del unreachable default table 1001",
+    "ip route add unreachable 198.51.100.0/24 proto 87 table 1002",
+    "ip -6 route add default dev o0 metric 5 proto 87",
+    "ip -6 route add unreachable default metric 4294967295 proto 87 table 1001",
     "nft flush ruleset",
     "nft delete chain ip weft outward",
     "tc qdisc del dev o0 root",
@@ -54,6 +58,7 @@ def standing(world) -> list[str]:
         *(
             "ip -br addr show",
             "ip route show table all",
+            "ip -6 route show table all | grep default",
             "ip rule show",
             "nft list ruleset",
             "tc qdisc show",

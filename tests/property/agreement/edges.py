@@ -16,7 +16,8 @@ _CONNECTED = {4: 0, 6: 256}
 _UNSAID = {4: 0, 6: 1024}
 """Metrics that a kernel gives: to the route of an interface's own prefix, and to one for which none is said."""
 _ROUTE = re.compile(
-    r"route replace (\S+)(?: via (\S+))? dev (\S+)(?: onlink)?(?: metric (\d+))?(?: table (\d+))? proto 87"
+    r"route replace (?:unreachable )?(\S+)(?: via (\S+))?(?: dev (\S+))?(?: onlink)?"
+    r"(?: metric (\d+))?(?: table (\d+))? proto 87"
 )
 _MARK = re.compile(r'iifname "inner" ip6? saddr { ([^}]+) } meta mark set (\d+)')
 _PASSING = re.compile(r'iifname "inner" oifname { ([^}]+) } ip6? saddr { ([^}]+) } accept')
@@ -40,13 +41,13 @@ def left(edge, source, target):
     held = [ipaddress.ip_interface(one) for every in wanted.addresses(state).values() for one in every]
     if at in [one.ip for one in held]:
         return "own"
-    routes = _routes(state, _table(edge, source))
-    fitting = [one for one in routes if at in one[0]]
-    if not fitting:
+    leading = ([one for one in _routes(state, table) if at in one[0]] for table in _tables(edge, source))
+    fitting = next(filter(None, leading), None)
+    if fitting is None:
         return None
     _, _, device, hop = max(fitting, key=lambda one: (one[0].prefixlen, -one[1]))
-    if device == wanted.INNER:
-        return None  # what leaves the network does not come back into it
+    if device in (wanted.INNER, None):
+        return None  # what leaves the network does not come back into it, and what is unreachable is nowhere else
     link = next(one for one in wanted.links(edge) if one.inside == device)
     rules = nftables.rules(edge)
     known = _known_as(rules, device, source)
@@ -55,10 +56,10 @@ def left(edge, source, target):
     return Left(link, hop, known)
 
 
-def _table(edge, source):
-    """By the mark that its packets bear, where a rule leads those anywhere else."""
+def _tables(edge, source):
+    """By the mark that its packets bear, where a rule leads those anywhere else; what has no route there goes on."""
     marked = (int(mark) for own, mark in _MARK.findall(nftables.rules(edge)) if _is_in(source, own))
-    return next((mark for mark in marked if mark in wanted.tables(edge, len(pack_ip(source)))), wanted.MAIN)
+    return [*(mark for mark in marked if mark in wanted.tables(edge, len(pack_ip(source)))), wanted.MAIN]
 
 
 def _routes(state, table):

@@ -11,18 +11,28 @@ from tests.property.agreement.edges import Left, left
 from weft.core.edge_routes import exit_for, known_as, own_addresses
 from weft.model.values import ip_text, pack_ip
 
-SOURCES = ("10.1.1.11", "10.1.1.12", "10.1.1.14", "66.6.6.6", "fd01:1::11", "fd01:1::12", "2001:db8:66::6")
+SOURCES = (
+    *("10.1.1.11", "10.1.1.12", "10.1.1.14", "66.6.6.6", "fd01:1::11", "fd01:1::12", "fd01:1::14"),
+    "2001:db8:66::6",
+)
 TARGETS = (
     *("8.8.8.8", "203.0.113.7", "203.0.113.20", "192.0.2.7", "10.9.0.1", "10.9.0.7", "10.10.0.5", "172.16.0.2"),
     *("10.1.1.77", "10.1.254.3", "2001:db8::8", "2001:db8:ff::7", "fd09::1", "fd01:1::77", "fd01:fe::3"),
 )
 ALONE = replace(LEG, nat=NOWHERE, addresses=LEG.addresses[1:])
+SECOND6 = {
+    "prefix": pack_ip("2001:db8:fe::"),
+    "addresses": (pack_ip("2001:db8:fe::14"),),
+    "mappings": ((pack_ip("2001:db8:fe::14"), pack_ip("fd01:1::14")),),
+}
 EDGES = {
     "nat": (LEG,),
     "one machine": (ALONE,),
     "two subnets": (LEG, SECOND),
     "nat in the second": (SECOND, LEG),
     "two and no nat": (ALONE, SECOND),
+    "no router in the second": (LEG, replace(SECOND, gateway=NOWHERE)),
+    "no router in one of IPv6": (LEG6, replace(LEG6, gateway=NOWHERE, **SECOND6)),
     "both families": (LEG, LEG6, SECOND),
     "a connection": (LEG, ROUTED, SECOND),
     "a connection alone": (ROUTED,),

@@ -54,15 +54,18 @@ def _route(route: Route, index: Index) -> Request:
         "family": _FAMILY[to.version],
         "dst_len": to.prefixlen,
         "proto": ROUTE_PROTOCOL,
-        "scope": rt_scope["link" if to.version == 4 and not route.via else "universe"],
-        "type": rt_type["unicast"],
+        "scope": rt_scope["link" if to.version == 4 and route.device and not route.via else "universe"],
+        "type": rt_type["unicast" if route.device else "unreachable"],
         "flags": RTNH_F_ONLINK if route.via and route.device != INNER else 0,
     }
-    attributes: list[tuple[str, Any]] = [("RTA_OIF", index(route.device)), ("RTA_TABLE", route.table)]
+    attributes: list[tuple[str, Any]] = [("RTA_TABLE", route.table)]
+    if route.device:
+        attributes.append(("RTA_OIF", index(route.device)))
     if to.prefixlen:
         attributes.append(("RTA_DST", str(to.network_address)))
     if route.via:
         attributes.append(("RTA_GATEWAY", route.via))
     if route.metric:
         attributes.append(("RTA_PRIORITY", route.metric))
-    return Request(RTM_NEWROUTE, _PUT, message(rtmsg, head, attributes), f"route to {route.prefix} by {route.device}")
+    way = f"by {route.device}" if route.device else "by nobody"
+    return Request(RTM_NEWROUTE, _PUT, message(rtmsg, head, attributes), f"route to {route.prefix} {way}")

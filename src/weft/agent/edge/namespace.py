@@ -275,18 +275,12 @@ class NamespaceEdge:
 
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
-        wanted = {(_short(one.prefix), one.device, one.metric, one.table) for one in edge.routes(network)}
-        lines = []
-        for family in ("-4", "-6"):
+        for family, size in (("-4", 4), ("-6", 16)):
             ours = ["table", "all", "proto", str(edge.ROUTE_PROTOCOL)]
             shown = await run(["ip", "-n", name, family, "-j", "route", "show", *ours], check=False)
-            for one in json.loads(shown or "[]"):
-                metric, table = int(one.get("metric", 0)), int(one.get("table", edge.MAIN))
-                if (one["dst"], one["dev"], metric, table) not in wanted:
-                    also = f" table {table}" + (f" metric {metric}" if metric else "")
-                    lines.append(f"route del {one['dst']} dev {one['dev']}{also} proto {edge.ROUTE_PROTOCOL}")
-        if lines:
-            await batch(["ip", "-n", name, "-batch", "-"], lines)
+            lines = edge.leftovers(network, size, json.loads(shown or "[]"))
+            if lines:
+                await batch(["ip", "-n", name, family, "-batch", "-"], lines)
 
     async def _translate(self, name: str, network: EdgeNetwork, fresh: bool) -> None:
         """Connections of a translation that is not there any more end with it; others stay as they are."""
@@ -354,14 +348,6 @@ class NamespaceEdge:
         self._led.discard(rdid)
         for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
             known.pop(rdid, None)
-
-
-def _short(prefix: str) -> str:
-    """As ip shows it."""
-    if prefix in ("0.0.0.0/0", "::/0"):
-        return "default"
-    address, _, length = prefix.partition("/")
-    return address if length == ("128" if ":" in address else "32") else prefix
 
 
 def _within(name: str) -> list[str]:

@@ -9,8 +9,8 @@ routes and tables bear names and marks of ours, so that an agent without memory 
 
 import ipaddress
 import re
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ ROUTE_PROTOCOL = 87
 """Of our routes (rtnetlink(7)): a number that nobody else uses here."""
 MAIN, _FIRST_TABLE = 254, 1000
 """The kernel's own table of routes, and ours of the first leg."""
+_LAST_METRIC = 2**32 - 1
 HOLD_SECONDS = 2.0
 """So long a gateway that comes back leaves the network to the one after it, which has to see it alive first: longer
 than its answers take (pulses.ANSWERS)."""
@@ -184,6 +185,7 @@ class Route(NamedTuple):
     prefix: str
     via: str
     device: str
+    """Empty: unreachable."""
     metric: int
     table: int = MAIN
 
@@ -193,6 +195,8 @@ def routes(edge: EdgeNetwork) -> list[Route]:
     found = _routes(edge, MAIN, homes(edge))
     for table, leg in away(edge):
         found += _routes(edge, table, [leg])
+        # or a table without a default route would leave it to main, which leads out by another leg
+        found.append(Route(f"{ip_text(PackedIp(bytes(len(leg.prefix))))}/0", "", "", _LAST_METRIC, table))
     return found
 
 
@@ -241,9 +245,35 @@ def _note(found: dict[tuple[str, int], Route], route: Route) -> None:
 def route_line(route: Route) -> str:
     via = f" via {route.via}" if route.via else ""
     onlink = " onlink" if route.via and route.device != INNER else ""
+    way = f"{route.prefix}{via} dev {route.device}{onlink}" if route.device else f"unreachable {route.prefix}"
     metric = f" metric {route.metric}" if route.metric else ""
     metric += f" table {route.table}" if route.table != MAIN else ""
-    return f"route replace {route.prefix}{via} dev {route.device}{onlink}{metric} proto {ROUTE_PROTOCOL}"
+    return f"route replace {way}{metric} proto {ROUTE_PROTOCOL}"
+
+
+def leftovers(edge: EdgeNetwork, size: int, shown: Iterable[Mapping[str, Any]]) -> list[str]:
+    """For `ip -batch` of one family, with addresses of that size: takes away what is not wanted of routes of ours, as
+    `ip -j route` shows them."""
+    ours = [one for one in routes(edge) if (":" in one.prefix) == (size == 16)]  # both families have a "default"
+    wanted = {(_short(one.prefix), one.device, one.metric, one.table) for one in ours}
+    lines = []
+    for one in shown:
+        # of IPv6 an unreachable one is shown with a device
+        device = "" if "type" in one else one["dev"]
+        metric, table = int(one.get("metric", 0)), int(one.get("table", MAIN))
+        if (one["dst"], device, metric, table) not in wanted:
+            way = f"{one['dst']} dev {device}" if device else f"{one['type']} {one['dst']}"
+            also = f" table {table}" + (f" metric {metric}" if metric else "")
+            lines.append(f"route del {way}{also} proto {ROUTE_PROTOCOL}")
+    return lines
+
+
+def _short(prefix: str) -> str:
+    """As ip shows it."""
+    if prefix in ("0.0.0.0/0", "::/0"):
+        return "default"
+    address, _, length = prefix.partition("/")
+    return address if length == ("128" if ":" in address else "32") else prefix
 
 
 def lines_inside(wanted: Wanted) -> list[str]:
