@@ -355,6 +355,11 @@ async def test_a_default_route_leads_to_nothing_of_the_address_space(stage):
         assert await stage.send(outside) == "bluedb"
         assert await stage.send(inside) == expected
         assert await stage.send(beside) == "no_route"
+    led = CustomerRoute(out.vsid, pack_ip("10.1.78.0"), 24, out.next_hop, 1)
+    for reconciler in stage.reconcilers.values():
+        reconciler.put(BLUE, led.key, led)
+    await stage.put()
+    assert await stage.send(beside) == "bluedb", "a connection of the gateway leads there"
 
 
 async def test_a_port_bound_anew_knows_no_connections_of_before(stage):

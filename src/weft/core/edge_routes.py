@@ -5,7 +5,7 @@ addresses each machine leaves by the one where it is known itself, else by the h
 names a default gateway it is the default route, behind what connections say.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from weft.model.records import EdgeLeg, EdgeNetwork, EdgeTunnel
@@ -36,16 +36,16 @@ def homes(edge: EdgeNetwork) -> list[EdgeLeg]:
     return found
 
 
-def exits(edge: EdgeNetwork, public: Container[EdgeLeg]) -> Iterator[Exit]:
-    """All routes of an edge to the physical side for whoever is known on these legs."""
-    for leg in edge.legs:
+def exits(legs: Iterable[EdgeLeg], tunnels: Iterable[EdgeTunnel], public: Container[EdgeLeg]) -> Iterator[Exit]:
+    """All routes of an edge to the physical side for whoever is known on these `public` ones of its legs."""
+    for leg in legs:
         if leg.is_routed or leg in public:
             yield Exit(leg.prefix, leg.prefix_length, leg, PackedIp(b""))
         for route in leg.routes:
             yield Exit(route.prefix, route.prefix_length, leg, route.next_hop, route.metric)
         if leg.gateway and leg.is_public and leg in public:
             yield Exit(PackedIp(bytes(len(leg.gateway))), 0, leg, leg.gateway, DEFAULT_METRIC)
-    for tunnel in edge.tunnels:
+    for tunnel in tunnels:
         for address, length in tunnel.addresses:
             yield Exit(_network(address, length), length, tunnel, PackedIp(b""))
         for route in tunnel.routes:
@@ -59,7 +59,7 @@ def exit_for(edge: EdgeNetwork, source: PackedIp, target: PackedIp) -> Exit | No
     within = max((length for prefix, length in edge.prefixes if _lies_in(target, prefix, length)), default=-1)
     fitting = [
         one
-        for one in exits(edge, public)
+        for one in exits(edge.legs, edge.tunnels, public)
         if one.prefix_length > within and _lies_in(target, one.prefix, one.prefix_length)
     ]
     return min(fitting, key=lambda one: (-one.prefix_length, one.metric), default=None)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from weft.core.edge_routes import exits
 from weft.core.index import last_id, lower
 from weft.core.peerings import routed
 from weft.core.policy_places import NETWORKS, Network, known, network_of, packed_prefix, subnet_of
@@ -18,7 +19,15 @@ from weft.core.uses import PUBLIC
 from weft.model.fabric import LogicalSubnetProperties
 from weft.model.gateways import ConnectionRoute, NetworkConnectionProperties, VirtualGatewayProperties
 from weft.model.kinds import VIRTUAL_GATEWAYS
-from weft.model.records import CustomerRoute, EdgeLeg, EdgeNetwork, EdgeRoute, EdgeTunnel, GatewayRecord
+from weft.model.records import (
+    CustomerRoute,
+    EdgeLeg,
+    EdgeNetwork,
+    EdgeRoute,
+    EdgeTunnel,
+    GatewayRecord,
+    PackedPrefix,
+)
 from weft.model.resources import Ref, Resource
 from weft.model.values import Mac, PackedIp, Rdid, Vsid, gateway_of, pack_ip
 
@@ -97,6 +106,14 @@ def default_routes(record: GatewayRecord | None) -> Iterator[CustomerRoute]:
             yield CustomerRoute(record.vsid, PackedIp(bytes(len(address))), 0, address, DEFAULT_METRIC)
 
 
+def led_to(state: State, p: VirtualGatewayProperties) -> Iterator[PackedPrefix]:
+    """Where the connections of a virtual gateway lead: their routes, and the subnets that they are in. Not where the
+    network is known by public addresses alone, and least of all everywhere."""
+    legs = _joined_legs(state, {}, p)
+    for one in exits(legs.values(), _tunnels(state, p), ()):
+        yield one.prefix, one.prefix_length
+
+
 def edges(state: State, server_id: str) -> Iterator[EdgeNetwork]:
     """What this host does as a gateway: nothing, unless it is one."""
     for gateway, server in state.index.gateways.servers.items():
@@ -168,13 +185,20 @@ def _legs(state: State, network: Network, p: VirtualGatewayProperties) -> Iterat
         if leg is not None:
             both = (*leg.mappings, (outside, inside))
             legs[leg.subnet.lower()] = msgspec.structs.replace(leg, mappings=both, addresses=(*leg.addresses, outside))
-    for one in _enabled(p, "L3"):
-        assert one.l3_configuration is not None
-        leg = _leg_of(state, legs, lower(one.l3_configuration.vlan_subnet))
-        if leg is not None:
-            legs[leg.subnet.lower()] = _joined(leg, one)
+    legs = _joined_legs(state, legs, p)
     for name in sorted(legs):
         yield legs[name]
+
+
+def _joined_legs(state: State, legs: dict[str, EdgeLeg], p: VirtualGatewayProperties) -> dict[str, EdgeLeg]:
+    """These legs, with the L3 connections."""
+    found = dict(legs)
+    for one in _enabled(p, "L3"):
+        assert one.l3_configuration is not None
+        leg = _leg_of(state, found, lower(one.l3_configuration.vlan_subnet))
+        if leg is not None:
+            found[leg.subnet.lower()] = _joined(leg, one)
+    return found
 
 
 def _enabled(p: VirtualGatewayProperties, kind: str) -> Iterator[NetworkConnectionProperties]:

@@ -5,6 +5,7 @@ with the number of interfaces. Both must agree: a property test compares them af
 """
 
 import ipaddress
+import itertools
 from collections.abc import Iterable, Iterator
 
 from weft.core.encryption import is_encrypted
@@ -28,7 +29,7 @@ from weft.core.policy_places import (
     packed_prefix,
     server_of,
 )
-from weft.core.policy_routes import scope, user_route, user_routes
+from weft.core.policy_routes import scope, user_route, user_routes, ways_inside
 from weft.core.policy_services import subnet_options
 from weft.core.provider_places import endpoints, provider_address
 from weft.core.rewriting import is_rewriting, purpose_of, stands_for
@@ -128,7 +129,7 @@ def stream(state: State, rdid: int) -> dict[RecordKey, NetworkRecord]:
         records += (endpoint(state, server_id, *one) for one in endpoints(state, server_id, network))
     gateway = gateway_record(state, network)
     records += (gateway,) if gateway is not None else ()
-    records += ways_out(state, network)
+    records += (*ways_out(state, network), *ways_inside(state, network))
     records += peer_networks(state, network)
     records += (route.record for route in user_routes(state, network))
     # of two that were adopted running with one address, the first by name has the record, here and in _lookup
@@ -147,8 +148,9 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
             return settings(state, network)
         case (2, *_):
             return next((one for one in map(subnet_record, network.properties.subnets) if one.key == key), None)
-        case (3, *_):
-            routes = (*map(customer_route, network.properties.subnets), *ways_out(state, network))
+        case (3, _, bytes(prefix), int(length)):
+            own, inside = map(customer_route, network.properties.subnets), (PackedIp(prefix), length)
+            routes = itertools.chain(own, ways_out(state, network), ways_inside(state, network, inside))
             return next((one for one in routes if one.key == key), None)
         case (4, bytes(address)):
             return _endpoint(state, network, PackedIp(address))

@@ -7,15 +7,17 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from weft.core.index import lower
 from weft.core.peerings import connected, routed
-from weft.core.policy_gateways import ways_out
+from weft.core.policy_gateways import led_to, way_out_of, ways_out
 from weft.core.policy_places import Network, Seat, Subnet, packed_prefix
 from weft.core.state import State
 from weft.model.records import CustomerRoute, PackedPrefix, RecordKey, UserRoute
 from weft.model.resources import Resource
 from weft.model.tenancy import RouteProperties, RouteTableProperties
-from weft.model.values import IpAddress, PackedIp, Vsid, halves, pack_ip
+from weft.model.values import IpAddress, PackedIp, Vsid, halves, lies_in, pack_ip
 
 TABLES = "routeTables"
 APPLIANCE, LOCAL, NOWHERE = "VirtualAppliance", "VnetLocal", "None"
@@ -106,6 +108,42 @@ def space_around(state: State, network: Network, target: PackedIp) -> PackedPref
     return max(found, key=lambda one: one[1], default=None)
 
 
+def ways_inside(state: State, network: Network, only: PackedPrefix | None = None) -> Iterator[CustomerRoute]:
+    """Routes to the gateway by which a network is left, for what its connections lead to inside the address space and
+    outside all subnets. Elsewhere the default route is enough. `only`: that to this prefix."""
+    way = way_out_of(state, network)
+    if way is None:
+        return
+    wanted = {part for whole in led_to(state, way[1].properties) for part in halves(*whole) if only in (None, part)}
+    if not wanted:
+        return
+    exits = {len(one.prefix): one for one in ways_out(state, network)}
+    space = [ipaddress.ip_network(part) for whole in scope(state, network) for part in halves(*whole)]
+    subnets = [
+        ipaddress.ip_network(one.properties.address_prefix, strict=False)
+        for member in (network, *(peer for _, _, peer in routed(state, network)))
+        for one in member.properties.subnets
+    ]
+    for prefix, length in sorted(wanted):
+        to, out = ipaddress.ip_network((prefix, length)), exits.get(len(prefix))
+        inside = any(lies_in(to, one) for one in space) and not any(lies_in(to, one) for one in subnets)
+        if out is not None and inside:
+            yield replace(out, prefix=prefix, prefix_length=length)
+
+
+def way_around(state: State, network: Network, target: PackedIp) -> CustomerRoute | None:
+    """The longest of these for an address, where no prefix of the address space around it is longer."""
+    address, space = ipaddress.ip_address(target), space_around(state, network, target)
+    found = [
+        one
+        for one in (ways_inside(state, network) if space is not None else ())
+        if space is not None
+        and one.prefix_length >= space[1]
+        and address in ipaddress.ip_network((one.prefix, one.prefix_length))
+    ]
+    return max(found, key=lambda one: one.prefix_length, default=None)
+
+
 def decided_by(state: State, seat: Seat, subnet: Subnet | None, target: PackedIp) -> TableRoute | None:
     """The route of a table that decides about a packet from a seat, if one does and not a route of the system;
     `subnet` is the one of the network that the target lies in. Inside a subnet nothing is routed."""
@@ -114,6 +152,8 @@ def decided_by(state: State, seat: Seat, subnet: Subnet | None, target: PackedIp
         if subnet.properties.virtual_subnet_id == seat.vsid:
             return None
         shortest = packed_prefix(subnet.properties.address_prefix)[1]
+    elif (way := way_around(state, seat.network, target)) is not None:
+        shortest = way.prefix_length
     elif (space := space_around(state, seat.network, target)) is not None:
         shortest = space[1]
     address = ipaddress.ip_address(target)

@@ -9,7 +9,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable
 
-from weft.core import policy_touched_addresses, policy_touched_gateways, policy_touched_routes
+from weft.core import policy_touched_addresses, policy_touched_gateways, policy_touched_routes, policy_touched_ways
 from weft.core.changes import Change, LeaseChange, ResourceChange
 from weft.core.index import interfaces_of, last_id, lower, servers_of
 from weft.core.policy_access import LISTS
@@ -120,6 +120,7 @@ class Touched:
         for machine_id in self._machines:
             self._machine_records(machine_id)
         self._found.update(policy_touched_gateways.touched(self._state, self._changes, self._versions))
+        self._found.update(policy_touched_ways.touched(self._state, self._changes, self._versions))
         self._found.update(policy_touched_routes.touched(self._state, self._changes, self._versions))
         self._found.update(list(policy_touched_routes.beyond(self._state, self._found, self._versions)))
 

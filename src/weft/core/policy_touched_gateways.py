@@ -21,6 +21,7 @@ from weft.model.resources import AnyResource
 Stream = tuple[str, int | str]
 
 _ANYWHERE = (bytes(4), bytes(16))
+"""Of the default route of each family."""
 
 
 def touched(state: State, changes: Iterable[ResourceChange], versions: Versions) -> Iterator[tuple[Stream, RecordKey]]:
@@ -30,7 +31,7 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
         reached.update(dict.fromkeys(_networks(state, change)))
     # a network's way out may be a peer's, and a peer's edge has its prefixes and public addresses
     for name in dict.fromkeys([*reached, *(peer for one in reached for peer in peer_ids(one, versions))]):
-        gateways = _virtual_gateways(state, name, versions)
+        gateways = virtual_gateways(state, name, versions)
         servers = set(_servers(gateways, versions))
         for network in versions.seen(NETWORKS, name):
             yield from _keys(state, network, gateways, servers, versions)
@@ -86,7 +87,7 @@ def _network_of_user(state: State, user: str) -> Iterator[str]:
         yield _network_of(found.properties.subnet)
 
 
-def _virtual_gateways(state: State, network: str, versions: Versions) -> list[AnyResource]:
+def virtual_gateways(state: State, network: str, versions: Versions) -> list[AnyResource]:
     """All that any version of the network had."""
     found = [one for one in versions.changed_of(VIRTUAL_GATEWAYS.name) if network_id(one) == network]
     for ref in state.uses.of(f"/virtualNetworks/{network}", VIRTUAL_GATEWAYS.name):
@@ -119,7 +120,7 @@ def _keys(
 
 def _default_routes(state: State, name: str, versions: Versions) -> Iterator[RecordKey]:
     """To the gateways of a network, by its id."""
-    gateways = _virtual_gateways(state, name, versions)
+    gateways = virtual_gateways(state, name, versions)
     for network in versions.seen(NETWORKS, name) if gateways else ():
         yield from _default_routes_of(network, gateways)
 

@@ -111,7 +111,8 @@ def _lookup_record(record: LookupRecord, name: str, context: str) -> dict[str, A
 
 def _customer_routes(state: State, network: Network) -> Iterator[dict[str, Any]]:
     own = map(policy_network.customer_route, network.properties.subnets)
-    for route in (*own, *policy_gateways.default_routes(policy_gateways.gateway_record(state, network))):
+    outward = (*policy_gateways.ways_out(state, network), *policy_routes.ways_inside(state, network))
+    for route in (*own, *outward):
         yield {
             "routingDomainId": "{" + network.instance_id + "}",
             "virtualSubnetId": Vsid(route.vsid),

@@ -156,14 +156,12 @@ class _Walk:
         if route is not None:
             return self._by_table(seat, route, target)
         if subnet is None:
-            self._keep_inside(seat, target)
-            return self._leave(seat, target)
+            return self._leave(seat, target, self._way_inside(seat, target))
         record = policy_network.subnet_record(subnet)
         if record.vsid != seat.vsid:
-            own = policy_network.customer_route(subnet)
             into = f", into peered network {there.network.resource_id}" if there is not seat else ""
             text = f"routed from VSID {seat.vsid} to {record.vsid}{into}, TTL lowered by one"
-            self._step("routing", text, f"CustomerRoute {ip_text(own.prefix)}/{own.prefix_length}")
+            self._step("routing", text, _name_of_route(policy_network.customer_route(subnet)))
         if (edge := self._edge_with(there, target)) is not None:
             return self._at_edge(there, edge, target)
         holder = self._ends.holder(there, subnet, target)
@@ -213,11 +211,12 @@ class _Walk:
         reason = f"{found.reason}, the appliance of {table}; what it does with it is its own"
         return msgspec.structs.replace(found, reason=reason, decided_by=table)
 
-    def _keep_inside(self, seat: Seat, target: PackedIp) -> None:
-        """What lies in the network's address space is not outside."""
+    def _way_inside(self, seat: Seat, target: PackedIp) -> CustomerRoute | None:
+        """What lies in the network's address space is outside only where a connection leads, by such a route."""
         space = policy_routes.space_around(self._state, seat.network, target)
-        if space is None:
-            return
+        way = policy_routes.way_around(self._state, seat.network, target)
+        if space is None or way is not None:
+            return way
         prefix, ref = f"{ip_text(space[0])}/{space[1]}", network_ref(seat.network)
         self._step("routing", f"{prefix} is address space: what is in no subnet goes nowhere", "NetworkSettings")
         text = f"no route: {ip_text(target)} lies in {prefix} of {ref} or a peer, and in no subnet that it is routed to"
@@ -234,8 +233,8 @@ class _Walk:
         }
         raise Stopped(text, network_ref(seat.network), missing)
 
-    def _leave(self, seat: Seat, target: PackedIp) -> TraceResult:
-        """Out of the network, by the gateway that its host finds alive."""
+    def _leave(self, seat: Seat, target: PackedIp, by: CustomerRoute | None = None) -> TraceResult:
+        """Out of the network, by the gateway that its host finds alive; `by` another route than the default one."""
         way = policy_gateways.way_out_of(self._state, seat.network)
         if way is None:
             self._no_gateway(seat, target)
@@ -243,7 +242,7 @@ class _Walk:
         record = policy_gateways.gateway_record(self._state, network)
         assert record is not None
         ref = f"/virtualGateways/{gateway.resource_id}"
-        route = next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
+        route = by or next((r for r in policy_gateways.default_routes(record) if len(r.prefix) == len(target)), None)
         if route is None and record.gateways:
             raise Stopped(f"no gateway: {ref} has no address of the family of {ip_text(target)}", ref)
         if route is not None:

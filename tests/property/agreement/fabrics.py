@@ -232,7 +232,9 @@ def draw_networks(draw, sketch):
         for table in dict.fromkeys(tables.values()):
             sketch.call("table", table, draw(routes(places)))
         sketch.call("network", network, rdid, subnets, tables)
-        sketch.call("space", network, places[0].around("4"), places[0].around("6"))
+        # the wide ones have in them what connections of gateways lead to
+        wide = draw(st.booleans())
+        sketch.call("space", network, *(("10.0.0.0/8", "fd00::/8") if wide else map(places[0].around, "46")))
 
 
 def draw_peerings(draw, sketch):

@@ -93,7 +93,7 @@ step = st.one_of(
     st.tuples(st.just("bring"), pick(INTERFACES), pick(("10.1.1.200", "fd00:1::200"))),
     st.tuples(st.just("forget"), pick(INTERFACES), pick(("10.1.1.200", "fd00:1::200"))),
     st.tuples(st.just("filter_interface"), pick(INTERFACES), pick((*LISTS, ""))),
-    st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8"))),
+    st.tuples(st.just("space"), pick(tuple(NETWORKS)), pick(("10.1.0.0/16", "10.0.0.0/8", "0.0.0.0/0"))),
     st.tuples(st.just("gateway"), pick(("g1", "g2")), pick(("h1", "h2", ""))),
     st.tuples(st.just("way_out"), pick(tuple(NETWORKS)), pick(WAYS_OUT), st.booleans()),
     st.tuples(st.just("leads"), pick(tuple(NETWORKS)), st.integers(0, len(CONNECTIONS) - 1), st.booleans()),

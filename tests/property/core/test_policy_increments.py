@@ -108,6 +108,33 @@ def test_a_history_of_a_gateway_that_a_peer_uses():
     )
 
 
+def test_a_history_of_connections_into_the_address_space():
+    check(
+        [
+            (True, ("gateway", "g1", "h1")),
+            (True, ("way_out", "blue", ("g1",), True)),
+            (True, ("leads", "blue", 1, False)),
+            (True, ("space", "blue", "10.0.0.0/8")),
+            (True, ("side", "side", 1, 77)),
+            (True, ("peer", "Red", 1, False, "uses")),
+            (True, ("peer", "blue", 1, False, "lends")),
+            (True, ("leads", "blue", 3, True)),
+            (True, ("space", "blue", "0.0.0.0/0")),
+            (True, ("leads", "blue", 2, False)),
+            (True, ("pool", False)),
+            (True, ("pool", True)),
+            (True, ("space", "Red", "10.1.0.0/16")),
+            (False, ("network", "blue", 1, "")),
+            (True, ("space", "blue", "0.0.0.0/0")),
+            (True, ("peer", "blue", 2, False, "lends")),
+            (True, ("peer", "blue", 1, False, "lends")),
+            (True, ("leads", "blue", 0, False)),
+            (True, ("leads", "blue", 1, False)),
+            (True, ("raze", "blue")),
+        ]
+    )
+
+
 def test_a_history_of_encryption_and_of_who_answers_probes():
     check(
         [

@@ -4,12 +4,13 @@ from msgspec.structs import replace
 
 from tests.cluster import ways_out
 from tests.cluster.world import sample
-from weft.core import policy_gateways
+from weft.core import policy_gateways, policy_network
 from weft.core.edge_routes import exit_for, known_as, lets_in
 from weft.core.policy_view import view
 from weft.core.trace import trace
 from weft.core.trace_ends import HostFacts
 from weft.model import gateways
+from weft.model.records import CustomerRoute
 from weft.model.resources import Ref, Resource
 from weft.model.values import pack_ip
 
@@ -296,3 +297,48 @@ def test_no_gateway_is_the_way_to_what_lies_in_the_networks_own_address_space():
         made.network("Blue", 60, subnets, {"web": "t"})
         made.space("Blue", "10.0.0.0/8")
         assert trace(made.state, "blue1-eth0", "10.99.9.9").delivered is delivered, prefix
+
+
+def test_what_connections_lead_to_inside_the_address_space_leaves_by_the_gateway():
+    made = with_vips(world(nat="p1", connections=(l3(("10.200.0.0/16", "10.0.0.0/9", "0.0.0.0/0")), gre())))
+    made.space("Blue", "10.0.0.0/8", "172.16.0.0/12")
+    reached = {
+        "10.200.0.5": "/logicalNetworks/physical/subnets/out",
+        "10.100.0.7": "/logicalNetworks/physical/subnets/out",
+        "10.99.9.9": "/logicalNetworks/physical/subnets/out",
+        "172.16.0.2": "/virtualGateways/Blue/networkConnections/site",
+    }
+    for to, where in reached.items():
+        found = trace(made.state, "blue1-eth0", to)
+        assert found.delivered and found.reason.endswith(f"through {where}"), (to, found.reason)
+    named = {(step.record, step.text) for step in trace(made.state, "blue1-eth0", "10.200.0.5").path}
+    assert ("CustomerRoute 10.200.0.0/16", "to the gateway of the network, 10.1.9.4") in named
+    for to in ("10.201.0.5", "172.17.0.1"):  # what nat alone leads to, and the default route of a connection
+        found = trace(made.state, "blue1-eth0", to)
+        assert not found.delivered and found.reason.startswith("no route: "), to
+    shown = {one["destinationPrefix"]: one["nextHop"] for one in view(made.state, "Host1")["customerRoutes"]}
+    assert (
+        shown["10.200.0.0/16"] == shown["10.100.0.0/24"] == shown["172.16.0.0/30"] == shown["0.0.0.0/0"] == "10.1.9.4"
+    )
+    assert "198.51.100.0/24" not in shown, "the default route leads there"
+
+
+def test_a_peer_that_uses_the_gateway_is_led_as_its_network_is():
+    made = world(nat="p1", connections=(l3(("10.200.0.0/16", "10.2.1.0/25", "10.2.0.0/17")),))
+    made.space("Blue", "10.0.0.0/8")
+    made.network("green", 70, {"web": ("10.2.1.0/24", 7001)})
+    made.space("green", "10.2.0.0/16")
+    made.interface("green1-eth0", 0x101010103301, ("/virtualNetworks/green/subnets/web", "10.2.1.11"))
+    made.machine("green1", "host1", ["green1-eth0"], "Running")
+    made.peer("Blue", "green", allow_virtual_network_access=True, allow_gateway_transit=True)
+
+    def reached(used):
+        made.peer("green", "Blue", allow_virtual_network_access=True, use_remote_gateways=used)
+        return [trace(made.state, "green1-eth0", to).delivered for to in ("10.200.0.5", "10.2.2.1", "10.201.0.1")]
+
+    assert reached(True) == [True, True, False]
+    assert reached(False) == [False, False, False]
+    assert trace(made.state, "blue1-eth0", "10.2.2.1").delivered
+    assert trace(made.state, "blue1-eth0", "10.2.1.11").reason == "delivered to port green1-eth0 on Host1"
+    routes = [one for one in policy_network.stream(made.state, 60).values() if isinstance(one, CustomerRoute)]
+    assert pack_ip("10.2.1.0") not in [one.prefix for one in routes], "a peer's subnet stays what it is"

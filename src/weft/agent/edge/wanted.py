@@ -219,7 +219,7 @@ def _routes(edge: EdgeNetwork, table: int, public: list[EdgeLeg]) -> list[Route]
         elif router is not None and network not in own:
             _note(found, Route(str(network), ip_text(router), INNER, 0, table))
     names = {link.leg or link.tunnel: link.inside for link in links(edge)[1:]}
-    for one in exits(edge, public):
+    for one in exits(edge.legs, edge.tunnels, public):
         via, to = ip_text(one.next_hop) if one.next_hop else "", f"{ip_text(one.prefix)}/{one.prefix_length}"
         if (one.prefix, one.prefix_length) not in edge.prefixes:
             _note(found, Route(to, via, names[one.by], one.metric, table))

@@ -9,7 +9,8 @@ priority 710        anything else for a gateway address
 priority 705, 700   from or to link-local (RFC 3927 section 2.7, RFC 4291 section 2.5.6); TTL 0 or 1
 priority 302+3*len  a route of the sender's routeTable: before one of the system that is as long
 priority 301+3*len  a route of the system, to a subnet of the network or of a peer, or to the gateway
-priority 300+3*len  address space of the network and its peers where no subnet is: nowhere, least of all outside
+priority 300+3*len  address space of the network and its peers where no subnet is: nowhere, least of all outside; where
+                    a connection of the gateway leads, there is a route to that
 priority 50         no route
 priority 0          not for the router: OUTPUT
 """
@@ -126,7 +127,7 @@ def of_route(rdid: int, route: CustomerRoute) -> Flow:
 
 
 def of_space(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
-    """What lies in the address space and in no subnet: a default route does not lead there."""
+    """What lies in the address space and has no route of its own: the default one does not lead there."""
     nowhere, mark = dropped(DropReason.NO_ROUTE), cookie(Category.NETWORK, rdid)
     return tuple(
         Flow(Table.ROUTE, _SPACE + _PER_BIT * length, (exact(RDID, rdid), *_to(prefix, length)), nowhere, mark)

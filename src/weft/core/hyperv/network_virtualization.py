@@ -189,7 +189,7 @@ def _network(needed: records.NeededNetwork, stream: list[NetworkRecord]) -> _Net
     routes = [
         _customer_route(one, rdid)
         for one in stream
-        if isinstance(one, records.CustomerRoute) and (one.vsid, one.prefix) in subnets
+        if isinstance(one, records.CustomerRoute) and (one.vsid, one.prefix) in subnets and not any(one.next_hop)
     ]
     out = next((one for one in stream if isinstance(one, records.GatewayRecord) and one.gateways), None)
     if out is not None:
