@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 
+import msgspec
 import pytest
 from pyroute2 import netns
 
@@ -63,6 +64,9 @@ class FakeWorld:
 
     async def inward(self, network, target, leg=0):
         return self.driver.inward(network.rdid, pack_ip(target))
+
+    async def complains(self, network, target, leg=0):
+        return pack_ip(target) if self.driver.inward(network.rdid, pack_ip(target)) else None
 
     async def into_tunnel(self, network, source, target, tries=TRIES):
         found = self.driver.into_tunnel(network.rdid, pack_ip(source), pack_ip(target))
@@ -164,10 +168,21 @@ class NamespaceWorld:
         ends = f"we{network.rdid}o0", f"we{network.rdid}o1"
         return await self._pass(ends, sent, lambda one: one.dst_port == 5003, UNHEARD_SECONDS) is not None
 
-    async def inward(self, network, target, leg=0):
-        mac = self._mac(network, f"o{leg}")
+    def _inward(self, network, target, leg, port):
         outside = "2001:db8:ff::1" if ":" in target else OUTSIDE
-        sent = p.udp((OUTSIDE_MAC, mac), (outside, target), (53, 5001))
+        return p.udp((OUTSIDE_MAC, self._mac(network, f"o{leg}")), (outside, target), (53, port))
+
+    async def complains(self, network, target, leg=0):
+        """Who says, by the same leg, that a packet cannot go on which comes by it: that its time is over."""
+        space, hop = self.edge_space(network), ip_text(network.legs[leg].gateway)
+        run(["ip", "-n", space, "neigh", "replace", hop, "lladdr", "02:00:00:00:00:99", "dev", f"o{leg}"])
+        sent = msgspec.structs.replace(self._inward(network, target, leg, 5004), ttl=1)
+        end, over = f"we{network.rdid}o{leg}", {(p.ICMP, 11), (p.ICMPV6, 3)}
+        found = await self._pass((end, end), sent, lambda one: (one.ip_proto, one.icmp_type) in over)
+        return found.ip_src.to_bytes(len(pack_ip(target))) if found else None
+
+    async def inward(self, network, target, leg=0):
+        sent = self._inward(network, target, leg, 5001)
         ends = f"we{network.rdid}o{leg}", f"we{network.rdid}i"
         found = await self._pass(ends, sent, lambda one: one.dst_port == 5001)
         return found.ip_dst.to_bytes(len(pack_ip(target))) if found else None

@@ -86,6 +86,16 @@ LEG6 = EdgeLeg(
     (pack_ip(PUBLIC6),),
     mappings=((pack_ip(PUBLIC6), pack_ip("fd01:1::12")),),
 )
+BESIDE6, PUBLIC6_2, FAR_OFF6 = "2001:db8:fe::1", "2001:db8:fe::14", "2001:db8::8"
+SECOND6 = EdgeLeg(
+    "/logicalnetworks/outside/subnets/second6",
+    300,
+    pack_ip("2001:db8:fe::"),
+    64,
+    pack_ip(BESIDE6),
+    (pack_ip(PUBLIC6_2),),
+    mappings=((pack_ip(PUBLIC6_2), pack_ip("fd01:1::14")),),
+)
 WANTED = Wanted(EDGE, True, 1458)
 
 
@@ -142,6 +152,8 @@ async def test_a_life(world):
         assert await world.outward(two, "10.1.1.11", target) == pack_ip(NAT)
     assert await world.outward(two, "10.1.1.12", FAR_OFF) == pack_ip(PUBLIC)
     assert await world.inward(two, PUBLIC2, leg=1) == pack_ip("10.1.1.14")
+    for place, address in enumerate((PUBLIC, PUBLIC2)):
+        assert await world.complains(two, address, leg=place) == pack_ip(address), "what does not fit it says by itself"
     assert not await world.comes_back(two, "10.1.1.14", "10.1.1.12")
     for carries in (False, True):
         await driver.put(msgspec.structs.replace(WANTED, network=two, carries=carries))
@@ -184,6 +196,12 @@ async def test_a_life(world):
     assert await world.outward(six, "fd01:1::11", OUTSIDE6, UNHEARD_SECONDS) is None
     assert not await world.lets_in(six, 0, "2001:db8:ff::66", "fd01:1::11")
     assert await world.inward(six, PUBLIC6) == pack_ip("fd01:1::12")
+
+    six = msgspec.structs.replace(EDGE, legs=(LEG6, SECOND6), **SIX)
+    await fresh.put(Wanted(six, True, 1458))
+    assert await world.outward(six, "fd01:1::14", FAR_OFF6, leg=1) == pack_ip(PUBLIC6_2)
+    for place, address in enumerate((PUBLIC6, PUBLIC6_2)):
+        assert await world.complains(six, address, leg=place) == pack_ip(address)
 
     tunnelled = msgspec.structs.replace(EDGE, legs=(), tunnels=(TUNNEL,), **SIX)
     wanted = Wanted(tunnelled, True, 1458)

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
-from tests.contract.test_edge import EDGE, LEG, LEG6, NOWHERE, ROUTED, SECOND, SIX, TUNNEL
+from tests.contract.test_edge import EDGE, LEG, LEG6, NOWHERE, ROUTED, SECOND, SECOND6, SIX, TUNNEL
 from tests.property.agreement.edges import Left, left
 from weft.core.edge_routes import exit_for, known_as, own_addresses
 from weft.model.values import ip_text, pack_ip
@@ -20,11 +20,6 @@ TARGETS = (
     *("10.1.1.77", "10.1.254.3", "2001:db8::8", "2001:db8:ff::7", "fd09::1", "fd01:1::77", "fd01:fe::3"),
 )
 ALONE = replace(LEG, nat=NOWHERE, addresses=LEG.addresses[1:])
-SECOND6 = {
-    "prefix": pack_ip("2001:db8:fe::"),
-    "addresses": (pack_ip("2001:db8:fe::14"),),
-    "mappings": ((pack_ip("2001:db8:fe::14"), pack_ip("fd01:1::14")),),
-}
 EDGES = {
     "nat": (LEG,),
     "one machine": (ALONE,),
@@ -32,7 +27,7 @@ EDGES = {
     "nat in the second": (SECOND, LEG),
     "two and no nat": (ALONE, SECOND),
     "no router in the second": (LEG, replace(SECOND, gateway=NOWHERE)),
-    "no router in one of IPv6": (LEG6, replace(LEG6, gateway=NOWHERE, **SECOND6)),
+    "no router in one of IPv6": (LEG6, replace(SECOND6, gateway=NOWHERE)),
     "both families": (LEG, LEG6, SECOND),
     "a connection": (LEG, ROUTED, SECOND),
     "a connection alone": (ROUTED,),
