@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.contract.edge_worlds import edge_world
-from tests.contract.test_edge import EDGE, LEG, SECOND
+from tests.contract.test_edge import EDGE, FAR_OFF, LEG, SECOND
 from weft.agent.edge.database import Database
 from weft.agent.edge.wanted import EdgeFailure, Wanted
 from weft.agent.edge.watch import Watch
@@ -110,6 +110,18 @@ async def test_a_touched_edge_is_mended_and_another_is_left_alone(tmp_path_facto
                 await world.driver.there()
                 await world.driver.put(WANTED)
                 assert standing(world) == before, deed
+
+
+async def test_a_connection_behind_nat_goes_on_when_its_machine_gets_an_address_elsewhere(tmp_path_factory):
+    async with edge_world("namespace", tmp_path_factory.mktemp("e")) as world:
+        begun = [EDGE, "10.1.1.14", FAR_OFF]
+        await world.driver.put(Wanted(EDGE, True, 1458))
+        assert await world.outward(*begun) == LEG.nat
+        for network in (WANTED.network, msgspec.structs.replace(WANTED.network, legs=(SECOND, LEG))):
+            await world.driver.put(msgspec.structs.replace(WANTED, network=network))
+            assert await world.outward(network, *begun[1:], leg=network.legs.index(LEG)) == LEG.nat
+            later = await world.outward(network, "10.1.1.14", "8.8.4.4", leg=network.legs.index(SECOND))
+            assert later == SECOND.addresses[0], "what begins now has its own address"
 
 
 async def test_changes_that_come_together_fail_alone(tmp_path_factory):

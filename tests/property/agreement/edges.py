@@ -19,7 +19,8 @@ _ROUTE = re.compile(
     r"route replace (?:unreachable )?(\S+)(?: via (\S+))?(?: dev (\S+))?(?: onlink)?"
     r"(?: metric (\d+))?(?: table (\d+))? proto 87"
 )
-_MARK = re.compile(r'iifname "inner" ip6? saddr { ([^}]+) } meta mark set (\d+)')
+_MARK = re.compile(r'iifname "inner" ip6? saddr { ([^}]+) }(?: ct reply ip6? daddr != { [^}]+ })? meta mark set (\d+)')
+"""Of a packet that begins something: its connection is translated to nothing yet."""
 _PASSING = re.compile(r'iifname "inner" oifname { ([^}]+) } ip6? saddr { ([^}]+) } accept')
 _LEAVING = re.compile(r'oifname "(\w+)" ip6? saddr != { ([^}]+) } drop')
 _SNAT = re.compile(r'oifname "(\w+)" ip6? saddr (?:{ ([^}]+) }|(\S+)) snat to ([^\s;]+)')

@@ -56,20 +56,23 @@ def _translation(edge: EdgeNetwork, size: int) -> Iterator[str]:
 
 
 def _marks(edge: EdgeNetwork, size: int) -> Iterator[str]:
-    """Who is known on a leg that is not that of most leaves by its table, and so does what the edge itself says of
-    connections there: that a packet does not fit, or that its time is over."""
+    """Who is known on a leg that is not that of most leaves by its table, but for connections begun behind the nat of
+    another leg, which end there. So does what the edge itself says of connections there: that a packet does not fit, or
+    that its time is over."""
     family, at = "ip" if size == 4 else "ip6", [one for one in away(edge) if len(one[1].prefix) == size]
     yield "chain marks { type filter hook prerouting priority mangle;"
     for table, leg in at:
-        known = [ip_text(inside) for _, inside in leg.mappings]
+        known = ", ".join(ip_text(inside) for _, inside in leg.mappings)
+        nats = ", ".join(ip_text(one.nat) for one in edge.legs if one is not leg and len(one.nat) == size)
+        begun = f" ct reply {family} daddr != {{ {nats} }}" if nats else ""
         if known:
-            yield f'  iifname "{INNER}" {family} saddr {{ {", ".join(known)} }} meta mark set {table};'
+            yield f'  iifname "{INNER}" {family} saddr {{ {known} }}{begun} meta mark set {table};'
     yield "}"
     yield "chain own { type route hook output priority mangle;"
     for table, leg in at:
-        for begun in ("original", "reply"):  # outside, inside
-            outer = ", ".join(map(ip_text, leg.addresses))
-            yield f"  ct {begun} {family} daddr {{ {outer} }} meta mark set {table};"
+        outer = ", ".join(map(ip_text, leg.addresses))
+        for way in ("original", "reply"):  # begun outside, inside
+            yield f"  ct {way} {family} daddr {{ {outer} }} meta mark set {table};"
     yield "}"
 
 
