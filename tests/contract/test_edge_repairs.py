@@ -110,6 +110,17 @@ async def test_a_touched_edge_is_mended_and_another_is_left_alone(tmp_path_facto
                 await world.driver.there()
                 await world.driver.put(WANTED)
                 assert standing(world) == before, deed
+        await rules_of_an_agent_before_are_taken_away(world)
+
+
+async def rules_of_an_agent_before_are_taken_away(world):
+    """The leg that they were for went while no agent ran."""
+    world.in_the_edge(EDGE, "ip -6 rule add pref 1003 fwmark 1003 lookup 1003 proto 87")
+    rules = "ip rule show; ip -6 rule show"
+    assert world.in_the_edge(EDGE, rules).count("proto 87") == 2
+    alone = msgspec.structs.replace(WANTED, network=msgspec.structs.replace(WANTED.network, legs=(LEG,)))
+    await world.afresh().put(alone)
+    assert "proto 87" not in world.in_the_edge(EDGE, rules)
 
 
 async def test_a_connection_behind_nat_goes_on_when_its_machine_gets_an_address_elsewhere(tmp_path_factory):

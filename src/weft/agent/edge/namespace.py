@@ -82,8 +82,8 @@ class NamespaceEdge:
         self._tunnels = TunnelPorts(place.database, place.outer, place.mark)
         self._states = Conntrackd(place.states, now) if place.states is not None else None
         self._lacks: dict[Rdid, str] = {}
-        self._led: set[Rdid] = set()
-        """Edges that were given rules for their tables."""
+        self._unled: set[Rdid] = set()
+        """Edges that have no rules for tables: this process made them so, or looked."""
 
     def close(self) -> None:
         """The edges stay; nobody listens to them any more."""
@@ -167,6 +167,7 @@ class NamespaceEdge:
         fresh = not await self._exists(name)
         if fresh:
             await self._make(name)
+            self._unled.add(rdid)
         if fresh or rdid not in self._watches or not self._watches[rdid].is_here():
             self._watch(name, rdid)
         made = await self._link(name, network, fresh)
@@ -260,18 +261,21 @@ class NamespaceEdge:
         return bool(missing)
 
     async def _lead(self, name: str, network: EdgeNetwork) -> None:
-        """Marked packets to their tables. A rule that is left over, of an agent before, leads nobody anywhere."""
-        for family, size in (("-4", 4), ("-6", 16)):
-            wanted = edge.tables(network, size)
-            if wanted or network.rdid in self._led:
-                self._led.add(network.rdid)
-                shown = json.loads(await run(["ip", "-n", name, family, "-j", "rule", "show"]))
-                ours = str(edge.ROUTE_PROTOCOL)
-                there = {one["priority"] for one in shown if one.get("protocol") == ours}
-                doing = [("add", one) for one in wanted if one not in there]
-                doing += [("del", one) for one in there if one not in wanted]
-                for what, table in doing:
-                    await run(["ip", "-n", name, family, "rule", what, *edge.rule_words(table)])
+        """Marked packets to their tables."""
+        wanted = {"-4": edge.tables(network, 4), "-6": edge.tables(network, 16)}
+        if any(wanted.values()):
+            self._unled.discard(network.rdid)
+        elif network.rdid in self._unled:
+            return
+        for family, tables in wanted.items():
+            shown = json.loads(await run(["ip", "-n", name, family, "-j", "rule", "show"]))
+            there = {one["priority"] for one in shown if one.get("protocol") == str(edge.ROUTE_PROTOCOL)}
+            doing = [("add", one) for one in tables if one not in there]
+            doing += [("del", one) for one in there if one not in tables]
+            for what, table in doing:
+                await run(["ip", "-n", name, family, "rule", what, *edge.rule_words(table)])
+        if not any(wanted.values()):
+            self._unled.add(network.rdid)
 
     async def _sweep_routes(self, name: str, network: EdgeNetwork) -> None:
         """Ours that are not wanted any more."""
@@ -345,7 +349,7 @@ class NamespaceEdge:
             await run(["ip", "netns", "del", name])
         self._unwatch(rdid)
         self._disturbed.discard(rdid)
-        self._led.discard(rdid)
+        self._unled.discard(rdid)
         for known in (self._limits, self._made, self._lacks, self._built_at, self._beside_at):
             known.pop(rdid, None)
 
