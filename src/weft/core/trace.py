@@ -12,7 +12,6 @@ from typing import NoReturn
 import msgspec
 
 from weft.core import policy_gateways, policy_network, policy_routes
-from weft.core.edge_routes import exit_for, known_as, own_addresses
 from weft.core.peerings import why_not_by_peering
 from weft.core.policy_places import (
     SERVERS,
@@ -32,11 +31,12 @@ from weft.core.provider_places import provider_address
 from weft.core.rewriting import is_rewriting
 from weft.core.state import State
 from weft.core.trace_access import Probe, filtered
+from weft.core.trace_edge import passed_edge, reached_edge
 from weft.core.trace_ends import Ends, HostFacts, interface_named, ref_of
 from weft.core.trace_segments import SegmentWalk
 from weft.core.trace_steps import Step, Stopped, TraceResult
 from weft.model.errors import Invalid
-from weft.model.records import CustomerRoute, EdgeLeg, GatewayRecord, LookupRecord
+from weft.model.records import CustomerRoute, GatewayRecord, LookupRecord
 from weft.model.values import ROUTER_LINK_LOCAL, PackedIp, ip_text, link_local_of, mac_dashes
 
 PROTOCOLS = ("icmp", "icmpv6", "tcp", "udp")
@@ -250,7 +250,8 @@ class _Walk:
             self._step("routing", f"to the gateway of {whose}, {ip_text(route.next_hop)}", _name_of_route(route))
         seat = seat._replace(network=network)
         self._carry(seat, gateway, record)
-        return self._pass_edge(seat, target, ref)
+        reason = passed_edge((self._state, self._host, ref), seat, target, self._step)
+        return TraceResult(True, tuple(self.path), reason, ref)
 
     def _edge_with(self, seat: Seat, address: PackedIp) -> policy_gateways.VirtualGateway | None:
         """The gateway that has this address in the network, if it is a gateway's."""
@@ -262,11 +263,8 @@ class _Walk:
         record = policy_gateways.gateway_record(self._state, seat.network)
         assert record is not None
         self._carry(seat, gateway, record)
-        return self._reached_edge(target, f"/virtualGateways/{gateway.resource_id}")
-
-    def _reached_edge(self, target: PackedIp, ref: str) -> TraceResult:
-        reason = f"reached the gateway on {self._host}, whose own address {ip_text(target)} is"
-        return TraceResult(True, tuple(self.path), reason, ref)
+        ref = f"/virtualGateways/{gateway.resource_id}"
+        return TraceResult(True, tuple(self.path), reached_edge(self._host, target), ref)
 
     def _carry(self, seat: Seat, gateway: policy_gateways.VirtualGateway, record: GatewayRecord) -> None:
         """To the gateway that the sender's host finds alive."""
@@ -289,32 +287,6 @@ class _Walk:
             self._step("output", "the gateway is on this host: no encapsulation", f"GatewayRecord {record.vsid}")
         else:
             self._tunnel(seat, lookup, there, f"GatewayRecord {record.vsid}")
-
-    def _pass_edge(self, seat: Seat, target: PackedIp, ref: str) -> TraceResult:
-        rdid = seat.network.properties.routing_domain_number
-        edge = policy_gateways.edge(self._state, self._host, rdid)
-        if edge is not None and target in own_addresses(edge):
-            return self._reached_edge(target, ref)
-        found = exit_for(edge, seat.address, target) if edge is not None else None
-        if found is None:
-            reason = f"the gateway on {self._host} has no route to {ip_text(target)}"
-            leads_nowhere = edge is not None and not edge.legs and not edge.tunnels
-            raise Stopped(f"{reason}: {ref} has neither nat nor a networkConnection" if leads_nowhere else reason, ref)
-        assert edge is not None
-        outer = known_as(edge, found.by, seat.address)
-        via = f" by {ip_text(found.next_hop)}" if found.next_hop else ""
-        if isinstance(found.by, EdgeLeg):
-            where = found.by.subnet
-        else:
-            where, key = f"{ref}/networkConnections/{found.by.name}", found.by.key_value
-            named = f"key {key}" if key >= 0 else "without a key"
-            via = f" in GRE from {ip_text(found.by.local)} to {ip_text(found.by.remote)}, {named}"
-        if outer is None:
-            text = f"the gateway on {self._host} has no public address of {where} for {ip_text(seat.address)}"
-            raise Stopped(f"{text}: {ref} needs nat there, or its ipConfiguration a publicIPAddress", ref)
-        kind = "routed" if outer == seat.address else f"known outside as {ip_text(outer)}"
-        self._step("gateway", f"{ip_text(seat.address)} leaves through {where}{via}, {kind}", f"EdgeNetwork {rdid}")
-        return TraceResult(True, tuple(self.path), f"left by the gateway on {self._host} through {where}", ref)
 
     def _gateway(self, seat: Seat, subnet: Subnet, target: PackedIp) -> TraceResult:
         ref = f"{network_ref(seat.network)}/subnets/{subnet.resource_id}"
