@@ -16,9 +16,9 @@ priority 100  an answer, or an error about a packet, of a connection that was cu
 priority  97  an answer within what was taken up, of a port whose connections came with it: passes
 priority  95  another answer, but for what was taken up, or an error: passes
 priority  90  a later fragment: its first one is filtered, and without that nobody can put the packet together
+priority  70  its own end is not the port's and yet inside, as below: sent on for another. Then once more from the start
 priority  60  the other end is a group or link-local: no network is left with such an address, it counts as inside
 priority  50  the other end lies in the network's scope: inside
-priority  65, 55, 45  as 60, 50 and 0, of a packet whose own end is not the port's and yet inside: sent on for another
 COMMIT_OUT, DELIVER
 priority 105  takes up TCP in its middle
 priority 100  begins a connection
@@ -38,7 +38,7 @@ Elsewhere priority 0 goes on.
 
 from collections.abc import Iterable, Iterator
 
-from weft.agent.flows.actions import Action, Actions, Ct, Goto, OutputRegister, SetBits, SetField
+from weft.agent.flows.actions import Action, Actions, Ct, Goto, OutputRegister, Resubmit, SetBits, SetField
 from weft.agent.flows.dhcp import ANSWERS4, ANSWERS6, ASKS4, ASKS6
 from weft.agent.flows.fields import (
     COOKIE_DROPS,
@@ -129,13 +129,9 @@ def _fixed() -> Iterator[Flow]:
         yield Flow(table, 0, (), (_IS_OUTSIDE, Goto(filters)), mark)
         for family in _FAMILIES:
             others, owns = _never_outside(table, family)
-            inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Goto(filters))
+            inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Resubmit(table))
             yield from (Flow(table, 60, in_order((*family.only, one)), inside, mark) for one in others)
-            for own in owns:
-                yield Flow(table, 45, in_order((*family.only, _FOREIGN, own)), (_IS_OUTSIDE, *within), mark)
-                for other in others:
-                    match = in_order((*family.only, _FOREIGN, own, other))
-                    yield Flow(table, 65, match, (_IS_INSIDE, *within), mark)
+            yield from (Flow(table, 70, in_order((*family.only, _FOREIGN, own)), within, mark) for own in owns)
 
 
 def _never_outside(table: Table, family: Family) -> tuple[Match, Match]:
@@ -190,7 +186,7 @@ def _cut(only: Match) -> Iterator[Flow]:
 
 
 def of_scope(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:
-    """What the tag VIRTUALNETWORK means in a routing domain."""
+    """What the tag VIRTUALNETWORK means in a routing domain: as many flows of each prefix, however many there are."""
     known = tuple(prefixes)
     return tuple(
         flow
@@ -206,15 +202,9 @@ def _of_scope(rdid: int, prefixes: list[PackedPrefix], family: Family, table: Ta
     other_field, own_field = ends if table == Table.SCOPE_OUT else ends[::-1]
     here = (exact(RDID, rdid), *family.only)
     other, own = ([prefixed(field, int.from_bytes(a), n) for a, n in prefixes] for field in (other_field, own_field))
-    others, owns = _never_outside(table, family)
-    inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Goto(filters))
+    inside, within = (_IS_INSIDE, Goto(filters)), (_IS_NOT_FOREIGN, Resubmit(table))
     yield from (Flow(table, 50, in_order((*here, one)), inside, mark) for one in other)
-    yield from (Flow(table, 45, in_order((*here, _FOREIGN, one)), (_IS_OUTSIDE, *within), mark) for one in own)
-    for priority, ones in ((65, others), (55, other)):
-        for mine in (*own, *(owns if priority == 55 else ())):
-            for one in ones:
-                match = in_order((*here, _FOREIGN, mine, one))
-                yield Flow(table, priority, match, (_IS_INSIDE, *within), mark)
+    yield from (Flow(table, 70, in_order((*here, _FOREIGN, one)), within, mark) for one in own)
 
 
 def onward(port: BoundPort, address: bytes) -> Actions:

@@ -80,8 +80,8 @@ class OutputRegister(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class Resubmit(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """What a later table makes of the packet, then the next action here; what was changed there stays changed, and if a
-    meter dropped it there, it is gone for what stands behind too."""
+    """What a table, this one or a later, makes of the packet, then the next action here; what was changed there stays
+    changed, and if a meter dropped it there, it is gone for what stands behind too."""
 
     table: int
 
