@@ -11,11 +11,16 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec.structs import replace
 
 from weft.agent.bindings import Local
+from weft.agent.flows.ways import under
 from weft.model.records import AccessList, AccessRule, PortAccess
 
 Lists = Mapping[int, AccessList]
-_Seen = tuple[PortAccess | None, dict[int, AccessList | None]]
+_Seen = tuple[PortAccess, dict[int, AccessList | None]]
 """What a port is under, and those lists as they are here."""
+_OTHERS = (bytes(4), bytes(16))
+"""Stand for all addresses that its PortAccess does not name."""
+_OPEN = AccessList(0, "", inbound_allow=True, outbound_allow=True)
+"""Of an address under no list."""
 
 
 class Unseen:
@@ -50,27 +55,43 @@ class Unseen:
 
 
 def _seen(one: Local, lists: Lists) -> _Seen:
-    named = {number for _, *pair in one.access.lists for number in pair if number} if one.access is not None else set()
-    return one.access, {number: lists.get(number) for number in named}
+    binding = one.binding
+    access = one.access or PortAccess(binding.instance_id, tuple((each, 0, 0) for each in binding.addresses))
+    named = {number for _, *pair in access.lists for number in pair if number}
+    return access, {number: lists.get(number) for number in named}
 
 
 def forbids_more(before: _Seen, after: _Seen) -> bool:
-    """May something be denied now that was not? A rule that only permits more, or a denial less, is none of it."""
-    if after[0] is None:
-        return False
-    if after[0] != before[0]:
-        return True
-    return any(_denies_more(before[1][number], found) for number, found in after[1].items())
+    """May something be denied now that was not, of an address that was there? A rule that only permits more, or a
+    denial less, is none of it."""
+    was, now = before[0].lists, after[0].lists
+    stayed = {address for address, *_ in was} & {address for address, *_ in now}
+    return any(
+        all(_denies_more(one, found) for one in _of_pair(under(was, address), before[1]))
+        for address in (*stayed, *_OTHERS)
+        for found in _of_pair(under(now, address), after[1])
+    )
+
+
+def _of_pair(pair: tuple[int, int], lists: Mapping[int, AccessList | None]) -> list[AccessList | None]:
+    """The lists that an address is under: what one of them denies does not pass."""
+    return [lists.get(number) for number in pair if number] or [_OPEN]
 
 
 def _denies_more(before: AccessList | None, after: AccessList | None) -> bool:
     if before is None:  # under a list that was not here nothing passed
         return False
-    if after is None:
-        return True
-    closed = before.inbound_allow > after.inbound_allow or before.outbound_allow > after.outbound_allow
-    ruled, rules = set(map(_decides, before.rules)), set(map(_decides, after.rules))
-    return closed or any(one.allow for one in ruled - rules) or any(not one.allow for one in rules - ruled)
+    return after is None or any(_denies_more_of(before, after, inbound=way) for way in (True, False))
+
+
+def _denies_more_of(before: AccessList, after: AccessList, *, inbound: bool) -> bool:
+    """In one direction."""
+    opened, opens = (one.inbound_allow if inbound else one.outbound_allow for one in (before, after))
+    ruled, rules = ({_decides(each) for each in one.rules if each.inbound == inbound} for one in (before, after))
+    permits_all, permitted = opens and all(one.allow for one in rules), opened or any(one.allow for one in ruled)
+    if permits_all or not permitted:
+        return False
+    return opened > opens or any(one.allow for one in ruled - rules) or any(not one.allow for one in rules - ruled)
 
 
 def _decides(rule: AccessRule) -> AccessRule:

@@ -56,6 +56,13 @@ def mtu_for(encapsulation: str, provider_mtu: int, family: int = 4) -> int:
     return provider_mtu - _HEADERS[encapsulation] - _OUTER_IP[family]
 
 
+def under(lists: tuple[tuple[PackedIp, int, int], ...], address: bytes) -> tuple[int, int]:
+    """BoundPort.under, of a PortAccess's lists."""
+    kin = [one for one in lists if len(one[0]) == len(address)] or lists
+    found = next((one for one in lists if one[0] == address), kin[0] if kin else None)
+    return found[1:] if found is not None else (0, 0)
+
+
 class BoundPort(msgspec.Struct, frozen=True):
     """A port of the switch that belongs to a binding: open."""
 
@@ -77,9 +84,7 @@ class BoundPort(msgspec.Struct, frozen=True):
 
         One that no record names (link-local, a group's, one that was learnt) is under those of the port's first address
         of its family, or of the other where there is none."""
-        kin = [one for one in self.lists if len(one[0]) == len(address)] or self.lists
-        found = next((one for one in self.lists if one[0] == address), kin[0] if kin else None)
-        return found[1:] if found is not None else (0, 0)
+        return under(self.lists, address)
 
     limits: PortLimits | None = None
     brought_connections: bool = False
