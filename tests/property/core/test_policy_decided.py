@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.property.core import decided_puts
 from tests.property.core.decided_places import has_its_own, present, provided
-from tests.property.core.test_policy_increments import Mirror
+from tests.property.core.increments import Mirror
 from tests.unit.core.gateway_world import gateway
 from tests.unit.core.world import (
     World,

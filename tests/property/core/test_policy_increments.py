@@ -4,48 +4,9 @@ makes of it."""
 from hypothesis import given
 
 from tests.cluster.world import World
-from tests.property.core.policy_driver import Driver
-from tests.property.core.policy_steps import HOSTS, NETWORKS, histories
+from tests.property.core.increments import Mirror, check
+from tests.property.core.policy_steps import histories
 from weft.core import policy
-
-
-class Mirror:
-    """A publisher's view: all streams, kept up to date by increments alone."""
-
-    def __init__(self):
-        self.streams = {}
-
-    def follow(self, state, changes):
-        for stream, key in policy.touched(state, changes):
-            record = policy.record(state, stream, key)
-            held = self.streams.setdefault(stream, {})
-            if record is None:
-                held.pop(key, None)
-            else:
-                assert record.key == key
-                held[key] = record
-
-
-def whole(state):
-    found = {("network", rdid): policy.network_stream(state, rdid) for rdid in NETWORKS.values()}
-    return found | {("host", host.lower()): policy.host_stream(state, host) for host in HOSTS}
-
-
-def check(history):
-    driver, mirror = Driver(), Mirror()
-    mirror.follow(driver.world.state, driver.world.taken())
-    for ends_commit, (name, *arguments) in history:
-        getattr(driver, name)(*arguments)
-        if ends_commit:
-            mirror.follow(driver.world.state, driver.world.taken())
-            compare(mirror, driver)
-    mirror.follow(driver.world.state, driver.world.taken())
-    compare(mirror, driver)
-
-
-def compare(mirror, driver):
-    for stream, records in whole(driver.world.state).items():
-        assert mirror.streams.get(stream, {}) == records, stream
 
 
 @given(histories)
