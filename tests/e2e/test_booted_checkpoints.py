@@ -19,6 +19,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.soak
 def test_2_4_a_rollback_behind_our_back_brings_a_kept_address_back_without_a_reboot(shared, tmp_path):
     lab = shared
     disk = f"{tmp_path / 'desk1.qcow2'},size=1GiB"
