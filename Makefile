@@ -36,10 +36,10 @@ demo: setup ## run the main job in network namespaces; on the fake switch where 
 	    exec .venv/bin/weft demo --simulated; \
 	fi
 
-# First what needs no root, which waits for half of its time, and where no worker is left with the long ones; then labs in namespaces, each file by one worker, since its
-# tests share a lab, and by twice as many as a small machine has cores, since labs wait for more: a lost packet is a defect on a
-# busy machine too. Last, with nothing beside it, what measures how long something takes. A selection by ARGS may leave a part
-# empty (exit code 5).
+# First what needs no root, which waits for half of its time, and where a worker that has none left takes of another's; then
+# labs in namespaces, each file by one worker, since its tests share a lab, and by twice as many as a small machine has cores,
+# since labs wait for more: a lost packet is a defect on a busy machine too. Last, with nothing beside it, what measures how
+# long something takes. A selection by ARGS may leave a part empty (exit code 5).
 test: lint ## lint, then all tests
 	@$(PY) -m pytest -n 4 --dist worksteal -m "not root" $(ARGS) || [ $$? -eq 5 ]
 	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "root and not alone" $(ARGS) || [ $$? -eq 5 ]
