@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from weft.agent.bindings import Local
 from weft.agent.flows.ways import under
 from weft.model.records import AccessList, AccessRule, PortAccess
+from weft.model.values import PackedIp
 
 Lists = Mapping[int, AccessList]
-_Seen = tuple[PortAccess, dict[int, AccessList | None]]
-"""What a port is under, and those lists as they are here."""
-_OTHERS = (bytes(4), bytes(16))
+_Seen = Mapping[PackedIp, list[AccessList | None]]
+"""By address of a port the lists that it is under, as they are here: what one of them denies does not pass."""
+_OTHERS = (PackedIp(bytes(4)), PackedIp(bytes(16)))
 """Stand for all addresses that its PortAccess does not name."""
 _OPEN = AccessList(0, "", inbound_allow=True, outbound_allow=True)
 """Of an address under no list."""
@@ -29,7 +30,8 @@ class Unseen:
 
     def __init__(self) -> None:
         self._came: dict[str, tuple[int, _Seen]] = {}
-        """By instance id: the number of the port, and what it was under when last looked at."""
+        """By instance id: the number of the port, and what it was under when last looked at; an address that went, what
+        it was under until then: its connections are here still, should it come back."""
 
     def emptied(self, zones: Collection[int], local: Iterable[Local], lists: Lists) -> bool:
         """The zones of these ports are emptied. Returns whether that is news of one that is under lists."""
@@ -37,7 +39,7 @@ class Unseen:
         for one in local:
             instance, number = one.binding.instance_id, one.number
             if number is not None and number in zones and self._came.get(instance, (0,))[0] != number:
-                self._came[instance] = (number, _seen(one, lists))
+                self._came[instance] = (number, _seen_of(one, lists))
                 news = news or one.access is not None
         return news
 
@@ -45,37 +47,38 @@ class Unseen:
         """The same, those that came here with connections saying so."""
         for instance, (number, before) in tuple(self._came.items()):
             one = local.get(instance)
-            after = _seen(one, lists) if one is not None and one.number == number else None
+            after = _seen_of(one, lists) if one is not None and one.number == number else None
             if after is None or forbids_more(before, after):
                 del self._came[instance]
             else:
-                self._came[instance] = (number, after)
+                self._came[instance] = (number, {**before, **after})
         brought = {key for key in self._came if local[key].access is not None}
         return {key: replace(one, brought_connections=True) if key in brought else one for key, one in local.items()}
 
 
-def _seen(one: Local, lists: Lists) -> _Seen:
+def _seen_of(one: Local, lists: Lists) -> _Seen:
     binding = one.binding
-    access = one.access or PortAccess(binding.instance_id, tuple((each, 0, 0) for each in binding.addresses))
-    named = {number for _, *pair in access.lists for number in pair if number}
-    return access, {number: lists.get(number) for number in named}
+    return seen(one.access or PortAccess(binding.instance_id, tuple((each, 0, 0) for each in binding.addresses)), lists)
+
+
+def seen(access: PortAccess, lists: Lists) -> _Seen:
+    """What a port is under that has this access."""
+    every = (*(address for address, *_ in access.lists), *_OTHERS)
+    return {address: _of_pair(under(access.lists, address), lists) for address in every}
+
+
+def _of_pair(pair: tuple[int, int], lists: Lists) -> list[AccessList | None]:
+    return [lists.get(number) for number in pair if number] or [_OPEN]
 
 
 def forbids_more(before: _Seen, after: _Seen) -> bool:
     """May something be denied now that was not, of an address that was there? A rule that only permits more, or a
     denial less, is none of it."""
-    was, now = before[0].lists, after[0].lists
-    stayed = {address for address, *_ in was} & {address for address, *_ in now}
     return any(
-        all(_denies_more(one, found) for one in _of_pair(under(was, address), before[1]))
-        for address in (*stayed, *_OTHERS)
-        for found in _of_pair(under(now, address), after[1])
+        all(_denies_more(one, found) for one in before[address])
+        for address in before.keys() & after.keys()
+        for found in after[address]
     )
-
-
-def _of_pair(pair: tuple[int, int], lists: Mapping[int, AccessList | None]) -> list[AccessList | None]:
-    """The lists that an address is under: what one of them denies does not pass."""
-    return [lists.get(number) for number in pair if number] or [_OPEN]
 
 
 def _denies_more(before: AccessList | None, after: AccessList | None) -> bool:
