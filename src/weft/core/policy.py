@@ -18,7 +18,7 @@ from weft.model.records import HostRecord, NetworkRecord, Record, RecordKey
 
 __all__ = ["EDITION", "Stream", "host_stream", "network_stream", "record", "touched", "view"]
 
-EDITION = 2
+EDITION = 3
 """Of what records are made for a state. It goes up, once per release, when the same state makes other records than
 before (a member more, a new kind): agents that have followed an earlier edition are then told everything anew."""
 

@@ -132,8 +132,10 @@ def test_a_space_of_before_that_would_be_refused_now_is_changed_all_the_same(wor
     assert world.refused(BLUE, virtual_network({}, space.address_prefixes)).code == "InvalidIPPrefix"
     before = msgspec.structs.replace(now, properties=msgspec.structs.replace(now.properties, address_space=space))
     world.state.apply(ResourceChange("virtualNetworks", "blue", now, before))
-    world.put(BLUE, virtual_network({"web": "10.1.1.0/24", "db": "240.1.2.0/24"}, space.address_prefixes))
+    world.put(BLUE, virtual_network({"web": "10.1.1.0/24", "db": "10.1.2.0/24"}, space.address_prefixes))
     assert len(world.get(BLUE).properties.subnets) == 2
+    more = virtual_network({"web": "10.1.1.0/24", "db": "240.1.2.0/24"}, space.address_prefixes)
+    assert "240.0.0.0/4 is reserved" in world.refused(BLUE, more).message
 
 
 def test_two_networks_may_have_the_same_prefixes(world: World) -> None:

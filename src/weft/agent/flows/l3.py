@@ -7,10 +7,11 @@ CustomerRoute, and a lookup record does not depend on routes, so a changed recor
 priority 720        ping for a gateway address, or the router's link-local one: answered
 priority 710        anything else for a gateway address
 priority 705, 700   from or to link-local (RFC 3927 section 2.7, RFC 4291 section 2.5.6); TTL 0 or 1
-priority 302+3*len  a route of the sender's routeTable: before one of the system that is as long
-priority 301+3*len  a route of the system, to a subnet of the network or of a peer, or to the gateway
-priority 300+3*len  address space of the network and its peers where no subnet is: nowhere, least of all outside; where
-                    a connection of the gateway leads, there is a route to that
+priority 183+4*len  a route of the sender's routeTable: before one of the system that is as long
+priority 182+4*len  a route of the system, to a subnet of the network or of a peer
+priority 181+4*len  one to the gateway: where a connection leads, or to everywhere. Not the same as a subnet's, since
+                    the subnet of a peer comes by another stream, and no two parts share a flow
+priority 180+4*len  address space of the network and its peers where no subnet is: nowhere, least of all outside
 priority 50         no route
 priority 0          not for the router: OUTPUT
 """
@@ -52,8 +53,8 @@ _ECHO, _ECHO_REPLY = 8, 0
 _ECHO6, _ECHO_REPLY6 = 128, 129
 _FROM_ROUTER = SetField(ETH_SRC, ROUTER_MAC)
 _ONE_HOP: Actions = (DecTtl(), Goto(Table.OUTPUT))
-_SPACE, _SYSTEM, _USER = 300, 301, 302
-_PER_BIT = 3
+_SPACE, _OUT, _SYSTEM, _USER = 180, 181, 182, 183
+_PER_BIT = 4
 _NOWHERE = {
     "None": DropReason.BLOCKED_ROUTE,
     "Internet": DropReason.NO_GATEWAY,
@@ -123,7 +124,8 @@ def of_route(rdid: int, route: CustomerRoute) -> Flow:
     """One prefix of the routing domain: into which virtual subnet, to which next hop (zeros: the destination)."""
     match = (exact(RDID, rdid), *_to(route.prefix, route.prefix_length))
     actions = _toward(route.vsid, route.next_hop, route.prefix)
-    return Flow(Table.ROUTE, _SYSTEM + _PER_BIT * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
+    kind = _OUT if any(route.next_hop) else _SYSTEM
+    return Flow(Table.ROUTE, kind + _PER_BIT * route.prefix_length, match, actions, cookie(Category.NETWORK, rdid))
 
 
 def of_space(rdid: int, prefixes: Iterable[PackedPrefix]) -> tuple[Flow, ...]:

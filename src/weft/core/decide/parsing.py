@@ -63,9 +63,9 @@ def space_of(text: str, target: str, old: Container[str] = ()) -> IpPrefix:
     return prefix
 
 
-def host_prefix_of(text: str, target: str) -> IpPrefix:
-    """A prefix with room for network, gateway, broadcast and a host; whoever calls knows a space that it lies in."""
-    prefix = prefix_of(text, target)
+def host_prefix_of(text: str, target: str, old: Container[str] = ()) -> IpPrefix:
+    """A prefix with room for network, gateway, broadcast and a host; `old` as for space_of."""
+    prefix = space_of(text, target, old)
     longest = 30 if prefix.version == 4 else 126
     if prefix.prefixlen > longest:
         raise Invalid(

@@ -52,7 +52,7 @@ def settle(draft: Draft, sent: VirtualNetwork, old: VirtualNetwork | None) -> Vi
     p = sent.properties
     logical = _logical_network(draft.state, p.logical_network)
     space = _space(draft.state, ref, p, old)
-    subnets = _subnets(draft.state, sent, space)
+    subnets = _subnets(draft.state, sent, space, old)
     texts = tuple(str(prefix) for prefix in space)
     if old is not None and logical.resource_ref != _ref(old.properties.logical_network):
         _check_unused(draft.state, ref, "The logical network cannot be changed", "VnetInUse")
@@ -114,9 +114,12 @@ def _space(state: State, ref: str, p: VirtualNetworkProperties, old: VirtualNetw
     return space
 
 
-def _subnets(state: State, sent: VirtualNetwork, space: list[IpPrefix]) -> tuple[VirtualSubnet, ...]:
+def _subnets(
+    state: State, sent: VirtualNetwork, space: list[IpPrefix], old: VirtualNetwork | None
+) -> tuple[VirtualSubnet, ...]:
     ref = f"/virtualNetworks/{sent.resource_id}"
-    subnets = tuple(_subnet(subnet, space, ref) for subnet in sent.properties.subnets)
+    before = [one.properties.address_prefix for one in old.properties.subnets] if old is not None else []
+    subnets = tuple(_subnet(subnet, space, ref, before) for subnet in sent.properties.subnets)
     prefixes = [prefix_of(subnet.properties.address_prefix, "addressPrefix") for subnet in subnets]
     refuse_overlap([(prefix, f"subnet {one.resource_id}") for prefix, one in zip(prefixes, subnets, strict=True)], ref)
     return _pair(ref, tuple(_attached(state, sent.resource_id, subnet, prefixes) for subnet in subnets))
@@ -179,9 +182,9 @@ def _logical_network(state: State, ref: Ref | None) -> Ref:
     return Ref(resource_ref=f"/logicalNetworks/{found.resource_id}")
 
 
-def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str) -> VirtualSubnet:
+def _subnet(subnet: VirtualSubnet, space: list[IpPrefix], network: str, before: list[str]) -> VirtualSubnet:
     p = subnet.properties
-    prefix = host_prefix_of(p.address_prefix, "addressPrefix")
+    prefix = host_prefix_of(p.address_prefix, "addressPrefix", before)
     first, last = int(prefix.network_address), int(prefix.broadcast_address)
     if not any(one.version == prefix.version and contains(one, first, last) for one in space):
         raise Invalid(
