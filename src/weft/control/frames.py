@@ -79,8 +79,7 @@ class Frames:
     def _delta(self, stream: policy.Stream, sequence: int, keys: set[RecordKey], resumed: bool = False) -> Frame:
         puts: list[Record] = []
         removes: list[RecordKey] = []
-        for key in sorted(keys, key=_order):
-            record = policy.record(self._state, stream, key)
+        for key, record in policy.records(self._state, stream, sorted(keys, key=_order)).items():
             if record is None:
                 removes.append(key)
             else:

@@ -5,8 +5,7 @@ with the number of interfaces. Both must agree: a property test compares them af
 """
 
 import ipaddress
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from weft.core.encryption import is_encrypted
 from weft.core.policy_gateways import gateway_record, ways_out
@@ -40,6 +39,7 @@ from weft.model.records import (
     LookupRecord,
     NetworkRecord,
     NetworkSettings,
+    PackedPrefix,
     RecordKey,
     SubnetRecord,
     TunnelEndpoint,
@@ -149,8 +149,7 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
         case (2, *_):
             return next((one for one in map(subnet_record, network.properties.subnets) if one.key == key), None)
         case (3, _, bytes(prefix), int(length)):
-            own, inside = map(customer_route, network.properties.subnets), (PackedIp(prefix), length)
-            routes = itertools.chain(own, ways_out(state, network), ways_inside(state, network, inside))
+            routes = _routes(state, network, (PackedIp(prefix), length))
             return next((one for one in routes if one.key == key), None)
         case (4, bytes(address)):
             return _endpoint(state, network, PackedIp(address))
@@ -158,6 +157,23 @@ def record(state: State, rdid: int, key: RecordKey) -> NetworkRecord | None:
             return _lookup(state, network, Vsid(vsid), PackedIp(address))
         case _:
             return _beside(state, network, key)
+
+
+def records(state: State, rdid: int, keys: Collection[RecordKey]) -> dict[RecordKey, NetworkRecord | None]:
+    """`record` of each of these keys, in their order. Of routes a change may name as many as connections have, and each
+    follows from all connections: they are worked out once."""
+    network = network_of(state, rdid)
+    if network is None or sum(key[0] == 3 for key in keys) < 2:
+        return {key: record(state, rdid, key) for key in keys}
+    routes = {one.key: one for one in _routes(state, network)}
+    return {key: routes.get(key) if key[0] == 3 else record(state, rdid, key) for key in keys}
+
+
+def _routes(state: State, network: Network, only: PackedPrefix | None = None) -> Iterator[CustomerRoute]:
+    """Its own, and those that lead out; `only`: of the ways inside that to this prefix."""
+    yield from map(customer_route, network.properties.subnets)
+    yield from ways_out(state, network)
+    yield from ways_inside(state, network, only)
 
 
 def _beside(state: State, network: Network, key: RecordKey) -> NetworkRecord | None:

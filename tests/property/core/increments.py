@@ -1,5 +1,7 @@
 """What a publisher knows by increments alone, held against a compile from nothing."""
 
+from collections import defaultdict
+
 from tests.property.core.policy_driver import Driver
 from tests.property.core.policy_steps import HOSTS, NETWORKS
 from weft.core import policy
@@ -12,14 +14,18 @@ class Mirror:
         self.streams = {}
 
     def follow(self, state, changes):
+        keys = defaultdict(list)
         for stream, key in policy.touched(state, changes):
-            record = policy.record(state, stream, key)
+            keys[stream].append(key)
+        for stream, named in keys.items():
             held = self.streams.setdefault(stream, {})
-            if record is None:
-                held.pop(key, None)
-            else:
-                assert record.key == key
-                held[key] = record
+            for key, record in policy.records(state, stream, named).items():
+                assert record == policy.record(state, stream, key)
+                if record is None:
+                    held.pop(key, None)
+                else:
+                    assert record.key == key
+                    held[key] = record
 
 
 def whole(state):

@@ -199,7 +199,7 @@ async def test_a_server_whose_agent_could_not_be_forgotten_is_forgotten_at_the_n
     again.close()
 
 
-@pytest.mark.parametrize("where", ["weft.control.publisher.touched_by", "weft.core.policy.record"])
+@pytest.mark.parametrize("where", ["weft.control.publisher.touched_by", "weft.core.policy.records"])
 async def test_after_a_change_that_cannot_be_told_by_itself_every_agent_comes_back_for_all(
     controller: Controller, agents: dict[str, FeedAgent], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
