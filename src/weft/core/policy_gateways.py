@@ -107,8 +107,8 @@ def default_routes(record: GatewayRecord | None) -> Iterator[CustomerRoute]:
 
 
 def led_to(state: State, p: VirtualGatewayProperties) -> Iterator[PackedPrefix]:
-    """Where the connections of a virtual gateway lead: their routes, and the subnets that they are in. Not where the
-    network is known by public addresses alone, and least of all everywhere."""
+    """Where the connections of a virtual gateway lead: their routes, one to everywhere as it is, and the subnets that
+    they are in. Not where the network is known by public addresses alone, nor by the default gateways there."""
     legs = _joined_legs(state, {}, p)
     for one in exits(legs.values(), _tunnels(state, p), ()):
         yield one.prefix, one.prefix_length

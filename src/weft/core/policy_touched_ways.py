@@ -3,9 +3,11 @@ of core.policy_touched.
 
 They follow from what a network's connections, or those of the peer whose gateway it uses, lead to, and from the address
 space and the subnets of the network and its peers. All of that is seen in all the versions that it had in the commit.
+What lies in no version of the address space is not named: most of what connections lead to is outside.
 """
 
-from collections.abc import Iterable, Iterator
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator
 
 from weft.core.changes import ResourceChange
 from weft.core.gateway_places import network_id
@@ -14,14 +16,19 @@ from weft.core.policy_places import LOGICAL_NETWORKS, NETWORKS, packed_prefix, s
 from weft.core.policy_touched_gateways import virtual_gateways
 from weft.core.policy_touched_routes import peer_ids
 from weft.core.policy_touched_versions import Versions
+from weft.core.policy_versions import subnet_identity
 from weft.core.state import State
-from weft.model.gateways import NetworkConnectionProperties, VirtualGatewayProperties
+from weft.model.fabric import LogicalNetworkProperties
+from weft.model.gateways import GatewayPoolProperties, NetworkConnectionProperties, VirtualGatewayProperties
 from weft.model.kinds import GATEWAY_POOLS, VIRTUAL_GATEWAYS
 from weft.model.records import PackedPrefix, RecordKey
 from weft.model.resources import AnyResource, Ref
-from weft.model.values import halves
+from weft.model.tenancy import VirtualNetworkProperties
+from weft.model.values import halves, lies_in
 
 Stream = tuple[str, int | str]
+_Way = tuple[int, PackedPrefix]
+"""VSID of the gateway, and where it leads."""
 
 
 def touched(state: State, changes: Iterable[ResourceChange], versions: Versions) -> Iterator[tuple[Stream, RecordKey]]:
@@ -30,18 +37,43 @@ def touched(state: State, changes: Iterable[ResourceChange], versions: Versions)
     for change in changes:
         if _what_counts(change.before) != _what_counts(change.after):
             reached.update(dict.fromkeys(_networks(state, change)))
+    led: dict[str, set[_Way]] = {}
     for name in dict.fromkeys([*reached, *(peer for one in reached for peer in peer_ids(one, versions))]):
-        keys = [key for whose in (name, *peer_ids(name, versions)) for key in _keys(state, whose, versions)]
-        for network in versions.seen(NETWORKS, name) if keys else ():
-            for key in keys:
-                yield ("network", network.properties.routing_domain_number), key
+        around = (name, *peer_ids(name, versions))
+        for whose in around:
+            if whose not in led:
+                led[whose] = _ways(state, whose, versions)
+        inside = _inside({way for whose in around for way in led[whose]}, around, versions)
+        for network in versions.seen(NETWORKS, name) if inside else ():
+            for vsid, prefix in inside:
+                yield ("network", network.properties.routing_domain_number), (3, vsid, *prefix)
+
+
+def _inside(ways: Collection[_Way], around: Iterable[str], versions: Versions) -> list[_Way]:
+    """Those that lie in the address space of any version of these networks."""
+    texts = {
+        text
+        for name in (around if ways else ())
+        for network in versions.seen(NETWORKS, name)
+        for text in network.properties.address_space.address_prefixes
+    }
+    space = [ipaddress.ip_network(part) for text in texts for part in halves(*packed_prefix(text))]
+    return [way for way in ways if any(lies_in(ipaddress.ip_network(way[1]), one) for one in space)]
 
 
 def _what_counts(one: AnyResource | None) -> object:
-    """What of a virtual gateway or network the routes follow from; of other resources all."""
-    p = one.properties if one is not None else None
-    if isinstance(p, VirtualGatewayProperties):
-        return p.gateway_subnets, p.gateway_addresses, p.gateway_pools, p.network_connections
+    """What of a resource the routes follow from; of kinds that have no part in them all."""
+    match one.properties if one is not None else None:
+        case VirtualGatewayProperties() as p:
+            return p.gateway_subnets, p.gateway_addresses, p.gateway_pools, p.network_connections
+        case VirtualNetworkProperties() as p:
+            assert one is not None
+            subnets = [(*subnet_identity(each), each.resource_id.lower()) for each in p.subnets]
+            return one.instance_id, p.routing_domain_number, p.address_space, p.virtual_network_peerings, subnets
+        case LogicalNetworkProperties() as p:
+            return [(each.resource_id.lower(), each.properties.address_prefix) for each in p.subnets]
+        case GatewayPoolProperties() as p:
+            return p.ip_configuration.gre_vip_subnets
     return one
 
 
@@ -56,16 +88,16 @@ def _networks(state: State, change: ResourceChange) -> Iterator[str]:
         yield from map(network_id, state.all(VIRTUAL_GATEWAYS.name))
 
 
-def _keys(state: State, network_id: str, versions: Versions) -> set[RecordKey]:
-    """Of all that any gateway of a network ever led to in the commit."""
-    found: set[RecordKey] = set()
+def _ways(state: State, network_id: str, versions: Versions) -> set[_Way]:
+    """All that any gateway of a network ever led to in the commit."""
+    found: set[_Way] = set()
     for gateway in virtual_gateways(state, network_id, versions):
         p = gateway.properties
         prefixes = {part for one in p.network_connections for part in _led_to(one.properties, versions)}
         for network in versions.seen(NETWORKS, network_id) if prefixes else ():
             subnet = subnet_of(network, last_id(p.gateway_subnets[0]))
             if subnet is not None:
-                found |= {(3, subnet.properties.virtual_subnet_id, *one) for one in prefixes}
+                found |= {(subnet.properties.virtual_subnet_id, one) for one in prefixes}
     return found
 
 
