@@ -114,5 +114,6 @@ def _prefixes_of(ref: Ref | None, versions: Versions) -> Iterator[PackedPrefix]:
     parts = ref.resource_ref.strip("/").lower().split("/") if ref is not None else []
     for version in versions.seen(LOGICAL_NETWORKS, parts[1]) if len(parts) == 4 else ():
         for subnet in version.properties.subnets:
-            if subnet.resource_id.lower() == parts[3]:
+            # it had none before, perhaps
+            if subnet.resource_id.lower() == parts[3] and subnet.properties.address_prefix:
                 yield packed_prefix(subnet.properties.address_prefix)

@@ -15,6 +15,8 @@ from tests.unit.core.gateway_world import (
     subnet,
     virtual_gateway,
 )
+from tests.unit.core.world import put_command
+from weft.core import policy
 from weft.core.changes import ResourceChange
 from weft.model.leases import ip_scope
 
@@ -269,3 +271,19 @@ def test_what_an_earlier_release_let_in_stays_and_is_mended_before_it_is_written
     world.state.apply(ResourceChange("virtualGateways", "v", world.get("/virtualGateways/v"), before))
     world.delete("/virtualGateways/v/networkConnections/second")
     assert set(connections(world)) == {"site"}
+
+
+def test_a_subnet_gets_its_prefix_and_a_connection_in_one_write() -> None:
+    """What hosts are told of it looks at the subnet of before, too."""
+    world = GatewayWorld()
+    bare: dict[str, Any] = {"vlanID": 55}
+    site = {"networkVirtualizationEnabled": False, "subnets": [{"resourceId": "s", "properties": bare}]}
+    world.put("/logicalNetworks/site", site)
+    bare["addressPrefix"] = "10.130.0.0/24"
+    leads = {"l3Configuration": {"vlanSubnet": ref("/logicalNetworks/site/subnets/s")}}
+    connection = l3("v", "10.130.0.5", **leads)
+    done = world.batch(
+        put_command("/logicalNetworks/site", site),
+        put_command("/virtualGateways/v", virtual_gateway("blue", connection)),
+    )
+    assert list(policy.touched(world.state, done.changes))
