@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from weft.agent.edge import replication
-from weft.agent.edge.commands import PATIENCE_SECONDS, batch, run
+from weft.agent.edge.commands import batch, run
 from weft.agent.edge.wanted import PEERS, EdgeFailure
 from weft.agent.programs import PATH
 from weft.model.records import EdgeNetwork
@@ -30,6 +30,9 @@ NETNS = Path("/run/netns")
 PROGRAM = "conntrackd"
 ANSWER_SECONDS = 5.0
 """So long after a question the others' answers may still be on their way."""
+TAKE_SECONDS = 1.0
+"""A network without its gateway waits no longer for connections: its daemon goes on with what it was asked, and is
+asked again with the next look."""
 FOUND_SECONDS = 1.0
 _COMMIT = struct.pack("=i", 18)
 """What its own client sends for -c, since 2007: hundreds are told at once, and a program takes 3 ms for each."""
@@ -118,7 +121,7 @@ class Conntrackd:
             return
         self._taken_at.pop(rdid, None)
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TAKE_SECONDS):
                 said, asks = await asyncio.open_unix_connection(self._file(rdid, "ctl"))
                 try:
                     asks.write(_COMMIT)
@@ -127,7 +130,7 @@ class Conntrackd:
                     asks.close()
         except TimeoutError as error:
             raise EdgeFailure(
-                f"{self._program} of edge {rdid} did not take its connections over in {PATIENCE_SECONDS:g} s"
+                f"{self._program} of edge {rdid} did not take its connections over in {TAKE_SECONDS:g} s"
             ) from error
         except OSError as error:
             raise EdgeFailure(f"{self._program} of edge {rdid} does not do it: {error}") from error
