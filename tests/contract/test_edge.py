@@ -66,36 +66,22 @@ SIX = {
     "prefixes": (*EDGE.prefixes, (pack_ip("fd01:1::"), 64), (pack_ip("fd01:fe::"), 64)),
 }
 BESIDE, PUBLIC2, FAR_OFF = "192.0.2.1", "192.0.2.20", "8.8.8.8"
-SECOND = EdgeLeg(
-    "/logicalnetworks/outside/subnets/second",
-    300,
-    pack_ip("192.0.2.0"),
-    24,
-    pack_ip(BESIDE),
-    (pack_ip(PUBLIC2),),
-    mappings=((pack_ip(PUBLIC2), pack_ip("10.1.1.14")),),
-)
+
+
+def leg_of_one(subnet, vlan, prefix, gateway, public, inside):
+    """A leg on which one machine is known."""
+    first, _, length = prefix.partition("/")
+    mapping = pack_ip(public), pack_ip(inside)
+    where = f"/logicalnetworks/outside/subnets/{subnet}"
+    return EdgeLeg(where, vlan, pack_ip(first), int(length), pack_ip(gateway), mapping[:1], mappings=(mapping,))
+
+
+SECOND = leg_of_one("second", 300, "192.0.2.0/24", BESIDE, PUBLIC2, "10.1.1.14")
 """Another subnet with a public address of one machine."""
 OUTSIDE6, PUBLIC6 = "2001:db8:ff::1", "2001:db8:ff::20"
-LEG6 = EdgeLeg(
-    "/logicalnetworks/outside/subnets/public6",
-    100,
-    pack_ip("2001:db8:ff::"),
-    64,
-    pack_ip(OUTSIDE6),
-    (pack_ip(PUBLIC6),),
-    mappings=((pack_ip(PUBLIC6), pack_ip("fd01:1::12")),),
-)
+LEG6 = leg_of_one("public6", 100, "2001:db8:ff::/64", OUTSIDE6, PUBLIC6, "fd01:1::12")
 BESIDE6, PUBLIC6_2, FAR_OFF6 = "2001:db8:fe::1", "2001:db8:fe::14", "2001:db8::8"
-SECOND6 = EdgeLeg(
-    "/logicalnetworks/outside/subnets/second6",
-    300,
-    pack_ip("2001:db8:fe::"),
-    64,
-    pack_ip(BESIDE6),
-    (pack_ip(PUBLIC6_2),),
-    mappings=((pack_ip(PUBLIC6_2), pack_ip("fd01:1::14")),),
-)
+SECOND6 = leg_of_one("second6", 300, "2001:db8:fe::/64", BESIDE6, PUBLIC6_2, "fd01:1::14")
 WANTED = Wanted(EDGE, True, 1458)
 
 

@@ -4,8 +4,8 @@ Python gives KeyboardInterrupt up where it is raised in a finalizer, and asyncio
 which may end all the same (asyncio.wait_for of Python 3.11 does if its answer comes in that moment). Whoever asked for
 an end would see everything go on.
 
-It also ends by SIGINT, whatever code it is given, where KeyboardInterrupt itself left a string that was executed (every
-dataclass is one) and was caught further up, if it runs as `python -m`. A subclass does not count there.
+Python also ends by SIGINT, whatever code it is given, where KeyboardInterrupt itself left a string that was executed
+(every dataclass is one) and was caught further up, if it runs as `python -m`. A subclass does not count there.
 """
 
 import contextlib

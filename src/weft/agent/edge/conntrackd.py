@@ -41,10 +41,10 @@ LEISURE_SECONDS = 1.0
 
 
 class Asked(NamedTuple):
-    """A question to the other gateways of a network, for all that they know."""
+    """When the other gateways of a network were asked for all connections that they know."""
 
     splits: int
-    """After so many of them: Wanted.splits."""
+    """After so many: Wanted.splits."""
     at: float
 
 
@@ -58,7 +58,6 @@ class Conntrackd:
         self._now = now
         self._program = program
         self._asked: dict[Rdid, Asked] = {}
-        """When its daemon had last asked the others."""
         self._taken_at: dict[Rdid, float] = {}
         self._pids: dict[Rdid, int] = {}
         self._ended: set[Rdid] = set()
